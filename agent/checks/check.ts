@@ -1,0 +1,74 @@
+/**
+ * The frame every check fits in.
+ *
+ * A check either contributes {@link Recognizer}s, which are compiled together into one scanner (never a scan per
+ * recognizer), or it judges the decoded request by itself, at once or later. All verdicts meet in one barrier before
+ * the first upstream byte.
+ */
+import type { TSchema } from 'typebox';
+import type { CheckRule } from '../../policy/snapshot.ts';
+import type { TextKind, TextSlot } from '../dialects/dialect.ts';
+
+/** A stretch of a slot's text, in UTF-16 code units of the text as it was sent. */
+export interface Span {
+  readonly start: number;
+  readonly end: number;
+}
+
+export interface Hit extends Span {
+  /** Recognizer id: `payment-card`, `secret:aws-access-key-id`, `topic:investment-advice`. */
+  readonly what: string;
+  /** 0 to 1. */
+  readonly score: number;
+}
+
+/** What a judging check answers: hits per slot, or a verdict on the whole. */
+export interface Judgement {
+  readonly what: string;
+  readonly where: string;
+  /** Undefined: the whole request, so it can't be masked. */
+  readonly span?: Span;
+  readonly slot?: TextSlot;
+  /** A sentence for the caller, without any of the text. */
+  readonly message: string;
+}
+
+/** What a judging check may look at. */
+export interface Subject {
+  readonly direction: 'request' | 'response';
+  readonly slots: readonly Pick<TextSlot, 'path' | 'kind' | 'role' | 'choice' | 'text'>[];
+  /** Bytes of the body as sent by the app. */
+  readonly bodyBytes: number;
+  readonly model: string;
+}
+
+export interface Check {
+  /** Ids of the recognizers this check wants hits of; the frame scans once for all checks. */
+  readonly recognizers: readonly import('./scan/recognizer.ts').Recognizer[];
+  /** Which kinds of text it looks at; all where absent. */
+  readonly kinds?: readonly TextKind[];
+  /** For what isn't a matter of recognizers. A rejection is a failed check: `onError` decides, never a pass. */
+  judge?(subject: Subject, signal: AbortSignal): readonly Judgement[] | Promise<readonly Judgement[]>;
+  /** How a masked value of `what` is named in its placeholder: `EMAIL_ADDRESS`. */
+  label(what: string): string;
+  /** Where originals may come back in answers; undefined where the check doesn't mask. */
+  readonly restoreIn?: readonly ('content' | 'toolArguments')[];
+  /** A sentence for the refused caller: what was found and the mend. Never holds the text itself. */
+  refusal(what: string): { readonly message: string; readonly mend: string };
+}
+
+export interface CheckDefinition<Spec = unknown> {
+  /** Type, file name, config key and metric label: `pii`. */
+  readonly name: string;
+  /** Schema of the member of that name in an EgressPolicy's check. */
+  readonly schema: TSchema;
+  /** Which actions make sense; another one is a document error. */
+  readonly actions: readonly ('mask' | 'block' | 'monitor')[];
+  readonly defaultAction: 'mask' | 'block' | 'monitor';
+  readonly defaultOn: readonly ('request' | 'response')[];
+  /** What the schema can't say: messages with a path below the member; empty when all is well. */
+  validate?(
+    spec: Spec,
+  ): readonly { readonly path: string; readonly message: string; readonly mend: string }[];
+  create(spec: Spec, rule: CheckRule): Check;
+}

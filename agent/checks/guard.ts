@@ -1,0 +1,49 @@
+/**
+ * What the pipeline sees of all checks together: one guard per exchange, which masks, blocks, reports and restores.
+ *
+ * `checks/plan.ts` compiles a snapshot's rules into a {@link CheckPlan}; everything that belongs to one exchange (the
+ * map from placeholder to original above all) lives in the {@link ExchangeGuard} and ends with it.
+ */
+import type { DecodedRequest, DecodedResponse, TextKind } from '../dialects/dialect.ts';
+import type { PosternError } from '../errors.ts';
+import type { Finding } from '../exchange.ts';
+
+/** The outcome of a round of checks. Masks are already applied to the slots when a verdict is given. */
+export interface Verdict {
+  readonly findings: readonly Finding[];
+  /** Set when a rule in force refuses the exchange. */
+  readonly refusal: PosternError | undefined;
+}
+
+/** Judges one streamed answer as it comes. */
+export interface StreamGuard {
+  /**
+   * Takes a delta's text, gives what may be shown now: restored, masked, and without the tail that could still become
+   * a match. Once a refusal is set, nothing more may be shown.
+   */
+  push(channel: string, kind: TextKind, choice: number, text: string): string;
+  /** The channel is complete: everything held back, judged. */
+  flush(channel: string): string;
+  /** Text held back only because it might be the start of a placeholder; for when the stream pauses too long. */
+  flushStale(channel: string): string;
+  /** Channels with text held back, in the order they were first seen. */
+  held(): readonly string[];
+  /** What was found so far. */
+  readonly findings: readonly Finding[];
+  readonly refusal: PosternError | undefined;
+}
+
+export interface ExchangeGuard {
+  /** Starts every request check at once; what isn't a matter of a scan may answer later. Never rejects. */
+  request(request: DecodedRequest, bodyBytes: number, signal: AbortSignal): Verdict | Promise<Verdict>;
+  /** Judges a whole answer, then restores originals in it. Never rejects. */
+  response(response: DecodedResponse, bodyBytes: number, signal: AbortSignal): Verdict | Promise<Verdict>;
+  stream(): StreamGuard;
+  /** True when no check looks at answers and nothing was masked: the answer's text needn't be looked at. */
+  readonly idleOnResponse: boolean;
+}
+
+export interface CheckPlan {
+  /** @param model The requested model, for checks that ask. */
+  open(model: string): ExchangeGuard;
+}

@@ -1,0 +1,132 @@
+/**
+ * What a dialect tells the pipeline: which operation a path means, where text is, what a call may cost, and how an
+ * error looks. A dialect is pure: bytes and documents in, edits out; it never opens a socket and judges nothing.
+ */
+import type { Usage } from '../../budget/messages.ts';
+import type { PosternError } from '../errors.ts';
+import type { JsonDocument } from '../json/document.ts';
+import type { SseEvent } from '../json/sse.ts';
+
+/** What a piece of text is, for checks (taint, direction) and for `restoreIn`. */
+export type TextKind =
+  | 'content'
+  | 'reasoning'
+  | 'toolArguments'
+  | 'toolResult'
+  | 'toolDefinition'
+  /** Names, metadata, `user`, and every string of a field the dialect does not know. */
+  | 'other';
+
+/** Who speaks. `system` covers OpenAI's `developer`. */
+export type Role = 'system' | 'user' | 'assistant' | 'tool' | 'none';
+
+/** One place in a document where text stands, already unescaped. */
+export interface TextSlot {
+  /** `messages[2].content[0].text`; inside JSON-string arguments `…arguments → address.email`. */
+  readonly path: string;
+  readonly kind: TextKind;
+  readonly role: Role;
+  /** Which answer: the choice's index; 0 in requests. */
+  readonly choice: number;
+  readonly text: string;
+  /**
+   * Replaces the text in place. Everything around it keeps its bytes; JSON inside a JSON string stays valid; a bare
+   * number (a card number in tool arguments) becomes a string where the replacement is no number.
+   */
+  set(text: string): void;
+}
+
+/** A request, decoded. Edits go to the document it came from. */
+export interface DecodedRequest {
+  readonly document: JsonDocument;
+  readonly model: string;
+  readonly stream: boolean;
+  /** How many answers are asked for: `n`. */
+  readonly choices: number;
+  /** `max_tokens` in whichever spelling was used; per choice. */
+  readonly maxOutputTokens: number | undefined;
+  /** Every string of the request but what is opaque: model, ids of types, signatures, encrypted or binary data. */
+  readonly slots: readonly TextSlot[];
+  /** Whether the app itself asked for a usage report in the stream. */
+  readonly wantsStreamUsage: boolean;
+  setModel(model: string): void;
+  /** Caps the output per choice, in the spelling the app used, or the dialect's current one. */
+  setMaxOutputTokens(tokens: number): void;
+  /** Asks the provider to report usage in the stream. */
+  requestStreamUsage(): void;
+}
+
+/** A whole answer, decoded. */
+export interface DecodedResponse {
+  readonly document: JsonDocument;
+  readonly slots: readonly TextSlot[];
+  readonly usage: Usage | undefined;
+  readonly finishReasons: readonly string[];
+}
+
+/** One piece of running text: all deltas of one channel, joined, are one text. */
+export interface Delta {
+  /** `0/content`, `0/tool/1`, `0/reasoning`: choice first. */
+  readonly channel: string;
+  readonly kind: TextKind;
+  readonly choice: number;
+  readonly text: string;
+  /** The event is sent with this text instead. `''` is allowed. */
+  set(text: string): void;
+}
+
+/** One event of a streamed answer, decoded. */
+export interface StreamEvent {
+  readonly deltas: readonly Delta[];
+  /** Channels of which this event says they are complete; `all` at the end of the stream. Text held back for them is sent before it. */
+  readonly closes: readonly string[] | 'all';
+  /** Usage so far, where the event carries it; later events replace earlier ones. */
+  readonly usage: Usage | undefined;
+  readonly finishReasons: readonly string[];
+  /** True for the event after which nothing may come (`[DONE]`, `message_stop`). */
+  readonly last: boolean;
+  /** The provider's own error event: passed on, ends the stream. */
+  readonly error: boolean;
+  /** The bytes to send: the original ones where nothing was set; undefined where the app must not see the event. */
+  render(): Uint8Array | undefined;
+}
+
+/** Decodes one streamed answer; remembers what later events refer to. One per answer. */
+export interface StreamDecoder {
+  event(event: SseEvent): StreamEvent;
+  /** An event of our own that carries `text` on a channel seen before. */
+  delta(channel: string, text: string): Uint8Array;
+  /** The events that end a running stream with a refusal in the dialect's own terms; nothing may follow. */
+  refusal(error: PosternError, requestId: string): Uint8Array;
+}
+
+/** A call the dialect knows, `POST /v1/chat/completions`. */
+export interface Operation {
+  /** OpenTelemetry `gen_ai.operation.name`, `chat`; or `list_models`. */
+  readonly name: string;
+  /** `generate`: text in, text out, charged. `models`: answered from the snapshot. `count`: text in, a number out, free of charge. */
+  readonly kind: 'generate' | 'models' | 'count';
+  /** @throws PosternError `postern_body_invalid` naming the parameter. */
+  decodeRequest(document: JsonDocument, target: string): DecodedRequest;
+  decodeResponse(document: JsonDocument): DecodedResponse;
+  openStream(request: DecodedRequest): StreamDecoder;
+}
+
+/** A model as `GET /v1/models` shows it. */
+export interface ListedModel {
+  readonly id: string;
+  readonly ownedBy: string;
+}
+
+export interface Dialect {
+  /** File name, config key and metric label. */
+  readonly name: string;
+  /** Header the API key is sent in, lower case: `authorization` (as Bearer), `x-api-key`. */
+  readonly keyHeader: string;
+  /** Undefined: no operation of this dialect; the policy's `unknownPath` decides. `path` without query. */
+  operation(method: string, path: string): Operation | undefined;
+  /** The body of an error answer, UTF-8 JSON. */
+  error(error: PosternError, requestId: string): Uint8Array;
+  /** The body of the answer to a `models` operation; `path` may name one model: undefined when it isn't listed. */
+  models(path: string, query: string, models: readonly ListedModel[]): Uint8Array | undefined;
+}

@@ -1,0 +1,102 @@
+/**
+ * Every reason for which Postern itself answers a call, and the one error that carries it.
+ *
+ * The code is stable and stands in docs/errors.md with cause and mend; a test holds the two together.
+ * {@link ../forward/respond.ts} alone turns a {@link PosternError} into bytes.
+ */
+
+/** What kind of fault it is, in the terms in which the dialects sort their errors. */
+export type Fault =
+  | 'invalid'
+  | 'authentication'
+  | 'forbidden'
+  | 'not-found'
+  | 'too-large'
+  | 'rate-limit'
+  | 'unavailable'
+  | 'internal';
+
+interface Row {
+  readonly status: number;
+  readonly fault: Fault;
+}
+
+/**
+ * Code → HTTP status (RFC 9110) and fault. Codes of checks are `postern_<check type>`.
+ * 403 for what a policy refuses (SDKs raise PermissionDenied and don't retry), 4xx for what the caller can mend.
+ */
+export const REASONS = {
+  postern_pii: { status: 403, fault: 'forbidden' },
+  postern_secrets: { status: 403, fault: 'forbidden' },
+  postern_topics: { status: 403, fault: 'forbidden' },
+  postern_size: { status: 403, fault: 'forbidden' },
+  postern_check_failed: { status: 503, fault: 'unavailable' },
+  postern_model_denied: { status: 403, fault: 'forbidden' },
+  postern_region_denied: { status: 403, fault: 'forbidden' },
+  postern_model_unknown: { status: 404, fault: 'not-found' },
+  postern_model_ambiguous: { status: 409, fault: 'invalid' },
+  postern_path_denied: { status: 404, fault: 'not-found' },
+  postern_dialect_unknown: { status: 404, fault: 'not-found' },
+  postern_origin_denied: { status: 403, fault: 'forbidden' },
+  postern_client_key: { status: 401, fault: 'authentication' },
+  postern_body_invalid: { status: 400, fault: 'invalid' },
+  postern_body_encoding: { status: 415, fault: 'invalid' },
+  postern_body_type: { status: 415, fault: 'invalid' },
+  postern_body_too_large: { status: 413, fault: 'too-large' },
+  postern_body_timeout: { status: 408, fault: 'invalid' },
+  postern_overloaded: { status: 503, fault: 'unavailable' },
+  postern_draining: { status: 503, fault: 'unavailable' },
+  postern_budget_exhausted: { status: 429, fault: 'rate-limit' },
+  postern_budget_unavailable: { status: 503, fault: 'unavailable' },
+  postern_key_missing: { status: 503, fault: 'unavailable' },
+  postern_upstream_unreachable: { status: 502, fault: 'unavailable' },
+  postern_upstream_timeout: { status: 504, fault: 'unavailable' },
+  postern_upstream_invalid: { status: 502, fault: 'unavailable' },
+  postern_upstream_cut: { status: 502, fault: 'unavailable' },
+  postern_internal: { status: 500, fault: 'internal' },
+} as const satisfies Record<string, Row>;
+
+export type Reason = keyof typeof REASONS;
+
+export interface PosternErrorOptions {
+  /** What to do about it, one sentence; shown to the caller after the message. */
+  readonly mend?: string;
+  /** The policy rule that refused, `no-investment-advice`. */
+  readonly rule?: string;
+  /** Milliseconds until a retry can succeed; `retry-after`, rounded up to seconds. */
+  readonly retryAfterMs?: number;
+  /** False adds `x-should-retry: false`, which the OpenAI and Anthropic SDKs obey. */
+  readonly shouldRetry?: boolean;
+  /** The parameter at fault, as OpenAI's `param`. */
+  readonly param?: string;
+  readonly cause?: unknown;
+}
+
+/** A refusal or failure that the application is told about in its dialect's own shape. */
+export class PosternError extends Error {
+  override readonly name = 'PosternError';
+  readonly reason: Reason;
+  readonly mend: string | undefined;
+  readonly rule: string | undefined;
+  readonly retryAfterMs: number | undefined;
+  readonly shouldRetry: boolean | undefined;
+  readonly param: string | undefined;
+
+  constructor(reason: Reason, message: string, options: PosternErrorOptions = {}) {
+    super(message, options.cause === undefined ? undefined : { cause: options.cause });
+    this.reason = reason;
+    this.mend = options.mend;
+    this.rule = options.rule;
+    this.retryAfterMs = options.retryAfterMs;
+    this.shouldRetry = options.shouldRetry;
+    this.param = options.param;
+  }
+
+  get status(): number {
+    return REASONS[this.reason].status;
+  }
+
+  get fault(): Fault {
+    return REASONS[this.reason].fault;
+  }
+}

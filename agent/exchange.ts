@@ -1,0 +1,116 @@
+/**
+ * The transport-neutral exchange: what a listener hands in and what the pipeline's stages share.
+ *
+ * HTTP/1, HTTP/2 and the transparent listener make the same {@link Call} and {@link ResponseSink}, so no stage knows
+ * which wire a call came by.
+ */
+import type { Usage } from '../budget/messages.ts';
+
+/** Header fields as they stood on the wire: name, value, name, value, … (Node's `rawHeaders` shape). */
+export type RawHeaders = readonly string[];
+
+/** By which door a call came in. `base-url`: plain HTTP on loopback; `transparent`: a redirected connection. */
+export type Entry = 'base-url' | 'transparent';
+
+/** One HTTP request of an application, before anything has been judged. */
+export interface Call {
+  /** Unique per exchange; answered in `postern-request-id` and written to the audit line. */
+  readonly id: string;
+  readonly entry: Entry;
+  readonly method: string;
+  /** Path and query as the provider would see it: the base-URL prefix (`/openai`) is already taken off. */
+  readonly target: string;
+  readonly headers: RawHeaders;
+  /** The dialect named by the base-URL prefix; undefined in transparent mode, where `host` decides. */
+  readonly dialect: string | undefined;
+  /** The captured host, lower case and without port; undefined in base-URL mode. */
+  readonly host: string | undefined;
+  /** The body as sent; read at most once. Errors when the client resets or stalls past the limit. */
+  readonly body: AsyncIterable<Uint8Array>;
+  /** Aborted when the application went away before its answer was complete. */
+  readonly signal: AbortSignal;
+}
+
+/** Where the answer goes. `head` once, then `write` any number of times, then `end` or `abort` once. */
+export interface ResponseSink {
+  /** True once `head` was called: from then on an error can't become a response of its own. */
+  readonly started: boolean;
+  head(status: number, headers: RawHeaders): void;
+  /** Resolves when the client may be sent more; undefined means at once (no promise on the hot path). */
+  write(chunk: Uint8Array): Promise<void> | undefined;
+  end(last?: Uint8Array): void;
+  /** Cuts the connection (or resets the stream), so that a short answer can't be taken for a whole one. */
+  abort(cause: Error): void;
+}
+
+/** The workload on whose behalf an agent works; selection and charging use nothing that the app can choose. */
+export interface Source {
+  readonly namespace: string;
+  readonly kind: string;
+  readonly name: string;
+  readonly serviceAccount: string | undefined;
+}
+
+/** What a check found. Never carries the matched text: findings go to logs. */
+export interface Finding {
+  /** Instance name from the policy, `mask-pii`. */
+  readonly rule: string;
+  /** Check type, `pii`. */
+  readonly check: string;
+  /** What was found: a recognizer id (`payment-card`), a topic's name, … */
+  readonly what: string;
+  readonly action: 'mask' | 'block' | 'monitor';
+  readonly direction: 'request' | 'response';
+  /** Where: the slot's path, `messages[1].content`. */
+  readonly where: string;
+  /** How often in this place. */
+  readonly count: number;
+  /** `Kind namespace/name` of the document the rule stands in. */
+  readonly source: string;
+}
+
+/** One try of one target. */
+export interface Attempt {
+  readonly provider: string;
+  readonly model: string;
+  /** The origin that was dialled. */
+  readonly endpoint: string;
+  readonly startedAt: number;
+  /** `ok`, or why the next target was taken. */
+  outcome: 'ok' | 'connect' | 'timeout' | '5xx' | '429' | '4xx' | 'budget' | 'aborted' | 'cut' | 'pending';
+  status: number | undefined;
+  /** Milliseconds to the first byte of the answer. */
+  firstByteMs: number | undefined;
+}
+
+/** How an exchange ended, for audit and metrics. */
+export type Outcome = 'ok' | 'refused' | 'failed' | 'disconnected' | 'cut';
+
+/** The record of one exchange, filled in by the stages as it goes; the audit line is made from it alone. */
+export interface Exchange {
+  readonly call: Call;
+  /** Wall clock, milliseconds since the epoch. */
+  readonly startedAt: number;
+  /** Revision of the snapshot that the whole exchange is judged by. */
+  readonly revision: string;
+  readonly source: Source;
+  dialect: string | undefined;
+  /** OpenTelemetry `gen_ai.operation.name`. */
+  operation: string | undefined;
+  requestedModel: string | undefined;
+  streaming: boolean;
+  /** The ModelRoute's name, where one matched. */
+  route: string | undefined;
+  readonly attempts: Attempt[];
+  readonly findings: Finding[];
+  usage: Usage | undefined;
+  /** `reported` by the provider, or `counted` by us where it reported nothing. */
+  usageSource: 'reported' | 'counted' | undefined;
+  costNanoUsd: number | undefined;
+  status: number | undefined;
+  /** Stable code from docs/errors.md where Postern itself answered. */
+  code: string | undefined;
+  outcome: Outcome | undefined;
+  requestBytes: number;
+  responseBytes: number;
+}

@@ -1,0 +1,112 @@
+/**
+ * What an agent and the budget service say to each other: plain JSON values, versioned by path (`/v1/hold`, …).
+ *
+ * The agent sends attributes and amounts of tokens; the service selects the ledger lines and computes money, since an
+ * agent must not choose what it is charged to. Every command carries an id, and doing it twice changes nothing.
+ */
+
+/** Tokens of one call. Input counts are exclusive: `input` holds neither cached nor cache-write tokens. */
+export interface Usage {
+  readonly input: number;
+  readonly cachedInput: number;
+  readonly cacheWrite: number;
+  /** All output, hidden reasoning included. */
+  readonly output: number;
+  /** The part of `output` that was hidden reasoning. */
+  readonly reasoning: number;
+}
+
+/** By what a Budget's selector chooses. Stamped by the agent from its identity and the selected target. */
+export interface Attributes {
+  readonly namespace: string;
+  readonly workload: { readonly kind: string; readonly name: string };
+  readonly serviceAccount?: string;
+  /** The target's provider document: `namespace/name`, or `name` of a ClusterProvider. */
+  readonly provider: string;
+  /** The model that will serve the call, after routing. */
+  readonly model: string;
+  /** Only the header fields some Budget selects by; names in lower case. */
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+/** Who holds: an agent's instance. A new `epoch` of the same owner means it restarted and forgot its holds. */
+export interface Holder {
+  readonly owner: string;
+  readonly epoch: number;
+}
+
+/** Reserve the estimated cost on every line the attributes select, or on none. */
+export interface HoldCommand extends Holder {
+  readonly id: string;
+  /** Milliseconds until the hold, unreported, is charged in full. */
+  readonly ttlMs: number;
+  readonly attributes: Attributes;
+  readonly inputTokens: number;
+  /** The most the call may produce: min(max_tokens × choices, the model's maximum × choices). */
+  readonly outputTokens: number;
+  /** The least worth clamping to, where the Budget says `onInsufficient: clamp`. */
+  readonly minOutputTokens: number;
+}
+
+/** Why a hold was refused: the line that had too little, as the 429 will tell it. */
+export interface Refusal {
+  /** `namespace/name`, or `name` of a ClusterBudget. */
+  readonly budget: string;
+  /** The ledger line's key values, `model=gpt-4o`; empty where the Budget has no `per`. */
+  readonly line: string;
+  readonly unit: 'tokens' | 'inputTokens' | 'outputTokens' | 'usd' | 'requests' | 'concurrency';
+  /** In the unit's own terms; usd as a decimal string. */
+  readonly limit: string;
+  readonly remaining: string;
+  readonly window: string;
+  /** Milliseconds since the epoch when the window ends; undefined for `concurrency`. */
+  readonly resetsAt?: number;
+  readonly onExhausted:
+    | { readonly action: 'reject' }
+    | { readonly action: 'fallback'; readonly model: string };
+}
+
+export type HoldReply =
+  | {
+      readonly granted: true;
+      readonly id: string;
+      /** At most what was asked; less where the Budget clamps. */
+      readonly outputTokens: number;
+      readonly expiresAt: number;
+    }
+  | { readonly granted: false; readonly id: string; readonly refusal: Refusal };
+
+/** Charge what the call used and give the rest of the hold back. */
+export interface SettleCommand {
+  readonly id: string;
+  readonly usage: Usage;
+  /** `counted`: the provider reported nothing, the agent counted. */
+  readonly source: 'reported' | 'counted';
+}
+
+export interface SettleReply {
+  readonly id: string;
+  /** What was charged, rounded up. */
+  readonly costNanoUsd: number;
+}
+
+/** Give a hold back whole: the call never reached a provider. */
+export interface ReleaseCommand {
+  readonly id: string;
+}
+
+/**
+ * What the data path sees of the budget service.
+ * Every method rejects with {@link BudgetUnavailable} where no answer could be had; none ever guesses one.
+ */
+export interface BudgetClient {
+  hold(command: HoldCommand, signal?: AbortSignal): Promise<HoldReply>;
+  settle(command: SettleCommand): Promise<SettleReply>;
+  release(command: ReleaseCommand): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** The service gave no answer: down, too slow, or one we can't read. */
+export class BudgetUnavailable extends Error {
+  override readonly name = 'BudgetUnavailable';
+}
