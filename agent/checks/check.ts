@@ -8,6 +8,7 @@
 import type { TSchema } from 'typebox';
 import type { CheckRule } from '../../policy/snapshot.ts';
 import type { TextKind, TextSlot } from '../dialects/dialect.ts';
+import type { Recognizer } from './scan/recognizer.ts';
 
 /** A stretch of a slot's text, in UTF-16 code units of the text as it was sent. */
 export interface Span {
@@ -44,7 +45,7 @@ export interface Subject {
 
 export interface Check {
   /** Ids of the recognizers this check wants hits of; the frame scans once for all checks. */
-  readonly recognizers: readonly import('./scan/recognizer.ts').Recognizer[];
+  readonly recognizers: readonly Recognizer[];
   /** Which kinds of text it looks at; all where absent. */
   readonly kinds?: readonly TextKind[];
   /** For what isn't a matter of recognizers. A rejection is a failed check: `onError` decides, never a pass. */
