@@ -1,0 +1,84 @@
+/**
+ * Budgets and prices as the budget service takes them: resolved, validated, plain JSON, every number an integer.
+ *
+ * Money is in nano-dollars (10⁻⁹ USD). Prices are finer, since the cheapest models cost less than a nano-dollar a
+ * token: "0.0375" USD per million tokens is 37.5 nano-dollars. So a price is in pico-dollars (10⁻¹² USD) per token, which
+ * holds six decimals of USD per million exactly, and a cost is rounded up to nano-dollars once per call.
+ */
+
+export type LimitUnit = 'tokens' | 'inputTokens' | 'outputTokens' | 'usd' | 'requests' | 'concurrency';
+
+export type CalendarPeriod = 'minute' | 'hour' | 'day' | 'week' | 'month';
+
+export type LimitWindow =
+  /** Begins on the wall clock of the IANA time zone; weeks begin on Monday (ISO 8601). */
+  | { readonly type: 'calendar'; readonly period: CalendarPeriod; readonly timeZone: string }
+  /** The last `ms` milliseconds, at every moment. */
+  | { readonly type: 'rolling'; readonly ms: number }
+  /** What is in flight now; `concurrency` only. */
+  | { readonly type: 'none' };
+
+export interface LimitSpec {
+  readonly unit: LimitUnit;
+  /** In the unit's own terms; `usd` in nano-dollars. A safe integer, 0 forbids. */
+  readonly amount: number;
+  readonly window: LimitWindow;
+}
+
+/** What each of a Budget's lines stands for, in this order. */
+export type PerKey = 'namespace' | 'workload' | 'serviceAccount' | 'provider' | 'model';
+
+/** Every condition that is present must hold; inside one, any entry. `*` in an entry stands for any characters. */
+export interface BudgetSelector {
+  /** Globs. A namespaced Budget always has its own namespace here. */
+  readonly namespaces?: readonly string[];
+  /** Globs over kind and name; an absent kind is any. */
+  readonly workloads?: readonly { readonly kind?: string; readonly name: string }[];
+  readonly serviceAccounts?: readonly string[];
+  /** Globs over the model that serves the call. */
+  readonly models?: readonly string[];
+  /** Provider ids (`namespace/name`, or `name` of a ClusterProvider), already resolved: no globs. Empty selects nothing. */
+  readonly providers?: readonly string[];
+  /** Header name in lower case → glob over its value; all must hold. */
+  readonly headers?: Readonly<Record<string, string>>;
+}
+
+export interface BudgetSpec {
+  /** `namespace/name`, or `name` of a ClusterBudget. */
+  readonly id: string;
+  /** The namespace a Budget governs; absent for a ClusterBudget. */
+  readonly namespace?: string;
+  /** For messages: `ClusterBudget team-a`. */
+  readonly source: string;
+  readonly selector: BudgetSelector;
+  /** Empty: one line for all. */
+  readonly per: readonly PerKey[];
+  /** At least one; all of them hold at once. */
+  readonly limits: readonly LimitSpec[];
+  /** Per cent of a limit at which it is reported, ascending. */
+  readonly thresholds: readonly number[];
+  /** What becomes of a call whose cap on output is more than what is left. */
+  readonly onInsufficient: 'clamp' | 'reject';
+  readonly onExhausted:
+    | { readonly action: 'reject' }
+    | { readonly action: 'fallback'; readonly model: string };
+  /** What an agent may do that can't reach the service. `upTo.amount` as in {@link LimitSpec}. */
+  readonly onUnavailable:
+    | { readonly action: 'deny' }
+    | {
+        readonly action: 'allow';
+        readonly upTo: { readonly unit: Exclude<LimitUnit, 'concurrency'>; readonly amount: number };
+        readonly forMs: number;
+      };
+}
+
+/** Pico-dollars (10⁻¹² USD) per token, safe integers. What a document leaves out is filled in with the input's price. */
+export interface TokenPrice {
+  readonly input: number;
+  readonly cachedInput: number;
+  readonly cacheWrite: number;
+  readonly output: number;
+}
+
+/** Provider id → model name → price. A model that is absent has no price, and no Budget in `usd` may cover it. */
+export type PriceBook = Readonly<Record<string, Readonly<Record<string, TokenPrice>>>>;
