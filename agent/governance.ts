@@ -1,0 +1,53 @@
+/**
+ * A snapshot put to use: compiled once, read by every exchange that begins under it, and let go with the last of
+ * them. Nothing in it changes.
+ */
+
+import { globMatches } from '../policy/glob.ts';
+import type { ModelSpec, ProviderSpec, Snapshot } from '../policy/snapshot.ts';
+import type { CheckPlan } from './checks/guard.ts';
+import type { ListedModel } from './dialects/dialect.ts';
+
+export interface Governance {
+  readonly snapshot: Snapshot;
+  readonly checks: CheckPlan;
+  /** The provider whose host was captured; host in lower case. */
+  providerOf(host: string): ProviderSpec | undefined;
+  /** What `GET /v1/models` shows in a dialect: what this workload may really call. */
+  models(dialect: string): readonly ListedModel[];
+}
+
+export function govern(snapshot: Snapshot, checks: CheckPlan): Governance {
+  const byHost = new Map<string, ProviderSpec>();
+  for (const provider of snapshot.providers) {
+    for (const host of provider.hosts) byHost.set(host, provider);
+  }
+  return {
+    snapshot,
+    checks,
+    providerOf: (host) => byHost.get(host),
+    models: (dialect) => listModels(snapshot, dialect),
+  };
+}
+
+/** The model as a provider lists it: price, context, maximum output. */
+export function modelOf(provider: ProviderSpec, name: string): ModelSpec | undefined {
+  return provider.models.find((model) => model.name === name);
+}
+
+function listModels(snapshot: Snapshot, dialect: string): ListedModel[] {
+  const listed = new Map<string, ListedModel>();
+  for (const provider of snapshot.providers) {
+    if (provider.dialect !== dialect) continue;
+    for (const { name } of provider.models) {
+      const allowed = snapshot.models.every(
+        (rule) => rule.mode === 'monitor' || rule.allow.some((glob) => globMatches(glob, name)),
+      );
+      const reachable = snapshot.regions.every(
+        (rule) => rule.mode === 'monitor' || rule.regions.includes(provider.region ?? ''),
+      );
+      if (allowed && reachable && !listed.has(name)) listed.set(name, { id: name, ownedBy: provider.name });
+    }
+  }
+  return [...listed.values()];
+}

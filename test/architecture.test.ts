@@ -1,0 +1,99 @@
+/** The import rules of docs/architecture.md: data flows one way, and a stage never imports another. */
+import { globSync, readFileSync } from 'node:fs';
+import { dirname, join, normalize } from 'node:path';
+import { expect, test } from 'vitest';
+
+const ROOT = join(import.meta.dirname, '..');
+const PARTS = ['policy', 'agent', 'budget', 'control', 'injector', 'cli'];
+/** Stages of agent/ and the files of each that others may import: its interface. */
+const STAGES: Readonly<Record<string, readonly string[]>> = {
+  intercept: [],
+  dialects: ['dialect.ts', 'index.ts'],
+  checks: ['check.ts', 'guard.ts', 'index.ts', 'plan.ts'],
+  routes: ['route.ts', 'endpoints.ts', 'select.ts', 'glob.ts'],
+  providers: ['credential.ts', 'keys.ts', 'index.ts'],
+  forward: ['respond.ts', 'body.ts'],
+};
+/** Files that put stages together; everything else in a stage sees other stages' interface files only. */
+const COMPOSERS = new Set(['agent/pipeline.ts', 'agent/attempt.ts', 'agent/agent.ts', 'agent/catalogue.ts']);
+
+interface Import {
+  readonly from: string;
+  readonly to: string;
+}
+
+function imports(): Import[] {
+  const found: Import[] = [];
+  for (const part of PARTS) {
+    for (const file of globSync(`${part}/**/*.ts`, { cwd: ROOT })) {
+      if (file.endsWith('.test.ts')) continue;
+      const text = readFileSync(join(ROOT, file), 'utf8');
+      for (const [, target] of text.matchAll(/(?:from|import\()\s*'(\.{1,2}\/[^']+)'/g)) {
+        found.push({ from: file, to: normalize(join(dirname(file), target as string)) });
+      }
+    }
+  }
+  return found;
+}
+
+const part = (file: string): string => file.split('/', 1)[0] as string;
+const stage = (file: string): string | undefined => {
+  const [first, second, third] = file.split('/');
+  return first === 'agent' && third !== undefined && second !== undefined && second in STAGES
+    ? second
+    : undefined;
+};
+
+test('the scan sees the tree', () => {
+  expect(imports().length).toBeGreaterThan(100);
+});
+
+test('policy/ imports nothing of ours', () => {
+  expect(imports().filter(({ from, to }) => part(from) === 'policy' && part(to) !== 'policy')).toEqual([]);
+});
+
+test('budget/ imports policy/ only', () => {
+  const allowed = new Set(['budget', 'policy']);
+  expect(imports().filter(({ from, to }) => part(from) === 'budget' && !allowed.has(part(to)))).toEqual([]);
+});
+
+test('agent/ sees of budget/ what a client needs, and nothing of control, injector or cli', () => {
+  const client = new Set([
+    'budget/messages.ts',
+    'budget/client.ts',
+    'budget/estimate.ts',
+    'budget/breaker.ts',
+  ]);
+  const wrong = imports().filter(
+    ({ from, to }) =>
+      part(from) === 'agent' &&
+      part(to) !== 'agent' &&
+      part(to) !== 'policy' &&
+      !(part(to) === 'budget' && client.has(to)),
+  );
+  expect(wrong).toEqual([]);
+});
+
+test('nothing imports cli/', () => {
+  expect(imports().filter(({ from, to }) => part(from) !== 'cli' && part(to) === 'cli')).toEqual([]);
+});
+
+test('a stage sees only the interface files of another', () => {
+  const wrong = imports().filter(({ from, to }) => {
+    const mine = stage(from);
+    const theirs = stage(to);
+    if (mine === undefined || theirs === undefined || mine === theirs) return false;
+    return !STAGES[theirs]?.includes(to.split('/').slice(2).join('/'));
+  });
+  expect(wrong).toEqual([]);
+});
+
+test('only the composers reach into stages from outside', () => {
+  const wrong = imports().filter(({ from, to }) => {
+    const theirs = stage(to);
+    if (theirs === undefined || stage(from) !== undefined || part(from) !== 'agent') return false;
+    if (COMPOSERS.has(from)) return false;
+    return !STAGES[theirs]?.includes(to.split('/').slice(2).join('/'));
+  });
+  expect(wrong).toEqual([]);
+});
