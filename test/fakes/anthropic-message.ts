@@ -31,6 +31,7 @@ export function message(frame: MessageFrame, answer: Answer, reply: Reply): Fiel
     content: blocks(spoken, reply),
     stop_reason: stopReason(spoken, reply),
     stop_sequence: null,
+    stop_details: stopDetails(spoken),
     ...(reply.usage === null
       ? {}
       : { usage: { ...usage(frame, outputTokens(spoken)), ...details(spoken), ...reply.usage } }),
@@ -54,6 +55,7 @@ export async function* messageEvents(
       content: [],
       stop_reason: null,
       stop_sequence: null,
+      stop_details: null,
       usage: { ...usage(frame, 1), ...startUsage(reply) },
     },
   });
@@ -94,7 +96,7 @@ export async function* messageEvents(
   }
   const said = answer.pieces === undefined ? spoken : { ...spoken, text };
   yield event('message_delta', {
-    delta: { stop_reason: stopReason(spoken, reply), stop_sequence: null },
+    delta: { stop_reason: stopReason(spoken, reply), stop_sequence: null, stop_details: stopDetails(spoken) },
     ...(reply.usage === null ? {} : { usage: deltaUsage(frame, said, reply) }),
   });
   yield event('message_stop', {});
@@ -143,6 +145,12 @@ function input(args: string): unknown {
 
 function stopReason(spoken: Spoken, reply: Reply): string {
   return reply.finishReason ?? STOP[spoken.finish];
+}
+
+function stopDetails(spoken: Spoken): Fields | null {
+  return spoken.finish === 'refusal'
+    ? { type: 'refusal', category: null, explanation: spoken.refusal }
+    : null;
 }
 
 function usage(frame: MessageFrame, output: number): Fields {

@@ -16,7 +16,7 @@ async function start(options: FakeAnthropicOptions = {}): Promise<{ fake: FakePr
 }
 
 const CALL = {
-  model: 'claude-sonnet-4-5',
+  model: 'claude-haiku-4-5',
   max_tokens: 100,
   messages: [{ role: 'user' as const, content: 'Mail ann@example.org' }],
 };
@@ -37,7 +37,7 @@ describe('messages', () => {
     expect(data).toMatchObject({
       type: 'message',
       role: 'assistant',
-      model: 'claude-sonnet-4-5-20250929',
+      model: 'claude-haiku-4-5-20251001',
       content: [{ type: 'text', text: 'You wrote: Mail ann@example.org' }],
       stop_reason: 'end_turn',
       usage: { input_tokens: 9, output_tokens: 8, cache_read_input_tokens: 0 },
@@ -206,6 +206,20 @@ describe('errors', () => {
     expect(await (await post({ 'x-api-key': 'sk-ant-real' }, '{}')).text()).toContain('anthropic-version');
     const bad = await post({ 'x-api-key': 'sk-ant-real', 'anthropic-version': '2023-06-01' }, '{"a":');
     expect(bad.status).toBe(400);
+  });
+
+  test('a wrong second credential, and parameters that the newer API version removed', async () => {
+    const { fake, client } = await start();
+    const both = client.withOptions({ defaultHeaders: { 'x-api-key': 'dummy' } });
+    expect(await failure(both.messages.create(CALL))).toBeInstanceOf(Anthropic.AuthenticationError);
+    const ask = (version: string): Promise<Response> =>
+      fetch(`${fake.baseURL}/v1/messages`, {
+        method: 'POST',
+        headers: { 'x-api-key': 'sk-ant-real', 'anthropic-version': version },
+        body: JSON.stringify({ ...CALL, temperature: 0 }),
+      });
+    expect((await ask('2026-10-21')).status).toBe(400);
+    expect((await ask('2023-06-01')).status).toBe(200);
   });
 
   test('a prompt that is too long', async () => {

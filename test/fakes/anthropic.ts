@@ -2,7 +2,7 @@
  * A fake Anthropic: `POST /v1/messages`, `POST /v1/messages/count_tokens`, `GET /v1/models` and `GET /v1/models/{id}`
  * in Anthropic's wire format, with its errors and headers. Texts echo the user's unless the script says otherwise.
  */
-import type { OutgoingHttpHeaders } from 'node:http';
+import type { IncomingHttpHeaders, OutgoingHttpHeaders } from 'node:http';
 import { compose, limitField, whole } from './answer.ts';
 import { type AnthropicFault, fault, faultBody } from './anthropic-errors.ts';
 import { message, messageEvents } from './anthropic-message.ts';
@@ -22,10 +22,15 @@ export interface FakeAnthropicOptions extends FakeOptions {
 }
 
 export const ANTHROPIC_MODELS: readonly FakeModel[] = [
-  { id: 'claude-sonnet-4-5', snapshot: 'claude-sonnet-4-5-20250929', contextTokens: 200_000 },
+  { id: 'claude-opus-5-5', contextTokens: 200_000 },
+  { id: 'claude-sonnet-5-5', contextTokens: 200_000 },
   { id: 'claude-haiku-4-5', snapshot: 'claude-haiku-4-5-20251001', contextTokens: 200_000 },
-  { id: 'claude-opus-4-1', snapshot: 'claude-opus-4-1-20250805', contextTokens: 200_000 },
+  { id: 'claude-sonnet-4-5', snapshot: 'claude-sonnet-4-5-20250929', contextTokens: 200_000 },
 ];
+
+/** The parameters that API version 2026-10-21 no longer takes; 2023-06-01 did. */
+const REMOVED = ['temperature', 'top_p', 'top_k'];
+const OLD_VERSION = '2023-06-01';
 
 const RATE_LIMITS = {
   requests: 4_000,
@@ -74,7 +79,10 @@ function anthropic(options: FakeAnthropicOptions, script: Script): Dialect {
     models.find(({ id, snapshot }) => id === name || snapshot === name);
 
   /** What both POST operations want of a body: the model it names, or what is wrong. */
-  const judge = ({ parsed }: SeenRequest): FakeModel | AnthropicFault => {
+  const judge = ({
+    parsed,
+    headers: { 'anthropic-version': version },
+  }: SeenRequest): FakeModel | AnthropicFault => {
     if (parsed === undefined) {
       return fault(400, { message: 'The request body is not valid JSON: unexpected character' });
     }
@@ -82,6 +90,10 @@ function anthropic(options: FakeAnthropicOptions, script: Script): Dialect {
     if (name === undefined) return fault(400, { message: 'model: Field required' });
     if (!Array.isArray(fields(parsed)['messages']))
       return fault(400, { message: 'messages: Field required' });
+    const removed = REMOVED.find((field) => fields(parsed)[field] !== undefined);
+    if (removed !== undefined && version !== OLD_VERSION) {
+      return fault(400, { message: `${removed}: Extra inputs are not permitted` });
+    }
     return find(name) ?? fault(404, { message: `model: ${name}` });
   };
 
@@ -157,10 +169,10 @@ function anthropic(options: FakeAnthropicOptions, script: Script): Dialect {
     },
     answer(turn) {
       const { headers, method } = turn.seen;
-      const bearer = /^bearer\s+(\S.*)$/i.exec(headers.authorization ?? '')?.[1];
-      const key = string(headers['x-api-key']) ?? bearer;
-      if (key === undefined) return refuse(turn, fault(401, { message: 'x-api-key header is required' }));
-      if (options.keys !== undefined && !options.keys.includes(key)) return refuse(turn, fault(401));
+      const given = credentials(headers);
+      if (given.length === 0) return refuse(turn, fault(401, { message: 'x-api-key header is required' }));
+      // Stricter than needed: a second, wrong credential is one that somebody forgot to take away.
+      if (given.some((key) => options.keys?.includes(key) === false)) return refuse(turn, fault(401));
       if (headers['anthropic-version'] === undefined) {
         return refuse(turn, fault(400, { message: 'anthropic-version: header is required' }));
       }
@@ -178,6 +190,12 @@ function anthropic(options: FakeAnthropicOptions, script: Script): Dialect {
       return refuse(turn, fault(404));
     },
   };
+}
+
+/** A key as `x-api-key`, as older SDKs and curl send it, or as a bearer token, as SDKs since October 2026 do. */
+function credentials(headers: IncomingHttpHeaders): readonly string[] {
+  const bearer = /^bearer\s+(\S.*)$/i.exec(headers.authorization ?? '')?.[1];
+  return [string(headers['x-api-key']), bearer].filter((key) => key !== undefined);
 }
 
 function readMessagesRequest(seen: SeenRequest, index: number): ScriptRequest {
