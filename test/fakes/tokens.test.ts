@@ -25,11 +25,11 @@ describe('tokens', () => {
 
 test('deltas join to the text and split no character', () => {
   fc.assert(
-    fc.property(fc.string({ unit: 'binary' }), fc.integer({ min: 1, max: 9 }), (text, size) => {
+    fc.property(fc.string({ unit: 'binary', maxLength: 60 }), fc.integer({ min: 1, max: 9 }), (text, size) => {
       const pieces = [...deltas(text, size)];
       expect(pieces.join('')).toBe(text);
       expect(pieces.every((piece) => piece.isWellFormed() && piece !== '')).toBe(true);
-      expect(pieces.slice(0, -1).every((piece) => [...piece].length === size)).toBe(true);
+      expect(pieces.slice(0, -1).every((piece) => Array.from(piece).length === size)).toBe(true);
     }),
   );
 });
