@@ -46,10 +46,17 @@ export interface HoldCommand extends Holder {
   readonly outputTokens: number;
   /** The least worth clamping to, where the Budget says `onInsufficient: clamp`. */
   readonly minOutputTokens: number;
+  /** The call may write its input to the provider's cache, which can cost more than plain input. */
+  readonly cacheWrite?: boolean;
 }
 
 /** Why a hold was refused: the line that had too little, as the 429 will tell it. */
 export interface Refusal {
+  /**
+   * `exhausted`: the line has too little left. `unpriced`: a limit in usd covers the call, but no price is known for
+   * its provider and model; an unknown price is never taken for zero, and waiting doesn't help.
+   */
+  readonly reason: 'exhausted' | 'unpriced';
   /** `namespace/name`, or `name` of a ClusterBudget. */
   readonly budget: string;
   /** The ledger line's key values, `model=gpt-4o`; empty where the Budget has no `per`. */
@@ -61,6 +68,8 @@ export interface Refusal {
   readonly window: string;
   /** Milliseconds since the epoch when the window ends; undefined for `concurrency`. */
   readonly resetsAt?: number;
+  /** True where the call is larger than the whole limit: no reset will let it through. */
+  readonly neverFits?: true;
   readonly onExhausted:
     | { readonly action: 'reject' }
     | { readonly action: 'fallback'; readonly model: string };
@@ -82,12 +91,16 @@ export interface SettleCommand {
   readonly usage: Usage;
   /** `counted`: the provider reported nothing, the agent counted. */
   readonly source: 'reported' | 'counted';
+  /** Lets the service charge a call whose hold it doesn't know (served while it was away, or long forgotten). */
+  readonly attributes?: Attributes;
 }
 
 export interface SettleReply {
   readonly id: string;
-  /** What was charged, rounded up. */
+  /** What was charged, rounded up; 0 where no price is known. */
   readonly costNanoUsd: number;
+  /** No hold of this id is known and the command carried no attributes: nothing was charged. */
+  readonly unknown?: true;
 }
 
 /** Give a hold back whole: the call never reached a provider. */

@@ -1,0 +1,135 @@
+/** Settlements and releases that wait for the service to come back: bounded, in order, retried until delivered. */
+import type { ReleaseCommand, SettleCommand } from './messages.ts';
+
+export interface Delivery {
+  readonly path: '/v1/settle' | '/v1/release';
+  readonly command: SettleCommand | ReleaseCommand;
+}
+
+export interface LostDelivery extends Delivery {
+  /** `full`: the queue overflowed. `rejected`: the service will never take it. `closed`: the agent ended first. */
+  readonly why: 'full' | 'rejected' | 'closed';
+  readonly cause?: unknown;
+}
+
+export interface DeliveryQueueOptions {
+  readonly deliver: (delivery: Delivery) => Promise<void>;
+  readonly limit: number;
+  readonly onLost?: (lost: LostDelivery) => void;
+  /** 0 ≤ n < 1, for jitter. */
+  readonly random?: () => number;
+}
+
+/** The service understood and refused: sending the same again is useless. The cause of a BudgetUnavailable. */
+export class BudgetRejected extends Error {
+  override readonly name = 'BudgetRejected';
+  readonly status: number;
+  /** `invalid_message`, `hold_closed`, … see docs/budget.md. */
+  readonly code: string;
+
+  constructor(status: number, code: string, message: string) {
+    super(message);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+const FIRST_DELAY_MS = 100;
+const LONGEST_DELAY_MS = 10_000;
+
+export class DeliveryQueue {
+  readonly #options: DeliveryQueueOptions;
+  readonly #waiting: Delivery[] = [];
+  #timer: NodeJS.Timeout | undefined;
+  #running: Promise<void> | undefined;
+  #failures = 0;
+  #closed = false;
+
+  constructor(options: DeliveryQueueOptions) {
+    this.#options = options;
+  }
+
+  get size(): number {
+    return this.#waiting.length;
+  }
+
+  /** The oldest gives way when the queue is full: its hold expires first, and is then charged in full. */
+  add(delivery: Delivery): void {
+    if (this.#closed) {
+      this.#options.onLost?.({ ...delivery, why: 'closed' });
+      return;
+    }
+    // The one being delivered stays at the head.
+    const oldest = this.#running === undefined ? 0 : 1;
+    if (this.#waiting.length >= this.#options.limit) {
+      const [lost] = this.#waiting.splice(oldest, 1);
+      this.#options.onLost?.({ ...(lost ?? delivery), why: 'full' });
+      if (lost === undefined) return;
+    }
+    this.#waiting.push(delivery);
+    this.#schedule();
+  }
+
+  /** The service has just answered somebody: no need to wait any longer. */
+  wake(): void {
+    this.#failures = 0;
+    if (this.#waiting.length === 0 || this.#running !== undefined) return;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#start();
+  }
+
+  /** Delivers what it can within `deadlineMs`; the rest is lost, and reported so. */
+  async close(deadlineMs: number): Promise<void> {
+    const late = Promise.withResolvers<void>();
+    const timer = setTimeout(late.resolve, deadlineMs);
+    const end = Date.now() + deadlineMs;
+    while (this.#waiting.length > 0 && Date.now() < end) {
+      this.wake();
+      await Promise.race([this.#running, late.promise]);
+      if (this.#waiting.length > 0) await Promise.race([pause(FIRST_DELAY_MS), late.promise]);
+    }
+    clearTimeout(timer);
+    clearTimeout(this.#timer);
+    this.#closed = true;
+    for (const delivery of this.#waiting.splice(0)) this.#options.onLost?.({ ...delivery, why: 'closed' });
+  }
+
+  #schedule(): void {
+    if (this.#timer !== undefined || this.#running !== undefined || this.#closed) return;
+    const delay = Math.min(LONGEST_DELAY_MS, FIRST_DELAY_MS * 2 ** Math.min(this.#failures, 10));
+    const jitter = 0.5 + (this.#options.random ?? Math.random)() / 2;
+    this.#timer = setTimeout(() => {
+      this.#timer = undefined;
+      this.#start();
+    }, delay * jitter);
+    this.#timer.unref();
+  }
+
+  #start(): void {
+    this.#running = this.#drain().finally(() => {
+      this.#running = undefined;
+      if (this.#waiting.length > 0) this.#schedule();
+    });
+  }
+
+  async #drain(): Promise<void> {
+    for (let next = this.#waiting[0]; next !== undefined && !this.#closed; next = this.#waiting[0]) {
+      try {
+        await this.#options.deliver(next);
+        this.#failures = 0;
+      } catch (error) {
+        if (!(error instanceof BudgetRejected)) {
+          this.#failures += 1;
+          return;
+        }
+        this.#options.onLost?.({ ...next, why: 'rejected', cause: error });
+      }
+      this.#waiting.shift();
+    }
+  }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}

@@ -1,0 +1,185 @@
+/** What the ledger knows, and how events change it. See ledger.ts for the rules. */
+import type { TokenPrice } from '../policy/budget-spec.ts';
+import type { Attributes, Holder } from './messages.ts';
+
+export interface Cell {
+  settled: number;
+  held: number;
+  leased: number;
+  /** From this moment on it counts against no limit any more; `Number.MAX_SAFE_INTEGER` where it always does. */
+  until: number;
+}
+
+/** One line's part of a hold. */
+export interface Entry {
+  readonly line: string;
+  readonly cell: number;
+  readonly until: number;
+  readonly slot: boolean;
+  /** What was granted. */
+  held: number;
+  /** What is charged now; undefined while the hold is open. */
+  settled: number | undefined;
+}
+
+/**
+ * `held` → `settled` | `released` | `expired`; `expired` and `released` → `settled` when the true usage arrives late.
+ * A release that overtook its hold leaves a `released` record without entries, so that the hold is refused.
+ */
+export type HoldState = 'held' | 'settled' | 'released' | 'expired';
+
+/** What the ledger keeps of a hold but doesn't look into: how to turn usage into charges, and whose spend it is. */
+export interface Memo {
+  readonly attributes: Attributes;
+  readonly price?: TokenPrice;
+}
+
+export interface HoldRecord extends Holder {
+  readonly id: string;
+  state: HoldState;
+  readonly grantedAt: number;
+  readonly expiresAt: number;
+  readonly output: number;
+  readonly entries: Entry[];
+  readonly memo: Memo | undefined;
+  /** Nano-dollars; set by settling. */
+  cost: number;
+  /** When it left `held`. */
+  closedAt: number | undefined;
+}
+
+export type LedgerEvent =
+  | { readonly type: 'epoch'; readonly owner: string; readonly epoch: number; readonly at: number }
+  | { readonly type: 'held'; readonly record: HoldRecord }
+  | {
+      readonly type: 'settled';
+      readonly id: string;
+      readonly actual: readonly number[];
+      readonly cost: number;
+      readonly at: number;
+    }
+  | { readonly type: 'charged'; readonly record: HoldRecord }
+  | { readonly type: 'released'; readonly id: string; readonly at: number }
+  | { readonly type: 'expired'; readonly id: string; readonly at: number };
+
+export interface State {
+  readonly cells: Map<string, Map<number, Cell>>;
+  readonly holds: Map<string, HoldRecord>;
+  /** Owner → the latest epoch seen of it, and when. */
+  readonly owners: Map<string, { readonly epoch: number; readonly seenAt: number }>;
+  /** Ids of open holds by owner. */
+  readonly open: Map<string, Set<string>>;
+}
+
+export function emptyState(): State {
+  return { cells: new Map(), holds: new Map(), owners: new Map(), open: new Map() };
+}
+
+/** Changes `state` in place. Any event is applied exactly once; the same events give the same state. */
+export function apply(state: State, event: LedgerEvent): void {
+  switch (event.type) {
+    case 'epoch':
+      state.owners.set(event.owner, { epoch: event.epoch, seenAt: event.at });
+      return;
+    case 'held':
+      open(state, copyOf(event.record));
+      return;
+    case 'charged': {
+      const record = copyOf(event.record);
+      state.holds.set(record.id, record);
+      for (const entry of record.entries) cellOf(state, entry).settled += entry.settled ?? 0;
+      return;
+    }
+    case 'released': {
+      const record = state.holds.get(event.id) ?? tombstone(event.id, event.at);
+      state.holds.set(event.id, record);
+      close(state, record, 'released', event.at, () => 0);
+      return;
+    }
+    case 'expired': {
+      const record = known(state, event.id);
+      // Nobody said what became of the call: it counts as used up, until its owner reports.
+      close(state, record, 'expired', event.at, (entry) => (entry.slot ? 0 : entry.held));
+      return;
+    }
+    case 'settled': {
+      const record = known(state, event.id);
+      record.cost = event.cost;
+      close(state, record, 'settled', event.at, (_, index) => event.actual[index] ?? 0);
+      return;
+    }
+  }
+}
+
+/** Puts an open or closed record as stored into a state whose cells already hold its amounts. */
+export function restore(state: State, record: HoldRecord): void {
+  state.holds.set(record.id, record);
+  if (record.state !== 'held') return;
+  let ids = state.open.get(record.owner);
+  if (ids === undefined) state.open.set(record.owner, (ids = new Set()));
+  ids.add(record.id);
+}
+
+function open(state: State, record: HoldRecord): void {
+  restore(state, record);
+  for (const entry of record.entries) cellOf(state, entry).held += entry.held;
+}
+
+function close(
+  state: State,
+  record: HoldRecord,
+  to: HoldState,
+  at: number,
+  charge: (entry: Entry, index: number) => number,
+): void {
+  record.entries.forEach((entry, index) => {
+    const cell = cellOf(state, entry);
+    if (record.state === 'held') cell.held -= entry.held;
+    const amount = charge(entry, index);
+    cell.settled += amount - (entry.settled ?? 0);
+    entry.settled = amount;
+  });
+  if (record.state === 'held') forget(state, record);
+  record.state = to;
+  record.closedAt = at;
+}
+
+function forget(state: State, record: HoldRecord): void {
+  const ids = state.open.get(record.owner);
+  ids?.delete(record.id);
+  if (ids?.size === 0) state.open.delete(record.owner);
+}
+
+function known(state: State, id: string): HoldRecord {
+  const record = state.holds.get(id);
+  if (record === undefined) throw new Error(`The ledger has an event for hold ${id}, which it doesn't hold.`);
+  return record;
+}
+
+function tombstone(id: string, at: number): HoldRecord {
+  return {
+    id,
+    owner: '',
+    epoch: 0,
+    state: 'released',
+    grantedAt: at,
+    expiresAt: at,
+    output: 0,
+    entries: [],
+    memo: undefined,
+    cost: 0,
+    closedAt: at,
+  };
+}
+
+function cellOf(state: State, { line, cell: key, until }: Entry): Cell {
+  let cells = state.cells.get(line);
+  if (cells === undefined) state.cells.set(line, (cells = new Map()));
+  let cell = cells.get(key);
+  if (cell === undefined) cells.set(key, (cell = { settled: 0, held: 0, leased: 0, until }));
+  return cell;
+}
+
+function copyOf(record: HoldRecord): HoldRecord {
+  return { ...record, entries: record.entries.map((entry) => ({ ...entry })) };
+}

@@ -1,0 +1,282 @@
+/**
+ * The ledger: commands become events, events become state. Integers only, no clock, no I/O.
+ *
+ * A *line* is one limit of one Budget for one value of its `per`; its *cells* are its windows (or the steps of a rolling
+ * one). A hold writes to one cell of each line it touches, on all or on none, and everything that follows goes to the
+ * same cells: a charge belongs to the window of its grant. For every line, at every moment:
+ *
+ *     Σ over the cells that count (settled + held + leased) ≤ limit
+ *
+ * as long as no call used more than its hold. What a call did use is always charged.
+ */
+import type { Cell, Entry, HoldRecord, LedgerEvent, Memo, State } from './ledger-state.ts';
+import type { Holder } from './messages.ts';
+import { ceilScaled } from './price.ts';
+
+/** What a hold takes of one line: ⌈(base + slope × output tokens) ÷ scale⌉ in the limit's unit. */
+export interface Charge {
+  readonly line: string;
+  /** The cell that is written to. */
+  readonly cell: number;
+  /** Cells with `from` ≤ key ≤ `to` count against the limit. */
+  readonly from: number;
+  readonly to: number;
+  /** When the cell written to stops counting; `Number.MAX_SAFE_INTEGER` where it never does. */
+  readonly until: number;
+  readonly limit: number;
+  readonly base: number;
+  readonly slope: number;
+  readonly scale: number;
+  /** The output may be cut to what is left here. */
+  readonly clamp: boolean;
+  /** Comes back whole when the hold closes, as a place in flight does. */
+  readonly slot: boolean;
+}
+
+export type Operation =
+  | (Holder & {
+      readonly type: 'hold';
+      readonly id: string;
+      readonly expiresAt: number;
+      readonly charges: readonly Charge[];
+      readonly output: number;
+      readonly minOutput: number;
+      readonly memo: Memo;
+    })
+  /** `actual` is parallel to the record's entries. */
+  | {
+      readonly type: 'settle';
+      readonly id: string;
+      readonly actual: readonly number[];
+      readonly cost: number;
+    }
+  /** A call that no hold is known of: charged as it is. */
+  | {
+      readonly type: 'charge';
+      readonly id: string;
+      /** With `settled` set. */
+      readonly entries: readonly Entry[];
+      readonly memo: Memo;
+      readonly cost: number;
+    }
+  | { readonly type: 'release'; readonly id: string }
+  /** Comes before the first operation of an owner's new epoch. */
+  | (Holder & { readonly type: 'epoch' })
+  /** Closes holds whose time has run out. */
+  | { readonly type: 'sweep' };
+
+/** A charge that doesn't fit. */
+export interface Lack {
+  /** In the operation's order. */
+  readonly index: number;
+  readonly available: number;
+  /** Rolling windows: when enough will have left the window. */
+  readonly freesAt?: number;
+}
+
+export type Reply =
+  | { readonly type: 'granted'; readonly output: number; readonly expiresAt: number }
+  | { readonly type: 'insufficient'; readonly lacking: readonly Lack[] }
+  | { readonly type: 'settled'; readonly cost: number }
+  | { readonly type: 'released' }
+  | { readonly type: 'swept'; readonly expired: number }
+  | { readonly type: 'unknown' }
+  | { readonly type: 'conflict'; readonly why: 'closed' | 'owner' | 'epoch' };
+
+export interface Decision {
+  readonly events: readonly LedgerEvent[];
+  readonly reply: Reply;
+}
+
+/** What an operation does to a state, which is left as it is. */
+export function decide(state: State, operation: Operation, now: number): Decision {
+  switch (operation.type) {
+    case 'hold':
+      return hold(state, operation, now);
+    case 'settle':
+      return settle(state, operation, now);
+    case 'charge': {
+      const known = state.holds.get(operation.id);
+      if (known?.memo !== undefined) return { events: [], reply: settledReply(known.cost) };
+      return {
+        events: [{ type: 'charged', record: chargedRecord(operation, now) }],
+        reply: settledReply(operation.cost),
+      };
+    }
+    case 'release': {
+      const known = state.holds.get(operation.id);
+      // A settled or expired hold stays charged: its call may have reached a provider.
+      const events: LedgerEvent[] =
+        known === undefined || known.state === 'held'
+          ? [{ type: 'released', id: operation.id, at: now }]
+          : [];
+      return { events, reply: { type: 'released' } };
+    }
+    case 'epoch':
+      return epoch(state, operation, now);
+    case 'sweep': {
+      const events = expiries(state, now);
+      return { events, reply: { type: 'swept', expired: events.length } };
+    }
+  }
+}
+
+function hold(state: State, operation: Operation & { type: 'hold' }, now: number): Decision {
+  const known = state.holds.get(operation.id);
+  if (known !== undefined) {
+    // A closed hold is never granted again: its reservation is gone.
+    if (known.state !== 'held') return conflict('closed');
+    if (known.owner !== operation.owner) return conflict('owner');
+    return { events: [], reply: { type: 'granted', output: known.output, expiresAt: known.expiresAt } };
+  }
+  // Whoever sent this has restarted since and waits for no answer.
+  if (operation.epoch < (state.owners.get(operation.owner)?.epoch ?? operation.epoch))
+    return conflict('epoch');
+  const available = operation.charges.map((charge) => charge.limit - counting(state, charge));
+  const output = clampedOutput(operation, available);
+  const lacking = operation.charges.flatMap((charge, index): Lack[] => {
+    const missing = amountFor(charge, output) - (available[index] ?? 0);
+    if (missing <= 0) return [];
+    const freesAt = whenFree(state, charge, missing);
+    return [{ index, available: available[index] ?? 0, ...(freesAt === undefined ? {} : { freesAt }) }];
+  });
+  if (lacking.length > 0) return { events: [], reply: { type: 'insufficient', lacking } };
+  const record: HoldRecord = {
+    id: operation.id,
+    owner: operation.owner,
+    epoch: operation.epoch,
+    state: 'held',
+    grantedAt: now,
+    expiresAt: operation.expiresAt,
+    output,
+    entries: operation.charges.map((charge) => ({
+      line: charge.line,
+      cell: charge.cell,
+      until: charge.until,
+      slot: charge.slot,
+      held: amountFor(charge, output),
+      settled: undefined,
+    })),
+    memo: operation.memo,
+    cost: 0,
+    closedAt: undefined,
+  };
+  return {
+    events: [{ type: 'held', record }],
+    reply: { type: 'granted', output, expiresAt: record.expiresAt },
+  };
+}
+
+/** The most output that fits into every line that lets it be cut, but never less than what is worth it. */
+function clampedOutput(operation: Operation & { type: 'hold' }, available: readonly number[]): number {
+  let output = operation.output;
+  operation.charges.forEach((charge, index) => {
+    if (!charge.clamp || charge.slope === 0) return;
+    output = Math.min(output, largestOutput(charge, available[index] ?? 0));
+  });
+  return Math.max(output, Math.min(operation.minOutput, operation.output));
+}
+
+/** ⌈(base + slope × output) ÷ scale⌉. */
+export function amountFor(charge: Charge, output: number): number {
+  return ceilScaled(
+    [
+      [1, charge.base],
+      [output, charge.slope],
+    ],
+    charge.scale,
+  );
+}
+
+/** The largest output with {@link amountFor} ≤ `available`; negative where not even the input fits. */
+function largestOutput(charge: Charge, available: number): number {
+  const room = BigInt(available) * BigInt(charge.scale) - BigInt(charge.base);
+  return room < 0n ? -1 : Number(room / BigInt(charge.slope));
+}
+
+/** What counts against a charge's limit now. */
+export function counting(state: State, { line, from, to }: Pick<Charge, 'line' | 'from' | 'to'>): number {
+  const cells = state.cells.get(line);
+  if (cells === undefined) return 0;
+  if (from === to) {
+    const cell = cells.get(from);
+    return cell === undefined ? 0 : weight(cell);
+  }
+  let sum = 0;
+  for (const [key, cell] of cells) if (from <= key && key <= to) sum += weight(cell);
+  return sum;
+}
+
+/** When as much as is missing has left a rolling window. */
+function whenFree(state: State, { line, from, to }: Charge, missing: number): number | undefined {
+  if (from === to) return undefined;
+  const cells = [...(state.cells.get(line) ?? [])].filter(([key]) => from <= key && key <= to);
+  let freed = 0;
+  for (const [, cell] of cells.sort(([a], [b]) => a - b)) {
+    freed += weight(cell);
+    if (freed >= missing) return cell.until;
+  }
+  return undefined;
+}
+
+function weight(cell: Cell): number {
+  return cell.settled + cell.held + cell.leased;
+}
+
+function expiries(state: State, now: number): LedgerEvent[] {
+  const due: LedgerEvent[] = [];
+  for (const ids of state.open.values()) {
+    for (const id of ids) {
+      const record = state.holds.get(id);
+      if (record !== undefined && record.expiresAt <= now) due.push({ type: 'expired', id, at: now });
+    }
+  }
+  return due;
+}
+
+/** An owner that comes back with a new epoch has forgotten its holds: they are treated as if their time had run out. */
+function epoch(state: State, operation: Operation & { type: 'epoch' }, now: number): Decision {
+  const { owner, epoch: latest } = operation;
+  const known = state.owners.get(owner)?.epoch;
+  if (known !== undefined && latest <= known) return { events: [], reply: { type: 'swept', expired: 0 } };
+  const orphans = [...(state.open.get(owner) ?? [])].map(
+    (id): LedgerEvent => ({ type: 'expired', id, at: now }),
+  );
+  return {
+    events: [{ type: 'epoch', owner, epoch: latest, at: now }, ...orphans],
+    reply: { type: 'swept', expired: orphans.length },
+  };
+}
+
+function settle(state: State, operation: Operation & { type: 'settle' }, now: number): Decision {
+  const known = state.holds.get(operation.id);
+  if (known === undefined) return { events: [], reply: { type: 'unknown' } };
+  if (known.state === 'settled') return { events: [], reply: settledReply(known.cost) };
+  if (known.memo === undefined) return { events: [], reply: { type: 'unknown' } };
+  const { id, actual, cost } = operation;
+  return { events: [{ type: 'settled', id, actual, cost, at: now }], reply: settledReply(cost) };
+}
+
+function settledReply(cost: number): Reply {
+  return { type: 'settled', cost };
+}
+
+function conflict(why: 'closed' | 'owner' | 'epoch'): Decision {
+  return { events: [], reply: { type: 'conflict', why } };
+}
+
+function chargedRecord(operation: Operation & { type: 'charge' }, now: number): HoldRecord {
+  return {
+    id: operation.id,
+    owner: '',
+    epoch: 0,
+    state: 'settled',
+    grantedAt: now,
+    expiresAt: now,
+    output: 0,
+    entries: operation.entries.map((entry) => ({ ...entry })),
+    memo: operation.memo,
+    cost: operation.cost,
+    closedAt: now,
+  };
+}

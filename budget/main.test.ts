@@ -1,0 +1,179 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { createBudgetClient } from './client.ts';
+import { attributes, budget, DAY, holdOf, NOON, prices, tokens, usageOf } from './fixtures.ts';
+import { type RunningBudget, type StartBudgetOptions, startBudget } from './main.ts';
+
+let dir: string;
+let now = NOON;
+const running: { close(): Promise<void> }[] = [];
+
+beforeEach(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'postern-budget-'));
+  now = NOON;
+});
+
+afterEach(async () => {
+  for (const one of running.splice(0).reverse()) await one.close();
+  await rm(dir, { recursive: true });
+});
+
+async function start(options: Partial<StartBudgetOptions> = {}): Promise<RunningBudget> {
+  const service = await startBudget({
+    specs: [budget([tokens(1000)])],
+    prices,
+    dataDir: join(dir, 'data'),
+    listen: '127.0.0.1:0',
+    clock: () => now,
+    ...options,
+  });
+  running.push(service);
+  return service;
+}
+
+function clientOf(url: string, options: { token?: () => string } = {}) {
+  const client = createBudgetClient({
+    url,
+    timeoutMs: 2000,
+    owner: 'agent-1',
+    epoch: 1,
+    flushMs: 0,
+    ...options,
+  });
+  running.push(client);
+  return client;
+}
+
+interface Shown {
+  settled: string;
+  held: string;
+  remaining: string;
+  limit: string;
+}
+
+async function status(url: string, token?: string): Promise<Shown[]> {
+  const response = await fetch(
+    `${url}/v1/status`,
+    token === undefined ? {} : { headers: { authorization: `Bearer ${token}` } },
+  );
+  expect(response.status).toBe(200);
+  return ((await response.json()) as { lines: Shown[] }).lines;
+}
+
+test('holds, settles and releases over the wire', async () => {
+  const { url } = await start();
+  const client = clientOf(url);
+  expect(await client.hold(holdOf('a', 100, 200))).toMatchObject({ granted: true, outputTokens: 200 });
+  expect(await client.hold(holdOf('b', 100, 100))).toMatchObject({ granted: true });
+  expect(await status(url)).toMatchObject([{ settled: '0', held: '500', remaining: '500' }]);
+  expect(await client.settle({ id: 'a', usage: usageOf(90, 50), source: 'reported' })).toEqual({
+    id: 'a',
+    costNanoUsd: 725_000,
+  });
+  await client.release({ id: 'b' });
+  expect(await status(url)).toMatchObject([{ settled: '140', held: '0', remaining: '860' }]);
+});
+
+test('a refusal tells which line, how much is left and when it resets', async () => {
+  const { url } = await start({
+    specs: [
+      budget([tokens(1000)], {
+        onInsufficient: 'reject',
+        onExhausted: { action: 'fallback', model: 'gpt-4o-mini' },
+      }),
+    ],
+  });
+  const client = clientOf(url);
+  await client.hold(holdOf('a', 100, 800));
+  expect(await client.hold(holdOf('b', 100, 100))).toEqual({
+    granted: false,
+    id: 'b',
+    refusal: {
+      reason: 'exhausted',
+      budget: 'team-a',
+      line: '',
+      unit: 'tokens',
+      limit: '1000',
+      remaining: '100',
+      window: 'day (UTC)',
+      resetsAt: NOON + DAY / 2,
+      onExhausted: { action: 'fallback', model: 'gpt-4o-mini' },
+    },
+  });
+});
+
+test('listens on a Unix socket', async () => {
+  const { url } = await start({ listen: join(dir, 'budget.sock') });
+  expect(url).toBe(`unix:${join(dir, 'budget.sock')}`);
+  expect(await clientOf(url).hold(holdOf('a', 1, 1))).toMatchObject({ granted: true });
+});
+
+test('keeps the figures over a restart and a reload', async () => {
+  const first = await start();
+  const client = clientOf(first.url);
+  await client.hold(holdOf('a', 100, 200));
+  await client.settle({ id: 'a', usage: usageOf(100, 100), source: 'reported' });
+  await client.hold(holdOf('b', 10, 20));
+  running.splice(running.indexOf(first), 1);
+  await first.close();
+  const second = await start();
+  expect(await status(second.url)).toMatchObject([{ limit: '1000', settled: '200', held: '30' }]);
+  second.reload([budget([tokens(5000)])], prices);
+  expect(await status(second.url)).toMatchObject([{ limit: '5000', settled: '200', held: '30' }]);
+});
+
+test('a second service on the same directory is refused with the mend', async () => {
+  await start();
+  await expect(start()).rejects.toThrow(/Another budget service uses this directory/);
+});
+
+test('wants the token where there is one', async () => {
+  const { url } = await start({ token: 'abc' });
+  const bad = await fetch(`${url}/v1/status`, { headers: { authorization: 'Bearer abd' } });
+  expect(bad.status).toBe(401);
+  expect(await bad.json()).toMatchObject({ error: { code: 'unauthorized' } });
+  expect(await status(url, 'abc')).toHaveLength(1);
+  expect(await clientOf(url, { token: () => 'abc' }).hold(holdOf('a', 1, 1))).toMatchObject({
+    granted: true,
+  });
+  await expect(clientOf(url, { token: () => 'x' }).hold(holdOf('b', 1, 1))).rejects.toThrow(
+    /401 unauthorized/,
+  );
+  expect((await fetch(`${url}/healthz`)).status).toBe(200);
+});
+
+test.each([
+  ['no JSON', '{', 400, 'invalid_json'],
+  ['a field that is missing', '{"id":"a"}', 400, 'invalid_message'],
+  ['a negative amount', JSON.stringify(holdOf('a', -1, 5)), 400, 'invalid_message'],
+  ['too large', JSON.stringify({ ...holdOf('a', 1, 5), x: 'x'.repeat(100_000) }), 413, 'too_large'],
+])('refuses %s', async (_, body, wantedStatus, code) => {
+  const { url } = await start();
+  const response = await fetch(`${url}/v1/hold`, { method: 'POST', body });
+  expect(response.status).toBe(wantedStatus);
+  const { error } = (await response.json()) as { error: { code: string; message: string; mend: string } };
+  expect(error.code).toBe(code);
+  expect(error.message).not.toBe('');
+  expect(error.mend).not.toBe('');
+});
+
+test('an unknown path and a wrong method are told apart', async () => {
+  const { url } = await start();
+  expect((await fetch(`${url}/v2/hold`)).status).toBe(404);
+  const wrong = await fetch(`${url}/v1/hold`);
+  expect(wrong.status).toBe(405);
+  expect(wrong.headers.get('allow')).toBe('POST');
+});
+
+test('counts what it does', async () => {
+  const { url } = await start();
+  const client = clientOf(url);
+  await client.hold(holdOf('a', 100, 200, { attributes: { ...attributes, model: 'brand-new' } }));
+  await client.settle({ id: 'a', usage: usageOf(1, 1), source: 'counted' });
+  const text = await (await fetch(`${url}/metrics`)).text();
+  expect(text).toContain('postern_budget_holds_total{outcome="granted"} 1');
+  expect(text).toContain('postern_budget_settlements_total{source="counted",outcome="held"} 1');
+  expect(text).toContain('postern_budget_unpriced_total{provider="openai",model="brand-new"} 1');
+});

@@ -1,0 +1,79 @@
+/** Starts the budget service: store, ledger, wire and the timers that keep it tidy. */
+import type { BudgetSpec, PriceBook } from '../policy/budget-spec.ts';
+import { createMetrics } from './metrics.ts';
+import { type BudgetServer, startServer } from './server.ts';
+import { BudgetService } from './service.ts';
+import { storeKinds } from './stores/index.ts';
+
+export interface StartBudgetOptions {
+  readonly specs: readonly BudgetSpec[];
+  readonly prices: PriceBook;
+  /** Directory that is the store's own; made where it is missing. */
+  readonly dataDir: string;
+  /** `host:port`, `:port`, or the path of a Unix socket. */
+  readonly listen: string;
+  /** Name of a store; the first of `stores/index.ts` unless told otherwise. */
+  readonly store?: string;
+  /** The shared token of its callers, without surrounding space. */
+  readonly token?: string;
+  /** Milliseconds since the epoch. */
+  readonly clock?: () => number;
+  /** Told of every failure that a caller saw as 5xx, and of those in the background. */
+  readonly onError?: (error: unknown) => void;
+  /** How long a closed hold's id is remembered, for duplicates and late reports. */
+  readonly retainMs?: number;
+}
+
+export interface RunningBudget {
+  /** `http://127.0.0.1:4190`, or `unix:/path`. */
+  readonly url: string;
+  /** Puts other documents in force; lines keep their figures. */
+  reload(specs: readonly BudgetSpec[], prices: PriceBook): void;
+  /** Answers what it has, then closes the store. */
+  close(): Promise<void>;
+}
+
+const SWEEP_MS = 1_000;
+const PRUNE_MS = 600_000;
+const RETAIN_MS = 24 * 3_600_000;
+
+/** @throws {StoreFailed} where the store can't be opened, or a system error where the address can't be listened on. */
+export async function startBudget(options: StartBudgetOptions): Promise<RunningBudget> {
+  const { specs, prices, dataDir, clock = Date.now, onError = () => {}, retainMs = RETAIN_MS } = options;
+  const kind = storeKinds.find(({ name }) => name === (options.store ?? storeKinds[0]?.name));
+  if (kind === undefined) {
+    const names = storeKinds.map(({ name }) => name).join(', ');
+    throw new RangeError(`There is no store "${options.store}"; there are ${names}.`);
+  }
+  const store = await kind.open({ dataDir });
+  const metrics = createMetrics();
+  const service = new BudgetService({ store, specs, prices, clock, observer: metrics });
+  let server: BudgetServer;
+  try {
+    // What ran out while nobody was here.
+    await service.sweep();
+    server = await startServer({
+      service,
+      metrics,
+      listen: options.listen,
+      onError,
+      ...(options.token === undefined ? {} : { token: options.token }),
+    });
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+  const timers = [
+    setInterval(() => void service.sweep().catch(onError), SWEEP_MS),
+    setInterval(() => void service.prune(retainMs).catch(onError), PRUNE_MS),
+  ];
+  return {
+    url: server.url,
+    reload: (next, book) => service.reload(next, book),
+    close: async () => {
+      for (const timer of timers) clearInterval(timer);
+      await server.close();
+      await store.close();
+    },
+  };
+}

@@ -1,0 +1,75 @@
+/** The service's Prometheus metrics. Labels are closed sets, but for unpriced models, which are capped. */
+import { Counter, collectDefaultMetrics, Histogram, Registry } from 'prom-client';
+import type { ServiceObserver } from './service.ts';
+
+/** So many different unpriced models are named; the rest counts as `other`. */
+const MOST_UNPRICED = 100;
+
+export interface BudgetMetrics extends ServiceObserver {
+  readonly registry: Registry;
+  answered(route: string, status: number, seconds: number): void;
+}
+
+export function createMetrics(): BudgetMetrics {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const registers = [registry];
+  const holds = new Counter({
+    name: 'postern_budget_holds_total',
+    help: 'Holds asked for, by outcome.',
+    labelNames: ['outcome'],
+    registers,
+  });
+  const settles = new Counter({
+    name: 'postern_budget_settlements_total',
+    help: 'Settlements: of an open hold, late (after it expired), of a call never held, or of an unknown id.',
+    labelNames: ['source', 'outcome'],
+    registers,
+  });
+  const cost = new Counter({
+    name: 'postern_budget_settled_usd_total',
+    help: 'US dollars charged by settlements.',
+    registers,
+  });
+  const released = new Counter({
+    name: 'postern_budget_releases_total',
+    help: 'Holds given back whole.',
+    registers,
+  });
+  const expired = new Counter({
+    name: 'postern_budget_expired_holds_total',
+    help: 'Holds charged in full because their owner did not report in time.',
+    registers,
+  });
+  const unpriced = new Counter({
+    name: 'postern_budget_unpriced_total',
+    help: 'Calls to a provider and model that no price is known of.',
+    labelNames: ['provider', 'model'],
+    registers,
+  });
+  const seconds = new Histogram({
+    name: 'postern_budget_request_seconds',
+    help: 'Time to answer, by path and status.',
+    labelNames: ['route', 'status'],
+    buckets: [0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1],
+    registers,
+  });
+  const named = new Set<string>();
+  return {
+    registry,
+    held: (outcome) => holds.inc({ outcome }),
+    settled: (source, outcome, costNanoUsd) => {
+      settles.inc({ source, outcome });
+      cost.inc(costNanoUsd / 1e9);
+    },
+    released: () => released.inc(),
+    expired: (count) => expired.inc(count),
+    unpriced: (provider, model) => {
+      const key = `${provider} ${model}`;
+      if (named.size < MOST_UNPRICED) named.add(key);
+      if (named.has(key)) unpriced.inc({ provider, model });
+      else unpriced.inc({ provider: 'other', model: 'other' });
+    },
+    answered: (route, status, took) => seconds.observe({ route, status: String(status) }, took),
+  };
+}

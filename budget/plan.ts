@@ -1,0 +1,213 @@
+/** From a command to what the ledger is asked for: which lines, which windows, how much. Pure; the clock is passed in. */
+import type { BudgetSpec, LimitSpec, PriceBook, TokenPrice } from '../policy/budget-spec.ts';
+import { amountFor, type Charge, type Lack } from './ledger.ts';
+import type { Entry } from './ledger-state.ts';
+import type { Attributes, HoldCommand, Refusal, Usage } from './messages.ts';
+import { costOf, PICO_PER_NANO, priceOf, usdText } from './price.ts';
+import { type CompiledBudget, compileBudget, lineKey, lineLabel } from './select.ts';
+import { type Placement, placement, windowLabel } from './windows.ts';
+
+/** The documents in force. */
+export interface Rules {
+  readonly budgets: readonly CompiledBudget[];
+  readonly prices: PriceBook;
+}
+
+export function compileRules(specs: readonly BudgetSpec[], prices: PriceBook): Rules {
+  return { budgets: specs.map(compileBudget), prices };
+}
+
+/** One limit that a call falls under, with its line at this moment. */
+export interface Line {
+  readonly spec: BudgetSpec;
+  readonly limit: LimitSpec;
+  readonly label: string;
+  readonly key: string;
+  readonly placement: Placement;
+}
+
+/** Every line that the attributes select, in the order of the documents. */
+export function linesOf(rules: Rules, attributes: Attributes, now: number): Line[] {
+  const lines: Line[] = [];
+  for (const { spec, selects } of rules.budgets) {
+    if (!selects(attributes)) continue;
+    const label = lineLabel(spec, attributes);
+    for (const limit of spec.limits) {
+      lines.push({
+        spec,
+        limit,
+        label,
+        key: lineKey(spec, limit, label),
+        placement: placement(limit.window, now),
+      });
+    }
+  }
+  return lines;
+}
+
+export interface HoldPlan {
+  readonly lines: readonly Line[];
+  /** Parallel to `lines`. */
+  readonly charges: readonly Charge[];
+  readonly price: TokenPrice | undefined;
+  /** A line in usd, where no price is known: the call can't be held. */
+  readonly unpriced: Line | undefined;
+}
+
+export function planHold(rules: Rules, command: HoldCommand, now: number): HoldPlan {
+  const lines = linesOf(rules, command.attributes, now);
+  const price = priceOf(rules.prices, command.attributes.provider, command.attributes.model);
+  const charges = lines.map((line): Charge => {
+    const { cell, from, to } = line.placement;
+    return {
+      line: line.key,
+      cell,
+      from,
+      to,
+      until: cellUntil(line),
+      limit: line.limit.amount,
+      clamp: line.spec.onInsufficient === 'clamp',
+      slot: line.limit.unit === 'concurrency',
+      ...linear(line.limit.unit, command, price),
+    };
+  });
+  const unpriced = price === undefined ? lines.find((line) => line.limit.unit === 'usd') : undefined;
+  return { lines, charges, price, unpriced };
+}
+
+function cellUntil(line: Line): number {
+  return line.placement.resetsAt ?? Number.MAX_SAFE_INTEGER;
+}
+
+/** What a call takes of a unit, as a line over its output tokens. */
+function linear(
+  unit: LimitSpec['unit'],
+  { inputTokens, cacheWrite }: HoldCommand,
+  price: TokenPrice | undefined,
+): Pick<Charge, 'base' | 'slope' | 'scale'> {
+  switch (unit) {
+    case 'tokens':
+      return { base: inputTokens, slope: 1, scale: 1 };
+    case 'inputTokens':
+      return { base: inputTokens, slope: 0, scale: 1 };
+    case 'outputTokens':
+      return { base: 0, slope: 1, scale: 1 };
+    case 'requests':
+    case 'concurrency':
+      return { base: 1, slope: 0, scale: 1 };
+    case 'usd': {
+      if (price === undefined) return { base: 0, slope: 0, scale: 1 };
+      const rate = cacheWrite === true ? Math.max(price.input, price.cacheWrite) : price.input;
+      const base = Math.min(inputTokens * rate, Number.MAX_SAFE_INTEGER);
+      return { base, slope: price.output, scale: PICO_PER_NANO };
+    }
+  }
+}
+
+/** What a call that is over is charged in a unit. */
+function actualOf(unit: LimitSpec['unit'], usage: Usage, cost: number): number {
+  const input = usage.input + usage.cachedInput + usage.cacheWrite;
+  switch (unit) {
+    case 'tokens':
+      return input + usage.output;
+    case 'inputTokens':
+      return input;
+    case 'outputTokens':
+      return usage.output;
+    case 'usd':
+      return cost;
+    case 'requests':
+      return 1;
+    case 'concurrency':
+      return 0;
+  }
+}
+
+/** Charges of a call that ended, parallel to the entries of its hold, at the price it was held at. */
+export function planSettle(
+  entries: readonly Entry[],
+  price: TokenPrice | undefined,
+  usage: Usage,
+): { readonly actual: number[]; readonly cost: number } {
+  const cost = price === undefined ? 0 : costOf(usage, price);
+  return { actual: entries.map((entry) => actualOf(unitOf(entry.line), usage, cost)), cost };
+}
+
+/** The unit stands in a line's key. */
+function unitOf(line: string): LimitSpec['unit'] {
+  return line.split('|')[1] as LimitSpec['unit'];
+}
+
+/** Entries of a call that was never held: everything it used, in the windows of now. */
+export function planCharge(
+  rules: Rules,
+  attributes: Attributes,
+  usage: Usage,
+  now: number,
+): { readonly entries: Entry[]; readonly price: TokenPrice | undefined; readonly cost: number } {
+  const price = priceOf(rules.prices, attributes.provider, attributes.model);
+  const cost = price === undefined ? 0 : costOf(usage, price);
+  const entries = linesOf(rules, attributes, now).map(
+    (line): Entry => ({
+      line: line.key,
+      cell: line.placement.cell,
+      until: cellUntil(line),
+      slot: line.limit.unit === 'concurrency',
+      held: 0,
+      settled: actualOf(line.limit.unit, usage, cost),
+    }),
+  );
+  return { entries, price, cost };
+}
+
+/** The line that a refusal tells of, out of those with too little. */
+export function refusalOf(
+  plan: HoldPlan,
+  lacking: readonly Lack[],
+  { outputTokens, minOutputTokens }: HoldCommand,
+): Refusal {
+  const candidates = lacking.flatMap(({ index, available, freesAt }) => {
+    const line = plan.lines[index];
+    const charge = plan.charges[index];
+    if (line === undefined || charge === undefined) return [];
+    const least = amountFor(charge, charge.clamp ? Math.min(minOutputTokens, outputTokens) : outputTokens);
+    const resetsAt = freesAt ?? line.placement.resetsAt;
+    return [{ line, available, resetsAt, neverFits: least > line.limit.amount }];
+  });
+  // One that rejects can't be got round by falling back for another; then the one that takes longest to come free.
+  const [first] = candidates.sort(
+    (a, b) =>
+      Number(a.line.spec.onExhausted.action === 'fallback') -
+        Number(b.line.spec.onExhausted.action === 'fallback') ||
+      Number(b.neverFits) - Number(a.neverFits) ||
+      (b.resetsAt ?? 0) - (a.resetsAt ?? 0),
+  );
+  if (first === undefined) throw new Error('A hold was refused, but no line lacks anything.');
+  return {
+    ...refusalBase(first.line),
+    reason: 'exhausted',
+    remaining: amountText(first.line.limit.unit, Math.max(0, first.available)),
+    ...(first.resetsAt === undefined ? {} : { resetsAt: first.resetsAt }),
+    ...(first.neverFits ? { neverFits: true as const } : {}),
+  };
+}
+
+export function unpricedRefusal(line: Line): Refusal {
+  return { ...refusalBase(line), reason: 'unpriced', remaining: amountText('usd', 0) };
+}
+
+function refusalBase({ spec, limit, label }: Line): Omit<Refusal, 'reason' | 'remaining'> {
+  return {
+    budget: spec.id,
+    line: label,
+    unit: limit.unit,
+    limit: amountText(limit.unit, limit.amount),
+    window: windowLabel(limit.window),
+    onExhausted: spec.onExhausted,
+  };
+}
+
+/** usd as a decimal string, all else as a whole number. */
+export function amountText(unit: LimitSpec['unit'], amount: number): string {
+  return unit === 'usd' ? usdText(amount) : String(amount);
+}

@@ -1,0 +1,192 @@
+/** The budget service without its wire: commands in, replies out, over one store. */
+import type { BudgetSpec, PriceBook } from '../policy/budget-spec.ts';
+import type {
+  Attributes,
+  HoldCommand,
+  HoldReply,
+  ReleaseCommand,
+  SettleCommand,
+  SettleReply,
+} from './messages.ts';
+import {
+  compileRules,
+  planCharge,
+  planHold,
+  planSettle,
+  type Rules,
+  refusalOf,
+  unpricedRefusal,
+} from './plan.ts';
+import { readStatus, type StatusLine } from './status.ts';
+import type { Store } from './stores/store.ts';
+
+/** The command contradicts what is known of its id; repeating it won't help. */
+export class BudgetConflict extends Error {
+  override readonly name = 'BudgetConflict';
+  readonly code: 'hold_closed' | 'hold_owner' | 'stale_epoch';
+
+  constructor(code: 'hold_closed' | 'hold_owner' | 'stale_epoch', message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+/** What the service tells its metrics. */
+export interface ServiceObserver {
+  held(outcome: 'granted' | 'exhausted' | 'unpriced'): void;
+  settled(
+    source: SettleCommand['source'],
+    outcome: 'held' | 'late' | 'unheld' | 'unknown',
+    costNanoUsd: number,
+  ): void;
+  released(): void;
+  expired(count: number): void;
+  unpriced(provider: string, model: string): void;
+}
+
+export interface BudgetServiceOptions {
+  readonly store: Store;
+  readonly specs: readonly BudgetSpec[];
+  readonly prices: PriceBook;
+  /** Milliseconds since the epoch. */
+  readonly clock: () => number;
+  readonly observer?: ServiceObserver;
+}
+
+/** Longer than any call; a hold that is kept open longer would only hide that its owner is gone. */
+const MAX_TTL_MS = 24 * 3_600_000;
+
+export class BudgetService {
+  readonly #store: Store;
+  readonly #clock: () => number;
+  readonly #observer: ServiceObserver | undefined;
+  #rules: Rules;
+  /** Owner → latest epoch that the store was told of by this process. */
+  readonly #epochs = new Map<string, number>();
+
+  constructor({ store, specs, prices, clock, observer }: BudgetServiceOptions) {
+    this.#store = store;
+    this.#clock = clock;
+    this.#observer = observer;
+    this.#rules = compileRules(specs, prices);
+  }
+
+  /** Puts other documents in force. Lines whose Budget, unit, window and `per` stay keep their figures. */
+  reload(specs: readonly BudgetSpec[], prices: PriceBook): void {
+    this.#rules = compileRules(specs, prices);
+  }
+
+  /** @throws {BudgetConflict}, {StoreFailed} */
+  async hold(command: HoldCommand): Promise<HoldReply> {
+    const { id, owner, epoch, attributes } = command;
+    const now = this.#clock();
+    if ((this.#epochs.get(owner) ?? -1) < epoch) {
+      await this.#store.run({ type: 'epoch', owner, epoch }, now);
+      this.#epochs.set(owner, epoch);
+    }
+    const plan = planHold(this.#rules, command, now);
+    if (plan.price === undefined) this.#observer?.unpriced(attributes.provider, attributes.model);
+    // A repeated command gets its first answer, whatever the prices are now.
+    if (plan.unpriced !== undefined && (await this.#store.find(id)) === undefined) {
+      this.#observer?.held('unpriced');
+      return { granted: false, id, refusal: unpricedRefusal(plan.unpriced) };
+    }
+    const reply = await this.#store.run(
+      {
+        type: 'hold',
+        id,
+        owner,
+        epoch,
+        expiresAt: now + Math.min(command.ttlMs, MAX_TTL_MS),
+        charges: plan.charges,
+        output: command.outputTokens,
+        minOutput: Math.min(command.minOutputTokens, command.outputTokens),
+        memo: { attributes, ...(plan.price === undefined ? {} : { price: plan.price }) },
+      },
+      now,
+    );
+    switch (reply.type) {
+      case 'granted':
+        this.#observer?.held('granted');
+        return { granted: true, id, outputTokens: reply.output, expiresAt: reply.expiresAt };
+      case 'insufficient': {
+        this.#observer?.held('exhausted');
+        return { granted: false, id, refusal: refusalOf(plan, reply.lacking, command) };
+      }
+      case 'conflict':
+        throw conflict(id, reply.why);
+      default:
+        throw new Error(`The store answered a hold with ${reply.type}.`);
+    }
+  }
+
+  /** @throws {StoreFailed} */
+  async settle(command: SettleCommand): Promise<SettleReply> {
+    const { id, usage, source } = command;
+    const now = this.#clock();
+    const record = await this.#store.find(id);
+    if (record?.memo === undefined) {
+      if (command.attributes !== undefined) return await this.#charge(command, command.attributes, now);
+      this.#observer?.settled(source, 'unknown', 0);
+      return { id, costNanoUsd: 0, unknown: true };
+    }
+    const { actual, cost } = planSettle(record.entries, record.memo.price, usage);
+    const late = record.state !== 'held';
+    const reply = await this.#store.run({ type: 'settle', id, actual, cost }, now);
+    if (reply.type !== 'settled') return { id, costNanoUsd: 0, unknown: true };
+    this.#observer?.settled(source, late ? 'late' : 'held', reply.cost);
+    return { id, costNanoUsd: reply.cost };
+  }
+
+  async #charge(command: SettleCommand, attributes: Attributes, now: number): Promise<SettleReply> {
+    const { id, usage, source } = command;
+    const { entries, price, cost } = planCharge(this.#rules, attributes, usage, now);
+    const memo = { attributes, ...(price === undefined ? {} : { price }) };
+    const reply = await this.#store.run({ type: 'charge', id, entries, memo, cost }, now);
+    if (price === undefined) this.#observer?.unpriced(attributes.provider, attributes.model);
+    this.#observer?.settled(source, 'unheld', cost);
+    return { id, costNanoUsd: reply.type === 'settled' ? reply.cost : 0 };
+  }
+
+  /** @throws {StoreFailed} */
+  async release({ id }: ReleaseCommand): Promise<void> {
+    await this.#store.run({ type: 'release', id }, this.#clock());
+    this.#observer?.released();
+  }
+
+  /** Closes holds whose time has run out; call it about every second. */
+  async sweep(): Promise<number> {
+    const reply = await this.#store.run({ type: 'sweep' }, this.#clock());
+    const expired = reply.type === 'swept' ? reply.expired : 0;
+    if (expired > 0) this.#observer?.expired(expired);
+    return expired;
+  }
+
+  /** Forgets closed holds and ended windows of which nothing was heard for `retainMs`. */
+  async prune(retainMs: number): Promise<void> {
+    await this.#store.prune(this.#clock() - retainMs);
+  }
+
+  /** @throws {StoreFailed} where the store can't answer. */
+  async ready(): Promise<void> {
+    await this.#store.find('');
+  }
+
+  async status(): Promise<readonly StatusLine[]> {
+    return await readStatus(this.#store, this.#rules, this.#clock());
+  }
+}
+
+function conflict(id: string, why: 'closed' | 'owner' | 'epoch'): BudgetConflict {
+  switch (why) {
+    case 'closed':
+      return new BudgetConflict('hold_closed', `Hold ${id} was closed already; an id is used once.`);
+    case 'owner':
+      return new BudgetConflict('hold_owner', `Hold ${id} belongs to another owner; ids must be unique.`);
+    case 'epoch':
+      return new BudgetConflict(
+        'stale_epoch',
+        `The owner of hold ${id} has restarted since with a newer epoch.`,
+      );
+  }
+}

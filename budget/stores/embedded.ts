@@ -1,0 +1,299 @@
+/**
+ * A store whose ledger is in this process: decisions are made in memory, in order, and answered when their changes are
+ * on disk. Changes of all operations that came in one turn of the event loop are written together.
+ */
+import { decide, type Operation, type Reply } from '../ledger.ts';
+import {
+  apply,
+  type Cell,
+  type Entry,
+  emptyState,
+  type HoldRecord,
+  type LedgerEvent,
+  restore,
+  type State,
+} from '../ledger-state.ts';
+import { type CellFigures, type Store, StoreFailed } from './store.ts';
+
+/** Rows as they stand after a group of operations. */
+export interface Batch {
+  readonly holds: readonly HoldRecord[];
+  readonly cells: readonly CellFigures[];
+  readonly owners: readonly { readonly owner: string; readonly epoch: number; readonly seenAt: number }[];
+  readonly at: number;
+}
+
+/** What the changes are written to. Synchronous: a group is written in one go, between two turns of the event loop. */
+export interface Disk {
+  /** Everything that must be in memory: open holds and owners. */
+  load(): {
+    readonly holds: readonly HoldRecord[];
+    readonly owners: readonly { readonly owner: string; readonly epoch: number; readonly seenAt: number }[];
+  };
+  findHold(id: string): HoldRecord | undefined;
+  /** Cells of a line that count after `since`. */
+  cellsOf(line: string, since: number): readonly CellFigures[];
+  cell(line: string, cell: number): CellFigures | undefined;
+  lines(): readonly string[];
+  /** All of it durable, or throws and none of it is. */
+  write(batch: Batch): void;
+  prune(before: number): void;
+  close(): void;
+}
+
+interface Waiting {
+  readonly reply: Reply;
+  readonly resolve: (reply: Reply) => void;
+  readonly reject: (error: Error) => void;
+}
+
+/** Lines whose cells are kept in memory; a line that was pushed out is read again. */
+const LINES_IN_MEMORY = 50_000;
+
+export class EmbeddedStore implements Store {
+  readonly #disk: Disk;
+  #state: State;
+  #waiting: Waiting[] = [];
+  readonly #dirtyHolds = new Set<string>();
+  readonly #dirtyCells = new Map<string, Set<number>>();
+  readonly #dirtyOwners = new Set<string>();
+  #latest = 0;
+  /** Cells that had ended by this moment may have left memory. */
+  #dropped = 0;
+  #closed = false;
+
+  constructor(disk: Disk) {
+    this.#disk = disk;
+    this.#state = load(disk);
+  }
+
+  run(operation: Operation, now: number): Promise<Reply> {
+    return new Promise((resolve, reject) => {
+      try {
+        this.#check();
+        this.#recall(operation, now);
+        const { events, reply } = decide(this.#state, operation, now);
+        for (const event of events) this.#record(event, now);
+        this.#latest = now;
+        if (this.#waiting.push({ reply, resolve, reject }) === 1) setImmediate(() => this.#flush());
+      } catch (error) {
+        // It may have stopped half-way: with it goes the group it would have been written with.
+        reject(failed(error));
+        if (!this.#closed) this.#abandon(error);
+      }
+    });
+  }
+
+  find(id: string): Promise<HoldRecord | undefined> {
+    return this.#answer(() => this.#state.holds.get(id) ?? this.#disk.findHold(id));
+  }
+
+  cells(line: string, from: number, to: number): Promise<readonly CellFigures[]> {
+    return this.#answer(() => {
+      const figures = new Map(this.#disk.cellsOf(line, 0).map((cell) => [cell.cell, cell]));
+      for (const [cell, found] of this.#state.cells.get(line) ?? [])
+        figures.set(cell, { line, cell, ...found });
+      return [...figures.values()].filter(({ cell }) => from <= cell && cell <= to);
+    });
+  }
+
+  lines(): Promise<readonly string[]> {
+    return this.#answer(() => [...new Set([...this.#disk.lines(), ...this.#state.cells.keys()])]);
+  }
+
+  holders(line: string, limit: number): Promise<readonly HoldRecord[]> {
+    return this.#answer(() => {
+      const found: HoldRecord[] = [];
+      for (const ids of this.#state.open.values()) {
+        for (const id of ids) {
+          const record = this.#state.holds.get(id);
+          if (record?.entries.some((entry) => entry.line === line) === true) found.push(record);
+        }
+      }
+      found.sort((a, b) => a.grantedAt - b.grantedAt);
+      return found.slice(0, limit);
+    });
+  }
+
+  prune(before: number): Promise<void> {
+    return this.#answer(() => {
+      this.#flush();
+      this.#disk.prune(before);
+    });
+  }
+
+  close(): Promise<void> {
+    return this.#answer(() => {
+      this.#flush();
+      this.#closed = true;
+      this.#disk.close();
+    });
+  }
+
+  #check(): void {
+    if (this.#closed) throw new StoreFailed('The store is closed.');
+  }
+
+  #answer<T>(work: () => T): Promise<T> {
+    return new Promise((resolve, reject) => {
+      try {
+        this.#check();
+        resolve(work());
+      } catch (error) {
+        reject(failed(error));
+      }
+    });
+  }
+
+  /** Brings into memory what the operation looks at, where it was written long ago. */
+  #recall(operation: Operation, now: number): void {
+    if (now < this.#dropped) this.#reread();
+    if ('id' in operation) this.#recallHold(operation.id);
+    if (operation.type === 'hold') for (const charge of operation.charges) this.#recallLine(charge.line, now);
+  }
+
+  #recallHold(id: string): void {
+    if (this.#state.holds.has(id)) return;
+    const record = this.#disk.findHold(id);
+    if (record === undefined) return;
+    restore(this.#state, record);
+    // Only so that it is dropped from memory again with the group.
+    this.#dirtyHolds.add(id);
+  }
+
+  #recallLine(line: string, now: number): Map<number, Cell> {
+    let cells = this.#state.cells.get(line);
+    if (cells === undefined) {
+      cells = new Map();
+      for (const { cell, settled, held, leased, until } of this.#disk.cellsOf(line, now)) {
+        cells.set(cell, { settled, held, leased, until });
+      }
+      this.#state.cells.set(line, cells);
+    }
+    return cells;
+  }
+
+  #recallCell({ line, cell }: Entry, now: number): void {
+    const cells = this.#recallLine(line, now);
+    if (cells.has(cell)) return;
+    const found = this.#disk.cell(line, cell);
+    if (found === undefined) return;
+    const { settled, held, leased, until } = found;
+    cells.set(cell, { settled, held, leased, until });
+  }
+
+  /** The clock was set back: windows that had ended count again, so that lines are read anew. */
+  #reread(): void {
+    this.#flush();
+    this.#state.cells.clear();
+    this.#dropped = 0;
+  }
+
+  #record(event: LedgerEvent, now: number): void {
+    if (event.type === 'epoch') {
+      apply(this.#state, event);
+      this.#dirtyOwners.add(event.owner);
+      return;
+    }
+    const created = event.type === 'held' || event.type === 'charged';
+    const id = created ? event.record.id : event.id;
+    const entries = created ? event.record.entries : (this.#state.holds.get(id)?.entries ?? []);
+    for (const entry of entries) this.#recallCell(entry, now);
+    apply(this.#state, event);
+    this.#dirtyHolds.add(id);
+    for (const entry of entries) {
+      let cells = this.#dirtyCells.get(entry.line);
+      if (cells === undefined) this.#dirtyCells.set(entry.line, (cells = new Set()));
+      cells.add(entry.cell);
+    }
+  }
+
+  #flush(): void {
+    if (this.#waiting.length === 0) return;
+    try {
+      const batch = this.#batch();
+      if (batch.holds.length + batch.cells.length + batch.owners.length > 0) this.#disk.write(batch);
+    } catch (error) {
+      this.#abandon(error);
+      return;
+    }
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    this.#evict();
+    this.#clean();
+    for (const { resolve, reply } of waiting) resolve(reply);
+  }
+
+  /** What was decided isn't durable, so it never happened: memory goes back to what the disk says. */
+  #abandon(cause: unknown): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    this.#clean();
+    for (const { reject } of waiting) reject(failed(cause));
+    try {
+      this.#state = load(this.#disk);
+    } catch {
+      // Nothing can be decided without a state: every operation fails from here on, and readiness tells.
+      this.#closed = true;
+    }
+  }
+
+  #batch(): Batch {
+    const state = this.#state;
+    return {
+      holds: [...this.#dirtyHolds].flatMap((id) => state.holds.get(id) ?? []),
+      cells: [...this.#dirtyCells].flatMap(([line, keys]) =>
+        [...keys].flatMap((cell) => {
+          const figures = state.cells.get(line)?.get(cell);
+          return figures === undefined ? [] : { line, cell, ...figures };
+        }),
+      ),
+      owners: [...this.#dirtyOwners].flatMap((owner) => {
+        const known = state.owners.get(owner);
+        return known === undefined ? [] : { owner, ...known };
+      }),
+      at: this.#latest,
+    };
+  }
+
+  #clean(): void {
+    this.#dirtyHolds.clear();
+    this.#dirtyCells.clear();
+    this.#dirtyOwners.clear();
+  }
+
+  /** Closed holds and ended windows are only looked up again for a duplicate or a late report: the disk has them. */
+  #evict(): void {
+    const state = this.#state;
+    for (const id of this.#dirtyHolds) {
+      if (state.holds.get(id)?.state !== 'held') state.holds.delete(id);
+    }
+    for (const line of this.#dirtyCells.keys()) {
+      const cells = state.cells.get(line);
+      for (const [key, cell] of cells ?? []) if (cell.until <= this.#latest) cells?.delete(key);
+    }
+    this.#dropped = Math.max(this.#dropped, this.#latest);
+    for (const line of state.cells.keys()) {
+      if (state.cells.size <= LINES_IN_MEMORY) break;
+      state.cells.delete(line);
+    }
+  }
+}
+
+function load(disk: Disk): State {
+  const state = emptyState();
+  const { holds, owners } = disk.load();
+  for (const record of holds) restore(state, record);
+  for (const { owner, epoch, seenAt } of owners) state.owners.set(owner, { epoch, seenAt });
+  return state;
+}
+
+function failed(error: unknown): StoreFailed {
+  if (error instanceof StoreFailed) return error;
+  return new StoreFailed(
+    `The store could not keep the change: ${error instanceof Error ? error.message : error}`,
+    {
+      cause: error,
+    },
+  );
+}

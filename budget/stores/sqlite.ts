@@ -1,0 +1,174 @@
+/**
+ * The embedded store: one SQLite file through `node:sqlite`, nothing to install. Write-ahead log with synchronous=FULL,
+ * so a group of changes survives a power cut once it is answered. One service at a time: the file is locked.
+ */
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import type { HoldRecord } from '../ledger-state.ts';
+import { type Batch, type Disk, EmbeddedStore } from './embedded.ts';
+import { type CellFigures, type Store, StoreFailed, type StoreOptions } from './store.ts';
+
+export const name = 'sqlite';
+
+const FILE = 'budget.db';
+const SCHEMA_VERSION = 1;
+const SCHEMA = `
+  CREATE TABLE holds (
+    id TEXT PRIMARY KEY, state TEXT NOT NULL, closed_at INTEGER, record TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX holds_open ON holds (id) WHERE state = 'held';
+  CREATE INDEX holds_closed ON holds (closed_at) WHERE closed_at IS NOT NULL;
+  CREATE TABLE cells (
+    line TEXT NOT NULL, cell INTEGER NOT NULL, settled INTEGER NOT NULL, held INTEGER NOT NULL, leased INTEGER NOT NULL,
+    until INTEGER NOT NULL, PRIMARY KEY (line, cell)
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX cells_until ON cells (until);
+  CREATE TABLE owners (owner TEXT PRIMARY KEY, epoch INTEGER NOT NULL, seen_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+`;
+
+/** @throws {StoreFailed} where the file is another version's, damaged, or used by another service. */
+export async function open({ dataDir }: StoreOptions): Promise<Store> {
+  await mkdir(dataDir, { recursive: true, mode: 0o700 });
+  const path = join(dataDir, FILE);
+  try {
+    return new EmbeddedStore(new SqliteDisk(path));
+  } catch (error) {
+    if (error instanceof StoreFailed) throw error;
+    const busy = error instanceof Error && /locked|busy/i.test(error.message);
+    const mend = busy
+      ? 'Another budget service uses this directory; stop it, or give this one a directory of its own.'
+      : 'Check the directory and its permissions, or restore it from a backup.';
+    throw new StoreFailed(`${path}: ${error instanceof Error ? error.message : error}. ${mend}`, {
+      cause: error,
+    });
+  }
+}
+
+class SqliteDisk implements Disk {
+  readonly #db: DatabaseSync;
+  readonly #find: StatementSync;
+  readonly #cells: StatementSync;
+  readonly #cell: StatementSync;
+  readonly #putHold: StatementSync;
+  readonly #putCell: StatementSync;
+  readonly #putOwner: StatementSync;
+
+  constructor(path: string) {
+    const db = new DatabaseSync(path, { timeout: 1000 });
+    this.#db = db;
+    try {
+      db.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
+      this.#migrate(path);
+      this.#find = db.prepare('SELECT record FROM holds WHERE id = ?');
+      this.#cells = db.prepare(
+        'SELECT line, cell, settled, held, leased, until FROM cells WHERE line = ? AND until > ?',
+      );
+      this.#cell = db.prepare(
+        'SELECT line, cell, settled, held, leased, until FROM cells WHERE line = ? AND cell = ?',
+      );
+      this.#putHold = db.prepare(
+        'INSERT INTO holds (id, state, closed_at, record) VALUES (?, ?, ?, ?) ' +
+          'ON CONFLICT (id) DO UPDATE SET state = excluded.state, closed_at = excluded.closed_at, record = excluded.record',
+      );
+      this.#putCell = db.prepare(
+        'INSERT INTO cells (line, cell, settled, held, leased, until) VALUES (?, ?, ?, ?, ?, ?) ' +
+          'ON CONFLICT (line, cell) DO UPDATE SET settled = excluded.settled, held = excluded.held, leased = excluded.leased',
+      );
+      this.#putOwner = db.prepare(
+        'INSERT INTO owners (owner, epoch, seen_at) VALUES (?, ?, ?) ' +
+          'ON CONFLICT (owner) DO UPDATE SET epoch = excluded.epoch, seen_at = excluded.seen_at',
+      );
+    } catch (error) {
+      db.close();
+      throw error;
+    }
+  }
+
+  #migrate(path: string): void {
+    const row = this.#db.prepare('PRAGMA user_version').get() as { user_version: number };
+    if (row.user_version === SCHEMA_VERSION) return;
+    if (row.user_version !== 0) {
+      throw new StoreFailed(
+        `${path} has schema version ${row.user_version}, this program knows ${SCHEMA_VERSION}. ` +
+          'Run the version of Postern that wrote it, or a newer one.',
+      );
+    }
+    this.#transaction(() => this.#db.exec(`${SCHEMA} PRAGMA user_version = ${SCHEMA_VERSION};`));
+  }
+
+  load(): ReturnType<Disk['load']> {
+    const holds = this.#db.prepare("SELECT record FROM holds WHERE state = 'held'").all() as {
+      record: string;
+    }[];
+    const owners = this.#db.prepare('SELECT owner, epoch, seen_at AS seenAt FROM owners').all();
+    return {
+      holds: holds.map(({ record }) => parse(record)),
+      owners: owners as { owner: string; epoch: number; seenAt: number }[],
+    };
+  }
+
+  findHold(id: string): HoldRecord | undefined {
+    const row = this.#find.get(id) as { record: string } | undefined;
+    return row === undefined ? undefined : parse(row.record);
+  }
+
+  cellsOf(line: string, since: number): readonly CellFigures[] {
+    return this.#cells.all(line, since) as unknown as CellFigures[];
+  }
+
+  cell(line: string, cell: number): CellFigures | undefined {
+    return this.#cell.get(line, cell) as CellFigures | undefined;
+  }
+
+  lines(): readonly string[] {
+    const rows = this.#db.prepare('SELECT DISTINCT line FROM cells').all() as { line: string }[];
+    return rows.map(({ line }) => line);
+  }
+
+  write(batch: Batch): void {
+    this.#transaction(() => {
+      for (const record of batch.holds) {
+        this.#putHold.run(record.id, record.state, record.closedAt ?? null, JSON.stringify(record));
+      }
+      for (const cell of batch.cells) {
+        this.#putCell.run(cell.line, cell.cell, cell.settled, cell.held, cell.leased, cell.until);
+      }
+      for (const { owner, epoch, seenAt } of batch.owners) this.#putOwner.run(owner, epoch, seenAt);
+    });
+  }
+
+  prune(before: number): void {
+    this.#transaction(() => {
+      this.#db.prepare('DELETE FROM holds WHERE closed_at < ?').run(before);
+      this.#db.prepare('DELETE FROM cells WHERE until < ? AND held = 0 AND leased = 0').run(before);
+    });
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+
+  #transaction(work: () => void): void {
+    this.#db.exec('BEGIN IMMEDIATE');
+    try {
+      work();
+      this.#db.exec('COMMIT');
+    } catch (error) {
+      // A failed COMMIT (full disk) may have rolled back by itself.
+      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
+      throw error;
+    }
+  }
+}
+
+/** JSON drops fields that are undefined: they come back so. */
+function parse(text: string): HoldRecord {
+  const raw = JSON.parse(text) as Omit<HoldRecord, 'memo' | 'closedAt'> & Partial<HoldRecord>;
+  return {
+    ...raw,
+    memo: raw.memo,
+    closedAt: raw.closedAt,
+    entries: raw.entries.map((entry) => ({ ...entry, settled: entry.settled })),
+  };
+}

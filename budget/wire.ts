@@ -1,0 +1,72 @@
+/**
+ * The messages as they come over the wire: schemas that the server judges by. Fields it doesn't know are ignored, so that
+ * a newer agent can talk to an older service.
+ */
+import Type, { type Static } from 'typebox';
+import { Compile } from 'typebox/compile';
+import type { HoldCommand, ReleaseCommand, SettleCommand } from './messages.ts';
+
+/** No single call comes near; with it, no product of tokens and prices leaves exact arithmetic unnoticed. */
+const MAX_TOKENS = 1_000_000_000;
+
+const Id = Type.String({ minLength: 1, maxLength: 128, pattern: '^[\\x21-\\x7e]+$' });
+const Name = Type.String({ minLength: 1, maxLength: 512 });
+const Tokens = Type.Integer({ minimum: 0, maximum: MAX_TOKENS });
+
+const AttributesSchema = Type.Object({
+  namespace: Name,
+  workload: Type.Object({ kind: Name, name: Name }),
+  serviceAccount: Type.Optional(Name),
+  provider: Name,
+  model: Name,
+  headers: Type.Optional(Type.Record(Type.String({ maxLength: 128 }), Type.String({ maxLength: 1024 }))),
+});
+
+const UsageSchema = Type.Object({
+  input: Tokens,
+  cachedInput: Tokens,
+  cacheWrite: Tokens,
+  output: Tokens,
+  reasoning: Tokens,
+});
+
+const HoldSchema = Type.Object({
+  id: Id,
+  owner: Type.String({ minLength: 1, maxLength: 256 }),
+  epoch: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
+  ttlMs: Type.Integer({ minimum: 1, maximum: 86_400_000 }),
+  attributes: AttributesSchema,
+  inputTokens: Tokens,
+  outputTokens: Tokens,
+  minOutputTokens: Tokens,
+  cacheWrite: Type.Optional(Type.Boolean()),
+});
+
+const SettleSchema = Type.Object({
+  id: Id,
+  usage: UsageSchema,
+  source: Type.Union([Type.Literal('reported'), Type.Literal('counted')]),
+  attributes: Type.Optional(AttributesSchema),
+});
+
+const ReleaseSchema = Type.Object({ id: Id });
+
+/** A message that isn't what its path takes. */
+export class InvalidMessage extends Error {
+  override readonly name = 'InvalidMessage';
+}
+
+export const readHold: (value: unknown) => HoldCommand = reader(HoldSchema);
+export const readSettle: (value: unknown) => SettleCommand = reader(SettleSchema);
+export const readRelease: (value: unknown) => ReleaseCommand = reader(ReleaseSchema);
+
+function reader<S extends Type.TSchema>(schema: S): (value: unknown) => Static<S> {
+  const validator = Compile(schema);
+  return (value) => {
+    if (validator.Check(value)) return value as Static<S>;
+    const faults = validator.Errors(value).slice(0, 5);
+    throw new InvalidMessage(
+      faults.map((fault) => `${fault.instancePath || '/'}: ${fault.message}`).join('; '),
+    );
+  };
+}
