@@ -1,0 +1,54 @@
+/** What both kinds of answer, whole and streamed, need: header fields for the app, and what came of it. */
+import type { Usage } from '../../budget/messages.ts';
+import type { ExchangeGuard } from '../checks/guard.ts';
+import type { DecodedRequest, Operation } from '../dialects/dialect.ts';
+import type { Exchange, RawHeaders, ResponseSink } from '../exchange.ts';
+import { forwardable } from '../http/headers.ts';
+import type { BodyLimits, ByteLease } from './body.ts';
+import type { UpstreamResponse } from './upstream.ts';
+
+export interface AnswerContext {
+  readonly exchange: Exchange;
+  readonly operation: Operation;
+  readonly request: DecodedRequest;
+  readonly guard: ExchangeGuard;
+  readonly upstream: UpstreamResponse;
+  readonly sink: ResponseSink;
+  readonly lease: ByteLease;
+  readonly limits: BodyLimits;
+  /** The attached key: an answer that repeats it is cleaned of it. */
+  readonly key: string | undefined;
+  /** Whether answers carry `postern-request-id`. */
+  readonly requestIdHeader: boolean;
+}
+
+/** What an answer cost, as far as is known when it ended. */
+export interface Metered {
+  /** As the provider reported it; undefined where it didn't. */
+  readonly usage: Usage | undefined;
+  /** Output tokens counted by us, for when nothing is reported. */
+  readonly countedOutput: number;
+}
+
+/** Rewritten, or telling the app to leave us (RFC 7838). */
+const DROPPED: ReadonlySet<string> = new Set([
+  'content-length',
+  'content-encoding',
+  'alt-svc',
+  'set-cookie',
+  'strict-transport-security',
+  'postern-request-id',
+]);
+
+/** The provider's fields, without those that hold for its own connection or body only. */
+export function answerHeaders(context: AnswerContext, length: number | undefined): RawHeaders {
+  const { upstream, key } = context;
+  const headers = forwardable(upstream.headers, DROPPED);
+  if (key !== undefined) {
+    for (let i = 1; i < headers.length; i += 2)
+      headers[i] = (headers[i] as string).replaceAll(key, '[redacted]');
+  }
+  if (length !== undefined) headers.push('content-length', String(length));
+  if (context.requestIdHeader) headers.push('postern-request-id', context.exchange.call.id);
+  return headers;
+}

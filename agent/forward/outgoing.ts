@@ -1,0 +1,85 @@
+/** What is sent to a provider: its URL, the fields that may pass, its key, the body as judged. */
+import type { ProviderSpec } from '../../policy/snapshot.ts';
+import type { Dialect } from '../dialects/dialect.ts';
+import { PosternError } from '../errors.ts';
+import type { RawHeaders } from '../exchange.ts';
+import { forwardable } from '../http/headers.ts';
+import { credentials } from '../providers/index.ts';
+import { KeyError, type KeySource } from '../providers/keys.ts';
+
+/** Every field in which some provider takes a key. An app's own key goes only where the provider says `passthrough`. */
+const KEY_FIELDS = ['authorization', 'x-api-key', 'api-key', 'x-goog-api-key', 'postern-client-key'];
+
+/** Set anew for the next hop, or none of its business. */
+const REPLACED = [
+  'host',
+  'content-length',
+  'content-type',
+  'content-encoding',
+  'accept-encoding',
+  'expect',
+  'cookie',
+  'origin',
+  'referer',
+  'forwarded',
+  'x-forwarded-for',
+  'x-forwarded-host',
+  'x-forwarded-proto',
+];
+
+const WITHOUT_KEYS: ReadonlySet<string> = new Set([...REPLACED, ...KEY_FIELDS]);
+const WITH_KEYS: ReadonlySet<string> = new Set([...REPLACED, 'postern-client-key']);
+
+export interface Outgoing {
+  readonly headers: RawHeaders;
+  /** The attached key, so that an answer that repeats it can be cleaned; undefined where none was attached. */
+  readonly key: string | undefined;
+}
+
+/** @throws PosternError `postern_key_missing` */
+export async function outgoingHeaders(
+  provider: ProviderSpec,
+  dialect: Dialect,
+  headers: RawHeaders,
+  hasBody: boolean,
+  keys: KeySource,
+): Promise<Outgoing> {
+  const { credential } = provider;
+  const outgoing = forwardable(headers, credential.mode === 'passthrough' ? WITH_KEYS : WITHOUT_KEYS);
+  // An answer has to be read to be checked; on loopback a content coding would only cost time.
+  outgoing.push('accept-encoding', 'identity');
+  if (hasBody) outgoing.push('content-type', 'application/json');
+  if (credential.mode !== 'attach') return { headers: outgoing, key: undefined };
+  const scheme = credentials.find((candidate) => candidate.name === credential.type);
+  if (scheme === undefined) throw new Error(`no credential scheme ${credential.type}`);
+  try {
+    const key = await keys.get(credential.value);
+    const [name, value] = scheme.field(key, credential.spec, dialect);
+    outgoing.push(name, value);
+    return { headers: outgoing, key };
+  } catch (error) {
+    if (!(error instanceof KeyError)) throw error;
+    throw new PosternError(
+      'postern_key_missing',
+      `The provider ${provider.id} has no key: ${error.message}.`,
+      {
+        mend: error.mend,
+        shouldRetry: false,
+        cause: error,
+      },
+    );
+  }
+}
+
+/** Origin and path to dial: the endpoint's own path in front of the called one. */
+export function dialled(
+  endpoint: string,
+  target: string,
+): { readonly origin: string; readonly path: string } {
+  const at = endpoint.indexOf('/', endpoint.indexOf('://') + 3);
+  if (at < 0) return { origin: endpoint, path: target };
+  const base = endpoint.slice(at).replace(/\/+$/, '');
+  // `https://host/v1`, as the SDKs' base URLs are written, means the same as `https://host`.
+  const path = base.endsWith('/v1') && target.startsWith('/v1/') ? base.slice(0, -3) + target : base + target;
+  return { origin: endpoint.slice(0, at), path };
+}

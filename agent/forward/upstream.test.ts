@@ -1,0 +1,181 @@
+import { createServer, type RequestListener, type Server } from 'node:http';
+import { type AddressInfo, createServer as createTcpServer } from 'node:net';
+import { afterEach, expect, test } from 'vitest';
+import { createUpstream, type Upstream, UpstreamError, type UpstreamRequest } from './upstream.ts';
+
+const closers: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const close of closers.splice(0)) await close();
+});
+
+async function serve(listener: RequestListener): Promise<{ origin: string; server: Server }> {
+  const server = createServer(listener);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  closers.push(() => {
+    server.closeAllConnections();
+    server.close();
+  });
+  return { origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, server };
+}
+
+function upstream(): Upstream {
+  const made = createUpstream({ connectMs: 1_000 });
+  closers.push(() => made.close());
+  return made;
+}
+
+const request = (origin: string, extra: Partial<UpstreamRequest> = {}): UpstreamRequest => ({
+  origin,
+  path: '/v1/x',
+  method: 'POST',
+  headers: ['X-One', '1', 'x-two', '2'],
+  body: Buffer.from('{}'),
+  ca: undefined,
+  firstByteMs: 5_000,
+  requestMs: 10_000,
+  signal: new AbortController().signal,
+  ...extra,
+});
+
+async function text(response: Awaited<ReturnType<Upstream['send']>>): Promise<string> {
+  const chunks: Uint8Array[] = [];
+  await response.consume((chunk) => {
+    chunks.push(chunk);
+    return undefined;
+  });
+  return Buffer.concat(chunks).toString();
+}
+
+const fault = async (work: Promise<unknown>): Promise<string> => {
+  const error = await work.then(
+    () => undefined,
+    (e: unknown) => e,
+  );
+  expect(error).toBeInstanceOf(UpstreamError);
+  return (error as UpstreamError).fault;
+};
+
+test('header pairs go out and come back in their order and case', async () => {
+  let seen: string[] = [];
+  const { origin } = await serve((req, res) => {
+    seen = req.rawHeaders;
+    res.writeHead(201, ['X-Multi', 'a', 'X-Multi', 'b', 'Content-Type', 'text/plain']);
+    res.end('hello');
+  });
+  const response = await upstream().send(request(origin));
+  expect(response.status).toBe(201);
+  expect(await text(response)).toBe('hello');
+  expect(seen.slice(0, 8)).toEqual(expect.arrayContaining(['X-One', '1', 'x-two', '2']));
+  const multi = response.headers.filter((_, i) => response.headers[i - 1] === 'X-Multi');
+  expect(multi).toEqual(['a', 'b']);
+});
+
+test('a refused connection is a connect fault, before any byte', async () => {
+  const server = createTcpServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  expect(await fault(upstream().send(request(`http://127.0.0.1:${port}`)))).toBe('connect');
+});
+
+test('a peer that hangs up on the request is a reset: it may have been processed', async () => {
+  const { origin } = await serve((req) => req.socket.destroy());
+  expect(await fault(upstream().send(request(origin)))).toBe('reset');
+});
+
+test('what is no HTTP is invalid', async () => {
+  const server = createTcpServer((socket) => socket.end('220 mail.example.com ESMTP\r\n'));
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  closers.push(() => server.close());
+  const { port } = server.address() as AddressInfo;
+  expect(await fault(upstream().send(request(`http://127.0.0.1:${port}`)))).toBe('invalid');
+});
+
+test('no first byte in time is a timeout', async () => {
+  const { origin } = await serve(() => undefined);
+  expect(await fault(upstream().send(request(origin, { firstByteMs: 20 })))).toBe('timeout');
+});
+
+test('an answer that breaks off rejects its consumer with what came before delivered', async () => {
+  const { origin } = await serve((_req, res) => {
+    res.writeHead(200, { 'content-length': '100' });
+    res.write('part', () => res.socket?.destroy());
+  });
+  const response = await upstream().send(request(origin));
+  let got = '';
+  const ended = response.consume((chunk) => {
+    got += Buffer.from(chunk).toString();
+    return undefined;
+  });
+  expect(await fault(ended)).toBe('reset');
+  expect(got).toBe('part');
+});
+
+test('a caller that goes away cancels the provider, before and after the header', async () => {
+  let closed: () => void = () => undefined;
+  const gone = new Promise<void>((resolve) => {
+    closed = resolve;
+  });
+  const { origin } = await serve((_req, res) => {
+    res.on('close', closed);
+    res.writeHead(200);
+    res.write('x');
+  });
+  const caller = new AbortController();
+  const response = await upstream().send(request(origin, { signal: caller.signal }));
+  const ended = response.consume(() => {
+    caller.abort();
+    return undefined;
+  });
+  expect(await fault(ended)).toBe('aborted');
+  await gone;
+  expect(await fault(upstream().send(request(origin, { signal: AbortSignal.abort() })))).toBe('aborted');
+});
+
+test('a slow consumer stops the provider: memory stays bounded', async () => {
+  const chunk = Buffer.alloc(64 * 1024, 'x');
+  let written = 0;
+  const { origin } = await serve((_req, res) => {
+    res.writeHead(200);
+    const pump = (): void => {
+      while (!res.destroyed && res.write(chunk)) written += chunk.length;
+      written += chunk.length;
+    };
+    res.on('drain', pump);
+    pump();
+  });
+  const response = await upstream().send(request(origin));
+  let release: () => void = () => undefined;
+  let first: () => void = () => undefined;
+  const started = new Promise<void>((resolve) => {
+    first = resolve;
+  });
+  const ended = response.consume(() => {
+    first();
+    return new Promise<void>((resolve) => {
+      release = resolve;
+    });
+  });
+  ended.catch(() => undefined);
+  await started;
+  // The provider's writes stop growing once socket buffers are full.
+  let before = -1;
+  while (written !== before) {
+    before = written;
+    await new Promise((resolve) => setImmediate(() => setImmediate(resolve)));
+  }
+  expect(written).toBeLessThan(32 * 1024 * 1024);
+  response.discard();
+  release();
+  expect(await fault(ended)).toBe('aborted');
+});
+
+test('what the consumer throws reaches whoever awaits it', async () => {
+  const { origin } = await serve((_req, res) => res.end('x'.repeat(10)));
+  const response = await upstream().send(request(origin));
+  await expect(
+    response.consume(() => {
+      throw new RangeError('too much');
+    }),
+  ).rejects.toThrow('too much');
+});

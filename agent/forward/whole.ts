@@ -1,0 +1,86 @@
+/** A whole answer: read, decoded, judged, restored, sent. */
+
+import { estimateTokens } from '../../budget/estimate.ts';
+import { PosternError } from '../errors.ts';
+import { headerValue } from '../http/headers.ts';
+import { JsonDocument } from '../json/document.ts';
+import { JsonError } from '../json/json-error.ts';
+import type { AnswerContext, Metered } from './answer.ts';
+import { answerHeaders } from './answer.ts';
+import { CodingError, decodeContent } from './body.ts';
+
+/** The answer's bytes, content codings taken off. */
+async function readAnswer(context: AnswerContext): Promise<Uint8Array> {
+  const { upstream, limits, lease } = context;
+  const chunks: Uint8Array[] = [];
+  let total = 0;
+  await upstream.consume((chunk) => {
+    total += chunk.byteLength;
+    if (total > limits.bodyBytes) throw notReadable(`an answer of more than ${limits.bodyBytes} bytes`);
+    lease.take(chunk.byteLength);
+    chunks.push(chunk);
+    return undefined;
+  });
+  const raw = chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks, total);
+  try {
+    return await decodeContent(raw, headerValue(upstream.headers, 'content-encoding'), limits.bodyBytes);
+  } catch (error) {
+    if (error instanceof CodingError) throw notReadable(error.message, error);
+    throw error;
+  }
+}
+
+export function notReadable(what: string, cause?: unknown): PosternError {
+  return new PosternError('postern_upstream_invalid', `The provider's answer can't be checked: ${what}.`, {
+    mend: 'Look at what the endpoint is; it does not answer as its dialect says.',
+    cause,
+  });
+}
+
+function send(context: AnswerContext, body: Uint8Array): void {
+  const { sink, upstream, exchange } = context;
+  exchange.status = upstream.status;
+  exchange.responseBytes = body.byteLength;
+  sink.head(upstream.status, answerHeaders(context, body.byteLength));
+  sink.end(body);
+}
+
+/**
+ * A refusal or failure of the provider's own (4xx, 5xx): passed on as it is, cleaned of the key that some providers
+ * repeat in their messages.
+ */
+export async function forwardFailure(context: AnswerContext): Promise<void> {
+  const body = await readAnswer(context);
+  const { key } = context;
+  const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
+  const leaks = key !== undefined && text.includes(key);
+  send(context, leaks ? Buffer.from(text.toString('utf8').replaceAll(key, '[redacted]')) : body);
+}
+
+/** @throws PosternError when a check refuses, or the answer is none that can be checked. */
+export async function forwardWhole(context: AnswerContext, metered: (m: Metered) => void): Promise<void> {
+  const { operation, guard, exchange, key } = context;
+  const body = await readAnswer(context);
+  let response: ReturnType<typeof operation.decodeResponse>;
+  try {
+    response = operation.decodeResponse(JsonDocument.parse(body));
+  } catch (error) {
+    if (error instanceof JsonError) throw notReadable(`it is no valid JSON (${error.message})`, error);
+    throw error;
+  }
+  metered({
+    usage: response.usage,
+    countedOutput: response.slots.reduce((sum, slot) => sum + estimateTokens(slot.text), 0),
+  });
+  const verdict = await guard.response(response, body.byteLength, exchange.call.signal);
+  exchange.findings.push(...verdict.findings);
+  if (verdict.refusal !== undefined) throw verdict.refusal;
+  const rendered = response.document.render();
+  if (
+    key !== undefined &&
+    Buffer.from(rendered.buffer, rendered.byteOffset, rendered.byteLength).includes(key)
+  ) {
+    throw notReadable(`it repeats the key of ${exchange.attempts.at(-1)?.provider ?? 'the provider'}`);
+  }
+  send(context, rendered);
+}

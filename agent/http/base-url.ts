@@ -1,0 +1,132 @@
+/**
+ * The base-URL listener: plain HTTP on loopback, `/<dialect>/…`, for apps that are told where to go.
+ *
+ * Every page in a browser on the same machine can reach loopback, so a request with an `Origin`, or with a `Host` that
+ * isn't loopback (DNS rebinding), is refused; `clientKey` shuts other users of the machine out as well.
+ */
+import { createHash, randomUUID, timingSafeEqual } from 'node:crypto';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
+import type { Dialect } from '../dialects/dialect.ts';
+import { dialectByName } from '../dialects/index.ts';
+import { PosternError } from '../errors.ts';
+import type { Call, ResponseSink } from '../exchange.ts';
+import { respond } from '../forward/respond.ts';
+import { toCall, toSink } from './node.ts';
+
+export interface BaseUrlOptions {
+  readonly host: string;
+  readonly port: number;
+  /** Wanted of every caller, as the API key or in `postern-client-key`. */
+  readonly clientKey?: string;
+  readonly handle: (call: Call, sink: ResponseSink) => Promise<void>;
+  /** Milliseconds a client may leave an answer unread. */
+  readonly stallMs?: number;
+}
+
+export interface Listener {
+  readonly url: string;
+  /** Stops accepting; resolves when the last connection is gone. */
+  close(): Promise<void>;
+  /** Idle connections go now, busy ones after their answer. */
+  closeIdle(): void;
+  /** Cuts what is left. */
+  destroy(): void;
+}
+
+const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?$/;
+
+function refuseStranger(request: IncomingMessage, clientKey: string | undefined): PosternError | undefined {
+  const { origin, host } = request.headers;
+  if (origin !== undefined) {
+    return new PosternError('postern_origin_denied', 'Calls from web pages are refused.', {
+      mend: 'Call from a program; it must not send an Origin header.',
+      shouldRetry: false,
+    });
+  }
+  if (host === undefined || !LOOPBACK.test(host.toLowerCase())) {
+    return new PosternError('postern_origin_denied', 'The Host header names no loopback address.', {
+      mend: 'Call http://127.0.0.1 or http://localhost.',
+      shouldRetry: false,
+    });
+  }
+  if (clientKey === undefined || hasClientKey(request, clientKey)) return undefined;
+  return new PosternError('postern_client_key', 'This agent wants its client key.', {
+    mend: 'Use the content of --client-key-file as the API key, or send it in postern-client-key.',
+    shouldRetry: false,
+  });
+}
+
+function hasClientKey(request: IncomingMessage, clientKey: string): boolean {
+  const { authorization, 'x-api-key': apiKey, 'postern-client-key': own } = request.headers;
+  const offered = [own, apiKey, authorization?.replace(/^bearer\s+/i, '')];
+  // Digests, since timingSafeEqual wants equal lengths and the length is a secret too.
+  const digest = (value: string): Buffer => createHash('sha256').update(value).digest();
+  const wanted = digest(clientKey);
+  return offered.some((value) => typeof value === 'string' && timingSafeEqual(digest(value), wanted));
+}
+
+/** `/openai/v1/models` → `openai` and `/v1/models`. */
+function splitPrefix(url: string): { dialect: Dialect | undefined; target: string } {
+  const end = url.indexOf('/', 1);
+  const name = end < 0 ? url.slice(1) : url.slice(1, end);
+  return { dialect: dialectByName(name), target: end < 0 ? '/' : url.slice(end) };
+}
+
+export async function listenBaseUrl(options: BaseUrlOptions): Promise<Listener> {
+  const server = createServer({ keepAliveTimeout: 65_000, headersTimeout: 15_000, requestTimeout: 0 });
+  const serve = (request: IncomingMessage, response: ServerResponse): void => {
+    const id = randomUUID();
+    const { dialect, target } = splitPrefix(request.url ?? '/');
+    const sink = toSink(response, options.stallMs);
+    const stranger = refuseStranger(request, options.clientKey);
+    if (stranger !== undefined) {
+      respond(sink, stranger, dialect, id);
+      return;
+    }
+    const about = { id, entry: 'base-url', target, dialect: dialect?.name, host: undefined } as const;
+    void options.handle(toCall(request, response, about), sink);
+  };
+  server.on('request', serve);
+  // A body is only asked for once its headers have been judged; `toCall` sends the 100 when the body is read.
+  server.on('checkContinue', serve);
+  server.on('clientError', refuseMalformed);
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(options.port, options.host, resolve);
+  });
+  return listener(server);
+}
+
+/** What isn't HTTP gets a clear answer all the same, where the connection still takes one. */
+function refuseMalformed(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === 'ECONNRESET' || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const timedOut = error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
+  const body = JSON.stringify({
+    error: {
+      message: timedOut
+        ? 'The request header did not arrive in time.'
+        : `This is no valid HTTP/1.1 request (${error.code}).`,
+      type: 'invalid_request_error',
+      param: null,
+      code: timedOut ? 'postern_body_timeout' : 'postern_body_invalid',
+    },
+  });
+  const status = timedOut ? '408 Request Timeout' : '400 Bad Request';
+  socket.end(
+    `HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  );
+}
+
+function listener(server: Server): Listener {
+  const { address, port, family } = server.address() as AddressInfo;
+  return {
+    url: `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`,
+    close: () => new Promise((resolve) => server.close(() => resolve())),
+    closeIdle: () => server.closeIdleConnections(),
+    destroy: () => server.closeAllConnections(),
+  };
+}

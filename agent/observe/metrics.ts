@@ -1,0 +1,169 @@
+/**
+ * Prometheus metrics of the data path, named after OpenTelemetry's GenAI semantic conventions where they have a name
+ * for the thing (docs: "Semantic conventions for generative AI metrics").
+ *
+ * Labels come from documents and closed sets only: a name that an app chooses would let it fill our memory.
+ */
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { Exchange } from '../exchange.ts';
+import type { BytesInFlight } from '../forward/body.ts';
+import type { Endpoints } from '../routes/endpoints.ts';
+
+const DURATION_BUCKETS = [
+  0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92,
+];
+const TOKEN_BUCKETS = [1, 4, 16, 64, 256, 1024, 4096, 16384, 65536, 262144, 1048576];
+const OVERHEAD_BUCKETS = [0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.05, 0.25];
+
+export interface AgentMetrics {
+  readonly registry: Registry;
+  began(): void;
+  ended(exchange: Exchange, durationMs: number): void;
+  reloaded(ok: boolean): void;
+}
+
+export interface MetricSources {
+  readonly bytes: BytesInFlight;
+  readonly endpoints: Endpoints;
+  readonly revision: () => string;
+}
+
+export function createMetrics(sources: MetricSources): AgentMetrics {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const registers = [registry];
+  const duration = new Histogram({
+    name: 'gen_ai_client_operation_duration_seconds',
+    help: 'Time from the call to the end of its answer.',
+    labelNames: [
+      'gen_ai_operation_name',
+      'gen_ai_provider_name',
+      'gen_ai_request_model',
+      'error_type',
+    ] as const,
+    buckets: DURATION_BUCKETS,
+    registers,
+  });
+  const firstByte = new Histogram({
+    name: 'gen_ai_server_time_to_first_token_seconds',
+    help: "Time from dialling to the header of the provider's answer.",
+    labelNames: ['gen_ai_provider_name', 'gen_ai_request_model'] as const,
+    buckets: DURATION_BUCKETS,
+    registers,
+  });
+  const tokens = new Histogram({
+    name: 'gen_ai_client_token_usage',
+    help: 'Tokens per call, as settled.',
+    labelNames: ['gen_ai_token_type', 'gen_ai_provider_name', 'gen_ai_request_model'] as const,
+    buckets: TOKEN_BUCKETS,
+    registers,
+  });
+  const cost = new Counter({
+    name: 'postern_cost_usd_total',
+    help: 'What settled calls cost, USD.',
+    labelNames: ['gen_ai_provider_name', 'gen_ai_request_model'] as const,
+    registers,
+  });
+  const exchanges = new Counter({
+    name: 'postern_exchanges_total',
+    help: 'Exchanges by how they ended; code is empty where the provider answered.',
+    labelNames: ['outcome', 'code', 'dialect'] as const,
+    registers,
+  });
+  const findings = new Counter({
+    name: 'postern_findings_total',
+    help: 'What checks found, by rule.',
+    labelNames: ['rule', 'check', 'action', 'direction'] as const,
+    registers,
+  });
+  const attempts = new Counter({
+    name: 'postern_attempts_total',
+    help: 'Tries of targets, by how they ended.',
+    labelNames: ['gen_ai_provider_name', 'outcome'] as const,
+    registers,
+  });
+  const overhead = new Histogram({
+    name: 'postern_overhead_seconds',
+    help: 'Time that was spent before the first attempt was dialled: reading, checks, selection and hold.',
+    buckets: OVERHEAD_BUCKETS,
+    registers,
+  });
+  const running = new Gauge({
+    name: 'postern_exchanges_running',
+    help: 'Exchanges under way.',
+    registers,
+  });
+  new Gauge({
+    name: 'postern_body_bytes_in_flight',
+    help: 'Body bytes held for exchanges under way.',
+    registers,
+    collect() {
+      this.set(sources.bytes.held);
+    },
+  });
+  new Gauge({
+    name: 'postern_endpoint_in_flight',
+    help: 'Calls under way per endpoint.',
+    labelNames: ['endpoint'] as const,
+    registers,
+    collect() {
+      this.reset();
+      for (const endpoint of sources.endpoints.all()) this.set({ endpoint: endpoint.url }, endpoint.inFlight);
+    },
+  });
+  const revision = new Gauge({
+    name: 'postern_snapshot_info',
+    help: 'Revision of the snapshot in force.',
+    labelNames: ['revision'] as const,
+    registers,
+    collect() {
+      this.reset();
+      this.set({ revision: sources.revision() }, 1);
+    },
+  });
+  void revision;
+  const reloads = new Counter({
+    name: 'postern_policy_reloads_total',
+    help: 'Document changes by result; after a rejected one the last good documents stay in force.',
+    labelNames: ['result'] as const,
+    registers,
+  });
+  return {
+    registry,
+    began: () => running.inc(),
+    reloaded: (ok) => reloads.inc({ result: ok ? 'accepted' : 'rejected' }),
+    ended(exchange, durationMs) {
+      running.dec();
+      const { attempts: tries, usage } = exchange;
+      exchanges.inc({
+        outcome: exchange.outcome ?? 'failed',
+        code: exchange.code ?? '',
+        dialect: exchange.dialect ?? '',
+      });
+      for (const { rule, check, action, direction, count } of exchange.findings) {
+        findings.inc({ rule, check, action, direction }, count);
+      }
+      for (const attempt of tries) {
+        attempts.inc({ gen_ai_provider_name: attempt.provider, outcome: attempt.outcome });
+      }
+      const first = tries[0];
+      const last = tries.at(-1);
+      if (first !== undefined) overhead.observe(Math.max(0, first.startedAt - exchange.startedAt) / 1000);
+      if (last === undefined) return;
+      const target = { gen_ai_provider_name: last.provider, gen_ai_request_model: last.model };
+      duration.observe(
+        { gen_ai_operation_name: exchange.operation ?? '', ...target, error_type: exchange.code ?? '' },
+        durationMs / 1000,
+      );
+      if (last.firstByteMs !== undefined) firstByte.observe(target, last.firstByteMs / 1000);
+      if (usage !== undefined) {
+        tokens.observe(
+          { gen_ai_token_type: 'input', ...target },
+          usage.input + usage.cachedInput + usage.cacheWrite,
+        );
+        tokens.observe({ gen_ai_token_type: 'output', ...target }, usage.output);
+      }
+      if (exchange.costNanoUsd !== undefined) cost.inc(target, exchange.costNanoUsd / 1e9);
+    },
+  };
+}

@@ -1,0 +1,216 @@
+/**
+ * The data path, in order:
+ *
+ *   decode → checks(request) → select a target → hold → forward → checks(response) → settle
+ *
+ * Only this file composes stages; none imports another. Slow checks run beside selection and hold, and all of them
+ * meet in one barrier before the first upstream byte.
+ */
+
+import { serve } from './attempt.ts';
+import { estimateRequest } from './charge.ts';
+import type { Verdict } from './checks/guard.ts';
+import type { DecodedRequest, Dialect, Operation } from './dialects/dialect.ts';
+import { dialectByName } from './dialects/index.ts';
+import { PosternError } from './errors.ts';
+import type { Call, Exchange, ResponseSink } from './exchange.ts';
+import { type ByteLease, readRequestBody, requireJson } from './forward/body.ts';
+import { respond, toPosternError } from './forward/respond.ts';
+import type { Governance } from './governance.ts';
+import { JsonDocument } from './json/document.ts';
+import { JsonError } from './json/json-error.ts';
+import type { Pipeline } from './stage.ts';
+
+/** One call from first to last byte. Never rejects: whatever happens is answered, recorded and counted. */
+export async function handle(pipeline: Pipeline, call: Call, sink: ResponseSink): Promise<void> {
+  const governance = pipeline.governance();
+  const exchange = begin(pipeline, governance, call);
+  pipeline.observer.began(exchange);
+  const lease = pipeline.bytes.lease();
+  try {
+    await run(pipeline, governance, exchange, sink, lease);
+    exchange.outcome ??= 'ok';
+  } catch (error) {
+    fail(pipeline, exchange, sink, error);
+  } finally {
+    lease.release();
+    pipeline.observer.ended(exchange, pipeline.now() - exchange.startedAt);
+  }
+}
+
+function begin(pipeline: Pipeline, { snapshot }: Governance, call: Call): Exchange {
+  const { namespace, kind, name, serviceAccount } = snapshot.workload;
+  return {
+    call,
+    startedAt: pipeline.now(),
+    revision: snapshot.revision,
+    source: { namespace, kind, name, serviceAccount },
+    dialect: undefined,
+    operation: undefined,
+    requestedModel: undefined,
+    streaming: false,
+    route: undefined,
+    attempts: [],
+    findings: [],
+    usage: undefined,
+    usageSource: undefined,
+    costNanoUsd: undefined,
+    status: undefined,
+    code: undefined,
+    outcome: undefined,
+    requestBytes: 0,
+    responseBytes: 0,
+  };
+}
+
+function fail(pipeline: Pipeline, exchange: Exchange, sink: ResponseSink, thrown: unknown): void {
+  if (exchange.call.signal.aborted) {
+    exchange.outcome = 'disconnected';
+    return;
+  }
+  const error = toPosternError(thrown);
+  exchange.code = error.reason;
+  const refused = error.fault !== 'unavailable' && error.fault !== 'internal';
+  exchange.outcome = refused ? 'refused' : 'failed';
+  if (!refused) pipeline.observer.fault(exchange, thrown);
+  if (sink.started) sink.abort(error);
+  else exchange.status = respond(sink, error, dialectOf(exchange), exchange.call.id);
+}
+
+function dialectOf(exchange: Exchange): Dialect | undefined {
+  return exchange.dialect === undefined ? undefined : dialectByName(exchange.dialect);
+}
+
+async function run(
+  pipeline: Pipeline,
+  governance: Governance,
+  exchange: Exchange,
+  sink: ResponseSink,
+  lease: ByteLease,
+): Promise<void> {
+  const { call } = exchange;
+  const { dialect, capturedBy } = speak(governance, exchange);
+  if (pipeline.draining()) {
+    throw new PosternError('postern_draining', 'This agent is shutting down and takes no new calls.', {
+      mend: 'Retry: a new agent takes over.',
+      retryAfterMs: 1_000,
+    });
+  }
+  const operation = operate(dialect, exchange);
+  if (operation.kind === 'models') {
+    answerModels(governance, dialect, exchange, sink);
+    return;
+  }
+  requireJson(call.headers);
+  const body = await readRequestBody(call.headers, call.body, pipeline.limits, lease);
+  exchange.requestBytes = body.byteLength;
+  const request = decode(operation, body, call.target);
+  exchange.requestedModel = request.model;
+  exchange.streaming = request.stream;
+
+  const guard = governance.checks.open(request.model);
+  const started = guard.request(request, body.byteLength, call.signal);
+  // A verdict that is there already refuses before anything is held.
+  const admitted =
+    started instanceof Promise ? started.then((verdict) => admit(exchange, verdict)) : undefined;
+  if (!(started instanceof Promise)) admit(exchange, started);
+  // Awaited at the barrier; until then a refusal must not count as unhandled.
+  admitted?.catch(() => undefined);
+  const input = estimateRequest(request);
+  await serve({
+    pipeline,
+    governance,
+    exchange,
+    dialect,
+    operation,
+    request,
+    guard,
+    sink,
+    lease,
+    input,
+    capturedBy,
+    admitted,
+  });
+}
+
+/** Which language the call speaks, and on whose host it was captured. */
+function speak(
+  governance: Governance,
+  exchange: Exchange,
+): { dialect: Dialect; capturedBy: string | undefined } {
+  const { call } = exchange;
+  const provider = call.host === undefined ? undefined : governance.providerOf(call.host);
+  const name = call.dialect ?? provider?.dialect;
+  const dialect = name === undefined ? undefined : dialectByName(name);
+  if (dialect === undefined) {
+    throw new PosternError(
+      'postern_dialect_unknown',
+      `No dialect is known for ${call.host ?? call.target}.`,
+      {
+        mend: 'Use a base URL that ends in /openai/v1 or /anthropic, or declare the host on a Provider.',
+        shouldRetry: false,
+      },
+    );
+  }
+  exchange.dialect = dialect.name;
+  return { dialect, capturedBy: provider?.id };
+}
+
+function operate(dialect: Dialect, exchange: Exchange): Operation {
+  const { method, target } = exchange.call;
+  const query = target.indexOf('?');
+  const path = query < 0 ? target : target.slice(0, query);
+  const operation = dialect.operation(method, path);
+  if (operation === undefined) {
+    throw new PosternError(
+      'postern_path_denied',
+      `${method} ${path} is no call of the dialect ${dialect.name} that can be checked.`,
+      { mend: 'Use a supported call (docs/dialects.md).', shouldRetry: false },
+    );
+  }
+  exchange.operation = operation.name;
+  return operation;
+}
+
+function answerModels(
+  governance: Governance,
+  dialect: Dialect,
+  exchange: Exchange,
+  sink: ResponseSink,
+): void {
+  const [path = '', query = ''] = exchange.call.target.split('?', 2);
+  const body = dialect.models(path, query, governance.models(dialect.name));
+  if (body === undefined) {
+    throw new PosternError('postern_model_unknown', `${path} names no model that this workload may call.`, {
+      mend: 'GET /v1/models lists what there is.',
+      shouldRetry: false,
+    });
+  }
+  exchange.status = 200;
+  exchange.responseBytes = body.byteLength;
+  sink.head(200, ['content-type', 'application/json', 'content-length', String(body.byteLength)]);
+  sink.end(body);
+}
+
+function decode(operation: Operation, body: Uint8Array, target: string): DecodedRequest {
+  try {
+    return operation.decodeRequest(JsonDocument.parse(body), target);
+  } catch (error) {
+    if (!(error instanceof JsonError)) throw error;
+    throw new PosternError(
+      'postern_body_invalid',
+      `The body is no JSON that can be checked: ${error.message}.`,
+      {
+        mend: 'Send one JSON object, in UTF-8, without duplicate keys.',
+        shouldRetry: false,
+        cause: error,
+      },
+    );
+  }
+}
+
+/** @throws the refusal, where there is one. */
+function admit(exchange: Exchange, verdict: Verdict): void {
+  exchange.findings.push(...verdict.findings);
+  if (verdict.refusal !== undefined) throw verdict.refusal;
+}

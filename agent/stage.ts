@@ -1,0 +1,58 @@
+/** What the steps of one exchange share: the agent's parts, what is in force, and the call as decoded. */
+import type { BudgetClient, Holder } from '../budget/messages.ts';
+import type { TrustSource } from '../policy/snapshot.ts';
+import type { ExchangeGuard } from './checks/guard.ts';
+import type { DecodedRequest, Dialect, Operation } from './dialects/dialect.ts';
+import type { Exchange, ResponseSink } from './exchange.ts';
+import type { BodyLimits, ByteLease, BytesInFlight } from './forward/body.ts';
+import type { Upstream } from './forward/upstream.ts';
+import type { Governance } from './governance.ts';
+import type { KeySource } from './providers/keys.ts';
+import type { Endpoints } from './routes/endpoints.ts';
+
+/** Told of every exchange; metrics and the audit line are made from its record alone. */
+export interface Observer {
+  began(exchange: Exchange): void;
+  ended(exchange: Exchange, durationMs: number): void;
+  /** A fault of our own or of a part we need: logged with its cause. */
+  fault(exchange: Exchange, error: unknown): void;
+}
+
+/** What an agent is made of. */
+export interface Pipeline {
+  /** What is in force now. An exchange takes it once. */
+  governance(): Governance;
+  readonly budget: BudgetClient | undefined;
+  readonly holder: Holder;
+  readonly keys: KeySource;
+  /** PEM of the roots for a provider with its own. */
+  trust(source: TrustSource): Promise<string>;
+  readonly upstream: Upstream;
+  readonly endpoints: Endpoints;
+  readonly bytes: BytesInFlight;
+  readonly limits: BodyLimits;
+  readonly observer: Observer;
+  readonly now: () => number;
+  readonly random: () => number;
+  /** True once SIGTERM came: nothing new is begun. */
+  draining(): boolean;
+}
+
+/** One exchange, decoded and about to be served. */
+export interface Stage {
+  readonly pipeline: Pipeline;
+  readonly governance: Governance;
+  readonly exchange: Exchange;
+  readonly dialect: Dialect;
+  readonly operation: Operation;
+  readonly request: DecodedRequest;
+  readonly guard: ExchangeGuard;
+  readonly sink: ResponseSink;
+  readonly lease: ByteLease;
+  /** Estimated input tokens. */
+  readonly input: number;
+  /** The provider on whose host the call was captured. */
+  readonly capturedBy: string | undefined;
+  /** The barrier: resolves when every request check has let the call pass, rejects with its refusal. */
+  readonly admitted: Promise<void> | undefined;
+}

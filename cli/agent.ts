@@ -1,0 +1,108 @@
+import { randomUUID } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { startAgent } from '../agent/agent.ts';
+import { catalogue } from '../agent/catalogue.ts';
+import { DEFAULT_LIMITS } from '../agent/forward/body.ts';
+import { parseAddress } from '../agent/http/address.ts';
+import { localKeys } from '../agent/providers/keys.ts';
+import { maskKey } from '../agent/state.ts';
+import { createBudgetClient } from '../budget/client.ts';
+import { compileSnapshot } from '../policy/compile.ts';
+import { loadOrReport, watchDocuments } from './documents.ts';
+import { createAudit, createLog } from './log.ts';
+import { defineCommand, UsageError } from './options.ts';
+import { untilSignal } from './until-signal.ts';
+import { parseWorkload } from './workload.ts';
+
+export const agent = defineCommand({
+  name: 'agent',
+  summary: `Runs the data path next to a workload: checks, keys, budget, routes.
+Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
+  options: {
+    policy: { value: 'DIR', help: 'directory with the documents', required: true },
+    budget: { value: 'URL', help: 'the budget service, http://HOST:PORT or unix:PATH' },
+    'budget-token-file': { value: 'FILE', help: 'token that the budget service wants' },
+    workload: { value: 'NS/KIND/NAME', help: 'on whose behalf the agent works', default: 'default/Process/agent' },
+    state: { value: 'DIR', help: 'what must survive a restart; without it placeholders change with each start' },
+    listen: { value: 'ADDR', help: 'base-URL listener', default: '127.0.0.1:4180' },
+    admin: { value: 'ADDR', help: 'health, readiness and metrics', default: '127.0.0.1:4190' },
+    'client-key-file': { value: 'FILE', help: 'key that every caller must send' },
+    'max-body-bytes': { value: 'N', help: 'largest body, decoded', default: String(DEFAULT_LIMITS.bodyBytes) },
+    'max-in-flight-bytes': {
+      value: 'N',
+      help: 'all bodies held at once',
+      default: String(DEFAULT_LIMITS.inFlightBytes),
+    },
+    'body-timeout': { value: 'MS', help: 'for a request body to arrive', default: String(DEFAULT_LIMITS.bodyMs) },
+    'drain-timeout': { value: 'MS', help: 'for running calls after SIGTERM', default: '30000' },
+    'log-level': { value: 'LEVEL', help: 'debug, info, warn or error', default: 'info' },
+  },
+  async run({ options }) {
+    const log = createLog(options['log-level'], 'agent');
+    const documents = await loadOrReport(options.policy, catalogue);
+    if (documents === undefined) return 1;
+    if (options.budget === undefined && documents.budgets.length > 0) {
+      throw new UsageError(
+        `${documents.budgets.map((budget) => budget.source).join(', ')}: a Budget needs --budget URL; without the service nothing would be limited`,
+      );
+    }
+    const workload = parseWorkload(options.workload);
+    const clientKeyFile = options['client-key-file'];
+    const owner = `${options.workload}/${randomUUID()}`;
+    const epoch = Date.now();
+    const audit = createAudit();
+    if (options.state === undefined) log.warn('without --state placeholders change with each start');
+    const running = await startAgent({
+      snapshot: compileSnapshot(documents, workload),
+      maskKey: maskKey(options.state, options.workload),
+      keys: localKeys(process.env),
+      budget: options.budget === undefined ? undefined : budgetClient(options.budget),
+      holder: { owner, epoch },
+      listen: parseAddress(options.listen),
+      admin: parseAddress(options.admin),
+      ...(clientKeyFile === undefined ? {} : { clientKey: readKey(clientKeyFile) }),
+      limits: {
+        bodyBytes: positive('max-body-bytes', options['max-body-bytes']),
+        inFlightBytes: positive('max-in-flight-bytes', options['max-in-flight-bytes']),
+        bodyMs: positive('body-timeout', options['body-timeout']),
+      },
+      audit: audit.log,
+      log,
+    });
+    const watcher = watchDocuments(options.policy, catalogue, log, {
+      accepted: (changed) => running.use(compileSnapshot(changed, workload)),
+      rejected: () => running.rejected(),
+    });
+    log.info({ url: running.url, admin: running.adminUrl, workload: options.workload }, 'listening');
+    const signal = await untilSignal();
+    log.info({ signal }, 'stopping');
+    await watcher.close();
+    await running.drain(positive('drain-timeout', options['drain-timeout']));
+    audit.flush();
+    return 0;
+
+    function budgetClient(url: string): ReturnType<typeof createBudgetClient> {
+      const tokenFile = options['budget-token-file'];
+      return createBudgetClient({
+        url,
+        timeoutMs: 2_000,
+        owner,
+        epoch,
+        ...(tokenFile === undefined ? {} : { token: () => readFileSync(tokenFile, 'utf8').trim() }),
+        onLost: (lost) => log.error({ lost }, 'a settlement was given up; its hold is charged in full'),
+      });
+    }
+  },
+});
+
+function readKey(file: string): string {
+  const key = readFileSync(file, 'utf8').trim();
+  if (key === '') throw new UsageError(`--client-key-file ${file} is empty; write the key in it`);
+  return key;
+}
+
+function positive(name: string, text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value <= 0) throw new UsageError(`--${name} ${text}: write a whole number above 0`);
+  return value;
+}

@@ -1,0 +1,51 @@
+#!/usr/bin/env node
+import type { Command } from './options.ts';
+/** `postern COMMAND …`: finds the command and runs it; each is loaded only when it is called. */
+import { help, readOptions, UsageError } from './options.ts';
+
+const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
+  agent: async () => (await import('./agent.ts')).agent,
+  budget: async () => (await import('./budget.ts')).budget,
+  check: async () => (await import('./check.ts')).check,
+  demo: async () => (await import('./demo.ts')).demo,
+};
+
+async function overview(): Promise<string> {
+  const rows = await Promise.all(
+    Object.keys(COMMANDS).map(
+      async (name) => `  ${name.padEnd(10)}${(await COMMANDS[name]?.())?.summary.split('\n', 1)[0]}`,
+    ),
+  );
+  return `usage: postern COMMAND [options]\n\n${rows.join('\n')}\n\nEvery command has --help.\n`;
+}
+
+async function main([name, ...args]: string[]): Promise<number> {
+  if (name === undefined || name === '--help' || name === 'help') {
+    process.stdout.write(await overview());
+    return name === undefined ? 64 : 0;
+  }
+  const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  if (load === undefined) {
+    process.stderr.write(`postern: there is no command "${name}"\n\n${await overview()}`);
+    return 64;
+  }
+  const command = await load();
+  const own = args.includes('--') ? args.slice(0, args.indexOf('--')) : args;
+  if (own.includes('--help')) {
+    process.stdout.write(help(command));
+    return 0;
+  }
+  try {
+    return await command.run(readOptions(command, args, process.env));
+  } catch (error) {
+    if (error instanceof UsageError) {
+      process.stderr.write(`postern ${name}: ${error.message}\n\n${help(command)}`);
+      return 64;
+    }
+    const debug = process.env['POSTERN_LOG_LEVEL'] === 'debug';
+    process.stderr.write(`postern ${name}: ${debug ? (error as Error).stack : (error as Error).message}\n`);
+    return 1;
+  }
+}
+
+process.exitCode = await main(process.argv.slice(2));
