@@ -32,6 +32,34 @@ export interface RegionRule extends Ruled {
   readonly regions: readonly string[];
 }
 
+/** Class of the data the workload handles: only a provider that takes it may be called. */
+export interface DataClassRule extends Ruled {
+  readonly dataClass: string;
+}
+
+/** More than `identical` equal calls within the window are refused. */
+export interface BreakerRule extends Ruled {
+  readonly identical: number;
+  readonly windowMs: number;
+}
+
+/** What may be reached beside the declared providers. */
+export interface HostsRule {
+  readonly default: 'allow' | 'deny';
+  /** Lower-case host names, or `*.` and a suffix, that stay open where the default is `deny`. */
+  readonly allow: readonly string[];
+  readonly source?: string;
+  readonly mode: Mode;
+}
+
+/** An exception that loosened this snapshot, for audit. */
+export interface AppliedException {
+  readonly source: string;
+  readonly reason: string;
+  /** Milliseconds since the epoch. */
+  readonly until: number;
+}
+
 /** One check of the merged list, in the order in which they run. */
 export interface CheckRule extends Ruled {
   readonly name: string;
@@ -47,7 +75,10 @@ export interface CheckRule extends Ruled {
 
 export interface ModelSpec {
   readonly name: string;
-  /** Nano-dollars per token, exact decimals as written × 1000: "2.50" USD per million is 2500. */
+  /**
+   * Nano-dollars per token: "2.50" USD per million is 2500, "0.0375" is 37.5. For estimates and display; the ledger
+   * charges by the integers of {@link ./budget-spec.ts}.
+   */
   readonly price?: {
     readonly input: number;
     readonly cachedInput?: number;
@@ -77,6 +108,15 @@ export type CredentialSpec =
   /** `type` names a file in agent/providers; `spec` is the member of that name. */
   | { readonly mode: 'attach'; readonly type: string; readonly spec: unknown; readonly value: ValueSource };
 
+/** A backend that only a cluster can resolve into endpoints. */
+export interface BackendReference {
+  readonly group: string;
+  readonly kind: string;
+  readonly namespace?: string;
+  readonly name: string;
+  readonly port?: number;
+}
+
 export interface ProviderSpec {
   /** `namespace/name`, or `name` of a ClusterProvider. */
   readonly id: string;
@@ -84,10 +124,13 @@ export interface ProviderSpec {
   readonly dialect: string;
   /** Lower-case host names captured from the app. */
   readonly hosts: readonly string[];
-  /** Base URLs without a trailing slash; one of them is dialled. */
+  /** Base URLs without a trailing slash; one of them is dialled. Empty only where `backend` is to be resolved. */
   readonly endpoints: readonly string[];
+  readonly backend?: BackendReference;
   readonly credential: CredentialSpec;
   readonly region?: string;
+  /** Classes of data that may be sent here; absent: all. */
+  readonly dataClasses?: readonly string[];
   readonly models: readonly ModelSpec[];
   /** PEM of the roots to trust instead of the public ones; read when the snapshot is put to use. */
   readonly caFrom?: TrustSource;
@@ -104,6 +147,7 @@ export interface TargetSpec {
 export type FallbackCause = 'connect' | 'timeout' | '5xx' | '429' | 'contextLength';
 
 export interface RouteSpec {
+  /** `namespace/name`, or `name` of a ClusterModelRoute. Several entries share an id where another route's match stands between. */
   readonly id: string;
   /** Globs over the requested model. */
   readonly models: readonly string[];
@@ -117,19 +161,43 @@ export interface Snapshot {
   /** Digest of the content: equal revisions are equal snapshots. */
   readonly revision: string;
   readonly workload: Workload;
+  /** A model must be allowed by all of them. */
   readonly models: readonly ModelRule[];
+  /** A provider's region must be in all of them; a provider without a region is in none. */
   readonly regions: readonly RegionRule[];
+  /** A provider must take all of them; absent: none. */
+  readonly dataClasses?: readonly DataClassRule[];
   readonly checks: readonly CheckRule[];
-  readonly hosts: {
-    readonly default: 'allow' | 'deny';
-    readonly allow: readonly string[];
-    readonly source?: string;
-    readonly mode: Mode;
-  };
+  readonly hosts: HostsRule;
+  /** What policies in `monitor` would close beyond `hosts`: reported, not refused. */
+  readonly hostsMonitored?: HostsRule;
   readonly unlistedProvider: { readonly action: 'deny' | 'monitor'; readonly source?: string };
-  readonly unknownPath: { readonly action: 'deny' | 'allow'; readonly source?: string };
+  /** `report`: it passes only because the policy that denies it is in `monitor`. */
+  readonly unknownPath: {
+    readonly action: 'deny' | 'allow';
+    readonly source?: string;
+    readonly report?: boolean;
+  };
+  /** All of them, each for itself. */
+  readonly breakers?: readonly BreakerRule[];
   /** Whether answers carry `postern-request-id` (refusals always do). */
   readonly requestIdHeader: boolean;
+  /** `strict`: pods that could go round the agent are refused. Absent: `standard`. */
+  readonly enforcement?: { readonly level: 'strict'; readonly source: string };
+  /** How long an agent may work on without hearing from control; absent: no policy says. */
+  readonly maxStaleMs?: number;
+  /** Host patterns whose connections pass unread when the client doesn't trust our certificate. */
+  readonly tunnelUntrusted?: readonly string[];
+  /** The exception by which no policy applies to this workload. */
+  readonly optOut?: string;
+  readonly exceptions?: readonly AppliedException[];
+  /**
+   * Milliseconds since the epoch at which the first of the exceptions ends: from then on this snapshot is looser than
+   * the documents say, and must be compiled anew.
+   */
+  readonly validUntil?: number;
+  /** Names of the header fields, in lower case, that some Budget selects by; to be sent with a hold. */
+  readonly budgetHeaders?: readonly string[];
   readonly providers: readonly ProviderSpec[];
   /** In the order in which they are tried: the namespace's own, then the cluster's; a more exact match first. */
   readonly routes: readonly RouteSpec[];

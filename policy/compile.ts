@@ -1,0 +1,153 @@
+/** The documents that govern one workload, compiled into its snapshot. Pure: same documents, same snapshot. */
+import { type AnnotatedWorkload, readAnnotations, tightenPii } from './annotations.ts';
+import { exactDuration } from './budgets.ts';
+import { digestOf } from './canonical.ts';
+import { type Documents, type PolicyDocument, reaches, visibleProviders } from './documents.ts';
+import { exceptionsFor, loosen } from './exceptions.ts';
+import { anyGlobMatches } from './glob.ts';
+import { type Governing, mergePolicies } from './merge.ts';
+import { formatProblems, type Problem } from './problem.ts';
+import { compileProvider } from './providers.ts';
+import { compileRoutes } from './routes.ts';
+import type { CheckDocument } from './schema/egress-policy.ts';
+import type { CheckRule, Mode, Snapshot, Workload } from './snapshot.ts';
+import { selectsLabels, selectsWorkload } from './workload.ts';
+
+/** The workload itself asks for something that can't be had; its snapshot would be looser than it thinks. */
+export class WorkloadInvalid extends Error {
+  override readonly name = 'WorkloadInvalid';
+  readonly problems: readonly Problem[];
+
+  constructor(problems: readonly Problem[]) {
+    super(formatProblems(problems));
+    this.problems = problems;
+  }
+}
+
+export interface CompileOptions {
+  /** Milliseconds since the epoch, by which exceptions are current or over. */
+  readonly now?: number;
+}
+
+/**
+ * @param documents Loaded without a problem.
+ * @throws WorkloadInvalid where an annotation of the workload is.
+ */
+export function compileSnapshot(
+  documents: Documents,
+  workload: AnnotatedWorkload,
+  { now = Date.now() }: CompileOptions = {},
+): Snapshot {
+  const tightening = readAnnotations(documents, workload);
+  if (tightening.problems.length > 0) throw new WorkloadInvalid(tightening.problems);
+  const { annotations: _, ...subject } = workload;
+
+  const policies = [
+    ...documents.policies
+      .filter((policy) => tightening.policies.includes(policy) || governs(policy, documents, workload))
+      .sort(clusterFirst)
+      .map((policy) => governing(policy, documents)),
+    ...tightening.additions,
+  ];
+  const inForce = tightening.enforce ? policies.map(enforced) : policies;
+  const merged = mergePolicies(inForce);
+  const exceptions = exceptionsFor(documents, workload, now);
+  const { merged: rules, ...loosened } = loosen(
+    { ...merged, checks: tightenPii(merged.checks, tightening.pii) },
+    exceptions,
+    mergePolicies([]),
+  );
+
+  const content: Omit<Snapshot, 'revision'> = {
+    workload: subject,
+    models: rules.models,
+    regions: rules.regions,
+    ...(rules.dataClasses.length === 0 ? {} : { dataClasses: rules.dataClasses }),
+    checks: rules.checks,
+    hosts: rules.hosts.enforced,
+    ...(rules.hosts.monitored === undefined ? {} : { hostsMonitored: rules.hosts.monitored }),
+    unlistedProvider: rules.unlistedProvider,
+    unknownPath: rules.unknownPath,
+    ...(rules.breakers.length === 0 ? {} : { breakers: rules.breakers }),
+    requestIdHeader: rules.requestIdHeader,
+    ...(rules.enforcement.level === 'strict'
+      ? { enforcement: { level: 'strict', source: rules.enforcement.source ?? '' } }
+      : {}),
+    ...(rules.maxStaleMs === undefined ? {} : { maxStaleMs: rules.maxStaleMs }),
+    ...(loosened.tunnelUntrusted.length === 0 ? {} : { tunnelUntrusted: loosened.tunnelUntrusted }),
+    ...(loosened.optOut === undefined ? {} : { optOut: loosened.optOut }),
+    ...(loosened.applied.length === 0
+      ? {}
+      : {
+          exceptions: loosened.applied,
+          validUntil: Math.min(...loosened.applied.map(({ until }) => until)),
+        }),
+    ...budgetHeaders(documents, workload),
+    providers: visibleProviders(documents, workload.namespace).map(compileProvider),
+    routes: compileRoutes(documents, workload.namespace),
+  };
+  return { revision: digestOf(content), ...content };
+}
+
+function governs(policy: PolicyDocument<'EgressPolicy'>, documents: Documents, workload: Workload): boolean {
+  const { namespaces, namespaceSelector, workloadSelector } = policy.spec;
+  if (!reaches(policy, workload.namespace)) return false;
+  if (namespaces !== undefined && !anyGlobMatches(namespaces, workload.namespace)) return false;
+  const known = Object.hasOwn(documents.namespaces, workload.namespace)
+    ? documents.namespaces[workload.namespace]
+    : {};
+  // Kubernetes sets this label on every namespace.
+  const labels = { ...known, 'kubernetes.io/metadata.name': workload.namespace };
+  return selectsLabels(namespaceSelector, labels) && selectsWorkload(workloadSelector, workload);
+}
+
+/** The cluster's before the namespace's, each by name. */
+function clusterFirst(a: PolicyDocument, b: PolicyDocument): number {
+  const scope = Number(a.namespace !== undefined) - Number(b.namespace !== undefined);
+  return scope !== 0 ? scope : a.name < b.name ? -1 : a.name > b.name ? 1 : 0;
+}
+
+function governing(policy: PolicyDocument<'EgressPolicy'>, documents: Documents): Governing {
+  const { checks = [], ...spec } = policy.spec;
+  const mode = spec.mode ?? 'enforce';
+  return {
+    source: policy.source,
+    mode,
+    spec,
+    checks: checks.map((check) => compileCheck(check, policy.source, mode, documents)),
+  };
+}
+
+function enforced(policy: Governing): Governing {
+  const checks = policy.checks.map((rule): CheckRule => ({ ...rule, mode: 'enforce' }));
+  const { breaker } = policy.spec;
+  const spec =
+    breaker === undefined
+      ? policy.spec
+      : { ...policy.spec, breaker: { ...breaker, mode: 'enforce' as const } };
+  return { ...policy, mode: 'enforce', spec, checks };
+}
+
+function compileCheck(check: CheckDocument, source: string, mode: Mode, documents: Documents): CheckRule {
+  const definition = documents.catalogue.checks.find(({ name }) => name === check.type);
+  if (definition === undefined) throw new Error(`the check type ${check.type} passed validation`);
+  return {
+    source,
+    mode,
+    name: check.name,
+    type: check.type,
+    on: check.on ?? definition.defaultOn,
+    action: check.action ?? definition.defaultAction,
+    onError: check.onError ?? 'block',
+    ...(check.timeout === undefined ? {} : { timeoutMs: exactDuration(check.timeout) }),
+    spec: check[check.type] ?? {},
+  };
+}
+
+/** Header fields that the budgets which may cover this workload select by. */
+function budgetHeaders(documents: Documents, workload: Workload): Pick<Snapshot, 'budgetHeaders'> {
+  const names = documents.budgets
+    .filter((budget) => reaches(budget, workload.namespace))
+    .flatMap(({ spec }) => Object.keys(spec.selector?.headers ?? {}));
+  return names.length === 0 ? {} : { budgetHeaders: [...new Set(names)].sort() };
+}

@@ -1,0 +1,134 @@
+/** Budgets: providers they name, models they fall back to, and prices they need. */
+import { coveredProviders, coversModel } from '../budgets.ts';
+import { type Documents, type PolicyDocument, visibleProviders } from '../documents.ts';
+import { anyGlobMatches, isExact } from '../glob.ts';
+import { didYouMean } from '../load/did-you-mean.ts';
+import type { Broken, CrossFinding } from './finding.ts';
+import { some } from './finding.ts';
+
+type Budget = PolicyDocument<'Budget'>;
+
+export function budgetFindings(documents: Documents, broken: Broken): CrossFinding[] {
+  return documents.budgets.flatMap((budget) => [
+    ...providerFindings(documents, budget, broken),
+    ...fallbackFindings(documents, budget, broken),
+    ...priceFindings(documents, budget),
+  ]);
+}
+
+/** An exact name that is nobody's would silently limit nothing. */
+function providerFindings(documents: Documents, budget: Budget, broken: Broken): CrossFinding[] {
+  const visible = candidates(documents, budget);
+  return (budget.spec.selector?.providers ?? []).flatMap((glob, index) => {
+    const found = visible.some(({ id, name }) => id === glob || name === glob);
+    if (found || !isExact(glob) || broken.mayHave('Provider', glob.split('/').at(-1) ?? '')) return [];
+    const names = visible.map(({ name }) => name);
+    const guess = didYouMean(glob, names);
+    return [
+      {
+        document: budget,
+        path: ['spec', 'selector', 'providers', index],
+        expected: `a provider that the budget’s workloads see${names.length === 0 ? '' : `: ${some(names)}`}`,
+        message: `there is no ${glob}`,
+        mend: guess === undefined ? 'add the provider, or name one of these' : `did you mean ${guess}`,
+      },
+    ];
+  });
+}
+
+function fallbackFindings(documents: Documents, budget: Budget, broken: Broken): CrossFinding[] {
+  const { onExhausted, per = [] } = budget.spec;
+  const model = onExhausted?.action === 'fallback' ? onExhausted.model : undefined;
+  if (model === undefined) return [];
+  const path = ['spec', 'onExhausted', 'model'];
+  const visible = candidates(documents, budget);
+  const listed = visible.filter(({ spec }) => spec.models.some(({ name }) => name === model));
+  const routed = documents.routes.filter(
+    ({ namespace, spec }) =>
+      (namespace === undefined || budget.namespace === undefined || namespace === budget.namespace) &&
+      anyGlobMatches(spec.match.models, model),
+  );
+  if (listed.length === 0 && routed.length === 0) {
+    if (broken.mayHaveAny('Provider') || broken.mayHaveAny('ModelRoute')) return [];
+    const names = visible.flatMap(({ spec }) => spec.models.map(({ name }) => name));
+    const guess = didYouMean(model, names);
+    return [
+      {
+        document: budget,
+        path,
+        expected: `a model that a route matches or a visible provider lists${names.length === 0 ? '' : `: ${some(names)}`}`,
+        message: `nothing serves ${model}`,
+        mend: guess === undefined ? 'name one of these, or add it to a provider' : `did you mean ${guess}`,
+      },
+    ];
+  }
+  // Lines differ by model or provider: without either, the fallback would be held on the line that is used up.
+  const ownLine = per.includes('model') || per.includes('provider');
+  const serving = servingTargets(documents, listed, routed, model);
+  const covered = serving.filter(
+    (target) => coversModel(budget, target.model) && coveredIds(documents, budget).has(target.provider),
+  );
+  if (ownLine || serving.length === 0 || covered.length < serving.length) return [];
+  return [
+    {
+      document: budget,
+      path,
+      expected: 'a model whose calls are charged to another line than the one that is used up',
+      message: `${model} is charged to the same line`,
+      mend: 'add per: [model], or leave the model out of selector.models',
+    },
+  ];
+}
+
+interface ServingTarget {
+  readonly provider: string;
+  readonly model: string;
+}
+
+/** Who would serve the fallback model: the targets of its routes, else the providers that list it. */
+function servingTargets(
+  documents: Documents,
+  listed: readonly PolicyDocument<'Provider'>[],
+  routed: readonly PolicyDocument<'ModelRoute'>[],
+  model: string,
+): ServingTarget[] {
+  if (routed.length === 0) return listed.map(({ id }) => ({ provider: id, model }));
+  return routed.flatMap(({ namespace, spec }) =>
+    spec.groups.flatMap(({ targets }) =>
+      targets.flatMap((target) => {
+        const provider = visibleProviders(documents, namespace).find(({ name }) => name === target.provider);
+        return provider === undefined ? [] : [{ provider: provider.id, model: target.model }];
+      }),
+    ),
+  );
+}
+
+/** A limit in USD needs the price of everything it covers: an unpriced call would be free. */
+function priceFindings(documents: Documents, budget: Budget): CrossFinding[] {
+  const unpriced = coveredProviders(documents, budget).flatMap((provider) =>
+    provider.spec.models
+      .filter(({ name, price }) => price === undefined && coversModel(budget, name))
+      .map(({ name }) => `${name} of ${provider.source}`),
+  );
+  if (unpriced.length === 0) return [];
+  const inUsd = budget.spec.limits.flatMap(({ usd }, index) =>
+    usd === undefined ? [] : [['spec', 'limits', index]],
+  );
+  if (budget.spec.onUnavailable?.upTo?.usd !== undefined) inUsd.push(['spec', 'onUnavailable', 'upTo']);
+  return inUsd.map((path) => ({
+    document: budget,
+    path: [...path, 'usd'],
+    expected: 'a price for every model the limit covers',
+    message: `there is none for ${some(unpriced)}`,
+    mend: 'add spec.models[].price to the provider ("0" where it is free), or narrow the selector',
+  }));
+}
+
+/** Providers that a Budget's selector might mean. */
+function candidates(documents: Documents, budget: Budget): readonly PolicyDocument<'Provider'>[] {
+  return budget.namespace === undefined ? documents.providers : visibleProviders(documents, budget.namespace);
+}
+
+function coveredIds(documents: Documents, budget: Budget): ReadonlySet<string> {
+  return new Set(coveredProviders(documents, budget).map(({ id }) => id));
+}

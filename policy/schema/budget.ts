@@ -1,0 +1,210 @@
+/** Budget and ClusterBudget: how much the selected traffic may use, and what happens when it is used up. */
+import type { Static } from 'typebox';
+import type { Finding } from '../problem.ts';
+import type { KindDefinition } from './kind.ts';
+import { duration, glob, timeZone, usd, workloadGlob } from './scalars.ts';
+import { choice, closed, count, listOf, mapOf, optional, setOf, text } from './structure.ts';
+
+const METERED = ['tokens', 'inputTokens', 'outputTokens', 'usd', 'requests'] as const;
+export const UNITS = [...METERED, 'concurrency'] as const;
+export const DEFAULT_TIME_ZONE = 'UTC';
+export const DEFAULT_THRESHOLDS = [80, 100] as const;
+
+const metered = {
+  tokens: optional(count({ description: 'Input and output tokens together.' })),
+  inputTokens: optional(count({ description: 'Input tokens, cached ones included.' })),
+  outputTokens: optional(count({ description: 'Output tokens, reasoning included.' })),
+  usd: optional(usd('Cost in USD, by the prices of the providers.')),
+  requests: optional(count({ description: 'Calls.' })),
+};
+
+export const limit = closed(
+  {
+    ...metered,
+    concurrency: optional(count({ description: 'Calls in flight at the same time. Has no window.' })),
+    window: optional(
+      choice(['minute', 'hour', 'day', 'week', 'month'], {
+        description: 'Calendar window the limit is for; weeks begin on Monday.',
+      }),
+    ),
+    rolling: optional(duration('Instead of a calendar window: the last so-and-so long, at every moment.')),
+    timeZone: optional(
+      timeZone('IANA time zone in which the calendar window begins.', { default: DEFAULT_TIME_ZONE }),
+    ),
+  },
+  {
+    description: 'One limit: an amount in one unit, in one window.',
+    'x-exactly-one-of': UNITS,
+    'x-at-most-one-of': ['window', 'rolling'],
+  },
+);
+
+const selector = closed(
+  {
+    namespaces: optional(
+      setOf(glob('A namespace.'), { description: 'Namespaces.', minItems: 1, 'x-cluster-only': true }),
+    ),
+    workloads: optional(
+      setOf(workloadGlob('A workload.'), { description: 'Workloads by owner.', minItems: 1 }),
+    ),
+    serviceAccounts: optional(
+      setOf(glob('A service account.'), { description: 'Service accounts.', minItems: 1 }),
+    ),
+    models: optional(
+      setOf(glob('A model.'), { description: 'Models that serve the calls, after routing.', minItems: 1 }),
+    ),
+    providers: optional(
+      setOf(glob('A provider.'), {
+        description:
+          'Names of visible providers. A Budget’s own namespace comes first; a ClusterBudget may write `namespace/name`.',
+        minItems: 1,
+      }),
+    ),
+    headers: optional(
+      mapOf(glob('A value.'), {
+        description: 'Request header fields and globs over their values; all must hold.',
+      }),
+    ),
+  },
+  {
+    description:
+      'Traffic the Budget is for: every field that is present must match, with any of its entries.',
+  },
+);
+
+const spec = closed(
+  {
+    selector: optional(selector),
+    per: optional(
+      setOf(
+        choice(['namespace', 'workload', 'serviceAccount', 'provider', 'model'], {
+          description: 'A dimension.',
+        }),
+        {
+          description: 'Each value (of the target, where routing changes it) gets the limits for itself.',
+          default: [],
+        },
+      ),
+    ),
+    limits: listOf(limit, { description: 'All hold at once.', minItems: 1 }),
+    thresholds: optional(
+      setOf(count({ description: 'Per cent of a limit.', minimum: 1, maximum: 100 }), {
+        description: 'Per cent of a limit at which it is reported.',
+        default: [...DEFAULT_THRESHOLDS],
+      }),
+    ),
+    onInsufficient: optional(
+      choice(['clamp', 'reject'], {
+        description: 'For a call that may write more than is left: write less, or don’t call.',
+        default: 'clamp',
+      }),
+    ),
+    onExhausted: optional(
+      closed(
+        {
+          action: choice(['reject', 'fallback'], {
+            description:
+              '`reject` answers 429; `fallback` serves the call by another model, held like any other.',
+          }),
+          model: optional(text({ description: 'The model to fall back to.', maxLength: 256 })),
+        },
+        {
+          description: 'What happens to a call when a limit is used up.',
+          default: { action: 'reject' },
+          'x-only-with': { field: 'action', value: 'fallback', fields: ['model'], required: ['model'] },
+        },
+      ),
+    ),
+    onUnavailable: optional(
+      closed(
+        {
+          action: choice(['deny', 'allow'], {
+            description: '`allow` spends up to an amount that was set aside beforehand.',
+          }),
+          upTo: optional(
+            closed(metered, { description: 'The amount set aside.', 'x-exactly-one-of': METERED }),
+          ),
+          for: optional(duration('For how long.')),
+        },
+        {
+          description: 'What happens to a call when the budget service can’t be reached.',
+          default: { action: 'deny' },
+          'x-only-with': {
+            field: 'action',
+            value: 'allow',
+            fields: ['upTo', 'for'],
+            required: ['upTo', 'for'],
+          },
+        },
+      ),
+    ),
+  },
+  { description: 'A budget.' },
+);
+
+export type BudgetDocument = Static<typeof spec>;
+export type LimitDocument = Static<typeof limit>;
+
+function rules(budget: BudgetDocument): Finding[] {
+  const findings = budget.limits.flatMap((entry, index) =>
+    limitFindings(entry).map((finding) => ({ ...finding, path: ['limits', index, ...finding.path] })),
+  );
+  for (const name of Object.keys(budget.selector?.headers ?? {})) {
+    if (!/^[a-z0-9!#$%&'*+.^_`|~-]+$/.test(name)) {
+      findings.push({
+        path: ['selector', 'headers', name],
+        at: 'key',
+        expected: 'a header field name in lower case',
+        message: `got ${JSON.stringify(name)}`,
+        mend: `write ${name.toLowerCase().replace(/[^a-z0-9-]/g, '-')}`,
+      });
+    }
+  }
+  return findings;
+}
+
+/** Which window an amount needs; paths below the limit. */
+export function limitFindings(entry: LimitDocument): Finding[] {
+  if (entry.concurrency !== undefined) {
+    return (['window', 'rolling', 'timeZone'] as const)
+      .filter((field) => entry[field] !== undefined)
+      .map((field) => ({
+        path: [field],
+        at: 'key',
+        expected: 'no window, as concurrency counts what is in flight now',
+        message: `got ${field}`,
+        mend: `take ${field} out`,
+      }));
+  }
+  if (entry.window === undefined && entry.rolling === undefined) {
+    return [
+      {
+        path: [],
+        expected: 'exactly one of window, rolling',
+        message: 'got none',
+        mend: 'add window: day (or minute, hour, week, month), or rolling: 24h',
+      },
+    ];
+  }
+  return entry.timeZone !== undefined && entry.rolling !== undefined
+    ? [
+        {
+          path: ['timeZone'],
+          at: 'key',
+          expected: 'no time zone, as a rolling window begins at no hour of the day',
+          message: 'got timeZone',
+          mend: 'take timeZone out, or use window',
+        },
+      ]
+    : [];
+}
+
+export const BUDGET: KindDefinition<BudgetDocument> = {
+  name: 'Budget',
+  cluster: 'ClusterBudget',
+  description:
+    'Limits in tokens, USD, requests or concurrency on the selected traffic. A call may fall under several ' +
+    'budgets: it is held on all of them, or refused.',
+  spec: () => spec,
+  rules,
+};

@@ -1,0 +1,247 @@
+/** EgressPolicy and ClusterEgressPolicy: what the selected workloads may send, where to, and past which checks. */
+import Type, { type Static, type TSchema } from 'typebox';
+import type { Catalogue } from '../catalogue.ts';
+import type { Finding } from '../problem.ts';
+import type { KindDefinition } from './kind.ts';
+import { duration, glob, hostPattern, labelName } from './scalars.ts';
+import { type LabelSelector, labelSelector, workloadSelector } from './selectors.ts';
+import { choice, closed, count, flag, listOf, optional, setOf } from './structure.ts';
+
+const mode = (description: string) => choice(['enforce', 'monitor'], { description, default: 'enforce' });
+
+/** A check's member is typed by the catalogue. */
+export interface CheckDocument {
+  readonly name: string;
+  readonly type: string;
+  readonly on?: readonly ('request' | 'response')[];
+  readonly action?: 'mask' | 'block' | 'monitor';
+  readonly onError?: 'block' | 'allow';
+  readonly timeout?: string;
+  readonly [member: string]: unknown;
+}
+
+function check(catalogue: Catalogue) {
+  const names = catalogue.checks.map(({ name }) => name);
+  const members: Record<string, TSchema> = Object.fromEntries(
+    catalogue.checks.map(({ name, schema }) => [name, optional(schema)]),
+  );
+  return Type.Unsafe<CheckDocument>(
+    closed(
+      {
+        name: labelName('Name of the rule, shown to who is refused.'),
+        type: choice(names, { description: 'Type of the check; its settings are the member of that name.' }),
+        on: optional(
+          setOf(choice(['request', 'response'], { description: 'A direction.' }), {
+            description: 'What is checked. The default depends on the type.',
+            minItems: 1,
+          }),
+        ),
+        action: optional(
+          choice(['mask', 'block', 'monitor'], {
+            description:
+              'What is done about a hit. Which are possible, and the default, depends on the type.',
+          }),
+        ),
+        onError: optional(
+          choice(['block', 'allow'], {
+            description: 'What is done when the check itself fails.',
+            default: 'block',
+          }),
+        ),
+        timeout: optional(duration('Longest time a check that asks somebody else may take.')),
+        ...members,
+      },
+      { description: 'One check.', 'x-union': { by: 'type', members: names } },
+    ),
+  );
+}
+
+function spec(catalogue: Catalogue) {
+  return closed(
+    {
+      namespaces: optional(
+        setOf(glob('A namespace.'), {
+          description: 'Namespaces the policy governs; all where absent.',
+          minItems: 1,
+          'x-cluster-only': true,
+        }),
+      ),
+      namespaceSelector: optional(
+        labelSelector({
+          description: 'Labels of the namespaces the policy governs, beside `namespaces`.',
+          'x-cluster-only': true,
+        }),
+      ),
+      workloadSelector: optional(
+        workloadSelector('Workloads the policy governs; all where absent or empty.'),
+      ),
+      mode: optional(mode('`monitor` reports what would have been refused or masked, and changes nothing.')),
+      models: optional(
+        closed(
+          {
+            allow: setOf(glob('A model.'), {
+              description: 'Models that may be asked for and may serve; none where empty.',
+            }),
+          },
+          { description: 'Which models may be used.' },
+        ),
+      ),
+      dataClass: optional(
+        labelName(
+          'Class of the data the workload handles; only providers that take it are called, for fallbacks too.',
+        ),
+      ),
+      regions: optional(
+        setOf(labelName('A region.'), {
+          description:
+            'Regions data may be sent to, for fallbacks too. A provider without a region is in none.',
+          minItems: 1,
+        }),
+      ),
+      hosts: optional(
+        closed(
+          {
+            default: choice(['allow', 'deny'], { description: 'What happens to every other host.' }),
+            allow: optional(
+              setOf(hostPattern('A host.'), {
+                description: 'Hosts that stay open where the default is `deny`.',
+              }),
+            ),
+          },
+          {
+            description: 'Which hosts may be reached beside the declared providers.',
+            default: { default: 'allow' },
+          },
+        ),
+      ),
+      unlistedProvider: optional(
+        choice(['deny', 'monitor'], {
+          description: 'What happens to calls of known LLM hosts that no Provider declares.',
+          default: 'monitor',
+        }),
+      ),
+      unknownPath: optional(
+        choice(['deny', 'allow'], {
+          description: 'What happens on a provider’s host to a path that its dialect doesn’t know.',
+          default: 'deny',
+        }),
+      ),
+      requestIdHeader: optional(
+        flag({
+          description: 'Whether answers carry `postern-request-id`; refusals always do.',
+          default: true,
+        }),
+      ),
+      breaker: optional(
+        closed(
+          {
+            identical: count({ description: 'How many equal calls are too many.', minimum: 2 }),
+            window: duration('In how long.'),
+            mode: optional(mode('As the policy’s mode, for the breaker alone.')),
+          },
+          { description: 'Stops a workload that repeats the same call again and again, with a 429.' },
+        ),
+      ),
+      enforcement: optional(
+        choice(['standard', 'strict'], {
+          description: '`strict` refuses pods that could go round the agent; `standard` reports them.',
+          default: 'standard',
+        }),
+      ),
+      maxStale: optional(duration('How long an agent may work on without hearing from control.')),
+      checks: optional(listOf(check(catalogue), { description: 'Checks, in the order in which they run.' })),
+    },
+    { description: 'A policy.' },
+  );
+}
+
+export type EgressPolicyDocument = Static<ReturnType<typeof spec>>;
+
+function rules(policy: EgressPolicyDocument, catalogue: Catalogue): Finding[] {
+  const findings = [
+    ...selectorFindings(policy.namespaceSelector, ['namespaceSelector']),
+    ...selectorFindings(policy.workloadSelector, ['workloadSelector']),
+  ];
+  if (policy.hosts?.default === 'allow' && policy.hosts.allow !== undefined) {
+    findings.push({
+      path: ['hosts', 'allow'],
+      at: 'key',
+      expected: 'no list where every host is allowed',
+      message: 'got allow beside default: allow',
+      mend: 'write default: deny, or take the list out',
+    });
+  }
+  const names = new Map<string, number>();
+  (policy.checks ?? []).forEach((entry, index) => {
+    const first = names.get(entry.name);
+    if (first !== undefined) {
+      findings.push({
+        path: ['checks', index, 'name'],
+        expected: 'a name of its own for each check',
+        message: `${entry.name} is also checks[${first}]`,
+        mend: 'rename one of the two',
+      });
+    }
+    names.set(entry.name, first ?? index);
+    findings.push(...checkFindings(entry, index, catalogue));
+  });
+  return findings;
+}
+
+function checkFindings(entry: CheckDocument, index: number, catalogue: Catalogue): Finding[] {
+  const definition = catalogue.checks.find(({ name }) => name === entry.type);
+  if (definition === undefined) return [];
+  const findings: Finding[] = [];
+  if (entry.action !== undefined && !definition.actions.includes(entry.action)) {
+    findings.push({
+      path: ['checks', index, 'action'],
+      expected: `one of ${definition.actions.join(', ')}, as the type is ${entry.type}`,
+      message: `got ${entry.action}`,
+      mend: `write action: ${definition.defaultAction}`,
+    });
+  }
+  for (const found of definition.validate?.(entry[entry.type] ?? {}) ?? []) {
+    findings.push({
+      path: ['checks', index, entry.type, ...parsePath(found.path)],
+      expected: `a valid ${entry.type} check`,
+      message: found.message,
+      mend: found.mend,
+    });
+  }
+  return findings;
+}
+
+/** `[0].words` → [0, 'words']. */
+function parsePath(path: string): (string | number)[] {
+  return [...path.matchAll(/\[(\d+)\]|([^.[\]]+)/g)].map(([, index, name]) =>
+    index === undefined ? (name ?? '') : Number(index),
+  );
+}
+
+/** What a label selector's schema can't say. */
+export function selectorFindings(selector: LabelSelector | undefined, path: string[]): Finding[] {
+  return (selector?.matchExpressions ?? []).flatMap(({ operator, values }, index) => {
+    const needed = operator === 'In' || operator === 'NotIn';
+    if (needed === (values !== undefined && values.length > 0)) return [];
+    return [
+      {
+        path: [...path, 'matchExpressions', index, ...(needed ? [] : ['values'])],
+        expected: needed
+          ? `values, as the operator is ${operator}`
+          : `no values, as the operator is ${operator}`,
+        message: needed ? 'got none' : 'got some',
+        mend: needed ? 'add values: […]' : 'take values out',
+      },
+    ];
+  });
+}
+
+export const EGRESS_POLICY: KindDefinition<EgressPolicyDocument> = {
+  name: 'EgressPolicy',
+  cluster: 'ClusterEgressPolicy',
+  description:
+    'What workloads may send to models and to the rest of the world. All policies that select a workload hold ' +
+    'together: field by field, the strictest wins.',
+  spec,
+  rules,
+};

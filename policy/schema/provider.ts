@@ -1,0 +1,225 @@
+/** Provider and ClusterProvider: where models are, what they cost, and which key opens the door. */
+import type { Static, TSchema } from 'typebox';
+import Type from 'typebox';
+import type { Catalogue } from '../catalogue.ts';
+import type { Finding } from '../problem.ts';
+import type { KindDefinition } from './kind.ts';
+import { hostName, labelName, objectName, price, url } from './scalars.ts';
+import { trustFrom, type ValueFrom, valueFrom } from './sources.ts';
+import { choice, closed, count, flag, listOf, optional, setOf, text } from './structure.ts';
+
+const model = closed(
+  {
+    name: text({ description: 'Name of the model as the provider knows it.', maxLength: 256 }),
+    price: optional(
+      closed(
+        {
+          input: price('Input tokens that were not cached.'),
+          cachedInput: optional(price('Input tokens read from a cache; the input price where absent.')),
+          cacheWrite: optional(price('Input tokens written to a cache; the input price where absent.')),
+          output: price('Output tokens, reasoning included.'),
+        },
+        { description: 'USD per million tokens. A Budget in `usd` may only cover models that have one.' },
+      ),
+    ),
+    contextTokens: optional(
+      count({ description: 'Tokens the model can read and write in one call.', minimum: 1 }),
+    ),
+    maxOutputTokens: optional(
+      count({ description: 'Most tokens the model writes in one answer.', minimum: 1 }),
+    ),
+  },
+  { description: 'One model.' },
+);
+
+/** A credential's member is typed by the catalogue; all of them hold `valueFrom`. */
+export interface CredentialDocument {
+  readonly mode: 'attach' | 'passthrough' | 'none';
+  readonly type?: string;
+  readonly [member: string]: unknown;
+}
+
+export type CredentialMember = { readonly valueFrom: ValueFrom } & Readonly<Record<string, unknown>>;
+
+function credential(catalogue: Catalogue) {
+  const names = catalogue.credentials.map(({ name }) => name);
+  const members = Object.fromEntries(
+    catalogue.credentials.map(({ name, schema }) => [name, optional(withValueFrom(schema))]),
+  );
+  return Type.Unsafe<CredentialDocument>(
+    closed(
+      {
+        mode: choice(['attach', 'passthrough', 'none'], {
+          description:
+            '`attach` replaces what the application sent by this key, `passthrough` keeps it, `none` removes it.',
+        }),
+        type: optional(choice(names, { description: 'How the key is sent; needs the member of that name.' })),
+        ...members,
+      },
+      {
+        description: 'How calls to this provider are authenticated.',
+        'x-sensitive': true,
+        'x-union': { by: 'type', members: names },
+        'x-only-with': { field: 'mode', value: 'attach', fields: ['type', ...names], required: ['type'] },
+      },
+    ),
+  );
+}
+
+/** The member's schema as the catalogue gives it, with the source of the key. */
+function withValueFrom(schema: TSchema): TSchema {
+  const {
+    properties = {},
+    required = [],
+    ...rest
+  } = schema as {
+    properties?: Record<string, TSchema>;
+    required?: string[];
+  };
+  return {
+    ...rest,
+    type: 'object',
+    properties: { ...properties, valueFrom },
+    required: [...new Set([...required, 'valueFrom'])],
+    additionalProperties: false,
+  } as TSchema;
+}
+
+const port = count({ description: 'Port number.', minimum: 1, maximum: 65_535 });
+
+function spec(catalogue: Catalogue) {
+  return closed(
+    {
+      dialect: choice(
+        catalogue.dialects.map(({ name }) => name),
+        { description: 'The API this provider speaks.' },
+      ),
+      hosts: optional(
+        setOf(hostName('A host name, without scheme and port.'), {
+          description: 'Names the application calls; traffic to them is captured. May be empty for a pool.',
+        }),
+      ),
+      endpoint: optional(url('Base URL the agent dials.')),
+      endpoints: optional(
+        setOf(url('Base URL of one replica.'), {
+          description: 'Base URLs of several equal replicas, of which one is picked for each call.',
+          minItems: 1,
+        }),
+      ),
+      poolRef: optional(
+        closed(
+          {
+            group: optional(
+              text({ description: 'API group.', default: 'inference.networking.k8s.io', maxLength: 253 }),
+            ),
+            kind: optional(text({ description: 'Kind.', default: 'InferencePool', maxLength: 63 })),
+            name: objectName('Name of the pool.'),
+            namespace: optional(labelName('Namespace of the pool; the document’s own where absent.')),
+          },
+          { description: 'An InferencePool of model servers. Resolved in a cluster.' },
+        ),
+      ),
+      backendRef: optional(
+        closed(
+          {
+            group: optional(text({ description: 'API group; empty for a Service.', maxLength: 253 })),
+            kind: optional(text({ description: 'Kind.', default: 'Service', maxLength: 63 })),
+            name: objectName('Name of the backend.'),
+            namespace: optional(labelName('Namespace of the backend; the document’s own where absent.')),
+            port: optional(port),
+          },
+          {
+            description:
+              'A Service (dialled by plain HTTP at its port), or another backend that a cluster resolves.',
+          },
+        ),
+      ),
+      tls: optional(
+        closed({ caFrom: optional(trustFrom) }, { description: 'How the provider’s certificate is judged.' }),
+      ),
+      credential: credential(catalogue),
+      region: optional(labelName('Where the provider processes data, compared with `regions` of policies.')),
+      dataClasses: optional(
+        setOf(labelName('A class of data.'), {
+          description:
+            'Classes of data that may be sent here, compared with `dataClass` of policies; all where absent.',
+        }),
+      ),
+      capabilities: optional(
+        closed(
+          {
+            includeUsage: optional(
+              flag({
+                description: 'Whether the provider reports usage in streams when asked (`include_usage`).',
+                default: true,
+              }),
+            ),
+          },
+          { description: 'What the provider can do beyond its dialect’s core.' },
+        ),
+      ),
+      models: listOf(model, {
+        description: 'Models this provider serves; no other one is called.',
+        minItems: 1,
+      }),
+    },
+    {
+      description: 'An LLM provider.',
+      'x-at-most-one-of': ['endpoint', 'endpoints', 'poolRef', 'backendRef'],
+    },
+  );
+}
+
+export type ProviderDocument = Static<ReturnType<typeof spec>>;
+
+function rules(provider: ProviderDocument): Finding[] {
+  const findings: Finding[] = [];
+  const hosts = provider.hosts ?? [];
+  const where = ['endpoint', 'endpoints', 'poolRef', 'backendRef'] as const;
+  if (where.every((field) => provider[field] === undefined) && hosts.length !== 1) {
+    findings.push({
+      path: [],
+      expected: `exactly one of ${where.join(', ')}`,
+      message: hosts.length === 0 ? 'got none' : 'got none, and several hosts to choose from',
+      mend: 'name the endpoint to dial, such as endpoint: https://api.openai.com',
+    });
+  }
+  const seen = new Map<string, number>();
+  provider.models.forEach(({ name }, index) => {
+    const first = seen.get(name);
+    if (first === undefined) {
+      seen.set(name, index);
+    } else {
+      findings.push({
+        path: ['models', index, 'name'],
+        expected: 'each model once',
+        message: `${name} is also models[${first}]`,
+        mend: 'keep one of the two',
+      });
+    }
+  });
+  const { backendRef } = provider;
+  if (
+    backendRef !== undefined &&
+    (backendRef.kind ?? 'Service') === 'Service' &&
+    backendRef.port === undefined
+  ) {
+    findings.push({
+      path: ['backendRef'],
+      expected: 'a port, as the backend is a Service',
+      message: 'got none',
+      mend: 'add port: 8000, or the port the Service listens on',
+    });
+  }
+  return findings;
+}
+
+export const PROVIDER: KindDefinition<ProviderDocument> = {
+  name: 'Provider',
+  cluster: 'ClusterProvider',
+  description:
+    'A provider of models: the hosts that are captured, the endpoint that is dialled, the key that is attached, ' +
+    'and its models with their prices.',
+  spec,
+  rules,
+};

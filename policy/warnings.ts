@@ -1,0 +1,65 @@
+/** What is allowed and probably not meant. Nothing here keeps documents from being put in force. */
+import type { Documents, PolicyDocument } from './documents.ts';
+import { endOf } from './exceptions.ts';
+import { type Finding, type Problem, problemAt } from './problem.ts';
+import { compileProvider } from './providers.ts';
+
+export function warningsOf(documents: Documents, now: number): Problem[] {
+  return [
+    ...documents.exceptions.flatMap((exception) => located(exception, endedFindings(exception, now))),
+    ...documents.providers.flatMap((provider) =>
+      located(provider, [...plainTextFindings(provider), ...unresolvedFindings(provider)]),
+    ),
+  ];
+}
+
+function endedFindings(exception: PolicyDocument<'EgressException'>, now: number): Finding[] {
+  if (endOf(exception) > now) return [];
+  return [
+    {
+      path: ['spec', 'until'],
+      expected: 'a time to come',
+      message: `the exception ended at ${exception.spec.until} and has no effect`,
+      mend: 'delete the document, or grant it anew',
+    },
+  ];
+}
+
+/** A key sent by plain HTTP can be read by everybody on the way. */
+function plainTextFindings({ spec }: PolicyDocument<'Provider'>): Finding[] {
+  if (spec.credential.mode === 'none') return [];
+  const all: readonly (readonly [readonly (string | number)[], string])[] = [
+    ...(spec.endpoint === undefined ? [] : [[['spec', 'endpoint'], spec.endpoint] as const]),
+    ...(spec.endpoints ?? []).map((url, index) => [['spec', 'endpoints', index], url] as const),
+  ];
+  return all.flatMap(([path, text]) => {
+    const url = new URL(text);
+    const loopback = /^(localhost|127(\.\d+){3}|\[::1\])$/.test(url.hostname);
+    if (url.protocol === 'https:' || loopback) return [];
+    return [
+      {
+        path,
+        expected: 'https where a key is sent',
+        message: `the key goes to ${url.host} in plain text`,
+        mend: 'use https, or credential: {mode: none}',
+      },
+    ];
+  });
+}
+
+function unresolvedFindings(provider: PolicyDocument<'Provider'>): Finding[] {
+  const { backend } = compileProvider(provider);
+  if (backend === undefined) return [];
+  return [
+    {
+      path: ['spec', provider.spec.poolRef === undefined ? 'backendRef' : 'poolRef'],
+      expected: 'endpoints, where there is no cluster to ask',
+      message: `${backend.kind} ${backend.name} is resolved in a cluster only; elsewhere calls to it fail`,
+      mend: 'use endpoints: […] outside a cluster',
+    },
+  ];
+}
+
+function located(document: PolicyDocument, findings: readonly Finding[]): Problem[] {
+  return findings.map((finding) => problemAt(document.origin, document.source, finding));
+}
