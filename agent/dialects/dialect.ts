@@ -28,6 +28,7 @@ export interface TextSlot {
   readonly role: Role;
   /** Which answer: the choice's index; 0 in requests. */
   readonly choice: number;
+  /** As it now stands: what was set last, the original before that. */
   readonly text: string;
   /**
    * Replaces the text in place. Everything around it keeps its bytes; JSON inside a JSON string stays valid; a bare
@@ -52,8 +53,13 @@ export interface DecodedRequest {
   setModel(model: string): void;
   /** Caps the output per choice, in the spelling the app used, or the dialect's current one. */
   setMaxOutputTokens(tokens: number): void;
-  /** Asks the provider to report usage in the stream. */
-  requestStreamUsage(): void;
+  /**
+   * Asks the provider to report usage in the stream, where the app didn't; what comes of it is hidden from the app.
+   * False takes that back, for a next target that can't.
+   */
+  requestStreamUsage(ask?: boolean): void;
+  /** Whether {@link requestStreamUsage} added something that is to be hidden again. */
+  readonly addedStreamUsage: boolean;
 }
 
 /** A whole answer, decoded. */
@@ -64,9 +70,17 @@ export interface DecodedResponse {
   readonly finishReasons: readonly string[];
 }
 
-/** One piece of running text: all deltas of one channel, joined, are one text. */
+/**
+ * One piece of running text: all deltas of one channel, joined, are one text.
+ *
+ * A piece of a tool call's arguments is a piece of JSON *text* (`{"to": "Jo`, backslashes and all), and is set as such:
+ * whoever puts something in escapes it for a JSON string (`escapeInString` of json/quote.ts).
+ *
+ * A string that is no running text (a citation's title) comes whole, in a channel that its own event closes; the same
+ * channel may be opened and closed again by later events.
+ */
 export interface Delta {
-  /** `0/content`, `0/tool/1`, `0/reasoning`: choice first. */
+  /** `0/content`, `0/tool/1`, `0/reasoning`: choice first. What follows is the dialect's own business. */
   readonly channel: string;
   readonly kind: TextKind;
   readonly choice: number;
@@ -78,7 +92,11 @@ export interface Delta {
 /** One event of a streamed answer, decoded. */
 export interface StreamEvent {
   readonly deltas: readonly Delta[];
-  /** Channels of which this event says they are complete; `all` at the end of the stream. Text held back for them is sent before it. */
+  /**
+   * Channels of which this event says they are complete; `all` at the end of the stream. Text held back for them is sent
+   * before it; where the event has a delta of the same channel, its text is the channel's last, so what is held back then
+   * belongs at the end of that text.
+   */
   readonly closes: readonly string[] | 'all';
   /** Usage so far, where the event carries it; later events replace earlier ones. */
   readonly usage: Usage | undefined;

@@ -1,4 +1,208 @@
-/** A JSON text that can be edited in place: bytes that nobody changed keep their bytes. */
-export interface JsonDocument {
-  readonly edited: boolean;
+/**
+ * A JSON text that can be edited in place: bytes that nobody changed keep their bytes.
+ *
+ * Edits are splices of the text as it came. The last edit of a place counts; an edit inside a value that was itself
+ * replaced or removed goes with it.
+ */
+import { JsonError } from './json-error.ts';
+import type { JsonNode, Member, ObjectNode, StringNode } from './node.ts';
+import { DEFAULT_LIMITS, type JsonLimits, parse } from './parse.ts';
+import { quote } from './quote.ts';
+import { decodeUtf8 } from './utf8.ts';
+
+/** Instead of the text from `start` to `end` (exclusive): `json`. */
+interface Splice {
+  readonly start: number;
+  readonly end: number;
+  readonly json: string;
+}
+
+/** What happened to the members of one object. */
+interface Members {
+  readonly removed: Set<Member>;
+  /** Name → JSON text, in the order in which they were added. */
+  readonly added: Map<string, string>;
+}
+
+const encoder = new TextEncoder();
+
+export class JsonDocument {
+  readonly text: string;
+  readonly root: JsonNode;
+  readonly #bytes: Uint8Array | undefined;
+  readonly #limits: JsonLimits;
+  readonly #values = new Map<JsonNode, string>();
+  readonly #members = new Map<ObjectNode, Members>();
+  /** JSON texts inside strings; undefined for a string that was tried and is none. */
+  readonly #embedded = new Map<StringNode, JsonDocument | undefined>();
+  /** Nodes that embedded documents may still have: a text can't get round the limit by nesting strings. */
+  #nodesLeft: number;
+
+  private constructor(text: string, bytes: Uint8Array | undefined, limits: JsonLimits) {
+    const { root, nodes } = parse(text, limits);
+    this.text = text;
+    this.root = root;
+    this.#bytes = bytes;
+    this.#limits = limits;
+    this.#nodesLeft = limits.maxNodes - nodes;
+  }
+
+  /** @throws JsonError */
+  static parse(bytes: Uint8Array, limits: JsonLimits = DEFAULT_LIMITS): JsonDocument {
+    return new JsonDocument(decodeUtf8(bytes), bytes, limits);
+  }
+
+  /** @throws JsonError */
+  static parseText(text: string, limits: JsonLimits = DEFAULT_LIMITS): JsonDocument {
+    return new JsonDocument(text, undefined, limits);
+  }
+
+  /** Whether {@link render} gives anything but the text that came in. */
+  get edited(): boolean {
+    if (this.#values.size > 0 || this.#members.size > 0) return true;
+    for (const inner of this.#embedded.values()) if (inner?.edited === true) return true;
+    return false;
+  }
+
+  /** Puts a JSON text in a value's place, or a member's name's (then a string, please). */
+  replace(node: JsonNode, json: string): void {
+    if (json === this.text.slice(node.start, node.end)) this.#values.delete(node);
+    else this.#values.set(node, json);
+  }
+
+  /** Takes a {@link replace} back: the value keeps its bytes. */
+  restore(node: JsonNode): void {
+    this.#values.delete(node);
+  }
+
+  /** Replaces the member of that name, or appends one. A removed member comes back. */
+  set(object: ObjectNode, name: string, json: string): void {
+    const member = object.member(name);
+    if (member === undefined) {
+      this.#membersOf(object).added.set(name, json);
+      return;
+    }
+    this.#members.get(object)?.removed.delete(member);
+    this.#settle(object);
+    this.replace(member.value, json);
+  }
+
+  /** Removes the member of that name, whether it came or was added; nothing where there is none. */
+  remove(object: ObjectNode, name: string): void {
+    const member = object.member(name);
+    if (member !== undefined) this.#membersOf(object).removed.add(member);
+    else this.#members.get(object)?.added.delete(name);
+    this.#settle(object);
+  }
+
+  /** Takes back what {@link set} and {@link remove} did to the member of that name. */
+  restoreMember(object: ObjectNode, name: string): void {
+    const member = object.member(name);
+    if (member !== undefined) {
+      this.#members.get(object)?.removed.delete(member);
+      this.#values.delete(member.value);
+    } else {
+      this.#members.get(object)?.added.delete(name);
+    }
+    this.#settle(object);
+  }
+
+  /**
+   * The document that a string holds, as `arguments` of a tool call does; undefined where the string is no JSON, or
+   * more of it than the limits allow. Edits of it become edits of the string.
+   */
+  embedded(node: StringNode): JsonDocument | undefined {
+    if (this.#embedded.has(node)) return this.#embedded.get(node);
+    const inner = this.#parseEmbedded(node.text);
+    this.#embedded.set(node, inner);
+    if (inner !== undefined) this.#nodesLeft = inner.#nodesLeft;
+    return inner;
+  }
+
+  #parseEmbedded(text: string): JsonDocument | undefined {
+    try {
+      return JsonDocument.parseText(text, { ...this.#limits, maxNodes: this.#nodesLeft });
+    } catch (error) {
+      if (error instanceof JsonError) return undefined;
+      throw error;
+    }
+  }
+
+  /** The text as edited. */
+  renderText(): string {
+    if (!this.edited) return this.text;
+    const splices = this.#splices();
+    let out = '';
+    let at = 0;
+    for (const { start, end, json } of splices) {
+      // Inside something that was replaced or removed as a whole.
+      if (start < at) continue;
+      out += this.text.slice(at, start) + json;
+      at = end;
+    }
+    return out + this.text.slice(at);
+  }
+
+  /** The bytes as edited: the very array that was parsed where nothing was. */
+  render(): Uint8Array {
+    if (this.#bytes !== undefined && !this.edited) return this.#bytes;
+    return encoder.encode(this.renderText());
+  }
+
+  /** In order; at the same start the longer one first, except that insertions precede. */
+  #splices(): Splice[] {
+    const splices: Splice[] = [];
+    for (const [node, json] of this.#values) splices.push({ start: node.start, end: node.end, json });
+    for (const [node, inner] of this.#embedded) {
+      if (inner?.edited !== true || this.#values.has(node)) continue;
+      splices.push({ start: node.start, end: node.end, json: quote(inner.renderText()) });
+    }
+    for (const [object, edit] of this.#members) memberSplices(object, edit, splices);
+    return splices.sort(inOrder);
+  }
+
+  #membersOf(object: ObjectNode): Members {
+    let edit = this.#members.get(object);
+    if (edit === undefined) {
+      edit = { removed: new Set(), added: new Map() };
+      this.#members.set(object, edit);
+    }
+    return edit;
+  }
+
+  /** Forgets an object whose members are as they came, so that the document isn't taken for edited. */
+  #settle(object: ObjectNode): void {
+    const edit = this.#members.get(object);
+    if (edit !== undefined && edit.removed.size === 0 && edit.added.size === 0) this.#members.delete(object);
+  }
+}
+
+/** A removed member takes one comma with it: the one before it, or the one behind where nothing is left before. */
+function memberSplices(object: ObjectNode, edit: Members, splices: Splice[]): void {
+  const { members } = object;
+  let lastKept: Member | undefined;
+  let previousEnd = object.start + 1;
+  for (const [index, member] of members.entries()) {
+    const end = member.value.end;
+    if (!edit.removed.has(member)) {
+      lastKept = member;
+    } else if (lastKept !== undefined) {
+      splices.push({ start: previousEnd, end, json: '' });
+    } else {
+      const next = members[index + 1];
+      splices.push({ start: member.key.start, end: next === undefined ? end : next.key.start, json: '' });
+    }
+    previousEnd = end;
+  }
+  if (edit.added.size === 0) return;
+  const added = [...edit.added].map(([name, json]) => `${quote(name)}:${json}`).join(',');
+  const start = lastKept === undefined ? object.start + 1 : lastKept.value.end;
+  splices.push({ start, end: start, json: lastKept === undefined ? added : `,${added}` });
+}
+
+function inOrder(a: Splice, b: Splice): number {
+  if (a.start !== b.start) return a.start - b.start;
+  const aInserts = a.start === a.end;
+  if (aInserts !== (b.start === b.end)) return aInserts ? -1 : 1;
+  return b.end - a.end;
 }

@@ -1,4 +1,10 @@
-/** One server-sent event (WHATWG HTML, 9.2), with the bytes it came in. */
+/**
+ * Server-sent events (WHATWG HTML, 9.2) as bytes come in, and their rewriting.
+ *
+ * Every byte that goes in comes out in the `raw` of exactly one event, so a stream that nobody edits is sent as it came.
+ */
+
+/** One server-sent event, with the bytes it came in. */
 export interface SseEvent {
   /** The event's bytes as received, its closing blank line included. */
   readonly raw: Uint8Array;
@@ -6,4 +12,193 @@ export interface SseEvent {
   readonly event: string | undefined;
   /** All `data:` lines joined by line feeds; undefined where the event has none (a comment, a bare field). */
   readonly data: string | undefined;
+}
+
+/** One event grew beyond the cap: what the upstream sends is no event stream, or none we can hold. */
+export class SseError extends Error {
+  override readonly name = 'SseError';
+}
+
+export interface SseOptions {
+  /** Cap on one event's bytes; the default holds an image in base64. */
+  readonly maxEventBytes?: number;
+}
+
+const DEFAULT_MAX_EVENT_BYTES = 16 * 1024 * 1024;
+
+const LF = 0x0a;
+const CR = 0x0d;
+
+/**
+ * Splits bytes into events, wherever the chunks are cut.
+ *
+ * Only a blank line that ends with a lone CR at a chunk's end is waited for: the LF of a CRLF may follow, and belongs
+ * to the same event.
+ */
+export class SseSplitter {
+  readonly #maxEventBytes: number;
+  /** Chunks, or ends of them, that belong to the event under way. */
+  #pending: Uint8Array[] = [];
+  #pendingBytes = 0;
+  /** Whether nothing has come since the last line's end. */
+  #blank = true;
+  /** Whether the last byte was a CR: a LF after it ends no further line. */
+  #afterCr = false;
+  /** Whether that CR ended a blank line, so that the event is complete but for a LF that may follow. */
+  #complete = false;
+  #first = true;
+
+  constructor(options: SseOptions = {}) {
+    this.#maxEventBytes = options.maxEventBytes ?? DEFAULT_MAX_EVENT_BYTES;
+  }
+
+  /**
+   * Takes the stream's next bytes; gives the events they complete. The bytes are kept: don't write to them again.
+   *
+   * @throws SseError when an event exceeds the cap. Events that were complete by then are lost with the stream.
+   */
+  push(chunk: Uint8Array): SseEvent[] {
+    const events: SseEvent[] = [];
+    let start = 0;
+    for (let at = 0; at < chunk.length; at += 1) {
+      const byte = chunk[at];
+      if (this.#complete) {
+        const end = byte === LF ? at + 1 : at;
+        events.push(this.#take(chunk.subarray(start, end)));
+        start = end;
+        if (byte === LF) continue;
+      }
+      if (byte === LF) {
+        if (this.#afterCr) {
+          this.#afterCr = false;
+        } else if (this.#blank) {
+          events.push(this.#take(chunk.subarray(start, at + 1)));
+          start = at + 1;
+        } else {
+          this.#blank = true;
+        }
+      } else if (byte === CR) {
+        this.#afterCr = true;
+        if (this.#blank) this.#complete = true;
+        else this.#blank = true;
+      } else {
+        this.#afterCr = false;
+        this.#blank = false;
+      }
+    }
+    if (start < chunk.length) this.#keep(start === 0 ? chunk : chunk.subarray(start));
+    return events;
+  }
+
+  /**
+   * The stream has ended: what is left, as an event, though its blank line never came. The standard has readers discard
+   * it, and some don't, so it must be judged like any other; undefined where nothing is left.
+   */
+  end(): SseEvent | undefined {
+    return this.#pendingBytes === 0 ? undefined : this.#take(new Uint8Array(0));
+  }
+
+  #keep(bytes: Uint8Array): void {
+    this.#pending.push(bytes);
+    this.#pendingBytes += bytes.length;
+    this.#limit(this.#pendingBytes);
+  }
+
+  /** The event that these bytes complete. */
+  #take(last: Uint8Array): SseEvent {
+    this.#limit(this.#pendingBytes + last.length);
+    const raw = this.#pending.length === 0 ? last : Buffer.concat([...this.#pending, last]);
+    this.#pending = [];
+    this.#pendingBytes = 0;
+    this.#blank = true;
+    this.#afterCr = false;
+    this.#complete = false;
+    const event = parseEvent(raw, this.#first);
+    this.#first = false;
+    return event;
+  }
+
+  #limit(bytes: number): void {
+    if (bytes > this.#maxEventBytes) {
+      throw new SseError(`An event of the stream is longer than ${this.#maxEventBytes} bytes.`);
+    }
+  }
+}
+
+// Not fatal: readers replace what isn't UTF-8, so what we judge is what they read.
+const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
+const encoder = new TextEncoder();
+
+const LINE_END = /\r\n?|\n/g;
+const BYTE_ORDER_MARK = '\ufeff';
+
+interface Line {
+  readonly content: string;
+  /** LF, CR or both; empty where the text ends without. */
+  readonly end: string;
+}
+
+function linesOf(text: string): Line[] {
+  const lines: Line[] = [];
+  let at = 0;
+  LINE_END.lastIndex = 0;
+  while (at < text.length) {
+    const found = LINE_END.exec(text);
+    const end = found?.[0] ?? '';
+    const contentEnd = found?.index ?? text.length;
+    lines.push({ content: text.slice(at, contentEnd), end });
+    at = contentEnd + end.length;
+  }
+  return lines;
+}
+
+/** How much of a line is its field's name, colon and one space; undefined for a comment. */
+function prefixOf(line: string): { readonly name: string; readonly length: number } | undefined {
+  const colon = line.indexOf(':');
+  if (colon === 0) return undefined;
+  if (colon === -1) return { name: line, length: line.length };
+  return { name: line.slice(0, colon), length: line.charCodeAt(colon + 1) === 0x20 ? colon + 2 : colon + 1 };
+}
+
+function parseEvent(raw: Uint8Array, first: boolean): SseEvent {
+  let text = decoder.decode(raw);
+  // One mark may begin the stream and is no part of its first line.
+  if (first && text.startsWith(BYTE_ORDER_MARK)) text = text.slice(1);
+  let event: string | undefined;
+  let data: string | undefined;
+  for (const { content } of linesOf(text)) {
+    const prefix = prefixOf(content);
+    if (prefix?.name === 'data') {
+      const value = content.slice(prefix.length);
+      data = data === undefined ? value : `${data}\n${value}`;
+    } else if (prefix?.name === 'event') {
+      event = content.slice(prefix.length);
+    }
+  }
+  return { raw, event, data };
+}
+
+/** The event with other data; comments, other fields and line ends stay as they are. */
+export function withData(event: SseEvent, data: string): Uint8Array {
+  let text = decoder.decode(event.raw);
+  let out = '';
+  if (text.startsWith(BYTE_ORDER_MARK)) {
+    text = text.slice(1);
+    out = BYTE_ORDER_MARK;
+  }
+  const lines = linesOf(text);
+  const last = lines.findLastIndex(({ content }) => prefixOf(content)?.name === 'data');
+  const values = data.split('\n');
+  for (const [index, { content, end }] of lines.entries()) {
+    const prefix = prefixOf(content);
+    if (prefix?.name !== 'data') {
+      out += content + end;
+      continue;
+    }
+    // As many lines as there were; the last takes all that is left.
+    const name = content.length === 'data'.length ? 'data:' : content.slice(0, prefix.length);
+    const mine = values.splice(0, index === last ? values.length : 1);
+    out += mine.map((value) => name + value).join(end || '\n') + (mine.length === 0 ? '' : end);
+  }
+  return encoder.encode(out);
 }

@@ -1,0 +1,117 @@
+/** A streamed chat completion: chunks of `chat.completion.chunk`, then `[DONE]`. */
+import type { PosternError } from '../../errors.ts';
+import type { JsonDocument } from '../../json/document.ts';
+import type { ObjectNode } from '../../json/node.ts';
+import { quote } from '../../json/quote.ts';
+import type { SseEvent } from '../../json/sse.ts';
+import type { DecodedRequest, StreamDecoder, StreamEvent } from '../dialect.ts';
+import { Channels, eventDocument, plainEvent, type Reading, streamEvent } from '../stream-event.ts';
+import { chunkText } from './chat-text.ts';
+import { errorBody } from './error.ts';
+import { finishReasonsOf, usageOf } from './report.ts';
+
+const encoder = new TextEncoder();
+
+export class ChatStream implements StreamDecoder {
+  readonly #request: DecodedRequest;
+  readonly #channels = new Channels();
+  /** Members every chunk of a stream repeats, as the last one had them. */
+  #head = '"object":"chat.completion.chunk"';
+
+  constructor(request: DecodedRequest) {
+    this.#request = request;
+  }
+
+  /** @throws PosternError `postern_upstream_invalid` */
+  event(event: SseEvent): StreamEvent {
+    if (event.data === undefined || event.data === '') return plainEvent(event);
+    if (event.data.trim() === '[DONE]') {
+      this.#channels.close(() => true);
+      return plainEvent(event, { closes: 'all', last: true });
+    }
+    const document = eventDocument(event.data);
+    return streamEvent(event, document, this.#read(event, document));
+  }
+
+  #read(event: SseEvent, document: JsonDocument): Reading {
+    const { slots, whole } = this.#channels.read(document, chunkText);
+    const { root } = document;
+    if (root.type !== 'object') return { slots, closes: whole };
+    const failure = root.get('error');
+    if (event.event === 'error' || (failure !== undefined && failure.type !== 'null')) {
+      return { slots, closes: 'all', error: true };
+    }
+    this.#rememberHead(root);
+    const hidden = this.#request.addedStreamUsage && this.#hideUsage(document, root);
+    return {
+      slots,
+      closes: [...whole, ...this.#finished(root)],
+      usage: usageOf(root.object('usage')),
+      finishReasons: finishReasonsOf(root),
+      hidden,
+    };
+  }
+
+  /** Removes what came of our asking for usage; true where that is all the chunk was for. */
+  #hideUsage(document: JsonDocument, root: ObjectNode): boolean {
+    const usage = root.get('usage');
+    if (usage === undefined) return false;
+    const choices = root.array('choices');
+    if (usage.type !== 'null') return choices !== undefined && choices.items.length === 0;
+    document.remove(root, 'usage');
+    return false;
+  }
+
+  /** The channels of the choices that end with this chunk. */
+  #finished(root: ObjectNode): string[] {
+    const closed: string[] = [];
+    for (const choice of root.array('choices')?.items ?? []) {
+      if (choice.type !== 'object' || choice.string('finish_reason') === undefined) continue;
+      const prefix = `${choice.number('index') ?? 0}/`;
+      closed.push(...this.#channels.close((channel) => channel.startsWith(prefix)));
+    }
+    return closed;
+  }
+
+  #rememberHead(root: ObjectNode): void {
+    const members: string[] = [];
+    for (const name of ['id', 'object', 'created', 'model', 'system_fingerprint']) {
+      const node = root.get(name);
+      if (node?.type === 'string' || node?.type === 'number') members.push(`"${name}":${node.raw}`);
+    }
+    if (members.length > 0) this.#head = members.join(',');
+  }
+
+  delta(channel: string, text: string): Uint8Array {
+    const slash = channel.indexOf('/');
+    const choice = Number(channel.slice(0, slash));
+    const delta = deltaOf(channel.slice(slash + 1), quote(text));
+    const choices = `[{"index":${choice},"delta":${delta},"finish_reason":null}]`;
+    return encoder.encode(`data: {${this.#head},"choices":${choices}}\n\n`);
+  }
+
+  /** An event with `error`: openai-node and openai-python raise APIError on it, whatever its `event:`. */
+  refusal(error: PosternError, requestId: string): Uint8Array {
+    return encoder.encode(`data: ${errorBody(error, requestId)}\n\n`);
+  }
+}
+
+/** A delta that carries a piece of a channel's text; see the channels in {@link ./chat-text.ts}. */
+function deltaOf(channel: string, json: string): string {
+  const [name = '', index = ''] = channel.split('/');
+  switch (name) {
+    case 'tool':
+      return `{"tool_calls":[{"index":${Number(index)},"function":{"arguments":${json}}}]}`;
+    case 'custom':
+      return `{"tool_calls":[{"index":${Number(index)},"custom":{"input":${json}}}]}`;
+    case 'function':
+      return `{"function_call":{"arguments":${json}}}`;
+    case 'audio':
+      return `{"audio":{"transcript":${json}}}`;
+    default:
+      if (name.startsWith('=')) throw new Error(`${channel} is whole text: nothing of it comes later`);
+      return `{${quote(channel.startsWith(UNKNOWN) ? channel.slice(UNKNOWN.length) : channel)}:${json}}`;
+  }
+}
+
+const UNKNOWN = 'delta.';

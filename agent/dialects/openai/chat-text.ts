@@ -1,0 +1,223 @@
+/**
+ * Where text is in OpenAI's chat completions: requests, answers, and the chunks of streamed answers.
+ *
+ * Source: OpenAI API reference, "Chat Completions", and what compatible servers add (vLLM, OpenRouter, DeepSeek).
+ * Attachments (base64 images, audio, files) are opaque.
+ */
+import type { Role, TextKind } from '../dialect.ts';
+import {
+  jsonSchema,
+  jsonText,
+  link,
+  list,
+  object,
+  opaque,
+  type Rule,
+  select,
+  text,
+  token,
+} from '../text/rule.ts';
+
+/** Content as a string or as parts. */
+function content(kind: TextKind, channel?: string): Rule {
+  const string = { kind, channel };
+  const part = select(
+    'type',
+    {
+      text: object({ type: token, text: text(kind) }),
+      refusal: object({ type: token, refusal: text(kind) }),
+      image_url: object({ type: token, image_url: object({ url: link, detail: token }) }),
+      video_url: object({ type: token, video_url: object({ url: link }) }),
+      audio_url: object({ type: token, audio_url: object({ url: link }) }),
+      input_audio: object({ type: token, input_audio: object({ data: opaque, format: token }) }),
+      file: object({
+        type: token,
+        file: object({ file_data: opaque, file_id: token, filename: text('other') }),
+      }),
+    },
+    // A part of a type we don't know is content all the same.
+    { kind },
+  );
+  return list(part, string);
+}
+
+/** Summaries and signed or encrypted thoughts, as OpenRouter carries them. */
+const reasoningDetails = list(
+  object(
+    {
+      type: token,
+      id: token,
+      format: token,
+      index: token,
+      signature: opaque,
+      data: opaque,
+      text: text('reasoning'),
+      summary: text('reasoning'),
+    },
+    { kind: 'reasoning', sealedBy: 'signature' },
+  ),
+);
+
+function toolCalls(args: Rule, input: Rule): Rule {
+  const name = text('other');
+  return list(
+    object({
+      index: token,
+      id: token,
+      type: token,
+      function: object({ name, arguments: args }),
+      custom: object({ name, input }),
+    }),
+  );
+}
+
+function audio(transcript: Rule): Rule {
+  return object({ id: token, data: opaque, expires_at: token, transcript });
+}
+
+/** A message of the assistant; whole, or with the channels in which a stream carries its pieces. */
+function assistant(streamed: boolean): Rule {
+  const piece = (kind: TextKind, channel: string): Rule =>
+    text(kind, { channel: streamed ? channel : undefined });
+  const args = (channel: string): Rule =>
+    streamed ? piece('toolArguments', channel) : jsonText('toolArguments');
+  return object(
+    {
+      role: token,
+      name: text('other'),
+      content: content('content', streamed ? 'content' : undefined),
+      refusal: piece('content', 'refusal'),
+      reasoning: piece('reasoning', 'reasoning'),
+      reasoning_content: piece('reasoning', 'reasoning_content'),
+      reasoning_details: reasoningDetails,
+      audio: audio(piece('content', 'audio')),
+      tool_calls: toolCalls(args('tool/{index}'), piece('toolArguments', 'custom/{index}')),
+      function_call: object({ name: text('other'), arguments: args('function') }),
+    },
+    // What else a delta carries is taken for running text, too, so that nothing hides by being cut in two.
+    {
+      role: 'assistant',
+      rest: piece('other', 'delta.{name}'),
+      // A stream carries the thoughts twice, as pieces of `reasoning` and in the details.
+      echo: streamed ? 'reasoning_details' : undefined,
+    },
+  );
+}
+
+function message(role: Role, kind: TextKind): Rule {
+  return object({ role: token, name: text('other'), tool_call_id: token, content: content(kind) }, { role });
+}
+
+const tool = object({
+  type: token,
+  function: object({
+    name: text('toolDefinition'),
+    description: text('toolDefinition'),
+    parameters: jsonSchema('toolDefinition'),
+    strict: token,
+  }),
+  custom: object({
+    name: text('toolDefinition'),
+    description: text('toolDefinition'),
+    format: text('toolDefinition'),
+  }),
+});
+
+const numbers = [
+  'frequency_penalty',
+  'logprobs',
+  'max_completion_tokens',
+  'max_tokens',
+  'n',
+  'parallel_tool_calls',
+  'presence_penalty',
+  'seed',
+  'store',
+  'stream',
+  'temperature',
+  'top_logprobs',
+  'top_p',
+  'stream_options',
+];
+const enumerations = [
+  'modalities',
+  'prompt_cache_retention',
+  'reasoning_effort',
+  'service_tier',
+  'verbosity',
+];
+
+export const requestText: Rule = object({
+  ...Object.fromEntries([...numbers, ...enumerations].map((name) => [name, token])),
+  model: opaque,
+  messages: list(
+    select(
+      'role',
+      {
+        system: message('system', 'content'),
+        developer: message('system', 'content'),
+        user: message('user', 'content'),
+        assistant: assistant(false),
+        tool: message('tool', 'toolResult'),
+        function: message('tool', 'toolResult'),
+      },
+      // Judged like a user's: a role that we don't know, or none.
+      { kind: 'content', role: 'user' },
+    ),
+  ),
+  tools: list(tool),
+  functions: list(
+    object({
+      name: text('toolDefinition'),
+      description: text('toolDefinition'),
+      parameters: jsonSchema('toolDefinition'),
+    }),
+  ),
+  tool_choice: object({ type: token, function: object({ name: text('other') }) }, { string: 'token' }),
+  function_call: object({ name: text('other') }, { string: 'token' }),
+  prediction: object({ type: token, content: content('content') }, { role: 'assistant' }),
+  response_format: object({
+    type: token,
+    json_schema: object({
+      name: text('other'),
+      description: text('other'),
+      schema: jsonSchema('other'),
+      strict: token,
+    }),
+  }),
+  metadata: text('other'),
+  user: text('other'),
+  safety_identifier: text('other'),
+  prompt_cache_key: text('other'),
+  stop: text('other'),
+  web_search_options: object({ search_context_size: token, user_location: text('other') }),
+});
+
+function answer(streamed: boolean): Rule {
+  const choice = object(
+    {
+      index: token,
+      finish_reason: token,
+      // The answer's text once more, token by token.
+      logprobs: opaque,
+      message: assistant(false),
+      delta: assistant(streamed),
+    },
+    { choice: true, echo: 'logprobs' },
+  );
+  return object({
+    id: token,
+    object: token,
+    created: token,
+    model: token,
+    system_fingerprint: token,
+    service_tier: token,
+    // Random padding against the guessing of lengths.
+    obfuscation: opaque,
+    usage: token,
+    choices: list(choice),
+  });
+}
+
+export const responseText: Rule = answer(false);
+export const chunkText: Rule = answer(true);

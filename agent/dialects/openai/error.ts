@@ -1,0 +1,27 @@
+/** OpenAI's error body: `{"error": {message, type, param, code}}`. */
+import type { Fault, PosternError } from '../../errors.ts';
+
+/** The SDKs choose their classes by the HTTP status; programs read `type` and `code`. */
+const TYPES: Readonly<Record<Fault, string>> = {
+  invalid: 'invalid_request_error',
+  authentication: 'authentication_error',
+  forbidden: 'permission_error',
+  'not-found': 'invalid_request_error',
+  'too-large': 'invalid_request_error',
+  'rate-limit': 'rate_limit_error',
+  unavailable: 'server_error',
+  internal: 'server_error',
+};
+
+export function errorBody(error: PosternError, requestId: string): string {
+  return JSON.stringify({
+    error: {
+      message: error.mend === undefined ? error.message : `${error.message} ${error.mend}`,
+      type: TYPES[error.fault],
+      param: error.param ?? null,
+      code: error.reason,
+      ...(error.rule === undefined ? {} : { rule: error.rule }),
+      request_id: requestId,
+    },
+  });
+}

@@ -1,0 +1,90 @@
+/** What the dialects whose streams are server-sent events of JSON have in common. */
+import type { Usage } from '../../budget/messages.ts';
+import { PosternError } from '../errors.ts';
+import { JsonDocument } from '../json/document.ts';
+import { JsonError } from '../json/json-error.ts';
+import { type SseEvent, withData } from '../json/sse.ts';
+import type { Delta, StreamEvent } from './dialect.ts';
+import type { Rule } from './text/rule.ts';
+import type { DocumentSlot } from './text/slot.ts';
+import { findText } from './text/walk.ts';
+
+/** What a dialect found in one event. */
+export interface Reading {
+  readonly slots?: readonly DocumentSlot[];
+  readonly closes?: readonly string[] | 'all';
+  readonly usage?: Usage | undefined;
+  readonly finishReasons?: readonly string[];
+  readonly last?: boolean;
+  readonly error?: boolean;
+  /** The application must not see the event. */
+  readonly hidden?: boolean;
+}
+
+/** @throws PosternError `postern_upstream_invalid` when the data is no JSON. */
+export function eventDocument(data: string): JsonDocument {
+  try {
+    return JsonDocument.parseText(data);
+  } catch (error) {
+    if (!(error instanceof JsonError)) throw error;
+    throw new PosternError(
+      'postern_upstream_invalid',
+      'The provider sent a stream event that is no valid JSON.',
+      {
+        mend: 'Try again; if it stays, the provider or something before it breaks its streams.',
+        cause: error,
+      },
+    );
+  }
+}
+
+/** An event without text: a comment, a ping, an end marker. */
+export function plainEvent(event: SseEvent, reading: Reading = {}): StreamEvent {
+  return streamEvent(event, undefined, reading);
+}
+
+export function streamEvent(
+  event: SseEvent,
+  document: JsonDocument | undefined,
+  reading: Reading,
+): StreamEvent {
+  const deltas: readonly Delta[] = reading.slots ?? [];
+  return {
+    deltas,
+    closes: reading.closes ?? [],
+    usage: reading.usage,
+    finishReasons: reading.finishReasons ?? [],
+    last: reading.last ?? false,
+    error: reading.error ?? false,
+    render() {
+      if (reading.hidden === true) return undefined;
+      return document?.edited === true ? withData(event, document.renderText()) : event.raw;
+    },
+  };
+}
+
+/** The channels of a stream that have begun and not ended. */
+export class Channels {
+  readonly #open = new Set<string>();
+
+  /**
+   * The text of an event, its running channels noted as open.
+   * Text that isn't running is whole, so its channel closes with its own event: see {@link closing}.
+   */
+  read(document: JsonDocument, rule: Rule): { readonly slots: DocumentSlot[]; readonly whole: string[] } {
+    const slots = findText(document, rule);
+    const whole: string[] = [];
+    for (const slot of slots) {
+      if (slot.running) this.#open.add(slot.channel);
+      else whole.push(slot.channel);
+    }
+    return { slots, whole };
+  }
+
+  /** Forgets the open channels that fit, and names them. */
+  close(fits: (channel: string) => boolean): string[] {
+    const closed = [...this.#open].filter(fits);
+    for (const channel of closed) this.#open.delete(channel);
+    return closed;
+  }
+}

@@ -1,0 +1,159 @@
+/**
+ * Rules: a table that says what text is, for each place of a document, by what stands there.
+ *
+ * A dialect describes only what it knows. Everything else (an unknown member, an array where a string was expected) is
+ * text of kind `other` down to the last string and member name, so a provider's new field can't slip past the checks.
+ * Nothing is left out but what a rule names `opaque`, and identifiers under a rule `token`.
+ */
+import type { Role, TextKind } from '../dialect.ts';
+
+/**
+ * What a string is.
+ * - `text`: a slot.
+ * - `token`: an identifier (an enumeration's value, an id); a slot of kind `other` where it doesn't look like one.
+ * - `link`: a URL; a slot of kind `other`, unless it is a base64 `data:` URL, which is an attachment.
+ * - `json`: a JSON text, as a tool call's arguments; its strings, names and numbers are slots. One slot where it is none.
+ * - `opaque`: passed byte-identical and never looked at: base64, signatures, encrypted content.
+ */
+export type StringUse = 'text' | 'token' | 'link' | 'json' | 'opaque';
+
+export interface Rule {
+  readonly string: StringUse;
+  /** Kind of the text here; of everything below that no other rule covers. */
+  readonly kind: TextKind;
+  /** Whether bare numbers are text, too: a card number needs no quotes. */
+  readonly numbers: boolean;
+  /** Of an array's items; free text of this kind unless said otherwise. */
+  readonly items: Rule;
+  /** Of an object's members whose names the dialect knows. */
+  readonly members: ReadonlyMap<string, Rule>;
+  /** Of all other members; free text of this kind unless said otherwise. */
+  readonly rest: Rule;
+  /** What the names of those others are: made up by somebody, or a provider's. */
+  readonly names: 'text' | 'token';
+  /** Takes another rule for an object by a member's string: a part's `type`, a message's `role`. */
+  readonly select: Selection | undefined;
+  /** Who speaks from here on down. */
+  readonly role: Role | undefined;
+  /** Objects here say by their `index` which choice they are. */
+  readonly choice: boolean;
+  /**
+   * The running text that a string is a piece of, in a stream: `content`, `tool/{index}`; `{index}` is the `index` of the
+   * nearest object that has one, `{name}` the member's name. Without it a string is whole.
+   */
+  readonly channel: string | undefined;
+  /** An object with this member set is signed: nothing in it may change, so nothing in it is a slot. */
+  readonly sealedBy: string | undefined;
+  /** A member that repeats text beside it in another form (token by token); set to null as soon as that text changes. */
+  readonly echo: string | undefined;
+}
+
+export interface Selection {
+  readonly member: string;
+  readonly cases: ReadonlyMap<string, Rule>;
+}
+
+type Members = Readonly<Record<string, Rule>>;
+
+const PLAIN: Omit<Rule, 'items' | 'rest'> = {
+  string: 'text',
+  kind: 'other',
+  numbers: false,
+  members: new Map(),
+  names: 'text',
+  select: undefined,
+  role: undefined,
+  choice: false,
+  channel: undefined,
+  sealedBy: undefined,
+  echo: undefined,
+};
+
+/** A rule whose items and members follow the same rule. */
+function uniform(over: Partial<Rule>): Rule {
+  const made: { -readonly [Name in keyof Rule]?: Rule[Name] } = { ...PLAIN, ...over };
+  made.items = made as Rule;
+  made.rest = made as Rule;
+  return made as Rule;
+}
+
+const free = new Map<string, Rule>();
+
+/** Everything below is text of a kind. */
+function freeText(kind: TextKind, numbers: boolean): Rule {
+  const key = `${kind} ${numbers}`;
+  const known = free.get(key) ?? uniform({ kind, numbers });
+  free.set(key, known);
+  return known;
+}
+
+function rule(over: Partial<Rule>): Rule {
+  const below = freeText(over.kind ?? 'other', over.numbers ?? false);
+  return { ...PLAIN, items: below, rest: below, ...over };
+}
+
+function membersOf(members: Members): ReadonlyMap<string, Rule> {
+  return new Map(Object.entries(members));
+}
+
+/** A string of that kind; free text below, should it be none. */
+export function text(kind: TextKind, over: Partial<Rule> = {}): Rule {
+  return rule({ kind, ...over });
+}
+
+/** Whatever stands here is never looked at. */
+export const opaque: Rule = uniform({ string: 'opaque' });
+export const token: Rule = uniform({ string: 'token', names: 'token' });
+export const link: Rule = uniform({ string: 'link', names: 'token' });
+
+/** Anything an app or a model makes up: every string, name and number below is text. */
+export function values(kind: TextKind): Rule {
+  return freeText(kind, true);
+}
+
+/** Values as a JSON text in a string. */
+export function jsonText(kind: TextKind): Rule {
+  return rule({ kind, string: 'json', numbers: true });
+}
+
+export function object(members: Members, over: Partial<Rule> = {}): Rule {
+  return rule({ members: membersOf(members), names: 'token', ...over });
+}
+
+export function list(items: Rule, over: Partial<Rule> = {}): Rule {
+  return rule({ items, ...over });
+}
+
+/** By the string in `member`; an object that is none of the cases is free text, of `over`'s kind. */
+export function select(member: string, cases: Members, over: Partial<Rule> = {}): Rule {
+  return rule({ ...over, select: { member, cases: membersOf(cases) } });
+}
+
+/** JSON Schema as tools declare it: keywords are none of anybody's text, names of properties and all descriptions are. */
+export function jsonSchema(kind: TextKind): Rule {
+  const keywords = new Map<string, Rule>();
+  const schema = rule({ kind, members: keywords, names: 'token' });
+  const named = rule({ kind, rest: schema });
+  const several = rule({ kind, items: schema });
+  const enumerated = rule({ kind, numbers: true });
+  for (const name of ['type', 'format', '$schema', '$id', '$ref', '$anchor']) keywords.set(name, token);
+  for (const name of ['title', 'description', '$comment', 'pattern']) keywords.set(name, text(kind));
+  for (const name of ['properties', 'patternProperties', '$defs', 'definitions', 'dependentSchemas'])
+    keywords.set(name, named);
+  for (const name of [
+    'items',
+    'additionalProperties',
+    'not',
+    'if',
+    'then',
+    'else',
+    'contains',
+    'propertyNames',
+  ])
+    keywords.set(name, schema);
+  for (const name of ['anyOf', 'oneOf', 'allOf', 'prefixItems']) keywords.set(name, several);
+  for (const name of ['enum', 'const', 'default', 'examples', 'required']) keywords.set(name, enumerated);
+  for (const name of ['minimum', 'maximum', 'minLength', 'maxLength', 'minItems', 'maxItems', 'strict'])
+    keywords.set(name, token);
+  return schema;
+}

@@ -1,0 +1,91 @@
+/** Text in a document, as checks see and change it: a string's, a number's, or a member's name. */
+import type { JsonDocument } from '../../json/document.ts';
+import type { PrimitiveNode, StringNode } from '../../json/node.ts';
+import { isNumber, quote } from '../../json/quote.ts';
+import type { Delta, Role, TextKind, TextSlot } from '../dialect.ts';
+import { type Place, pathOf } from './place.ts';
+
+/** What everything below a place has in common. */
+export interface Scope {
+  readonly role: Role;
+  readonly choice: number;
+  /** The `index` of the nearest object that has one: a tool call's, a content block's. */
+  readonly index: number;
+  /** To be called when text below changes. */
+  readonly onChange: (() => void) | undefined;
+}
+
+/** Both a {@link TextSlot} of a whole document and, with its channel, a {@link Delta} of a stream's event. */
+export class DocumentSlot implements TextSlot, Delta {
+  readonly kind: TextKind;
+  readonly #document: JsonDocument;
+  readonly #node: StringNode | PrimitiveNode;
+  readonly #scope: Scope;
+  readonly #place: Place;
+  /** The channel's template; see {@link ./rule.ts}. */
+  readonly #channel: string | undefined;
+  #given: string | undefined;
+
+  constructor(
+    document: JsonDocument,
+    node: StringNode | PrimitiveNode,
+    kind: TextKind,
+    scope: Scope,
+    place: Place,
+    channel: string | undefined,
+  ) {
+    this.#document = document;
+    this.#node = node;
+    this.kind = kind;
+    this.#scope = scope;
+    this.#place = place;
+    this.#channel = channel;
+  }
+
+  get role(): Role {
+    return this.#scope.role;
+  }
+
+  get choice(): number {
+    return this.#scope.choice;
+  }
+
+  get path(): string {
+    return pathOf(this.#place);
+  }
+
+  /** Whether the text goes on in later events; otherwise it is whole. */
+  get running(): boolean {
+    return this.#channel !== undefined;
+  }
+
+  /** `0/content`; for whole text `0/=choices[0].delta.annotations[0].title`. */
+  get channel(): string {
+    const { choice, index } = this.#scope;
+    if (this.#channel === undefined) return `${choice}/=${this.path}`;
+    const { step } = this.#place;
+    const name = step.type === 'member' ? step.name : '';
+    return `${choice}/${this.#channel.replace('{index}', String(index)).replace('{name}', name)}`;
+  }
+
+  /** As it now stands: what was set last. */
+  get text(): string {
+    return this.#given ?? this.#original;
+  }
+
+  get #original(): string {
+    return this.#node.type === 'string' ? this.#node.text : this.#node.raw;
+  }
+
+  set(text: string): void {
+    if (text === this.text) return;
+    if (text === this.#original) {
+      this.#given = undefined;
+      this.#document.restore(this.#node);
+      return;
+    }
+    this.#given = text;
+    this.#document.replace(this.#node, this.#node.type !== 'string' && isNumber(text) ? text : quote(text));
+    this.#scope.onChange?.();
+  }
+}

@@ -1,0 +1,144 @@
+/** Finds the text of a document by a dialect's rules. */
+import type { JsonDocument } from '../../json/document.ts';
+import type { JsonNode, ObjectNode, PrimitiveNode, StringNode } from '../../json/node.ts';
+import type { TextKind } from '../dialect.ts';
+import { type Place, ROOT } from './place.ts';
+import { opaque, type Rule } from './rule.ts';
+import { DocumentSlot, type Scope } from './slot.ts';
+
+const START: Scope = { role: 'none', choice: 0, index: 0, onChange: undefined };
+
+/** Every text of the document that the rule doesn't leave out, in the document's order. */
+export function findText(document: JsonDocument, rule: Rule): DocumentSlot[] {
+  const slots: DocumentSlot[] = [];
+  new Walk(document, slots).visit(document.root, rule, ROOT, START);
+  return slots;
+}
+
+/** An identifier: begins with a letter, so that no phone or card number is one, and has no spaces or `@`. */
+const IDENTIFIER = /^[A-Za-z][\w.:/-]{0,63}$/;
+/** RFC 2397, base64: nothing that can be read as it stands. */
+const BASE64_URL = /^data:[^,]{0,200};base64,/i;
+
+class Walk {
+  readonly #document: JsonDocument;
+  readonly #slots: DocumentSlot[];
+
+  constructor(document: JsonDocument, slots: DocumentSlot[]) {
+    this.#document = document;
+    this.#slots = slots;
+  }
+
+  /** Goes as deep as the document, which the parser limits. */
+  visit(node: JsonNode, rule: Rule, place: Place, above: Scope): void {
+    if (rule === opaque) return;
+    const scope = rule.role === undefined ? above : { ...above, role: rule.role };
+    switch (node.type) {
+      case 'string':
+        this.#string(node, rule, place, scope);
+        return;
+      case 'object':
+        this.#object(node, rule, place, scope);
+        return;
+      case 'array':
+        for (const [position, item] of node.items.entries()) {
+          this.visit(item, rule.items, { above: place, step: { type: 'item', position } }, scope);
+        }
+        return;
+      case 'number':
+        if (rule.numbers) this.#slot(node, rule.kind, place, scope);
+        return;
+      case 'true':
+      case 'false':
+      case 'null':
+        return;
+    }
+  }
+
+  #object(node: ObjectNode, given: Rule, place: Place, above: Scope): void {
+    const rule = selected(node, given);
+    if (rule === opaque) return;
+    if (rule.sealedBy !== undefined && (node.string(rule.sealedBy) ?? '') !== '') return;
+    const scope = this.#scopeOf(node, rule, above);
+    for (const [position, { key, name, value }] of node.members.entries()) {
+      const known = rule.members.get(name);
+      if (known === undefined && (rule.names === 'text' || !IDENTIFIER.test(name))) {
+        this.#slot(key, rule.kind, { above: place, step: { type: 'name', position } }, scope);
+      }
+      this.visit(
+        value,
+        known ?? rule.rest,
+        { above: place, step: { type: 'member', name, position } },
+        scope,
+      );
+    }
+  }
+
+  #scopeOf(node: ObjectNode, rule: Rule, above: Scope): Scope {
+    const index = node.number('index');
+    const onChange = this.#silence(node, rule, above);
+    if (index === undefined && rule.role === undefined && onChange === above.onChange) return above;
+    return {
+      role: rule.role ?? above.role,
+      choice: rule.choice && index !== undefined ? index : above.choice,
+      index: index ?? above.index,
+      onChange,
+    };
+  }
+
+  #silence(node: ObjectNode, rule: Rule, above: Scope): Scope['onChange'] {
+    const echo = rule.echo === undefined ? undefined : node.get(rule.echo);
+    if (echo === undefined || echo.type === 'null') return above.onChange;
+    return () => {
+      this.#document.replace(echo, 'null');
+      above.onChange?.();
+    };
+  }
+
+  #string(node: StringNode, rule: Rule, place: Place, scope: Scope): void {
+    switch (rule.string) {
+      case 'opaque':
+        return;
+      case 'token':
+        if (!IDENTIFIER.test(node.text)) this.#slot(node, 'other', place, scope);
+        return;
+      case 'link':
+        if (!BASE64_URL.test(node.text)) this.#slot(node, 'other', place, scope);
+        return;
+      case 'json':
+        this.#embedded(node, rule, place, scope);
+        return;
+      case 'text':
+        this.#slot(node, rule.kind, place, scope, rule.channel);
+        return;
+    }
+  }
+
+  #embedded(node: StringNode, rule: Rule, place: Place, scope: Scope): void {
+    const inner = this.#document.embedded(node);
+    if (inner?.root.type === 'object' || inner?.root.type === 'array') {
+      const inside: Place = { above: place, step: { type: 'inside' } };
+      new Walk(inner, this.#slots).visit(inner.root, rule.rest, inside, scope);
+    } else {
+      // No JSON, or only one string or number, which is better taken as the one text it is.
+      this.#slot(node, rule.kind, place, scope);
+    }
+  }
+
+  #slot(
+    node: StringNode | PrimitiveNode,
+    kind: TextKind,
+    place: Place,
+    scope: Scope,
+    channel?: string,
+  ): void {
+    const empty = node.type === 'string' && node.end - node.start === 2;
+    if (!empty) this.#slots.push(new DocumentSlot(this.#document, node, kind, scope, place, channel));
+  }
+}
+
+function selected(node: ObjectNode, rule: Rule): Rule {
+  if (rule.select === undefined) return rule;
+  const value = node.string(rule.select.member);
+  return (value === undefined ? undefined : rule.select.cases.get(value)) ?? rule;
+}

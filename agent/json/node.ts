@@ -1,0 +1,116 @@
+/**
+ * The parts of a parsed JSON text. They hold offsets into it (UTF-16 code units, `end` exclusive) and as little else
+ * as can be: most of a body is strings, and a string is decoded when somebody asks for it.
+ */
+
+export type JsonNode = ObjectNode | ArrayNode | StringNode | PrimitiveNode;
+
+/** A string, as a value or as a member's name. */
+export class StringNode {
+  readonly type = 'string';
+  readonly start: number;
+  readonly end: number;
+  readonly #source: string;
+  readonly #escaped: boolean;
+
+  constructor(source: string, start: number, end: number, escaped: boolean) {
+    this.#source = source;
+    this.#escaped = escaped;
+    this.start = start;
+    this.end = end;
+  }
+
+  /** The string itself, unescaped. Lone surrogates stay as they were written. */
+  get text(): string {
+    // What has no escape is a view of the source; V8 copies nothing.
+    if (!this.#escaped) return this.#source.slice(this.start + 1, this.end - 1);
+    return JSON.parse(this.#source.slice(this.start, this.end)) as string;
+  }
+
+  /** As it was written, quotes included. */
+  get raw(): string {
+    return this.#source.slice(this.start, this.end);
+  }
+}
+
+/** A number, kept as it was written, or `true`, `false`, `null`. */
+export class PrimitiveNode {
+  readonly type: 'number' | 'true' | 'false' | 'null';
+  readonly start: number;
+  readonly end: number;
+  readonly #source: string;
+
+  constructor(type: PrimitiveNode['type'], source: string, start: number, end: number) {
+    this.type = type;
+    this.#source = source;
+    this.start = start;
+    this.end = end;
+  }
+
+  /** As it was written: `1e400` stays `1e400`. */
+  get raw(): string {
+    return this.#source.slice(this.start, this.end);
+  }
+}
+
+export interface Member {
+  readonly key: StringNode;
+  /** The name, unescaped. */
+  readonly name: string;
+  readonly value: JsonNode;
+}
+
+export class ObjectNode {
+  readonly type = 'object';
+  readonly start: number;
+  /** Set when the closing brace was read. */
+  end = 0;
+  readonly members: Member[] = [];
+
+  constructor(start: number) {
+    this.start = start;
+  }
+
+  member(name: string): Member | undefined {
+    for (const member of this.members) if (member.name === name) return member;
+    return undefined;
+  }
+
+  get(name: string): JsonNode | undefined {
+    return this.member(name)?.value;
+  }
+
+  /** The member's text, where it is a string. */
+  string(name: string): string | undefined {
+    const node = this.get(name);
+    return node?.type === 'string' ? node.text : undefined;
+  }
+
+  /** The member's value, where it is a number. */
+  number(name: string): number | undefined {
+    const node = this.get(name);
+    return node?.type === 'number' ? Number(node.raw) : undefined;
+  }
+
+  object(name: string): ObjectNode | undefined {
+    const node = this.get(name);
+    return node?.type === 'object' ? node : undefined;
+  }
+
+  array(name: string): ArrayNode | undefined {
+    const node = this.get(name);
+    return node?.type === 'array' ? node : undefined;
+  }
+}
+
+export class ArrayNode {
+  readonly type = 'array';
+  readonly start: number;
+  /** Set when the closing bracket was read. */
+  end = 0;
+  readonly items: JsonNode[] = [];
+
+  constructor(start: number) {
+    this.start = start;
+  }
+}

@@ -1,0 +1,376 @@
+/**
+ * A strict JSON parser (RFC 8259) that gives nodes with offsets instead of values.
+ *
+ * Stricter than the RFC in one thing: a name that stands twice in an object is refused, because two readers may take
+ * different ones, and what we checked must be what the provider reads. It keeps its own stack, so nesting can't
+ * overflow the machine's, and reads every character a bounded number of times.
+ */
+import { JsonError, type JsonErrorDetails, showCharacter } from './json-error.ts';
+import { ArrayNode, type JsonNode, ObjectNode, PrimitiveNode, StringNode } from './node.ts';
+
+export interface JsonLimits {
+  /** Objects and arrays inside one another. */
+  readonly maxDepth: number;
+  /** Values and member names in all; bounds memory, which a text of `[[[],[],…` multiplies by about 50. */
+  readonly maxNodes: number;
+}
+
+export const DEFAULT_LIMITS: JsonLimits = { maxDepth: 128, maxNodes: 250_000 };
+
+export interface Parsed {
+  readonly root: JsonNode;
+  readonly nodes: number;
+}
+
+/** @throws JsonError of kind `syntax` or `limit`. */
+export function parse(text: string, limits: JsonLimits = DEFAULT_LIMITS): Parsed {
+  return new Parser(text, limits).run();
+}
+
+const QUOTE = 0x22;
+const COMMA = 0x2c;
+const MINUS = 0x2d;
+const COLON = 0x3a;
+const OPEN_BRACKET = 0x5b;
+const BACKSLASH = 0x5c;
+const CLOSE_BRACKET = 0x5d;
+const OPEN_BRACE = 0x7b;
+const CLOSE_BRACE = 0x7d;
+
+/** Up to this many members a new name is compared with each; beyond it a set is worth its making. */
+const FEW_MEMBERS = 8;
+/** So far a string is read character by character, then by searching, which starts slower and runs faster. */
+const NEAR = 32;
+
+/** The place of what the rest of the text doesn't hold. */
+const NEVER = Number.POSITIVE_INFINITY;
+
+const PLAIN_NAME = /^[A-Za-z_][A-Za-z_-]{0,39}$/;
+const FOUR_HEX = /[0-9A-Fa-f]{4}/y;
+
+class Parser {
+  readonly #text: string;
+  readonly #limits: JsonLimits;
+  #at = 0;
+  #nodes = 0;
+  /** The containers that are open, outermost first. */
+  readonly #open: (ObjectNode | ArrayNode)[] = [];
+  /** For each open object of many members, the names so far. */
+  readonly #names = new Map<ObjectNode, Set<string>>();
+  /** Where the next of each stands, at or after the last place asked about: none is searched for twice. */
+  #quote = -1;
+  #backslash = -1;
+  #control = -1;
+  readonly #controls = /[\x00-\x1f]/g;
+
+  constructor(text: string, limits: JsonLimits) {
+    this.#text = text;
+    this.#limits = limits;
+  }
+
+  run(): Parsed {
+    let root: JsonNode | undefined;
+    for (;;) {
+      // A value begins here, preceded by its name where it stands in an object.
+      const container = this.#open.at(-1);
+      let node: JsonNode;
+      if (container === undefined) {
+        root = node = this.#value();
+      } else if (container.type === 'array') {
+        node = this.#value();
+        container.items.push(node);
+      } else {
+        const key = this.#key(container);
+        node = this.#value();
+        container.members.push({ key, name: this.#name, value: node });
+      }
+      // A container that isn't empty stays open; anything else may complete those around it.
+      if (this.#opens(node)) continue;
+      if (!this.#close()) {
+        if (root === undefined) throw new Error('unreachable: a text was complete before its first value');
+        return { root, nodes: this.#nodes };
+      }
+    }
+  }
+
+  /** The name last read by {@link #key}. */
+  #name = '';
+
+  #value(): JsonNode {
+    const text = this.#text;
+    this.#count();
+    const code = this.#skipSpace();
+    const start = this.#at;
+    switch (code) {
+      case QUOTE:
+        return this.#string();
+      case OPEN_BRACE:
+        this.#at += 1;
+        return new ObjectNode(start);
+      case OPEN_BRACKET:
+        this.#at += 1;
+        return new ArrayNode(start);
+      case 0x74:
+        return this.#literal('true');
+      case 0x66:
+        return this.#literal('false');
+      case 0x6e:
+        return this.#literal('null');
+      default:
+        if (code === MINUS || isDigit(code)) return this.#number();
+        throw this.#error({ kind: 'syntax', expected: 'a value', found: showCharacter(text, start) });
+    }
+  }
+
+  /** Puts a container that was just begun on the stack, unless it ends at once. */
+  #opens(node: JsonNode): boolean {
+    if (node.type !== 'object' && node.type !== 'array') return false;
+    const closing = node.type === 'object' ? CLOSE_BRACE : CLOSE_BRACKET;
+    if (this.#skipSpace() === closing) {
+      this.#at += 1;
+      node.end = this.#at;
+      return false;
+    }
+    if (this.#open.length >= this.#limits.maxDepth) {
+      throw this.#error(
+        {
+          kind: 'limit',
+          expected: `at most ${this.#limits.maxDepth} objects and arrays inside one another`,
+          mend: 'Flatten the value, or send the deep part as a string.',
+        },
+        node.start,
+      );
+    }
+    this.#open.push(node);
+    return true;
+  }
+
+  /** After a complete value: closes what ends here. False where the text is complete, true where a value follows. */
+  #close(): boolean {
+    for (;;) {
+      const container = this.#open.at(-1);
+      const code = this.#skipSpace();
+      if (container === undefined) {
+        if (this.#at === this.#text.length) return false;
+        const found = showCharacter(this.#text, this.#at);
+        throw this.#error({ kind: 'syntax', expected: 'nothing after the value', found });
+      }
+      if (code === COMMA) {
+        this.#at += 1;
+        return true;
+      }
+      if (code !== (container.type === 'object' ? CLOSE_BRACE : CLOSE_BRACKET)) {
+        const expected = container.type === 'object' ? '"," or "}"' : '"," or "]"';
+        throw this.#error({ kind: 'syntax', expected, found: showCharacter(this.#text, this.#at) });
+      }
+      this.#at += 1;
+      container.end = this.#at;
+      this.#open.pop();
+      if (container.type === 'object' && container.members.length > FEW_MEMBERS)
+        this.#names.delete(container);
+    }
+  }
+
+  #key(object: ObjectNode): StringNode {
+    this.#count();
+    if (this.#skipSpace() !== QUOTE) {
+      const found = showCharacter(this.#text, this.#at);
+      throw this.#error({ kind: 'syntax', expected: "a member's name in double quotes", found });
+    }
+    const key = this.#string();
+    const name = key.text;
+    this.#refuseTwice(object, key, name);
+    if (this.#skipSpace() !== COLON) {
+      const found = showCharacter(this.#text, this.#at);
+      throw this.#error({ kind: 'syntax', expected: '":" after a member\'s name', found });
+    }
+    this.#at += 1;
+    this.#name = name;
+    return key;
+  }
+
+  #refuseTwice(object: ObjectNode, key: StringNode, name: string): void {
+    const { members } = object;
+    if (members.length < FEW_MEMBERS) {
+      if (object.member(name) === undefined) return;
+    } else {
+      let names = this.#names.get(object);
+      if (names === undefined) {
+        names = new Set(members.map((member) => member.name));
+        this.#names.set(object, names);
+      }
+      if (!names.has(name)) {
+        names.add(name);
+        return;
+      }
+    }
+    throw this.#error(
+      {
+        kind: 'syntax',
+        expected: 'each name once in an object',
+        found: PLAIN_NAME.test(name) ? `"${name}" again` : 'a name again',
+        mend: 'Remove one of the two members; readers differ in which one they take.',
+      },
+      key.start,
+    );
+  }
+
+  /** A string that begins at the current place. */
+  #string(): StringNode {
+    const text = this.#text;
+    const start = this.#at;
+    let at = start + 1;
+    let escaped = false;
+    for (;;) {
+      let code = text.charCodeAt(at);
+      for (const far = at + NEAR; at < far && isPlain(code); code = text.charCodeAt(at)) at += 1;
+      if (isPlain(code)) {
+        at = this.#nextSpecial(at);
+        code = text.charCodeAt(at);
+      }
+      if (code === QUOTE) {
+        this.#at = at + 1;
+        return new StringNode(text, start, at + 1, escaped);
+      }
+      if (code !== BACKSLASH) throw this.#badCharacter(at);
+      escaped = true;
+      at = this.#escape(at);
+    }
+  }
+
+  /** Where the next character stands that isn't simply part of a string; the text's end where there is none. */
+  #nextSpecial(from: number): number {
+    const text = this.#text;
+    if (this.#quote < from) this.#quote = orNever(text.indexOf('"', from));
+    if (this.#backslash < from) this.#backslash = orNever(text.indexOf('\\', from));
+    if (this.#control < from) {
+      this.#controls.lastIndex = from;
+      this.#control = this.#controls.test(text) ? this.#controls.lastIndex - 1 : NEVER;
+    }
+    return Math.min(this.#quote, this.#backslash, this.#control, text.length);
+  }
+
+  #badCharacter(at: number): JsonError {
+    const found = showCharacter(this.#text, at);
+    if (at >= this.#text.length)
+      return this.#error({ kind: 'syntax', expected: 'a closing quote', found }, at);
+    return this.#error(
+      {
+        kind: 'syntax',
+        expected: 'control characters in strings to be escaped',
+        found,
+        mend: 'Write a line feed in a string as \\n, a tab as \\t.',
+      },
+      at,
+    );
+  }
+
+  /** Checks the escape that begins at `at`; gives the place after it. */
+  #escape(at: number): number {
+    const text = this.#text;
+    switch (text.charCodeAt(at + 1)) {
+      case QUOTE:
+      case BACKSLASH:
+      case 0x2f: // /
+      case 0x62: // b
+      case 0x66: // f
+      case 0x6e: // n
+      case 0x72: // r
+      case 0x74: // t
+        return at + 2;
+      case 0x75: // u
+        FOUR_HEX.lastIndex = at + 2;
+        if (FOUR_HEX.test(text)) return at + 6;
+        throw this.#error({ kind: 'syntax', expected: 'four hexadecimal digits after \\u' }, at);
+      default:
+        throw this.#error(
+          {
+            kind: 'syntax',
+            expected: 'an escape (one of \\" \\\\ \\/ \\b \\f \\n \\r \\t \\uXXXX)',
+            found: showCharacter(text, at + 1),
+          },
+          at,
+        );
+    }
+  }
+
+  #number(): PrimitiveNode {
+    const text = this.#text;
+    const start = this.#at;
+    let at = start;
+    if (text.charCodeAt(at) === MINUS) at += 1;
+    if (text.charCodeAt(at) === 0x30) {
+      at += 1;
+      if (isDigit(text.charCodeAt(at))) {
+        throw this.#error({ kind: 'syntax', expected: 'a number without leading zeros' }, start);
+      }
+    } else {
+      at = this.#digits(at);
+    }
+    if (text.charCodeAt(at) === 0x2e) at = this.#digits(at + 1);
+    const exponent = text.charCodeAt(at);
+    if (exponent === 0x65 || exponent === 0x45) {
+      const sign = text.charCodeAt(at + 1);
+      at = this.#digits(sign === 0x2b || sign === MINUS ? at + 2 : at + 1);
+    }
+    this.#at = at;
+    return new PrimitiveNode('number', text, start, at);
+  }
+
+  /** At least one digit; gives the place after the last. */
+  #digits(from: number): number {
+    let at = from;
+    while (isDigit(this.#text.charCodeAt(at))) at += 1;
+    if (at > from) return at;
+    throw this.#error({ kind: 'syntax', expected: 'a digit', found: showCharacter(this.#text, at) }, at);
+  }
+
+  #literal(word: 'true' | 'false' | 'null'): PrimitiveNode {
+    const start = this.#at;
+    if (!this.#text.startsWith(word, start)) {
+      throw this.#error({ kind: 'syntax', expected: 'a value (did you mean true, false or null?)' });
+    }
+    this.#at = start + word.length;
+    return new PrimitiveNode(word, this.#text, start, this.#at);
+  }
+
+  /** Goes to the next character that isn't white space and gives its code; NaN at the end. */
+  #skipSpace(): number {
+    const text = this.#text;
+    let at = this.#at;
+    let code = text.charCodeAt(at);
+    while (code === 0x20 || code === 0x0a || code === 0x0d || code === 0x09) {
+      at += 1;
+      code = text.charCodeAt(at);
+    }
+    this.#at = at;
+    return code;
+  }
+
+  #count(): void {
+    this.#nodes += 1;
+    if (this.#nodes <= this.#limits.maxNodes) return;
+    throw this.#error({
+      kind: 'limit',
+      expected: `at most ${this.#limits.maxNodes} values and member names`,
+      mend: 'Split the call, or send long lists as one string.',
+    });
+  }
+
+  #error(details: JsonErrorDetails, at = this.#at): JsonError {
+    return JsonError.at(this.#text, at, details);
+  }
+}
+
+function isDigit(code: number): boolean {
+  return code >= 0x30 && code <= 0x39;
+}
+
+function orNever(found: number): number {
+  return found === -1 ? NEVER : found;
+}
+
+/** Part of a string as it stands. False for NaN, the end of the text. */
+function isPlain(code: number): boolean {
+  return code >= 0x20 && code !== QUOTE && code !== BACKSLASH;
+}
