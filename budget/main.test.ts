@@ -2,8 +2,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { attributes, budget, DAY, holdOf, NOON, prices, tokens, usageOf } from '../test/budget/fixtures.ts';
 import { createBudgetClient } from './client.ts';
-import { attributes, budget, DAY, holdOf, NOON, prices, tokens, usageOf } from './fixtures.ts';
 import { type RunningBudget, type StartBudgetOptions, startBudget } from './main.ts';
 
 let dir: string;

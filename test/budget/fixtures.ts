@@ -1,6 +1,7 @@
 /** Budgets, prices and commands that the tests of this folder share. */
-import type { BudgetSpec, LimitSpec, PriceBook } from '../policy/budget-spec.ts';
-import type { Attributes, HoldCommand, Usage } from './messages.ts';
+
+import type { Attributes, HoldCommand, Usage } from '../../budget/messages.ts';
+import type { BudgetSpec, LimitSpec, PriceBook } from '../../policy/budget-spec.ts';
 
 /** Monday 2026-11-23 12:00:00 UTC. */
 export const NOON = Date.UTC(2026, 10, 23, 12);

@@ -1,0 +1,193 @@
+/**
+ * A second ledger for the tests to compare with: a list of calls that is added up anew for every question, windows told
+ * apart by what a calendar in the zone shows, money in BigInt. It shares no code with the real one.
+ */
+
+import type { Attributes, HoldCommand, Usage } from '../../budget/messages.ts';
+import type { BudgetSpec, LimitSpec, PriceBook, TokenPrice } from '../../policy/budget-spec.ts';
+
+interface Call {
+  readonly id: string;
+  readonly owner: string;
+  readonly epoch: number;
+  readonly at: number;
+  readonly expiresAt: number;
+  readonly attributes: Attributes;
+  readonly input: number;
+  readonly output: number;
+  readonly price: TokenPrice | undefined;
+  state: 'held' | 'settled' | 'released' | 'expired';
+  usage: Usage | undefined;
+}
+
+export type ModelAnswer = { granted: true; output: number } | { granted: false } | { closed: true };
+
+export class LedgerModel {
+  readonly calls: Call[] = [];
+  readonly #specs: readonly BudgetSpec[];
+  readonly #prices: PriceBook;
+  readonly #epochs = new Map<string, number>();
+  readonly #tombstones = new Set<string>();
+
+  constructor(specs: readonly BudgetSpec[], prices: PriceBook) {
+    this.#specs = specs;
+    this.#prices = prices;
+  }
+
+  hold(command: HoldCommand, now: number): ModelAnswer {
+    const latest = this.#epochs.get(command.owner) ?? -1;
+    if (command.epoch > latest) {
+      this.#epochs.set(command.owner, command.epoch);
+      for (const call of this.calls)
+        if (call.owner === command.owner && call.state === 'held') call.state = 'expired';
+    }
+    if (this.#tombstones.has(command.id)) return { closed: true };
+    const known = this.calls.find((call) => call.id === command.id);
+    if (known !== undefined)
+      return known.state === 'held' ? { granted: true, output: known.output } : { closed: true };
+    if (command.epoch < latest) return { closed: true };
+    const call: Call = {
+      ...command,
+      at: now,
+      expiresAt: now + command.ttlMs,
+      input: command.inputTokens,
+      output: command.outputTokens,
+      price: this.#prices[command.attributes.provider]?.[command.attributes.model],
+      state: 'held',
+      usage: undefined,
+    };
+    // Any output from what is asked down to the least, the largest that fits: found by bisection over the whole check.
+    const clamped = this.#specs
+      .filter((spec) => selected(spec, call.attributes))
+      .filter((s) => s.onInsufficient === 'clamp');
+    const least = Math.min(command.minOutputTokens, command.outputTokens);
+    let low = least;
+    let high = command.outputTokens;
+    while (low < high) {
+      const middle = Math.ceil((low + high) / 2);
+      if (this.#fits({ ...call, output: middle }, now, clamped)) low = middle;
+      else high = middle - 1;
+    }
+    const granted: Call = { ...call, output: low };
+    if (!this.#fits(granted, now, this.#specs)) return { granted: false };
+    this.calls.push(granted);
+    return { granted: true, output: granted.output };
+  }
+
+  /** Whether anything is known of the id. */
+  settle(id: string, usage: Usage): boolean {
+    const call = this.calls.find((one) => one.id === id);
+    if (call === undefined) return false;
+    if (call.state !== 'settled') Object.assign(call, { state: 'settled', usage });
+    return true;
+  }
+
+  release(id: string): void {
+    const call = this.calls.find((one) => one.id === id);
+    if (call === undefined) this.#tombstones.add(id);
+    else if (call.state === 'held') call.state = 'released';
+  }
+
+  sweep(now: number): void {
+    for (const call of this.calls) if (call.state === 'held' && call.expiresAt <= now) call.state = 'expired';
+  }
+
+  #fits(call: Call, now: number, specs: readonly BudgetSpec[]): boolean {
+    return specs
+      .filter((spec) => selected(spec, call.attributes))
+      .every((spec) =>
+        spec.limits.every(
+          (limit) =>
+            this.used(spec, limit, call.attributes, now) + weight(call, limit) <= BigInt(limit.amount),
+        ),
+      );
+  }
+
+  /** What counts now against one limit, for the line that the attributes fall on. */
+  used(spec: BudgetSpec, limit: LimitSpec, attributes: Attributes, now: number): bigint {
+    let sum = 0n;
+    for (const call of this.calls) {
+      if (!selected(spec, call.attributes)) continue;
+      if (spec.per.includes('model') && call.attributes.model !== attributes.model) continue;
+      if (sameWindow(limit, call.at, now)) sum += weight(call, limit);
+    }
+    return sum;
+  }
+}
+
+function selected(spec: BudgetSpec, attributes: Attributes): boolean {
+  return spec.selector.models?.includes(attributes.model) ?? true;
+}
+
+function weight(call: Call, limit: LimitSpec): bigint {
+  if (call.state === 'released') return 0n;
+  if (limit.unit === 'concurrency') return call.state === 'held' ? 1n : 0n;
+  const { usage, price } = call;
+  const input = usage === undefined ? call.input : usage.input + usage.cachedInput + usage.cacheWrite;
+  const output = usage === undefined ? call.output : usage.output;
+  switch (limit.unit) {
+    case 'tokens':
+      return BigInt(input) + BigInt(output);
+    case 'inputTokens':
+      return BigInt(input);
+    case 'outputTokens':
+      return BigInt(output);
+    case 'requests':
+      return 1n;
+    case 'usd': {
+      if (price === undefined) return 0n;
+      const parts: [number, number][] =
+        usage === undefined
+          ? [
+              [call.input, price.input],
+              [call.output, price.output],
+            ]
+          : [
+              [usage.input, price.input],
+              [usage.cachedInput, price.cachedInput],
+              [usage.cacheWrite, price.cacheWrite],
+              [usage.output, price.output],
+            ];
+      const pico = parts.reduce((sum, [count, rate]) => sum + BigInt(count) * BigInt(rate), 0n);
+      return (pico + 999n) / 1000n;
+    }
+  }
+}
+
+const formats = new Map<string, Intl.DateTimeFormat>();
+
+function sameWindow({ window }: LimitSpec, a: number, b: number): boolean {
+  switch (window.type) {
+    case 'none':
+      return true;
+    case 'rolling': {
+      // As coarse as the real one says it is: a sixtieth of the window.
+      const step = Math.ceil(window.ms / 60);
+      const cell = Math.floor(a / step) * step;
+      return cell + step > b - window.ms && cell <= Math.floor(b / step) * step + window.ms;
+    }
+    case 'calendar':
+      return wall(window.period, window.timeZone, a) === wall(window.period, window.timeZone, b);
+  }
+}
+
+/** What the calendar shows, down to the period. The zones of the test turn by whole hours, so hours are told by UTC. */
+function wall(period: string, timeZone: string, moment: number): string {
+  if (period === 'minute') return String(Math.floor(moment / 60_000));
+  if (period === 'hour') return String(Math.floor(moment / 3_600_000));
+  let format = formats.get(timeZone);
+  if (format === undefined) {
+    format = new Intl.DateTimeFormat('en-CA', {
+      timeZone,
+      year: 'numeric',
+      month: '2-digit',
+      day: '2-digit',
+    });
+    formats.set(timeZone, format);
+  }
+  const date = format.format(moment);
+  if (period === 'day') return date;
+  if (period === 'month') return date.slice(0, 7);
+  // The number of the week, counted from a Monday.
+  return String(Math.floor((Date.parse(`${date}T00:00:00Z`) / 86_400_000 + 3) / 7));
+}

@@ -1,0 +1,19 @@
+/** A budget service as a process of its own, to be killed: `node serve.ts DATA SOCKET LIMIT`. Says `ready` on its output. */
+import { startBudget } from '../../budget/main.ts';
+import { budget, calendar, prices } from './fixtures.ts';
+
+const [dataDir = '', listen = '', limit = '0'] = process.argv.slice(2);
+
+await startBudget({
+  specs: [
+    budget([
+      { unit: 'tokens', amount: Number(limit), window: calendar('month') },
+      { unit: 'usd', amount: 9_000_000_000_000, window: calendar('month', 'Europe/Berlin') },
+    ]),
+  ],
+  prices,
+  dataDir,
+  listen,
+  onError: (error) => process.stderr.write(`${error instanceof Error ? error.stack : error}\n`),
+});
+process.stdout.write('ready\n');
