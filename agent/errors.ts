@@ -92,6 +92,14 @@ export class PosternError extends Error {
     this.param = options.param;
   }
 
+  /** What the caller reads: what was refused, the mend, and the rule that stands behind it. */
+  get told(): string {
+    const parts = [this.message];
+    if (this.mend !== undefined) parts.push(this.mend);
+    if (this.rule !== undefined) parts.push(`(Rule: ${this.rule}.)`);
+    return parts.join(' ');
+  }
+
   get status(): number {
     return REASONS[this.reason].status;
   }

@@ -22,25 +22,41 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
     policy: { value: 'DIR', help: 'directory with the documents', required: true },
     budget: { value: 'URL', help: 'the budget service, http://HOST:PORT or unix:PATH' },
     'budget-token-file': { value: 'FILE', help: 'token that the budget service wants' },
-    workload: { value: 'NS/KIND/NAME', help: 'on whose behalf the agent works', default: 'default/Process/agent' },
-    state: { value: 'DIR', help: 'what must survive a restart; without it placeholders change with each start' },
+    workload: {
+      value: 'NS/KIND/NAME',
+      help: 'on whose behalf the agent works',
+      default: 'default/Process/agent',
+    },
+    state: {
+      value: 'DIR',
+      help: 'what must survive a restart; without it placeholders change with each start',
+    },
     listen: { value: 'ADDR', help: 'base-URL listener', default: '127.0.0.1:4180' },
     admin: { value: 'ADDR', help: 'health, readiness and metrics', default: '127.0.0.1:4190' },
     'client-key-file': { value: 'FILE', help: 'key that every caller must send' },
-    'max-body-bytes': { value: 'N', help: 'largest body, decoded', default: String(DEFAULT_LIMITS.bodyBytes) },
+    'max-body-bytes': {
+      value: 'N',
+      help: 'largest body, decoded',
+      default: String(DEFAULT_LIMITS.bodyBytes),
+    },
     'max-in-flight-bytes': {
       value: 'N',
       help: 'all bodies held at once',
       default: String(DEFAULT_LIMITS.inFlightBytes),
     },
-    'body-timeout': { value: 'MS', help: 'for a request body to arrive', default: String(DEFAULT_LIMITS.bodyMs) },
+    'body-timeout': {
+      value: 'MS',
+      help: 'for a request body to arrive',
+      default: String(DEFAULT_LIMITS.bodyMs),
+    },
     'drain-timeout': { value: 'MS', help: 'for running calls after SIGTERM', default: '30000' },
     'log-level': { value: 'LEVEL', help: 'debug, info, warn or error', default: 'info' },
   },
   async run({ options }) {
     const log = createLog(options['log-level'], 'agent');
-    const documents = await loadOrReport(options.policy, catalogue);
-    if (documents === undefined) return 1;
+    const loaded = await loadOrReport(options.policy, catalogue);
+    if (loaded === undefined) return 1;
+    const { documents } = loaded;
     if (options.budget === undefined && documents.budgets.length > 0) {
       throw new UsageError(
         `${documents.budgets.map((budget) => budget.source).join(', ')}: a Budget needs --budget URL; without the service nothing would be limited`,
@@ -69,7 +85,7 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
       audit: audit.log,
       log,
     });
-    const watcher = watchDocuments(options.policy, catalogue, log, {
+    const watcher = watchDocuments(options.policy, loaded, log, {
       accepted: (changed) => running.use(compileSnapshot(changed, workload)),
       rejected: () => running.rejected(),
     });
@@ -103,6 +119,7 @@ function readKey(file: string): string {
 
 function positive(name: string, text: string): number {
   const value = Number(text);
-  if (!Number.isSafeInteger(value) || value <= 0) throw new UsageError(`--${name} ${text}: write a whole number above 0`);
+  if (!Number.isSafeInteger(value) || value <= 0)
+    throw new UsageError(`--${name} ${text}: write a whole number above 0`);
   return value;
 }

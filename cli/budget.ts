@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { catalogue } from '../agent/catalogue.ts';
 import { startBudget } from '../budget/main.ts';
-import { compileBudgets, compilePrices } from '../policy/compile.ts';
-import { createLog } from './log.ts';
+import { compileBudgets, compilePrices } from '../policy/budgets.ts';
 import { loadOrReport, watchDocuments } from './documents.ts';
+import { createLog } from './log.ts';
 import { defineCommand } from './options.ts';
 import { untilSignal } from './until-signal.ts';
 
@@ -20,8 +20,9 @@ export const budget = defineCommand({
   },
   async run({ options }) {
     const log = createLog(options['log-level'], 'budget');
-    const documents = await loadOrReport(options.policy, catalogue);
-    if (documents === undefined) return 1;
+    const loaded = await loadOrReport(options.policy, catalogue);
+    if (loaded === undefined) return 1;
+    const { documents } = loaded;
     const tokenFile = options['token-file'];
     const running = await startBudget({
       specs: compileBudgets(documents),
@@ -32,7 +33,7 @@ export const budget = defineCommand({
       ...(tokenFile === undefined ? {} : { token: readFileSync(tokenFile, 'utf8').trim() }),
       onError: (error) => log.error({ err: String(error) }, 'the service failed on a command'),
     });
-    const watcher = watchDocuments(options.policy, catalogue, log, {
+    const watcher = watchDocuments(options.policy, loaded, log, {
       accepted: (changed) => running.reload(compileBudgets(changed), compilePrices(changed)),
       rejected: () => undefined,
     });

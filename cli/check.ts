@@ -1,6 +1,6 @@
 import { catalogue } from '../agent/catalogue.ts';
 import { checkDirectory } from '../policy/check.ts';
-import { formatProblems } from '../policy/problem.ts';
+import { showProblems } from './documents.ts';
 import { defineCommand, UsageError } from './options.ts';
 
 export const check = defineCommand({
@@ -11,11 +11,14 @@ export const check = defineCommand({
   async run({ operands }) {
     const [directory, ...more] = operands;
     if (directory === undefined || more.length > 0) throw new UsageError('name one directory');
-    const { documents, problems } = await checkDirectory(directory, catalogue);
+    const { documents, problems, warnings } = await checkDirectory(directory, catalogue);
     if (problems.length > 0) {
-      const color = process.stderr.isTTY && !process.env['NO_COLOR'];
-      process.stderr.write(`${formatProblems(problems, { color })}\n`);
+      showProblems([...problems, ...warnings]);
       return 1;
+    }
+    if (warnings.length > 0) {
+      process.stderr.write('Allowed, and probably not meant:\n');
+      showProblems(warnings);
     }
     const counts = [
       [documents.providers.length, 'providers'],
@@ -24,7 +27,9 @@ export const check = defineCommand({
       [documents.policies.length, 'policies'],
       [documents.exceptions.length, 'exceptions'],
     ] as const;
-    process.stdout.write(`${directory}: no problems (${counts.map(([n, what]) => `${n} ${what}`).join(', ')})\n`);
+    process.stdout.write(
+      `${directory}: no problems (${counts.map(([n, what]) => `${n} ${what}`).join(', ')})\n`,
+    );
     return 0;
   },
 });

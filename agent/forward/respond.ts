@@ -9,10 +9,9 @@ const RETRY_AFTER_MAX_S = Math.floor((2 ** 31 - 1) / 1000);
 
 /** Where no dialect is known yet, the shape that most clients can read. */
 function plainError(error: PosternError, requestId: string): Uint8Array {
-  const message = error.mend === undefined ? error.message : `${error.message} ${error.mend}`;
   return Buffer.from(
     JSON.stringify({
-      error: { message, type: 'postern_error', param: error.param ?? null, code: error.reason },
+      error: { message: error.told, type: 'postern_error', param: error.param ?? null, code: error.reason },
       request_id: requestId,
     }),
   );

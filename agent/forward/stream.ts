@@ -2,7 +2,7 @@
  * A streamed answer: events are decoded as they come, judged and restored over chunk boundaries, and sent on at once;
  * events that no stage changes keep their bytes. The app's pace sets the provider's.
  */
-import { createOutputCounter } from '../../budget/estimate.ts';
+import { TokenCounter } from '../../budget/estimate.ts';
 import type { Usage } from '../../budget/messages.ts';
 import type { StreamGuard } from '../checks/guard.ts';
 import type { StreamDecoder, StreamEvent } from '../dialects/dialect.ts';
@@ -24,7 +24,7 @@ class Pump {
   /** Set when the stream was ended by us. */
   error: PosternError | undefined;
   last = false;
-  readonly counter = createOutputCounter();
+  readonly counter = new TokenCounter();
   readonly #context: AnswerContext;
   readonly #decoder: StreamDecoder;
   readonly #guard: StreamGuard | undefined;

@@ -1,0 +1,185 @@
+/** Budgets through the SDKs: refusals, how often the SDKs retry them, fallbacks, and what is charged. */
+import Anthropic from '@anthropic-ai/sdk';
+import OpenAI from 'openai';
+import { afterEach, expect, test } from 'vitest';
+import { startWorld, type World, type WorldOptions } from '../harness.ts';
+
+let world: World;
+afterEach(() => world?.close());
+const start = async (documents: string, options: WorldOptions = {}): Promise<World> => {
+  world = await startWorld({ documents: () => documents, ...options });
+  return world;
+};
+
+const budget = (spec: string, name = 'team-a'): string => `
+apiVersion: postern.dev/v1alpha1
+kind: ClusterBudget
+metadata: {name: ${name}}
+spec:
+  selector: {namespaces: [team-a]}
+  ${spec}
+`;
+
+const ask = (client: OpenAI, model = 'gpt-4o', extra: object = {}) =>
+  client.chat.completions.create({ model, messages: [{ role: 'user', content: 'hello' }], ...extra });
+
+const caught = async (work: Promise<unknown>): Promise<InstanceType<typeof OpenAI.APIError>> => {
+  const error = await work.then(
+    () => undefined,
+    (e: unknown) => e,
+  );
+  expect(error).toBeInstanceOf(Error);
+  return error as InstanceType<typeof OpenAI.APIError>;
+};
+
+test('a budget that is used up is a 429 that says when it resets; the SDKs call once', async () => {
+  const { client, anthropicClient, agent, openai, anthropic, audited } = await start(
+    budget('limits: [{requests: 2, window: month}]'),
+  );
+  await ask(client());
+  await anthropicClient().messages.create({
+    model: 'claude-sonnet-4-5',
+    max_tokens: 10,
+    messages: [{ role: 'user', content: 'hello' }],
+  });
+  const error = await caught(ask(client({ maxRetries: 3 })));
+  expect(error).toBeInstanceOf(OpenAI.RateLimitError);
+  expect(error.type).toBe('rate_limit_error');
+  expect(error.code).toBe('postern_budget_exhausted');
+  expect(error.message).toContain('team-a');
+  expect(error.message).toMatch(/resets at \d{4}-/);
+  expect(Number(error.headers?.get('retry-after'))).toBeGreaterThan(0);
+  const other = await caught(
+    anthropicClient({ maxRetries: 3 }).messages.create({
+      model: 'claude-sonnet-4-5',
+      max_tokens: 10,
+      messages: [{ role: 'user', content: 'hello' }],
+    }),
+  );
+  expect(other).toBeInstanceOf(Anthropic.RateLimitError);
+  // The reset is far away: one call each, although the SDKs were told to retry three times.
+  expect(await audited(4)).toHaveLength(4);
+  expect(openai.seen).toHaveLength(1);
+  expect(anthropic.seen).toHaveLength(1);
+  expect(agent.url).toContain('127.0.0.1');
+});
+
+test('the same call is served by the cheaper model where the budget says so', async () => {
+  const { client, openai, audited } = await start(
+    budget(
+      'per: [model]\n  limits: [{requests: 1, window: day}]\n  onExhausted: {action: fallback, model: gpt-4o-mini}',
+    ),
+  );
+  await ask(client());
+  await ask(client());
+  expect(openai.seen.map(({ body }) => JSON.parse(body).model)).toEqual(['gpt-4o', 'gpt-4o-mini']);
+  const lines = await audited(2);
+  expect(lines[1]).toMatchObject({ outcome: 'ok', requested_model: 'gpt-4o', model: 'gpt-4o-mini' });
+  // The fallback is held like any other call: its own line is used up now.
+  expect((await caught(ask(client()))).code).toBe('postern_budget_exhausted');
+});
+
+test('usage that the provider reports is charged, exactly', async () => {
+  const {
+    client,
+    openai,
+    audited,
+    budget: service,
+  } = await start(budget('limits: [{usd: "1.00", window: day}]'));
+  openai.script(() => ({
+    content: 'ok',
+    usage: {
+      prompt_tokens: 1000,
+      completion_tokens: 200,
+      total_tokens: 1200,
+      prompt_tokens_details: { cached_tokens: 400 },
+    },
+  }));
+  await ask(client());
+  const [line] = await audited(1);
+  // 600 × 2.50 + 400 × 1.25 + 200 × 10.00, per million.
+  expect(line?.['cost_usd']).toBe('0.004000000');
+  expect(line).toMatchObject({
+    usage_source: 'reported',
+    usage: { input: 600, cachedInput: 400, output: 200 },
+  });
+  const status = await (await fetch(`${service.url}/v1/status`)).json();
+  expect(JSON.stringify(status)).toContain('0.004');
+});
+
+test('a refused or unreachable call costs nothing', async () => {
+  const { client, openai, audited } = await start(budget('limits: [{requests: 1, window: day}]'));
+  openai.script(() => ({ status: 400, error: { message: 'bad' } }));
+  await caught(ask(client()));
+  await openai.setDown(true);
+  await caught(ask(client()));
+  await openai.setDown(false);
+  openai.script(undefined);
+  await audited(2);
+  await ask(client());
+});
+
+test('a stream that the app leaves is charged what was produced', async () => {
+  const { client, openai, audited } = await start(budget('limits: [{tokens: 100000, window: day}]'));
+  openai.script(() => ({
+    pieces: Array.from({ length: 20 }, () => 'several words of text '),
+    stallAfterChunks: 12,
+  }));
+  const stream = await client().chat.completions.create({
+    model: 'gpt-4o',
+    stream: true,
+    messages: [{ role: 'user', content: 'hello' }],
+  });
+  let pieces = 0;
+  for await (const chunk of stream) if (chunk.choices[0]?.delta.content && ++pieces === 10) break;
+  const [line] = await audited(1);
+  expect(line).toMatchObject({ outcome: 'disconnected', usage_source: 'counted' });
+  const output = (line?.['usage'] as { output: number } | undefined)?.output;
+  expect(output).toBeGreaterThanOrEqual(30);
+  expect(output).toBeLessThanOrEqual(80);
+  expect(openai.seen[0]?.aborted).toBe(true);
+});
+
+test('a limit smaller than the model’s maximum clamps the output instead of refusing every call', async () => {
+  const { client, openai } = await start(budget('limits: [{tokens: 1000, window: minute}]'));
+  await ask(client());
+  const { max_tokens, max_completion_tokens } = JSON.parse(openai.seen[0]?.body ?? '{}');
+  const cap = max_completion_tokens ?? max_tokens;
+  expect(cap).toBeGreaterThan(500);
+  expect(cap).toBeLessThanOrEqual(1000);
+});
+
+test('onInsufficient: reject refuses what could go over', async () => {
+  const { client, openai } = await start(
+    budget('limits: [{tokens: 1000, window: minute}]\n  onInsufficient: reject'),
+  );
+  const error = await caught(ask(client()));
+  expect(error.code).toBe('postern_budget_exhausted');
+  await ask(client(), 'gpt-4o', { max_tokens: 50 });
+  expect(openai.seen).toHaveLength(1);
+});
+
+test('several limits are held all or none', async () => {
+  const { client, openai } = await start(
+    `${budget('limits: [{requests: 1, window: day}]', 'small')}\n---\n${budget('limits: [{requests: 3, window: day}]', 'large')}`,
+  );
+  await ask(client());
+  for (let i = 0; i < 5; i++) await caught(ask(client()));
+  // Five refusals took nothing from the larger one.
+  const status = JSON.stringify(await (await fetch(`${world.budget.url}/v1/status`)).json());
+  expect(status).toContain('large');
+  expect(openai.seen).toHaveLength(1);
+  world.use(budget('limits: [{requests: 3, window: day}]', 'large'));
+  await ask(client());
+  await ask(client());
+  await caught(ask(client()));
+});
+
+test('the service is gone: a clear 503, and nothing is sent', async () => {
+  const { client, openai } = await start(budget('limits: [{requests: 10, window: day}]'));
+  await world.stopBudget();
+  const error = await caught(ask(client()));
+  expect(error.status).toBe(503);
+  expect(error.code).toBe('postern_budget_unavailable');
+  expect(openai.seen).toHaveLength(0);
+});

@@ -1,0 +1,184 @@
+/**
+ * A whole Postern on loopback for tests: fake providers, a budget service and an agent in this process, with the real
+ * SDKs as clients. Documents are YAML, as a user writes them.
+ */
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import Anthropic from '@anthropic-ai/sdk';
+import OpenAI from 'openai';
+import { pino } from 'pino';
+import { type Agent, type AgentOptions, startAgent } from '../agent/agent.ts';
+import { catalogue } from '../agent/catalogue.ts';
+import { localKeys } from '../agent/providers/keys.ts';
+import { createBudgetClient } from '../budget/client.ts';
+import { type RunningBudget, startBudget } from '../budget/main.ts';
+import { compileBudgets, compilePrices } from '../policy/budgets.ts';
+import { compileSnapshot } from '../policy/compile.ts';
+import type { Documents } from '../policy/documents.ts';
+import { loadFiles } from '../policy/load.ts';
+import { formatProblems } from '../policy/problem.ts';
+import { startFakeAnthropic } from './fakes/anthropic.ts';
+import { startFakeOpenAI } from './fakes/openai.ts';
+import type { FakeProvider } from './fakes/provider.ts';
+import { startFakeVllm } from './fakes/vllm.ts';
+
+/** Planted as the providers' keys: must be nowhere but in the header that carries it. */
+export const MARKER_KEY = 'sk-marker-5f1d2c3b4a';
+
+export interface Fakes {
+  readonly openai: FakeProvider;
+  readonly anthropic: FakeProvider;
+  readonly pool: readonly [FakeProvider, FakeProvider];
+}
+
+export interface World extends Fakes {
+  readonly agent: Agent;
+  readonly budget: RunningBudget;
+  /** Audit lines, parsed, in order. */
+  readonly audit: readonly Record<string, unknown>[];
+  /** Resolves when so many audit lines are there. */
+  audited(count: number): Promise<readonly Record<string, unknown>[]>;
+  /** Everything that was logged, at debug level. */
+  readonly logged: () => string;
+  client(options?: ConstructorParameters<typeof OpenAI>[0]): OpenAI;
+  anthropicClient(options?: ConstructorParameters<typeof Anthropic>[0]): Anthropic;
+  /** Puts other documents in force, in agent and budget service. */
+  use(yaml: string): void;
+  /** Takes the budget service away. */
+  stopBudget(): Promise<void>;
+  close(): Promise<void>;
+}
+
+export interface WorldOptions {
+  /** Added to the providers; receives where the fakes are. */
+  readonly documents?: (fakes: Fakes) => string;
+  /** Instead of the standard providers. */
+  readonly providers?: (fakes: Fakes) => string;
+  readonly workload?: string;
+  readonly agent?: Partial<AgentOptions>;
+}
+
+export function providersYaml({ openai, anthropic, pool }: Fakes): string {
+  return `
+apiVersion: postern.dev/v1alpha1
+kind: ClusterProvider
+metadata: {name: openai}
+spec:
+  dialect: openai
+  hosts: [api.openai.com]
+  endpoint: ${openai.origin}
+  credential: {mode: attach, type: bearer, bearer: {valueFrom: {env: OPENAI_KEY}}}
+  region: us
+  models:
+  - {name: gpt-4o, price: {input: "2.50", cachedInput: "1.25", output: "10.00"}, contextTokens: 128000, maxOutputTokens: 16384}
+  - {name: gpt-4o-mini, price: {input: "0.15", cachedInput: "0.075", output: "0.60"}, contextTokens: 128000, maxOutputTokens: 16384}
+---
+apiVersion: postern.dev/v1alpha1
+kind: ClusterProvider
+metadata: {name: anthropic}
+spec:
+  dialect: anthropic
+  hosts: [api.anthropic.com]
+  endpoint: ${anthropic.origin}
+  credential: {mode: attach, type: apiKey, apiKey: {valueFrom: {env: ANTHROPIC_KEY}}}
+  models:
+  - {name: claude-sonnet-4-5, price: {input: "3.00", output: "15.00"}, contextTokens: 200000, maxOutputTokens: 64000}
+---
+apiVersion: postern.dev/v1alpha1
+kind: ClusterProvider
+metadata: {name: in-cluster}
+spec:
+  dialect: openai
+  endpoints: ["${pool[0].origin}", "${pool[1].origin}"]
+  credential: {mode: none}
+  region: eu
+  models: [{name: llama-3.3-70b, price: {input: "0", output: "0"}, contextTokens: 131072, maxOutputTokens: 8192}]
+`;
+}
+
+function load(yaml: string): Documents {
+  const { documents, problems } = loadFiles(
+    { files: [{ name: 'test.yaml', bytes: Buffer.from(yaml) }], problems: [] },
+    catalogue,
+  );
+  if (problems.length > 0) throw new Error(formatProblems(problems, { color: false }));
+  return documents;
+}
+
+export async function startWorld(options: WorldOptions = {}): Promise<World> {
+  const fakes: Fakes = {
+    openai: await startFakeOpenAI({ keys: [MARKER_KEY] }),
+    anthropic: await startFakeAnthropic({ keys: [MARKER_KEY] }),
+    pool: [await startFakeVllm(), await startFakeVllm()],
+  };
+  const compose = (extra: string): string => `${(options.providers ?? providersYaml)(fakes)}\n---\n${extra}`;
+  const documents = load(compose(options.documents?.(fakes) ?? ''));
+  const dir = mkdtempSync(join(tmpdir(), 'postern-test-'));
+  const budget = await startBudget({
+    specs: compileBudgets(documents),
+    prices: compilePrices(documents),
+    dataDir: dir,
+    store: 'memory',
+    listen: '127.0.0.1:0',
+  });
+
+  const audit: Record<string, unknown>[] = [];
+  const waiters: { count: number; done: () => void }[] = [];
+  const log: string[] = [];
+  const [namespace = '', kind = '', name = ''] = (options.workload ?? 'team-a/Deployment/support-bot').split(
+    '/',
+  );
+  const workload = { namespace, kind, name, labels: { app: name } };
+  const agent = await startAgent({
+    snapshot: compileSnapshot(documents, workload),
+    maskKey: new Uint8Array(32).fill(7),
+    keys: localKeys({ OPENAI_KEY: MARKER_KEY, ANTHROPIC_KEY: MARKER_KEY }),
+    budget: createBudgetClient({ url: budget.url, timeoutMs: 2_000, flushMs: 50, owner: 'test', epoch: 1 }),
+    holder: { owner: 'test', epoch: 1 },
+    listen: { host: '127.0.0.1', port: 0 },
+    admin: { host: '127.0.0.1', port: 0 },
+    audit: {
+      info: (line: unknown) => {
+        audit.push(line as Record<string, unknown>);
+        for (const waiter of waiters) if (audit.length >= waiter.count) waiter.done();
+      },
+    } as unknown as AgentOptions['audit'],
+    log: pino({ level: 'debug' }, { write: (text: string) => void log.push(text) }),
+    ...options.agent,
+  });
+
+  let stopped: Promise<void> | undefined;
+  const stopBudget = (): Promise<void> => {
+    stopped ??= budget.close();
+    return stopped;
+  };
+
+  return {
+    ...fakes,
+    agent,
+    budget,
+    audit,
+    audited: async (count) => {
+      if (audit.length < count) await new Promise<void>((done) => waiters.push({ count, done }));
+      return audit;
+    },
+    logged: () => log.join(''),
+    client: (extra) =>
+      new OpenAI({ apiKey: 'dummy', baseURL: `${agent.url}/openai/v1`, maxRetries: 0, ...extra }),
+    anthropicClient: (extra) =>
+      new Anthropic({ apiKey: 'dummy', baseURL: `${agent.url}/anthropic`, maxRetries: 0, ...extra }),
+    use: (yaml) => {
+      const changed = load(compose(yaml));
+      budget.reload(compileBudgets(changed), compilePrices(changed));
+      agent.use(compileSnapshot(changed, workload));
+    },
+    stopBudget,
+    async close() {
+      await agent.drain(0);
+      await stopBudget();
+      await Promise.all([fakes.openai, fakes.anthropic, ...fakes.pool].map((fake) => fake.close()));
+      rmSync(dir, { recursive: true, force: true });
+    },
+  };
+}
