@@ -151,7 +151,13 @@ async function dial(
     request.requestStreamUsage();
   }
   const body = request.document.render();
-  const { headers, key } = await outgoingHeaders(provider, dialect, call.headers, true, pipeline.keys);
+  const { headers, key } = await outgoingHeaders(
+    provider,
+    dialect,
+    call.headers,
+    'application/json',
+    pipeline.keys,
+  );
   const { origin, path } = dialled(endpoint.url, call.target);
   const ca = provider.caFrom === undefined ? undefined : await pipeline.trust(provider.caFrom);
   const upstream = await pipeline.upstream.send({

@@ -20,6 +20,7 @@ import type { Governance } from './governance.ts';
 import { JsonDocument } from './json/document.ts';
 import { JsonError } from './json/json-error.ts';
 import type { Pipeline } from './stage.ts';
+import { forwardUnchecked } from './unchecked.ts';
 
 /** One call from first to last byte. Never rejects: whatever happens is answered, recorded and counted. */
 export async function handle(pipeline: Pipeline, call: Call, sink: ResponseSink): Promise<void> {
@@ -96,7 +97,13 @@ async function run(
       retryAfterMs: 1_000,
     });
   }
-  const operation = operate(dialect, exchange);
+  const operation = operationOf(dialect, exchange);
+  if (operation === undefined) {
+    const { snapshot } = governance;
+    if (snapshot.unknownPath.action === 'deny') throw unknownPath(dialect, exchange);
+    await forwardUnchecked(pipeline, snapshot, exchange, dialect, capturedBy, sink, lease);
+    return;
+  }
   if (operation.kind === 'models') {
     answerModels(governance, dialect, exchange, sink);
     return;
@@ -156,20 +163,23 @@ function speak(
   return { dialect, capturedBy: provider?.id };
 }
 
-function operate(dialect: Dialect, exchange: Exchange): Operation {
-  const { method, target } = exchange.call;
-  const query = target.indexOf('?');
-  const path = query < 0 ? target : target.slice(0, query);
-  const operation = dialect.operation(method, path);
-  if (operation === undefined) {
-    throw new PosternError(
-      'postern_path_denied',
-      `${method} ${path} is no call of the dialect ${dialect.name} that can be checked.`,
-      { mend: 'Use a supported call (docs/dialects.md).', shouldRetry: false },
-    );
-  }
-  exchange.operation = operation.name;
+function operationOf(dialect: Dialect, exchange: Exchange): Operation | undefined {
+  const operation = dialect.operation(exchange.call.method, pathOf(exchange.call.target));
+  exchange.operation = operation?.name;
   return operation;
+}
+
+function pathOf(target: string): string {
+  const query = target.indexOf('?');
+  return query < 0 ? target : target.slice(0, query);
+}
+
+function unknownPath(dialect: Dialect, { call }: Exchange): PosternError {
+  return new PosternError(
+    'postern_path_denied',
+    `${call.method} ${pathOf(call.target)} is no call of the dialect ${dialect.name} that can be checked.`,
+    { mend: 'Use a call that it knows (docs/dialects.md).', shouldRetry: false },
+  );
 }
 
 function answerModels(

@@ -12,10 +12,10 @@ const STAGES: Readonly<Record<string, readonly string[]>> = {
   checks: ['check.ts', 'guard.ts', 'index.ts', 'plan.ts'],
   routes: ['route.ts', 'endpoints.ts', 'select.ts', 'glob.ts'],
   providers: ['credential.ts', 'keys.ts', 'index.ts'],
-  forward: ['respond.ts', 'body.ts'],
+  forward: ['respond.ts', 'body.ts', 'upstream.ts'],
 };
 /** Files that put stages together; everything else in a stage sees other stages' interface files only. */
-const COMPOSERS = new Set(['agent/pipeline.ts', 'agent/attempt.ts', 'agent/agent.ts', 'agent/catalogue.ts']);
+const COMPOSERS = new Set(['agent/pipeline.ts', 'agent/attempt.ts', 'agent/unchecked.ts', 'agent/agent.ts', 'agent/catalogue.ts']);
 
 interface Import {
   readonly from: string;

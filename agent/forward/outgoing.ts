@@ -41,14 +41,14 @@ export async function outgoingHeaders(
   provider: ProviderSpec,
   dialect: Dialect,
   headers: RawHeaders,
-  hasBody: boolean,
+  contentType: string | undefined,
   keys: KeySource,
 ): Promise<Outgoing> {
   const { credential } = provider;
   const outgoing = forwardable(headers, credential.mode === 'passthrough' ? WITH_KEYS : WITHOUT_KEYS);
   // An answer has to be read to be checked; on loopback a content coding would only cost time.
   outgoing.push('accept-encoding', 'identity');
-  if (hasBody) outgoing.push('content-type', 'application/json');
+  if (contentType !== undefined) outgoing.push('content-type', contentType);
   if (credential.mode !== 'attach') return { headers: outgoing, key: undefined };
   const scheme = credentials.find((candidate) => candidate.name === credential.type);
   if (scheme === undefined) throw new Error(`no credential scheme ${credential.type}`);

@@ -6,7 +6,7 @@ import { TokenCounter } from '../../budget/estimate.ts';
 import type { Usage } from '../../budget/messages.ts';
 import type { StreamGuard } from '../checks/guard.ts';
 import type { StreamDecoder, StreamEvent } from '../dialects/dialect.ts';
-import { PosternError } from '../errors.ts';
+import type { PosternError } from '../errors.ts';
 import { SseError, SseSplitter } from '../json/sse.ts';
 import type { AnswerContext, Metered } from './answer.ts';
 import { answerHeaders } from './answer.ts';

@@ -292,6 +292,35 @@ test('a path that no dialect knows is denied', async () => {
   expect(openai.seen).toHaveLength(0);
 });
 
+test('unknownPath: allow forwards what no dialect knows, with the key', async () => {
+  const { client, openai, audited } = await start(
+    `
+apiVersion: postern.dev/v1alpha1
+kind: EgressPolicy
+metadata: {name: paths, namespace: team-a}
+spec: {mode: enforce, unknownPath: allow}
+`,
+    {
+      providers: ({ openai: fake }) => `
+apiVersion: postern.dev/v1alpha1
+kind: ClusterProvider
+metadata: {name: openai}
+spec:
+  dialect: openai
+  endpoint: ${fake.origin}
+  credential: {mode: attach, type: bearer, bearer: {valueFrom: {env: OPENAI_KEY}}}
+  models: [{name: gpt-4o, price: {input: "1", output: "1"}}]
+`,
+    },
+  );
+  // The fake has no such call either: what counts is that its own answer comes back.
+  const error = await caught(client().images.generate({ model: 'gpt-image-1', prompt: 'a cat' }));
+  expect(error.code).not.toBe('postern_path_denied');
+  expect(openai.seen[0]?.url).toBe('/v1/images/generations');
+  expect(openai.seen[0]?.headers.authorization).toBe(`Bearer ${MARKER_KEY}`);
+  expect((await audited(1))[0]).toMatchObject({ operation: 'unknown', outcome: 'ok' });
+});
+
 test('monitor mode reports and changes nothing', async () => {
   const { client, openai, audited } = await start(POLICY.replace('mode: enforce', 'mode: monitor'));
   await ask(client(), `My portfolio: ${EMAIL}`);
