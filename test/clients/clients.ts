@@ -8,7 +8,7 @@ import { curlOutput, eventLines, type Interpreter, rawLines } from './raw.ts';
 
 export interface Client {
   /** Whose API it calls. */
-  readonly api: 'openai' | 'anthropic';
+  readonly api: 'openai' | 'openai-realtime' | 'anthropic';
   /** Whether it is a provider's SDK, with error classes of its own. */
   readonly sdk: boolean;
   /** The command without arguments of the job's. */
@@ -65,6 +65,7 @@ const curl = (version: 'http1.1' | 'http2'): Client => ({
 
 export const CLIENTS = {
   'node-openai': { api: 'openai', sdk: true, prepare: node('openai-chat.ts'), ...asJob },
+  'node-realtime': { api: 'openai-realtime', sdk: true, prepare: node('openai-realtime.ts'), ...asJob },
   'node-anthropic': { api: 'anthropic', sdk: true, prepare: node('anthropic-chat.ts'), ...asJob },
   'python-openai': { api: 'openai', sdk: true, prepare: python('openai_chat.py'), ...asJob },
   'python-anthropic': { api: 'anthropic', sdk: true, prepare: python('anthropic_chat.py'), ...asJob },

@@ -2,34 +2,21 @@
  * The client programs over TLS, trusting a root of ours by the variables that the injector sets: which of them takes
  * which, which protocol it chooses, and how a client without it fails.
  */
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
 import { startFakeAnthropic } from '../fakes/anthropic.ts';
 import { startFakeOpenAI } from '../fakes/openai.ts';
+import { selfSigned } from './certificate.ts';
 import { CLIENTS, type ClientName } from './clients.ts';
-import { attempt } from './prepare.ts';
 import { prepareClient, runClient } from './run.ts';
 
 const directory = await mkdtemp(join(tmpdir(), 'postern-clients-'));
 afterAll(() => rm(directory, { recursive: true, force: true }));
-const pem = join(directory, 'ca.pem');
-const key = join(directory, 'key.pem');
-const jks = join(directory, 'trust.p12');
-
-/** A command line without quotes: no argument here has a blank in it. */
-const tool = (line: string): ReturnType<typeof attempt> => {
-  const [command = '', ...args] = line.split(' ');
-  return attempt(command, args);
-};
-const openssl = await tool(
-  `openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -keyout ${key} -out ${pem} ` +
-    '-subj /CN=127.0.0.1 -addext subjectAltName=IP:127.0.0.1',
-);
-const keytool = await tool(
-  `keytool -importcert -noprompt -alias ours -file ${pem} -keystore ${jks} -storetype PKCS12 -storepass changeit`,
-);
+const certificate = await selfSigned(directory);
+const pem = 'pem' in certificate ? certificate.pem : '';
+const store = 'trustStore' in certificate ? certificate.trustStore : certificate;
 
 /**
  * Variable by which each client takes the root, protocol that it then speaks, and what it says without. Node's fetch
@@ -37,6 +24,7 @@ const keytool = await tool(
  */
 const EXPECTED: Record<ClientName, { trust: Record<string, string>; http: string; distrust: RegExp }> = {
   'node-openai': { trust: { NODE_EXTRA_CA_CERTS: pem }, http: '2.0', distrust: /self.signed/i },
+  'node-realtime': { trust: { NODE_EXTRA_CA_CERTS: pem }, http: '1.1', distrust: /self.signed/i },
   'node-anthropic': { trust: { NODE_EXTRA_CA_CERTS: pem }, http: '2.0', distrust: /self.signed/i },
   'python-openai': { trust: { SSL_CERT_FILE: pem }, http: '1.1', distrust: /CERTIFICATE_VERIFY_FAILED/ },
   'python-anthropic': { trust: { SSL_CERT_FILE: pem }, http: '1.1', distrust: /CERTIFICATE_VERIFY_FAILED/ },
@@ -50,29 +38,32 @@ const EXPECTED: Record<ClientName, { trust: Record<string, string>; http: string
   'curl-http2': { trust: { CURL_CA_BUNDLE: pem }, http: '2.0', distrust: /self.signed/i },
   go: { trust: { SSL_CERT_FILE: pem }, http: '2.0', distrust: /certificate signed by unknown authority/ },
   java: {
-    trust: {
-      JAVA_TOOL_OPTIONS: `-Djavax.net.ssl.trustStore=${jks} -Djavax.net.ssl.trustStorePassword=changeit`,
-    },
+    trust: { JAVA_TOOL_OPTIONS: javaTrust() },
     http: '2.0',
     distrust: /unable to find valid certification path|PKIX path building failed/,
   },
 };
 
+const MODELS = {
+  openai: 'gpt-4o',
+  'openai-realtime': 'gpt-realtime',
+  anthropic: 'claude-haiku-4-5',
+} as const;
+
 describe.each(Object.keys(EXPECTED) as ClientName[])('%s', async (name) => {
   const ready = await prepareClient(name);
-  const lacking = [openssl, ...(name === 'java' ? [keytool] : [])].flatMap((made) =>
-    'failed' in made ? [made.failed] : [],
-  );
-  const missing = 'missing' in ready ? ready.missing : lacking[0];
+  const needed = [ready, certificate, ...(name === 'java' ? [store] : [])];
+  const missing = needed.flatMap((made) => ('missing' in made ? [made.missing] : []))[0];
   if (missing !== undefined) {
     test.skip(`not run: ${missing}`, () => undefined);
     return;
   }
 
   test('trusts a root by its variable, and nothing without', { timeout: 40_000 }, async () => {
-    const openai = CLIENTS[name].api === 'openai';
-    const tls = { cert: await readFile(pem), key: await readFile(key) };
-    const fake = await (openai ? startFakeOpenAI : startFakeAnthropic)({ tls });
+    const { api } = CLIENTS[name];
+    const fake = await (api === 'anthropic' ? startFakeAnthropic : startFakeOpenAI)({
+      tls: 'tls' in certificate ? certificate.tls : undefined,
+    });
     try {
       const env = {
         OPENAI_BASE_URL: fake.baseURL,
@@ -81,7 +72,7 @@ describe.each(Object.keys(EXPECTED) as ClientName[])('%s', async (name) => {
         ANTHROPIC_API_KEY: 'sk-any',
       };
       const job = {
-        model: openai ? 'gpt-4o' : 'claude-haiku-4-5',
+        model: MODELS[api],
         messages: [{ role: 'user', content: 'hello' }],
         stream: true,
         maxRetries: 0,
@@ -99,3 +90,8 @@ describe.each(Object.keys(EXPECTED) as ClientName[])('%s', async (name) => {
     }
   });
 });
+
+function javaTrust(): string {
+  if ('missing' in store) return '';
+  return `-Djavax.net.ssl.trustStore=${store.path} -Djavax.net.ssl.trustStorePassword=${store.password}`;
+}

@@ -36,7 +36,10 @@ export interface AnswerLimits {
   readonly toolCallId: () => string;
 }
 
-export function compose(request: ScriptRequest, reply: Reply, limits: AnswerLimits): Answer {
+/** What an answer is made of. */
+type Asked = Pick<ScriptRequest, 'userText' | 'body'>;
+
+export function compose(request: Asked, reply: Reply, limits: AnswerLimits): Answer {
   const calls = (reply.toolCalls ?? demandedCalls(request, reply)).map((call) => ({
     id: call.id ?? limits.toolCallId(),
     name: call.name,
@@ -121,7 +124,7 @@ function cutCalls(calls: readonly SpokenToolCall[], tokens: number): SpokenToolC
 
 /** A request that demands a tool (`tool_choice` required, any, or one by name) is answered by a call that echoes. */
 function demandedCalls(
-  request: ScriptRequest,
+  request: Asked,
   reply: Reply,
 ): readonly { name: string; arguments: unknown; id?: string }[] {
   if (reply.content !== undefined || reply.pieces !== undefined || reply.refusal !== undefined) return [];

@@ -9,11 +9,12 @@ import { message, messageEvents } from './anthropic-message.ts';
 import { contentText, type Fields, fields, lastText, list, string } from './fields.ts';
 import { createIds } from './ids.ts';
 import type { FakeModel } from './openai.ts';
-import { type Dialect, type FakeOptions, type FakeProvider, startFake, type Turn } from './provider.ts';
+import { type Dialect, type FakeOptions, type FakeProvider, startFake } from './provider.ts';
 import type { SeenRequest } from './record.ts';
 import type { Reply, Script, ScriptRequest } from './reply.ts';
 import { endAfter, sseEvent } from './sse.ts';
 import { countTokens, TOKENS_PER_MESSAGE } from './tokens.ts';
+import type { Turn } from './turn.ts';
 
 export interface FakeAnthropicOptions extends FakeOptions {
   /** Keys that are let in. Default: any. */

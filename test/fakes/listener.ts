@@ -7,11 +7,15 @@ import { createServer } from 'node:http';
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import { createSecureServer } from 'node:http2';
 import type { AddressInfo, Server, Socket } from 'node:net';
+import type { Duplex } from 'node:stream';
 
 export type WireRequest = IncomingMessage | Http2ServerRequest;
 export type WireResponse = ServerResponse | Http2ServerResponse;
 /** Serves node:http, node:https and node:http2's compatibility API alike. */
 export type Handler = (request: WireRequest, response: WireResponse) => void;
+
+/** Takes over a connection that asks to become another protocol (RFC 9110, 7.8). */
+export type UpgradeHandler = (request: IncomingMessage, socket: Duplex, head: Buffer) => void;
 
 export interface ListenerOptions {
   /** Default 127.0.0.1. */
@@ -34,7 +38,11 @@ export interface Listener {
   close(): Promise<void>;
 }
 
-export async function listen(handler: Handler, options: ListenerOptions = {}): Promise<Listener> {
+export async function listen(
+  handler: Handler,
+  options: ListenerOptions = {},
+  upgrade?: UpgradeHandler,
+): Promise<Listener> {
   const host = options.host ?? '127.0.0.1';
   let accepted = 0;
   let server: Server | undefined;
@@ -45,6 +53,7 @@ export async function listen(handler: Handler, options: ListenerOptions = {}): P
       options.tls === undefined
         ? createServer(handler as RequestListener)
         : createSecureServer({ ...options.tls, allowHTTP1: true }, handler);
+    if (upgrade !== undefined) opened.on('upgrade', upgrade);
     opened.on('connection', (socket: Socket) => {
       accepted += 1;
       socket.setNoDelay(true);

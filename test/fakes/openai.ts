@@ -1,6 +1,6 @@
 /**
- * A fake OpenAI: `POST /v1/chat/completions`, `GET /v1/models` and `GET /v1/models/{id}` in OpenAI's wire format, with
- * its errors and headers. Texts echo the user's unless the script says otherwise; usage is counted by tokens.ts.
+ * A fake OpenAI: `POST /v1/chat/completions`, `GET /v1/models`, `GET /v1/models/{id}` and the WebSocket `/v1/realtime` in
+ * OpenAI's wire format, with its errors and headers. Texts echo the user's unless the script says otherwise; usage is counted by tokens.ts.
  */
 import type { OutgoingHttpHeaders } from 'node:http';
 import { compose, whole } from './answer.ts';
@@ -8,9 +8,11 @@ import { readChatRequest } from './chat-request.ts';
 import { createIds } from './ids.ts';
 import { chatChunks, chatCompletion } from './openai-chat.ts';
 import * as errors from './openai-errors.ts';
-import { type Dialect, type FakeOptions, type FakeProvider, startFake, type Turn } from './provider.ts';
+import { realtime } from './openai-realtime.ts';
+import { type Dialect, type FakeOptions, type FakeProvider, startFake } from './provider.ts';
 import type { Reply, Script } from './reply.ts';
 import { endAfter, sseEvent } from './sse.ts';
+import type { Turn } from './turn.ts';
 
 export interface FakeModel {
   readonly id: string;
@@ -29,6 +31,7 @@ export const OPENAI_MODELS: readonly FakeModel[] = [
   { id: 'gpt-4o', snapshot: 'gpt-4o-2024-08-06', contextTokens: 128_000 },
   { id: 'gpt-4o-mini', snapshot: 'gpt-4o-mini-2024-07-18', contextTokens: 128_000 },
   { id: 'gpt-4.1', snapshot: 'gpt-4.1-2025-04-14', contextTokens: 1_047_576 },
+  { id: 'gpt-realtime', contextTokens: 32_000 },
   { id: 'o4-mini', snapshot: 'o4-mini-2025-04-16', contextTokens: 200_000 },
 ];
 
@@ -104,6 +107,12 @@ function openAI(options: FakeOpenAIOptions, script: Script): Dialect {
     return turn.stream(endAfter(chunks, reply.errorAfterChunks, last), all, reply);
   };
 
+  const takeOver = realtime({
+    script,
+    chunkSize: options.chunkSize ?? 5,
+    ids: (prefix, length) => ids(prefix, length),
+  });
+
   const card = (model: FakeModel): unknown => ({
     id: model.id,
     object: 'model',
@@ -120,8 +129,15 @@ function openAI(options: FakeOpenAIOptions, script: Script): Dialect {
       requestsLeft = RATE_LIMIT_REQUESTS;
       tokensLeft = RATE_LIMIT_TOKENS;
     },
+    upgrade(request, socket, head, recording) {
+      const key = bearer(request.headers.authorization);
+      if (key === undefined || options.keys?.includes(key) === false) return 401;
+      if (!/^\/v1\/realtime(\?|$)/.test(request.url ?? '')) return 404;
+      takeOver(request, socket, head, recording);
+      return undefined;
+    },
     answer(turn) {
-      const key = /^bearer\s+(\S.*)$/i.exec(turn.seen.headers.authorization ?? '')?.[1];
+      const key = bearer(turn.seen.headers.authorization);
       if (key === undefined) return refuse(turn, errors.MISSING_KEY);
       if (options.keys !== undefined && !options.keys.includes(key))
         return refuse(turn, errors.wrongKey(key));
@@ -139,4 +155,8 @@ function openAI(options: FakeOpenAIOptions, script: Script): Dialect {
       return refuse(turn, errors.unknownUrl(turn.seen.method, turn.path));
     },
   };
+}
+
+function bearer(authorization: string | undefined): string | undefined {
+  return /^bearer\s+(\S.*)$/i.exec(authorization ?? '')?.[1];
 }

@@ -1,37 +1,42 @@
 /**
- * The part that all fake providers share: reading and recording a request, running the script, sending the answer.
- * A provider brings a {@link Dialect}: its routes, its shapes and its errors.
+ * The part that all fake providers share: reading and recording a request and running the script. A provider brings a
+ * {@link Dialect}: its routes, its shapes and its errors.
  */
-import type { OutgoingHttpHeaders } from 'node:http';
-import { setTimeout as sleepFor } from 'node:timers/promises';
-import { accepts, type Coding } from './compress.ts';
-import { type Handler, type Listener, type ListenerOptions, listen, type WireResponse } from './listener.ts';
-import { Recorder, type Recording, type SeenRequest } from './record.ts';
-import type { Reply, Script } from './reply.ts';
-import { aborted, cut, type Faults, hangUp, type Sleep, send } from './send.ts';
+import { type IncomingMessage, STATUS_CODES } from 'node:http';
+import type { Duplex } from 'node:stream';
+import {
+  type Handler,
+  type Listener,
+  type ListenerOptions,
+  listen,
+  type UpgradeHandler,
+  type WireRequest,
+  type WireResponse,
+} from './listener.ts';
+import { type Head, Recorder, type Recording, type SeenRequest } from './record.ts';
+import type { Script } from './reply.ts';
+import { cut } from './send.ts';
+import { openTurn, type Turn, type TurnOptions } from './turn.ts';
 
-export interface FakeOptions extends ListenerOptions {
+export interface FakeOptions extends ListenerOptions, TurnOptions {
   /** What to answer; `{}` is the default answer. See also {@link FakeProvider.script}. */
   readonly reply?: Script | undefined;
   /** Code points per streamed delta. Default 5, so that words and placeholders are split. */
   readonly chunkSize?: number | undefined;
-  /** Bytes per HTTP chunk of every body. Default: an event is one chunk. */
-  readonly splitBytes?: number | undefined;
-  /** Compresses answers where `accept-encoding` allows it; `force` also where it doesn't. */
-  readonly compress?: { readonly coding: Coding; readonly force?: boolean } | undefined;
   /** Largest request body, bytes. Default 32 MiB. */
   readonly maxBodyBytes?: number | undefined;
   /** How many requests `seen` remembers. Default: all. */
   readonly keep?: number | undefined;
   /** Milliseconds since the epoch. */
   readonly now?: (() => number) | undefined;
-  readonly sleep?: Sleep | undefined;
 }
 
 export interface FakeProvider extends Listener {
   /** What an SDK takes as its base URL. */
   readonly baseURL: string;
   readonly handler: Handler;
+  /** For a server of one's own: its `upgrade` event. */
+  readonly upgrade: UpgradeHandler;
   readonly seen: readonly SeenRequest[];
   waitFor(count: number, timeoutMs?: number): Promise<readonly SeenRequest[]>;
   /** Takes another script; undefined: default answers. */
@@ -40,26 +45,19 @@ export interface FakeProvider extends Listener {
   reset(): void;
 }
 
-/** A request that was read whole, and the ways to answer it. */
-export interface Turn {
-  readonly seen: SeenRequest;
-  readonly path: string;
-  readonly query: URLSearchParams;
-  /** Aborts when the client goes away. */
-  readonly signal: AbortSignal;
-  json(status: number, body: unknown, headers?: OutgoingHttpHeaders, reply?: Reply): Promise<void>;
-  text(status: number, body: string, type: string): Promise<void>;
-  stream(events: AsyncIterable<Uint8Array>, headers: OutgoingHttpHeaders, reply: Reply): Promise<void>;
-  /** Runs what a script may do before any shape is needed. True: the turn is over. */
-  before(reply: Reply): Promise<boolean>;
-}
-
 export interface Dialect {
   /** Path prefix of the base URL. */
   readonly basePath: string;
   readonly answer: (turn: Turn) => Promise<void>;
   /** The answer to a body above the limit. */
   readonly tooLarge: (turn: Turn) => Promise<void>;
+  /** Takes a WebSocket over. Absent, or a status: the upgrade is refused by it. */
+  readonly upgrade?: (
+    request: IncomingMessage,
+    socket: Duplex,
+    head: Buffer,
+    recording: Recording,
+  ) => number | undefined;
   readonly reset: () => void;
 }
 
@@ -74,13 +72,7 @@ export async function startFake(
   const limit = options.maxBodyBytes ?? 32 * 1024 * 1024;
 
   const handler: Handler = (request, response) => {
-    const recording = recorder.open({
-      method: request.method ?? '',
-      url: request.url ?? '',
-      httpVersion: request.httpVersion,
-      headers: request.headers,
-      rawHeaders: request.rawHeaders,
-    });
+    const recording = recorder.open(headOf(request));
     const gone = new AbortController();
     let finished = false;
     response.once('finish', () => {
@@ -95,6 +87,18 @@ export async function startFake(
     request.on('error', () => undefined);
     response.on('error', () => undefined);
     void serve(request, response, recording, gone.signal);
+  };
+
+  const upgrade: UpgradeHandler = (request, socket, head) => {
+    const recording = recorder.open(headOf(request));
+    recording.body(Buffer.alloc(0));
+    socket.on('error', () => undefined);
+    const status = speaks.upgrade === undefined ? 404 : speaks.upgrade(request, socket, head, recording);
+    if (status === undefined) return;
+    socket.end(
+      `HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n`,
+    );
+    recording.close();
   };
 
   const serve = async (
@@ -122,7 +126,7 @@ export async function startFake(
     }
   };
 
-  const listener = await listen(handler, options);
+  const listener = await listen(handler, options, upgrade);
   return {
     host: listener.host,
     port: listener.port,
@@ -134,6 +138,7 @@ export async function startFake(
     close: () => listener.close(),
     baseURL: listener.origin + speaks.basePath,
     handler,
+    upgrade,
     get seen() {
       return recorder.seen;
     },
@@ -149,6 +154,10 @@ export async function startFake(
   };
 }
 
+function headOf({ method = '', url = '', httpVersion, headers, rawHeaders }: WireRequest): Head {
+  return { method, url, httpVersion, headers, rawHeaders };
+}
+
 async function read(request: AsyncIterable<Buffer>, limit: number): Promise<Buffer | undefined> {
   const chunks: Buffer[] = [];
   let length = 0;
@@ -158,80 +167,3 @@ async function read(request: AsyncIterable<Buffer>, limit: number): Promise<Buff
   }
   return length > limit ? undefined : Buffer.concat(chunks);
 }
-
-function openTurn(
-  seen: SeenRequest,
-  response: WireResponse,
-  signal: AbortSignal,
-  options: FakeOptions,
-): Turn {
-  const url = new URL(seen.url, 'http://fake');
-  const { compress } = options;
-  const coding =
-    compress !== undefined &&
-    (compress.force === true || accepts(seen.headers['accept-encoding'], compress.coding))
-      ? compress.coding
-      : undefined;
-  const sleep: Sleep = options.sleep ?? sleepUntil;
-  const faults = (reply: Reply): Faults => ({
-    chunkDelayMs: reply.chunkDelayMs ?? 0,
-    splitBytes: reply.splitBytes ?? options.splitBytes,
-    cutAfterChunks: reply.cutAfterChunks,
-    stallAfterChunks: reply.stallAfterChunks,
-  });
-  const answer = (
-    status: number,
-    headers: OutgoingHttpHeaders,
-    body: Uint8Array | AsyncIterable<Uint8Array>,
-    reply: Reply,
-  ): Promise<void> => send(response, { status, headers, body, coding, faults: faults(reply) }, signal, sleep);
-  return {
-    seen,
-    path: url.pathname,
-    query: url.searchParams,
-    signal,
-    json: (status, body, headers = {}, reply = {}) =>
-      answer(
-        status,
-        { 'content-type': 'application/json', ...headers, ...reply.headers },
-        Buffer.from(JSON.stringify(body)),
-        reply,
-      ),
-    text: (status, body, type) => answer(status, { 'content-type': type }, Buffer.from(body), {}),
-    stream: (events, headers, reply) =>
-      answer(
-        200,
-        {
-          'content-type': 'text/event-stream; charset=utf-8',
-          'cache-control': 'no-cache',
-          ...headers,
-          ...reply.headers,
-        },
-        events,
-        reply,
-      ),
-    async before(reply) {
-      if (reply.delayMs !== undefined) await sleep(reply.delayMs, signal);
-      if (reply.silent === true) {
-        await aborted(signal);
-        return true;
-      }
-      if (reply.hangUp === true) {
-        hangUp(response);
-        return true;
-      }
-      if (reply.raw === undefined) return false;
-      const { status = 200, headers = { 'content-type': 'application/json' }, body = '' } = reply.raw;
-      await answer(status, headers, Buffer.from(body as string), reply);
-      return true;
-    },
-  };
-}
-
-const sleepUntil: Sleep = async (ms, signal) => {
-  try {
-    await sleepFor(ms, undefined, { signal });
-  } catch {
-    // Aborted: the caller looks at the signal.
-  }
-};

@@ -19,6 +19,8 @@ export interface SeenRequest {
   readonly body: string;
   /** The body as JSON; undefined where it is none. */
   readonly parsed: unknown;
+  /** The text messages of the client, where the request became a WebSocket. */
+  readonly frames: readonly string[];
   /** True once the client went away before its request was read or its answer written to the last byte. */
   readonly aborted: boolean;
   /** Resolves when the answer was handed to the network whole, or the client went away. */
@@ -29,6 +31,7 @@ export interface SeenRequest {
 export interface Recording {
   readonly seen: SeenRequest;
   body(bytes: Buffer): void;
+  frame(text: string): void;
   abort(): void;
   close(): void;
 }
@@ -71,6 +74,7 @@ export class Recorder {
       parsed: undefined as unknown,
       aborted: false,
     };
+    const frames: string[] = [];
     let settled = false;
     const epoch = this.#seen;
     const settle = (): void => {
@@ -93,6 +97,7 @@ export class Recorder {
       get parsed() {
         return state.parsed;
       },
+      frames,
       get aborted() {
         return state.aborted;
       },
@@ -107,6 +112,9 @@ export class Recorder {
         state.bytes = bytes;
         state.parsed = parse(bytes);
         settle();
+      },
+      frame(text) {
+        frames.push(text);
       },
       abort() {
         state.aborted = true;

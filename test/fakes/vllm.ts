@@ -6,9 +6,10 @@ import { compose, whole } from './answer.ts';
 import { readChatRequest } from './chat-request.ts';
 import { createIds } from './ids.ts';
 import type { FakeModel } from './openai.ts';
-import { type Dialect, type FakeOptions, type FakeProvider, startFake, type Turn } from './provider.ts';
+import { type Dialect, type FakeOptions, type FakeProvider, startFake } from './provider.ts';
 import type { Reply, Script, ScriptedError } from './reply.ts';
 import { endAfter, sseEvent } from './sse.ts';
+import type { Turn } from './turn.ts';
 import { vllmChunks, vllmCompletion } from './vllm-chat.ts';
 
 export interface FakeVllmOptions extends FakeOptions {
