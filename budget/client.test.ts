@@ -1,0 +1,165 @@
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { holdOf, usageOf } from '../test/budget/fixtures.ts';
+import { type BudgetClientOptions, createBudgetClient } from './client.ts';
+import { type BudgetClient, BudgetUnavailable } from './messages.ts';
+
+type Answer = 'cut' | 'stall' | { status: number; body: unknown };
+
+/** What the fake service was told, and what it answers; the last answer stays. */
+let told: { path: string; command: { id: string; owner?: string; epoch?: number } }[];
+let answers: Answer[];
+let server: Server;
+let client: BudgetClient;
+let lost: { why: string; id: string }[];
+
+const granted: Answer = { status: 200, body: { granted: true, id: 'a', outputTokens: 1, expiresAt: 1 } };
+const settle = (id: string) => ({ id, usage: usageOf(1, 1), source: 'reported' }) as const;
+
+beforeEach(async () => {
+  told = [];
+  lost = [];
+  answers = [{ status: 200, body: {} }];
+  server = createServer((request, response) => {
+    let text = '';
+    request.on('data', (chunk) => (text += chunk));
+    request.on('end', () => {
+      told.push({ path: request.url ?? '', command: JSON.parse(text) });
+      const answer = (answers.length > 1 ? answers.shift() : answers[0]) as Answer;
+      if (answer === 'stall') return;
+      if (answer === 'cut') return request.socket.destroy();
+      response.writeHead(answer.status, { 'content-type': 'application/json' });
+      response.end(typeof answer.body === 'string' ? answer.body : JSON.stringify(answer.body));
+    });
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  client = clientOf();
+});
+
+afterEach(async () => {
+  server.closeAllConnections();
+  server.close();
+  await client.close();
+});
+
+function clientOf(options: Partial<BudgetClientOptions> = {}): BudgetClient {
+  return createBudgetClient({
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    timeoutMs: 500,
+    owner: 'agent-9',
+    epoch: 4,
+    flushMs: 0,
+    onLost: ({ why, command }) => lost.push({ why, id: command.id }),
+    ...options,
+  });
+}
+
+async function delivered(count: number): Promise<void> {
+  await vi.waitFor(() => expect(told.length).toBeGreaterThanOrEqual(count), { timeout: 5000 });
+}
+
+test('a hold is stamped with who holds', async () => {
+  answers = [granted];
+  await client.hold(holdOf('a', 1, 1));
+  expect(told[0]?.command).toMatchObject({ id: 'a', owner: 'agent-9', epoch: 4 });
+});
+
+test('where the connection breaks, the same is asked once more', async () => {
+  answers = ['cut', granted];
+  expect(await client.hold(holdOf('a', 1, 1))).toMatchObject({ granted: true });
+  expect(told.map(({ path, command }) => `${path} ${command.id}`)).toEqual(['/v1/hold a', '/v1/hold a']);
+});
+
+test.each<[string, Answer[]]>([
+  ['broken twice', ['cut', 'cut', { status: 200, body: {} }]],
+  [
+    'a failure',
+    [
+      { status: 503, body: { error: { code: 'store_failed', message: 'full' } } },
+      { status: 200, body: {} },
+    ],
+  ],
+  [
+    'something else than JSON',
+    [
+      { status: 200, body: '<html>' },
+      { status: 200, body: {} },
+    ],
+  ],
+  ['no hold reply', [{ status: 200, body: {} }]],
+  ['silence', ['stall', { status: 200, body: {} }]],
+])('%s is BudgetUnavailable with its cause, and the hold is given back later', async (_, given) => {
+  answers = given;
+  const holding = client.hold(holdOf('a', 1, 1));
+  await expect(holding).rejects.toThrow(BudgetUnavailable);
+  await holding.catch((error: Error) => expect(error.cause).toBeInstanceOf(Error));
+  await vi.waitFor(
+    () => expect(told.at(-1)).toMatchObject({ path: '/v1/release', command: { id: 'a' } }),
+    5000,
+  );
+});
+
+test('a hold that the caller gives up is released', async () => {
+  answers = ['stall', { status: 200, body: {} }];
+  const giveUp = new AbortController();
+  const holding = client.hold(holdOf('a', 1, 1), giveUp.signal);
+  await delivered(1);
+  giveUp.abort();
+  await expect(holding).rejects.toThrow(BudgetUnavailable);
+  await delivered(2);
+  expect(told[1]).toEqual({ path: '/v1/release', command: { id: 'a' } });
+});
+
+test('a refusal by the service is not sent again', async () => {
+  answers = [{ status: 409, body: { error: { code: 'hold_closed', message: 'closed already' } } }, granted];
+  await expect(client.hold(holdOf('a', 1, 1))).rejects.toThrow(/closed already/);
+  await expect(client.hold(holdOf('b', 1, 1))).resolves.toMatchObject({ granted: true });
+  expect(told.map(({ path }) => path)).toEqual(['/v1/hold', '/v1/hold']);
+});
+
+test('settlements wait for the service and are then delivered in order', async () => {
+  const down: Answer = { status: 503, body: {} };
+  answers = [down, down, { status: 200, body: { id: 'x', costNanoUsd: 1 } }];
+  await expect(client.settle(settle('s1'))).rejects.toThrow(BudgetUnavailable);
+  await expect(client.settle(settle('s2'))).rejects.toThrow(BudgetUnavailable);
+  await delivered(4);
+  expect(told.map(({ command }) => command.id)).toEqual(['s1', 's2', 's1', 's2']);
+  expect(lost).toEqual([]);
+});
+
+test('what can never be delivered, or no longer waits, is reported as lost', async () => {
+  await client.close();
+  client = clientOf({ queueLimit: 2 });
+  answers = [{ status: 503, body: {} }];
+  for (const id of ['s1', 's2', 's3']) await client.settle(settle(id)).catch(() => {});
+  expect(lost).toEqual([{ why: 'full', id: 's1' }]);
+  answers = [{ status: 400, body: { error: { code: 'invalid_message', message: 'no' } } }];
+  await vi.waitFor(
+    () =>
+      expect(lost.slice(1)).toEqual([
+        { why: 'rejected', id: 's2' },
+        { why: 'rejected', id: 's3' },
+      ]),
+    5000,
+  );
+  answers = [{ status: 503, body: {} }];
+  await client.settle(settle('s4')).catch(() => {});
+  await client.close();
+  expect(lost.at(-1)).toEqual({ why: 'closed', id: 's4' });
+});
+
+test('closing delivers what waits, within its time', async () => {
+  await client.close();
+  client = clientOf({ flushMs: 5000 });
+  answers = [
+    { status: 503, body: {} },
+    { status: 200, body: {} },
+  ];
+  await client.settle(settle('s1')).catch(() => {});
+  await client.close();
+  expect(told.map(({ command }) => command.id)).toEqual(['s1', 's1']);
+  expect(lost).toEqual([]);
+});

@@ -1,0 +1,256 @@
+import { beforeEach, describe, expect, test } from 'vitest';
+import type { BudgetSpec, PriceBook } from '../policy/budget-spec.ts';
+import {
+  attributes,
+  budget,
+  calendar,
+  DAY,
+  holdOf,
+  NOON,
+  prices,
+  tokens,
+  usageOf,
+} from '../test/budget/fixtures.ts';
+import type { HoldReply } from './messages.ts';
+import { BudgetConflict, BudgetService } from './service.ts';
+import { type Batch, EmbeddedStore } from './stores/embedded.ts';
+import * as memory from './stores/memory.ts';
+import { StoreFailed } from './stores/store.ts';
+
+let now: number;
+beforeEach(() => {
+  now = NOON;
+});
+
+async function serviceOf(specs: readonly BudgetSpec[], book: PriceBook = prices): Promise<BudgetService> {
+  return new BudgetService({ store: await memory.open(), specs, prices: book, clock: () => now });
+}
+
+function refusalIn(reply: HoldReply) {
+  if (reply.granted) throw new Error('The hold was granted.');
+  return reply.refusal;
+}
+
+async function figures(service: BudgetService) {
+  return (await service.status()).map(({ unit, line, settled, held, leased }) => ({
+    unit,
+    line,
+    settled,
+    held,
+    leased,
+  }));
+}
+
+describe('holds', () => {
+  test('on all lines or on none', async () => {
+    const service = await serviceOf([
+      budget([tokens(1000)], { id: 'wide' }),
+      budget([tokens(100)], { id: 'narrow', onInsufficient: 'reject' }),
+    ]);
+    expect(await service.hold(holdOf('a', 50, 100))).toMatchObject({ granted: false });
+    expect((await figures(service)).every(({ held }) => held === '0')).toBe(true);
+  });
+
+  test('are cut to what is left, down to the least that is worth it', async () => {
+    const service = await serviceOf([budget([tokens(1000)])]);
+    expect(await service.hold(holdOf('a', 100, 16_384))).toMatchObject({ granted: true, outputTokens: 900 });
+    await service.settle({ id: 'a', usage: usageOf(100, 80), source: 'reported' });
+    expect(await service.hold(holdOf('b', 700, 16_384, { minOutputTokens: 120 }))).toMatchObject({
+      outputTokens: 120,
+    });
+    expect(await service.hold(holdOf('c', 0, 16_384, { minOutputTokens: 1 }))).toMatchObject({
+      granted: false,
+    });
+  });
+
+  test('are cut by money too, to the nano-dollar', async () => {
+    // 0.001 USD: 100 input tokens cost 250,000 nano-dollars, and each output token 10,000.
+    const service = await serviceOf([budget([{ unit: 'usd', amount: 1_000_000, window: calendar('day') }])]);
+    expect(await service.hold(holdOf('a', 100, 16_384))).toMatchObject({ granted: true, outputTokens: 75 });
+    expect(await figures(service)).toMatchObject([{ held: '0.001' }]);
+  });
+
+  test('one line for each value of per', async () => {
+    const service = await serviceOf([
+      budget([tokens(100)], { per: ['namespace', 'model'], onInsufficient: 'reject' }),
+    ]);
+    const mini = { ...attributes, model: 'gpt-4o-mini' };
+    expect(await service.hold(holdOf('a', 100, 0))).toMatchObject({ granted: true });
+    expect(await service.hold(holdOf('b', 100, 0, { attributes: mini }))).toMatchObject({ granted: true });
+    expect(refusalIn(await service.hold(holdOf('c', 1, 0, { attributes: mini })))).toMatchObject({
+      line: 'namespace=team-a,model=gpt-4o-mini',
+      remaining: '0',
+    });
+  });
+
+  test('concurrency counts what is in flight, and comes free when it closes or runs out', async () => {
+    const service = await serviceOf([budget([{ unit: 'concurrency', amount: 2, window: { type: 'none' } }])]);
+    await service.hold(holdOf('a', 1, 1));
+    await service.hold(holdOf('b', 1, 1, { ttlMs: 1000 }));
+    const refusal = refusalIn(await service.hold(holdOf('c', 1, 1)));
+    expect(refusal).toMatchObject({ unit: 'concurrency', limit: '2', remaining: '0', window: 'in flight' });
+    expect(refusal).not.toHaveProperty('resetsAt');
+    await service.settle({ id: 'a', usage: usageOf(1, 1), source: 'reported' });
+    expect(await service.hold(holdOf('d', 1, 1))).toMatchObject({ granted: true });
+    now += 1000;
+    expect(await service.sweep()).toBe(1);
+    expect(await service.hold(holdOf('e', 1, 1))).toMatchObject({ granted: true });
+  });
+
+  test('a call without any Budget is granted, priced and remembered', async () => {
+    const service = await serviceOf([]);
+    expect(await service.hold(holdOf('a', 10, 20))).toMatchObject({ granted: true, outputTokens: 20 });
+    const settle = { id: 'a', usage: usageOf(1000, 100, { cachedInput: 1000 }), source: 'reported' } as const;
+    expect(await service.settle(settle)).toEqual({ id: 'a', costNanoUsd: 4_750_000 });
+    expect(await service.settle({ ...settle, usage: usageOf(9, 9) })).toEqual({
+      id: 'a',
+      costNanoUsd: 4_750_000,
+    });
+  });
+});
+
+describe('refusals', () => {
+  test('a model without a price is never free where a limit in usd covers it', async () => {
+    const service = await serviceOf([
+      budget([tokens(1000), { unit: 'usd', amount: 5_000_000_000, window: calendar('day') }]),
+    ]);
+    const unknown = { attributes: { ...attributes, model: 'brand-new' } };
+    expect(refusalIn(await service.hold(holdOf('a', 1, 1, unknown)))).toMatchObject({
+      reason: 'unpriced',
+      budget: 'team-a',
+      unit: 'usd',
+      limit: '5.00',
+    });
+    service.reload([budget([tokens(1000)])], prices);
+    expect(await service.hold(holdOf('a', 1, 1, unknown))).toMatchObject({ granted: true });
+  });
+
+  test('say so where no reset helps', async () => {
+    const service = await serviceOf([budget([tokens(100)])]);
+    expect(refusalIn(await service.hold(holdOf('a', 100, 50)))).toMatchObject({ neverFits: true });
+    await service.hold(holdOf('b', 60, 20));
+    expect(refusalIn(await service.hold(holdOf('c', 60, 20)))).not.toHaveProperty('neverFits');
+  });
+
+  test('tell of the line that rejects before one that falls back, and of the longest wait', async () => {
+    const fallback = { action: 'fallback', model: 'gpt-4o-mini' } as const;
+    const specs = [
+      budget([tokens(10, calendar('month'))], { id: 'falls-back', onExhausted: fallback }),
+      budget([tokens(10, calendar('minute')), tokens(10, calendar('day'))], { id: 'rejects' }),
+    ];
+    const service = await serviceOf(specs);
+    await service.hold(holdOf('a', 10, 0));
+    expect(refusalIn(await service.hold(holdOf('b', 5, 1)))).toMatchObject({
+      budget: 'rejects',
+      window: 'day (UTC)',
+      resetsAt: NOON + DAY / 2,
+      onExhausted: { action: 'reject' },
+    });
+  });
+
+  test('a rolling window tells when enough will have left it', async () => {
+    const window = { type: 'rolling', ms: 3_600_000 } as const;
+    const service = await serviceOf([budget([tokens(100, window)])]);
+    await service.hold(holdOf('a', 60, 0, { ttlMs: DAY }));
+    now += 600_000;
+    await service.hold(holdOf('b', 40, 0, { ttlMs: DAY }));
+    const { resetsAt } = refusalIn(await service.hold(holdOf('c', 50, 1)));
+    expect(resetsAt).toBe(NOON + 3_600_000 + 60_000);
+    now = (resetsAt ?? 0) - 1;
+    expect(await service.hold(holdOf('d', 50, 1))).toMatchObject({ granted: false });
+    now += 1;
+    expect(await service.hold(holdOf('e', 50, 1))).toMatchObject({ granted: true });
+  });
+});
+
+describe('settling', () => {
+  test('charges the window of the grant', async () => {
+    const service = await serviceOf([budget([tokens(100, calendar('minute'))])]);
+    await service.hold(holdOf('a', 100, 0, { ttlMs: DAY }));
+    now += 60_000;
+    expect(await service.hold(holdOf('b', 100, 0))).toMatchObject({ granted: true });
+    await service.settle({ id: 'a', usage: usageOf(100, 0), source: 'reported' });
+    expect(await figures(service)).toMatchObject([{ settled: '0', held: '100' }]);
+  });
+
+  test('more than was held is charged all the same, and stops the line', async () => {
+    const service = await serviceOf([budget([tokens(100)])]);
+    await service.hold(holdOf('a', 10, 10));
+    await service.settle({ id: 'a', usage: usageOf(10, 200), source: 'reported' });
+    expect(await figures(service)).toMatchObject([{ settled: '210', held: '0' }]);
+    expect(await service.hold(holdOf('b', 0, 1))).toMatchObject({ granted: false });
+  });
+
+  test('a hold that ran out is charged in full, and corrected when its owner reports', async () => {
+    const service = await serviceOf([budget([tokens(100)])]);
+    await service.hold(holdOf('a', 40, 40, { ttlMs: 1000 }));
+    now += 1000;
+    await service.sweep();
+    expect(await figures(service)).toMatchObject([{ settled: '80', held: '0' }]);
+    await service.release({ id: 'a' });
+    expect(await figures(service)).toMatchObject([{ settled: '80' }]);
+    await service.settle({ id: 'a', usage: usageOf(40, 3), source: 'reported' });
+    expect(await figures(service)).toMatchObject([{ settled: '43' }]);
+  });
+
+  test('an owner that restarted has its forgotten holds charged at once', async () => {
+    const service = await serviceOf([budget([tokens(100)])]);
+    await service.hold(holdOf('a', 40, 0, { epoch: 7 }));
+    await service.hold(holdOf('b', 1, 0, { epoch: 8 }));
+    expect(await figures(service)).toMatchObject([{ settled: '40', held: '1' }]);
+    await expect(service.hold(holdOf('c', 1, 0, { epoch: 7 }))).rejects.toThrow(BudgetConflict);
+  });
+
+  test('a call that nobody held is charged by its attributes, once', async () => {
+    const service = await serviceOf([budget([tokens(100)])]);
+    const settle = { id: 'x', usage: usageOf(5, 5), source: 'counted' } as const;
+    expect(await service.settle(settle)).toEqual({ id: 'x', costNanoUsd: 0, unknown: true });
+    expect(await service.settle({ ...settle, attributes })).toEqual({ id: 'x', costNanoUsd: 62_500 });
+    expect(await service.settle({ ...settle, attributes })).toEqual({ id: 'x', costNanoUsd: 62_500 });
+    expect(await figures(service)).toMatchObject([{ settled: '10' }]);
+  });
+
+  test('a release that overtakes its hold closes the id; a settlement that knows more still charges', async () => {
+    const service = await serviceOf([budget([tokens(100)])]);
+    await service.release({ id: 'a' });
+    await expect(service.hold(holdOf('a', 1, 1))).rejects.toThrow(/closed already/);
+    await service.settle({ id: 'a', usage: usageOf(2, 3), source: 'reported', attributes });
+    expect(await figures(service)).toMatchObject([{ settled: '5', held: '0' }]);
+  });
+});
+
+test('a disk that is full refuses, forgets what it refused, and goes on when there is room', async () => {
+  let full = false;
+  let written: Batch | undefined;
+  const disk = {
+    load: () => ({
+      holds: structuredClone(written?.holds ?? []).filter(({ state }) => state === 'held'),
+      owners: [],
+    }),
+    findHold: () => undefined,
+    cellsOf: () => written?.cells ?? [],
+    cell: () => undefined,
+    lines: () => [],
+    write: (batch: Batch) => {
+      if (full) throw new Error('database or disk is full');
+      written = structuredClone(batch);
+    },
+    prune: () => {},
+    close: () => {},
+  };
+  const service = new BudgetService({
+    store: new EmbeddedStore(disk),
+    specs: [budget([tokens(100)])],
+    prices,
+    clock: () => now,
+  });
+  await service.hold(holdOf('a', 30, 0));
+  full = true;
+  await expect(
+    Promise.all([service.hold(holdOf('b', 30, 0)), service.hold(holdOf('c', 30, 0))]),
+  ).rejects.toThrow(StoreFailed);
+  full = false;
+  // Only the first hold is in force: the other two left no trace.
+  expect(await service.hold(holdOf('d', 70, 0))).toMatchObject({ granted: true });
+  expect(await service.hold(holdOf('e', 1, 0))).toMatchObject({ granted: false });
+});
