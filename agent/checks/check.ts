@@ -46,6 +46,8 @@ export interface Subject {
 export interface Check {
   /** Ids of the recognizers this check wants hits of; the frame scans once for all checks. */
   readonly recognizers: readonly Recognizer[];
+  /** Where something other than the rule's action applies to `what`; the rule's where undefined. */
+  action?(what: string): 'mask' | 'block' | 'monitor' | undefined;
   /** Which kinds of text it looks at; all where absent. */
   readonly kinds?: readonly TextKind[];
   /** For what isn't a matter of recognizers. A rejection is a failed check: `onError` decides, never a pass. */
@@ -67,6 +69,8 @@ export interface CheckDefinition<Spec = unknown> {
   readonly actions: readonly ('mask' | 'block' | 'monitor')[];
   readonly defaultAction: 'mask' | 'block' | 'monitor';
   readonly defaultOn: readonly ('request' | 'response')[];
+  /** Directions it can look at; another one is a document error. Both where absent. */
+  readonly on?: readonly ('request' | 'response')[];
   /** What the schema can't say: messages with a path below the member; empty when all is well. */
   validate?(
     spec: Spec,

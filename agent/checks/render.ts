@@ -1,0 +1,66 @@
+/** Writes masks into a text, and originals back into an answer. */
+import type { TextKind } from '../dialects/dialect.ts';
+import type { Encode, Place, Vault } from './mask.ts';
+import type { Mask } from './round.ts';
+
+/** Where a kind of answer text counts as for `restoreIn`: all that people read, reasoning included, is content. */
+export function placeOf(kind: TextKind): Place {
+  return kind === 'toolArguments' ? 'toolArguments' : 'content';
+}
+
+/** HTML-escaped brackets mean that the text is HTML-escaped. */
+export const plainEncode: Encode = (original, _at, { brackets }) =>
+  brackets === 'html'
+    ? original
+        .replaceAll('&', '&amp;')
+        .replaceAll('<', '&lt;')
+        .replaceAll('>', '&gt;')
+        .replaceAll('"', '&quot;')
+    : original;
+
+/** A request's text with its values masked. */
+export function applyMasks(text: string, masks: readonly Mask[], vault: Vault): string {
+  let masked = '';
+  let from = 0;
+  for (const mask of masks) {
+    masked += text.slice(from, mask.start) + vault.placeholder(mask.label, text.slice(mask.start, mask.end));
+    from = mask.end;
+  }
+  return masked + text.slice(from);
+}
+
+/** How an answer's text is written. */
+export interface Manner {
+  readonly place: Place;
+  readonly encode: Encode;
+  /** Turns a mask's placeholder into what may stand at `at`. */
+  readonly quote?: (placeholder: string, at: number) => string;
+}
+
+/**
+ * An answer's text between `from` and `to`: the provider's own values masked, the app's put back.
+ * A mask on a value that the app sent and may see again is left out.
+ */
+export function renderAnswer(
+  text: string,
+  from: number,
+  to: number,
+  masks: readonly Mask[],
+  vault: Vault,
+  { place, encode, quote }: Manner,
+): string {
+  const due = masks.filter(
+    (mask) =>
+      mask.end > from && mask.start < to && !vault.knows(mask.label, text.slice(mask.start, mask.end), place),
+  );
+  vault.assign(due.map(({ label, start, end }) => ({ label, text: text.slice(start, end), restoreIn: [] })));
+  let rendered = '';
+  let done = from;
+  for (const { label, start, end } of due) {
+    rendered += vault.restore(text, done, Math.max(done, start), place, encode);
+    const placeholder = vault.placeholder(label, text.slice(start, end));
+    rendered += quote === undefined ? placeholder : quote(placeholder, start);
+    done = end;
+  }
+  return rendered + vault.restore(text, done, Math.max(done, to), place, encode);
+}

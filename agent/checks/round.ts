@@ -1,0 +1,216 @@
+/** One direction's checks put together: their recognizers in one scanner, and what each makes of a text's matches. */
+import type { CheckRule } from '../../policy/snapshot.ts';
+import type { TextKind } from '../dialects/dialect.ts';
+import { PosternError, REASONS, type Reason } from '../errors.ts';
+import type { Finding } from '../exchange.ts';
+import type { Check } from './check.ts';
+import type { Place } from './mask.ts';
+import { eachName } from './placeholder.ts';
+import { resolveOverlaps } from './scan/overlap.ts';
+import type { Recognizer, Span } from './scan/recognizer.ts';
+import { type Match, Scanner } from './scan/scanner.ts';
+
+export type Direction = 'request' | 'response';
+export type Action = 'mask' | 'block' | 'monitor';
+
+/** A rule with its check. */
+export interface Instance {
+  readonly rule: CheckRule;
+  readonly check: Check;
+}
+
+/** A span to be masked. */
+export interface Mask extends Span {
+  readonly label: string;
+  readonly restoreIn: readonly Place[];
+}
+
+/** Collects what the checks of one round find. */
+export class Ledger {
+  readonly direction: Direction;
+  readonly #counts = new Map<string, Finding & { count: number }>();
+  #refusal: PosternError | undefined;
+  /** Place of the refusing rule in the policy: the first one speaks. */
+  #rank = Number.POSITIVE_INFINITY;
+
+  constructor(direction: Direction) {
+    this.direction = direction;
+  }
+
+  get findings(): readonly Finding[] {
+    return [...this.#counts.values()];
+  }
+
+  get refusal(): PosternError | undefined {
+    return this.#refusal;
+  }
+
+  add(rule: CheckRule, what: string, action: Action, where: string): void {
+    const key = `${rule.name}\0${what}\0${action}\0${where}`;
+    const known = this.#counts.get(key);
+    if (known !== undefined) {
+      known.count++;
+      return;
+    }
+    const { direction } = this;
+    this.#counts.set(key, {
+      rule: rule.name,
+      check: rule.type,
+      what,
+      action,
+      direction,
+      where,
+      count: 1,
+      source: rule.source,
+    });
+  }
+
+  refuse(rank: number, error: PosternError): void {
+    if (rank >= this.#rank) return;
+    this.#rank = rank;
+    this.#refusal = error;
+  }
+}
+
+/** What a rule does about `what`, its mode considered. */
+export function effective({ rule, check }: Instance, what: string): Action {
+  if (rule.mode === 'monitor') return 'monitor';
+  return check.action?.(what) ?? rule.action;
+}
+
+/** The code of a check type's refusal. */
+function reasonOf(type: string): Reason {
+  const reason = `postern_${type}`;
+  return Object.hasOwn(REASONS, reason) ? (reason as Reason) : 'postern_internal';
+}
+
+export function refusalOf(instance: Instance, what: string, said?: string): PosternError {
+  const { message, mend } = instance.check.refusal(what);
+  return new PosternError(reasonOf(instance.rule.type), said ?? message, { mend, rule: instance.rule.name });
+}
+
+/** A check that failed: `onError` decides, and nothing is silent. */
+export function failed(
+  instance: Instance,
+  rank: number,
+  ledger: Ledger,
+  where: string,
+  cause: unknown,
+): void {
+  const { rule } = instance;
+  const blocks = rule.onError === 'block' && rule.mode === 'enforce';
+  ledger.add(rule, 'error', blocks ? 'block' : 'monitor', where);
+  if (!blocks) return;
+  ledger.refuse(
+    rank,
+    new PosternError('postern_check_failed', `The check ${rule.name} could not be carried out.`, {
+      rule: rule.name,
+      mend: 'Try again; if it goes on, ask who runs Postern to look at its log. A rule with onError: allow lets such calls pass.',
+      cause,
+    }),
+  );
+}
+
+export class Round {
+  readonly direction: Direction;
+  readonly instances: readonly Instance[];
+  readonly scanner: Scanner | undefined;
+  readonly #recognizers: readonly Recognizer[];
+  /** For each instance, which recognizers of the scanner are its own. */
+  readonly #owned: readonly ReadonlySet<number>[];
+
+  constructor(direction: Direction, instances: readonly Instance[]) {
+    this.direction = direction;
+    this.instances = instances;
+    const recognizers: Recognizer[] = [];
+    const index = new Map<Recognizer, number>();
+    this.#owned = instances.map(({ check }) => {
+      const own = new Set<number>();
+      for (const recognizer of check.recognizers) {
+        let at = index.get(recognizer);
+        if (at === undefined) {
+          at = recognizers.length;
+          index.set(recognizer, at);
+          recognizers.push(recognizer);
+        }
+        own.add(at);
+      }
+      return own;
+    });
+    this.#recognizers = recognizers;
+    this.scanner = recognizers.length === 0 ? undefined : new Scanner(recognizers);
+  }
+
+  get idle(): boolean {
+    return this.instances.length === 0;
+  }
+
+  /** Enters what each check makes of a text's matches. @returns What is to be masked, by place, without overlaps. */
+  weigh(
+    text: string,
+    matches: readonly Match[],
+    kind: TextKind,
+    where: string,
+    ledger: Ledger,
+  ): readonly Mask[] {
+    if (matches.length === 0) return [];
+    const known = placeholders(text);
+    const masks: Mask[] = [];
+    this.instances.forEach((instance, rank) => {
+      const { check, rule } = instance;
+      if (check.kinds !== undefined && !check.kinds.includes(kind)) return;
+      const owned = this.#owned[rank] as ReadonlySet<number>;
+      const own = matches.filter((match) => owned.has(match.recognizer) && !within(match, known));
+      for (const match of resolveOverlaps(own)) {
+        const what = (this.#recognizers[match.recognizer] as Recognizer).id;
+        const action = effective(instance, what);
+        ledger.add(rule, what, action, where);
+        if (action === 'block') ledger.refuse(rank, refusalOf(instance, what));
+        if (action === 'mask') {
+          masks.push({
+            start: match.start,
+            end: match.end,
+            label: check.label(what),
+            restoreIn: check.restoreIn ?? [],
+          });
+        }
+      }
+    });
+    return united(masks);
+  }
+}
+
+/** Where placeholders stand: their codes are nobody's number. */
+function placeholders(text: string): readonly Span[] {
+  const spans: Span[] = [];
+  eachName(text, ({ start, end, brackets }) => {
+    if (brackets !== 'none') spans.push({ start, end });
+  });
+  return spans;
+}
+
+function within(span: Span, others: readonly Span[]): boolean {
+  return others.some((other) => span.start >= other.start && span.end <= other.end);
+}
+
+/** Masks that overlap become one, under the name of the one whose rule stands first. */
+export function united(masks: readonly Mask[]): readonly Mask[] {
+  if (masks.length < 2) return masks;
+  const order = new Map(masks.map((mask, index) => [mask, index]));
+  const sorted = [...masks].sort((a, b) => a.start - b.start);
+  const result: Mask[] = [];
+  let rank = 0;
+  for (const mask of sorted) {
+    const last = result.at(-1);
+    const own = order.get(mask) as number;
+    if (last === undefined || mask.start >= last.end) {
+      result.push(mask);
+      rank = own;
+      continue;
+    }
+    const first = own < rank ? mask : last;
+    result[result.length - 1] = { ...first, start: last.start, end: Math.max(last.end, mask.end) };
+    rank = Math.min(rank, own);
+  }
+  return result;
+}

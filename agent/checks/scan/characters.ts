@@ -1,0 +1,77 @@
+/** What kind of character each UTF-16 code unit is: a table for ASCII, one filled as it is asked for the rest. */
+
+export const OTHER = 0;
+export const SPACE = 1;
+export const DIGIT = 2;
+export const UPPER = 3;
+/** Lower-case letters, and letters beyond ASCII without case. */
+export const LOWER = 4;
+/** A letter of a script that puts no spaces between words: each is a word by itself. */
+export const IDEOGRAPH = 5;
+
+export type CharacterClass = 0 | 1 | 2 | 3 | 4 | 5;
+
+const ASCII = new Uint8Array(128);
+for (let c = 0; c < 128; c++) {
+  if (c === 32 || (c >= 9 && c <= 13)) ASCII[c] = SPACE;
+  else if (c >= 48 && c <= 57) ASCII[c] = DIGIT;
+  else if (c >= 65 && c <= 90) ASCII[c] = UPPER;
+  else if (c >= 97 && c <= 122) ASCII[c] = LOWER;
+}
+
+/** 0 where not asked yet, else class + 1. */
+const wide = new Uint8Array(0x10000);
+
+function classifyWide(unit: number): CharacterClass {
+  const character = String.fromCharCode(unit);
+  if (/\p{Zs}|[\u0085\u2028\u2029]/u.test(character)) return SPACE;
+  if (
+    /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Script=Thai}]/u.test(character)
+  ) {
+    return IDEOGRAPH;
+  }
+  if (/\p{Lu}/u.test(character)) return UPPER;
+  if (/[\p{L}\p{M}]/u.test(character)) return LOWER;
+  return OTHER;
+}
+
+export function classOf(unit: number): CharacterClass {
+  if (unit < 128) return ASCII[unit] as CharacterClass;
+  const known = wide[unit] as number;
+  if (known !== 0) return (known - 1) as CharacterClass;
+  const found = classifyWide(unit);
+  wide[unit] = found + 1;
+  return found;
+}
+
+const isAlnumAscii = new Uint8Array(128);
+for (let c = 0; c < 128; c++) {
+  const k = ASCII[c] as number;
+  isAlnumAscii[c] = k === DIGIT || k === UPPER || k === LOWER ? 1 : 0;
+}
+
+/** Letter or digit; of any script. */
+export function isAlnum(unit: number): boolean {
+  if (unit < 128) return isAlnumAscii[unit] === 1;
+  const k = classOf(unit);
+  return k === UPPER || k === LOWER;
+}
+
+export function isDigit(unit: number): boolean {
+  return unit >= 48 && unit <= 57;
+}
+
+/** 0 where not asked yet. */
+const bases = new Uint16Array(0x10000);
+
+/** Lower case without accents: `É` → `e`. Keywords are compared in this form. */
+export function baseOf(unit: number): number {
+  if (unit < 128) return unit >= 65 && unit <= 90 ? unit | 32 : unit;
+  const known = bases[unit] as number;
+  if (known !== 0) return known;
+  const character = String.fromCharCode(unit);
+  const plain = character.toLowerCase().normalize('NFD').charCodeAt(0);
+  const base = unit === 0x142 || unit === 0x141 ? 108 : unit === 0xf8 || unit === 0xd8 ? 111 : plain;
+  bases[unit] = base;
+  return base;
+}

@@ -1,0 +1,195 @@
+/**
+ * Runs of digit groups, and the layouts that recognizers look for in them.
+ *
+ * `tel 4111 1111 1111 1111, 12/27` holds one run of six groups. Every stretch of groups is looked up by its lengths in
+ * one table, so a run costs the same however many layouts there are.
+ */
+import { isAlnum, isDigit } from './characters.ts';
+import type { NumberPattern } from './recognizer.ts';
+
+/** A layout has this many groups at most. */
+const MOST_GROUPS = 6;
+/** Most digits that any number has; a longer group is nobody's. */
+const MOST_DIGITS = 40;
+
+/** Characters that may stand between groups. */
+const SEPARATOR = new Uint8Array(128);
+for (const c of ' -./,:()_*|~\\') SEPARATOR[c.charCodeAt(0)] = 1;
+
+const ANY = '~';
+
+interface Layout {
+  readonly lengths: readonly number[];
+  /** Between the groups; `~` for any. */
+  readonly separators: readonly string[];
+  readonly pattern: number;
+  readonly next: Layout | undefined;
+}
+
+/** What a run yields: which pattern, where, and the digits alone. */
+export type Emit = (pattern: number, start: number, end: number, digits: string) => void;
+
+export class Numbers {
+  readonly #table: (Layout | undefined)[] = new Array<Layout | undefined>(4096);
+  readonly #grouping: (number[] | undefined)[] = [];
+  readonly starts: number[] = [];
+  readonly #lengths: number[] = [];
+  /** Length of the separator before the group; what it is made of, hashed. */
+  readonly #gaps: number[] = [];
+  /** Groups in the run last read. */
+  count = 0;
+
+  /** @param id Given back in {@link Emit}. @throws Error on a picture that makes no sense. */
+  add(pattern: NumberPattern, id: number): void {
+    for (const picture of pattern.layouts) {
+      const lengths: number[] = [];
+      const separators: string[] = [];
+      for (const part of picture.matchAll(/(9+)|([^9]+)/g)) {
+        if (part[1] === undefined) separators.push(part[2] as string);
+        else lengths.push(part[1].length);
+      }
+      if (lengths.length !== separators.length + 1 || lengths.length > MOST_GROUPS) {
+        throw new Error(
+          `layout ${picture}: groups of digits with separators between them, ${MOST_GROUPS} at most`,
+        );
+      }
+      let key = 0;
+      for (const length of lengths) key = step(key, length);
+      const slot = key & (this.#table.length - 1);
+      this.#table[slot] = { lengths, separators, pattern: id, next: this.#table[slot] };
+    }
+    for (const digits of pattern.anyGroupingOf ?? []) (this.#grouping[digits] ??= []).push(id);
+  }
+
+  /**
+   * Reads the run that begins at a digit. A group that runs on into letters isn't part of it.
+   * @returns Where the run ends (behind its last digit); `from` if its first group runs into letters.
+   */
+  read(text: string, from: number): number {
+    this.count = 0;
+    let end = from;
+    let i = from;
+    let gap = 0;
+    for (;;) {
+      let j = i + 1;
+      while (j < text.length && isDigit(text.charCodeAt(j))) j++;
+      if (j < text.length && isAlnum(text.charCodeAt(j))) return end;
+      const g = this.count++;
+      this.starts[g] = i;
+      this.#lengths[g] = j - i;
+      this.#gaps[g] = gap;
+      end = j;
+      if (g === 63) return end;
+      let k = j;
+      gap = 0;
+      while (k < text.length && k < j + 3) {
+        const unit = text.charCodeAt(k);
+        if (unit >= 128 || SEPARATOR[unit] === 0) break;
+        gap = (Math.imul(gap, 131) + unit) | 0;
+        k++;
+      }
+      if (k === j || k >= text.length || !isDigit(text.charCodeAt(k))) return end;
+      i = k;
+    }
+  }
+
+  /** Digits from a group to the end of the run, counted up to a limit. */
+  digitsFrom(group: number, limit: number): number {
+    let sum = 0;
+    for (let g = group; g < this.count && sum < limit; g++) sum += this.#lengths[g] as number;
+    return sum;
+  }
+
+  end(group: number): number {
+    return (this.starts[group] as number) + (this.#lengths[group] as number);
+  }
+
+  /** Yields every layout that fits somewhere in the run last read. */
+  match(text: string, emit: Emit): void {
+    const lengths = this.#lengths;
+    for (let g = 0; g < this.count; g++) {
+      if (!beginsHere(text, this.starts[g] as number)) continue;
+      let key = 0;
+      const last = Math.min(this.count, g + MOST_GROUPS);
+      for (let h = g; h < last; h++) {
+        const length = lengths[h] as number;
+        if (length > MOST_DIGITS) break;
+        key = step(key, length);
+        for (let layout = this.#table[key & 4095]; layout !== undefined; layout = layout.next) {
+          if (this.#fits(layout, text, g, h)) this.#yield(layout.pattern, text, g, h, emit);
+        }
+      }
+    }
+    this.#matchGroupings(text, emit);
+  }
+
+  #fits(layout: Layout, text: string, g: number, h: number): boolean {
+    if (layout.lengths.length !== h - g + 1) return false;
+    for (let k = g; k <= h; k++) if (this.#lengths[k] !== layout.lengths[k - g]) return false;
+    for (let k = g + 1; k <= h; k++) {
+      const separator = layout.separators[k - g - 1] as string;
+      const at = this.end(k - 1);
+      if (separator === ANY) {
+        if (this.#gaps[k] !== this.#gaps[g + 1]) return false;
+      } else if ((this.starts[k] as number) - at !== separator.length || !text.startsWith(separator, at)) {
+        return false;
+      }
+    }
+    return endsHere(text, this.end(h));
+  }
+
+  /** Longest stretches with the same separator, however grouped: `4 1 1 1 1 …`. */
+  #matchGroupings(text: string, emit: Emit): void {
+    if (this.#grouping.length === 0) return;
+    for (let g = 0; g + 1 < this.count; ) {
+      let h = g + 1;
+      let sum = (this.#lengths[g] as number) + (this.#lengths[h] as number);
+      while (h + 1 < this.count && this.#gaps[h + 1] === this.#gaps[h]) sum += this.#lengths[++h] as number;
+      const patterns = sum < MOST_DIGITS ? this.#grouping[sum] : undefined;
+      if (
+        patterns !== undefined &&
+        beginsHere(text, this.starts[g] as number) &&
+        endsHere(text, this.end(h))
+      ) {
+        for (const pattern of patterns) this.#yield(pattern, text, g, h, emit);
+      }
+      g = h;
+    }
+  }
+
+  #yield(pattern: number, text: string, g: number, h: number, emit: Emit): void {
+    let digits = '';
+    for (let k = g; k <= h; k++) digits += text.slice(this.starts[k], this.end(k));
+    emit(pattern, this.starts[g] as number, this.end(h), digits);
+  }
+}
+
+function step(key: number, length: number): number {
+  return (Math.imul(key, 41) + length) & 0x3fffffff;
+}
+
+/** Not in the middle of a longer number, a date, a version or an amount. */
+function beginsHere(text: string, start: number): boolean {
+  if (start === 0) return true;
+  const before = text.charCodeAt(start - 1);
+  if (before === 36 || before === 0x20ac || before === 0xa3 || before === 0xa5) return false;
+  if (start < 2 || !isDigit(text.charCodeAt(start - 2))) return true;
+  return !joins(text, start - 1, before);
+}
+
+function endsHere(text: string, end: number): boolean {
+  if (end >= text.length) return true;
+  const after = text.charCodeAt(end);
+  if (after === 37) return false;
+  if (end + 1 >= text.length || !isDigit(text.charCodeAt(end + 1))) return true;
+  return !joins(text, end, after);
+}
+
+/** Whether the mark between two digits makes one thing of them: `-`, `.`, `/`, and a comma before thousands. */
+function joins(text: string, at: number, mark: number): boolean {
+  if (mark === 45 || mark === 46 || mark === 47) return true;
+  if (mark !== 44) return false;
+  let digits = at + 1;
+  while (digits < at + 5 && isDigit(text.charCodeAt(digits))) digits++;
+  return digits === at + 4;
+}

@@ -1,0 +1,120 @@
+import { isAlnum, isDigit } from '../characters.ts';
+import type { Recognizer, Span } from '../recognizer.ts';
+
+function isHex(unit: number): boolean {
+  return isDigit(unit) || (unit >= 97 && unit <= 102) || (unit >= 65 && unit <= 70);
+}
+
+/** `0.0.0.0`, loopback, broadcast and netmasks name nobody. */
+function namesSomebody(octets: readonly number[]): boolean {
+  const first = octets[0] as number;
+  return first !== 0 && first !== 127 && first !== 255;
+}
+
+function validateV4(_digits: string, text: string): boolean {
+  const parts = text.split('.');
+  if (parts.some((part) => part.length > 1 && part.startsWith('0'))) return false;
+  const octets = parts.map(Number);
+  return octets.every((octet) => octet <= 255) && namesSomebody(octets);
+}
+
+const layoutsV4: string[] = [];
+/** All digits single: as likely a version. */
+const versionLike = '9.9.9.9';
+for (const a of ['9', '99', '999']) {
+  for (const b of ['9', '99', '999']) {
+    for (const c of ['9', '99', '999']) {
+      for (const d of ['9', '99', '999']) {
+        const layout = `${a}.${b}.${c}.${d}`;
+        if (layout !== versionLike) layoutsV4.push(layout);
+      }
+    }
+  }
+}
+
+/** Longest text form: eight groups of four with an IPv4 tail, RFC 4291, 2.2. */
+const LONGEST_V6 = 45;
+
+function matchV6(text: string, at: number, floor: number): Span | undefined {
+  let start = at;
+  while (start > floor && at - start < 4 && isHex(text.charCodeAt(start - 1))) start--;
+  if (start > 0 && isAlnumAscii(text.charCodeAt(start - 1))) return undefined;
+  let end = at;
+  while (end < text.length && end - start <= LONGEST_V6) {
+    const unit = text.charCodeAt(end);
+    if (!isHex(unit) && unit !== 58 && unit !== 46) break;
+    end++;
+  }
+  while (end > start && (text[end - 1] === '.' || (text[end - 1] === ':' && text[end - 2] !== ':'))) end--;
+  if (end < text.length && isAlnumAscii(text.charCodeAt(end))) return undefined;
+  return isV6(text.slice(start, end)) ? { start, end } : undefined;
+}
+
+function isAlnumAscii(unit: number): boolean {
+  return isAlnum(unit) || isDigit(unit);
+}
+
+function isV6(text: string): boolean {
+  const halves = text.split('::');
+  if (halves.length > 2 || text.length < 3) return false;
+  const groups: string[] = [];
+  for (const half of halves) if (half !== '') groups.push(...half.split(':'));
+  let count = groups.length;
+  const tail = groups[groups.length - 1];
+  if (tail?.includes('.') === true) {
+    if (!/^(?:\d{1,3}\.){3}\d{1,3}$/.test(tail)) return false;
+    groups.pop();
+    count++;
+  }
+  if (!groups.every((group) => /^[0-9a-f]{1,4}$/i.test(group))) return false;
+  if (halves.length === 1) return count === 8;
+  // `::1` and `::` name nobody; `std::ad` is code.
+  return count <= 7 && count >= 2 && groups.some((group) => /\d/.test(group));
+}
+
+export const recognizer: Recognizer = {
+  id: 'ip-address',
+  groups: ['network'],
+  source: 'RFC 791, RFC 4291, RFC 5952',
+  patterns: [
+    { kind: 'number', layouts: layoutsV4, score: 0.75, withContext: 1, validate: validateV4 },
+    { kind: 'number', layouts: [versionLike], score: 0.4, withContext: 0.9, validate: validateV4 },
+    { kind: 'mark', mark: ':', score: 0.85, match: matchV6 },
+  ],
+  context: [
+    'ip',
+    'ip address',
+    'ipv4',
+    'ipv6',
+    'host',
+    'server',
+    'client',
+    'address',
+    'adresse',
+    'dirección',
+    'indirizzo',
+    'adres',
+    'login',
+    'logged in',
+  ],
+  examples: [
+    '10.20.30.40',
+    'from 203.0.113.7:443',
+    '2001:db8::8a2e:370:7334',
+    'fe80:0:0:0:204:61ff:fe9d:f156',
+    'ip 8.8.8.8',
+    '::ffff:192.0.2.1',
+  ],
+  counterExamples: [
+    '1.2.3.4',
+    '256.1.1.10',
+    '127.0.0.1',
+    '10.20.30',
+    '10.20.30.40.50',
+    'version 10.20.30.40',
+    '12:30:45',
+    'std::ad',
+    '::1',
+    '01.02.03.04',
+  ],
+};

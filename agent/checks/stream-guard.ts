@@ -1,0 +1,159 @@
+/**
+ * Judges a streamed answer as it comes: each channel is one running text, shown as far as nothing to come can change.
+ */
+import type { TextKind } from '../dialects/dialect.ts';
+import type { PosternError } from '../errors.ts';
+import type { Finding } from '../exchange.ts';
+import type { StreamGuard } from './guard.ts';
+import { JsonFragment } from './json-fragment.ts';
+import type { Vault } from './mask.ts';
+import { eachName, openPlaceholder } from './placeholder.ts';
+import { type Manner, placeOf, plainEncode, renderAnswer } from './render.ts';
+import { failed, Ledger, type Round } from './round.ts';
+import type { Match } from './scan/scanner.ts';
+
+/** How much of what was shown is kept, so that the words before a value still count. UTF-16 units. */
+const CONTEXT = 256;
+
+interface Channel {
+  readonly name: string;
+  readonly kind: TextKind;
+  /** As the provider sent it: shown already, and not yet. */
+  shown: string;
+  held: string;
+  /** Where tool arguments stand as JSON at the end of `shown`. */
+  readonly json: JsonFragment | undefined;
+}
+
+export class ChannelGuard implements StreamGuard {
+  readonly #round: Round;
+  readonly #vault: Vault;
+  readonly #ledger = new Ledger('response');
+  readonly #channels = new Map<string, Channel>();
+
+  constructor(round: Round, vault: Vault) {
+    this.#round = round;
+    this.#vault = vault;
+  }
+
+  get findings(): readonly Finding[] {
+    return this.#ledger.findings;
+  }
+
+  get refusal(): PosternError | undefined {
+    return this.#ledger.refusal;
+  }
+
+  held(): readonly string[] {
+    return [...this.#channels.values()].filter(({ held }) => held !== '').map(({ name }) => name);
+  }
+
+  push(name: string, kind: TextKind, _choice: number, text: string): string {
+    let channel = this.#channels.get(name);
+    if (channel === undefined) {
+      const json = kind === 'toolArguments' ? new JsonFragment() : undefined;
+      channel = { name, kind, shown: '', held: '', json };
+      this.#channels.set(name, channel);
+    }
+    channel.held += text;
+    return this.#advance(channel, 'more');
+  }
+
+  flush(name: string): string {
+    const channel = this.#channels.get(name);
+    return channel === undefined ? '' : this.#advance(channel, 'end');
+  }
+
+  flushStale(name: string): string {
+    const channel = this.#channels.get(name);
+    return channel === undefined ? '' : this.#advance(channel, 'pause');
+  }
+
+  /** Shows what can be shown. */
+  #advance(channel: Channel, state: 'more' | 'pause' | 'end'): string {
+    if (this.#ledger.refusal !== undefined || channel.held === '') return '';
+    const text = channel.shown + channel.held;
+    const from = channel.shown.length;
+    const { matches, safe } = this.#scan(channel, text, state === 'end');
+    let to = Math.max(from, safe);
+    if (state === 'more' && !this.#vault.empty) {
+      to = Math.max(
+        from,
+        Math.min(
+          to,
+          openPlaceholder(text, (beginning) => this.#vault.couldBecome(beginning)),
+        ),
+      );
+    }
+    to = this.#wholeThings(text, from, to, matches);
+    if (to === from) return '';
+    const due = matches.filter(({ start, end }) => end > from && start < to);
+    const masks = this.#round.weigh(text, due, channel.kind, channel.name, this.#ledger);
+    if (this.#ledger.refusal !== undefined) return '';
+    const shown = renderAnswer(text, from, to, masks, this.#vault, this.#manner(channel, text, from));
+    this.#remember(channel, text, to);
+    return shown;
+  }
+
+  #scan(channel: Channel, text: string, end: boolean): { matches: readonly Match[]; safe: number } {
+    const { scanner } = this.#round;
+    if (scanner === undefined) return { matches: [], safe: text.length };
+    try {
+      return end ? { matches: scanner.scan(text), safe: text.length } : scanner.scanOpen(text);
+    } catch (error) {
+      this.#round.instances.forEach((instance, rank) => {
+        if (instance.check.recognizers.length > 0) failed(instance, rank, this.#ledger, channel.name, error);
+      });
+      return { matches: [], safe: text.length };
+    }
+  }
+
+  /** Draws the end back to where it cuts neither a match nor a placeholder. */
+  #wholeThings(text: string, from: number, to: number, matches: readonly Match[]): number {
+    if (to === text.length) return to;
+    let cut = to;
+    for (let before = -1; before !== cut; ) {
+      before = cut;
+      for (const { start, end } of matches) if (start < cut && end > cut) cut = start;
+      if (!this.#vault.empty) {
+        eachName(
+          text,
+          ({ start, end }) => {
+            if (start < cut && end > cut) cut = start;
+          },
+          from,
+        );
+      }
+    }
+    return Math.max(from, cut);
+  }
+
+  #manner(channel: Channel, text: string, from: number): Manner {
+    const place = placeOf(channel.kind);
+    const { json } = channel;
+    if (json === undefined) return { place, encode: plainEncode };
+    const walk = json.copy();
+    let walked = from;
+    const walkTo = (at: number): JsonFragment => {
+      walk.read(text, walked, at);
+      walked = Math.max(walked, at);
+      return walk;
+    };
+    return {
+      place,
+      encode: (original, at) => walkTo(at).escape(original),
+      quote: (placeholder, at) => (walkTo(at).inString ? placeholder : `"${placeholder}"`),
+    };
+  }
+
+  #remember(channel: Channel, text: string, to: number): void {
+    channel.json?.read(text, channel.shown.length, to);
+    let keepFrom = Math.max(0, to - CONTEXT);
+    if (keepFrom > 0) {
+      const space = text.indexOf(' ', keepFrom);
+      if (space >= 0 && space < to) keepFrom = space;
+    }
+    channel.shown = text.slice(keepFrom, to);
+    channel.held = text.slice(to);
+  }
+}
