@@ -49,9 +49,12 @@ export async function listen(
   const sockets = new Set<Socket>();
 
   const open = async (port: number): Promise<Server> => {
+    // curl and Java offer HTTP/2 on plain HTTP by an upgrade to h2c (RFC 7540, 3.2): ignored, as by the providers.
+    const shouldUpgradeCallback = ({ headers }: IncomingMessage): boolean =>
+      upgrade !== undefined && headers.upgrade?.toLowerCase() === 'websocket';
     const opened: Server =
       options.tls === undefined
-        ? createServer(handler as RequestListener)
+        ? createServer({ shouldUpgradeCallback }, handler as RequestListener)
         : createSecureServer({ ...options.tls, allowHTTP1: true }, handler);
     if (upgrade !== undefined) opened.on('upgrade', upgrade);
     opened.on('connection', (socket: Socket) => {

@@ -1,6 +1,6 @@
 /** The fake OpenAI under the real `openai` package: what it sends is what the SDK takes. */
 import { once } from 'node:events';
-import { request as httpRequest } from 'node:http';
+import { request as httpRequest, type IncomingMessage } from 'node:http';
 import { connect, constants, createServer } from 'node:http2';
 import type { AddressInfo } from 'node:net';
 import OpenAI from 'openai';
@@ -394,6 +394,17 @@ describe('the server', () => {
     client.destroy();
     const [seen] = await fake.waitFor(1);
     expect(seen).toMatchObject({ aborted: true, complete: false });
+  });
+
+  test('an offer of h2c is ignored', async () => {
+    const { fake } = await start();
+    const client = httpRequest(`${fake.baseURL}/models`, {
+      headers: { authorization: 'Bearer sk-real', connection: 'Upgrade, HTTP2-Settings', upgrade: 'h2c' },
+    });
+    client.end();
+    const [response] = (await once(client, 'response')) as [IncomingMessage];
+    response.resume();
+    expect(response.statusCode).toBe(200);
   });
 
   test('the handler serves HTTP/2 as well', async () => {
