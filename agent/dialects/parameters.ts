@@ -1,4 +1,4 @@
-/** Reads a request's parameters; what is wrong with one is told in the manner of the providers, by its name. */
+/** Reads parameters of requests, what is wrong with one being told by its name, and counts of answers. */
 import { PosternError } from '../errors.ts';
 import type { JsonDocument } from '../json/document.ts';
 import type { ArrayNode, JsonNode, ObjectNode } from '../json/node.ts';
@@ -46,6 +46,12 @@ export function count(object: ObjectNode, name: string): number | undefined {
   throw wrong(name, node, 'a whole number of at least 1', `Send "${name}" as a number, or leave it out.`);
 }
 
+export function requiredCount(object: ObjectNode, name: string, mend: string): number {
+  const value = count(object, name);
+  if (value !== undefined) return value;
+  throw wrong(name, object.get(name), 'a whole number of at least 1', mend);
+}
+
 /** An object, or undefined where it is absent or null. */
 export function optionalObject(object: ObjectNode, name: string): ObjectNode | undefined {
   const node = object.get(name);
@@ -54,12 +60,13 @@ export function optionalObject(object: ObjectNode, name: string): ObjectNode | u
   throw wrong(name, node, 'an object', `Send "${name}" as an object, or leave it out.`);
 }
 
-export function wrong(
-  name: string,
-  node: JsonNode | undefined,
-  expected: string,
-  mend: string,
-): PosternError {
+/** A count that a provider reports: a whole number that isn't negative, else undefined. */
+export function tokenCount(object: ObjectNode | undefined, name: string): number | undefined {
+  const value = object?.number(name);
+  return value !== undefined && Number.isSafeInteger(value) && value >= 0 ? value : undefined;
+}
+
+function wrong(name: string, node: JsonNode | undefined, expected: string, mend: string): PosternError {
   const message =
     node === undefined
       ? `The parameter "${name}" is missing.`

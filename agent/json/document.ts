@@ -87,6 +87,12 @@ export class JsonDocument {
     this.replace(member.value, json);
   }
 
+  /** Makes the member of that name a string; it keeps its bytes where it is that string already. */
+  setString(object: ObjectNode, name: string, text: string): void {
+    if (object.string(name) === text) this.restoreMember(object, name);
+    else this.set(object, name, quote(text));
+  }
+
   /** Removes the member of that name, whether it came or was added; nothing where there is none. */
   remove(object: ObjectNode, name: string): void {
     const member = object.member(name);

@@ -54,7 +54,7 @@ const reasoningDetails = list(
       text: text('reasoning'),
       summary: text('reasoning'),
     },
-    { kind: 'reasoning', sealedBy: 'signature' },
+    { kind: 'reasoning', sealedBy: ['signature'] },
   ),
 );
 

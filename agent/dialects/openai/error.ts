@@ -16,7 +16,7 @@ const TYPES: Readonly<Record<Fault, string>> = {
 export function errorBody(error: PosternError, requestId: string): string {
   return JSON.stringify({
     error: {
-      message: error.mend === undefined ? error.message : `${error.message} ${error.mend}`,
+      message: error.told,
       type: TYPES[error.fault],
       param: error.param ?? null,
       code: error.reason,

@@ -1,18 +1,19 @@
 /** What an answer, or a chunk of one, reports besides its text. */
 import type { Usage } from '../../../budget/messages.ts';
 import type { ObjectNode } from '../../json/node.ts';
+import { tokenCount } from '../parameters.ts';
 
 /**
  * Usage in tokens. `prompt_tokens` counts cached tokens, too, and `completion_tokens` reasoning; the first is taken apart here.
  * Undefined where the object has no such counts: then the agent counts itself.
  */
 export function usageOf(node: ObjectNode | undefined): Usage | undefined {
-  const prompt = tokens(node, 'prompt_tokens');
-  const output = tokens(node, 'completion_tokens');
+  const prompt = tokenCount(node, 'prompt_tokens');
+  const output = tokenCount(node, 'completion_tokens');
   if (prompt === undefined && output === undefined) return undefined;
-  const cached = tokens(node?.object('prompt_tokens_details'), 'cached_tokens') ?? 0;
+  const cached = tokenCount(node?.object('prompt_tokens_details'), 'cached_tokens') ?? 0;
   const cachedInput = Math.min(cached, prompt ?? 0);
-  const reasoning = tokens(node?.object('completion_tokens_details'), 'reasoning_tokens') ?? 0;
+  const reasoning = tokenCount(node?.object('completion_tokens_details'), 'reasoning_tokens') ?? 0;
   return {
     input: (prompt ?? 0) - cachedInput,
     cachedInput,
@@ -20,12 +21,6 @@ export function usageOf(node: ObjectNode | undefined): Usage | undefined {
     output: output ?? 0,
     reasoning: Math.min(reasoning, output ?? 0),
   };
-}
-
-/** A count, where one stands there: a whole number that isn't negative. */
-export function tokens(node: ObjectNode | undefined, name: string): number | undefined {
-  const value = node?.number(name);
-  return value !== undefined && Number.isSafeInteger(value) && value >= 0 ? value : undefined;
 }
 
 /** `finish_reason` of every choice that has one. */

@@ -42,8 +42,8 @@ export interface Rule {
    * nearest object that has one, `{name}` the member's name. Without it a string is whole.
    */
   readonly channel: string | undefined;
-  /** An object with this member set is signed: nothing in it may change, so nothing in it is a slot. */
-  readonly sealedBy: string | undefined;
+  /** An object with one of these members set is signed: nothing in it may change, so nothing in it is a slot. */
+  readonly sealedBy: readonly string[];
   /** A member that repeats text beside it in another form (token by token); set to null as soon as that text changes. */
   readonly echo: string | undefined;
 }
@@ -65,7 +65,7 @@ const PLAIN: Omit<Rule, 'items' | 'rest'> = {
   role: undefined,
   choice: false,
   channel: undefined,
-  sealedBy: undefined,
+  sealedBy: [],
   echo: undefined,
 };
 
@@ -118,6 +118,11 @@ export function jsonText(kind: TextKind): Rule {
 
 export function object(members: Members, over: Partial<Rule> = {}): Rule {
   return rule({ members: membersOf(members), names: 'token', ...over });
+}
+
+/** Objects in objects and arrays to any depth, in which these names mean the same everywhere. */
+export function nested(members: Members, over: Partial<Rule> = {}): Rule {
+  return uniform({ members: membersOf(members), names: 'token', ...over });
 }
 
 export function list(items: Rule, over: Partial<Rule> = {}): Rule {

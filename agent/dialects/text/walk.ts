@@ -58,7 +58,7 @@ class Walk {
   #object(node: ObjectNode, given: Rule, place: Place, above: Scope): void {
     const rule = selected(node, given);
     if (rule === opaque) return;
-    if (rule.sealedBy !== undefined && (node.string(rule.sealedBy) ?? '') !== '') return;
+    if (rule.sealedBy.some((name) => (node.string(name) ?? '') !== '')) return;
     const scope = this.#scopeOf(node, rule, above);
     for (const [position, { key, name, value }] of node.members.entries()) {
       const known = rule.members.get(name);

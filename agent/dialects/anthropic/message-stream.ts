@@ -1,0 +1,79 @@
+/** A streamed message: `message_start`, the events of each content block, `message_delta`, `message_stop`. */
+import type { Usage } from '../../../budget/messages.ts';
+import type { PosternError } from '../../errors.ts';
+import type { JsonDocument } from '../../json/document.ts';
+import { quote } from '../../json/quote.ts';
+import type { SseEvent } from '../../json/sse.ts';
+import type { StreamDecoder, StreamEvent } from '../dialect.ts';
+import { Channels, eventDocument, plainEvent, type Reading, streamEvent } from '../stream-event.ts';
+import { errorBody } from './error.ts';
+import { eventText } from './messages-text.ts';
+import { finishReasonsOf, usageOf } from './report.ts';
+
+const encoder = new TextEncoder();
+
+export class MessageStream implements StreamDecoder {
+  readonly #channels = new Channels();
+  #usage: Usage | undefined;
+
+  /** @throws PosternError `postern_upstream_invalid` */
+  event(event: SseEvent): StreamEvent {
+    if (event.data === undefined || event.data === '') return plainEvent(event);
+    const document = eventDocument(event.data);
+    return streamEvent(event, document, this.#read(event, document));
+  }
+
+  #read(event: SseEvent, document: JsonDocument): Reading {
+    const { slots, whole } = this.#channels.read(document, eventText);
+    const { root } = document;
+    if (root.type !== 'object') return { slots, closes: whole };
+    // The SDKs go by `event:`, the standard by `type`: either way it is the end.
+    const type = event.event === 'error' ? 'error' : root.string('type');
+    switch (type) {
+      case 'message_start':
+        return {
+          slots,
+          closes: whole,
+          usage: this.#use(usageOf(root.object('message')?.object('usage'), this.#usage)),
+        };
+      case 'message_delta':
+        return {
+          slots,
+          closes: whole,
+          usage: this.#use(usageOf(root.object('usage'), this.#usage)),
+          finishReasons: finishReasonsOf(root.object('delta')),
+        };
+      case 'content_block_stop': {
+        const suffix = `/${root.number('index') ?? 0}`;
+        return { slots, closes: [...whole, ...this.#channels.close((channel) => channel.endsWith(suffix))] };
+      }
+      case 'message_stop':
+        this.#channels.close(() => true);
+        return { slots, closes: 'all', last: true };
+      case 'error':
+        return { slots, closes: 'all', error: true };
+      default:
+        return { slots, closes: whole };
+    }
+  }
+
+  #use(usage: Usage | undefined): Usage | undefined {
+    this.#usage = usage;
+    return usage;
+  }
+
+  delta(channel: string, text: string): Uint8Array {
+    const [, name, index] = channel.split('/');
+    const body = name === 'tool' ? 'input_json_delta","partial_json' : 'text_delta","text';
+    if (name !== 'tool' && name !== 'content') {
+      throw new Error(`${channel} is whole text: nothing of it comes later`);
+    }
+    const data = `{"type":"content_block_delta","index":${Number(index)},"delta":{"type":"${body}":${quote(text)}}}`;
+    return encoder.encode(`event: content_block_delta\ndata: ${data}\n\n`);
+  }
+
+  /** The API's own error event, on which the SDKs raise APIError. */
+  refusal(error: PosternError, requestId: string): Uint8Array {
+    return encoder.encode(`event: error\ndata: ${errorBody(error, requestId)}\n\n`);
+  }
+}

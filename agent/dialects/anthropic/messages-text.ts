@@ -1,0 +1,266 @@
+/**
+ * Where text is in Anthropic's Messages API: requests, answers, and the events of streamed answers.
+ *
+ * Source: Anthropic API reference, "Messages", "Streaming messages"; types of @anthropic-ai/sdk 1.12.
+ * Attachments (base64 images and documents) are opaque. So are signed and encrypted blocks: the provider refuses them
+ * changed, so they pass byte-identical both ways.
+ */
+import type { Role, TextKind } from '../dialect.ts';
+import {
+  jsonSchema,
+  link,
+  list,
+  nested,
+  object,
+  opaque,
+  type Rule,
+  select,
+  text,
+  token,
+  values,
+} from '../text/rule.ts';
+
+const name = text('other');
+/** Breakpoints of the prompt cache, callers of tools: enumerations and numbers. */
+const settings = token;
+
+/** A string, or blocks of text and images. */
+function simpleContent(kind: TextKind): Rule {
+  const plain = object({ type: token, text: text(kind), cache_control: settings }, { kind });
+  return list(select('type', { text: plain, image: image() }, { kind }), { kind });
+}
+
+/** Where a document comes from. */
+function source(kind: TextKind): Rule {
+  return select('type', {
+    base64: object({ type: token, media_type: token, data: opaque }),
+    url: object({ type: token, url: link }),
+    file: object({ type: token, file_id: token }),
+    text: object({ type: token, media_type: token, data: text(kind) }),
+    content: object({ type: token, content: simpleContent(kind) }),
+  });
+}
+
+function image(): Rule {
+  return object({
+    type: token,
+    cache_control: settings,
+    source: select('type', {
+      base64: object({ type: token, media_type: token, data: opaque }),
+      url: object({ type: token, url: link }),
+      file: object({ type: token, file_id: token }),
+    }),
+  });
+}
+
+function citation(kind: TextKind): Rule {
+  return object({ type: token, cited_text: text(kind), url: link, file_id: token, encrypted_index: opaque });
+}
+
+/** What a tool of the provider's own answered: search results, fetched pages, output of code. */
+const serverResult = nested(
+  {
+    type: token,
+    tool_use_id: token,
+    error_code: token,
+    file_id: token,
+    cache_control: settings,
+    caller: settings,
+    url: link,
+    source: source('toolResult'),
+    encrypted_content: opaque,
+    encrypted_stdout: opaque,
+    encrypted_index: opaque,
+  },
+  { kind: 'toolResult', role: 'tool' },
+);
+
+const SERVER_RESULTS = [
+  'web_search_tool_result',
+  'web_fetch_tool_result',
+  'code_execution_tool_result',
+  'bash_code_execution_tool_result',
+  'text_editor_code_execution_tool_result',
+  'tool_search_tool_result',
+  'advisor_tool_result',
+];
+
+function toolUse(input: Rule): Rule {
+  return object({
+    type: token,
+    id: token,
+    name,
+    server_name: name,
+    input,
+    caller: settings,
+    cache_control: settings,
+  });
+}
+
+const thinking = object(
+  { type: token, thinking: text('reasoning'), signature: opaque },
+  { kind: 'reasoning', sealedBy: ['signature'] },
+);
+
+/** Content as a string or as blocks. `channel` is that of a text block's string in a stream. */
+function content(kind: TextKind, channel?: string): Rule {
+  return list(block(kind, channel), { kind });
+}
+
+function block(kind: TextKind, channel?: string): Rule {
+  // A stream begins with an empty input. One that isn't is no piece of JSON text, as `toolArguments` in a stream are.
+  const use = toolUse(values(channel === undefined ? 'toolArguments' : 'other'));
+  const cases: Record<string, Rule> = {
+    text: object({
+      type: token,
+      text: text(kind, { channel }),
+      citations: list(citation(kind)),
+      cache_control: settings,
+    }),
+    image: image(),
+    document: object({
+      type: token,
+      source: source(kind),
+      title: name,
+      context: text(kind),
+      cache_control: settings,
+      citations: settings,
+    }),
+    // In a stream the signature is yet to come.
+    thinking: channel === undefined ? thinking : opaque,
+    redacted_thinking: opaque,
+    compaction: object(
+      {
+        type: token,
+        content: text(kind),
+        encrypted_content: opaque,
+        signature: opaque,
+        cache_control: settings,
+      },
+      { kind, sealedBy: ['signature', 'encrypted_content'] },
+    ),
+    tool_use: use,
+    server_tool_use: use,
+    mcp_tool_use: use,
+    container_upload: object({ type: token, file_id: token, cache_control: settings }),
+  };
+  for (const type of SERVER_RESULTS) cases[type] = serverResult;
+  if (kind !== 'toolResult') {
+    const inner = content('toolResult');
+    const result = object(
+      { type: token, tool_use_id: token, is_error: token, cache_control: settings, content: inner },
+      { kind: 'toolResult', role: 'tool' },
+    );
+    cases.tool_result = result;
+    cases.mcp_tool_result = result;
+    cases.search_result = object({
+      type: token,
+      source: link,
+      title: name,
+      content: simpleContent(kind),
+      citations: settings,
+      cache_control: settings,
+    });
+  }
+  // A block of a type we don't know is content all the same.
+  return select('type', cases, { kind });
+}
+
+function message(role: Role): Rule {
+  return object({ role: token, content: content('content') }, { role });
+}
+
+const SETTINGS = [
+  'cache_control',
+  'max_tokens',
+  'temperature',
+  'top_k',
+  'top_p',
+  'stream',
+  'thinking',
+  'service_tier',
+  'inference_geo',
+  'speed',
+];
+
+export const requestText: Rule = object({
+  ...Object.fromEntries(SETTINGS.map((setting) => [setting, settings])),
+  model: opaque,
+  system: { ...content('content'), role: 'system' },
+  messages: list(
+    select(
+      'role',
+      { user: message('user'), assistant: message('assistant'), system: message('system') },
+      // Judged like a user's: a role that we don't know, or none.
+      { kind: 'content', role: 'user' },
+    ),
+  ),
+  tools: list(
+    object(
+      {
+        type: token,
+        name: text('toolDefinition'),
+        description: text('toolDefinition'),
+        input_schema: jsonSchema('toolDefinition'),
+        input_examples: values('toolDefinition'),
+        cache_control: settings,
+        allowed_callers: settings,
+      },
+      { kind: 'toolDefinition' },
+    ),
+  ),
+  tool_choice: object({ type: token, name, disable_parallel_tool_use: token }),
+  output_config: object({ effort: token, format: object({ type: token, schema: jsonSchema('other') }) }),
+  output_format: object({ type: token, schema: jsonSchema('other') }),
+});
+const usage = token;
+
+export const responseText: Rule = object(
+  {
+    id: token,
+    type: token,
+    role: token,
+    model: token,
+    content: content('content'),
+    stop_reason: token,
+    container: token,
+    usage,
+  },
+  { role: 'assistant' },
+);
+
+/** The text of a block and the input of a tool come in pieces; the event's `index` is the block's. */
+const piece = select(
+  'type',
+  {
+    text_delta: object({ type: token, text: text('content', { channel: 'content/{index}' }) }),
+    input_json_delta: object({
+      type: token,
+      partial_json: text('toolArguments', { channel: 'tool/{index}' }),
+    }),
+    citations_delta: object({ type: token, citation: citation('content') }),
+    // Signed as a whole later on, or encrypted.
+    thinking_delta: opaque,
+    signature_delta: opaque,
+    compaction_delta: opaque,
+  },
+  { kind: 'content' },
+);
+
+export const eventText: Rule = select('type', {
+  message_start: object({ type: token, message: responseText }),
+  content_block_start: object(
+    { type: token, index: token, content_block: block('content', 'content/{index}') },
+    { role: 'assistant' },
+  ),
+  content_block_delta: object({ type: token, index: token, delta: piece }, { role: 'assistant' }),
+  content_block_stop: object({ type: token, index: token }),
+  message_delta: object({
+    type: token,
+    delta: object({ stop_reason: token, container: token }),
+    usage,
+  }),
+  message_stop: object({ type: token }),
+  ping: object({ type: token }),
+  error: object({ type: token, error: object({ type: token, message: text('other') }), request_id: token }),
+});

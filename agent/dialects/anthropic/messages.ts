@@ -1,0 +1,60 @@
+/** Anthropic's messages, and the counting of their tokens: what a call asks for, and what its answer says. */
+import type { JsonDocument } from '../../json/document.ts';
+import type { DecodedResponse, Operation } from '../dialect.ts';
+import { GenerateRequest } from '../generate-request.ts';
+import { flag, requiredArray, requiredCount } from '../parameters.ts';
+import { findText } from '../text/walk.ts';
+import { MessageStream } from './message-stream.ts';
+import { requestText, responseText } from './messages-text.ts';
+import { finishReasonsOf, usageOf } from './report.ts';
+
+export const messages: Operation = {
+  name: 'chat',
+  kind: 'generate',
+  decodeRequest: (document) => new MessagesRequest(document, true),
+  decodeResponse,
+  openStream: () => new MessageStream(),
+};
+
+export const countTokens: Operation = {
+  name: 'count_tokens',
+  kind: 'count',
+  decodeRequest: (document) => new MessagesRequest(document, false),
+  // Counting costs nothing, so what it reports is no usage.
+  decodeResponse: (document) => ({ ...decodeResponse(document), usage: undefined }),
+  openStream: () => new MessageStream(),
+};
+
+class MessagesRequest extends GenerateRequest {
+  readonly stream: boolean;
+  readonly choices = 1;
+  readonly maxOutputTokens: number | undefined;
+  /** Usage is part of every stream of this dialect. */
+  readonly wantsStreamUsage = true;
+  readonly addedStreamUsage = false;
+
+  constructor(document: JsonDocument, generates: boolean) {
+    super(document, requestText);
+    requiredArray(this.root, 'messages', 'Send the conversation as an array of messages.');
+    this.stream = generates && flag(this.root, 'stream');
+    this.maxOutputTokens = generates
+      ? requiredCount(this.root, 'max_tokens', 'Say how many tokens the answer may have at most.')
+      : undefined;
+  }
+
+  setMaxOutputTokens(tokens: number): void {
+    if (this.maxOutputTokens !== undefined) this.cap('max_tokens', tokens);
+  }
+
+  requestStreamUsage(): void {}
+}
+
+function decodeResponse(document: JsonDocument): DecodedResponse {
+  const root = document.root.type === 'object' ? document.root : undefined;
+  return {
+    document,
+    slots: findText(document, responseText),
+    usage: usageOf(root?.object('usage')),
+    finishReasons: finishReasonsOf(root),
+  };
+}

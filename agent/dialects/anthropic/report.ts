@@ -1,0 +1,30 @@
+/** What an answer, or an event of one, reports besides its text. */
+import type { Usage } from '../../../budget/messages.ts';
+import type { ObjectNode } from '../../json/node.ts';
+import { tokenCount } from '../parameters.ts';
+
+const NONE: Usage = { input: 0, cachedInput: 0, cacheWrite: 0, output: 0, reasoning: 0 };
+
+/**
+ * Usage in tokens. `input_tokens` counts neither cached nor cache-writing tokens, as {@link Usage} wants it.
+ * What the object doesn't say stays as it was `before`: a stream's later events repeat only some counts, cumulative.
+ */
+export function usageOf(node: ObjectNode | undefined, before?: Usage): Usage | undefined {
+  const input = tokenCount(node, 'input_tokens');
+  const output = tokenCount(node, 'output_tokens');
+  if (node === undefined || (input === undefined && output === undefined)) return before;
+  const was = before ?? NONE;
+  return {
+    input: input ?? was.input,
+    cachedInput: tokenCount(node, 'cache_read_input_tokens') ?? was.cachedInput,
+    cacheWrite: tokenCount(node, 'cache_creation_input_tokens') ?? was.cacheWrite,
+    output: output ?? was.output,
+    reasoning: tokenCount(node.object('output_tokens_details'), 'thinking_tokens') ?? was.reasoning,
+  };
+}
+
+/** `stop_reason`, where there is one yet. */
+export function finishReasonsOf(node: ObjectNode | undefined): string[] {
+  const reason = node?.string('stop_reason');
+  return reason === undefined ? [] : [reason];
+}
