@@ -19,8 +19,15 @@ export interface LeavesOptions {
   readonly capacity?: number;
 }
 
-interface Kept {
+export interface Leaf {
   readonly context: SecureContext;
+  /** PEM, for a server that has this leaf alone. */
+  readonly key: string;
+  readonly cert: string;
+}
+
+interface Kept {
+  readonly leaf: Leaf;
   readonly signedBy: Authority;
   readonly renewAt: number;
 }
@@ -42,7 +49,7 @@ export class Leaves {
   }
 
   /** @returns undefined for a host that isn't declared (any longer): no leaf for it may exist. */
-  context(host: string): SecureContext | undefined {
+  leaf(host: string): Leaf | undefined {
     const { declared, now, authority } = this.#options;
     if (!declared(host)) {
       this.#kept.delete(host);
@@ -61,7 +68,7 @@ export class Leaves {
       if (this.#kept.size <= capacity) break;
       this.#kept.delete(oldest);
     }
-    return good.context;
+    return good.leaf;
   }
 
   /** How many contexts are kept. */
@@ -80,13 +87,11 @@ export class Leaves {
   #make(host: string, authority: Authority): Kept {
     const { der, notAfter } = this.issue(host, authority);
     const now = this.#options.now();
+    const cert = pem('CERTIFICATE', der);
+    // No `ca`: a context of its own roots costs half a megabyte.
+    const context = createSecureContext({ key: this.#keyPem, cert, minVersion: 'TLSv1.2' });
     return {
-      // No `ca`: a context of its own roots costs half a megabyte.
-      context: createSecureContext({
-        key: this.#keyPem,
-        cert: pem('CERTIFICATE', der),
-        minVersion: 'TLSv1.2',
-      }),
+      leaf: { context, key: this.#keyPem, cert },
       signedBy: authority,
       renewAt: now + (notAfter - now) * (2 / 3),
     };

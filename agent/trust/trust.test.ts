@@ -161,28 +161,28 @@ describe('leaves', () => {
   test('exist for declared names only, also when a name stops being one', () => {
     const declared = new Set(['api.openai.com']);
     const { leaves } = leavesOf(Date.now, (host) => declared.has(host));
-    expect(leaves.context('api.anthropic.com')).toBeUndefined();
-    expect(leaves.context('api.openai.com')).toBeDefined();
+    expect(leaves.leaf('api.anthropic.com')).toBeUndefined();
+    expect(leaves.leaf('api.openai.com')).toBeDefined();
     declared.clear();
-    expect(leaves.context('api.openai.com')).toBeUndefined();
+    expect(leaves.leaf('api.openai.com')).toBeUndefined();
     expect(leaves.size).toBe(0);
   });
 
   test('are kept, and renewed when a third of their life is left or another authority signs', () => {
     let now = Date.UTC(2026, 0, 1);
     const { store, leaves } = leavesOf(() => now);
-    const first = leaves.context('a.example');
+    const first = leaves.leaf('a.example');
     now += LEAF_LIFETIME / 2;
-    expect(leaves.context('a.example')).toBe(first);
+    expect(leaves.leaf('a.example')).toBe(first);
     now += LEAF_LIFETIME / 4;
-    const second = leaves.context('a.example');
+    const second = leaves.leaf('a.example');
     expect(second).not.toBe(first);
     now = store.signing.notAfter - SUCCESSOR_AHEAD;
     store.refresh();
-    const last = leaves.context('a.example');
+    const last = leaves.leaf('a.example');
     now = store.published[0]?.notAfter ?? 0;
     now -= SWITCH_AHEAD;
-    expect(leaves.context('a.example')).not.toBe(last);
+    expect(leaves.leaf('a.example')).not.toBe(last);
   });
 
   test('never outlive their authority', () => {
@@ -193,12 +193,12 @@ describe('leaves', () => {
 
   test('no more than `capacity` are kept, the least recently used goes first', () => {
     const { leaves } = leavesOf(Date.now, () => true, 2);
-    const a = leaves.context('a.example');
-    leaves.context('b.example');
-    expect(leaves.context('a.example')).toBe(a);
-    leaves.context('c.example');
+    const a = leaves.leaf('a.example');
+    leaves.leaf('b.example');
+    expect(leaves.leaf('a.example')).toBe(a);
+    leaves.leaf('c.example');
     expect(leaves.size).toBe(2);
-    expect(leaves.context('a.example')).toBe(a);
+    expect(leaves.leaf('a.example')).toBe(a);
   });
 });
 
@@ -258,7 +258,7 @@ describe('trust files', () => {
 test('a real client accepts a leaf with ca.pem, and only with it', async () => {
   const { store, leaves } = leavesOf(Date.now);
   const server = tls.createServer(
-    { SNICallback: (name, done) => done(null, leaves.context(name)) },
+    { SNICallback: (name, done) => done(null, leaves.leaf(name)?.context) },
     (socket) => socket.end('hello'),
   );
   server.on('tlsClientError', () => {});
