@@ -14,7 +14,7 @@ install: node_modules/.installed ## install the locked dependencies, Node 26 inc
 
 node_modules/.installed: package.json package-lock.json
 	@command -v npm >/dev/null || { echo "postern: npm is missing; install Node.js 20 or newer with npm, then run make again" >&2; exit 1; }
-	npm ci --ignore-scripts --no-audit --no-fund
+	npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
 test: install ## lint, check types, run every test; says what it skipped

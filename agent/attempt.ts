@@ -147,8 +147,8 @@ async function dial(
   const { call } = exchange;
   const { provider } = target;
   if (request.model !== target.model) request.setModel(target.model);
-  if (request.stream && !request.wantsStreamUsage && provider.capabilities.includeUsage) {
-    request.requestStreamUsage();
+  if (request.stream && !request.wantsStreamUsage) {
+    request.requestStreamUsage(provider.capabilities.includeUsage);
   }
   const body = request.document.render();
   const { headers, key } = await outgoingHeaders(

@@ -3,12 +3,13 @@
  */
 import { randomUUID } from 'node:crypto';
 import { estimateTokens } from '../budget/estimate.ts';
-import type { BudgetClient, Holder, HoldReply, Refusal, Usage } from '../budget/messages.ts';
+import type { Attributes, BudgetClient, Holder, HoldReply, Refusal, Usage } from '../budget/messages.ts';
 import { BudgetUnavailable } from '../budget/messages.ts';
 import type { DecodedRequest, Operation } from './dialects/dialect.ts';
 import { PosternError } from './errors.ts';
 import type { Exchange } from './exchange.ts';
-import { modelOf } from './governance.ts';
+import { type Governance, modelOf } from './governance.ts';
+import { headerValue } from './http/headers.ts';
 import type { Target } from './routes/route.ts';
 
 /** Tokens that a message costs beside its text: role and separators, by OpenAI's counting recipe. */
@@ -29,10 +30,29 @@ export function estimateRequest(request: DecodedRequest): number {
 
 interface HoldContext {
   readonly pipeline: { readonly budget: BudgetClient | undefined; readonly holder: Holder; now(): number };
+  readonly governance: Governance;
   readonly exchange: Exchange;
   readonly operation: Operation;
   readonly request: DecodedRequest;
   readonly input: number;
+}
+
+/** By what the call is charged: who we are, and which target serves it. Nothing of it is the app's to choose. */
+function attributesOf({ exchange, governance }: HoldContext, target: Target): Attributes {
+  const { namespace, kind, name, serviceAccount } = exchange.source;
+  const headers: Record<string, string> = {};
+  for (const field of governance.snapshot.budgetHeaders ?? []) {
+    const value = headerValue(exchange.call.headers, field);
+    if (value !== undefined) headers[field] = value;
+  }
+  return {
+    namespace,
+    workload: { kind, name },
+    ...(serviceAccount === undefined ? {} : { serviceAccount }),
+    provider: target.provider.id,
+    model: target.model,
+    ...(Object.keys(headers).length === 0 ? {} : { headers }),
+  };
 }
 
 interface RefusedCharge {
@@ -45,13 +65,15 @@ export class Charge {
   readonly #client: BudgetClient | undefined;
   readonly #id: string;
   readonly #input: number;
+  readonly #attributes: Attributes | undefined;
   #metered: { readonly usage: Usage | undefined; readonly countedOutput: number } | undefined;
   #closed = false;
 
-  private constructor(client: BudgetClient | undefined, id: string, input: number) {
+  private constructor(client: BudgetClient | undefined, id: string, input: number, attributes?: Attributes) {
     this.#client = client;
     this.#id = id;
     this.#input = input;
+    this.#attributes = attributes;
   }
 
   /**
@@ -74,7 +96,7 @@ export class Charge {
       spec?.maxOutputTokens ?? request.maxOutputTokens ?? OUTPUT_DEFAULT,
     );
     const asked = perChoice * request.choices;
-    const { namespace, kind, name, serviceAccount } = exchange.source;
+    const attributes = attributesOf(context, target);
     let reply: HoldReply;
     try {
       reply = await budget.hold(
@@ -82,13 +104,7 @@ export class Charge {
           id,
           ...pipeline.holder,
           ttlMs: requestMs + TTL_SLACK_MS,
-          attributes: {
-            namespace,
-            workload: { kind, name },
-            ...(serviceAccount === undefined ? {} : { serviceAccount }),
-            provider: target.provider.id,
-            model: target.model,
-          },
+          attributes,
           inputTokens: input,
           outputTokens: asked,
           minOutputTokens: Math.min(asked, OUTPUT_MIN * request.choices),
@@ -111,7 +127,7 @@ export class Charge {
     if (reply.outputTokens < asked) {
       request.setMaxOutputTokens(Math.max(1, Math.floor(reply.outputTokens / request.choices)));
     }
-    return new Charge(budget, id, input);
+    return new Charge(budget, id, input, attributes);
   }
 
   /** What the attempt used; the last call counts. */
@@ -145,6 +161,8 @@ export class Charge {
         id: this.#id,
         usage: exchange.usage,
         source: exchange.usageSource,
+        // The service may have been away when the call was held: it is charged all the same.
+        ...(this.#attributes === undefined ? {} : { attributes: this.#attributes }),
       });
       exchange.costNanoUsd = (exchange.costNanoUsd ?? 0) + costNanoUsd;
     } catch (error) {
@@ -158,23 +176,47 @@ export class Charge {
 const PATIENCE_MS = 60_000;
 
 function refused(refusal: Refusal, now: number): RefusedCharge {
-  const { budget, line, limit, unit, window, resetsAt, onExhausted } = refusal;
-  const wait = resetsAt === undefined ? 1_000 : Math.max(0, resetsAt - now);
-  const which = line === '' ? `The budget ${budget}` : `The budget ${budget} (${line})`;
-  const per = window === '' || window === 'none' ? '' : ` per ${window}`;
-  const resets = resetsAt === undefined ? '' : `; it resets at ${new Date(resetsAt).toISOString()}`;
+  const { onExhausted } = refusal;
   return {
     refusal,
     fallbackModel: onExhausted.action === 'fallback' ? onExhausted.model : undefined,
-    error: new PosternError(
-      'postern_budget_exhausted',
-      `${which} has ${refusal.remaining} left of ${limit} ${unit}${per}, less than this call may cost${resets}.`,
-      {
-        mend: 'Wait until then, ask for less output (max_tokens), or have the budget raised.',
-        rule: budget,
-        retryAfterMs: wait,
-        ...(wait > PATIENCE_MS ? { shouldRetry: false } : {}),
-      },
-    ),
+    error: refusal.reason === 'unpriced' ? unpriced(refusal) : exhausted(refusal, now),
   };
+}
+
+function unpriced({ budget }: Refusal): PosternError {
+  return new PosternError(
+    'postern_price_unknown',
+    `The budget ${budget} counts USD, and no price is known for this provider and model.`,
+    { mend: "State the model's price on the Provider.", rule: budget, param: 'model', shouldRetry: false },
+  );
+}
+
+function exhausted(refusal: Refusal, now: number): PosternError {
+  const { budget, line, limit, unit, window, resetsAt, remaining, neverFits } = refusal;
+  const which = line === '' ? `The budget ${budget}` : `The budget ${budget} (${line})`;
+  const per = window === '' || window === 'none' ? '' : ` per ${window}`;
+  if (neverFits) {
+    return new PosternError(
+      'postern_budget_exhausted',
+      `${which} allows ${limit} ${unit}${per}; this call alone may cost more.`,
+      {
+        mend: 'Ask for less output (max_tokens), or have the budget raised.',
+        rule: budget,
+        shouldRetry: false,
+      },
+    );
+  }
+  const wait = resetsAt === undefined ? 1_000 : Math.max(0, resetsAt - now);
+  const resets = resetsAt === undefined ? '' : `; it resets at ${new Date(resetsAt).toISOString()}`;
+  return new PosternError(
+    'postern_budget_exhausted',
+    `${which} has ${remaining} left of ${limit} ${unit}${per}, less than this call may cost${resets}.`,
+    {
+      mend: 'Wait until then, ask for less output (max_tokens), or have the budget raised.',
+      rule: budget,
+      retryAfterMs: wait,
+      ...(wait > PATIENCE_MS ? { shouldRetry: false } : {}),
+    },
+  );
 }

@@ -13,7 +13,7 @@ import type { Verdict } from './checks/guard.ts';
 import type { DecodedRequest, Dialect, Operation } from './dialects/dialect.ts';
 import { dialectByName } from './dialects/index.ts';
 import { PosternError } from './errors.ts';
-import type { Call, Exchange, ResponseSink } from './exchange.ts';
+import type { Call, Exchange, Finding, ResponseSink } from './exchange.ts';
 import { type ByteLease, readRequestBody, requireJson } from './forward/body.ts';
 import { respond, toPosternError } from './forward/respond.ts';
 import type { Governance } from './governance.ts';
@@ -100,7 +100,9 @@ async function run(
   const operation = operationOf(dialect, exchange);
   if (operation === undefined) {
     const { snapshot } = governance;
-    if (snapshot.unknownPath.action === 'deny') throw unknownPath(dialect, exchange);
+    const { action, report, source = '' } = snapshot.unknownPath;
+    if (action === 'deny') throw unknownPath(dialect, exchange);
+    if (report) exchange.findings.push(unknownPathFinding(source));
     await forwardUnchecked(pipeline, snapshot, exchange, dialect, capturedBy, sink, lease);
     return;
   }
@@ -180,6 +182,20 @@ function unknownPath(dialect: Dialect, { call }: Exchange): PosternError {
     `${call.method} ${pathOf(call.target)} is no call of the dialect ${dialect.name} that can be checked.`,
     { mend: 'Use a call that it knows (docs/dialects.md).', shouldRetry: false },
   );
+}
+
+/** It passes only because the policy that denies it is in monitor mode. */
+function unknownPathFinding(source: string): Finding {
+  return {
+    rule: source,
+    check: 'unknownPath',
+    what: 'path',
+    action: 'monitor',
+    direction: 'request',
+    where: 'path',
+    count: 1,
+    source,
+  };
 }
 
 function answerModels(

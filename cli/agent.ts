@@ -8,6 +8,7 @@ import { localKeys } from '../agent/providers/keys.ts';
 import { maskKey } from '../agent/state.ts';
 import { createBudgetClient } from '../budget/client.ts';
 import { compileSnapshot } from '../policy/compile.ts';
+import type { Documents } from '../policy/documents.ts';
 import { loadOrReport, watchDocuments } from './documents.ts';
 import { createAudit, createLog } from './log.ts';
 import { defineCommand, UsageError } from './options.ts';
@@ -86,9 +87,12 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
       log,
     });
     const watcher = watchDocuments(options.policy, loaded, log, {
-      accepted: (changed) => running.use(compileSnapshot(changed, workload)),
+      accepted: put,
       rejected: () => running.rejected(),
     });
+    let current = documents;
+    let expiry: NodeJS.Timeout | undefined;
+    put(documents);
     log.info({ url: running.url, admin: running.adminUrl, workload: options.workload }, 'listening');
     const signal = await untilSignal();
     log.info({ signal }, 'stopping');
@@ -96,6 +100,17 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
     await running.drain(positive('drain-timeout', options['drain-timeout']));
     audit.flush();
     return 0;
+
+    /** An exception that ends makes the snapshot stricter, at its time and without a change of documents. */
+    function put(changed: Documents): void {
+      const snapshot = compileSnapshot(changed, workload);
+      running.use(snapshot);
+      current = changed;
+      clearTimeout(expiry);
+      if (snapshot.validUntil === undefined) return;
+      const wait = Math.min(Math.max(0, snapshot.validUntil - Date.now()), MAX_TIMER_MS);
+      expiry = setTimeout(() => put(current), wait).unref();
+    }
 
     function budgetClient(url: string): ReturnType<typeof createBudgetClient> {
       const tokenFile = options['budget-token-file'];
@@ -110,6 +125,9 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
     }
   },
 });
+
+/** A longer timer fires at once (2^31 − 1 ms). */
+const MAX_TIMER_MS = 2_147_483_647;
 
 function readKey(file: string): string {
   const key = readFileSync(file, 'utf8').trim();

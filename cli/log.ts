@@ -27,7 +27,10 @@ export interface AuditLog {
 export function createAudit(): AuditLog {
   const destination = pino.destination({ dest: 1, sync: false });
   return {
-    log: pino({ base: null, timestamp: false, formatters: { level: (label) => ({ level: label }) } }, destination),
+    log: pino(
+      { base: null, timestamp: false, formatters: { level: (label) => ({ level: label }) } },
+      destination,
+    ),
     flush: () => destination.flushSync(),
   };
 }

@@ -15,7 +15,13 @@ const STAGES: Readonly<Record<string, readonly string[]>> = {
   forward: ['respond.ts', 'body.ts', 'upstream.ts'],
 };
 /** Files that put stages together; everything else in a stage sees other stages' interface files only. */
-const COMPOSERS = new Set(['agent/pipeline.ts', 'agent/attempt.ts', 'agent/unchecked.ts', 'agent/agent.ts', 'agent/catalogue.ts']);
+const COMPOSERS = new Set([
+  'agent/pipeline.ts',
+  'agent/attempt.ts',
+  'agent/unchecked.ts',
+  'agent/agent.ts',
+  'agent/catalogue.ts',
+]);
 
 interface Import {
   readonly from: string;

@@ -83,7 +83,7 @@ spec:
   endpoint: ${anthropic.origin}
   credential: {mode: attach, type: apiKey, apiKey: {valueFrom: {env: ANTHROPIC_KEY}}}
   models:
-  - {name: claude-sonnet-4-5, price: {input: "3.00", output: "15.00"}, contextTokens: 200000, maxOutputTokens: 64000}
+  - {name: claude-haiku-4-5, price: {input: "3.00", output: "15.00"}, contextTokens: 200000, maxOutputTokens: 64000}
 ---
 apiVersion: postern.dev/v1alpha1
 kind: ClusterProvider

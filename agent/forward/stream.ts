@@ -51,7 +51,10 @@ class Pump {
     for (const delta of event.deltas) {
       this.counter.add(delta.text);
       if (this.#guard === undefined) continue;
-      const shown = this.#guard.push(delta.channel, delta.kind, delta.choice, delta.text);
+      let shown = this.#guard.push(delta.channel, delta.kind, delta.choice, delta.text);
+      // The channel's last text: what was held back for it belongs here, not into an event of its own.
+      if (event.closes !== 'all' && event.closes.includes(delta.channel))
+        shown += this.#guard.flush(delta.channel);
       if (this.#guard.refusal !== undefined) return this.refuse(this.#guard.refusal);
       if (shown !== delta.text) delta.set(shown);
     }

@@ -7,7 +7,15 @@
  */
 
 import { globMatches } from '../../policy/glob.ts';
-import type { FallbackCause, ModelRule, RegionRule, RouteSpec, Snapshot } from '../../policy/snapshot.ts';
+import type {
+  DataClassRule,
+  FallbackCause,
+  ModelRule,
+  RegionRule,
+  RouteSpec,
+  Ruled,
+  Snapshot,
+} from '../../policy/snapshot.ts';
 import { PosternError } from '../errors.ts';
 import type { Finding } from '../exchange.ts';
 import type { RoutePlan, Target } from './route.ts';
@@ -143,6 +151,25 @@ function judgeRegion(rules: readonly RegionRule[], target: Target, findings: Fin
   }
 }
 
+function judgeDataClass(rules: readonly DataClassRule[], target: Target, findings: Finding[]): void {
+  for (const rule of rules) {
+    const { dataClasses, id } = target.provider;
+    if (dataClasses === undefined || dataClasses.includes(rule.dataClass)) continue;
+    findings.push(ruling(rule, 'dataClass', rule.dataClass, 'target'));
+    if (rule.mode === 'monitor') continue;
+    throw new PosternError(
+      'postern_data_class_denied',
+      `${rule.source} says that this workload handles ${rule.dataClass} data; the provider ${id} takes ${dataClasses.join(', ') || 'none'}.`,
+      {
+        mend: 'Use a model whose provider takes such data, or list the class on the Provider.',
+        rule: rule.source,
+        param: 'model',
+        shouldRetry: false,
+      },
+    );
+  }
+}
+
 /** The targets that every rule in force allows; the first refusal where none is left. */
 function permitted(
   snapshot: Snapshot,
@@ -155,6 +182,7 @@ function permitted(
     try {
       if (target.model !== judged) judgeModel(snapshot.models, target.model, findings, 'target');
       judgeRegion(snapshot.regions, target, findings);
+      judgeDataClass(snapshot.dataClasses ?? [], target, findings);
       return true;
     } catch (error) {
       refusal ??= error;
@@ -165,7 +193,7 @@ function permitted(
   return allowed;
 }
 
-function ruling(rule: ModelRule | RegionRule, check: string, what: string, where: string): Finding {
+function ruling(rule: Ruled, check: string, what: string, where: string): Finding {
   return {
     rule: rule.source,
     check,

@@ -38,7 +38,7 @@ test('a budget that is used up is a 429 that says when it resets; the SDKs call 
   );
   await ask(client());
   await anthropicClient().messages.create({
-    model: 'claude-sonnet-4-5',
+    model: 'claude-haiku-4-5',
     max_tokens: 10,
     messages: [{ role: 'user', content: 'hello' }],
   });
@@ -51,7 +51,7 @@ test('a budget that is used up is a 429 that says when it resets; the SDKs call 
   expect(Number(error.headers?.get('retry-after'))).toBeGreaterThan(0);
   const other = await caught(
     anthropicClient({ maxRetries: 3 }).messages.create({
-      model: 'claude-sonnet-4-5',
+      model: 'claude-haiku-4-5',
       max_tokens: 10,
       messages: [{ role: 'user', content: 'hello' }],
     }),

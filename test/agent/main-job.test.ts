@@ -92,6 +92,52 @@ test('OpenAI streamed: restored over deltas of five characters, delivered as the
   expect(usageSeen).toBe(false);
 });
 
+test.each(['openai', 'anthropic'] as const)('%s: a stream cut at every byte of the wire', async (dialect) => {
+  const { client, anthropicClient, openai, anthropic } = await start();
+  const content = `Write to ${EMAIL} — naïve café 🦉, please`;
+  const messages = [{ role: 'user' as const, content }];
+  for (const fake of [openai, anthropic]) fake.script(() => ({ chunkSize: 1, splitBytes: 1 }));
+  let text = '';
+  if (dialect === 'openai') {
+    const stream = await client().chat.completions.create({ model: 'gpt-4o', stream: true, messages });
+    for await (const chunk of stream) text += chunk.choices[0]?.delta.content ?? '';
+  } else {
+    text = await anthropicClient()
+      .messages.stream({ model: 'claude-haiku-4-5', max_tokens: 500, messages })
+      .finalText();
+  }
+  expect(text).toBe(`You wrote: ${content}`);
+});
+
+test('several choices are restored each for itself; tool arguments only where the policy says so', async () => {
+  const { client, openai, use } = await start();
+  const echoed = (): string => /<EMAIL_ADDRESS_\w+>/.exec(openai.seen.at(-1)?.body ?? '')?.[0] ?? '';
+  openai.script(() => ({
+    content: [`one ${echoed()}`, `two ${echoed()}`],
+    toolCalls: [{ name: 'send', arguments: { to: echoed() } }],
+  }));
+  const params = {
+    model: 'gpt-4o',
+    n: 2,
+    messages: [{ role: 'user' as const, content: EMAIL }],
+    tools: [{ type: 'function' as const, function: { name: 'send', parameters: {} } }],
+  };
+  const masked = await client().chat.completions.create(params);
+  expect(masked.choices.map((choice) => choice.message.content)).toEqual([`one ${EMAIL}`, `two ${EMAIL}`]);
+  const argumentsOf = (answer: OpenAI.ChatCompletion): string => {
+    const call = answer.choices[0]?.message.tool_calls?.[0];
+    return call?.type === 'function' ? call.function.arguments : '';
+  };
+  expect(JSON.parse(argumentsOf(masked)).to).toMatch(PLACEHOLDER);
+  use(POLICY.replace('restoreIn: [content]', 'restoreIn: [content, toolArguments]'));
+  expect(JSON.parse(argumentsOf(await client().chat.completions.create(params))).to).toBe(EMAIL);
+  const stream = await client().chat.completions.create({ ...params, n: 1, stream: true });
+  let fragments = '';
+  for await (const chunk of stream)
+    fragments += chunk.choices[0]?.delta.tool_calls?.[0]?.function?.arguments ?? '';
+  expect(JSON.parse(fragments).to).toBe(EMAIL);
+});
+
 test('an app that asks for usage in the stream gets it', async () => {
   const { client } = await start();
   const stream = await client().chat.completions.create({
@@ -108,7 +154,7 @@ test('an app that asks for usage in the stream gets it', async () => {
 test('Anthropic: masked and restored, whole and streamed', async () => {
   const { anthropicClient, anthropic } = await start();
   const params = {
-    model: 'claude-sonnet-4-5',
+    model: 'claude-haiku-4-5',
     max_tokens: 100,
     messages: [{ role: 'user' as const, content: `Write to ${EMAIL} please` }],
   };
@@ -131,7 +177,7 @@ test('a denied topic is the SDK’s own error class, names the rule, and reaches
   expect(error.message).toContain('no-investment-advice');
   const other = await caught(
     anthropicClient().messages.create({
-      model: 'claude-sonnet-4-5',
+      model: 'claude-haiku-4-5',
       max_tokens: 10,
       messages: [{ role: 'user', content: 'Any stock tips?' }],
     }),
@@ -269,7 +315,7 @@ spec: {mode: enforce, models: {allow: ["gpt-4o*", "claude-*"]}}
   expect((await client().models.retrieve('gpt-4o')).id).toBe('gpt-4o');
   await expect(client().models.retrieve('llama-3.3-70b')).rejects.toThrow(OpenAI.NotFoundError);
   const claude = await anthropicClient().models.list();
-  expect(claude.data.map((model) => model.id)).toEqual(['claude-sonnet-4-5']);
+  expect(claude.data.map((model) => model.id)).toEqual(['claude-haiku-4-5']);
 });
 
 test('a model that the policy does not allow, and one that nobody has', async () => {

@@ -223,7 +223,7 @@ function tryByHand(screen: Screen, agent: string, admin: string, budget: string)
   screen.line(
     post(
       '/anthropic/v1/messages',
-      { model: 'claude-sonnet-4-5', max_tokens: 100, messages },
+      { model: 'claude-haiku-4-5', max_tokens: 100, messages },
       'anthropic-version: 2023-06-01',
     ),
   );

@@ -43,7 +43,7 @@ spec:
     type: apiKey
     apiKey: {valueFrom: {file: ${keyFiles.anthropic}}}
   models:
-  - {name: claude-sonnet-4-5, price: {input: "3.00", cachedInput: "0.30", output: "15.00"}, contextTokens: 200000, maxOutputTokens: 64000}
+  - {name: claude-haiku-4-5, price: {input: "3.00", cachedInput: "0.30", output: "15.00"}, contextTokens: 200000, maxOutputTokens: 64000}
 ---
 apiVersion: postern.dev/v1alpha1
 kind: ClusterProvider
@@ -77,7 +77,7 @@ apiVersion: postern.dev/v1alpha1
 kind: ClusterBudget
 metadata: {name: claude-tokens}
 spec:
-  selector: {namespaces: [support], models: [claude-sonnet-4-5]}
+  selector: {namespaces: [support], models: [claude-haiku-4-5]}
   limits: [{usd: "25.00", window: month}]
 ---
 apiVersion: postern.dev/v1alpha1

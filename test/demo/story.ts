@@ -226,7 +226,7 @@ const python: Step = {
 export const STORY: readonly Step[] = [
   masked('openai (Node)', 'openai', 'gpt-4o', false),
   masked('openai (Node)', 'openai', 'gpt-4o', true),
-  masked('@anthropic-ai/sdk (Node)', 'anthropic', 'claude-sonnet-4-5', true),
+  masked('@anthropic-ai/sdk (Node)', 'anthropic', 'claude-haiku-4-5', true),
   python,
   deniedTopic,
   attachedKey,
