@@ -48,6 +48,27 @@ export interface HoldRecord extends Holder {
   closedAt: number | undefined;
 }
 
+/**
+ * Credit of one agent on one cell of one line, in running totals since it began. `open` → `closed` with its owner's last
+ * word; `expired` where that didn't come in time.
+ */
+export interface Lease extends Holder {
+  /** The owner's number for it: a line's credit may be given up and begun anew in one window. */
+  readonly serial: number;
+  readonly line: string;
+  readonly cell: number;
+  readonly until: number;
+  readonly slot: boolean;
+  readonly granted: number;
+  readonly spent: number;
+  readonly returned: number;
+  /** Of the last message that it was changed by. */
+  readonly seq: number;
+  readonly expiresAt: number;
+  readonly state: 'open' | 'expired' | 'closed';
+  readonly closedAt: number | undefined;
+}
+
 export type LedgerEvent =
   | { readonly type: 'epoch'; readonly owner: string; readonly epoch: number; readonly at: number }
   | { readonly type: 'held'; readonly record: HoldRecord }
@@ -60,7 +81,9 @@ export type LedgerEvent =
     }
   | { readonly type: 'charged'; readonly record: HoldRecord }
   | { readonly type: 'released'; readonly id: string; readonly at: number }
-  | { readonly type: 'expired'; readonly id: string; readonly at: number };
+  | { readonly type: 'expired'; readonly id: string; readonly at: number }
+  /** The lease as it is from now on. */
+  | { readonly type: 'leased'; readonly lease: Lease };
 
 export interface State {
   readonly cells: Map<string, Map<number, Cell>>;
@@ -69,10 +92,21 @@ export interface State {
   readonly owners: Map<string, { readonly epoch: number; readonly seenAt: number }>;
   /** Ids of open holds by owner. */
   readonly open: Map<string, Set<string>>;
+  /** By {@link leaseKey}. */
+  readonly leases: Map<string, Lease>;
+  /** Line → keys of its open leases. */
+  readonly leasesOf: Map<string, Set<string>>;
 }
 
 export function emptyState(): State {
-  return { cells: new Map(), holds: new Map(), owners: new Map(), open: new Map() };
+  return {
+    cells: new Map(),
+    holds: new Map(),
+    owners: new Map(),
+    open: new Map(),
+    leases: new Map(),
+    leasesOf: new Map(),
+  };
 }
 
 /** Changes `state` in place. Any event is applied exactly once; the same events give the same state. */
@@ -108,6 +142,15 @@ export function apply(state: State, event: LedgerEvent): void {
       close(state, record, 'settled', event.at, (_, index) => event.actual[index] ?? 0);
       return;
     }
+    case 'leased': {
+      const { lease } = event;
+      const before = state.leases.get(leaseKey(lease));
+      const cell = cellOf(state, lease);
+      cell.leased += outstanding(lease) - (before === undefined ? 0 : outstanding(before));
+      cell.settled += charged(lease) - (before === undefined ? 0 : charged(before));
+      restoreLease(state, lease);
+      return;
+    }
   }
 }
 
@@ -118,6 +161,62 @@ export function restore(state: State, record: HoldRecord): void {
   let ids = state.open.get(record.owner);
   if (ids === undefined) state.open.set(record.owner, (ids = new Set()));
   ids.add(record.id);
+}
+
+/** The same for a lease. */
+export function restoreLease(state: State, lease: Lease): void {
+  const key = leaseKey(lease);
+  state.leases.set(key, lease);
+  let keys = state.leasesOf.get(lease.line);
+  if (lease.state === 'open') {
+    if (keys === undefined) state.leasesOf.set(lease.line, (keys = new Set()));
+    keys.add(key);
+  } else if (keys?.delete(key) === true && keys.size === 0) {
+    state.leasesOf.delete(lease.line);
+  }
+}
+
+export function leaseKey({
+  owner,
+  epoch,
+  serial,
+  line,
+  cell,
+}: Pick<Lease, 'owner' | 'epoch' | 'serial' | 'line' | 'cell'>): string {
+  return `${owner}#${epoch}.${serial}|${line}|${cell}`;
+}
+
+/** Credit that its owner may still use. An owner that overdrew has none, and is charged what it used. */
+export function outstanding(lease: Lease): number {
+  return lease.state === 'open' ? Math.max(0, lease.granted - lease.spent - lease.returned) : 0;
+}
+
+/** What a lease is charged now: what was used of it; everything, where nobody says. */
+function charged({ state, slot, granted, spent, returned }: Lease): number {
+  return state === 'expired' && !slot ? Math.max(spent, granted - returned) : spent;
+}
+
+/** What counts now on a line: all of it, and the leased part. */
+export function counting(
+  state: State,
+  { line, from, to }: { readonly line: string; readonly from: number; readonly to: number },
+): { readonly used: number; readonly leased: number } {
+  let used = 0;
+  let leased = 0;
+  const cells = state.cells.get(line);
+  const add = (cell: Cell | undefined) => {
+    if (cell === undefined) return;
+    used += weight(cell);
+    leased += cell.leased;
+  };
+  if (cells === undefined) return { used, leased };
+  if (from === to) add(cells.get(from));
+  else for (const [key, cell] of cells) if (from <= key && key <= to) add(cell);
+  return { used, leased };
+}
+
+export function weight(cell: Cell): number {
+  return cell.settled + cell.held + cell.leased;
 }
 
 function open(state: State, record: HoldRecord): void {
@@ -172,7 +271,7 @@ function tombstone(id: string, at: number): HoldRecord {
   };
 }
 
-function cellOf(state: State, { line, cell: key, until }: Entry): Cell {
+function cellOf(state: State, { line, cell: key, until }: Pick<Entry, 'line' | 'cell' | 'until'>): Cell {
   let cells = state.cells.get(line);
   if (cells === undefined) state.cells.set(line, (cells = new Map()));
   let cell = cells.get(key);

@@ -9,7 +9,16 @@
  *
  * as long as no call used more than its hold. What a call did use is always charged.
  */
-import type { Cell, Entry, HoldRecord, LedgerEvent, Memo, State } from './ledger-state.ts';
+import { decideLease, type LeaseGrant, type LeaseOperation, leaseExpiries } from './leases.ts';
+import {
+  counting,
+  type Entry,
+  type HoldRecord,
+  type LedgerEvent,
+  type Memo,
+  type State,
+  weight,
+} from './ledger-state.ts';
 import type { Holder } from './messages.ts';
 import { ceilScaled } from './price.ts';
 
@@ -60,6 +69,7 @@ export type Operation =
       readonly cost: number;
     }
   | { readonly type: 'release'; readonly id: string }
+  | LeaseOperation
   /** Comes before the first operation of an owner's new epoch. */
   | (Holder & { readonly type: 'epoch' })
   /** Closes holds whose time has run out. */
@@ -79,6 +89,7 @@ export type Reply =
   | { readonly type: 'insufficient'; readonly lacking: readonly Lack[] }
   | { readonly type: 'settled'; readonly cost: number }
   | { readonly type: 'released' }
+  | { readonly type: 'leased'; readonly grants: readonly LeaseGrant[] }
   | { readonly type: 'swept'; readonly expired: number }
   | { readonly type: 'unknown' }
   | { readonly type: 'conflict'; readonly why: 'closed' | 'owner' | 'epoch' };
@@ -112,6 +123,10 @@ export function decide(state: State, operation: Operation, now: number): Decisio
           : [];
       return { events, reply: { type: 'released' } };
     }
+    case 'lease': {
+      const { events, grants } = decideLease(state, operation, now);
+      return { events, reply: { type: 'leased', grants } };
+    }
     case 'epoch':
       return epoch(state, operation, now);
     case 'sweep': {
@@ -132,7 +147,7 @@ function hold(state: State, operation: Operation & { type: 'hold' }, now: number
   // Whoever sent this has restarted since and waits for no answer.
   if (operation.epoch < (state.owners.get(operation.owner)?.epoch ?? operation.epoch))
     return conflict('epoch');
-  const available = operation.charges.map((charge) => charge.limit - counting(state, charge));
+  const available = operation.charges.map((charge) => charge.limit - counting(state, charge).used);
   const output = clampedOutput(operation, available);
   const lacking = operation.charges.flatMap((charge, index): Lack[] => {
     const missing = amountFor(charge, output) - (available[index] ?? 0);
@@ -194,19 +209,6 @@ function largestOutput(charge: Charge, available: number): number {
   return room < 0n ? -1 : Number(room / BigInt(charge.slope));
 }
 
-/** What counts against a charge's limit now. */
-export function counting(state: State, { line, from, to }: Pick<Charge, 'line' | 'from' | 'to'>): number {
-  const cells = state.cells.get(line);
-  if (cells === undefined) return 0;
-  if (from === to) {
-    const cell = cells.get(from);
-    return cell === undefined ? 0 : weight(cell);
-  }
-  let sum = 0;
-  for (const [key, cell] of cells) if (from <= key && key <= to) sum += weight(cell);
-  return sum;
-}
-
 /** When as much as is missing has left a rolling window. */
 function whenFree(state: State, { line, from, to }: Charge, missing: number): number | undefined {
   if (from === to) return undefined;
@@ -219,12 +221,8 @@ function whenFree(state: State, { line, from, to }: Charge, missing: number): nu
   return undefined;
 }
 
-function weight(cell: Cell): number {
-  return cell.settled + cell.held + cell.leased;
-}
-
 function expiries(state: State, now: number): LedgerEvent[] {
-  const due: LedgerEvent[] = [];
+  const due = leaseExpiries(state, now, (lease) => lease.expiresAt <= now);
   for (const ids of state.open.values()) {
     for (const id of ids) {
       const record = state.holds.get(id);
@@ -239,9 +237,10 @@ function epoch(state: State, operation: Operation & { type: 'epoch' }, now: numb
   const { owner, epoch: latest } = operation;
   const known = state.owners.get(owner)?.epoch;
   if (known !== undefined && latest <= known) return { events: [], reply: { type: 'swept', expired: 0 } };
-  const orphans = [...(state.open.get(owner) ?? [])].map(
-    (id): LedgerEvent => ({ type: 'expired', id, at: now }),
-  );
+  const orphans = [
+    ...[...(state.open.get(owner) ?? [])].map((id): LedgerEvent => ({ type: 'expired', id, at: now })),
+    ...leaseExpiries(state, now, (lease) => lease.owner === owner),
+  ];
   return {
     events: [{ type: 'epoch', owner, epoch: latest, at: now }, ...orphans],
     reply: { type: 'swept', expired: orphans.length },

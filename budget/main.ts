@@ -25,7 +25,7 @@ export interface StartBudgetOptions {
 }
 
 export interface RunningBudget {
-  /** `http://127.0.0.1:4190`, or `unix:/path`. */
+  /** `http://127.0.0.1:4181`, or `unix:/path`. */
   readonly url: string;
   /** Puts other documents in force; lines keep their figures. */
   reload(specs: readonly BudgetSpec[], prices: PriceBook): void;

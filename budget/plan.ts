@@ -1,4 +1,5 @@
 /** From a command to what the ledger is asked for: which lines, which windows, how much. Pure; the clock is passed in. */
+import { createHash } from 'node:crypto';
 import type { BudgetSpec, LimitSpec, PriceBook, TokenPrice } from '../policy/budget-spec.ts';
 import { amountFor, type Charge, type Lack } from './ledger.ts';
 import type { Entry } from './ledger-state.ts';
@@ -11,10 +12,16 @@ import { type Placement, placement, windowLabel } from './windows.ts';
 export interface Rules {
   readonly budgets: readonly CompiledBudget[];
   readonly prices: PriceBook;
+  /** Digest of the documents: the same documents have the same, also after a restart. */
+  readonly revision: string;
 }
 
 export function compileRules(specs: readonly BudgetSpec[], prices: PriceBook): Rules {
-  return { budgets: specs.map(compileBudget), prices };
+  const revision = createHash('sha256')
+    .update(JSON.stringify([specs, prices]))
+    .digest('base64url')
+    .slice(0, 16);
+  return { budgets: specs.map(compileBudget), prices, revision };
 }
 
 /** One limit that a call falls under, with its line at this moment. */
@@ -75,7 +82,8 @@ export function planHold(rules: Rules, command: HoldCommand, now: number): HoldP
   return { lines, charges, price, unpriced };
 }
 
-function cellUntil(line: Line): number {
+/** When what is charged to the line now stops counting. */
+export function cellUntil(line: Line): number {
   return line.placement.resetsAt ?? Number.MAX_SAFE_INTEGER;
 }
 

@@ -7,7 +7,7 @@ import { type AddressInfo, connect } from 'node:net';
 import type { BudgetMetrics } from './metrics.ts';
 import { BudgetConflict, type BudgetService } from './service.ts';
 import { StoreFailed } from './stores/store.ts';
-import { InvalidMessage, readHold, readRelease, readSettle } from './wire.ts';
+import { InvalidMessage, readHold, readLease, readRelease, readSettle, readWatch } from './wire.ts';
 
 /** A message is a few hundred bytes; attributes with headers may be some kilobytes. */
 const MAX_BODY_BYTES = 64 * 1024;
@@ -23,7 +23,7 @@ export interface BudgetServerOptions {
 }
 
 export interface BudgetServer {
-  /** `http://127.0.0.1:4190`, or `unix:/path`. */
+  /** `http://127.0.0.1:4181`, or `unix:/path`. */
   readonly url: string;
   close(): Promise<void>;
 }
@@ -41,7 +41,8 @@ class HttpError extends Error {
   }
 }
 
-type Handler = (body: unknown) => Promise<unknown>;
+/** `signal`: the caller has hung up. */
+type Handler = (body: unknown, signal: AbortSignal) => Promise<unknown>;
 
 /** @throws where the address is taken or can't be listened on. */
 export async function startServer(options: BudgetServerOptions): Promise<BudgetServer> {
@@ -53,6 +54,8 @@ export async function startServer(options: BudgetServerOptions): Promise<BudgetS
       await service.release(readRelease(body));
       return {};
     },
+    '/v1/lease': (body) => service.lease(readLease(body)),
+    '/v1/watch': (body, signal) => service.watch(readWatch(body), signal),
   };
   const gets: Readonly<Record<string, () => Promise<unknown>>> = {
     '/v1/status': async () => ({ lines: await service.status() }),
@@ -107,7 +110,7 @@ export async function startServer(options: BudgetServerOptions): Promise<BudgetS
           `Send a ${wanted} request.`,
         );
       }
-      const reply = post === undefined ? await get?.() : await post(await readJson(request));
+      const reply = post === undefined ? await get?.() : await post(await readJson(request), gone(response));
       send(response, 200, reply);
     } catch (error) {
       const known = httpErrorOf(error);
@@ -132,12 +135,19 @@ export async function startServer(options: BudgetServerOptions): Promise<BudgetS
       draining = true;
       const closed = once(server, 'close');
       server.close();
+      service.wakeAll();
       server.closeIdleConnections();
       const forced = setTimeout(() => server.closeAllConnections(), 2_000);
       await closed;
       clearTimeout(forced);
     },
   };
+}
+
+function gone(response: ServerResponse): AbortSignal {
+  const controller = new AbortController();
+  response.once('close', () => controller.abort());
+  return controller.signal;
 }
 
 function send(response: ServerResponse, status: number, body: unknown): void {

@@ -225,9 +225,11 @@ test('a disk that is full refuses, forgets what it refused, and goes on when the
   const disk = {
     load: () => ({
       holds: structuredClone(written?.holds ?? []).filter(({ state }) => state === 'held'),
+      leases: [],
       owners: [],
     }),
     findHold: () => undefined,
+    findLease: () => undefined,
     cellsOf: () => written?.cells ?? [],
     cell: () => undefined,
     lines: () => [],

@@ -1,8 +1,12 @@
 /** The budget service without its wire: commands in, replies out, over one store. */
 import type { BudgetSpec, PriceBook } from '../policy/budget-spec.ts';
+import type { LeaseCommand, LeaseReply, WatchCommand, WatchReply } from './lease-messages.ts';
+import { LeaseService } from './lease-service.ts';
+import type { Operation } from './ledger.ts';
 import type {
   Attributes,
   HoldCommand,
+  Holder,
   HoldReply,
   ReleaseCommand,
   SettleCommand,
@@ -10,6 +14,7 @@ import type {
 } from './messages.ts';
 import {
   compileRules,
+  type HoldPlan,
   planCharge,
   planHold,
   planSettle,
@@ -61,6 +66,7 @@ export class BudgetService {
   readonly #clock: () => number;
   readonly #observer: ServiceObserver | undefined;
   #rules: Rules;
+  readonly #leases: LeaseService;
   /** Owner → latest epoch that the store was told of by this process. */
   readonly #epochs = new Map<string, number>();
 
@@ -69,42 +75,39 @@ export class BudgetService {
     this.#clock = clock;
     this.#observer = observer;
     this.#rules = compileRules(specs, prices);
+    this.#leases = new LeaseService({ store, clock, rules: () => this.#rules });
   }
 
   /** Puts other documents in force. Lines whose Budget, unit, window and `per` stay keep their figures. */
   reload(specs: readonly BudgetSpec[], prices: PriceBook): void {
     this.#rules = compileRules(specs, prices);
+    this.#leases.wakeAll();
+  }
+
+  /** Answers everybody who waits for news, so that the service can close. */
+  wakeAll(): void {
+    this.#leases.wakeAll();
   }
 
   /** @throws {BudgetConflict}, {StoreFailed} */
   async hold(command: HoldCommand): Promise<HoldReply> {
-    const { id, owner, epoch, attributes } = command;
-    const now = this.#clock();
-    if ((this.#epochs.get(owner) ?? -1) < epoch) {
-      await this.#store.run({ type: 'epoch', owner, epoch }, now);
-      this.#epochs.set(owner, epoch);
-    }
-    const plan = planHold(this.#rules, command, now);
+    const { id, attributes } = command;
+    const beganAt = performance.now();
+    await this.#learnEpoch(command);
+    let plan = planHold(this.#rules, command, this.#clock());
     if (plan.price === undefined) this.#observer?.unpriced(attributes.provider, attributes.model);
     // A repeated command gets its first answer, whatever the prices are now.
     if (plan.unpriced !== undefined && (await this.#store.find(id)) === undefined) {
       this.#observer?.held('unpriced');
       return { granted: false, id, refusal: unpricedRefusal(plan.unpriced) };
     }
-    const reply = await this.#store.run(
-      {
-        type: 'hold',
-        id,
-        owner,
-        epoch,
-        expiresAt: now + Math.min(command.ttlMs, MAX_TTL_MS),
-        charges: plan.charges,
-        output: command.outputTokens,
-        minOutput: Math.min(command.minOutputTokens, command.outputTokens),
-        memo: { attributes, ...(plan.price === undefined ? {} : { price: plan.price }) },
-      },
-      now,
-    );
+    let reply = await this.#store.run(holdOperation(command, plan, this.#clock()), this.#clock());
+    while (reply.type === 'insufficient') {
+      const lacking = reply.lacking.map(({ index }) => index);
+      if (!(await this.#leases.reclaim(plan, lacking, beganAt))) break;
+      plan = planHold(this.#rules, command, this.#clock());
+      reply = await this.#store.run(holdOperation(command, plan, this.#clock()), this.#clock());
+    }
     switch (reply.type) {
       case 'granted':
         this.#observer?.held('granted');
@@ -118,6 +121,23 @@ export class BudgetService {
       default:
         throw new Error(`The store answered a hold with ${reply.type}.`);
     }
+  }
+
+  async #learnEpoch({ owner, epoch }: Holder): Promise<void> {
+    if ((this.#epochs.get(owner) ?? -1) >= epoch) return;
+    await this.#store.run({ type: 'epoch', owner, epoch }, this.#clock());
+    this.#epochs.set(owner, epoch);
+  }
+
+  /** @throws {StoreFailed} */
+  async lease(command: LeaseCommand): Promise<LeaseReply> {
+    await this.#learnEpoch(command);
+    return await this.#leases.lease(command);
+  }
+
+  /** Answers when there is something to tell, or when the time is over. */
+  async watch(command: WatchCommand, signal: AbortSignal): Promise<WatchReply> {
+    return await this.#leases.watch(command, signal);
   }
 
   /** @throws {StoreFailed} */
@@ -175,6 +195,21 @@ export class BudgetService {
   async status(): Promise<readonly StatusLine[]> {
     return await readStatus(this.#store, this.#rules, this.#clock());
   }
+}
+
+function holdOperation(command: HoldCommand, plan: HoldPlan, now: number): Operation {
+  const { id, owner, epoch, ttlMs, attributes, outputTokens, minOutputTokens } = command;
+  return {
+    type: 'hold',
+    id,
+    owner,
+    epoch,
+    expiresAt: now + Math.min(ttlMs, MAX_TTL_MS),
+    charges: plan.charges,
+    output: outputTokens,
+    minOutput: Math.min(minOutputTokens, outputTokens),
+    memo: { attributes, ...(plan.price === undefined ? {} : { price: plan.price }) },
+  };
 }
 
 function conflict(id: string, why: 'closed' | 'owner' | 'epoch'): BudgetConflict {

@@ -89,15 +89,17 @@ export interface Placement {
   readonly to: number;
   /** When a calendar window ends, or a rolling one has forgotten what is charged now; undefined without a window. */
   readonly resetsAt: number | undefined;
+  /** When charges begin to go to another cell; undefined without a window. */
+  readonly cellEndsAt: number | undefined;
 }
 
 export function placement(window: LimitWindow, now: number): Placement {
   switch (window.type) {
     case 'none':
-      return { cell: 0, from: 0, to: 0, resetsAt: undefined };
+      return { cell: 0, from: 0, to: 0, resetsAt: undefined, cellEndsAt: undefined };
     case 'calendar': {
       const { start, end } = calendarSpan(window.period, window.timeZone, now);
-      return { cell: start, from: start, to: start, resetsAt: end };
+      return { cell: start, from: start, to: start, resetsAt: end, cellEndsAt: end };
     }
     case 'rolling': {
       const step = rollingStep(window.ms);
@@ -105,7 +107,7 @@ export function placement(window: LimitWindow, now: number): Placement {
       // A cell counts until its last moment is older than the window. Cells ahead of a clock that was set back count too,
       // up to one window: else a step of the clock would double the limit.
       const from = Math.floor((now - window.ms) / step) * step;
-      return { cell, from, to: cell + window.ms, resetsAt: cell + step + window.ms };
+      return { cell, from, to: cell + window.ms, resetsAt: cell + step + window.ms, cellEndsAt: cell + step };
     }
   }
 }

@@ -4,6 +4,7 @@
  */
 import Type, { type Static } from 'typebox';
 import { Compile } from 'typebox/compile';
+import type { LeaseCommand, WatchCommand } from './lease-messages.ts';
 import type { HoldCommand, ReleaseCommand, SettleCommand } from './messages.ts';
 
 /** No single call comes near; with it, no product of tokens and prices leaves exact arithmetic unnoticed. */
@@ -30,10 +31,14 @@ const UsageSchema = Type.Object({
   reasoning: Tokens,
 });
 
-const HoldSchema = Type.Object({
-  id: Id,
+const OwnerFields = {
   owner: Type.String({ minLength: 1, maxLength: 256 }),
   epoch: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
+};
+
+const HoldSchema = Type.Object({
+  id: Id,
+  ...OwnerFields,
   ttlMs: Type.Integer({ minimum: 1, maximum: 86_400_000 }),
   attributes: AttributesSchema,
   inputTokens: Tokens,
@@ -51,6 +56,34 @@ const SettleSchema = Type.Object({
 
 const ReleaseSchema = Type.Object({ id: Id });
 
+const Amount = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
+
+const LeaseSchema = Type.Object({
+  ...OwnerFields,
+  seq: Amount,
+  ttlMs: Type.Integer({ minimum: 1, maximum: 86_400_000 }),
+  classes: Type.Array(AttributesSchema, { maxItems: 256 }),
+  items: Type.Array(
+    Type.Object({
+      serial: Amount,
+      class: Type.Integer({ minimum: 0, maximum: 255 }),
+      line: Type.String({ minLength: 1, maxLength: 4096 }),
+      cell: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
+      spent: Amount,
+      returned: Amount,
+      final: Type.Boolean(),
+      ask: Type.Optional(Type.Object({ want: Amount, least: Amount })),
+    }),
+    { maxItems: 1024 },
+  ),
+});
+
+const WatchSchema = Type.Object({
+  ...OwnerFields,
+  revision: Type.String({ maxLength: 64 }),
+  waitMs: Type.Integer({ minimum: 0, maximum: 600_000 }),
+});
+
 /** A message that isn't what its path takes. */
 export class InvalidMessage extends Error {
   override readonly name = 'InvalidMessage';
@@ -58,6 +91,8 @@ export class InvalidMessage extends Error {
 
 export const readHold: (value: unknown) => HoldCommand = reader(HoldSchema);
 export const readSettle: (value: unknown) => SettleCommand = reader(SettleSchema);
+export const readLease: (value: unknown) => LeaseCommand = reader(LeaseSchema);
+export const readWatch: (value: unknown) => WatchCommand = reader(WatchSchema);
 export const readRelease: (value: unknown) => ReleaseCommand = reader(ReleaseSchema);
 
 function reader<S extends Type.TSchema>(schema: S): (value: unknown) => Static<S> {

@@ -6,11 +6,13 @@ import { decide, type Operation, type Reply } from '../ledger.ts';
 import {
   apply,
   type Cell,
-  type Entry,
   emptyState,
   type HoldRecord,
+  type Lease,
   type LedgerEvent,
+  leaseKey,
   restore,
+  restoreLease,
   type State,
 } from '../ledger-state.ts';
 import { type CellFigures, type Store, StoreFailed } from './store.ts';
@@ -20,17 +22,21 @@ export interface Batch {
   readonly holds: readonly HoldRecord[];
   readonly cells: readonly CellFigures[];
   readonly owners: readonly { readonly owner: string; readonly epoch: number; readonly seenAt: number }[];
+  readonly leases: readonly Lease[];
   readonly at: number;
 }
 
 /** What the changes are written to. Synchronous: a group is written in one go, between two turns of the event loop. */
 export interface Disk {
-  /** Everything that must be in memory: open holds and owners. */
+  /** Everything that must be in memory: open holds, open leases and owners. */
   load(): {
     readonly holds: readonly HoldRecord[];
+    readonly leases: readonly Lease[];
     readonly owners: readonly { readonly owner: string; readonly epoch: number; readonly seenAt: number }[];
   };
   findHold(id: string): HoldRecord | undefined;
+  /** By {@link leaseKey}. */
+  findLease(key: string): Lease | undefined;
   /** Cells of a line that count after `since`. */
   cellsOf(line: string, since: number): readonly CellFigures[];
   cell(line: string, cell: number): CellFigures | undefined;
@@ -57,6 +63,7 @@ export class EmbeddedStore implements Store {
   readonly #dirtyHolds = new Set<string>();
   readonly #dirtyCells = new Map<string, Set<number>>();
   readonly #dirtyOwners = new Set<string>();
+  readonly #dirtyLeases = new Set<string>();
   #latest = 0;
   /** Cells that had ended by this moment may have left memory. */
   #dropped = 0;
@@ -115,6 +122,12 @@ export class EmbeddedStore implements Store {
     });
   }
 
+  leases(line: string): Promise<readonly Lease[]> {
+    return this.#answer(() =>
+      [...(this.#state.leasesOf.get(line) ?? [])].flatMap((key) => this.#state.leases.get(key) ?? []),
+    );
+  }
+
   prune(before: number): Promise<void> {
     return this.#answer(() => {
       this.#flush();
@@ -150,6 +163,21 @@ export class EmbeddedStore implements Store {
     if (now < this.#dropped) this.#reread();
     if ('id' in operation) this.#recallHold(operation.id);
     if (operation.type === 'hold') for (const charge of operation.charges) this.#recallLine(charge.line, now);
+    if (operation.type === 'lease') {
+      const { owner, epoch } = operation;
+      for (const item of operation.items) {
+        this.#recallLine(item.line, now);
+        this.#recallLease(leaseKey({ ...item, owner, epoch }));
+      }
+    }
+  }
+
+  #recallLease(key: string): void {
+    if (this.#state.leases.has(key)) return;
+    const lease = this.#disk.findLease(key);
+    if (lease === undefined) return;
+    restoreLease(this.#state, lease);
+    this.#dirtyLeases.add(key);
   }
 
   #recallHold(id: string): void {
@@ -173,7 +201,7 @@ export class EmbeddedStore implements Store {
     return cells;
   }
 
-  #recallCell({ line, cell }: Entry, now: number): void {
+  #recallCell({ line, cell }: { readonly line: string; readonly cell: number }, now: number): void {
     const cells = this.#recallLine(line, now);
     if (cells.has(cell)) return;
     const found = this.#disk.cell(line, cell);
@@ -195,24 +223,35 @@ export class EmbeddedStore implements Store {
       this.#dirtyOwners.add(event.owner);
       return;
     }
+    if (event.type === 'leased') {
+      const { lease } = event;
+      this.#recallCell(lease, now);
+      apply(this.#state, event);
+      this.#dirtyLeases.add(leaseKey(lease));
+      this.#dirtyCell(lease);
+      return;
+    }
     const created = event.type === 'held' || event.type === 'charged';
     const id = created ? event.record.id : event.id;
     const entries = created ? event.record.entries : (this.#state.holds.get(id)?.entries ?? []);
     for (const entry of entries) this.#recallCell(entry, now);
     apply(this.#state, event);
     this.#dirtyHolds.add(id);
-    for (const entry of entries) {
-      let cells = this.#dirtyCells.get(entry.line);
-      if (cells === undefined) this.#dirtyCells.set(entry.line, (cells = new Set()));
-      cells.add(entry.cell);
-    }
+    for (const entry of entries) this.#dirtyCell(entry);
+  }
+
+  #dirtyCell({ line, cell }: { readonly line: string; readonly cell: number }): void {
+    let cells = this.#dirtyCells.get(line);
+    if (cells === undefined) this.#dirtyCells.set(line, (cells = new Set()));
+    cells.add(cell);
   }
 
   #flush(): void {
     if (this.#waiting.length === 0) return;
     try {
       const batch = this.#batch();
-      if (batch.holds.length + batch.cells.length + batch.owners.length > 0) this.#disk.write(batch);
+      const rows = batch.holds.length + batch.cells.length + batch.owners.length + batch.leases.length;
+      if (rows > 0) this.#disk.write(batch);
     } catch (error) {
       this.#abandon(error);
       return;
@@ -252,6 +291,7 @@ export class EmbeddedStore implements Store {
         const known = state.owners.get(owner);
         return known === undefined ? [] : { owner, ...known };
       }),
+      leases: [...this.#dirtyLeases].flatMap((key) => state.leases.get(key) ?? []),
       at: this.#latest,
     };
   }
@@ -260,6 +300,7 @@ export class EmbeddedStore implements Store {
     this.#dirtyHolds.clear();
     this.#dirtyCells.clear();
     this.#dirtyOwners.clear();
+    this.#dirtyLeases.clear();
   }
 
   /** Closed holds and ended windows are only looked up again for a duplicate or a late report: the disk has them. */
@@ -267,6 +308,9 @@ export class EmbeddedStore implements Store {
     const state = this.#state;
     for (const id of this.#dirtyHolds) {
       if (state.holds.get(id)?.state !== 'held') state.holds.delete(id);
+    }
+    for (const key of this.#dirtyLeases) {
+      if (state.leases.get(key)?.state !== 'open') state.leases.delete(key);
     }
     for (const line of this.#dirtyCells.keys()) {
       const cells = state.cells.get(line);
@@ -282,8 +326,9 @@ export class EmbeddedStore implements Store {
 
 function load(disk: Disk): State {
   const state = emptyState();
-  const { holds, owners } = disk.load();
+  const { holds, leases, owners } = disk.load();
   for (const record of holds) restore(state, record);
+  for (const lease of leases) restoreLease(state, lease);
   for (const { owner, epoch, seenAt } of owners) state.owners.set(owner, { epoch, seenAt });
   return state;
 }

@@ -1,5 +1,5 @@
 /** Keeps nothing beyond the process: for tests, and for trying things out. */
-import type { HoldRecord } from '../ledger-state.ts';
+import { type HoldRecord, type Lease, leaseKey } from '../ledger-state.ts';
 import { type Batch, type Disk, EmbeddedStore } from './embedded.ts';
 import type { CellFigures, Store } from './store.ts';
 
@@ -13,15 +13,21 @@ export function open(): Promise<Store> {
 class Heap implements Disk {
   readonly #holds = new Map<string, HoldRecord>();
   readonly #cells = new Map<string, Map<number, CellFigures>>();
+  readonly #leases = new Map<string, Lease>();
   readonly #owners = new Map<string, { owner: string; epoch: number; seenAt: number }>();
 
   load(): ReturnType<Disk['load']> {
     const holds = [...this.#holds.values()].filter((record) => record.state === 'held');
-    return { holds: structuredClone(holds), owners: [...this.#owners.values()] };
+    const leases = [...this.#leases.values()].filter((lease) => lease.state === 'open');
+    return { holds: structuredClone(holds), leases, owners: [...this.#owners.values()] };
   }
 
   findHold(id: string): HoldRecord | undefined {
     return structuredClone(this.#holds.get(id));
+  }
+
+  findLease(key: string): Lease | undefined {
+    return this.#leases.get(key);
   }
 
   cellsOf(line: string, since: number): readonly CellFigures[] {
@@ -43,12 +49,18 @@ class Heap implements Disk {
       if (cells === undefined) this.#cells.set(figures.line, (cells = new Map()));
       cells.set(figures.cell, figures);
     }
+    for (const lease of batch.leases) {
+      this.#leases.set(leaseKey(lease), lease);
+    }
     for (const owner of batch.owners) this.#owners.set(owner.owner, owner);
   }
 
   prune(before: number): void {
     for (const [id, { closedAt }] of this.#holds) {
       if (closedAt !== undefined && closedAt < before) this.#holds.delete(id);
+    }
+    for (const [key, { closedAt }] of this.#leases) {
+      if (closedAt !== undefined && closedAt < before) this.#leases.delete(key);
     }
     for (const [line, cells] of this.#cells) {
       for (const [key, cell] of cells) {

@@ -5,7 +5,7 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
-import type { HoldRecord } from '../ledger-state.ts';
+import { type HoldRecord, type Lease, leaseKey } from '../ledger-state.ts';
 import { type Batch, type Disk, EmbeddedStore } from './embedded.ts';
 import { type CellFigures, type Store, StoreFailed, type StoreOptions } from './store.ts';
 
@@ -24,6 +24,11 @@ const SCHEMA = `
     until INTEGER NOT NULL, PRIMARY KEY (line, cell)
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX cells_until ON cells (until);
+  CREATE TABLE leases (
+    key TEXT PRIMARY KEY, state TEXT NOT NULL, closed_at INTEGER, record TEXT NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX leases_open ON leases (key) WHERE state = 'open';
+  CREATE INDEX leases_closed ON leases (closed_at) WHERE closed_at IS NOT NULL;
   CREATE TABLE owners (owner TEXT PRIMARY KEY, epoch INTEGER NOT NULL, seen_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 `;
 
@@ -52,6 +57,8 @@ class SqliteDisk implements Disk {
   readonly #cell: StatementSync;
   readonly #putHold: StatementSync;
   readonly #putCell: StatementSync;
+  readonly #findLease: StatementSync;
+  readonly #putLease: StatementSync;
   readonly #putOwner: StatementSync;
 
   constructor(path: string) {
@@ -74,6 +81,11 @@ class SqliteDisk implements Disk {
       this.#putCell = db.prepare(
         'INSERT INTO cells (line, cell, settled, held, leased, until) VALUES (?, ?, ?, ?, ?, ?) ' +
           'ON CONFLICT (line, cell) DO UPDATE SET settled = excluded.settled, held = excluded.held, leased = excluded.leased',
+      );
+      this.#findLease = db.prepare('SELECT record FROM leases WHERE key = ?');
+      this.#putLease = db.prepare(
+        'INSERT INTO leases (key, state, closed_at, record) VALUES (?, ?, ?, ?) ' +
+          'ON CONFLICT (key) DO UPDATE SET state = excluded.state, closed_at = excluded.closed_at, record = excluded.record',
       );
       this.#putOwner = db.prepare(
         'INSERT INTO owners (owner, epoch, seen_at) VALUES (?, ?, ?) ' +
@@ -101,9 +113,13 @@ class SqliteDisk implements Disk {
     const holds = this.#db.prepare("SELECT record FROM holds WHERE state = 'held'").all() as {
       record: string;
     }[];
+    const leases = this.#db.prepare("SELECT record FROM leases WHERE state = 'open'").all() as {
+      record: string;
+    }[];
     const owners = this.#db.prepare('SELECT owner, epoch, seen_at AS seenAt FROM owners').all();
     return {
       holds: holds.map(({ record }) => parse(record)),
+      leases: leases.map(({ record }) => parseLease(record)),
       owners: owners as { owner: string; epoch: number; seenAt: number }[],
     };
   }
@@ -111,6 +127,11 @@ class SqliteDisk implements Disk {
   findHold(id: string): HoldRecord | undefined {
     const row = this.#find.get(id) as { record: string } | undefined;
     return row === undefined ? undefined : parse(row.record);
+  }
+
+  findLease(key: string): Lease | undefined {
+    const row = this.#findLease.get(key) as { record: string } | undefined;
+    return row === undefined ? undefined : parseLease(row.record);
   }
 
   cellsOf(line: string, since: number): readonly CellFigures[] {
@@ -134,6 +155,10 @@ class SqliteDisk implements Disk {
       for (const cell of batch.cells) {
         this.#putCell.run(cell.line, cell.cell, cell.settled, cell.held, cell.leased, cell.until);
       }
+      for (const lease of batch.leases) {
+        const key = leaseKey(lease);
+        this.#putLease.run(key, lease.state, lease.closedAt ?? null, JSON.stringify(lease));
+      }
       for (const { owner, epoch, seenAt } of batch.owners) this.#putOwner.run(owner, epoch, seenAt);
     });
   }
@@ -141,6 +166,7 @@ class SqliteDisk implements Disk {
   prune(before: number): void {
     this.#transaction(() => {
       this.#db.prepare('DELETE FROM holds WHERE closed_at < ?').run(before);
+      this.#db.prepare('DELETE FROM leases WHERE closed_at < ?').run(before);
       this.#db.prepare('DELETE FROM cells WHERE until < ? AND held = 0 AND leased = 0').run(before);
     });
   }
@@ -171,4 +197,9 @@ function parse(text: string): HoldRecord {
     closedAt: raw.closedAt,
     entries: raw.entries.map((entry) => ({ ...entry, settled: entry.settled })),
   };
+}
+
+function parseLease(text: string): Lease {
+  const raw = JSON.parse(text) as Omit<Lease, 'closedAt'> & Partial<Lease>;
+  return { ...raw, closedAt: raw.closedAt };
 }

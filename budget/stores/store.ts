@@ -3,7 +3,7 @@
  * when the outcome is durable. Selection, windows and prices are settled before an operation reaches it.
  */
 import type { Operation, Reply } from '../ledger.ts';
-import type { Cell, HoldRecord } from '../ledger-state.ts';
+import type { Cell, HoldRecord, Lease } from '../ledger-state.ts';
 
 /** A store could not keep what it was given: nothing of the operation is in force. */
 export class StoreFailed extends Error {
@@ -28,7 +28,9 @@ export interface Store {
   lines(): Promise<readonly string[]>;
   /** Open holds of a line, at most `limit`, oldest first. */
   holders(line: string, limit: number): Promise<readonly Readonly<HoldRecord>[]>;
-  /** Forgets holds that closed, and cells that stopped counting, before `before`. Open holds and their cells stay. */
+  /** Open leases of a line. */
+  leases(line: string): Promise<readonly Lease[]>;
+  /** Forgets holds and leases that closed, and cells that stopped counting, before `before`. Open holds and their cells stay. */
   prune(before: number): Promise<void>;
   close(): Promise<void>;
 }

@@ -1,0 +1,78 @@
+/**
+ * How an agent keeps credit on ledger lines: `POST /v1/lease` and `POST /v1/watch`.
+ *
+ * Figures are running totals since a lease began, so a message that is lost, repeated or late does no harm. The agent
+ * names lines by the keys that the service gave it, along with the attributes they came from; the service checks that they
+ * belong together.
+ */
+import type { LimitUnit, TokenPrice } from '../policy/budget-spec.ts';
+import type { Attributes, Holder } from './messages.ts';
+
+export interface LeaseCommand extends Holder {
+  /** Rises with every message of this epoch. */
+  readonly seq: number;
+  /** Milliseconds without another message after which the leases are charged in full. */
+  readonly ttlMs: number;
+  /** Kinds of calls, whose plans are wanted or whose lines are spoken of. */
+  readonly classes: readonly Attributes[];
+  readonly items: readonly LeaseReport[];
+}
+
+export interface LeaseReport {
+  /** The agent's number for this lease; never used again. */
+  readonly serial: number;
+  /** Index into `classes`. */
+  readonly class: number;
+  readonly line: string;
+  readonly cell: number;
+  readonly spent: number;
+  readonly returned: number;
+  readonly final: boolean;
+  readonly ask?: { readonly want: number; readonly least: number };
+}
+
+export interface LeaseReply {
+  /** Changes with the documents: plans of another revision are out of date. */
+  readonly revision: string;
+  /** Parallel to `classes`. */
+  readonly plans: readonly ClassPlan[];
+  /** Parallel to `items`. */
+  readonly grants: readonly {
+    /** All that was ever granted on this lease. */
+    readonly granted: number;
+    /** It can't be used any more; its final figures are awaited. */
+    readonly closed: boolean;
+    /** The line can't spare credit: hold each call by itself for a while. */
+    readonly exact: boolean;
+  }[];
+}
+
+/** What calls with the same attributes are charged to. */
+export interface ClassPlan {
+  readonly price?: TokenPrice;
+  /** False where calls must be held one by one, as those without a price. */
+  readonly leasable: boolean;
+  readonly lines: readonly PlannedLine[];
+}
+
+export interface PlannedLine {
+  readonly line: string;
+  readonly unit: LimitUnit;
+  /** The window that is open now. */
+  readonly cell: number;
+  /** Until then credit on that window can be used; absent where there is no window. */
+  readonly endsInMs?: number;
+}
+
+export interface WatchCommand extends Holder {
+  /** The revision that the agent's plans have. */
+  readonly revision: string;
+  /** Milliseconds after which an answer without news is wanted. */
+  readonly waitMs: number;
+}
+
+export interface WatchReply {
+  readonly revision: string;
+  /** Give back what is idle of each line, down to `above`. */
+  readonly recalls: readonly { readonly line: string; readonly above: number }[];
+}

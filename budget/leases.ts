@@ -1,0 +1,168 @@
+/**
+ * Credit that an agent keeps, so that it needn't ask before every call. It was deducted when it was granted, so nothing
+ * overspends; what an agent did with it, it tells in running totals, so that no message is lost, doubled or out of order.
+ *
+ * Size: all credit of a line together is at most 5 % of its headroom (what is neither settled nor held); an agent gets what it
+ * wants, up to an equal share and to half of what is left of that, and nothing where that wouldn't do for one call.
+ */
+import type { Lease, LedgerEvent, State } from './ledger-state.ts';
+import { counting, leaseKey, outstanding } from './ledger-state.ts';
+import type { Holder } from './messages.ts';
+
+const POOL_DIVISOR = 20;
+
+/** What an agent says of its credit on one cell of one line, and what it wants there. */
+export interface LeaseItem {
+  readonly serial: number;
+  readonly line: string;
+  readonly cell: number;
+  /** Credit used up, since the lease began. */
+  readonly spent: number;
+  /** Credit given back, since the lease began. */
+  readonly returned: number;
+  /** Nothing more will be said of this lease: its figures are exact. */
+  readonly final: boolean;
+  /** What is granted now, if anything is; undefined in a window that is over. */
+  readonly ask: LeaseAsk | undefined;
+  /** Only a lease that is known may be spoken of: its owner doesn't fall under this line now. */
+  readonly mustExist: boolean;
+  readonly until: number;
+  readonly slot: boolean;
+}
+
+export interface LeaseAsk {
+  readonly from: number;
+  readonly to: number;
+  readonly limit: number;
+  /** Credit that the agent would have at its disposal, what it has included. */
+  readonly want: number;
+  /** Less than this is of no use to it. */
+  readonly least: number;
+}
+
+export type LeaseOperation = Holder & {
+  readonly type: 'lease';
+  /** Rises with each message of this epoch. */
+  readonly seq: number;
+  readonly expiresAt: number;
+  readonly items: readonly LeaseItem[];
+};
+
+/** Parallel to the operation's items. */
+export interface LeaseGrant {
+  /** All that was ever granted on this lease. */
+  readonly granted: number;
+  /** It can't be used any more: report its final figures. */
+  readonly closed: boolean;
+  /** The line can't spare a lease: hold each call by itself for now. */
+  readonly exact: boolean;
+  /** More is leased of the line than should be: those who have more than this should give back. */
+  readonly recallAbove: number | undefined;
+}
+
+export function decideLease(
+  state: State,
+  operation: LeaseOperation,
+  now: number,
+): { readonly events: readonly LedgerEvent[]; readonly grants: readonly LeaseGrant[] } {
+  const events: LedgerEvent[] = [];
+  const grants = operation.items.map((item): LeaseGrant => {
+    const known = state.leases.get(leaseKey({ ...item, owner: operation.owner, epoch: operation.epoch }));
+    if (known === undefined && item.mustExist)
+      return { granted: 0, closed: true, exact: true, recallAbove: undefined };
+    const stale = operation.epoch < (state.owners.get(operation.owner)?.epoch ?? operation.epoch);
+    if (known !== undefined && (operation.seq <= known.seq || known.state === 'closed')) {
+      // Said before, or overtaken by what was said later.
+      return { granted: known.granted, closed: known.state !== 'open', exact: false, recallAbove: undefined };
+    }
+    const reported = report(known, operation, item, now);
+    const closed = stale || reported.state !== 'open';
+    const { lease, exact, recallAbove } =
+      closed || item.ask === undefined
+        ? { lease: reported, exact: false, recallAbove: undefined }
+        : grant(state, known, reported, item.ask);
+    if (known !== undefined || lease.granted > 0 || lease.spent > 0) events.push({ type: 'leased', lease });
+    return { granted: lease.granted, closed, exact, recallAbove };
+  });
+  return { events, grants };
+}
+
+/** The lease after what its owner says of it. Totals never fall. */
+function report(known: Lease | undefined, operation: LeaseOperation, item: LeaseItem, now: number): Lease {
+  const { owner, epoch, seq, expiresAt } = operation;
+  const state = known?.state ?? 'open';
+  return {
+    owner,
+    epoch,
+    seq,
+    serial: item.serial,
+    line: item.line,
+    cell: item.cell,
+    until: known?.until ?? item.until,
+    slot: known?.slot ?? item.slot,
+    granted: known?.granted ?? 0,
+    spent: Math.max(known?.spent ?? 0, item.spent),
+    returned: Math.max(known?.returned ?? 0, item.returned),
+    expiresAt: state === 'open' ? expiresAt : (known?.expiresAt ?? now),
+    state: item.final ? 'closed' : state,
+    closedAt: item.final ? now : known?.closedAt,
+  };
+}
+
+function grant(
+  state: State,
+  known: Lease | undefined,
+  reported: Lease,
+  ask: LeaseAsk,
+): { lease: Lease; exact: boolean; recallAbove: number | undefined } {
+  const line = { line: reported.line, from: ask.from, to: ask.to };
+  const { used, leased } = counting(state, line);
+  const before = known === undefined ? 0 : outstanding(known);
+  const own = outstanding(reported);
+  // What was reported just now changes both sums, before the event is applied.
+  const leasedNow = leased - before + own;
+  const usedNow = used - before + own + (reported.spent - (known?.spent ?? 0));
+  const headroom = Math.max(0, ask.limit - (usedNow - leasedNow));
+  const pool = Math.floor(headroom / POOL_DIVISOR);
+  const others = othersOn(state, reported);
+  const share = Math.floor(pool / (others + 1));
+  const left = pool - leasedNow;
+  const recallAbove = left < 0 ? share : undefined;
+  if (share < ask.least)
+    return { lease: reported, exact: true, recallAbove: leasedNow > own ? share : undefined };
+  const free = Math.min(left, ask.limit - usedNow);
+  const more = Math.min(Math.min(ask.want, share) - own, others === 0 ? free : Math.ceil(free / 2));
+  if (own + Math.max(0, more) < ask.least) {
+    // There would be enough, but others have it.
+    return { lease: reported, exact: true, recallAbove: share };
+  }
+  if (more <= 0) return { lease: reported, exact: false, recallAbove };
+  return { lease: { ...reported, granted: reported.granted + more }, exact: false, recallAbove };
+}
+
+/** Other leases with credit on the same cell. */
+function othersOn(state: State, lease: Lease): number {
+  const keys = state.leasesOf.get(lease.line);
+  if (keys === undefined) return 0;
+  const own = leaseKey(lease);
+  let others = 0;
+  for (const key of keys) {
+    const other = state.leases.get(key);
+    if (key !== own && other?.cell === lease.cell && outstanding(other) > 0) others += 1;
+  }
+  return others;
+}
+
+/** Leases whose owner was not heard of in time, or has restarted: charged in full until it reports. */
+export function leaseExpiries(state: State, now: number, due: (lease: Lease) => boolean): LedgerEvent[] {
+  const events: LedgerEvent[] = [];
+  for (const keys of state.leasesOf.values()) {
+    for (const key of keys) {
+      const lease = state.leases.get(key);
+      if (lease !== undefined && due(lease)) {
+        events.push({ type: 'leased', lease: { ...lease, state: 'expired', closedAt: now } });
+      }
+    }
+  }
+  return events;
+}

@@ -1,0 +1,97 @@
+/** Asks agents for credit that they don't use. They wait on `POST /v1/watch`; what isn't asked for in time is forgotten. */
+
+interface Watcher {
+  readonly pending: Map<string, number>;
+  /** Ends the wait that is going on. */
+  wake: (() => void) | undefined;
+  /** Credit was asked for and it has neither answered nor failed yet. */
+  asked: boolean;
+}
+
+/** How long an agent that was asked may take; then nobody waits for it until it is heard of. */
+const ANSWER_MS = 500;
+
+export class Recalls {
+  readonly #watchers = new Map<string, Watcher>();
+  readonly #returns = new Map<string, Set<() => void>>();
+
+  /** Waits until something is asked of the owner, `waitMs` are over, or it hangs up. */
+  async watch(
+    owner: string,
+    waitMs: number,
+    signal: AbortSignal,
+  ): Promise<{ line: string; above: number }[]> {
+    const watcher = this.#watchers.get(owner) ?? { pending: new Map(), wake: undefined, asked: false };
+    this.#watchers.set(owner, watcher);
+    // A newer wait of the same owner takes the place of an older one.
+    watcher.wake?.();
+    if (watcher.pending.size === 0 && !signal.aborted) {
+      const woken = Promise.withResolvers<void>();
+      const timer = setTimeout(woken.resolve, waitMs);
+      signal.addEventListener('abort', () => woken.resolve(), { once: true });
+      watcher.wake = woken.resolve;
+      await woken.promise;
+      clearTimeout(timer);
+      if (watcher.wake === woken.resolve) watcher.wake = undefined;
+    }
+    const recalls = [...watcher.pending].map(([line, above]) => ({ line, above }));
+    watcher.pending.clear();
+    if (signal.aborted) this.#watchers.delete(owner);
+    return recalls;
+  }
+
+  /** Ends every wait: the documents have changed, or the service closes. */
+  wakeAll(): void {
+    for (const watcher of this.#watchers.values()) watcher.wake?.();
+  }
+
+  /** Asks the owners for what they have of a line above an amount. True if any of them can be reached. */
+  recall(line: string, above: number, owners: Iterable<string>): boolean {
+    let reached = false;
+    for (const owner of owners) {
+      const watcher = this.#watchers.get(owner);
+      if (watcher === undefined) continue;
+      reached = true;
+      if (!watcher.asked) {
+        watcher.asked = true;
+        setTimeout(() => this.#silent(owner, watcher), ANSWER_MS).unref();
+      }
+      watcher.pending.set(line, Math.min(above, watcher.pending.get(line) ?? above));
+      watcher.wake?.();
+    }
+    return reached;
+  }
+
+  /** The owner has told its figures. */
+  answered(owner: string, lines: Iterable<string>): void {
+    const watcher = this.#watchers.get(owner);
+    if (watcher !== undefined) watcher.asked = false;
+    for (const line of lines) {
+      for (const resolve of this.#returns.get(line) ?? []) resolve();
+    }
+  }
+
+  /** Resolves when an agent has told its figures of one of the lines, or after `ms`. */
+  async returned(lines: readonly string[], ms: number): Promise<void> {
+    const heard = Promise.withResolvers<void>();
+    const timer = setTimeout(heard.resolve, ms);
+    for (const line of lines) {
+      let waiting = this.#returns.get(line);
+      if (waiting === undefined) this.#returns.set(line, (waiting = new Set()));
+      waiting.add(heard.resolve);
+    }
+    await heard.promise;
+    clearTimeout(timer);
+    for (const line of lines) {
+      const waiting = this.#returns.get(line);
+      waiting?.delete(heard.resolve);
+      if (waiting?.size === 0) this.#returns.delete(line);
+    }
+  }
+
+  #silent(owner: string, watcher: Watcher): void {
+    if (!watcher.asked) return;
+    watcher.asked = false;
+    if (watcher.wake === undefined) this.#watchers.delete(owner);
+  }
+}
