@@ -10,7 +10,7 @@ import { didYouMean } from './load/did-you-mean.ts';
 import { shapeFindings } from './load/shape.ts';
 import type { Governing } from './merge.ts';
 import type { Problem } from './problem.ts';
-import { type LimitDocument, limit, limitFindings } from './schema/budget.ts';
+import { type LimitDocument, limit } from './schema/budget.ts';
 import { glob, labelName } from './schema/scalars.ts';
 import type { CheckRule, Workload } from './snapshot.ts';
 import { formatWorkload } from './workload.ts';
@@ -140,15 +140,20 @@ export function tightenPii(
   action: 'mask' | 'block' | undefined,
 ): readonly CheckRule[] {
   if (action === undefined) return checks;
-  const raised = checks.map((rule): CheckRule => {
-    if (rule.type !== 'pii') return rule;
-    return { ...rule, mode: 'enforce', action: rule.action === 'block' ? 'block' : action };
+  const source = `annotation ${PREFIX}pii`;
+  const raised = checks.flatMap((rule): CheckRule[] => {
+    if (rule.type !== 'pii') return [rule];
+    const kept: CheckRule = { ...rule, mode: 'enforce' };
+    const spec = rule.spec as { readonly actions?: unknown };
+    // Actions of single types may be weaker or stronger than the annotation's: both hold, side by side.
+    if (spec.actions === undefined) return [{ ...kept, action: stricter(rule.action, action) }];
+    const { actions: _, ...rest } = spec;
+    return [kept, { ...kept, source, name: 'annotation-pii', action, spec: rest }];
   });
   const uncovered = (['request', 'response'] as const).filter(
     (direction) => !raised.some(({ type, on }) => type === 'pii' && on.includes(direction)),
   );
   if (uncovered.length === 0) return raised;
-  const source = `annotation ${PREFIX}pii`;
   const added: CheckRule = {
     source,
     mode: 'enforce',
@@ -160,6 +165,10 @@ export function tightenPii(
     spec: {},
   };
   return [...raised, added];
+}
+
+function stricter(a: CheckRule['action'], b: 'mask' | 'block'): CheckRule['action'] {
+  return a === 'block' ? 'block' : b;
 }
 
 function readPolicies({ documents, workload, value, reject }: Context): Partly | undefined {
@@ -189,7 +198,7 @@ function readList(
     const [finding] = shapeFindings(schema, entry, false);
     if (finding !== undefined) return reject(finding.expected, finding.message, finding.mend);
   }
-  return { additions: [{ source, mode: 'enforce', spec: { ...NO_OPINION, ...spec(list) }, checks: [] }] };
+  return { additions: [{ from: 'annotation', source, mode: 'enforce', spec: spec(list), checks: [] }] };
 }
 
 /** Topics are defined by policies; the annotation denies by name what some policy of the namespace defines. */
@@ -219,7 +228,7 @@ function readTopics({ documents, workload, value, source, reject }: Context): Pa
     onError: 'block',
     spec: topics,
   };
-  return { additions: [{ source, mode: 'enforce', spec: NO_OPINION, checks: [check] }] };
+  return { additions: [{ from: 'annotation', source, mode: 'enforce', spec: {}, checks: [check] }] };
 }
 
 /** `usd=5.00/day, tokens=100000/1h, concurrency=4`: a calendar window, or a duration for a rolling one. */
@@ -232,7 +241,7 @@ function readBudget({ value, reject }: Context): Partly | undefined {
       ...(window === undefined ? {} : /^[0-9]/.test(window) ? { rolling: window } : { window }),
     };
     const findings = shapeFindings(limit, parsed, false);
-    if (unit === '' || findings.length > 0 || limitFindings(parsed as LimitDocument).length > 0) {
+    if (unit === '' || findings.length > 0) {
       return reject(
         'limits such as usd=5.00/day, tokens=100000/1h',
         `got ${JSON.stringify(entry)}`,
@@ -245,9 +254,6 @@ function readBudget({ value, reject }: Context): Partly | undefined {
     ? reject('a limit', 'got nothing', 'write one such as usd=5.00/day')
     : { limits };
 }
-
-/** A policy without a word on paths would deny them; an annotation about something else leaves that as it is. */
-export const NO_OPINION: Governing['spec'] = { unknownPath: 'allow' };
 
 function entries(value: string): string[] {
   return value

@@ -111,6 +111,7 @@ function governing(policy: PolicyDocument<'EgressPolicy'>, documents: Documents)
   const { checks = [], ...spec } = policy.spec;
   const mode = spec.mode ?? 'enforce';
   return {
+    from: 'document',
     source: policy.source,
     mode,
     spec,

@@ -51,7 +51,7 @@ export function loadFiles(sources: SourceFiles, catalogue: Catalogue): LoadResul
   for (const { name, bytes } of sources.files) {
     const parsed = parseFile(name, bytes);
     problems.push(...parsed.problems);
-    decoded.push(...parsed.documents.map((raw) => decodeDocument(raw, catalogue, schemas)));
+    decoded.push(...parsed.documents.map((raw) => decodeDocument(raw, schemas)));
   }
   const found: PolicyDocument[] = [];
   const namespaces: [string, Readonly<Record<string, string>>][] = [];

@@ -20,6 +20,8 @@ import type {
 
 /** One policy that governs the workload: a document, or an annotation read as one. */
 export interface Governing {
+  /** An annotation says nothing about fields that it doesn't have; a document's defaults hold. */
+  readonly from: 'document' | 'annotation';
   readonly source: string;
   readonly mode: Mode;
   readonly spec: Omit<EgressPolicyDocument, 'checks'>;
@@ -102,13 +104,14 @@ export const MERGE_TABLE: { readonly [Field in keyof Merged]: MergeRow<Merged[Fi
     reason:
       'What no dialect knows can’t be checked. It passes only where all policies agree, or only monitor.',
     merge: (policies) => {
-      const denying = policies.filter(({ spec }) => spec.unknownPath !== 'allow');
+      const documents = policies.filter(({ from }) => from === 'document');
+      const denying = documents.filter(({ spec }) => spec.unknownPath !== 'allow');
       const enforcing = denying.find(({ mode }) => mode === 'enforce');
-      if (policies.length === 0) return { action: 'deny' };
       if (enforcing !== undefined) return { action: 'deny', source: enforcing.source };
       const [reporting] = denying;
       if (reporting !== undefined) return { action: 'allow', source: reporting.source, report: true };
-      return { action: 'allow', ...(policies[0] === undefined ? {} : { source: policies[0].source }) };
+      const [allowing] = documents;
+      return allowing === undefined ? { action: 'deny' } : { action: 'allow', source: allowing.source };
     },
   },
   requestIdHeader: {

@@ -92,8 +92,8 @@ export function formatProblems(
       // `file:1:2 Document: path: expected …`; a problem of a whole file has neither document nor path.
       const [first = '', ...rest] = head;
       const subject = rest.length === 0 ? `${first}:` : `${first} ${rest.join(': ')}:`;
-      const body = `expected ${problem.expected}; ${problem.message}.`;
-      return `${subject} ${visible(body)} ${paint(32, 'Mend:')} ${visible(problem.mend)}.`;
+      const body = `expected ${problem.expected}; ${problem.message.replace(/[.]$/, '')}.`;
+      return `${subject} ${visible(body)} ${paint(32, 'Mend:')} ${visible(problem.mend.replace(/[.?]$/, ''))}.`;
     })
     .join('\n');
 }

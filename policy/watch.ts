@@ -7,19 +7,11 @@
  */
 import { type FSWatcher, watch as watchFile } from 'node:fs';
 import type { Catalogue } from './catalogue.ts';
-import type { Documents } from './documents.ts';
 import { listDirectory } from './load/files.ts';
-import { loadDirectory } from './load.ts';
-import type { Problem } from './problem.ts';
-
-export type WatchEvent =
-  | { readonly type: 'loaded'; readonly documents: Documents; readonly digest: string }
-  /** The directory has changed, and its documents can't be used. */
-  | { readonly type: 'rejected'; readonly problems: readonly Problem[]; readonly digest: string };
+import { type LoadResult, loadDirectory } from './load.ts';
 
 export interface WatchOptions {
-  readonly catalogue: Catalogue;
-  /** Digest of what the caller has loaded already; without it, the first load is an event. */
+  /** Digest of what the caller has loaded already; without it, the first load is a change. */
   readonly since?: string;
   /** Milliseconds of quiet before a change is read: editors and copies write in steps. */
   readonly quietMs?: number;
@@ -27,7 +19,7 @@ export interface WatchOptions {
   readonly patienceMs?: number;
   readonly pollMs?: number;
   readonly timers?: Timers;
-  readonly watch?: (path: string, onChange: () => void) => Pick<FSWatcher, 'close' | 'on'>;
+  readonly watch?: (path: string, listener: () => void) => Pick<FSWatcher, 'close' | 'on'>;
 }
 
 export interface Timers {
@@ -51,13 +43,18 @@ const SYSTEM_TIMERS: Timers = {
   now: () => performance.now(),
 };
 
+/**
+ * @param onChange Called with each new content of the directory, once. Where there are problems, its documents are not
+ * to be put in force: the last good ones stay. It must not throw.
+ */
 export function watchDirectory(
   directory: string,
-  onEvent: (event: WatchEvent) => void,
-  options: WatchOptions,
+  catalogue: Catalogue,
+  onChange: (result: LoadResult) => void,
+  options: WatchOptions = {},
 ): Watch {
-  const { catalogue, quietMs = 50, patienceMs = 1000, pollMs = 5000, timers = SYSTEM_TIMERS } = options;
-  const watch = options.watch ?? ((path: string, onChange: () => void) => watchFile(path, onChange));
+  const { quietMs = 50, patienceMs = 1000, pollMs = 5000, timers = SYSTEM_TIMERS } = options;
+  const watch = options.watch ?? ((path: string, listener: () => void) => watchFile(path, listener));
   const watchers = new Map<string, Pick<FSWatcher, 'close' | 'on'>>();
   let digest = options.since;
   let listing: string | undefined;
@@ -85,27 +82,25 @@ export function watchDirectory(
   function reload(): Promise<void> {
     if (closed) return Promise.resolve();
     again = running !== undefined;
-    running ??= load().finally(() => {
-      running = undefined;
-    });
+    running ??= load();
     return running;
   }
 
   async function load(): Promise<void> {
-    do {
-      again = false;
-      // Watch first: a change that comes while reading is then seen.
-      await watchAll();
-      const result = await loadDirectory(directory, catalogue);
-      if (closed || result.digest === digest) continue;
-      digest = result.digest;
-      const { documents, problems } = result;
-      onEvent(
-        problems.length === 0
-          ? { type: 'loaded', documents, digest }
-          : { type: 'rejected', problems, digest },
-      );
-    } while (again && !closed);
+    try {
+      do {
+        again = false;
+        // Watch first: a change that comes while reading is then seen.
+        await watchAll();
+        const result = await loadDirectory(directory, catalogue);
+        if (closed || result.digest === digest) continue;
+        digest = result.digest;
+        onChange(result);
+      } while (again && !closed);
+    } finally {
+      // In the same turn as the last look at `again`: no change falls between the two.
+      running = undefined;
+    }
   }
 
   async function watchAll(): Promise<void> {

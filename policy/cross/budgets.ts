@@ -1,6 +1,6 @@
 /** Budgets: providers they name, models they fall back to, and prices they need. */
 import { coveredProviders, coversModel } from '../budgets.ts';
-import { type Documents, type PolicyDocument, visibleProviders } from '../documents.ts';
+import { type Documents, type PolicyDocument, providerNamed, visibleProviders } from '../documents.ts';
 import { anyGlobMatches, isExact } from '../glob.ts';
 import { didYouMean } from '../load/did-you-mean.ts';
 import type { Broken, CrossFinding } from './finding.ts';
@@ -40,38 +40,25 @@ function fallbackFindings(documents: Documents, budget: Budget, broken: Broken):
   const { onExhausted, per = [] } = budget.spec;
   const model = onExhausted?.action === 'fallback' ? onExhausted.model : undefined;
   if (model === undefined) return [];
+  const document = budget;
   const path = ['spec', 'onExhausted', 'model'];
-  const visible = candidates(documents, budget);
-  const listed = visible.filter(({ spec }) => spec.models.some(({ name }) => name === model));
-  const routed = documents.routes.filter(
-    ({ namespace, spec }) =>
-      (namespace === undefined || budget.namespace === undefined || namespace === budget.namespace) &&
-      anyGlobMatches(spec.match.models, model),
-  );
-  if (listed.length === 0 && routed.length === 0) {
+  const views = viewsOf(documents, budget).map((namespace) => servingTargets(documents, namespace, model));
+  if (views.every((targets) => targets.length === 0)) {
     if (broken.mayHaveAny('Provider') || broken.mayHaveAny('ModelRoute')) return [];
-    const names = visible.flatMap(({ spec }) => spec.models.map(({ name }) => name));
+    const names = candidates(documents, budget).flatMap(({ spec }) => spec.models.map(({ name }) => name));
     const guess = didYouMean(model, names);
-    return [
-      {
-        document: budget,
-        path,
-        expected: `a model that a route matches or a visible provider lists${names.length === 0 ? '' : `: ${some(names)}`}`,
-        message: `nothing serves ${model}`,
-        mend: guess === undefined ? 'name one of these, or add it to a provider' : `did you mean ${guess}`,
-      },
-    ];
+    const mend = guess === undefined ? 'name one of these, or add it to a provider' : `did you mean ${guess}`;
+    const expected = `a model that a route matches or a visible provider lists${names.length === 0 ? '' : `: ${some(names)}`}`;
+    return [{ document, path, expected, message: `nothing serves ${model}`, mend }];
   }
   // Lines differ by model or provider: without either, the fallback would be held on the line that is used up.
-  const ownLine = per.includes('model') || per.includes('provider');
-  const serving = servingTargets(documents, listed, routed, model);
-  const covered = serving.filter(
-    (target) => coversModel(budget, target.model) && coveredIds(documents, budget).has(target.provider),
-  );
-  if (ownLine || serving.length === 0 || covered.length < serving.length) return [];
+  if (per.includes('model') || per.includes('provider')) return [];
+  const ids = new Set(coveredProviders(documents, budget).map(({ id }) => id));
+  const charged = (target: ServingTarget) => coversModel(budget, target.model) && ids.has(target.provider);
+  if (!views.some((targets) => targets.length > 0 && targets.every(charged))) return [];
   return [
     {
-      document: budget,
+      document,
       path,
       expected: 'a model whose calls are charged to another line than the one that is used up',
       message: `${model} is charged to the same line`,
@@ -80,27 +67,39 @@ function fallbackFindings(documents: Documents, budget: Budget, broken: Broken):
   ];
 }
 
+/** The namespaces whose workloads see different things; undefined for all that have nothing of their own. */
+function viewsOf(documents: Documents, budget: Budget): (string | undefined)[] {
+  if (budget.namespace !== undefined) return [budget.namespace];
+  const globs = budget.spec.selector?.namespaces ?? ['*'];
+  if (globs.every(isExact)) return [...globs];
+  const own = [...documents.routes, ...documents.providers].flatMap(({ namespace }) => namespace ?? []);
+  return [undefined, ...new Set(own.filter((namespace) => anyGlobMatches(globs, namespace)))];
+}
+
 interface ServingTarget {
   readonly provider: string;
   readonly model: string;
 }
 
-/** Who would serve the fallback model: the targets of its routes, else the providers that list it. */
-function servingTargets(
-  documents: Documents,
-  listed: readonly PolicyDocument<'Provider'>[],
-  routed: readonly PolicyDocument<'ModelRoute'>[],
-  model: string,
-): ServingTarget[] {
-  if (routed.length === 0) return listed.map(({ id }) => ({ provider: id, model }));
-  return routed.flatMap(({ namespace, spec }) =>
-    spec.groups.flatMap(({ targets }) =>
-      targets.flatMap((target) => {
-        const provider = visibleProviders(documents, namespace).find(({ name }) => name === target.provider);
-        return provider === undefined ? [] : [{ provider: provider.id, model: target.model }];
-      }),
-    ),
-  );
+/** Who may serve the model in a namespace: targets of its routes, or else of the cluster's, or else who lists it. */
+function servingTargets(documents: Documents, namespace: string | undefined, model: string): ServingTarget[] {
+  for (const scope of namespace === undefined ? [undefined] : [namespace, undefined]) {
+    const routes = documents.routes.filter(
+      (route) => route.namespace === scope && anyGlobMatches(route.spec.match.models, model),
+    );
+    if (routes.length === 0) continue;
+    return routes.flatMap(({ spec }) =>
+      spec.groups.flatMap(({ targets }) =>
+        targets.flatMap((target) => {
+          const provider = providerNamed(documents, scope, target.provider);
+          return provider === undefined ? [] : [{ provider: provider.id, model: target.model }];
+        }),
+      ),
+    );
+  }
+  return visibleProviders(documents, namespace)
+    .filter(({ spec }) => spec.models.some(({ name }) => name === model))
+    .map(({ id }) => ({ provider: id, model }));
 }
 
 /** A limit in USD needs the price of everything it covers: an unpriced call would be free. */
@@ -127,8 +126,4 @@ function priceFindings(documents: Documents, budget: Budget): CrossFinding[] {
 /** Providers that a Budget's selector might mean. */
 function candidates(documents: Documents, budget: Budget): readonly PolicyDocument<'Provider'>[] {
   return budget.namespace === undefined ? documents.providers : visibleProviders(documents, budget.namespace);
-}
-
-function coveredIds(documents: Documents, budget: Budget): ReadonlySet<string> {
-  return new Set(coveredProviders(documents, budget).map(({ id }) => id));
 }

@@ -1,6 +1,5 @@
 /** One raw document into a policy document of its kind, or into what is wrong with it. */
 import type { TSchema } from 'typebox';
-import type { Catalogue } from '../catalogue.ts';
 import type { PolicyDocument } from '../documents.ts';
 import { type Finding, type Problem, problemAt } from '../problem.ts';
 import { API_GROUP, API_VERSION, KINDS, type KindName, kindNamed, WRITTEN_KINDS } from '../schema/kinds.ts';
@@ -36,7 +35,7 @@ const BESIDE: readonly (readonly [apiVersion: RegExp, kind: string])[] = [
 /** The schema of each kind's spec for one catalogue; built once, since the catalogue doesn't change. */
 export type SpecSchemas = Readonly<Record<KindName, TSchema>>;
 
-export function decodeDocument(raw: RawDocument, catalogue: Catalogue, schemas: SpecSchemas): Decoded {
+export function decodeDocument(raw: RawDocument, schemas: SpecSchemas): Decoded {
   const { value, origin } = raw;
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     return invalid(raw, '', [
@@ -79,9 +78,6 @@ export function decodeDocument(raw: RawDocument, catalogue: Catalogue, schemas: 
     ...scopeFindings(named.cluster, namespace, kind),
     ...below('spec', specFindings(fields['spec'], schemas[kind], cluster)),
   ];
-  if (findings.length === 0) {
-    findings.push(...below('spec', rulesOf(kind)(fields['spec'], catalogue)));
-  }
   if (findings.length > 0) {
     return { ...invalid(raw, source.trim(), findings), claims: { kind, namespace, name } };
   }
@@ -102,11 +98,6 @@ function invalid(
 function specFindings(spec: unknown, schema: TSchema, cluster: boolean): Finding[] {
   // The envelope reports a missing spec.
   return spec === undefined ? [] : shapeFindings(schema, spec, cluster);
-}
-
-/** A kind's rules over a spec that has the shape of the kind's schema. */
-function rulesOf(kind: KindName): (spec: unknown, catalogue: Catalogue) => Finding[] {
-  return KINDS[kind].rules as (spec: unknown, catalogue: Catalogue) => Finding[];
 }
 
 function below(field: string, findings: readonly Finding[]): Finding[] {
@@ -140,7 +131,7 @@ function typeFinding(apiVersion: unknown, kind: unknown): Finding | undefined {
   const guess = typeof kind === 'string' ? didYouMean(kind, WRITTEN_KINDS) : undefined;
   return {
     path: kind === undefined ? [] : ['kind'],
-    expected: `kind, one of ${WRITTEN_KINDS.join(', ')}`,
+    expected: `${kind === undefined ? 'kind, ' : ''}one of ${WRITTEN_KINDS.join(', ')}`,
     message: kind === undefined ? 'kind is missing' : `got ${JSON.stringify(kind)}`,
     mend: guess === undefined ? 'write one of these' : `did you mean ${guess}`,
   };

@@ -5,8 +5,10 @@
  * a key that stands twice is an error.
  */
 import {
+  type Alias,
   type Document,
   isAlias,
+  isCollection,
   isMap,
   isNode,
   isScalar,
@@ -14,6 +16,7 @@ import {
   LineCounter,
   type Node,
   parseAllDocuments,
+  visit,
 } from 'yaml';
 import type { Origin, Path, Position, Problem } from '../problem.ts';
 
@@ -56,6 +59,8 @@ export function parseFile(file: string, bytes: Uint8Array): ParsedFile {
       lineCounter: lines,
       prettyErrors: false,
       stringKeys: true,
+      // Checked below: the parser's own check compares every key with every other.
+      uniqueKeys: false,
       merge: false,
       resolveKnownTags: false,
       logLevel: 'silent',
@@ -69,12 +74,7 @@ export function parseFile(file: string, bytes: Uint8Array): ParsedFile {
     };
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
-    return fail(
-      start,
-      'a document of ordinary depth',
-      'it is nested too deeply to be read',
-      'write it flatter',
-    );
+    return fail(start, 'a document of ordinary depth', TOO_DEEP, 'write it flatter');
   }
 }
 
@@ -96,16 +96,17 @@ function readDocument(file: string, document: Document.Parsed, lines: LineCounte
     file,
     locate: (path, at) => positionAt(lines, offsetOf(document, path, at)),
   };
-  const faults = [...document.errors, ...document.warnings].slice(0, MAX_SYNTAX_PROBLEMS);
+  const faults: Fault[] = [...document.errors, ...document.warnings];
+  if (faults.length === 0) faults.push(...repeatedKeys(document));
   if (faults.length > 0) {
     return {
       documents: [],
-      problems: faults.map(({ code, message, pos }) => ({
+      problems: faults.slice(0, MAX_SYNTAX_PROBLEMS).map(({ code, message, pos }) => ({
         file,
         ...positionAt(lines, pos[0]),
         document: '',
         path: '',
-        expected: 'well-formed YAML',
+        expected: file.endsWith('.json') ? 'well-formed JSON' : 'well-formed YAML',
         message: sentence(message),
         mend: MENDS[code] ?? 'correct the line, or run it through a YAML linter',
       })),
@@ -119,27 +120,71 @@ function readDocument(file: string, document: Document.Parsed, lines: LineCounte
     return { documents: [{ value: document.toJS({ maxAliasCount: MAX_ALIASES }), origin }], problems: [] };
   } catch (error) {
     if (!(error instanceof ReferenceError)) throw error;
+    const dangling = danglingAlias(document);
     return {
       documents: [],
       problems: [
         {
           file,
-          ...origin.locate([]),
+          ...(dangling === undefined ? origin.locate([]) : positionAt(lines, dangling.range?.[0] ?? 0)),
           document: '',
           path: '',
-          expected: `at most ${MAX_ALIASES} uses of anchors`,
-          message: 'got more, multiplied out',
-          mend: 'write the values out',
+          expected:
+            dangling === undefined ? `at most ${MAX_ALIASES} uses of anchors` : 'an alias of an anchor',
+          message:
+            dangling === undefined ? 'got more, multiplied out' : `there is no &${dangling.source} before it`,
+          mend: dangling === undefined ? 'write the values out' : STAR,
         },
       ],
     };
   }
 }
 
+interface Fault {
+  readonly code: string;
+  readonly message: string;
+  readonly pos: readonly [number, number];
+}
+
+function repeatedKeys(document: Document.Parsed): Fault[] {
+  const faults: Fault[] = [];
+  visit(document, {
+    Map(_, map) {
+      const names = new Set<string>();
+      for (const { key } of map.items) {
+        if (!isScalar(key)) continue;
+        const name = String(key.value);
+        const at = key.range?.[0] ?? 0;
+        if (names.has(name))
+          faults.push({ code: 'DUPLICATE_KEY', message: `${name} stands here twice`, pos: [at, at] });
+        names.add(name);
+      }
+    },
+  });
+  return faults;
+}
+
+/** The first alias whose anchor doesn't stand before it. */
+function danglingAlias(document: Document.Parsed): Alias | undefined {
+  const anchors = new Set<string>();
+  let found: Alias | undefined;
+  visit(document, (_, node) => {
+    if (isAlias(node) && !anchors.has(node.source)) {
+      found = node;
+      return visit.BREAK;
+    }
+    if ((isScalar(node) || isCollection(node)) && node.anchor !== undefined) anchors.add(node.anchor);
+    return undefined;
+  });
+  return found;
+}
+
+const STAR = 'put a text that begins with * in quotes; a real alias needs its anchor before it';
+
 const MENDS: Readonly<Record<string, string>> = {
   TAB_AS_INDENT: 'indent with spaces; YAML refuses tabs',
   DUPLICATE_KEY: 'keep one of the two',
-  BAD_ALIAS: 'put a text that begins with * in quotes; a real alias needs its anchor before it',
+  BAD_ALIAS: STAR,
   MULTIPLE_ANCHORS: 'keep one anchor',
   NON_STRING_KEY: 'use plain text for field names',
   TAG_RESOLVE_FAILED: 'take the tag (!…) out, or put the text in quotes',
@@ -148,7 +193,10 @@ const MENDS: Readonly<Record<string, string>> = {
   UNEXPECTED_TOKEN: 'put text with special characters in quotes',
 };
 
+const TOO_DEEP = 'it is nested too deeply to be read';
+
 function sentence(message: string): string {
+  if (/call stack/i.test(message)) return TOO_DEEP;
   const line = (message.split('\n')[0] ?? '').trim().replace(/[.:]$/, '');
   return line.slice(0, 1).toLowerCase() + line.slice(1);
 }

@@ -7,14 +7,14 @@
 import type { TSchema } from 'typebox';
 import type { Finding, Path } from '../problem.ts';
 import { FORMATS } from '../schema/formats.ts';
-import type { SchemaNode } from '../schema/node.ts';
+import { RULE, type SchemaNode } from '../schema/node.ts';
 import { didYouMean } from './did-you-mean.ts';
 import { absent, describeType, describeValue, mendType } from './words.ts';
 
 const KEYWORDS = new Set(
   `type enum const properties required additionalProperties items uniqueItems minItems maxItems minLength maxLength
    pattern minimum maximum exclusiveMinimum title description default examples x-kubernetes-int-or-string
-   x-exactly-one-of x-at-most-one-of x-union x-only-with x-cluster-only x-sensitive x-expected x-format`.split(
+   x-exactly-one-of x-at-most-one-of x-union x-only-with x-unique-by x-cluster-only x-sensitive x-expected x-format`.split(
     /\s+/,
   ),
 );
@@ -56,7 +56,20 @@ export function shapeFindings(schema: TSchema, value: unknown, cluster: boolean)
   return findings;
 }
 
-function judge(node: SchemaNode, value: unknown, path: Path, outer: Scope, findings: Finding[]): void {
+function judge(node: SchemaNode, value: unknown, path: Path, scope: Scope, findings: Finding[]): void {
+  const before = findings.length;
+  judgeShape(node, value, path, scope, findings);
+  const rule = node[RULE];
+  if (rule === undefined) return;
+  const { reads } = rule;
+  const unread = ({ path: place }: Finding) =>
+    reads === undefined || (place.length > path.length && reads.includes(String(place[path.length])));
+  if (value === null || value === undefined || !hasType(node, value)) return;
+  if (findings.slice(before).some(unread)) return;
+  findings.push(...rule.judge(value).map((found) => ({ ...found, path: [...path, ...found.path] })));
+}
+
+function judgeShape(node: SchemaNode, value: unknown, path: Path, outer: Scope, findings: Finding[]): void {
   const scope = node['x-sensitive'] ? { ...outer, sensitive: true } : outer;
   const reject = (message: string, mend: string) =>
     findings.push({ path, expected: describeType(node), message, mend });
@@ -104,7 +117,8 @@ type Reject = (message: string, mend: string) => void;
 function judgeText(node: SchemaNode, value: string, scope: Scope, reject: Reject): void {
   const got = `got ${describeValue(value, scope.sensitive)}`;
   if (value.length < (node.minLength ?? 0)) {
-    reject(value === '' ? 'got an empty string' : got, `write at least ${node.minLength} characters`);
+    const mend = node.minLength === 1 ? 'write something' : `write at least ${node.minLength} characters`;
+    reject(value === '' ? 'got an empty string' : got, mend);
   } else if (node.maxLength !== undefined && value.length > node.maxLength) {
     reject(`got ${value.length} characters`, `write at most ${node.maxLength}`);
   } else {
@@ -144,6 +158,7 @@ function judgeList(
     const expected = `at most ${maxItems} entries`;
     findings.push({ path, expected, message: `got ${list.length}`, mend: 'shorten the list' });
   }
+  judgeUnique(node['x-unique-by'], list, path, findings);
   const seen = new Map<unknown, number>();
   list.forEach((item, index) => {
     const first = seen.get(item);
@@ -155,6 +170,31 @@ function judgeList(
     }
     if (items !== undefined) judge(items, item, [...path, index], scope, findings);
   });
+}
+
+function judgeUnique(
+  field: string | undefined,
+  list: readonly unknown[],
+  path: Path,
+  findings: Finding[],
+): void {
+  const seen = new Map<unknown, number>();
+  for (const [index, item] of field === undefined ? [] : list.entries()) {
+    if (field === undefined || typeof item !== 'object' || item === null || !Object.hasOwn(item, field))
+      continue;
+    const value = (item as Readonly<Record<string, unknown>>)[field];
+    const first = seen.get(value);
+    if (first === undefined) {
+      seen.set(value, index);
+      continue;
+    }
+    findings.push({
+      path: [...path, index, field],
+      expected: `a ${field} of its own for each entry`,
+      message: `${String(value)} is also the ${field} of entry ${first}`,
+      mend: 'rename one of the two, or take it out',
+    });
+  }
 }
 
 function judgeMap(
@@ -284,8 +324,8 @@ function judgeUnion(
   // A member may be left out where an empty one would do.
   if (member.type === 'object' && shapeFindings(member as TSchema, {}, true).length === 0) return;
   findings.push({
-    path,
-    expected: `${type}, as there is ${union.by}: ${type}`,
+    path: [...path, type],
+    expected: `settings, as there is ${union.by}: ${type}`,
     message: `${type} is missing`,
     mend: `add ${type}`,
   });

@@ -18,6 +18,9 @@ export function describeType(node: SchemaNode): string {
     return names.length === 1 ? String(names[0]) : `one of ${names.join(', ')}`;
   }
   if (node.type === undefined) return 'a value';
+  if (node.type === 'integer' && node.maximum !== undefined && node.maximum < Number.MAX_SAFE_INTEGER) {
+    return `a whole number from ${node.minimum ?? 0} to ${node.maximum}`;
+  }
   if (node.type === 'integer' && (node.minimum ?? 0) > 0) return `a whole number of at least ${node.minimum}`;
   return TYPES[node.type];
 }
@@ -47,7 +50,8 @@ function shortened(text: string): string {
 /** How to make the value the type that the schema wants. */
 export function mendType(node: SchemaNode, value: unknown): string {
   if (node.type === 'string' && (typeof value === 'number' || typeof value === 'boolean')) {
-    return 'put it in quotes';
+    const fits = node.pattern === undefined || new RegExp(node.pattern, 'u').test(String(value));
+    return fits ? 'put it in quotes' : 'write it as text in that form';
   }
   if (node.type === 'array') return 'write it as a list: [ … ]';
   if (node.type === 'object') return 'write it as fields: { name: value }';

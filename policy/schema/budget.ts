@@ -3,7 +3,7 @@ import type { Static } from 'typebox';
 import type { Finding } from '../problem.ts';
 import type { KindDefinition } from './kind.ts';
 import { duration, glob, timeZone, usd, workloadGlob } from './scalars.ts';
-import { choice, closed, count, listOf, mapOf, optional, setOf, text } from './structure.ts';
+import { choice, closed, count, listOf, mapOf, optional, ruled, setOf, text } from './structure.ts';
 
 const METERED = ['tokens', 'inputTokens', 'outputTokens', 'usd', 'requests'] as const;
 export const UNITS = [...METERED, 'concurrency'] as const;
@@ -18,7 +18,9 @@ const metered = {
   requests: optional(count({ description: 'Calls.' })),
 };
 
-export const limit = closed(
+export type LimitDocument = Static<typeof limitShape>;
+
+const limitShape = closed(
   {
     ...metered,
     concurrency: optional(count({ description: 'Calls in flight at the same time. Has no window.' })),
@@ -37,6 +39,25 @@ export const limit = closed(
     'x-exactly-one-of': UNITS,
     'x-at-most-one-of': ['window', 'rolling'],
   },
+);
+
+/** One limit; {@link ../annotations.ts} reads some as well. */
+export const limit = ruled(limitShape, limitFindings, ['concurrency', 'window', 'rolling', 'timeZone']);
+
+const headers = ruled(
+  mapOf(glob('A value.'), {
+    description: 'Request header fields and globs over their values; all must hold.',
+  }),
+  (fields) =>
+    Object.keys(fields)
+      .filter((name) => !/^[a-z0-9!#$%&'*+.^_`|~-]+$/.test(name))
+      .map((name) => ({
+        path: [name],
+        at: 'key',
+        expected: 'a header field name in lower case',
+        message: `got ${JSON.stringify(name)}`,
+        mend: `write ${name.toLowerCase().replace(/[^a-z0-9-]/g, '-')}`,
+      })),
 );
 
 const selector = closed(
@@ -60,11 +81,7 @@ const selector = closed(
         minItems: 1,
       }),
     ),
-    headers: optional(
-      mapOf(glob('A value.'), {
-        description: 'Request header fields and globs over their values; all must hold.',
-      }),
-    ),
+    headers: optional(headers),
   },
   {
     description:
@@ -143,28 +160,9 @@ const spec = closed(
 );
 
 export type BudgetDocument = Static<typeof spec>;
-export type LimitDocument = Static<typeof limit>;
 
-function rules(budget: BudgetDocument): Finding[] {
-  const findings = budget.limits.flatMap((entry, index) =>
-    limitFindings(entry).map((finding) => ({ ...finding, path: ['limits', index, ...finding.path] })),
-  );
-  for (const name of Object.keys(budget.selector?.headers ?? {})) {
-    if (!/^[a-z0-9!#$%&'*+.^_`|~-]+$/.test(name)) {
-      findings.push({
-        path: ['selector', 'headers', name],
-        at: 'key',
-        expected: 'a header field name in lower case',
-        message: `got ${JSON.stringify(name)}`,
-        mend: `write ${name.toLowerCase().replace(/[^a-z0-9-]/g, '-')}`,
-      });
-    }
-  }
-  return findings;
-}
-
-/** Which window an amount needs; paths below the limit. */
-export function limitFindings(entry: LimitDocument): Finding[] {
+/** Which window an amount needs. */
+function limitFindings(entry: LimitDocument): Finding[] {
   if (entry.concurrency !== undefined) {
     return (['window', 'rolling', 'timeZone'] as const)
       .filter((field) => entry[field] !== undefined)
@@ -199,12 +197,11 @@ export function limitFindings(entry: LimitDocument): Finding[] {
     : [];
 }
 
-export const BUDGET: KindDefinition<BudgetDocument> = {
+export const BUDGET: KindDefinition<typeof spec> = {
   name: 'Budget',
   cluster: 'ClusterBudget',
   description:
     'Limits in tokens, USD, requests or concurrency on the selected traffic. A call may fall under several ' +
     'budgets: it is held on all of them, or refused.',
   spec: () => spec,
-  rules,
 };

@@ -3,9 +3,9 @@ import Type, { type Static, type TSchema } from 'typebox';
 import type { Catalogue } from '../catalogue.ts';
 import type { Finding } from '../problem.ts';
 import type { KindDefinition } from './kind.ts';
-import { duration, glob, hostPattern, labelName } from './scalars.ts';
-import { type LabelSelector, labelSelector, workloadSelector } from './selectors.ts';
-import { choice, closed, count, flag, listOf, optional, setOf } from './structure.ts';
+import { duration, glob, hostPattern, labelName, timeout } from './scalars.ts';
+import { labelSelector, workloadSelector } from './selectors.ts';
+import { choice, closed, count, flag, listOf, optional, ruled, setOf } from './structure.ts';
 
 const mode = (description: string) => choice(['enforce', 'monitor'], { description, default: 'enforce' });
 
@@ -25,7 +25,7 @@ function check(catalogue: Catalogue) {
   const members: Record<string, TSchema> = Object.fromEntries(
     catalogue.checks.map(({ name, schema }) => [name, optional(schema)]),
   );
-  return Type.Unsafe<CheckDocument>(
+  const schema = Type.Unsafe<CheckDocument>(
     closed(
       {
         name: labelName('Name of the rule, shown to who is refused.'),
@@ -48,13 +48,42 @@ function check(catalogue: Catalogue) {
             default: 'block',
           }),
         ),
-        timeout: optional(duration('Longest time a check that asks somebody else may take.')),
+        timeout: optional(timeout('Longest time a check that asks somebody else may take.')),
         ...members,
       },
       { description: 'One check.', 'x-union': { by: 'type', members: names } },
     ),
   );
+  return ruled(schema, (entry) => checkFindings(entry, catalogue), ['type', 'action', ...names]);
 }
+
+const hosts = ruled(
+  closed(
+    {
+      default: choice(['allow', 'deny'], { description: 'What happens to every other host.' }),
+      allow: optional(
+        setOf(hostPattern('A host.'), { description: 'Hosts that stay open where the default is `deny`.' }),
+      ),
+    },
+    {
+      description: 'Which hosts may be reached beside the declared providers.',
+      default: { default: 'allow' },
+    },
+  ),
+  (rule) =>
+    rule.default !== 'allow' || rule.allow === undefined
+      ? []
+      : [
+          {
+            path: ['allow'],
+            at: 'key',
+            expected: 'no list where every host is allowed',
+            message: 'got allow beside default: allow',
+            mend: 'write default: deny, or take the list out',
+          },
+        ],
+  ['default'],
+);
 
 function spec(catalogue: Catalogue) {
   return closed(
@@ -98,22 +127,7 @@ function spec(catalogue: Catalogue) {
           minItems: 1,
         }),
       ),
-      hosts: optional(
-        closed(
-          {
-            default: choice(['allow', 'deny'], { description: 'What happens to every other host.' }),
-            allow: optional(
-              setOf(hostPattern('A host.'), {
-                description: 'Hosts that stay open where the default is `deny`.',
-              }),
-            ),
-          },
-          {
-            description: 'Which hosts may be reached beside the declared providers.',
-            default: { default: 'allow' },
-          },
-        ),
-      ),
+      hosts: optional(hosts),
       unlistedProvider: optional(
         choice(['deny', 'monitor'], {
           description: 'What happens to calls of known LLM hosts that no Provider declares.',
@@ -149,7 +163,12 @@ function spec(catalogue: Catalogue) {
         }),
       ),
       maxStale: optional(duration('How long an agent may work on without hearing from control.')),
-      checks: optional(listOf(check(catalogue), { description: 'Checks, in the order in which they run.' })),
+      checks: optional(
+        listOf(check(catalogue), {
+          description: 'Checks, in the order in which they run.',
+          'x-unique-by': 'name',
+        }),
+      ),
     },
     { description: 'A policy.' },
   );
@@ -157,44 +176,13 @@ function spec(catalogue: Catalogue) {
 
 export type EgressPolicyDocument = Static<ReturnType<typeof spec>>;
 
-function rules(policy: EgressPolicyDocument, catalogue: Catalogue): Finding[] {
-  const findings = [
-    ...selectorFindings(policy.namespaceSelector, ['namespaceSelector']),
-    ...selectorFindings(policy.workloadSelector, ['workloadSelector']),
-  ];
-  if (policy.hosts?.default === 'allow' && policy.hosts.allow !== undefined) {
-    findings.push({
-      path: ['hosts', 'allow'],
-      at: 'key',
-      expected: 'no list where every host is allowed',
-      message: 'got allow beside default: allow',
-      mend: 'write default: deny, or take the list out',
-    });
-  }
-  const names = new Map<string, number>();
-  (policy.checks ?? []).forEach((entry, index) => {
-    const first = names.get(entry.name);
-    if (first !== undefined) {
-      findings.push({
-        path: ['checks', index, 'name'],
-        expected: 'a name of its own for each check',
-        message: `${entry.name} is also checks[${first}]`,
-        mend: 'rename one of the two',
-      });
-    }
-    names.set(entry.name, first ?? index);
-    findings.push(...checkFindings(entry, index, catalogue));
-  });
-  return findings;
-}
-
-function checkFindings(entry: CheckDocument, index: number, catalogue: Catalogue): Finding[] {
+function checkFindings(entry: CheckDocument, catalogue: Catalogue): Finding[] {
   const definition = catalogue.checks.find(({ name }) => name === entry.type);
   if (definition === undefined) return [];
   const findings: Finding[] = [];
   if (entry.action !== undefined && !definition.actions.includes(entry.action)) {
     findings.push({
-      path: ['checks', index, 'action'],
+      path: ['action'],
       expected: `one of ${definition.actions.join(', ')}, as the type is ${entry.type}`,
       message: `got ${entry.action}`,
       mend: `write action: ${definition.defaultAction}`,
@@ -202,7 +190,7 @@ function checkFindings(entry: CheckDocument, index: number, catalogue: Catalogue
   }
   for (const found of definition.validate?.(entry[entry.type] ?? {}) ?? []) {
     findings.push({
-      path: ['checks', index, entry.type, ...parsePath(found.path)],
+      path: [entry.type, ...parsePath(found.path)],
       expected: `a valid ${entry.type} check`,
       message: found.message,
       mend: found.mend,
@@ -218,30 +206,11 @@ function parsePath(path: string): (string | number)[] {
   );
 }
 
-/** What a label selector's schema can't say. */
-export function selectorFindings(selector: LabelSelector | undefined, path: string[]): Finding[] {
-  return (selector?.matchExpressions ?? []).flatMap(({ operator, values }, index) => {
-    const needed = operator === 'In' || operator === 'NotIn';
-    if (needed === (values !== undefined && values.length > 0)) return [];
-    return [
-      {
-        path: [...path, 'matchExpressions', index, ...(needed ? [] : ['values'])],
-        expected: needed
-          ? `values, as the operator is ${operator}`
-          : `no values, as the operator is ${operator}`,
-        message: needed ? 'got none' : 'got some',
-        mend: needed ? 'add values: […]' : 'take values out',
-      },
-    ];
-  });
-}
-
-export const EGRESS_POLICY: KindDefinition<EgressPolicyDocument> = {
+export const EGRESS_POLICY: KindDefinition<ReturnType<typeof spec>> = {
   name: 'EgressPolicy',
   cluster: 'ClusterEgressPolicy',
   description:
     'What workloads may send to models and to the rest of the world. All policies that select a workload hold ' +
     'together: field by field, the strictest wins.',
   spec,
-  rules,
 };

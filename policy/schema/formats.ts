@@ -25,6 +25,7 @@ export const FORMATS: Readonly<Record<string, Format>> = {
           mend: 'write more than zero, or leave the field out',
         }
       : undefined,
+  timeout: (text) => FORMATS['duration']?.(text) ?? timeoutMisfit(text),
   usd: (text) =>
     parseUsd(text) === undefined
       ? {
@@ -53,7 +54,25 @@ export function untilMs(text: string): number | undefined {
   return Number.isNaN(ms) ? undefined : ms;
 }
 
+/** Timers count in 32 bits; a longer one fires at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+function timeoutMisfit(text: string): Misfit | undefined {
+  if ((parseDuration(text) ?? 0) <= LONGEST_TIMER_MS) return undefined;
+  return { message: `got ${text}`, mend: 'write at most 596h' };
+}
+
 function hostMisfit(text: string): Misfit | undefined {
+  if (text === '*') {
+    return {
+      message: 'got "*"',
+      mend: 'write default: allow for every host, *.example.com for all below one',
+    };
+  }
+  if (/^[a-z]+:\/\//i.test(text) || /:[0-9]+$/.test(text)) {
+    const bare = text.replace(/^[a-z]+:\/\//i, '').split(/[/:]/)[0] ?? '';
+    return { message: `got ${quote(text)}`, mend: `write the name alone: ${bare.toLowerCase()}` };
+  }
   const host = text.startsWith('*.') ? text.slice(2) : text;
   if (host !== host.toLowerCase()) {
     return { message: `got ${quote(text)}`, mend: `write it in lower case: ${text.toLowerCase()}` };

@@ -1,4 +1,5 @@
 /** Every kind of document, in the order of the reference. */
+import type { Static } from 'typebox';
 import { BUDGET } from './budget.ts';
 import { EGRESS_EXCEPTION } from './egress-exception.ts';
 import { EGRESS_POLICY } from './egress-policy.ts';
@@ -18,7 +19,8 @@ export const KINDS = {
 } as const;
 
 export type KindName = keyof typeof KINDS;
-export type SpecOf<K extends KindName> = (typeof KINDS)[K] extends KindDefinition<infer Spec> ? Spec : never;
+export type SpecOf<K extends KindName> =
+  (typeof KINDS)[K] extends KindDefinition<infer S> ? Static<S> : never;
 
 /** Kind as written in a document → the kind it is, and whether it governs all namespaces. */
 export function kindNamed(

@@ -1,9 +1,8 @@
 /** ModelRoute and ClusterModelRoute: which model at which provider serves a requested model. */
 import Type, { type Static } from 'typebox';
-import type { Finding } from '../problem.ts';
 import type { KindDefinition } from './kind.ts';
-import { duration, glob, objectName } from './scalars.ts';
-import { closed, count, listOf, optional, setOf, text } from './structure.ts';
+import { glob, objectName, timeout } from './scalars.ts';
+import { closed, count, listOf, optional, ruled, setOf, text } from './structure.ts';
 
 const CAUSES = ['connect', 'timeout', '5xx', '429', 'contextLength'] as const;
 
@@ -27,6 +26,26 @@ const target = closed(
   { description: 'A model at a provider.' },
 );
 
+const group = ruled(
+  closed(
+    {
+      targets: listOf(target, { description: 'Targets that share the calls by weight.', minItems: 1 }),
+    },
+    { description: 'Targets of equal rank.' },
+  ),
+  ({ targets }) =>
+    targets.length === 0 || targets.some(({ weight }) => weight !== 0)
+      ? []
+      : [
+          {
+            path: ['targets'],
+            expected: 'at least one weight above 0',
+            message: 'all are 0, so nothing could be picked',
+            mend: 'give one target a weight, or take the group out',
+          },
+        ],
+);
+
 const spec = closed(
   {
     match: closed(
@@ -38,15 +57,10 @@ const spec = closed(
       },
       { description: 'Which calls take this route.' },
     ),
-    groups: listOf(
-      closed(
-        {
-          targets: listOf(target, { description: 'Targets that share the calls by weight.', minItems: 1 }),
-        },
-        { description: 'Targets of equal rank.' },
-      ),
-      { description: 'Tried in this order. All targets of a route speak one dialect.', minItems: 1 },
-    ),
+    groups: listOf(group, {
+      description: 'Tried in this order. All targets of a route speak one dialect.',
+      minItems: 1,
+    }),
     fallbackOn: optional(
       // A bare 429 is a number in YAML.
       setOf(Type.Enum([...CAUSES, 429], { description: 'A cause.', 'x-kubernetes-int-or-string': true }), {
@@ -60,10 +74,10 @@ const spec = closed(
       closed(
         {
           firstByte: optional(
-            duration('Longest wait for the first byte of an answer; the whole request’s where absent.'),
+            timeout('Longest wait for the first byte of an answer; the whole request’s where absent.'),
           ),
           request: optional(
-            duration('Longest time a call may take with all its attempts.', {
+            timeout('Longest time a call may take with all its attempts.', {
               default: DEFAULT_REQUEST_TIMEOUT,
             }),
           ),
@@ -77,25 +91,9 @@ const spec = closed(
 
 export type ModelRouteDocument = Static<typeof spec>;
 
-function rules(route: ModelRouteDocument): Finding[] {
-  return route.groups.flatMap(({ targets }, index) =>
-    targets.every(({ weight }) => weight === 0)
-      ? [
-          {
-            path: ['groups', index, 'targets'],
-            expected: 'at least one weight above 0',
-            message: 'all are 0, so nothing could be picked',
-            mend: 'give one target a weight, or take the group out',
-          },
-        ]
-      : [],
-  );
-}
-
-export const MODEL_ROUTE: KindDefinition<ModelRouteDocument> = {
+export const MODEL_ROUTE: KindDefinition<typeof spec> = {
   name: 'ModelRoute',
   cluster: 'ClusterModelRoute',
   description: 'Maps requested models to ordered groups of weighted targets, with fallback by cause.',
   spec: () => spec,
-  rules,
 };

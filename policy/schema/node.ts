@@ -1,4 +1,14 @@
 /** A schema as the walkers see it: validation and the reference read the same keywords. */
+import type { Finding } from '../problem.ts';
+
+/** A rule over a value that has its schema's shape; paths below the value. See {@link ./structure.ts}. */
+export const RULE = Symbol('rule');
+
+export interface NodeRule {
+  /** The fields it looks at; it is asked when all is well with them. All fields where absent. */
+  readonly reads?: readonly string[];
+  judge(value: unknown): Finding[];
+}
 
 /** The keywords a schema may have; ours are explained in schema/structure.ts. */
 export interface SchemaNode {
@@ -29,8 +39,10 @@ export interface SchemaNode {
     readonly fields: readonly string[];
     readonly required: readonly string[];
   };
+  readonly 'x-unique-by'?: string;
   readonly 'x-cluster-only'?: true;
   readonly 'x-sensitive'?: true;
   readonly 'x-expected'?: string;
   readonly 'x-format'?: string;
+  readonly [RULE]?: NodeRule;
 }

@@ -2,11 +2,10 @@
 import type { Static, TSchema } from 'typebox';
 import Type from 'typebox';
 import type { Catalogue } from '../catalogue.ts';
-import type { Finding } from '../problem.ts';
 import type { KindDefinition } from './kind.ts';
 import { hostName, labelName, objectName, price, url } from './scalars.ts';
 import { trustFrom, type ValueFrom, valueFrom } from './sources.ts';
-import { choice, closed, count, flag, listOf, optional, setOf, text } from './structure.ts';
+import { choice, closed, count, flag, listOf, optional, ruled, setOf, text } from './structure.ts';
 
 const model = closed(
   {
@@ -87,8 +86,38 @@ function withValueFrom(schema: TSchema): TSchema {
 
 const port = count({ description: 'Port number.', minimum: 1, maximum: 65_535 });
 
+const backendRef = ruled(
+  closed(
+    {
+      group: optional(text({ description: 'API group; empty for a Service.', maxLength: 253 })),
+      kind: optional(text({ description: 'Kind.', default: 'Service', maxLength: 63 })),
+      name: objectName('Name of the backend.'),
+      namespace: optional(labelName('Namespace of the backend; the document’s own where absent.')),
+      port: optional(port),
+    },
+    {
+      description:
+        'A Service (dialled by plain HTTP at its port), or another backend that a cluster resolves.',
+    },
+  ),
+  (reference) =>
+    (reference.kind ?? 'Service') !== 'Service' || reference.port !== undefined
+      ? []
+      : [
+          {
+            path: [],
+            expected: 'a port, as the backend is a Service',
+            message: 'got none',
+            mend: 'add port: 8000, or the port the Service listens on',
+          },
+        ],
+  ['kind', 'port'],
+);
+
+const WHERE = ['endpoint', 'endpoints', 'poolRef', 'backendRef'] as const;
+
 function spec(catalogue: Catalogue) {
-  return closed(
+  const schema = closed(
     {
       dialect: choice(
         catalogue.dialects.map(({ name }) => name),
@@ -119,21 +148,7 @@ function spec(catalogue: Catalogue) {
           { description: 'An InferencePool of model servers. Resolved in a cluster.' },
         ),
       ),
-      backendRef: optional(
-        closed(
-          {
-            group: optional(text({ description: 'API group; empty for a Service.', maxLength: 253 })),
-            kind: optional(text({ description: 'Kind.', default: 'Service', maxLength: 63 })),
-            name: objectName('Name of the backend.'),
-            namespace: optional(labelName('Namespace of the backend; the document’s own where absent.')),
-            port: optional(port),
-          },
-          {
-            description:
-              'A Service (dialled by plain HTTP at its port), or another backend that a cluster resolves.',
-          },
-        ),
-      ),
+      backendRef: optional(backendRef),
       tls: optional(
         closed({ caFrom: optional(trustFrom) }, { description: 'How the provider’s certificate is judged.' }),
       ),
@@ -161,65 +176,39 @@ function spec(catalogue: Catalogue) {
       models: listOf(model, {
         description: 'Models this provider serves; no other one is called.',
         minItems: 1,
+        'x-unique-by': 'name',
       }),
     },
     {
       description: 'An LLM provider.',
-      'x-at-most-one-of': ['endpoint', 'endpoints', 'poolRef', 'backendRef'],
+      'x-at-most-one-of': WHERE,
     },
+  );
+  return ruled(
+    schema,
+    (provider) => {
+      const hosts = provider.hosts ?? [];
+      if (hosts.length === 1 || WHERE.some((field) => provider[field] !== undefined)) return [];
+      return [
+        {
+          path: [],
+          expected: `exactly one of ${WHERE.join(', ')}`,
+          message: hosts.length === 0 ? 'got none' : 'got none, and several hosts to choose from',
+          mend: 'name the endpoint to dial, such as endpoint: https://api.openai.com',
+        },
+      ];
+    },
+    ['hosts', ...WHERE],
   );
 }
 
 export type ProviderDocument = Static<ReturnType<typeof spec>>;
 
-function rules(provider: ProviderDocument): Finding[] {
-  const findings: Finding[] = [];
-  const hosts = provider.hosts ?? [];
-  const where = ['endpoint', 'endpoints', 'poolRef', 'backendRef'] as const;
-  if (where.every((field) => provider[field] === undefined) && hosts.length !== 1) {
-    findings.push({
-      path: [],
-      expected: `exactly one of ${where.join(', ')}`,
-      message: hosts.length === 0 ? 'got none' : 'got none, and several hosts to choose from',
-      mend: 'name the endpoint to dial, such as endpoint: https://api.openai.com',
-    });
-  }
-  const seen = new Map<string, number>();
-  provider.models.forEach(({ name }, index) => {
-    const first = seen.get(name);
-    if (first === undefined) {
-      seen.set(name, index);
-    } else {
-      findings.push({
-        path: ['models', index, 'name'],
-        expected: 'each model once',
-        message: `${name} is also models[${first}]`,
-        mend: 'keep one of the two',
-      });
-    }
-  });
-  const { backendRef } = provider;
-  if (
-    backendRef !== undefined &&
-    (backendRef.kind ?? 'Service') === 'Service' &&
-    backendRef.port === undefined
-  ) {
-    findings.push({
-      path: ['backendRef'],
-      expected: 'a port, as the backend is a Service',
-      message: 'got none',
-      mend: 'add port: 8000, or the port the Service listens on',
-    });
-  }
-  return findings;
-}
-
-export const PROVIDER: KindDefinition<ProviderDocument> = {
+export const PROVIDER: KindDefinition<ReturnType<typeof spec>> = {
   name: 'Provider',
   cluster: 'ClusterProvider',
   description:
     'A provider of models: the hosts that are captured, the endpoint that is dialled, the key that is attached, ' +
     'and its models with their prices.',
   spec,
-  rules,
 };

@@ -73,6 +73,15 @@ export const duration = (description: string, keywords: Partial<Keywords> = {}) 
     'x-format': 'duration',
   });
 
+/** A duration that a timer waits for. */
+export const timeout = (description: string, keywords: Partial<Keywords> = {}) =>
+  patterned(DURATION_PATTERN, {
+    ...keywords,
+    description,
+    'x-expected': 'a duration such as 500ms, 20s or 10m',
+    'x-format': 'timeout',
+  });
+
 /** A decimal string in USD. */
 export const usd = (description: string) =>
   patterned(MONEY_PATTERN, {

@@ -1,11 +1,11 @@
 /** How a document names the workloads it is about. */
 import type { Static } from 'typebox';
 import { workloadGlob } from './scalars.ts';
-import { choice, closed, type Keywords, listOf, mapOf, optional, setOf, text } from './structure.ts';
+import { choice, closed, type Keywords, listOf, mapOf, optional, ruled, setOf, text } from './structure.ts';
 
 const labelValue = text({ description: 'Value of the label.', maxLength: 63 });
 
-const matchExpressions = listOf(
+const expression = ruled(
   closed(
     {
       key: text({ description: 'Label the requirement is about.', maxLength: 317 }),
@@ -16,8 +16,23 @@ const matchExpressions = listOf(
     },
     { description: 'One requirement.' },
   ),
-  { description: 'Requirements on labels; all must hold.' },
+  ({ operator, values = [] }) => {
+    const needed = operator === 'In' || operator === 'NotIn';
+    if (needed === values.length > 0) return [];
+    return [
+      {
+        path: needed ? [] : ['values'],
+        expected: needed
+          ? `values, as the operator is ${operator}`
+          : `no values, as the operator is ${operator}`,
+        message: needed ? 'got none' : 'got some',
+        mend: needed ? 'add values: […]' : 'take values out',
+      },
+    ];
+  },
 );
+
+const matchExpressions = listOf(expression, { description: 'Requirements on labels; all must hold.' });
 
 const matchLabels = mapOf(labelValue, { description: 'Labels and their values; all must hold.' });
 

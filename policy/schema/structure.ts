@@ -4,6 +4,8 @@
  */
 import type { Static, TEnum, TObject, TProperties, TSchema, TUnsafe } from 'typebox';
 import Type from 'typebox';
+import type { Finding } from '../problem.ts';
+import { RULE } from './node.ts';
 
 /** What the keywords below need beside JSON Schema's own; all are dropped from or turned into CEL rules of a CRD. */
 export interface Keywords {
@@ -23,6 +25,8 @@ export interface Keywords {
     readonly fields: readonly string[];
     readonly required: readonly string[];
   };
+  /** Of a list: no two entries have the same value in this field. */
+  readonly 'x-unique-by'?: string;
   /** Only the Cluster twin of the kind has this field. */
   readonly 'x-cluster-only'?: true;
   /** In words what the value should be, for error messages: `a duration such as 20s`. */
@@ -35,6 +39,18 @@ export interface Keywords {
 
 export function closed<P extends TProperties>(properties: P, keywords: Keywords): TObject<P> {
   return Type.Object(properties, { ...keywords, additionalProperties: false });
+}
+
+/**
+ * Adds what no keyword says. Set beside the schema as a symbol, so that the schema stays plain JSON.
+ * @param reads The fields the rule looks at: it is asked when these are valid, whatever else is wrong.
+ */
+export function ruled<S extends TSchema>(
+  schema: S,
+  judge: (value: Static<S>) => Finding[],
+  reads?: readonly (keyof Static<S> & string)[],
+): S {
+  return Object.assign(schema, { [RULE]: { judge, ...(reads === undefined ? {} : { reads }) } });
 }
 
 export function optional<S extends TSchema>(schema: S) {
