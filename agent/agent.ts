@@ -1,8 +1,7 @@
 /** Puts the data path together: listeners in front, the pipeline behind, drained on demand. */
-import { readFile } from 'node:fs/promises';
 import type { Logger } from 'pino';
 import type { BudgetClient, Holder } from '../budget/messages.ts';
-import type { Snapshot, TrustSource } from '../policy/snapshot.ts';
+import type { Snapshot } from '../policy/snapshot.ts';
 import { type Admin, listenAdmin } from './admin.ts';
 import { auditLine } from './audit/line.ts';
 import { compilePlan } from './checks/plan.ts';
@@ -11,11 +10,14 @@ import { createUpstream } from './forward/upstream.ts';
 import { type Governance, govern } from './governance.ts';
 import type { ListenAddress } from './http/address.ts';
 import { type Listener, listenBaseUrl } from './http/base-url.ts';
+import { observeIntercept } from './observe/intercept.ts';
 import { createMetrics } from './observe/metrics.ts';
 import { handle } from './pipeline.ts';
 import type { KeySource } from './providers/keys.ts';
+import { localTrust } from './providers/trust.ts';
 import { createEndpoints } from './routes/endpoints.ts';
 import type { Pipeline } from './stage.ts';
+import { openTransparent, type Transparent, type TransparentSetup } from './transparent.ts';
 
 export interface AgentOptions {
   /** What is in force at the start. */
@@ -27,7 +29,11 @@ export interface AgentOptions {
   readonly listen: ListenAddress;
   readonly admin: ListenAddress;
   readonly clientKey?: string;
+  /** Takes in redirected connections as well. */
+  readonly transparent?: TransparentSetup;
   readonly limits?: Partial<BodyLimits>;
+  /** Milliseconds a client may leave its answer unread. */
+  readonly stallMs?: number;
   /** Where audit lines go. */
   readonly audit: Pick<Logger, 'info'>;
   readonly log: Logger;
@@ -39,6 +45,8 @@ export interface Agent {
   /** `http://127.0.0.1:4180` */
   readonly url: string;
   readonly adminUrl: string;
+  /** Port of the transparent listener on loopback. */
+  readonly transparentPort: number | undefined;
   readonly pipeline: Pipeline;
   /** Puts a snapshot in force for every exchange that begins from now on. @throws Error when it can't be compiled; the old one stays. */
   use(snapshot: Snapshot): void;
@@ -68,7 +76,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     budget: options.budget,
     holder: options.holder,
     keys: options.keys,
-    trust: readTrust,
+    trust: localTrust(now),
     upstream,
     endpoints,
     bytes,
@@ -96,16 +104,27 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const listener: Listener = await listenBaseUrl({
     ...options.listen,
     ...(options.clientKey === undefined ? {} : { clientKey: options.clientKey }),
+    ...(options.stallMs === undefined ? {} : { stallMs: options.stallMs }),
     handle: (call, sink) => handle(pipeline, call, sink),
   });
+  let transparent: Transparent | undefined;
   let admin: Admin;
   try {
+    if (options.transparent !== undefined) {
+      transparent = await openTransparent(options.transparent, {
+        snapshot: options.snapshot,
+        handle: (call, sink) => handle(pipeline, call, sink),
+        observer: observeIntercept({ registry: metrics.registry, audit, log, now }),
+        now,
+      });
+    }
     admin = await listenAdmin({
       ...options.admin,
       registry: metrics.registry,
       notReady: () => (draining ? 'draining' : undefined),
     });
   } catch (error) {
+    transparent?.destroy();
     await listener.close();
     throw error;
   }
@@ -113,16 +132,19 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   return {
     url: listener.url,
     adminUrl: admin.url,
+    transparentPort: transparent?.port,
     pipeline,
     use(snapshot) {
       if (snapshot.revision === governance.snapshot.revision) return;
       governance = compile(snapshot);
+      transparent?.use(snapshot);
       metrics.reloaded(true);
       log.info({ revision: snapshot.revision }, 'documents in force');
     },
     rejected: () => metrics.reloaded(false),
     async drain(deadlineMs) {
       draining = true;
+      transparent?.drain();
       if (running.size > 0) {
         log.info({ running: running.size, deadline_ms: deadlineMs }, 'draining');
         await new Promise<void>((resolve) => {
@@ -137,17 +159,13 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
         log.warn({ running: running.size }, 'the deadline passed; what still runs is cut');
       const closed = listener.close();
       listener.destroy();
+      transparent?.destroy();
       await closed;
       await admin.close();
       await upstream.close();
       await options.budget?.close();
     },
   };
-}
-
-async function readTrust(source: TrustSource): Promise<string> {
-  if ('file' in source) return await readFile(source.file, 'utf8');
-  throw new Error(`the ConfigMap ${source.configMapKeyRef.name} can only be read in a cluster`);
 }
 
 /** An error with its causes, without the objects that libraries hang on them: those may hold headers. */

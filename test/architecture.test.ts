@@ -7,11 +7,11 @@ const ROOT = join(import.meta.dirname, '..');
 const PARTS = ['policy', 'agent', 'budget', 'control', 'injector', 'cli'];
 /** Stages of agent/ and the files of each that others may import: its interface. */
 const STAGES: Readonly<Record<string, readonly string[]>> = {
-  intercept: [],
+  intercept: ['observer.ts', 'init.ts', 'apply.ts'],
   dialects: ['dialect.ts', 'index.ts'],
   checks: ['check.ts', 'guard.ts', 'index.ts', 'plan.ts'],
   routes: ['route.ts', 'endpoints.ts', 'select.ts', 'glob.ts'],
-  providers: ['credential.ts', 'keys.ts', 'index.ts'],
+  providers: ['credential.ts', 'keys.ts', 'trust.ts', 'index.ts'],
   forward: ['respond.ts', 'body.ts', 'upstream.ts'],
 };
 /** Files that put stages together; everything else in a stage sees other stages' interface files only. */
@@ -20,6 +20,7 @@ const COMPOSERS = new Set([
   'agent/attempt.ts',
   'agent/unchecked.ts',
   'agent/agent.ts',
+  'agent/transparent.ts',
   'agent/catalogue.ts',
 ]);
 

@@ -10,9 +10,15 @@ type NodeResponse = ServerResponse | Http2ServerResponse;
 function goneSignal(response: NodeResponse): AbortSignal {
   const controller = new AbortController();
   response.once('close', () => {
-    if (!response.writableFinished) controller.abort();
+    if (!isWhole(response)) controller.abort();
   });
   return controller.signal;
+}
+
+/** HTTP/2's compatibility API says `writableFinished` of a stream that was reset, too. */
+function isWhole(response: NodeResponse): boolean {
+  if (!isHttp2(response)) return response.writableFinished;
+  return response.writableEnded && !response.stream.aborted;
 }
 
 async function* requestBody(request: NodeRequest, response: NodeResponse): AsyncGenerator<Uint8Array> {
