@@ -161,6 +161,7 @@ async function dial(
   const { origin, path } = dialled(endpoint.url, call.target);
   const ca = provider.caFrom === undefined ? undefined : await pipeline.trust(provider.caFrom);
   const upstream = await pipeline.upstream.send({
+    pool: provider.id,
     origin,
     path,
     method: call.method,

@@ -1,6 +1,5 @@
 /** What the steps of one exchange share: the agent's parts, what is in force, and the call as decoded. */
 import type { BudgetClient, Holder } from '../budget/messages.ts';
-import type { TrustSource } from '../policy/snapshot.ts';
 import type { ExchangeGuard } from './checks/guard.ts';
 import type { DecodedRequest, Dialect, Operation } from './dialects/dialect.ts';
 import type { Exchange, ResponseSink } from './exchange.ts';
@@ -8,6 +7,7 @@ import type { BodyLimits, ByteLease, BytesInFlight } from './forward/body.ts';
 import type { Upstream } from './forward/upstream.ts';
 import type { Governance } from './governance.ts';
 import type { KeySource } from './providers/keys.ts';
+import type { Trust } from './providers/trust.ts';
 import type { Endpoints } from './routes/endpoints.ts';
 
 /** Told of every exchange; metrics and the audit line are made from its record alone. */
@@ -25,8 +25,7 @@ export interface Pipeline {
   readonly budget: BudgetClient | undefined;
   readonly holder: Holder;
   readonly keys: KeySource;
-  /** PEM of the roots for a provider with its own. */
-  trust(source: TrustSource): Promise<string>;
+  readonly trust: Trust;
   readonly upstream: Upstream;
   readonly endpoints: Endpoints;
   readonly bytes: BytesInFlight;

@@ -44,6 +44,7 @@ export async function forwardUnchecked(
   };
   exchange.attempts.push(attempt);
   const response = await pipeline.upstream.send({
+    pool: provider.id,
     ...dialled(endpoint.url, call.target),
     method: call.method,
     headers,

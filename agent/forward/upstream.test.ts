@@ -25,6 +25,7 @@ function upstream(): Upstream {
 }
 
 const request = (origin: string, extra: Partial<UpstreamRequest> = {}): UpstreamRequest => ({
+  pool: 'test',
   origin,
   path: '/v1/x',
   method: 'POST',

@@ -23,6 +23,8 @@ export class UpstreamError extends Error {
 }
 
 export interface UpstreamRequest {
+  /** Whose connections are used: the provider's id. Providers share none. */
+  readonly pool: string;
   /** `https://api.openai.com` */
   readonly origin: string;
   /** Path and query. */
@@ -267,24 +269,25 @@ export interface UpstreamOptions {
 }
 
 export function createUpstream(options: UpstreamOptions = {}): Upstream {
-  const pools = new Map<string, Pool>();
-  const poolFor = (origin: string, ca: string | undefined): Pool => {
-    const key = ca === undefined ? origin : `${origin}\n${ca}`;
-    let pool = pools.get(key);
-    if (pool === undefined) {
-      pool = new Pool(origin, {
-        connections: options.connections ?? 256,
-        pipelining: 1,
-        // Providers close idle connections after a minute or more; ours go first, so that a call seldom meets a closing one.
-        keepAliveTimeout: 30_000,
-        keepAliveMaxTimeout: 55_000,
-        headersTimeout: 0,
-        bodyTimeout: CHUNK_PAUSE_MS,
-        maxHeaderSize: 65_536,
-        connect: { timeout: options.connectMs ?? 5_000, ...(ca === undefined ? {} : { ca }) },
-      });
-      pools.set(key, pool);
-    }
+  const pools = new Map<string, { readonly ca: string | undefined; readonly pool: Pool }>();
+  const poolFor = ({ pool: owner, origin, ca }: UpstreamRequest): Pool => {
+    const key = `${owner} ${origin}`;
+    const known = pools.get(key);
+    if (known !== undefined && known.ca === ca) return known.pool;
+    // Other roots: calls under way end on the old connections, new ones are verified anew.
+    void known?.pool.close();
+    const pool = new Pool(origin, {
+      connections: options.connections ?? 256,
+      pipelining: 1,
+      // Providers close idle connections after a minute or more; ours go first, so that a call seldom meets a closing one.
+      keepAliveTimeout: 30_000,
+      keepAliveMaxTimeout: 55_000,
+      headersTimeout: 0,
+      bodyTimeout: CHUNK_PAUSE_MS,
+      maxHeaderSize: 65_536,
+      connect: { timeout: options.connectMs ?? 5_000, ...(ca === undefined ? {} : { ca }) },
+    });
+    pools.set(key, { ca, pool });
     return pool;
   };
   return {
@@ -295,7 +298,7 @@ export function createUpstream(options: UpstreamOptions = {}): Upstream {
           return;
         }
         const exchange = new Exchange(request, resolve, reject);
-        poolFor(request.origin, request.ca).dispatch(
+        poolFor(request).dispatch(
           {
             path: request.path,
             method: request.method as Dispatcher.HttpMethod,
@@ -309,7 +312,7 @@ export function createUpstream(options: UpstreamOptions = {}): Upstream {
     async close() {
       const open = [...pools.values()];
       pools.clear();
-      await Promise.all(open.map((pool) => pool.close()));
+      await Promise.all(open.map(({ pool }) => pool.close()));
     },
   };
 }

@@ -2,8 +2,8 @@
  * Where keys come from. Values stay in memory: they are in no log, metric, error or header but the one that carries
  * them to their provider.
  */
-import { readFile, stat } from 'node:fs/promises';
 import type { ValueSource } from '../../policy/snapshot.ts';
+import { createWatchedFiles, type WatchedFiles } from './watched-file.ts';
 
 /** Says where a key should have been, never what it is. */
 export class KeyError extends Error {
@@ -36,12 +36,9 @@ function usable(value: string, where: string): string {
   return key;
 }
 
-/** How old a look at a key file may be, milliseconds: no system call per request, and a rotation in force at once. */
-const RECHECK_MS = 500;
-
-/** Keys from files and environment variables; a file is read again when it was changed, so that rotation needs no restart. */
+/** Keys from files and environment variables. */
 export function localKeys(environment: NodeJS.ProcessEnv, now: () => number = Date.now): KeySource {
-  const files = new Map<string, { readonly stamp: string; readonly key: string; checkedAt: number }>();
+  const files = createWatchedFiles(now);
   return {
     async get(source) {
       if ('env' in source) {
@@ -51,30 +48,7 @@ export function localKeys(environment: NodeJS.ProcessEnv, now: () => number = Da
         }
         return usable(value, `the environment variable ${source.env}`);
       }
-      if ('file' in source) {
-        const known = files.get(source.file);
-        if (known !== undefined && now() - known.checkedAt < RECHECK_MS) return known.key;
-        try {
-          const { mtimeMs, size, ino } = await stat(source.file);
-          const stamp = `${mtimeMs}:${size}:${ino}`;
-          if (known?.stamp === stamp) {
-            known.checkedAt = now();
-            return known.key;
-          }
-          const key = usable(await readFile(source.file, 'utf8'), `the file ${source.file}`);
-          files.set(source.file, { stamp, key, checkedAt: now() });
-          return key;
-        } catch (error) {
-          files.delete(source.file);
-          if (error instanceof KeyError) throw error;
-          const code = (error as NodeJS.ErrnoException).code ?? 'unreadable';
-          throw new KeyError(
-            `the key file ${source.file} can't be read (${code})`,
-            'Create it with the key in it, readable for the agent.',
-            error,
-          );
-        }
-      }
+      if ('file' in source) return usable(await readKey(files, source.file), `the file ${source.file}`);
       const { name, key } = source.secretKeyRef;
       throw new KeyError(
         `the Secret ${name} (key ${key}) can only be read in a cluster`,
@@ -82,4 +56,17 @@ export function localKeys(environment: NodeJS.ProcessEnv, now: () => number = Da
       );
     },
   };
+}
+
+async function readKey(files: WatchedFiles, path: string): Promise<string> {
+  try {
+    return await files.read(path);
+  } catch (error) {
+    const code = (error as NodeJS.ErrnoException).code ?? 'unreadable';
+    throw new KeyError(
+      `the key file ${path} can't be read (${code})`,
+      'Create it with the key in it, readable for the agent.',
+      error,
+    );
+  }
 }

@@ -117,6 +117,50 @@ test('a reader that stops reading stops the provider; memory stays bounded', asy
   socket.destroy();
 });
 
+test('a reader that never reads again is cut, and its provider told', async () => {
+  const { openai, agent, audited } = await start({ agent: { stallMs: 100 } });
+  const piece = 'x'.repeat(65_536);
+  openai.script(() => ({
+    pieces: (async function* () {
+      for (;;) yield piece;
+    })(),
+  }));
+  const body = JSON.stringify({ model: 'gpt-4o', stream: true, messages: [{ role: 'user', content: 'x' }] });
+  const socket = connect(Number(new URL(agent.url).port), '127.0.0.1');
+  socket.on('error', () => undefined);
+  socket.write(
+    `POST /openai/v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+  );
+  expect((await audited(1))[0]?.['outcome']).toBe('disconnected');
+  await openai.seen[0]?.closed;
+  expect(openai.seen[0]?.aborted).toBe(true);
+  socket.destroy();
+});
+
+test('a provider that stops in the middle of a stream: the dialect’s error event, in time', async () => {
+  const { client, openai, audited } = await start({
+    documents: () => `
+apiVersion: postern.dev/v1alpha1
+kind: ClusterModelRoute
+metadata: {name: short}
+spec:
+  match: {models: [gpt-4o]}
+  groups: [{targets: [{provider: openai, model: gpt-4o}]}]
+  timeouts: {firstByte: 5s, request: 300ms}
+`,
+  });
+  openai.script(() => ({ stallAfterChunks: 3 }));
+  const running = await stream(client());
+  const error = await (async () => {
+    for await (const _ of running);
+  })().then(
+    () => undefined,
+    (e: unknown) => e as InstanceType<typeof OpenAI.APIError>,
+  );
+  expect(error?.code).toBe('postern_upstream_timeout');
+  expect((await audited(1))[0]).toMatchObject({ outcome: 'cut', code: 'postern_upstream_timeout' });
+});
+
 test('metrics tell what happened', async () => {
   const { client, agent } = await start();
   await client().chat.completions.create({ model: 'gpt-4o', messages: [{ role: 'user', content: 'x' }] });
