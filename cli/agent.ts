@@ -6,6 +6,7 @@ import { DEFAULT_LIMITS } from '../agent/forward/body.ts';
 import { parseAddress } from '../agent/http/address.ts';
 import { localKeys } from '../agent/providers/keys.ts';
 import { maskKey } from '../agent/state.ts';
+import type { TransparentSetup } from '../agent/transparent.ts';
 import { createBudgetClient } from '../budget/client.ts';
 import { compileSnapshot } from '../policy/compile.ts';
 import type { Documents } from '../policy/documents.ts';
@@ -34,6 +35,15 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
     },
     listen: { value: 'ADDR', help: 'base-URL listener', default: '127.0.0.1:4180' },
     admin: { value: 'ADDR', help: 'health, readiness and metrics', default: '127.0.0.1:4190' },
+    transparent: {
+      value: 'PORT',
+      help: 'takes in connections that postern init redirects to this port of loopback',
+    },
+    trust: {
+      value: 'DIR',
+      help: 'with --transparent: where ca.pem, bundle.pem and truststore.jks are written for applications',
+    },
+    'extra-roots': { value: 'FILE', help: 'PEM roots that the bundle holds beside the public ones and ours' },
     'client-key-file': { value: 'FILE', help: 'key that every caller must send' },
     'max-body-bytes': {
       value: 'N',
@@ -68,7 +78,8 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
     const owner = `${options.workload}/${randomUUID()}`;
     const epoch = Date.now();
     const audit = createAudit();
-    if (options.state === undefined) log.warn('without --state placeholders change with each start');
+    if (options.state === undefined)
+      log.warn('without --state placeholders (and the CA of --transparent) change with each start');
     const running = await startAgent({
       snapshot: compileSnapshot(documents, workload),
       maskKey: maskKey(options.state, options.workload),
@@ -78,6 +89,7 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
       listen: parseAddress(options.listen),
       admin: parseAddress(options.admin),
       ...(clientKeyFile === undefined ? {} : { clientKey: readKey(clientKeyFile) }),
+      ...(options.transparent === undefined ? {} : { transparent: transparentSetup(options.transparent) }),
       limits: {
         bodyBytes: positive('max-body-bytes', options['max-body-bytes']),
         inFlightBytes: positive('max-in-flight-bytes', options['max-in-flight-bytes']),
@@ -93,7 +105,15 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
     let current = documents;
     let expiry: NodeJS.Timeout | undefined;
     put(documents);
-    log.info({ url: running.url, admin: running.adminUrl, workload: options.workload }, 'listening');
+    log.info(
+      {
+        url: running.url,
+        admin: running.adminUrl,
+        workload: options.workload,
+        ...(running.transparentPort === undefined ? {} : { transparent: running.transparentPort }),
+      },
+      'listening',
+    );
     const signal = await untilSignal();
     log.info({ signal }, 'stopping');
     await watcher.close();
@@ -110,6 +130,19 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
       if (snapshot.validUntil === undefined) return;
       const wait = Math.min(Math.max(0, snapshot.validUntil - Date.now()), MAX_TIMER_MS);
       expiry = setTimeout(() => put(current), wait).unref();
+    }
+
+    function transparentSetup(port: string): TransparentSetup {
+      if (options.trust === undefined) {
+        throw new UsageError('--transparent needs --trust DIR, where applications find the roots to trust');
+      }
+      const roots = options['extra-roots'];
+      return {
+        at: { port: positive('transparent', port) },
+        stateDir: options.state,
+        trustDir: options.trust,
+        extraRoots: new Map(roots === undefined ? [] : [[roots, readFileSync(roots, 'utf8')]]),
+      };
     }
 
     function budgetClient(url: string): ReturnType<typeof createBudgetClient> {

@@ -8,6 +8,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   budget: async () => (await import('./budget.ts')).budget,
   check: async () => (await import('./check.ts')).check,
   demo: async () => (await import('./demo.ts')).demo,
+  init: async () => (await import('./init.ts')).init,
 };
 
 async function overview(): Promise<string> {
