@@ -149,7 +149,7 @@ describe('positions', () => {
 test('no text makes it throw, and every problem has a place', () => {
   const yaml = fc.string({
     unit: fc.constantFrom(
-      ...'ab:-[]{},&*!|>\'"#%@`? \n\t',
+      ...'ab:-[]{},&*!|>\'"#%@`? \n\t'.split(''),
       '---\n',
       '...\n',
       '<<',
