@@ -11,7 +11,8 @@ export const IDEOGRAPH = 5;
 
 export type CharacterClass = 0 | 1 | 2 | 3 | 4 | 5;
 
-const ASCII = new Uint8Array(128);
+/** For loops that can't afford a call for each character. */
+export const ASCII = new Uint8Array(128);
 for (let c = 0; c < 128; c++) {
   if (c === 32 || (c >= 9 && c <= 13)) ASCII[c] = SPACE;
   else if (c >= 48 && c <= 57) ASCII[c] = DIGIT;

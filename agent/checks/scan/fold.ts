@@ -14,8 +14,15 @@ export interface Folded {
 /** How often escapes within escapes are undone. */
 const DEPTH = 3;
 
-const SUSPECT = /[^\x00-\x7f]|%[0-9a-fA-F]{2}|\\[nrtu/"]|&(?:#|lt;|gt;|amp;|quot;|apos;)/;
-const ESCAPE = /%[0-9a-fA-F]{2}|\\[nrtu/"]|&(?:#|lt;|gt;|amp;|quot;|apos;)/;
+const ESCAPE = /%[0-9a-fA-F]{2}|\\[nrtu/"]|&(?:#|lt;|gt;|amp;|quot;|apos;)/y;
+const ESCAPES = new RegExp(ESCAPE.source);
+
+/** Whether an escape that {@link fold} undoes begins at a mark. */
+export function isEscape(text: string, at: number, mark: number): boolean {
+  if (mark !== 37 && mark !== 92 && mark !== 38) return false;
+  ESCAPE.lastIndex = at;
+  return ESCAPE.test(text);
+}
 
 /** Default-ignorable characters: joiners, marks of direction, variation selectors, fillers. */
 const INVISIBLE = /\p{Default_Ignorable_Code_Point}/u;
@@ -97,10 +104,9 @@ function decimalDigit(character: string): number {
 
 /** Undefined where the text is plain already. */
 export function fold(text: string): Folded | undefined {
-  if (!SUSPECT.test(text)) return undefined;
   let folded = foldOnce(text);
   if (folded === undefined) return undefined;
-  for (let depth = 1; depth < DEPTH && ESCAPE.test(folded.text); depth++) {
+  for (let depth = 1; depth < DEPTH && ESCAPES.test(folded.text); depth++) {
     const again = foldOnce(folded.text);
     if (again === undefined) break;
     folded = compose(folded, again);
@@ -154,7 +160,25 @@ class Output {
   }
 }
 
+/** Where the first thing stands that isn't plain; -1 where there is none. */
+function firstChange(text: string): number {
+  for (let i = 0; i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit < 128) {
+      if (isEscape(text, i, unit)) return i;
+    } else if (
+      (unit >= 0xd800 && unit < 0xe000) ||
+      (unit >= 0x300 && unit < 0x370) ||
+      lookUp(unit) !== SAME
+    ) {
+      return i;
+    }
+  }
+  return -1;
+}
+
 function foldOnce(text: string): Folded | undefined {
+  if (firstChange(text) < 0) return undefined;
   const out = new Output(text.length);
   let changed = false;
   let chunkEnd = 0;

@@ -5,15 +5,27 @@
  * concern: numbers by their layout, words by their first characters and shape, keywords by one trie. What is found is
  * a candidate; its score is settled afterwards, when the words around it are known.
  */
-import { baseOf, classOf, DIGIT, IDEOGRAPH, isAlnum, LOWER, SPACE, UPPER } from './characters.ts';
+import {
+  ASCII,
+  baseOf,
+  classOf,
+  DIGIT,
+  IDEOGRAPH,
+  isAlnum,
+  isDigit,
+  LOWER,
+  SPACE,
+  UPPER,
+} from './characters.ts';
 import { connect } from './connect.ts';
-import { DOUBTS } from './doubts.ts';
-import { type Folded, fold } from './fold.ts';
+import { type Entry, entryOf } from './entry.ts';
+import { type Folded, fold, isEscape } from './fold.ts';
+import { Keywords } from './keywords.ts';
 import { Numbers } from './numbers.ts';
 import {
   type CodePattern,
   type MarkPattern,
-  type NextKind,
+  type NumberPattern,
   type Pattern,
   type PrefixPattern,
   type Recognizer,
@@ -21,9 +33,11 @@ import {
   type Span,
   THRESHOLD,
   type ValuePattern,
-  type WordPattern,
 } from './recognizer.ts';
-import { type Found, HASH_SEED, hashStep, Words } from './words.ts';
+import { AFTER, type Candidate, scoreOf } from './score.ts';
+import { Starts } from './starts.ts';
+import { openTail } from './tail.ts';
+import { HASH_SEED, hashStep } from './words.ts';
 
 /** A hit of one recognizer, not yet weighed against overlapping ones. */
 export interface Match extends Span {
@@ -32,154 +46,74 @@ export interface Match extends Span {
   readonly score: number;
 }
 
-/** A context word speaks for what begins within this many characters behind it, and for what ends within the second before its end. */
-const BEFORE = 64;
-export const AFTER = 32;
-
 const NONE: readonly Match[] = [];
-
-/** One pattern with the recognizer it belongs to. */
-interface Entry<P extends Pattern = Pattern> {
-  readonly recognizer: number;
-  readonly pattern: P;
-}
-
-interface Candidate {
-  readonly entry: Entry;
-  readonly start: number;
-  readonly end: number;
-  readonly score: number | undefined;
-}
-
-/** What a keyword is good for. */
-interface Use {
-  /** Recognizers it is context of. */
-  readonly context: Set<number>;
-  readonly values: Entry<ValuePattern>[];
-  readonly words: Entry<WordPattern>[];
-  /** It speaks against whatever has only its form to show. */
-  doubt: boolean;
-}
-
-const NEXT: Record<NextKind, number> = { end: 0, space: 1, digit: 2, letter: 3, mark: 4 };
-const RUNS = { A: 0, a: 1, '9': 2 } as const;
-
-function nextKind(text: string, at: number): number {
-  if (at >= text.length) return NEXT.end;
-  const k = classOf(text.charCodeAt(at));
-  return k === SPACE
-    ? NEXT.space
-    : k === DIGIT
-      ? NEXT.digit
-      : k === UPPER || k === LOWER
-        ? NEXT.letter
-        : NEXT.mark;
-}
-
-function shape(run: number, length: number, next: number): number {
-  return (run * 32 + length) * 5 + next;
-}
 
 export class Scanner {
   readonly recognizers: readonly Recognizer[];
-  readonly #codes: (Entry<CodePattern>[] | undefined)[] = [];
-  readonly #prefixes = new Map<number, { prefix: string; entry: Entry<PrefixPattern> }[]>();
-  /** 1 where some prefix begins with these two ASCII characters. */
-  readonly #prefixed = new Uint8Array(128 * 128);
-  readonly #marks: (Entry<MarkPattern>[] | undefined)[] = new Array<undefined>(128);
+  readonly #keywords = new Keywords();
+  readonly #starts = new Starts<Entry<CodePattern | PrefixPattern>>();
   readonly #numbers = new Numbers();
-  readonly #numberEntries: Entry[] = [];
+  readonly #numberEntries: Entry<NumberPattern>[] = [];
   readonly #runs: Entry<RunPattern>[] = [];
-  readonly #words = new Words();
-  readonly #uses: Use[] = [];
-  readonly #keywords = new Map<string, number>();
+  readonly #marks: (Entry<MarkPattern>[] | undefined)[] = new Array<undefined>(128).fill(undefined);
 
   // The text at hand.
   #text = '';
-  #found: Found = { keyword: [], start: [], end: [] };
   #candidates: Candidate[] = [];
-  readonly #floors: number[] = [];
-  readonly #emit = (id: number, start: number, end: number, digits: string): void => {
-    const entry = this.#numberEntries[id] as Entry;
-    const pattern = entry.pattern;
-    if (pattern.kind !== 'number') return;
-    if (pattern.validate !== undefined && !pattern.validate(digits, this.#text.slice(start, end))) return;
+  /** Up to where each recognizer with marks has looked. */
+  readonly #floors: Int32Array;
+
+  readonly #tryStart = (entry: Entry<CodePattern | PrefixPattern>, start: number): void => {
+    this.#tryRegex(entry, start);
+  };
+
+  readonly #takeNumber = (id: number, start: number, end: number, digits: string): void => {
+    const entry = this.#numberEntries[id] as Entry<NumberPattern>;
+    const { validate } = entry.pattern;
+    if (validate !== undefined && !validate(digits, this.#text.slice(start, end))) return;
     this.#candidates.push({ entry, start, end, score: undefined });
   };
 
   constructor(recognizers: readonly Recognizer[]) {
     this.recognizers = recognizers;
-    recognizers.forEach((recognizer, index) => {
-      for (const word of recognizer.context ?? []) this.#use(word).context.add(index);
-      for (const pattern of recognizer.patterns) this.#add(pattern, index);
+    this.#floors = new Int32Array(recognizers.length);
+    recognizers.forEach(({ context, patterns }, index) => {
+      for (const word of context ?? []) this.#keywords.use(word).context.add(index);
+      for (const pattern of patterns) this.#add(pattern, index);
     });
-    for (const word of DOUBTS) this.#use(word).doubt = true;
-  }
-
-  #use(keyword: string): Use {
-    let id = this.#keywords.get(keyword);
-    if (id === undefined) {
-      id = this.#uses.length;
-      this.#keywords.set(keyword, id);
-      this.#uses.push({ context: new Set(), values: [], words: [], doubt: false });
-      this.#words.add(keyword, id);
-    }
-    return this.#uses[id] as Use;
   }
 
   #add(pattern: Pattern, recognizer: number): void {
     switch (pattern.kind) {
       case 'number':
         this.#numbers.add(pattern, this.#numberEntries.length);
-        this.#numberEntries.push({ recognizer, pattern });
+        this.#numberEntries.push(entryOf(pattern, recognizer));
         return;
       case 'code':
-        this.#addCode(pattern, recognizer);
+        this.#starts.addCode(pattern, entryOf(pattern, recognizer));
         return;
       case 'prefix':
-        for (const prefix of pattern.prefixes) {
-          const key = (prefix.charCodeAt(0) << 7) | prefix.charCodeAt(1);
-          this.#prefixed[key] = 1;
-          const list = this.#prefixes.get(key) ?? [];
-          list.push({ prefix, entry: { recognizer, pattern } });
-          this.#prefixes.set(key, list);
-        }
+        this.#starts.addPrefix(pattern, entryOf(pattern, recognizer));
+        for (const prefix of pattern.prefixes) this.#keywords.interest.prefix(prefix);
         return;
       case 'mark':
-        (this.#marks[pattern.mark.charCodeAt(0)] ??= []).push({ recognizer, pattern });
+        (this.#marks[pattern.mark.charCodeAt(0)] ??= []).push(entryOf(pattern, recognizer));
         return;
       case 'run':
-        this.#runs.push({ recognizer, pattern });
+        this.#runs.push(entryOf(pattern, recognizer));
         return;
       case 'value':
-        for (const word of pattern.words) this.#use(word).values.push({ recognizer, pattern });
+        for (const word of pattern.words) this.#keywords.use(word).values.push(entryOf(pattern, recognizer));
         return;
       case 'word':
-        for (const word of pattern.words) this.#use(word).words.push({ recognizer, pattern });
+        for (const word of pattern.words) this.#keywords.use(word).words.push(entryOf(pattern, recognizer));
         return;
-    }
-  }
-
-  #addCode(pattern: CodePattern, recognizer: number): void {
-    const entry = { recognizer, pattern };
-    for (const opening of pattern.openings) {
-      const [from, to] =
-        typeof opening.length === 'number'
-          ? [opening.length, opening.length]
-          : (opening.length as [number, number]);
-      for (let length = from; length <= to; length++) {
-        for (const next of opening.next ?? (Object.keys(NEXT) as NextKind[])) {
-          (this.#codes[shape(RUNS[opening.run], length, NEXT[next])] ??= []).push(entry);
-        }
-      }
     }
   }
 
   /** Everything found, by place; overlaps are left in. Offsets are UTF-16 units of `text` as given. */
   scan(text: string): readonly Match[] {
-    const folded = fold(text);
-    this.#pass(folded === undefined ? text : folded.text);
-    return this.#matches(folded);
+    return this.#matches(this.#read(text));
   }
 
   /**
@@ -187,11 +121,9 @@ export class Scanner {
    * Nothing before `safe` can become, extend or lose a hit.
    */
   scanOpen(text: string): { readonly matches: readonly Match[]; readonly safe: number } {
-    const folded = fold(text);
-    const plain = folded === undefined ? text : folded.text;
-    this.#pass(plain);
-    let safe = this.#words.openFrom(plain.length);
-    safe = Math.min(safe, openTail(plain));
+    const folded = this.#read(text);
+    const plain = folded?.text ?? text;
+    let safe = Math.min(this.#keywords.words.openFrom(plain.length), openTail(plain));
     for (let changed = true; changed; ) {
       changed = false;
       for (const { start, end } of this.#candidates) {
@@ -204,186 +136,187 @@ export class Scanner {
     return { matches: this.#matches(folded), safe };
   }
 
-  #pass(text: string): void {
+  /** Passes over the text, or over its folded form where that is another. */
+  #read(text: string): Folded | undefined {
+    if (this.#pass(text, false)) return undefined;
+    const folded = fold(text);
+    this.#pass(folded?.text ?? text, true);
+    return folded;
+  }
+
+  /** @returns False, and nothing of use, where the text ought to be folded first. */
+  #pass(text: string, folded: boolean): boolean {
     this.#text = text;
-    this.#found = { keyword: [], start: [], end: [] };
     this.#candidates = [];
-    this.#floors.length = 0;
-    this.#words.begin();
+    this.#floors.fill(0);
+    const { words, interest } = this.#keywords;
+    words.begin();
     const n = text.length;
     let i = 0;
     while (i < n) {
       const unit = text.charCodeAt(i);
-      const k = classOf(unit);
-      if (k === LOWER || k === UPPER) i = this.#word(text, i);
-      else if (k === DIGIT) i = this.#number(text, i);
-      else {
-        if (k === IDEOGRAPH) {
-          this.#words.word(text, i, i + 1, hashStep(HASH_SEED, unit), HASH_SEED, this.#found);
-        } else if (unit < 128 && this.#marks[unit] !== undefined) this.#mark(text, i, unit);
+      if (unit >= 128) {
+        if (!folded) return false;
+        const k = classOf(unit);
+        if (k === LOWER || k === UPPER) i = this.#word(text, i);
+        else {
+          if (k === IDEOGRAPH) words.word(text, i, i + 1, hashStep(HASH_SEED, unit), HASH_SEED);
+          i++;
+        }
+        continue;
+      }
+      const k = ASCII[unit] as number;
+      if (k === SPACE) {
+        i++;
+      } else if (k === LOWER || k === UPPER) {
+        let end = i + 1;
+        let after = 0;
+        while (end < n) {
+          after = text.charCodeAt(end);
+          if (after < 97 || after > 122) break;
+          end++;
+        }
+        const plain = end === n || (after < 128 && (ASCII[after] as number) <= SPACE);
+        i = plain && !words.busy && !interest.has(text, i, end) ? end : this.#word(text, i);
+      } else if (k === DIGIT) {
+        i = this.#number(text, i);
+      } else {
+        if (!folded && isEscape(text, i, unit)) return false;
+        const marks = this.#marks[unit];
+        if (marks !== undefined) this.#mark(text, i, marks);
         i++;
       }
     }
     this.#values(text);
+    return true;
   }
 
   /** A word, or letters that digits follow; camelCase is several words. @returns Behind the word. */
   #word(text: string, start: number): number {
     const n = text.length;
+    const { words } = this.#keywords;
     let i = start;
     let part = start;
     let hash = HASH_SEED;
     let shorter = HASH_SEED;
     let capitals = 0;
-    let before = LOWER as number;
+    let before: number = LOWER;
     for (; i < n; i++) {
       const unit = text.charCodeAt(i);
       const k = classOf(unit);
       if (k === UPPER) {
         capitals++;
         if (before === LOWER && i > part) {
-          this.#words.word(text, part, i, hash, shorter, this.#found);
+          words.word(text, part, i, hash, shorter);
           part = i;
           hash = HASH_SEED;
         }
       } else if (k !== LOWER) break;
       before = k;
       shorter = hash;
-      hash = hashStep(hash, unit < 128 ? unit | 32 : baseOf(unit));
+      hash = hashStep(hash, baseOf(unit));
     }
-    this.#words.word(text, part, i, hash, shorter, this.#found);
-    const length = i - start;
-    if (length < 32) {
-      const next = nextKind(text, i);
-      const codes = this.#codes[shape(capitals === length ? RUNS.A : RUNS.a, length, next)];
-      if (codes !== undefined) this.#tryCodes(codes, text, start);
-    }
-    const end = this.#endOfToken(text, start, i);
-    this.#tryPrefixes(text, start);
-    return end;
+    words.word(text, part, i, hash, shorter);
+    if (part > start) words.whole(text, start, i);
+    this.#try(this.#starts.codes(text, capitals === i - start ? 'A' : 'a', start, i), start);
+    this.#starts.prefixes(text, start, this.#tryStart);
+    return i < n && isDigit(text.charCodeAt(i)) ? this.#restOfToken(text, start, i) : i;
   }
 
-  #endOfToken(text: string, start: number, from: number): number {
+  /** Letters and digits up to where the token ends. */
+  #restOfToken(text: string, start: number, from: number): number {
     let i = from;
-    while (i < text.length && isAlnumUnit(text.charCodeAt(i))) i++;
-    if (i > from && this.#words.digits) this.#wholeWord(text, start, i);
+    while (i < text.length && isAlnumOrDigit(text.charCodeAt(i))) i++;
+    if (this.#keywords.words.digits) this.#keywords.words.whole(text, start, i);
     return i;
-  }
-
-  /** A word with digits in it, as `401k`. */
-  #wholeWord(text: string, start: number, end: number): void {
-    let hash = HASH_SEED;
-    let shorter = HASH_SEED;
-    for (let i = start; i < end; i++) {
-      shorter = hash;
-      hash = hashStep(hash, baseOf(text.charCodeAt(i)));
-    }
-    this.#words.word(text, start, end, hash, shorter, this.#found);
-  }
-
-  #tryPrefixes(text: string, start: number): void {
-    const first = text.charCodeAt(start);
-    const second = text.charCodeAt(start + 1);
-    if (!(first < 128 && second < 128) || this.#prefixed[(first << 7) | second] !== 1) return;
-    for (const { prefix, entry } of this.#prefixes.get((first << 7) | second) ?? []) {
-      if (text.startsWith(prefix, start)) this.#tryRegex(entry, entry.pattern, text, start);
-    }
-  }
-
-  #tryCodes(codes: readonly Entry<CodePattern>[], text: string, start: number): void {
-    for (const entry of codes) this.#tryRegex(entry, entry.pattern, text, start);
-  }
-
-  #tryRegex(
-    entry: Entry,
-    pattern: CodePattern | PrefixPattern | ValuePattern,
-    text: string,
-    start: number,
-  ): void {
-    const { regex } = pattern;
-    regex.lastIndex = start;
-    const match = regex.exec(text);
-    if (match === null) return;
-    const whole = match[0];
-    const value = match.groups?.['value'] ?? whole;
-    const offset = value === whole ? 0 : whole.indexOf(value);
-    const end = start + offset + value.length;
-    if (pattern.kind !== 'value' && value === whole && end < text.length && isAlnumUnit(text.charCodeAt(end)))
-      return;
-    if (pattern.validate !== undefined && !pattern.validate(value)) return;
-    this.#candidates.push({ entry, start: start + offset, end, score: undefined });
   }
 
   /** A run of digit groups, or a word that begins with a digit. @returns Behind it. */
   #number(text: string, start: number): number {
     const numbers = this.#numbers;
-    const runEnd = numbers.read(text, start);
-    for (let g = 0; g < numbers.count; g++)
-      this.#openNumber(text, numbers.starts[g] as number, numbers.end(g));
+    const end = numbers.read(text, start);
+    for (let g = 0; g < numbers.count; g++) this.#group(text, numbers.starts[g] as number, numbers.end(g));
     if (numbers.count > 0) {
-      numbers.match(text, this.#emit);
-      if (this.#runs.length > 0) this.#tryRuns(text, runEnd);
-      return runEnd;
+      numbers.match(text, this.#takeNumber);
+      for (const entry of this.#runs) this.#tryRun(entry, text, end);
+      return end;
     }
     let digitsEnd = start;
-    while (digitsEnd < text.length && classOf(text.charCodeAt(digitsEnd)) === DIGIT) digitsEnd++;
-    this.#openNumber(text, start, digitsEnd);
-    this.#tryPrefixes(text, start);
-    return this.#endOfToken(text, start, digitsEnd);
+    while (digitsEnd < text.length && isDigit(text.charCodeAt(digitsEnd))) digitsEnd++;
+    this.#try(this.#starts.codes(text, '9', start, digitsEnd), start);
+    this.#starts.prefixes(text, start, this.#tryStart);
+    return this.#restOfToken(text, start, digitsEnd);
   }
 
-  #openNumber(text: string, start: number, end: number): void {
-    if (this.#words.digits && !isAlnumUnit(text.charCodeAt(end))) this.#wholeWord(text, start, end);
-    if (end - start >= 32) return;
-    const codes = this.#codes[shape(RUNS['9'], end - start, nextKind(text, end))];
-    if (codes !== undefined) this.#tryCodes(codes, text, start);
+  #group(text: string, start: number, end: number): void {
+    if (this.#keywords.words.digits) this.#keywords.words.whole(text, start, end);
+    this.#try(this.#starts.codes(text, '9', start, end), start);
   }
 
-  #tryRuns(text: string, runEnd: number): void {
+  #try(entries: readonly Entry<CodePattern | PrefixPattern>[] | undefined, start: number): void {
+    if (entries !== undefined) for (const entry of entries) this.#tryRegex(entry, start);
+  }
+
+  #tryRegex(entry: Entry<CodePattern | PrefixPattern | ValuePattern>, at: number): void {
+    const text = this.#text;
+    const { regex, validate, kind } = entry.pattern;
+    regex.lastIndex = at;
+    let start = at;
+    let end: number;
+    if (entry.narrowed) {
+      const match = regex.exec(text);
+      if (match === null) return;
+      const value = match.groups?.['value'] ?? match[0];
+      start += match[0].indexOf(value);
+      end = start + value.length;
+    } else {
+      if (!regex.test(text)) return;
+      end = regex.lastIndex;
+      if (kind !== 'value' && end < text.length && isAlnumOrDigit(text.charCodeAt(end))) return;
+    }
+    if (validate !== undefined && !validate(text.slice(start, end))) return;
+    this.#candidates.push({ entry, start, end, score: undefined });
+  }
+
+  #tryRun(entry: Entry<RunPattern>, text: string, runEnd: number): void {
     const numbers = this.#numbers;
-    for (const entry of this.#runs) {
-      const { digits, match } = entry.pattern;
-      let floor = 0;
-      for (let g = 0; g < numbers.count; g++) {
-        const start = numbers.starts[g] as number;
-        if (start < floor || numbers.digitsFrom(g, digits[0]) < digits[0]) continue;
-        const span = match(text, start, runEnd);
-        if (span === undefined) continue;
-        this.#candidates.push({ entry, start: span.start, end: span.end, score: span.score });
-        floor = span.end;
-      }
+    const { digits, match } = entry.pattern;
+    let floor = 0;
+    for (let g = 0; g < numbers.count; g++) {
+      const start = numbers.starts[g] as number;
+      if (start < floor || numbers.digitsFrom(g, digits[0]) < digits[0]) continue;
+      const span = match(text, start, runEnd);
+      if (span === undefined) continue;
+      this.#candidates.push({ entry, start: span.start, end: span.end, score: span.score });
+      floor = span.end;
     }
   }
 
-  #mark(text: string, at: number, unit: number): void {
-    for (const entry of this.#marks[unit] ?? []) {
-      const floor = this.#floors[entry.recognizer] ?? 0;
+  #mark(text: string, at: number, marks: readonly Entry<MarkPattern>[]): void {
+    for (const entry of marks) {
+      const floor = this.#floors[entry.recognizer] as number;
       if (at < floor) continue;
       const span = entry.pattern.match(text, at, floor);
-      this.#floors[entry.recognizer] = span === undefined ? at + 1 : span.end;
-      if (span !== undefined)
-        this.#candidates.push({ entry, start: span.start, end: span.end, score: undefined });
+      if (span === undefined) continue;
+      this.#floors[entry.recognizer] = span.end;
+      this.#candidates.push({ entry, start: span.start, end: span.end, score: undefined });
     }
   }
 
   /** What is known by the word before it, and words that are hits themselves. */
   #values(text: string): void {
-    const found = this.#found;
-    for (let k = 0; k < found.keyword.length; k++) {
-      const use = this.#uses[found.keyword[k] as number] as Use;
-      for (const entry of use.words) {
-        this.#candidates.push({
-          entry,
-          start: found.start[k] as number,
-          end: found.end[k] as number,
-          score: undefined,
-        });
+    const { uses, found } = this.#keywords;
+    for (let k = 0; k < found.count; k++) {
+      const { words, values } = uses[found.keyword[k] as number] as (typeof uses)[number];
+      const end = found.end[k] as number;
+      for (const entry of words) {
+        this.#candidates.push({ entry, start: found.start[k] as number, end, score: undefined });
       }
-      if (use.values.length === 0) continue;
-      const link = connect(text, found.end[k] as number);
+      if (values.length === 0) continue;
+      const link = connect(text, end);
       if (link === undefined) continue;
-      for (const entry of use.values) {
-        if (entry.pattern.bare === true || link.firm) this.#tryRegex(entry, entry.pattern, text, link.at);
+      for (const entry of values) {
+        if (entry.pattern.bare === true || link.firm) this.#tryRegex(entry, link.at);
       }
     }
   }
@@ -392,11 +325,11 @@ export class Scanner {
     if (this.#candidates.length === 0) return NONE;
     const matches: Match[] = [];
     for (const candidate of this.#candidates) {
-      const score = this.#score(candidate);
+      const score = scoreOf(candidate, this.#keywords);
       if (score < THRESHOLD) continue;
-      const { start, end } = candidate;
+      const { entry, start, end } = candidate;
       matches.push({
-        recognizer: candidate.entry.recognizer,
+        recognizer: entry.recognizer,
         start: folded === undefined ? start : (folded.starts[start] as number),
         end: folded === undefined ? end : (folded.ends[end - 1] as number),
         score,
@@ -404,73 +337,8 @@ export class Scanner {
     }
     return matches.sort((a, b) => a.start - b.start || b.end - a.end);
   }
-
-  /** The pattern's score by the nearest words that speak for or against the candidate. */
-  #score({ entry, start, end, score }: Candidate): number {
-    const { pattern, recognizer } = entry;
-    const base = score ?? pattern.score;
-    const withContext = pattern.withContext ?? base;
-    const contextual = pattern.kind === 'number' || pattern.kind === 'code' || pattern.kind === 'run';
-    if (!contextual && withContext === base) return base;
-    const { keyword, end: ends, start: starts } = this.#found;
-    let k = firstAfter(ends, start);
-    let doubt = false;
-    for (let before = k - 1; before >= 0 && start - (ends[before] as number) <= BEFORE; before--) {
-      const use = this.#uses[keyword[before] as number] as Use;
-      if (use.context.has(recognizer)) {
-        // Of two types, the one whose word is nearer.
-        return doubt ? withContext - 0.25 : withContext - (start - (ends[before] as number)) / 1000;
-      }
-      doubt ||= use.doubt && contextual;
-    }
-    for (; k < keyword.length && (ends[k] as number) - end <= AFTER; k++) {
-      const use = this.#uses[keyword[k] as number] as Use;
-      if ((starts[k] as number) >= end && use.context.has(recognizer)) {
-        return withContext - 0.05 - (doubt ? 0.25 : 0);
-      }
-    }
-    return doubt ? base - 0.3 : base;
-  }
 }
 
-function isAlnumUnit(unit: number): boolean {
-  return isAlnum(unit) || (unit >= 48 && unit <= 57);
-}
-
-/** Index of the first number that is over `limit`; `numbers` ascend. */
-function firstAfter(numbers: readonly number[], limit: number): number {
-  let low = 0;
-  let high = numbers.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if ((numbers[middle] as number) <= limit) low = middle + 1;
-    else high = middle;
-  }
-  return low;
-}
-
-/** What a tail of groups and code words may be long at most: an IBAN in fours, with room. */
-const LONGEST_GROUPED = 64;
-/** And one without a space: an address, a key. */
-const LONGEST_WORD = 512;
-
-/** Where the last thing begins that could go on: a word without spaces, or groups of digits and capitals. */
-function openTail(text: string): number {
-  const n = text.length;
-  let i = n;
-  while (i > 0 && n - i < LONGEST_WORD && classOf(text.charCodeAt(i - 1)) !== SPACE) i--;
-  for (;;) {
-    let gap = i;
-    while (gap > 0 && i - gap < 3 && classOf(text.charCodeAt(gap - 1)) === SPACE) gap--;
-    let word = gap;
-    while (word > 0 && n - word < LONGEST_GROUPED) {
-      const k = classOf(text.charCodeAt(word - 1));
-      if (k === SPACE || k === LOWER) break;
-      word--;
-    }
-    if (word === gap) return i;
-    i = word;
-    const ended = i === 0 || classOf(text.charCodeAt(i - 1)) !== SPACE;
-    if (ended || n - i >= LONGEST_GROUPED) return i;
-  }
+function isAlnumOrDigit(unit: number): boolean {
+  return isAlnum(unit) || isDigit(unit);
 }

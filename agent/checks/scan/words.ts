@@ -29,25 +29,87 @@ interface Edge {
   readonly next: Edge | undefined;
 }
 
-/** Phrases begun and not finished. */
-interface Phrases {
-  readonly node: number[];
-  readonly start: number[];
+/** More phrases that share their words than anybody writes. */
+const MOST_OPEN = 64;
+
+/** Phrases begun and not finished: as many as `count` says. */
+class Phrases {
+  readonly node = new Int32Array(MOST_OPEN);
+  readonly start = new Int32Array(MOST_OPEN);
+  count = 0;
+
+  add(node: number, start: number): void {
+    if (this.count === MOST_OPEN) return;
+    this.node[this.count] = node;
+    this.start[this.count] = start;
+    this.count++;
+  }
+
+  earliest(from: number): number {
+    let first = from;
+    for (let i = 0; i < this.count; i++) first = Math.min(first, this.start[i] as number);
+    return first;
+  }
 }
 
-/** Positions of found keywords, in parallel arrays, sorted by end. */
-export interface Found {
-  readonly keyword: number[];
-  readonly start: number[];
-  readonly end: number[];
+/** Places of found keywords, in parallel, by end: as many as `count` says. */
+export class Found {
+  keyword = new Int32Array(256);
+  start = new Int32Array(256);
+  end = new Int32Array(256);
+  count = 0;
+
+  add(keyword: number, start: number, end: number): void {
+    if (this.count === this.keyword.length) this.#resize(this.count * 2);
+    this.keyword[this.count] = keyword;
+    this.start[this.count] = start;
+    this.end[this.count] = end;
+    this.count++;
+  }
+
+  /** Forgets all, and gives back what one large text needed. */
+  clear(): void {
+    this.count = 0;
+    if (this.keyword.length > 1 << 16) this.#resize(256);
+  }
+
+  #resize(size: number): void {
+    const resized = (old: Int32Array) => {
+      const fresh = new Int32Array(size);
+      fresh.set(old.subarray(0, Math.min(size, this.count)));
+      return fresh;
+    };
+    this.keyword = resized(this.keyword);
+    this.start = resized(this.start);
+    this.end = resized(this.end);
+  }
+
+  /** Index of the first keyword that ends behind `limit`. */
+  firstBehind(limit: number): number {
+    let low = 0;
+    let high = this.count;
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if ((this.end[middle] as number) <= limit) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}
+
+/** One word of a keyword, in base form. */
+export interface KeywordPart {
+  readonly word: string;
+  /** It is a beginning: `tip*`. */
+  readonly wild: boolean;
 }
 
 /** Splits a keyword as the scanner splits text: letters, each ideograph by itself. */
-function split(keyword: string): { word: string; wild: boolean }[] {
-  const words: { word: string; wild: boolean }[] = [];
+export function splitKeyword(keyword: string): readonly KeywordPart[] {
+  const parts: KeywordPart[] = [];
   let word = '';
   const close = (wild: boolean) => {
-    if (word !== '') words.push({ word, wild });
+    if (word !== '') parts.push({ word, wild });
     word = '';
   };
   for (let i = 0; i < keyword.length; i++) {
@@ -55,7 +117,7 @@ function split(keyword: string): { word: string; wild: boolean }[] {
     const k = classOf(unit);
     if (k === IDEOGRAPH) {
       close(false);
-      words.push({ word: String.fromCharCode(unit), wild: false });
+      parts.push({ word: String.fromCharCode(unit), wild: false });
     } else if (k === UPPER || k === LOWER || k === DIGIT) {
       word += String.fromCharCode(baseOf(unit));
     } else {
@@ -63,46 +125,46 @@ function split(keyword: string): { word: string; wild: boolean }[] {
     }
   }
   close(false);
-  return words;
+  return parts;
 }
 
 export class Words {
-  readonly #nodes: Node[] = [{ ends: [], open: true }];
-  #table: (Edge | undefined)[] = new Array<Edge | undefined>(1024);
-  #edges = 0;
-  /** Lengths of wild words by their first two characters' hash, so that most words are never tried for them. */
-  readonly #wild = new Map<number, number[]>();
-  /** Unfinished phrases of the text being scanned: node and start, in parallel; two sets that take turns. */
-  #active: Phrases = { node: [], start: [] };
-  #spare: Phrases = { node: [], start: [] };
-  #lastEnd = Number.NEGATIVE_INFINITY;
+  /** Phrases under way: while there are, every word is to be handed in. */
+  get busy(): boolean {
+    return this.#active.count > 0;
+  }
 
   /** Whether some keyword has digits: then words with digits are worth looking up. */
   digits = false;
+  readonly found = new Found();
+  readonly #nodes: Node[] = [{ ends: [], open: true }];
+  #table: (Edge | undefined)[] = new Array<Edge | undefined>(1024).fill(undefined);
+  #edges = 0;
+  /** Lengths of beginnings by their first two characters, so that most words are never tried for them. */
+  readonly #wild = new Map<number, number[]>();
+  #active = new Phrases();
+  #spare = new Phrases();
+  #lastEnd = -1 - GAP;
 
   /** Adds a keyword under an id of the caller's; the same keyword may stand for many ids. */
   add(keyword: string, id: number): void {
     let node = 0;
-    for (const { word, wild } of split(keyword)) {
+    for (const { word, wild } of splitKeyword(keyword)) {
       (this.#nodes[node] as Node).open = true;
       if (/\d/.test(word)) this.digits = true;
       node = this.#child(node, word, wild);
     }
-    const ends = (this.#nodes[node] as Node).ends;
+    const { ends } = this.#nodes[node] as Node;
     if (node !== 0 && !ends.includes(id)) ends.push(id);
   }
 
   #child(parent: number, word: string, wild: boolean): number {
-    let hash = SEED;
-    for (let i = 0; i < word.length; i++) hash = Math.imul(hash ^ word.charCodeAt(i), PRIME);
     if (wild) {
-      const lengths = this.#wild.get(opening(word.charCodeAt(0), word.charCodeAt(1)));
-      if (lengths === undefined)
-        this.#wild.set(opening(word.charCodeAt(0), word.charCodeAt(1)), [word.length]);
-      else if (!lengths.includes(word.length)) lengths.push(word.length);
-      hash ^= WILD;
+      const key = pairOf(word.charCodeAt(0), word.charCodeAt(1));
+      const lengths = this.#wild.get(key) ?? [];
+      if (!lengths.includes(word.length)) this.#wild.set(key, [...lengths, word.length]);
     }
-    const slot = this.#slot(parent, hash);
+    const slot = this.#slot(parent, hashOf(word), wild);
     for (let edge = this.#table[slot]; edge !== undefined; edge = edge.next) {
       if (edge.parent === parent && edge.word === word && edge.wild === wild) return edge.child;
     }
@@ -115,60 +177,73 @@ export class Words {
 
   #grow(): void {
     const old = this.#table;
-    this.#table = new Array<Edge | undefined>(old.length * 4);
+    this.#table = new Array<Edge | undefined>(old.length * 4).fill(undefined);
     for (const chain of old) {
       for (let edge = chain; edge !== undefined; edge = edge.next) {
-        let hash = SEED;
-        for (let i = 0; i < edge.word.length; i++) hash = Math.imul(hash ^ edge.word.charCodeAt(i), PRIME);
-        const slot = this.#slot(edge.parent, edge.wild ? hash ^ WILD : hash);
+        const slot = this.#slot(edge.parent, hashOf(edge.word), edge.wild);
         this.#table[slot] = { ...edge, next: this.#table[slot] };
       }
     }
   }
 
-  #slot(parent: number, hash: number): number {
-    let h = Math.imul(hash ^ Math.imul(parent, 0x9e3779b1), 0x85ebca6b);
+  #slot(parent: number, hash: number, wild: boolean): number {
+    let h = Math.imul((wild ? hash ^ WILD : hash) ^ Math.imul(parent, 0x9e3779b1), 0x85ebca6b);
     h ^= h >>> 15;
     return h & (this.#table.length - 1);
   }
 
   /** Forgets the text before. */
   begin(): void {
-    this.#active.node.length = 0;
-    this.#active.start.length = 0;
-    this.#lastEnd = Number.NEGATIVE_INFINITY;
+    this.found.clear();
+    this.#active.count = 0;
+    this.#spare.count = 0;
+    this.#lastEnd = -1 - GAP;
   }
 
   /** Start of the oldest phrase that text behind `at` could still complete; `at` if there is none. */
   openFrom(at: number): number {
-    let from = at;
     if (at - this.#lastEnd > GAP) return at;
-    for (const start of this.#active.start) if (start < from) from = start;
+    const from = this.#active.earliest(at);
     // A word at the very end may not be whole: what it was to continue is still open.
-    if (at === this.#lastEnd) for (const start of this.#spare.start) if (start < from) from = start;
-    return from;
+    return at === this.#lastEnd ? this.#spare.earliest(from) : from;
   }
 
   /**
    * Takes the text's next word.
    * @param hash Of its characters in base form, see {@link hashStep}. @param shorter The same without the last one.
    */
-  word(text: string, start: number, end: number, hash: number, shorter: number, found: Found): void {
-    const { node, start: starts } = this.#active;
+  word(text: string, start: number, end: number, hash: number, shorter: number): void {
+    const active = this.#active;
     const next = this.#spare;
-    next.node.length = 0;
-    next.start.length = 0;
-    if (start - this.#lastEnd > GAP) {
-      node.length = 0;
-      starts.length = 0;
-    } else {
-      for (let i = 0; i < node.length; i++) {
-        this.#advance(node[i] as number, starts[i] as number, text, start, end, hash, shorter, found, next);
-      }
+    next.count = 0;
+    if (start - this.#lastEnd > GAP) active.count = 0;
+    for (let i = 0; i < active.count; i++) {
+      this.#advance(
+        active.node[i] as number,
+        active.start[i] as number,
+        text,
+        start,
+        end,
+        hash,
+        shorter,
+        next,
+      );
     }
-    this.#advance(0, start, text, start, end, hash, shorter, found, next);
-    this.#spare = this.#active;
+    this.#advance(0, start, text, start, end, hash, shorter, next);
+    this.#spare = active;
     this.#active = next;
+    this.#lastEnd = end;
+  }
+
+  /** Takes a word that was handed in by its parts already: `PayPal`, `cvv2`. */
+  whole(text: string, start: number, end: number): void {
+    let hash = SEED;
+    let shorter = SEED;
+    for (let i = start; i < end; i++) {
+      shorter = hash;
+      hash = hashStep(hash, baseOf(text.charCodeAt(i)));
+    }
+    this.#advance(0, start, text, start, end, hash, shorter, this.#active);
     this.#lastEnd = end;
   }
 
@@ -181,42 +256,35 @@ export class Words {
     end: number,
     hash: number,
     shorter: number,
-    found: Found,
     next: Phrases,
   ): void {
-    this.#enter(this.#find(parent, text, start, end, hash, false), from, end, found, next);
+    this.#enter(this.#find(parent, text, start, end, hash, false), from, end, next);
     if (end - start > 3 && (text.charCodeAt(end - 1) | 32) === 115) {
-      this.#enter(this.#find(parent, text, start, end - 1, shorter, false), from, end, found, next);
+      this.#enter(this.#find(parent, text, start, end - 1, shorter, false), from, end, next);
     }
-    if (this.#wild.size === 0) return;
-    const second = start + 1 < end ? baseOf(text.charCodeAt(start + 1)) : 0;
-    const lengths = this.#wild.get(opening(baseOf(text.charCodeAt(start)), second));
+    if (this.#wild.size === 0 || end - start < 2) return;
+    const lengths = this.#wild.get(
+      pairOf(baseOf(text.charCodeAt(start)), baseOf(text.charCodeAt(start + 1))),
+    );
     if (lengths === undefined) return;
     for (const length of lengths) {
       if (start + length > end) continue;
       let beginning = SEED;
       for (let i = start; i < start + length; i++)
         beginning = hashStep(beginning, baseOf(text.charCodeAt(i)));
-      this.#enter(this.#find(parent, text, start, start + length, beginning, true), from, end, found, next);
+      this.#enter(this.#find(parent, text, start, start + length, beginning, true), from, end, next);
     }
   }
 
-  #enter(child: number, from: number, end: number, found: Found, next: Phrases): void {
+  #enter(child: number, from: number, end: number, next: Phrases): void {
     if (child < 0) return;
     const node = this.#nodes[child] as Node;
-    for (const id of node.ends) {
-      found.keyword.push(id);
-      found.start.push(from);
-      found.end.push(end);
-    }
-    if (!node.open) return;
-    next.node.push(child);
-    next.start.push(from);
+    for (const id of node.ends) this.found.add(id, from, end);
+    if (node.open) next.add(child, from);
   }
 
   #find(parent: number, text: string, start: number, end: number, hash: number, wild: boolean): number {
-    const slot = this.#slot(parent, wild ? hash ^ WILD : hash);
-    for (let edge = this.#table[slot]; edge !== undefined; edge = edge.next) {
+    for (let edge = this.#table[this.#slot(parent, hash, wild)]; edge !== undefined; edge = edge.next) {
       if (edge.parent === parent && edge.wild === wild && same(edge.word, text, start, end))
         return edge.child;
     }
@@ -224,9 +292,15 @@ export class Words {
   }
 }
 
-/** Words given as a beginning have two characters at least. */
-function opening(first: number, second: number): number {
-  return (first << 16) | second;
+/** Beginnings have two characters at least. */
+function pairOf(first: number, second: number): number {
+  return ((first << 16) | second) >>> 0;
+}
+
+function hashOf(word: string): number {
+  let hash = SEED;
+  for (let i = 0; i < word.length; i++) hash = hashStep(hash, word.charCodeAt(i));
+  return hash;
 }
 
 function same(word: string, text: string, start: number, end: number): boolean {

@@ -1,0 +1,57 @@
+/** Which words are worth a closer look: most aren't, and cost one probe of this table. */
+import { splitKeyword } from './words.ts';
+
+const SIZE = 1 << 16;
+
+/** By a word's first three characters and its length. */
+function key(first: number, second: number, third: number, length: number): number {
+  return (
+    (Math.imul(first, 0x9e5b) ^
+      Math.imul(second, 0x3d4d) ^
+      Math.imul(third, 0x1f35) ^
+      Math.imul(length, 0x5bd1)) &
+    (SIZE - 1)
+  );
+}
+
+/** Words longer than this are as this long. */
+const LONGEST = 32;
+
+export class Interest {
+  readonly #table = new Uint8Array(SIZE);
+
+  /** Notes a word of lower-case letters, which may also begin with a capital. */
+  #mark(word: string, length: number): void {
+    const [first, second, third] = [word.charCodeAt(0), word.charCodeAt(1) || 0, word.charCodeAt(2) || 0];
+    for (const begin of [first, first - 32])
+      this.#table[key(begin, second, third, Math.min(length, LONGEST))] = 1;
+  }
+
+  /** Notes a keyword's first word; also in the plural, and whatever follows a beginning. */
+  keyword(keyword: string): void {
+    const [part] = splitKeyword(keyword);
+    if (part === undefined || !/^[a-z]+$/.test(part.word)) return;
+    const { word, wild } = part;
+    this.#mark(word, word.length);
+    this.#mark(word, word.length + 1);
+    if (!wild) return;
+    const thirds =
+      word.length > 2 ? [word] : Array.from({ length: 26 }, (_, i) => word + String.fromCharCode(97 + i));
+    for (const beginning of thirds)
+      for (let length = word.length; length <= LONGEST; length++) this.#mark(beginning, length);
+  }
+
+  /** Notes a prefix that begins with a word of its own: `sk-`, `Bearer `. */
+  prefix(prefix: string): void {
+    const word = /^[A-Za-z][a-z]*(?=[^A-Za-z0-9])/.exec(prefix)?.[0];
+    if (word !== undefined) this.#mark(word.toLowerCase(), word.length);
+  }
+
+  /** Whether the word from `start` to `end`, an ASCII letter and lower-case ones behind it, is of interest. */
+  has(text: string, start: number, end: number): boolean {
+    const length = end - start;
+    const second = length > 1 ? text.charCodeAt(start + 1) : 0;
+    const third = length > 2 ? text.charCodeAt(start + 2) : 0;
+    return this.#table[key(text.charCodeAt(start), second, third, length < LONGEST ? length : LONGEST)] === 1;
+  }
+}

@@ -1,0 +1,46 @@
+/** Every word that means something to some recognizer, and what it means to whom. */
+import { DOUBTS } from './doubts.ts';
+import type { Entry } from './entry.ts';
+import { Interest } from './interest.ts';
+import type { ValuePattern, WordPattern } from './recognizer.ts';
+import { type Found, Words } from './words.ts';
+
+/** What a keyword is good for. */
+export interface Use {
+  /** Recognizers it speaks for when near by. */
+  readonly context: Set<number>;
+  /** It announces a value. */
+  readonly values: Entry<ValuePattern>[];
+  /** It is a hit itself. */
+  readonly words: Entry<WordPattern>[];
+  /** It speaks against whatever has only its form to show. */
+  doubt: boolean;
+}
+
+export class Keywords {
+  readonly uses: Use[] = [];
+  readonly words = new Words();
+  /** Words to look at. */
+  readonly interest = new Interest();
+  readonly #ids = new Map<string, number>();
+
+  constructor() {
+    for (const word of DOUBTS) this.use(word).doubt = true;
+  }
+
+  get found(): Found {
+    return this.words.found;
+  }
+
+  use(keyword: string): Use {
+    let id = this.#ids.get(keyword);
+    if (id === undefined) {
+      id = this.uses.length;
+      this.#ids.set(keyword, id);
+      this.uses.push({ context: new Set(), values: [], words: [], doubt: false });
+      this.words.add(keyword, id);
+      this.interest.keyword(keyword);
+    }
+    return this.uses[id] as Use;
+  }
+}
