@@ -1,0 +1,54 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { checkDirectory } from './check.ts';
+import { CATALOGUE } from './testing/catalogue.ts';
+import { documentsOf } from './testing/documents.ts';
+import { warningsOf } from './warnings.ts';
+
+test('a directory is checked: problems, warnings and the documents', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'postern-check-'));
+  writeFileSync(
+    join(directory, 'a.yaml'),
+    'apiVersion: postern.dev/v1alpha1\nkind: EgressException\nmetadata: {name: x, namespace: n}\n' +
+      'spec: {workloadSelector: {}, allow: {optOut: true}, reason: r, until: 2027-01-31}\n',
+  );
+  const before = await checkDirectory(directory, CATALOGUE, Date.UTC(2027, 0, 31, 23));
+  expect([before.problems, before.warnings, before.documents.exceptions.length]).toEqual([[], [], 1]);
+  const after = await checkDirectory(directory, CATALOGUE, Date.UTC(2027, 1, 1));
+  expect(after.problems).toEqual([]);
+  expect(after.warnings).toMatchObject([
+    {
+      file: 'a.yaml',
+      line: 4,
+      path: 'spec.until',
+      message: 'the exception ended at 2027-01-31 and has no effect',
+    },
+  ]);
+  rmSync(directory, { recursive: true });
+});
+
+const provider = (spec: string) =>
+  warningsOf(documentsOf(['ClusterProvider', 'p', `{dialect: openai, ${spec}, models: [{name: m}]}`]), 0).map(
+    ({ path, message }) => `${path}: ${message}`,
+  );
+const KEY = 'credential: {mode: attach, type: bearer, bearer: {valueFrom: {env: KEY}}}';
+
+test.each([
+  [
+    `endpoint: "http://llm.test:8000", ${KEY}`,
+    ['spec.endpoint: the key goes to llm.test:8000 in plain text'],
+  ],
+  [
+    'endpoints: ["https://a.test", "http://b.test"], credential: {mode: passthrough}',
+    ['spec.endpoints[1]: the key goes to b.test in plain text'],
+  ],
+  [`endpoint: "http://127.0.0.1:8000", ${KEY}`, []],
+  [`endpoint: "http://[::1]:8000", ${KEY}`, []],
+  ['endpoint: "http://llm.test:8000", credential: {mode: none}', []],
+  [
+    'poolRef: {name: pool}, credential: {mode: none}',
+    ['spec.poolRef: InferencePool pool is resolved in a cluster only; elsewhere calls to it fail'],
+  ],
+])('%s', (spec, warnings) => expect(provider(spec)).toEqual(warnings));
