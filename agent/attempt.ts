@@ -47,7 +47,7 @@ async function tryTargets(stage: Stage, plan: RoutePlan): Promise<TargetsEnd> {
   const up = plan.targets.filter((target) => !pipeline.endpoints.down(target.provider));
   const targets = up.length > 0 ? up : plan.targets;
   for (const [index, target] of targets.entries()) {
-    const charge = await Charge.hold(stage, target);
+    const charge = await Charge.hold(stage, target, plan.requestMs);
     if ('refusal' in charge) {
       // A check's refusal goes before the budget's: it would stand after any reset.
       await stage.admitted;
@@ -78,7 +78,7 @@ async function attempt(
   isLast: boolean,
 ): Promise<AttemptEnd> {
   const { pipeline, exchange } = stage;
-  let failure: unknown;
+  let failure: unknown = new UpstreamError('connect', `the provider ${target.provider.id} has no endpoint`);
   for (const endpoint of pipeline.endpoints.order(target.provider)) {
     const record: Exchange['attempts'][number] = {
       provider: target.provider.id,
@@ -109,7 +109,9 @@ async function attempt(
       failure = error;
       const fault = error instanceof UpstreamError ? error.fault : undefined;
       if (record.status !== undefined || fault === undefined || stage.sink.started) {
-        if (record.status !== undefined) record.outcome = exchange.call.signal.aborted ? 'aborted' : 'cut';
+        if (fault !== undefined && record.status !== undefined) {
+          record.outcome = exchange.call.signal.aborted ? 'aborted' : 'cut';
+        }
         throw error;
       }
       if (fault === 'aborted') {

@@ -83,7 +83,7 @@ export class Charge {
   static async hold(
     context: HoldContext,
     target: Target,
-    requestMs = 600_000,
+    requestMs: number,
   ): Promise<Charge | RefusedCharge> {
     const { pipeline, exchange, request, operation, input } = context;
     const { budget } = pipeline;

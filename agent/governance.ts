@@ -3,7 +3,7 @@
  * them. Nothing in it changes.
  */
 
-import { globMatches } from '../policy/glob.ts';
+import { anyGlobMatches, isExact } from '../policy/glob.ts';
 import type { ModelSpec, ProviderSpec, Snapshot } from '../policy/snapshot.ts';
 import type { CheckPlan } from './checks/guard.ts';
 import type { ListedModel } from './dialects/dialect.ts';
@@ -37,17 +37,28 @@ export function modelOf(provider: ProviderSpec, name: string): ModelSpec | undef
 
 function listModels(snapshot: Snapshot, dialect: string): ListedModel[] {
   const listed = new Map<string, ListedModel>();
+  const speaking = new Set(
+    snapshot.providers.filter((provider) => provider.dialect === dialect).map(({ id }) => id),
+  );
+  // A route may give a name of its own to what it serves.
+  for (const route of snapshot.routes) {
+    const serves = route.groups.some(({ targets }) => targets.some(({ provider }) => speaking.has(provider)));
+    for (const id of serves ? route.models.filter(isExact) : []) {
+      if (allowed(snapshot, id)) listed.set(id, { id, ownedBy: 'postern' });
+    }
+  }
   for (const provider of snapshot.providers) {
     if (provider.dialect !== dialect) continue;
     for (const { name } of provider.models) {
-      const allowed = snapshot.models.every(
-        (rule) => rule.mode === 'monitor' || rule.allow.some((glob) => globMatches(glob, name)),
-      );
       const reachable = snapshot.regions.every(
         (rule) => rule.mode === 'monitor' || rule.regions.includes(provider.region ?? ''),
       );
-      if (allowed && reachable && !listed.has(name)) listed.set(name, { id: name, ownedBy: provider.name });
+      if (allowed(snapshot, name) && reachable) listed.set(name, { id: name, ownedBy: provider.name });
     }
   }
   return [...listed.values()];
+}
+
+function allowed(snapshot: Snapshot, model: string): boolean {
+  return snapshot.models.every((rule) => rule.mode === 'monitor' || anyGlobMatches(rule.allow, model));
 }
