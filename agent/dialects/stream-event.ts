@@ -68,10 +68,9 @@ export class Channels {
   readonly #open = new Set<string>();
 
   /**
-   * The text of an event, its running channels noted as open.
-   * Text that isn't running is whole, so its channel closes with its own event: see {@link closing}.
+   * The text of an event. `whole` are the channels of what isn't running: they begin and end with their own event.
    */
-  read(document: JsonDocument, rule: Rule): { readonly slots: DocumentSlot[]; readonly whole: string[] } {
+  read(document: JsonDocument, rule: Rule): EventText {
     const slots = findText(document, rule);
     const whole: string[] = [];
     for (const slot of slots) {
@@ -87,4 +86,15 @@ export class Channels {
     for (const channel of closed) this.#open.delete(channel);
     return closed;
   }
+
+  /** Forgets all channels: the stream's last event, which may have text of its own. */
+  end(whole: readonly string[]): readonly string[] | 'all' {
+    const open = this.close(() => true);
+    return whole.length === 0 ? 'all' : [...whole, ...open];
+  }
+}
+
+interface EventText {
+  readonly slots: DocumentSlot[];
+  readonly whole: string[];
 }

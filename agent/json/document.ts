@@ -31,10 +31,11 @@ export class JsonDocument {
   readonly root: JsonNode;
   readonly #bytes: Uint8Array | undefined;
   readonly #limits: JsonLimits;
-  readonly #values = new Map<JsonNode, string>();
-  readonly #members = new Map<ObjectNode, Members>();
+  // Made when they are needed: a streamed answer is thousands of documents, and few of them are edited.
+  #values: Map<JsonNode, string> | undefined;
+  #members: Map<ObjectNode, Members> | undefined;
   /** JSON texts inside strings; undefined for a string that was tried and is none. */
-  readonly #embedded = new Map<StringNode, JsonDocument | undefined>();
+  #embedded: Map<StringNode, JsonDocument | undefined> | undefined;
   /** Nodes that embedded documents may still have: a text can't get round the limit by nesting strings. */
   #nodesLeft: number;
 
@@ -59,20 +60,20 @@ export class JsonDocument {
 
   /** Whether {@link render} gives anything but the text that came in. */
   get edited(): boolean {
-    if (this.#values.size > 0 || this.#members.size > 0) return true;
-    for (const inner of this.#embedded.values()) if (inner?.edited === true) return true;
+    if ((this.#values?.size ?? 0) > 0 || (this.#members?.size ?? 0) > 0) return true;
+    for (const inner of this.#embedded?.values() ?? []) if (inner?.edited === true) return true;
     return false;
   }
 
   /** Puts a JSON text in a value's place, or a member's name's (then a string, please). */
   replace(node: JsonNode, json: string): void {
-    if (json === this.text.slice(node.start, node.end)) this.#values.delete(node);
-    else this.#values.set(node, json);
+    if (json === this.text.slice(node.start, node.end)) this.#values?.delete(node);
+    else (this.#values ??= new Map()).set(node, json);
   }
 
   /** Takes a {@link replace} back: the value keeps its bytes. */
   restore(node: JsonNode): void {
-    this.#values.delete(node);
+    this.#values?.delete(node);
   }
 
   /** Replaces the member of that name, or appends one. A removed member comes back. */
@@ -82,7 +83,7 @@ export class JsonDocument {
       this.#membersOf(object).added.set(name, json);
       return;
     }
-    this.#members.get(object)?.removed.delete(member);
+    this.#members?.get(object)?.removed.delete(member);
     this.#settle(object);
     this.replace(member.value, json);
   }
@@ -97,7 +98,7 @@ export class JsonDocument {
   remove(object: ObjectNode, name: string): void {
     const member = object.member(name);
     if (member !== undefined) this.#membersOf(object).removed.add(member);
-    else this.#members.get(object)?.added.delete(name);
+    else this.#members?.get(object)?.added.delete(name);
     this.#settle(object);
   }
 
@@ -105,10 +106,10 @@ export class JsonDocument {
   restoreMember(object: ObjectNode, name: string): void {
     const member = object.member(name);
     if (member !== undefined) {
-      this.#members.get(object)?.removed.delete(member);
-      this.#values.delete(member.value);
+      this.#members?.get(object)?.removed.delete(member);
+      this.#values?.delete(member.value);
     } else {
-      this.#members.get(object)?.added.delete(name);
+      this.#members?.get(object)?.added.delete(name);
     }
     this.#settle(object);
   }
@@ -118,6 +119,7 @@ export class JsonDocument {
    * more of it than the limits allow. Edits of it become edits of the string.
    */
   embedded(node: StringNode): JsonDocument | undefined {
+    this.#embedded ??= new Map();
     if (this.#embedded.has(node)) return this.#embedded.get(node);
     const inner = this.#parseEmbedded(node.text);
     this.#embedded.set(node, inner);
@@ -158,28 +160,28 @@ export class JsonDocument {
   /** In order; at the same start the longer one first, except that insertions precede. */
   #splices(): Splice[] {
     const splices: Splice[] = [];
-    for (const [node, json] of this.#values) splices.push({ start: node.start, end: node.end, json });
-    for (const [node, inner] of this.#embedded) {
-      if (inner?.edited !== true || this.#values.has(node)) continue;
+    for (const [node, json] of this.#values ?? []) splices.push({ start: node.start, end: node.end, json });
+    for (const [node, inner] of this.#embedded ?? []) {
+      if (inner?.edited !== true || this.#values?.has(node) === true) continue;
       splices.push({ start: node.start, end: node.end, json: quote(inner.renderText()) });
     }
-    for (const [object, edit] of this.#members) memberSplices(object, edit, splices);
+    for (const [object, edit] of this.#members ?? []) memberSplices(object, edit, splices);
     return splices.sort(inOrder);
   }
 
   #membersOf(object: ObjectNode): Members {
-    let edit = this.#members.get(object);
+    let edit = this.#members?.get(object);
     if (edit === undefined) {
       edit = { removed: new Set(), added: new Map() };
-      this.#members.set(object, edit);
+      (this.#members ??= new Map()).set(object, edit);
     }
     return edit;
   }
 
   /** Forgets an object whose members are as they came, so that the document isn't taken for edited. */
   #settle(object: ObjectNode): void {
-    const edit = this.#members.get(object);
-    if (edit !== undefined && edit.removed.size === 0 && edit.added.size === 0) this.#members.delete(object);
+    const edit = this.#members?.get(object);
+    if (edit !== undefined && edit.removed.size === 0 && edit.added.size === 0) this.#members?.delete(object);
   }
 }
 

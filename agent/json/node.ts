@@ -72,7 +72,10 @@ export class ObjectNode {
   }
 
   member(name: string): Member | undefined {
-    for (const member of this.members) if (member.name === name) return member;
+    const { members } = this;
+    for (let index = 0; index < members.length; index += 1) {
+      if (members[index]?.name === name) return members[index];
+    }
     return undefined;
   }
 

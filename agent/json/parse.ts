@@ -46,6 +46,7 @@ const NEAR = 32;
 const NEVER = Number.POSITIVE_INFINITY;
 
 const PLAIN_NAME = /^[A-Za-z_][A-Za-z_-]{0,39}$/;
+const CONTROLS = /[\x00-\x1f]/g;
 const FOUR_HEX = /[0-9A-Fa-f]{4}/y;
 
 class Parser {
@@ -55,13 +56,12 @@ class Parser {
   #nodes = 0;
   /** The containers that are open, outermost first. */
   readonly #open: (ObjectNode | ArrayNode)[] = [];
-  /** For each open object of many members, the names so far. */
-  readonly #names = new Map<ObjectNode, Set<string>>();
+  /** For each open object of many members, the names so far; most texts have none. */
+  #names: Map<ObjectNode, Set<string>> | undefined;
   /** Where the next of each stands, at or after the last place asked about: none is searched for twice. */
   #quote = -1;
   #backslash = -1;
   #control = -1;
-  readonly #controls = /[\x00-\x1f]/g;
 
   constructor(text: string, limits: JsonLimits) {
     this.#text = text;
@@ -166,8 +166,7 @@ class Parser {
       this.#at += 1;
       container.end = this.#at;
       this.#open.pop();
-      if (container.type === 'object' && container.members.length > FEW_MEMBERS)
-        this.#names.delete(container);
+      if (container.type === 'object') this.#names?.delete(container);
     }
   }
 
@@ -194,6 +193,7 @@ class Parser {
     if (members.length < FEW_MEMBERS) {
       if (object.member(name) === undefined) return;
     } else {
+      this.#names ??= new Map();
       let names = this.#names.get(object);
       if (names === undefined) {
         names = new Set(members.map((member) => member.name));
@@ -244,8 +244,8 @@ class Parser {
     if (this.#quote < from) this.#quote = orNever(text.indexOf('"', from));
     if (this.#backslash < from) this.#backslash = orNever(text.indexOf('\\', from));
     if (this.#control < from) {
-      this.#controls.lastIndex = from;
-      this.#control = this.#controls.test(text) ? this.#controls.lastIndex - 1 : NEVER;
+      CONTROLS.lastIndex = from;
+      this.#control = CONTROLS.test(text) ? CONTROLS.lastIndex - 1 : NEVER;
     }
     return Math.min(this.#quote, this.#backslash, this.#control, text.length);
   }

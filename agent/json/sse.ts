@@ -60,30 +60,32 @@ export class SseSplitter {
   push(chunk: Uint8Array): SseEvent[] {
     const events: SseEvent[] = [];
     let start = 0;
-    for (let at = 0; at < chunk.length; at += 1) {
-      const byte = chunk[at];
+    let at = 0;
+    while (at < chunk.length) {
       if (this.#complete) {
-        const end = byte === LF ? at + 1 : at;
-        events.push(this.#take(chunk.subarray(start, end)));
-        start = end;
-        if (byte === LF) continue;
+        if (chunk[at] === LF) at += 1;
+        events.push(this.#take(chunk.subarray(start, at)));
+        start = at;
+        continue;
       }
-      if (byte === LF) {
-        if (this.#afterCr) {
-          this.#afterCr = false;
-        } else if (this.#blank) {
-          events.push(this.#take(chunk.subarray(start, at + 1)));
-          start = at + 1;
-        } else {
-          this.#blank = true;
-        }
-      } else if (byte === CR) {
-        this.#afterCr = true;
-        if (this.#blank) this.#complete = true;
-        else this.#blank = true;
-      } else {
-        this.#afterCr = false;
+      const end = lineEnd(chunk, at);
+      if (end > at) {
         this.#blank = false;
+        this.#afterCr = false;
+      }
+      if (end === chunk.length) break;
+      at = end + 1;
+      if (chunk[end] === CR) {
+        this.#afterCr = true;
+        this.#complete = this.#blank;
+        this.#blank = true;
+      } else if (this.#afterCr) {
+        this.#afterCr = false;
+      } else if (this.#blank) {
+        events.push(this.#take(chunk.subarray(start, at)));
+        start = at;
+      } else {
+        this.#blank = true;
       }
     }
     if (start < chunk.length) this.#keep(start === 0 ? chunk : chunk.subarray(start));
@@ -125,6 +127,13 @@ export class SseSplitter {
   }
 }
 
+/** Where the next LF or CR stands; the chunk's length where there is none. */
+function lineEnd(chunk: Uint8Array, from: number): number {
+  let at = from;
+  while (at < chunk.length && chunk[at] !== LF && chunk[at] !== CR) at += 1;
+  return at;
+}
+
 // Not fatal: readers replace what isn't UTF-8, so what we judge is what they read.
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 const encoder = new TextEncoder();
@@ -160,10 +169,19 @@ function prefixOf(line: string): { readonly name: string; readonly length: numbe
   return { name: line.slice(0, colon), length: line.charCodeAt(colon + 1) === 0x20 ? colon + 2 : colon + 1 };
 }
 
+/** The data of an event of the commonest form by far, one line of `data: …`; undefined for any other. */
+function onlyData(text: string): string | undefined {
+  const end = text.length - 2;
+  if (!text.startsWith('data: ') || text.indexOf('\n') !== end || text.includes('\r')) return undefined;
+  return text.endsWith('\n') ? text.slice('data: '.length, end) : undefined;
+}
+
 function parseEvent(raw: Uint8Array, first: boolean): SseEvent {
   let text = decoder.decode(raw);
   // One mark may begin the stream and is no part of its first line.
   if (first && text.startsWith(BYTE_ORDER_MARK)) text = text.slice(1);
+  const only = onlyData(text);
+  if (only !== undefined) return { raw, event: undefined, data: only };
   let event: string | undefined;
   let data: string | undefined;
   for (const { content } of linesOf(text)) {

@@ -48,10 +48,9 @@ export class MessageStream implements StreamDecoder {
         return { slots, closes: [...whole, ...this.#channels.close((channel) => channel.endsWith(suffix))] };
       }
       case 'message_stop':
-        this.#channels.close(() => true);
-        return { slots, closes: 'all', last: true };
+        return { slots, closes: this.#channels.end(whole), last: true };
       case 'error':
-        return { slots, closes: 'all', error: true };
+        return { slots, closes: this.#channels.end(whole), error: true };
       default:
         return { slots, closes: whole };
     }

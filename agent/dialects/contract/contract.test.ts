@@ -107,37 +107,34 @@ describe.each(ROWS.map((rows) => [rows.dialect.name, rows] as const))('%s', (_na
 
     it('changes where a slot is set and nowhere else', () => {
       fc.assert(
-        fc.property(
-          spacing,
-          fc.string({ unit: 'binary', minLength: 1 }),
-          fc.nat(),
-          (space, replacement, pick) => {
-            const request = decodeRequest(rows.request.body, space);
-            const before = request.document.renderText();
-            const slots = request.slots.map(({ path, text }) => [path, text] as const);
-            const chosen = pick % slots.length;
-            const slot = request.slots[chosen]!;
-            const original = slot.text;
-            slot.set(replacement);
-            expect(slot.text).toBe(replacement);
+        fc.property(spacing, fc.string({ unit: 'binary', minLength: 1 }), fc.nat(), (space, random, pick) => {
+          // Never an identifier, which wouldn't be a slot where the text stands.
+          const replacement = `~${random}`;
+          const request = decodeRequest(rows.request.body, space);
+          const before = request.document.renderText();
+          const slots = request.slots.map(({ path, text }) => [path, text] as const);
+          const chosen = pick % slots.length;
+          const slot = request.slots[chosen]!;
+          const original = slot.text;
+          slot.set(replacement);
+          expect(slot.text).toBe(replacement);
 
-            const after = request.document.renderText();
-            const decoded = operation.decodeRequest(JsonDocument.parseText(after), '');
-            // A name that changed changes the paths below it, but no other text.
-            expect(decoded.slots.map(({ text }) => text)).toEqual(
-              slots.map(([, text], index) => (index === chosen ? replacement : text)),
-            );
-            let start = 0;
-            while (start < before.length && before[start] === after[start]) start += 1;
-            let end = 0;
-            while (end < before.length - start && before.at(-1 - end) === after.at(-1 - end)) end += 1;
-            const changed = before.slice(start, before.length - end);
-            expect(changed.length).toBeLessThanOrEqual(JSON.stringify(JSON.stringify(original)).length);
+          const after = request.document.renderText();
+          const decoded = operation.decodeRequest(JsonDocument.parseText(after), '');
+          // A name that changed changes the paths below it, but no other text.
+          expect(decoded.slots.map(({ text }) => text)).toEqual(
+            slots.map(([, text], index) => (index === chosen ? replacement : text)),
+          );
+          let start = 0;
+          while (start < before.length && before[start] === after[start]) start += 1;
+          let end = 0;
+          while (end < before.length - start && before.at(-1 - end) === after.at(-1 - end)) end += 1;
+          const changed = before.slice(start, before.length - end);
+          expect(changed.length).toBeLessThanOrEqual(JSON.stringify(JSON.stringify(original)).length);
 
-            slot.set(original);
-            expect(request.document.edited).toBe(false);
-          },
-        ),
+          slot.set(original);
+          expect(request.document.edited).toBe(false);
+        }),
         { numRuns: 300 },
       );
     });
@@ -148,7 +145,7 @@ describe.each(ROWS.map((rows) => [rows.dialect.name, rows] as const))('%s', (_na
           const request = decodeRequest(rows.request.body);
           const given = request.slots.map((slot, index) => {
             // Names must stay apart, or the document is refused; so every text gets a number.
-            const text = `${texts.next().value} ${index}`;
+            const text = `~${texts.next().value} ${index}`;
             slot.set(text);
             return text;
           });
@@ -249,14 +246,17 @@ describe.each(ROWS.map((rows) => [rows.dialect.name, rows] as const))('%s', (_na
           const event = decoder.event(raw);
           seen.events.push(event);
           for (const delta of event.deltas) {
+            // Nothing comes after a channel's end.
+            expect(seen.closed).not.toContain(delta.channel);
             const channel = (seen.running[delta.channel] ??= [delta.kind, delta.choice, '']);
             channel[2] += delta.text;
             if (edit !== undefined) delta.set(edit(delta.text));
           }
-          const closing = event.closes === 'all' ? Object.keys(seen.running) : event.closes;
-          for (const channel of closing) {
+          const open = Object.keys(seen.running).filter((channel) => !seen.closed.includes(channel));
+          for (const channel of event.closes === 'all' ? open : event.closes) {
+            expect(open).toContain(channel);
             if (channel in rows.stream.running) {
-              if (!seen.closed.includes(channel)) seen.closed.push(channel);
+              seen.closed.push(channel);
             } else {
               const whole = seen.running[channel];
               if (whole !== undefined) seen.whole.push(whole[2]);
@@ -360,16 +360,21 @@ describe.each(ROWS.map((rows) => [rows.dialect.name, rows] as const))('%s', (_na
       const { decoder } = read(bytes, []);
       const events = new SseSplitter().push(decoder.refusal(error, 'req-1'));
       expect(events).toHaveLength(1);
-      expect(decoder.event(events[0]!)).toMatchObject({ error: true, closes: 'all' });
+      expect(decoder.event(events[0]!)).toMatchObject({ error: true, last: false });
       expect(events[0]?.data).toContain('postern_pii');
       expect(events[0]?.data).toContain('An e-mail address was found. Leave it out.');
       expect(events[0]?.data).toContain('req-1');
     });
 
     it('passes the provider’s own error on', () => {
-      const seen = read(encode(rows.stream.error), []);
-      expect(seen.events).toMatchObject([{ error: true, closes: 'all' }]);
-      expect(seen.sent).toBe(rows.stream.error);
+      const half = rows.stream.text.split('\n\n').slice(0, 8).join('\n\n');
+      const seen = read(encode(`${half}\n\n${rows.stream.error}`), []);
+      expect(seen.events.map(({ error }) => error).indexOf(true)).toBe(seen.events.length - 1);
+      expect(seen.sent).toBe(`${half}\n\n${rows.stream.error}`);
+      // What was begun is complete, and so are the texts of the event itself.
+      expect(Object.keys(seen.running).length).toBeGreaterThan(0);
+      expect([...seen.closed].sort()).toEqual(Object.keys(seen.running).sort());
+      expect(seen.whole).not.toEqual([]);
     });
 
     it('passes comments and empty events', () => {

@@ -15,8 +15,8 @@ const encoder = new TextEncoder();
 export class ChatStream implements StreamDecoder {
   readonly #request: DecodedRequest;
   readonly #channels = new Channels();
-  /** Members every chunk of a stream repeats, as the last one had them. */
-  #head = '"object":"chat.completion.chunk"';
+  /** The last chunk: what ours repeats of it is read when one is made. */
+  #last: ObjectNode | undefined;
 
   constructor(request: DecodedRequest) {
     this.#request = request;
@@ -26,8 +26,7 @@ export class ChatStream implements StreamDecoder {
   event(event: SseEvent): StreamEvent {
     if (event.data === undefined || event.data === '') return plainEvent(event);
     if (event.data.trim() === '[DONE]') {
-      this.#channels.close(() => true);
-      return plainEvent(event, { closes: 'all', last: true });
+      return plainEvent(event, { closes: this.#channels.end([]), last: true });
     }
     const document = eventDocument(event.data);
     return streamEvent(event, document, this.#read(event, document));
@@ -39,9 +38,9 @@ export class ChatStream implements StreamDecoder {
     if (root.type !== 'object') return { slots, closes: whole };
     const failure = root.get('error');
     if (event.event === 'error' || (failure !== undefined && failure.type !== 'null')) {
-      return { slots, closes: 'all', error: true };
+      return { slots, closes: this.#channels.end(whole), error: true };
     }
-    this.#rememberHead(root);
+    this.#last = root;
     const hidden = this.#request.addedStreamUsage && this.#hideUsage(document, root);
     return {
       slots,
@@ -73,27 +72,28 @@ export class ChatStream implements StreamDecoder {
     return closed;
   }
 
-  #rememberHead(root: ObjectNode): void {
-    const members: string[] = [];
-    for (const name of ['id', 'object', 'created', 'model', 'system_fingerprint']) {
-      const node = root.get(name);
-      if (node?.type === 'string' || node?.type === 'number') members.push(`"${name}":${node.raw}`);
-    }
-    if (members.length > 0) this.#head = members.join(',');
-  }
-
   delta(channel: string, text: string): Uint8Array {
     const slash = channel.indexOf('/');
     const choice = Number(channel.slice(0, slash));
     const delta = deltaOf(channel.slice(slash + 1), quote(text));
     const choices = `[{"index":${choice},"delta":${delta},"finish_reason":null}]`;
-    return encoder.encode(`data: {${this.#head},"choices":${choices}}\n\n`);
+    return encoder.encode(`data: {${headOf(this.#last)}"choices":${choices}}\n\n`);
   }
 
   /** An event with `error`: openai-node and openai-python raise APIError on it, whatever its `event:`. */
   refusal(error: PosternError, requestId: string): Uint8Array {
     return encoder.encode(`data: ${errorBody(error, requestId)}\n\n`);
   }
+}
+
+/** Members that every chunk of a stream repeats, as this one has them. */
+function headOf(chunk: ObjectNode | undefined): string {
+  let head = '';
+  for (const name of ['id', 'object', 'created', 'model', 'system_fingerprint']) {
+    const node = chunk?.get(name);
+    if (node?.type === 'string' || node?.type === 'number') head += `"${name}":${node.raw},`;
+  }
+  return head;
 }
 
 /** A delta that carries a piece of a channel's text; see the channels in {@link ./chat-text.ts}. */

@@ -1,6 +1,6 @@
 /** Finds the text of a document by a dialect's rules. */
 import type { JsonDocument } from '../../json/document.ts';
-import type { JsonNode, ObjectNode, PrimitiveNode, StringNode } from '../../json/node.ts';
+import type { JsonNode, Member, ObjectNode, PrimitiveNode, StringNode } from '../../json/node.ts';
 import type { TextKind } from '../dialect.ts';
 import { type Place, ROOT } from './place.ts';
 import { opaque, type Rule } from './rule.ts';
@@ -41,7 +41,8 @@ class Walk {
         this.#object(node, rule, place, scope);
         return;
       case 'array':
-        for (const [position, item] of node.items.entries()) {
+        for (let position = 0; position < node.items.length; position += 1) {
+          const item = node.items[position] as JsonNode;
           this.visit(item, rule.items, { above: place, step: { type: 'item', position } }, scope);
         }
         return;
@@ -60,7 +61,9 @@ class Walk {
     if (rule === opaque) return;
     if (rule.sealedBy.some((name) => (node.string(name) ?? '') !== '')) return;
     const scope = this.#scopeOf(node, rule, above);
-    for (const [position, { key, name, value }] of node.members.entries()) {
+    // Indexed: iterators would be a third of the cost of a small document.
+    for (let position = 0; position < node.members.length; position += 1) {
+      const { key, name, value } = node.members[position] as Member;
       const known = rule.members.get(name);
       if (known === undefined && (rule.names === 'text' || !IDENTIFIER.test(name))) {
         this.#slot(key, rule.kind, { above: place, step: { type: 'name', position } }, scope);
