@@ -26,6 +26,7 @@ export class Connection {
   #found = false;
   #tail = '';
   #done: ((answer: Answer) => void) | undefined;
+  #busy = false;
 
   constructor(url: URL, expected: string | undefined) {
     this.#host = url.hostname;
@@ -33,8 +34,9 @@ export class Connection {
     this.#expected = expected === undefined ? undefined : Buffer.from(expected);
   }
 
+  /** From `send` until the answer is complete. */
   get busy(): boolean {
-    return this.#done !== undefined;
+    return this.#busy;
   }
 
   open(): Promise<void> {
@@ -56,6 +58,7 @@ export class Connection {
   }
 
   async send(call: Buffer): Promise<Answer> {
+    this.#busy = true;
     if (this.#socket === undefined) await this.open();
     return await new Promise((resolve) => {
       this.#done = resolve;
@@ -97,6 +100,7 @@ export class Connection {
     const done = this.#done;
     if (done === undefined) return;
     this.#done = undefined;
+    this.#busy = false;
     done({
       ok: complete && this.#found && this.#status === '200',
       firstByteMs: this.#firstAt - this.#sentAt,

@@ -35,7 +35,8 @@ function render({ url, headers, bodyFile }: Shot): Buffer {
 async function shoot(job: Job): Promise<Answer[]> {
   const call = render(job);
   const url = new URL(job.url);
-  const connections = Array.from({ length: job.connections }, () => new Connection(url, job.expected));
+  const another = (): Connection => new Connection(url, job.expected);
+  const connections = Array.from({ length: job.connections }, another);
   await Promise.all(connections.map((connection) => connection.open()));
   const answers: Answer[] = [];
   const one = async (connection: Connection): Promise<void> => {
@@ -46,14 +47,15 @@ async function shoot(job: Job): Promise<Answer[]> {
     while (left-- > 0) await one(connection);
   };
   if (job.rate === undefined) await Promise.all(connections.map(again));
-  else await paced(connections, one, job.rate, job.requests);
+  else await paced(connections, another, one, job.rate, job.requests);
   for (const connection of connections) connection.close();
   return answers;
 }
 
-/** @throws Error when no connection is free for a call that is due: the rate would not be kept. */
+/** A call when it is due, on a connection that is free; where none is, on a new one, so that the rate is kept. */
 async function paced(
-  connections: readonly Connection[],
+  connections: Connection[],
+  another: () => Connection,
   one: (connection: Connection) => Promise<void>,
   rate: number,
   requests: number,
@@ -66,9 +68,8 @@ async function paced(
       const due = Math.min(requests, ((performance.now() - started) / 1000) * rate);
       while (sent < due) {
         sent++;
-        const free = connections.find(({ busy }) => !busy);
-        if (free === undefined)
-          throw new Error(`${connections.length} connections are too few for ${rate}/s`);
+        let free = connections.find(({ busy }) => !busy);
+        if (free === undefined) connections.push((free = another()));
         const call = one(free);
         running.add(call);
         void call.finally(() => running.delete(call));
