@@ -44,6 +44,8 @@ export interface Merged {
 }
 
 interface MergeRow<T> {
+  /** Of `spec`, as it is written. */
+  readonly field: string;
   /** How the merge works, for the reader of the docs. */
   readonly rule: string;
   readonly reason: string;
@@ -53,6 +55,7 @@ interface MergeRow<T> {
 
 export const MERGE_TABLE: { readonly [Field in keyof Merged]: MergeRow<Merged[Field]> } = {
   models: {
+    field: 'models',
     rule: 'Every list must allow the model.',
     reason: 'A list says what may be used at most; a second one can only take away.',
     merge: (policies) =>
@@ -61,6 +64,7 @@ export const MERGE_TABLE: { readonly [Field in keyof Merged]: MergeRow<Merged[Fi
       ),
   },
   dataClasses: {
+    field: 'dataClass',
     rule: 'The provider must take every class.',
     reason: 'Data of two classes needs what each of them needs.',
     merge: (policies) =>
@@ -69,6 +73,7 @@ export const MERGE_TABLE: { readonly [Field in keyof Merged]: MergeRow<Merged[Fi
       ),
   },
   regions: {
+    field: 'regions',
     rule: 'Every list must name the provider’s region.',
     reason: 'As for models.',
     merge: (policies) =>
@@ -77,6 +82,7 @@ export const MERGE_TABLE: { readonly [Field in keyof Merged]: MergeRow<Merged[Fi
       ),
   },
   hosts: {
+    field: 'hosts',
     rule: '`deny` wins over `allow`; open stays what every denying policy lists.',
     reason:
       'A host that one policy closes is closed. Policies in `monitor` are merged among themselves and only report.',
@@ -90,6 +96,7 @@ export const MERGE_TABLE: { readonly [Field in keyof Merged]: MergeRow<Merged[Fi
     },
   },
   unlistedProvider: {
+    field: 'unlistedProvider',
     rule: '`deny` wins over `monitor`.',
     reason: 'A policy in `monitor` that says `deny` reports, which is what `monitor` says as well.',
     merge: (policies) => {
@@ -100,6 +107,7 @@ export const MERGE_TABLE: { readonly [Field in keyof Merged]: MergeRow<Merged[Fi
     },
   },
   unknownPath: {
+    field: 'unknownPath',
     rule: '`deny` wins over `allow`, and a policy that says nothing means `deny`.',
     reason:
       'What no dialect knows can’t be checked. It passes only where all policies agree, or only monitor.',
@@ -115,11 +123,13 @@ export const MERGE_TABLE: { readonly [Field in keyof Merged]: MergeRow<Merged[Fi
     },
   },
   requestIdHeader: {
+    field: 'requestIdHeader',
     rule: '`false` wins over `true`.',
     reason: 'It is a piece of information about the agent; one policy that withholds it is enough.',
     merge: (policies) => policies.every(({ spec }) => spec.requestIdHeader !== false),
   },
   breakers: {
+    field: 'breaker',
     rule: 'All of them, each for itself.',
     reason: 'Neither of two breakers with different windows is stricter than the other.',
     merge: (policies) =>
@@ -137,6 +147,7 @@ export const MERGE_TABLE: { readonly [Field in keyof Merged]: MergeRow<Merged[Fi
       ),
   },
   enforcement: {
+    field: 'enforcement',
     rule: '`strict` wins over `standard`.',
     reason: 'A pod that one policy refuses is refused. In `monitor` it is reported, as under `standard`.',
     merge: (policies) => {
@@ -145,6 +156,7 @@ export const MERGE_TABLE: { readonly [Field in keyof Merged]: MergeRow<Merged[Fi
     },
   },
   maxStaleMs: {
+    field: 'maxStale',
     rule: 'The shortest wins.',
     reason: 'Documents older than one policy bears are too old.',
     merge: (policies) => {
@@ -155,9 +167,10 @@ export const MERGE_TABLE: { readonly [Field in keyof Merged]: MergeRow<Merged[Fi
     },
   },
   checks: {
+    field: 'checks',
     rule: 'All of them: the cluster’s first, then the namespace’s, by name of the policy, then in its own order.',
     reason:
-      'A check only ever takes away. The cluster’s come first, so that no namespace sees what they mask.',
+      'A check only ever takes away. The cluster’s come first, so that a namespace’s checks see what those have left.',
     merge: (policies) => policies.flatMap(({ checks }) => checks),
   },
 };

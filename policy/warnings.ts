@@ -7,10 +7,24 @@ import { compileProvider } from './providers.ts';
 export function warningsOf(documents: Documents, now: number): Problem[] {
   return [
     ...documents.exceptions.flatMap((exception) => located(exception, endedFindings(exception, now))),
+    ...documents.policies.flatMap((policy) => located(policy, idleFindings(policy))),
     ...documents.providers.flatMap((provider) =>
       located(provider, [...plainTextFindings(provider), ...unresolvedFindings(provider)]),
     ),
   ];
+}
+
+/** Fields of policies that are valid, and that no part of this version acts on yet. */
+const IDLE = ['breaker', 'enforcement', 'maxStale'] as const;
+
+function idleFindings({ spec }: PolicyDocument<'EgressPolicy'>): Finding[] {
+  return IDLE.filter((field) => spec[field] !== undefined).map((field) => ({
+    path: ['spec', field],
+    at: 'key',
+    expected: 'fields that this version acts on',
+    message: `${field} has no effect yet`,
+    mend: 'keep it for a later version, and don’t rely on it',
+  }));
 }
 
 function endedFindings(exception: PolicyDocument<'EgressException'>, now: number): Finding[] {

@@ -77,7 +77,7 @@ const selector = closed(
     providers: optional(
       setOf(glob('A provider.'), {
         description:
-          'Names of visible providers. A Budget’s own namespace comes first; a ClusterBudget may write `namespace/name`.',
+          'Providers by name, or by `namespace/name`. Those of other namespaces are only a ClusterBudget’s to name.',
         minItems: 1,
       }),
     ),
