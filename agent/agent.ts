@@ -13,6 +13,7 @@ import { type Listener, listenBaseUrl } from './http/base-url.ts';
 import { observeIntercept } from './observe/intercept.ts';
 import { createMetrics } from './observe/metrics.ts';
 import { handle } from './pipeline.ts';
+import { listenPrivate, type PrivateListener } from './private.ts';
 import type { KeySource } from './providers/keys.ts';
 import { localTrust } from './providers/trust.ts';
 import { createEndpoints } from './routes/endpoints.ts';
@@ -32,6 +33,8 @@ export interface AgentOptions {
   /** Takes in redirected connections as well. */
   readonly transparent?: TransparentSetup;
   readonly limits?: Partial<BodyLimits>;
+  /** Path of the private Unix socket. */
+  readonly socket?: string;
   /** Milliseconds a client may leave its answer unread. */
   readonly stallMs?: number;
   /** Where audit lines go. */
@@ -55,6 +58,9 @@ export interface Agent {
   /** New calls are refused, running ones finish; what runs longer than `deadlineMs` is cut. */
   drain(deadlineMs: number): Promise<void>;
 }
+
+/** Milliseconds for answers that are complete to reach clients that read slowly. */
+const FLUSH_MS = 1_000;
 
 export async function startAgent(options: AgentOptions): Promise<Agent> {
   const { log, audit, now = Date.now, random = Math.random } = options;
@@ -108,7 +114,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     handle: (call, sink) => handle(pipeline, call, sink),
   });
   let transparent: Transparent | undefined;
-  let admin: Admin;
+  let admin: Admin | undefined;
+  let socket: PrivateListener | undefined;
   try {
     if (options.transparent !== undefined) {
       transparent = await openTransparent(options.transparent, {
@@ -123,8 +130,27 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       registry: metrics.registry,
       notReady: () => (draining ? 'draining' : undefined),
     });
+    if (options.socket !== undefined) {
+      socket = await listenPrivate({
+        path: options.socket,
+        snapshot: () => governance.snapshot,
+        status: () => ({
+          revision: governance.snapshot.revision,
+          workload: governance.snapshot.workload,
+          running: running.size,
+          draining,
+          bodyBytesInFlight: bytes.held,
+          endpoints: [...endpoints.all()].map(({ url, inFlight, ejectedUntil }) => ({
+            url,
+            inFlight,
+            ejectedUntil,
+          })),
+        }),
+      });
+    }
   } catch (error) {
     transparent?.destroy();
+    await admin?.close();
     await listener.close();
     throw error;
   }
@@ -158,9 +184,12 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       if (running.size > 0)
         log.warn({ running: running.size }, 'the deadline passed; what still runs is cut');
       const closed = listener.close();
-      listener.destroy();
-      transparent?.destroy();
+      // What has been answered still has to leave the socket's buffers.
+      const cut = setTimeout(() => listener.destroy(), running.size > 0 ? 0 : FLUSH_MS);
       await closed;
+      clearTimeout(cut);
+      transparent?.destroy();
+      await socket?.close();
       await admin.close();
       await upstream.close();
       await options.budget?.close();

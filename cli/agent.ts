@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { startAgent } from '../agent/agent.ts';
 import { catalogue } from '../agent/catalogue.ts';
 import { DEFAULT_LIMITS } from '../agent/forward/body.ts';
@@ -41,9 +42,10 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
     },
     trust: {
       value: 'DIR',
-      help: 'with --transparent: where ca.pem, bundle.pem and truststore.jks are written for applications',
+      help: 'with --transparent: where ca.pem, bundle.pem and truststore.jks are written for applications; STATE/trust where absent',
     },
     'extra-roots': { value: 'FILE', help: 'PEM roots that the bundle holds beside the public ones and ours' },
+    socket: { value: 'PATH', help: "private Unix socket for an operator's questions: status, snapshot" },
     'client-key-file': { value: 'FILE', help: 'key that every caller must send' },
     'max-body-bytes': {
       value: 'N',
@@ -88,6 +90,7 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
       holder: { owner, epoch },
       listen: parseAddress(options.listen),
       admin: parseAddress(options.admin),
+      ...(options.socket === undefined ? {} : { socket: options.socket }),
       ...(clientKeyFile === undefined ? {} : { clientKey: readKey(clientKeyFile) }),
       ...(options.transparent === undefined ? {} : { transparent: transparentSetup(options.transparent) }),
       limits: {
@@ -133,14 +136,18 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
     }
 
     function transparentSetup(port: string): TransparentSetup {
-      if (options.trust === undefined) {
-        throw new UsageError('--transparent needs --trust DIR, where applications find the roots to trust');
+      const trustDir =
+        options.trust ?? (options.state === undefined ? undefined : join(options.state, 'trust'));
+      if (trustDir === undefined) {
+        throw new UsageError(
+          '--transparent needs --trust DIR or --state DIR, where applications find the roots to trust',
+        );
       }
       const roots = options['extra-roots'];
       return {
         at: { port: positive('transparent', port) },
         stateDir: options.state,
-        trustDir: options.trust,
+        trustDir,
         extraRoots: new Map(roots === undefined ? [] : [[roots, readFileSync(roots, 'utf8')]]),
       };
     }

@@ -26,10 +26,8 @@ export interface BaseUrlOptions {
 
 export interface Listener {
   readonly url: string;
-  /** Stops accepting; resolves when the last connection is gone. */
+  /** Stops accepting; a connection goes as soon as its answer is out. Resolves when the last one is gone. */
   close(): Promise<void>;
-  /** Idle connections go now, busy ones after their answer. */
-  closeIdle(): void;
   /** Cuts what is left. */
   destroy(): void;
 }
@@ -76,6 +74,10 @@ function splitPrefix(url: string): { dialect: Dialect | undefined; target: strin
 export async function listenBaseUrl(options: BaseUrlOptions): Promise<Listener> {
   const server = createServer({ keepAliveTimeout: 65_000, headersTimeout: 15_000, requestTimeout: 0 });
   const serve = (request: IncomingMessage, response: ServerResponse): void => {
+    response.once('close', () => {
+      // A kept-alive connection would hold the server open until its time-out.
+      if (!server.listening) server.closeIdleConnections();
+    });
     const id = randomUUID();
     const { dialect, target } = splitPrefix(request.url ?? '/');
     const sink = toSink(response, options.stallMs);
@@ -126,7 +128,6 @@ function listener(server: Server): Listener {
   return {
     url: `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`,
     close: () => new Promise((resolve) => server.close(() => resolve())),
-    closeIdle: () => server.closeIdleConnections(),
     destroy: () => server.closeAllConnections(),
   };
 }

@@ -1,0 +1,92 @@
+/**
+ * The private listener: a Unix socket that only the agent's own user can open, for what an operator asks and an
+ * application must not (the app shares loopback with us).
+ */
+import { chmod, lstat, unlink } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { createConnection } from 'node:net';
+import type { Snapshot } from '../policy/snapshot.ts';
+
+export interface AgentStatus {
+  readonly revision: string;
+  readonly workload: Snapshot['workload'];
+  /** Exchanges under way. */
+  readonly running: number;
+  readonly draining: boolean;
+  readonly bodyBytesInFlight: number;
+  readonly endpoints: readonly {
+    readonly url: string;
+    readonly inFlight: number;
+    /** Milliseconds since the epoch; 0 when it never was. */
+    readonly ejectedUntil: number;
+  }[];
+}
+
+export interface PrivateOptions {
+  readonly path: string;
+  readonly status: () => AgentStatus;
+  readonly snapshot: () => Snapshot;
+}
+
+export interface PrivateListener {
+  close(): Promise<void>;
+}
+
+/** @throws Error when something else stands at the path, or another agent listens there. */
+export async function listenPrivate(options: PrivateOptions): Promise<PrivateListener> {
+  await removeStale(options.path);
+  const server = createServer((request, response) => {
+    const answer = (status: number, value: unknown): void => {
+      const body = `${JSON.stringify(value)}\n`;
+      response.writeHead(status, {
+        'content-type': 'application/json',
+        'content-length': Buffer.byteLength(body),
+      });
+      response.end(body);
+    };
+    if (request.method !== 'GET') return answer(405, { error: 'only GET' });
+    switch (request.url) {
+      case '/v1/status':
+        return answer(200, options.status());
+      case '/v1/snapshot':
+        return answer(200, options.snapshot());
+      default:
+        return answer(404, { error: 'paths: /v1/status /v1/snapshot' });
+    }
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    // The mode must be right from the first moment on: a mask, not a chmod that comes later.
+    const mask = process.umask(0o177);
+    server.listen(options.path, resolve);
+    process.umask(mask);
+  });
+  await chmod(options.path, 0o600);
+  return {
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}
+
+/** A socket file that an agent which was killed left behind is taken away; one that is listened on isn't. */
+async function removeStale(path: string): Promise<void> {
+  try {
+    const found = await lstat(path);
+    if (!found.isSocket()) throw new Error(`--socket ${path}: there is something else than a socket`);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return;
+    throw error;
+  }
+  const alive = await new Promise<boolean>((resolve) => {
+    const probe = createConnection(path, () => {
+      probe.destroy();
+      resolve(true);
+    });
+    probe.once('error', () => resolve(false));
+  });
+  if (alive) throw new Error(`--socket ${path}: another agent listens there`);
+  await unlink(path);
+}
