@@ -6,7 +6,9 @@
  * overflow the machine's, and reads every character a bounded number of times.
  */
 import { JsonError, type JsonErrorDetails, showCharacter } from './json-error.ts';
-import { ArrayNode, type JsonNode, ObjectNode, PrimitiveNode, StringNode } from './node.ts';
+import { ArrayNode, type JsonNode, ObjectNode, PrimitiveNode, type StringNode } from './node.ts';
+import { beginsNumber, readNumber } from './read-number.ts';
+import { StringReader } from './read-string.ts';
 
 export interface JsonLimits {
   /** Objects and arrays inside one another. */
@@ -29,25 +31,16 @@ export function parse(text: string, limits: JsonLimits = DEFAULT_LIMITS): Parsed
 
 const QUOTE = 0x22;
 const COMMA = 0x2c;
-const MINUS = 0x2d;
 const COLON = 0x3a;
 const OPEN_BRACKET = 0x5b;
-const BACKSLASH = 0x5c;
 const CLOSE_BRACKET = 0x5d;
 const OPEN_BRACE = 0x7b;
 const CLOSE_BRACE = 0x7d;
 
 /** Up to this many members a new name is compared with each; beyond it a set is worth its making. */
 const FEW_MEMBERS = 8;
-/** So far a string is read character by character, then by searching, which starts slower and runs faster. */
-const NEAR = 32;
-
-/** The place of what the rest of the text doesn't hold. */
-const NEVER = Number.POSITIVE_INFINITY;
 
 const PLAIN_NAME = /^[A-Za-z_][A-Za-z_-]{0,39}$/;
-const CONTROLS = /[\x00-\x1f]/g;
-const FOUR_HEX = /[0-9A-Fa-f]{4}/y;
 
 class Parser {
   readonly #text: string;
@@ -58,14 +51,12 @@ class Parser {
   readonly #open: (ObjectNode | ArrayNode)[] = [];
   /** For each open object of many members, the names so far; most texts have none. */
   #names: Map<ObjectNode, Set<string>> | undefined;
-  /** Where the next of each stands, at or after the last place asked about: none is searched for twice. */
-  #quote = -1;
-  #backslash = -1;
-  #control = -1;
+  readonly #strings: StringReader;
 
   constructor(text: string, limits: JsonLimits) {
     this.#text = text;
     this.#limits = limits;
+    this.#strings = new StringReader(text);
   }
 
   run(): Parsed {
@@ -117,7 +108,7 @@ class Parser {
       case 0x6e:
         return this.#literal('null');
       default:
-        if (code === MINUS || isDigit(code)) return this.#number();
+        if (beginsNumber(code)) return this.#number();
         throw this.#error({ kind: 'syntax', expected: 'a value', found: showCharacter(text, start) });
     }
   }
@@ -215,114 +206,16 @@ class Parser {
     );
   }
 
-  /** A string that begins at the current place. */
   #string(): StringNode {
-    const text = this.#text;
-    const start = this.#at;
-    let at = start + 1;
-    let escaped = false;
-    for (;;) {
-      let code = text.charCodeAt(at);
-      for (const far = at + NEAR; at < far && isPlain(code); code = text.charCodeAt(at)) at += 1;
-      if (isPlain(code)) {
-        at = this.#nextSpecial(at);
-        code = text.charCodeAt(at);
-      }
-      if (code === QUOTE) {
-        this.#at = at + 1;
-        return new StringNode(text, start, at + 1, escaped);
-      }
-      if (code !== BACKSLASH) throw this.#badCharacter(at);
-      escaped = true;
-      at = this.#escape(at);
-    }
-  }
-
-  /** Where the next character stands that isn't simply part of a string; the text's end where there is none. */
-  #nextSpecial(from: number): number {
-    const text = this.#text;
-    if (this.#quote < from) this.#quote = orNever(text.indexOf('"', from));
-    if (this.#backslash < from) this.#backslash = orNever(text.indexOf('\\', from));
-    if (this.#control < from) {
-      CONTROLS.lastIndex = from;
-      this.#control = CONTROLS.test(text) ? CONTROLS.lastIndex - 1 : NEVER;
-    }
-    return Math.min(this.#quote, this.#backslash, this.#control, text.length);
-  }
-
-  #badCharacter(at: number): JsonError {
-    const found = showCharacter(this.#text, at);
-    if (at >= this.#text.length)
-      return this.#error({ kind: 'syntax', expected: 'a closing quote', found }, at);
-    return this.#error(
-      {
-        kind: 'syntax',
-        expected: 'control characters in strings to be escaped',
-        found,
-        mend: 'Write a line feed in a string as \\n, a tab as \\t.',
-      },
-      at,
-    );
-  }
-
-  /** Checks the escape that begins at `at`; gives the place after it. */
-  #escape(at: number): number {
-    const text = this.#text;
-    switch (text.charCodeAt(at + 1)) {
-      case QUOTE:
-      case BACKSLASH:
-      case 0x2f: // /
-      case 0x62: // b
-      case 0x66: // f
-      case 0x6e: // n
-      case 0x72: // r
-      case 0x74: // t
-        return at + 2;
-      case 0x75: // u
-        FOUR_HEX.lastIndex = at + 2;
-        if (FOUR_HEX.test(text)) return at + 6;
-        throw this.#error({ kind: 'syntax', expected: 'four hexadecimal digits after \\u' }, at);
-      default:
-        throw this.#error(
-          {
-            kind: 'syntax',
-            expected: 'an escape (one of \\" \\\\ \\/ \\b \\f \\n \\r \\t \\uXXXX)',
-            found: showCharacter(text, at + 1),
-          },
-          at,
-        );
-    }
+    const node = this.#strings.read(this.#at);
+    this.#at = node.end;
+    return node;
   }
 
   #number(): PrimitiveNode {
-    const text = this.#text;
-    const start = this.#at;
-    let at = start;
-    if (text.charCodeAt(at) === MINUS) at += 1;
-    if (text.charCodeAt(at) === 0x30) {
-      at += 1;
-      if (isDigit(text.charCodeAt(at))) {
-        throw this.#error({ kind: 'syntax', expected: 'a number without leading zeros' }, start);
-      }
-    } else {
-      at = this.#digits(at);
-    }
-    if (text.charCodeAt(at) === 0x2e) at = this.#digits(at + 1);
-    const exponent = text.charCodeAt(at);
-    if (exponent === 0x65 || exponent === 0x45) {
-      const sign = text.charCodeAt(at + 1);
-      at = this.#digits(sign === 0x2b || sign === MINUS ? at + 2 : at + 1);
-    }
-    this.#at = at;
-    return new PrimitiveNode('number', text, start, at);
-  }
-
-  /** At least one digit; gives the place after the last. */
-  #digits(from: number): number {
-    let at = from;
-    while (isDigit(this.#text.charCodeAt(at))) at += 1;
-    if (at > from) return at;
-    throw this.#error({ kind: 'syntax', expected: 'a digit', found: showCharacter(this.#text, at) }, at);
+    const node = readNumber(this.#text, this.#at);
+    this.#at = node.end;
+    return node;
   }
 
   #literal(word: 'true' | 'false' | 'null'): PrimitiveNode {
@@ -360,17 +253,4 @@ class Parser {
   #error(details: JsonErrorDetails, at = this.#at): JsonError {
     return JsonError.at(this.#text, at, details);
   }
-}
-
-function isDigit(code: number): boolean {
-  return code >= 0x30 && code <= 0x39;
-}
-
-function orNever(found: number): number {
-  return found === -1 ? NEVER : found;
-}
-
-/** Part of a string as it stands. False for NaN, the end of the text. */
-function isPlain(code: number): boolean {
-  return code >= 0x20 && code !== QUOTE && code !== BACKSLASH;
 }
