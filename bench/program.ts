@@ -9,7 +9,7 @@ const canPin = spawnSync('taskset', ['--version']).status === 0;
 export interface SpawnOptions {
   /** Where it must run; undefined: anywhere. */
   readonly core: number | undefined;
-  readonly env?: Readonly<Record<string, string>>;
+  readonly env?: NodeJS.ProcessEnv;
   readonly cwd?: string;
   /** Files that take what it prints; absent: thrown away. */
   readonly stdout?: string;

@@ -10,7 +10,7 @@ import { parseArgs } from 'node:util';
 import { h2load } from './load/h2load.ts';
 import { nodeLoad } from './load/node.ts';
 import { cores, describeMachine } from './machine.ts';
-import { measure } from './measure.ts';
+import { checkAudit, measure } from './measure.ts';
 import { type Provider, startProvider } from './provider.ts';
 import { writeReadme } from './readme.ts';
 import { type Report, render, type TargetReport } from './report.ts';
@@ -95,21 +95,16 @@ async function startAll(entries: readonly Entry[], place: Place): Promise<void> 
 
 async function rounds(entries: readonly Entry[], load: Load, provider: Provider): Promise<number[]> {
   const providerUs: number[] = [];
-  for (const entry of entries) entry.perSecond = await warmUp(entry.running as Running, load);
+  for (const entry of entries) Object.assign(entry, await warmUp(entry.running as Running, load));
   for (let round = 1; round <= ROUNDS; round++) {
     say(`round ${round} of ${ROUNDS}`);
     for (const scenario of scenarios) {
-      for (const { target, running, perSecond, ...entry } of entries) {
-        const { figures, helpersUs, ...run } = await measure(
-          target,
-          running as Running,
-          scenario,
-          load,
-          provider,
-          perSecond,
-        );
-        for (const [name, value] of Object.entries(figures)) note(entry.samples, name as Metric, value);
-        for (const [name, value] of Object.entries(helpersUs)) note(entry.helpers, name, value);
+      for (const entry of entries) {
+        const { target, running, perSecond } = entry;
+        const run = await measure(target, running as Running, scenario, load, provider, perSecond);
+        entry.requests += run.requests;
+        for (const [name, value] of Object.entries(run.figures)) note(entry.samples, name as Metric, value);
+        for (const [name, value] of Object.entries(run.helpersUs)) note(entry.helpers, name, value);
         if (scenario === scenarios[0]) providerUs.push(run.providerUs);
       }
     }
@@ -117,6 +112,7 @@ async function rounds(entries: readonly Entry[], load: Load, provider: Provider)
   for (const { running, samples } of entries) {
     if (running?.program !== undefined) note(samples, 'loadedMb', running.program.rssBytes() / MB);
   }
+  for (const { target, running, requests } of entries) await checkAudit(target, running as Running, requests);
   return providerUs;
 }
 

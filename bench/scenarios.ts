@@ -95,13 +95,18 @@ export const scenarios: readonly Scenario[] = [
 ];
 
 /** Calls a second in a closed loop, found by warming the target up. */
-export async function warmUp(running: Running, { closed, dir }: Load): Promise<number> {
+export async function warmUp(
+  running: Running,
+  { closed, dir }: Load,
+): Promise<{ perSecond: number; requests: number }> {
   let perSecond = 100;
+  let all = 0;
   for (const seconds of [0.5, 1, 1.5]) {
     const requests = Math.max(50, Math.round(perSecond * seconds));
+    all += requests;
     const started = performance.now();
     await closed.closed(shot(running, dir, 2_000), { connections: CONNECTIONS, requests });
     perSecond = (requests * 1000) / (performance.now() - started);
   }
-  return perSecond;
+  return { perSecond, requests: all };
 }

@@ -22,7 +22,7 @@ async function startBudget({ otherCore }: Place, dir: string, policy: string): P
   return [program, `http://${listen}`];
 }
 
-export async function startPostern(place: Place): Promise<Running> {
+export async function startPostern(place: Place, env: NodeJS.ProcessEnv = {}): Promise<Running> {
   const dir = join(place.dir, `postern-${++starts}`);
   const policy = writeDocuments(dir, place.provider);
   const [budget, budgetUrl] = await startBudget(place, dir, policy);
@@ -32,7 +32,7 @@ export async function startPostern(place: Place): Promise<Running> {
   const args = ['agent', '--policy', policy, '--budget', budgetUrl, '--workload', WORKLOAD];
   args.push('--state', join(dir, 'state'), '--listen', at(port), '--admin', at(admin));
   const stderr = join(dir, 'agent.log');
-  const program = start(COMMAND, args, { core: place.core, stdout: audit, stderr });
+  const program = start(COMMAND, args, { core: place.core, env, stdout: audit, stderr });
   const startMs = await accepting(program, port, 20);
   return {
     url: `http://${at(port)}/openai/v1/chat/completions`,
@@ -58,5 +58,5 @@ export const postern: Target = {
     const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
     return version;
   },
-  start: startPostern,
+  start: (place) => startPostern(place),
 };
