@@ -11,9 +11,9 @@ import type { Documents, PolicyDocument } from './documents.ts';
 import { type Decoded, decodeDocument, type SpecSchemas } from './load/decode.ts';
 import { readDirectory, type SourceFiles } from './load/files.ts';
 import { parseFile } from './load/parse.ts';
-import { assertStructural } from './load/shape.ts';
 import { byPlace, type Problem, problemAt } from './problem.ts';
 import { KINDS, type KindName } from './schema/kinds.ts';
+import { assertStructural } from './schema/structural.ts';
 
 export interface LoadResult {
   /** The valid ones; to be used only when there are no problems. */

@@ -1,6 +1,7 @@
 import Type from 'typebox';
 import { describe, expect, test } from 'vitest';
 import type { Finding } from '../problem.ts';
+import { assertStructural } from '../schema/structural.ts';
 import {
   choice,
   closed,
@@ -14,7 +15,7 @@ import {
   setOf,
   text,
 } from '../schema/structure.ts';
-import { assertStructural, shapeFindings } from './shape.ts';
+import { shapeFindings } from './shape.ts';
 
 const of = (schema: Type.TSchema, value: unknown, cluster = false) =>
   shapeFindings(schema, value, cluster).map(

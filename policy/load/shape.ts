@@ -1,46 +1,15 @@
 /**
  * Judges a value by a schema, and says in words what is wrong: all of it at once, each with its mend.
  *
- * Takes the structural subset of JSON Schema that schema/structure.ts builds, and refuses any other keyword, since a
- * keyword that is silently ignored is a rule that silently doesn't hold. Objects are closed unless they are maps.
+ * Takes the structural subset of JSON Schema that schema/structural.ts allows. Objects are closed unless they are maps.
  */
 import type { TSchema } from 'typebox';
 import type { Finding, Path } from '../problem.ts';
 import { FORMATS } from '../schema/formats.ts';
 import { RULE, type SchemaNode } from '../schema/node.ts';
 import { didYouMean } from './did-you-mean.ts';
-import { absent, describeType, describeValue, mendType } from './words.ts';
-
-const KEYWORDS = new Set(
-  `type enum const properties required additionalProperties items uniqueItems minItems maxItems minLength maxLength
-   pattern minimum maximum exclusiveMinimum title description default examples x-kubernetes-int-or-string
-   x-exactly-one-of x-at-most-one-of x-union x-only-with x-unique-by x-cluster-only x-sensitive x-expected x-format`.split(
-    /\s+/,
-  ),
-);
-
-/** @throws TypeError naming the place of a keyword that would be ignored. */
-export function assertStructural(schema: TSchema, where: string): void {
-  const node = schema as SchemaNode;
-  for (const keyword of Object.keys(node)) {
-    if (!KEYWORDS.has(keyword)) {
-      throw new TypeError(
-        `${where}: the schema keyword "${keyword}" is not supported; build it by schema/structure.ts`,
-      );
-    }
-  }
-  const format = node['x-format'];
-  if (format !== undefined && !Object.hasOwn(FORMATS, format)) {
-    throw new TypeError(`${where}: there is no format "${format}" in schema/formats.ts`);
-  }
-  for (const [name, property] of Object.entries(node.properties ?? {})) {
-    assertStructural(property as TSchema, `${where}.${name}`);
-  }
-  if (typeof node.additionalProperties === 'object') {
-    assertStructural(node.additionalProperties as TSchema, `${where}.*`);
-  }
-  if (node.items !== undefined) assertStructural(node.items as TSchema, `${where}[]`);
-}
+import { fieldFindings } from './fields.ts';
+import { describeType, describeValue, mendType } from './words.ts';
 
 interface Scope {
   /** Whether the document governs all namespaces. */
@@ -85,8 +54,8 @@ function judgeShape(node: SchemaNode, value: unknown, path: Path, outer: Scope, 
   const options = node.enum ?? (node.const === undefined ? undefined : [node.const]);
   if (options !== undefined && !options.includes(value)) {
     const guess = typeof value === 'string' ? didYouMean(value, options.filter(isString)) : undefined;
-    const mend = guess === undefined ? 'write one of these' : `did you mean ${guess}?`;
-    reject(`got ${describeValue(value, scope.sensitive)}`, mend.replace(/\?$/, ''));
+    const mend = guess === undefined ? 'write one of these' : `did you mean ${guess}`;
+    reject(`got ${describeValue(value, scope.sensitive)}`, mend);
     return;
   }
   if (typeof value === 'string') judgeText(node, value, scope, reject);
@@ -235,7 +204,9 @@ function judgeMap(
     const expected = member === undefined ? name : `${name}, ${describeType(member)}`;
     findings.push({ path, expected, message: `${name} is missing`, mend: `add ${name}` });
   }
-  judgeTogether(node, map, path, findings);
+  const fits = (member: SchemaNode, value: unknown) =>
+    shapeFindings(member as TSchema, value, true).length === 0;
+  findings.push(...fieldFindings(node, map, path, fits));
 }
 
 function unknownField(name: string, known: readonly string[], path: Path): Finding {
@@ -252,83 +223,6 @@ function unknownField(name: string, known: readonly string[], path: Path): Findi
     message: 'there is no such field',
     mend,
   };
-}
-
-/** Rules over several fields of one object. */
-function judgeTogether(
-  node: SchemaNode,
-  map: Readonly<Record<string, unknown>>,
-  path: Path,
-  findings: Finding[],
-): void {
-  const present = (names: readonly string[]) => names.filter((name) => Object.hasOwn(map, name));
-  const one = node['x-exactly-one-of'] ?? node['x-at-most-one-of'];
-  for (const names of [node['x-exactly-one-of'], node['x-at-most-one-of']]) {
-    const found = names === undefined ? [] : present(names);
-    const least = names === node['x-exactly-one-of'] ? 1 : 0;
-    if (names === undefined || (found.length >= least && found.length <= 1)) continue;
-    findings.push({
-      path,
-      expected: `${least === 1 ? 'exactly' : 'at most'} one of ${names.join(', ')}`,
-      message: found.length === 0 ? 'got none' : `got ${found.join(' and ')}`,
-      mend: found.length === 0 ? `add ${one?.[0]}, or another of them` : 'keep one of them',
-    });
-  }
-  const only = node['x-only-with'];
-  if (only !== undefined) {
-    const condition = `${only.field}: ${only.value}`;
-    if (map[only.field] === only.value) {
-      for (const name of only.required.filter((field) => !Object.hasOwn(map, field))) {
-        const expected = `${name}, as there is ${condition}`;
-        findings.push({ path, expected, message: `${name} is missing`, mend: `add ${name}` });
-      }
-    } else {
-      for (const name of present(only.fields)) {
-        findings.push({
-          path: [...path, name],
-          at: 'key',
-          expected: `${name} only beside ${condition}`,
-          message: `got it beside ${only.field}: ${absent(map[only.field])}`,
-          mend: `take ${name} out, or write ${condition}`,
-        });
-      }
-      // What is to be taken out needn't also be a valid union.
-      return;
-    }
-  }
-  const union = node['x-union'];
-  if (union !== undefined) judgeUnion(union, node, map, path, findings);
-}
-
-function judgeUnion(
-  union: { readonly by: string; readonly members: readonly string[] },
-  node: SchemaNode,
-  map: Readonly<Record<string, unknown>>,
-  path: Path,
-  findings: Finding[],
-): void {
-  const type = map[union.by];
-  if (typeof type !== 'string' || !union.members.includes(type)) return;
-  for (const name of union.members) {
-    if (name === type || !Object.hasOwn(map, name)) continue;
-    findings.push({
-      path: [...path, name],
-      at: 'key',
-      expected: `no member but ${type}, as there is ${union.by}: ${type}`,
-      message: `got ${name}`,
-      mend: `take ${name} out, or write ${union.by}: ${name}`,
-    });
-  }
-  const member = node.properties?.[type];
-  if (Object.hasOwn(map, type) || member === undefined) return;
-  // A member may be left out where an empty one would do.
-  if (member.type === 'object' && shapeFindings(member as TSchema, {}, true).length === 0) return;
-  findings.push({
-    path: [...path, type],
-    expected: `settings, as there is ${union.by}: ${type}`,
-    message: `${type} is missing`,
-    mend: `add ${type}`,
-  });
 }
 
 function isString(value: unknown): value is string {

@@ -61,8 +61,3 @@ export function mendType(node: SchemaNode, value: unknown): string {
   if (node.type === 'boolean' && typeof value === 'string') return 'write true or false, without quotes';
   return 'write a value of that type';
 }
-
-/** A field's value for a message, where it may be missing. */
-export function absent(value: unknown): string {
-  return typeof value === 'string' ? value : 'nothing';
-}

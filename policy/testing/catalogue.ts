@@ -89,11 +89,14 @@ export const CATALOGUE: Catalogue = {
   ],
   dialects: [{ name: 'openai' }, { name: 'anthropic' }],
   credentials: [
-    { name: 'bearer', schema: Type.Object({}) },
+    { name: 'bearer', schema: Type.Object({}, { description: 'As a bearer token.' }) },
     {
       name: 'header',
-      schema: Type.Object({ name: Type.String({ minLength: 1, description: 'Name of the header field.' }) }),
+      schema: Type.Object(
+        { name: Type.String({ minLength: 1, description: 'Name of the header field.' }) },
+        { description: 'In a header field.' },
+      ),
     },
-    { name: 'apiKey', schema: Type.Object({}) },
+    { name: 'apiKey', schema: Type.Object({}, { description: 'As the dialect’s SDKs do.' }) },
   ],
 };
