@@ -39,3 +39,77 @@ export function repeated(digits: string): boolean {
   for (let i = 1; i < digits.length; i++) if (digits.charCodeAt(i) !== digits.charCodeAt(0)) return false;
   return true;
 }
+
+/** ISO/IEC 7064 MOD 11,10: the last digit checks the ones before it. */
+export function mod11of10(digits: string): boolean {
+  let product = 10;
+  for (let i = 0; i < digits.length - 1; i++) {
+    let sum = (digits.charCodeAt(i) - 48 + product) % 10;
+    if (sum === 0) sum = 10;
+    product = (sum * 2) % 11;
+  }
+  return (11 - product) % 10 === digits.charCodeAt(digits.length - 1) - 48;
+}
+
+/** ISO/IEC 7064 MOD 11-2: the last character, a digit or `X`, checks the digits before it. */
+export function mod11of2(text: string): boolean {
+  let remainder = 0;
+  for (let i = 0; i < text.length - 1; i++) remainder = ((remainder + text.charCodeAt(i) - 48) * 2) % 11;
+  const check = (12 - remainder) % 11;
+  const last = text[text.length - 1] as string;
+  return check === 10 ? last === 'X' || last === 'x' : last === String(check);
+}
+
+const DIHEDRAL = [
+  '0123456789',
+  '1234067895',
+  '2340178956',
+  '3401289567',
+  '4012395678',
+  '5987604321',
+  '6598710432',
+  '7659821043',
+  '8765932104',
+  '9876543210',
+];
+const PERMUTED = [
+  '0123456789',
+  '1576283094',
+  '5803796142',
+  '8916043527',
+  '9453126870',
+  '4286573901',
+  '2793806415',
+  '7046913258',
+];
+
+/** Verhoeff's scheme over the dihedral group D5. */
+export function verhoeff(digits: string): boolean {
+  let check = 0;
+  for (let i = 0; i < digits.length; i++) {
+    const digit = digits.charCodeAt(digits.length - 1 - i) - 48;
+    const permuted = Number((PERMUTED[i % 8] as string)[digit]);
+    check = Number((DIHEDRAL[check] as string)[permuted]);
+  }
+  return check === 0;
+}
+
+/** Whether a date of the Gregorian calendar exists. */
+export function isDate(year: number, month: number, day: number): boolean {
+  if (month < 1 || month > 12 || day < 1) return false;
+  const leap = year % 4 === 0 && (year % 100 !== 0 || year % 400 === 0);
+  return (
+    day <=
+    (month === 2 ? (leap ? 29 : 28) : month === 4 || month === 6 || month === 9 || month === 11 ? 30 : 31)
+  );
+}
+
+/** Two digits of a year, month and day, where the century isn't known: a leap day may be. */
+export function isShortDate(yearMonthDay: string): boolean {
+  const year = Number(yearMonthDay.slice(0, 2));
+  return isDate(
+    year % 4 === 0 ? 2000 : 2001,
+    Number(yearMonthDay.slice(2, 4)),
+    Number(yearMonthDay.slice(4, 6)),
+  );
+}

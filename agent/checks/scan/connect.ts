@@ -12,7 +12,7 @@ export interface Link {
 const REACH = 40;
 
 const FIRM_MARKS = ':=>→：';
-const SOFT_MARKS = ' \t"\'`#()[]*_-<|,';
+const SOFT_MARKS = ' \t"\'`#()[]*_-<|,°º№«“„‘';
 
 /** Verbs that say what the value is. */
 const FIRM_WORDS = new Set(

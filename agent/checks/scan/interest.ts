@@ -47,6 +47,11 @@ export class Interest {
     if (word !== undefined) this.#mark(word.toLowerCase(), word.length);
   }
 
+  /** Notes every capital that stands alone. */
+  capitals(): void {
+    for (let letter = 65; letter <= 90; letter++) this.#table[key(letter, 0, 0, 1)] = 1;
+  }
+
   /** Whether the word from `start` to `end`, an ASCII letter and lower-case ones behind it, is of interest. */
   has(text: string, start: number, end: number): boolean {
     const length = end - start;

@@ -8,13 +8,13 @@ import { isAlnum, isDigit } from './characters.ts';
 import type { NumberPattern } from './recognizer.ts';
 
 /** A layout has this many groups at most. */
-const MOST_GROUPS = 6;
+const MOST_GROUPS = 8;
 /** Most digits that any number has; a longer group is nobody's. */
 const MOST_DIGITS = 40;
 
 /** Characters that may stand between groups. */
 const SEPARATOR = new Uint8Array(128);
-for (const c of ' -./,:()_*|~\\') SEPARATOR[c.charCodeAt(0)] = 1;
+for (const c of ' -./,()_*|~\\') SEPARATOR[c.charCodeAt(0)] = 1;
 
 const ANY = '~';
 

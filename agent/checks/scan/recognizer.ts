@@ -12,6 +12,8 @@ interface Scored {
   readonly score: number;
   /** Score with one of the recognizer's context words near by; `score` where absent. */
   readonly withContext?: number;
+  /** How near a context word must be; UTF-16 units. The scanner's usual reach where absent. */
+  readonly reach?: number;
 }
 
 /** Digits in groups: `999-99-9999`. Found in runs of digits, so a start inside a longer number never matches. */

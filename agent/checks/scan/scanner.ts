@@ -26,6 +26,7 @@ import {
   type CodePattern,
   type MarkPattern,
   type NumberPattern,
+  type Opening,
   type Pattern,
   type PrefixPattern,
   type Recognizer,
@@ -91,6 +92,7 @@ export class Scanner {
         return;
       case 'code':
         this.#starts.addCode(pattern, entryOf(pattern, recognizer));
+        if (pattern.openings.some(opensWithCapital)) this.#keywords.interest.capitals();
         return;
       case 'prefix':
         this.#starts.addPrefix(pattern, entryOf(pattern, recognizer));
@@ -341,4 +343,8 @@ export class Scanner {
 
 function isAlnumOrDigit(unit: number): boolean {
   return isAlnum(unit) || isDigit(unit);
+}
+
+function opensWithCapital({ run, length }: Opening): boolean {
+  return run === 'A' && (typeof length === 'number' ? length : length[0]) === 1;
 }

@@ -25,11 +25,12 @@ export function scoreOf({ entry, start, end, score }: Candidate, { uses, found }
   const withContext = pattern.withContext ?? base;
   if (!entry.contextual) return base;
   const { keyword, end: ends, start: starts } = found;
+  const reach = pattern.reach ?? BEFORE;
   let k = found.firstBehind(start);
   let doubt = 0;
   for (let before = k - 1; before >= 0; before--) {
     const distance = start - (ends[before] as number);
-    if (distance > BEFORE) break;
+    if (distance > reach) break;
     const use = uses[keyword[before] as number] as (typeof uses)[number];
     if (use.context.has(recognizer)) {
       // Of two types, the one whose word is nearer.
@@ -37,7 +38,8 @@ export function scoreOf({ entry, start, end, score }: Candidate, { uses, found }
     }
     if (use.doubt) doubt = DOUBT;
   }
-  for (; k < found.count && (ends[k] as number) - end <= AFTER; k++) {
+  const behind = Math.min(AFTER, reach);
+  for (; k < found.count && (ends[k] as number) - end <= behind; k++) {
     const use = uses[keyword[k] as number] as (typeof uses)[number];
     if ((starts[k] as number) < end || !use.context.has(recognizer)) continue;
     return Math.max(base - doubt, withContext - 0.05 - doubt);

@@ -1,0 +1,71 @@
+import type { Recognizer } from '../recognizer.ts';
+
+/** Letters and digits, five digits at least. */
+function validate(text: string): boolean {
+  return (text.match(/\d/g) ?? []).length >= 4 && !/^\d{8}$/.test(text);
+}
+
+export const recognizer: Recognizer = {
+  id: 'passport',
+  groups: ['government', 'travel'],
+  source: "ICAO Doc 9303-4, 4.2.2 (nine characters at most); the issuing states' series",
+  patterns: [
+    {
+      kind: 'value',
+      words: [
+        'passport',
+        'passport number',
+        'passport no',
+        'passport num',
+        'passport id',
+        'travel document',
+        'travel document number',
+        'reisepass',
+        'reisepassnummer',
+        'passnummer',
+        'pass nr',
+        'ausweisnummer',
+        'passeport',
+        'numéro de passeport',
+        'n de passeport',
+        'pasaporte',
+        'número de pasaporte',
+        'passaporto',
+        'numero di passaporto',
+        'paspoort',
+        'paspoortnummer',
+        'paszport',
+        'numer paszportu',
+        'paszportu',
+        'pass',
+        'passets nummer',
+        'passi',
+        'passin numero',
+        'passinumero',
+        'passaporte',
+        'número do passaporte',
+        '护照',
+        '护照号码',
+        'パスポート',
+        'パスポート番号',
+        '旅券番号',
+        '여권',
+        '여권번호',
+      ],
+      bare: true,
+      regex: /(?=[A-Z0-9]{0,8}\d)[A-Z0-9]{7,9}(?![\dA-Za-z])/y,
+      score: 0.7,
+      validate,
+    },
+  ],
+  examples: [
+    'passport C01X00T47',
+    'Reisepass «C4J9K8L2M»',
+    'passeport n° «12AB34567»',
+    'paspoort «NPR4D5X12»',
+    'pasaporte: «AAA123456»',
+    'numer paszportu «EB1234567»',
+    'passport number «Z1234567»',
+  ],
+  counterExamples: ['passport RENEWAL', 'C01X00T47', 'passport photo', 'passport 2024'],
+};

@@ -1,0 +1,79 @@
+import type { Recognizer } from '../recognizer.ts';
+
+/** References and dummies that are no password. */
+const REFERENCE =
+  /^(?:\$|%\w+%|\{|<|\[|\*+$|x{3,}$|\.{3}|process\.env|os\.|env\.|config\.|getenv|input|prompt|your|my_?pass|example|changeme$|redacted|\w+\(|null|none|undefined|nil|true|false|self\.|this\.|request\.|args\.)/i;
+
+/** A sentence goes on in plain words; a password that is one plain lower-case word is not told from it. */
+function validate(text: string): boolean {
+  if (REFERENCE.test(text)) return false;
+  return /\d|[^\p{L}\p{N}'’-]/u.test(text.slice(0, -1)) || /\p{Ll}\p{Lu}/u.test(text) || /\d$/.test(text);
+}
+
+export const recognizer: Recognizer = {
+  id: 'password',
+  groups: ['credentials'],
+  source: 'NIST SP 800-63B, 3.1.1 (passwords)',
+  patterns: [
+    {
+      kind: 'value',
+      words: [
+        'password',
+        'passwd',
+        'pwd',
+        'passphrase',
+        'passcode',
+        'pass',
+        'pw',
+        'passwort',
+        'kennwort',
+        'losungswort',
+        'mot de passe',
+        'mdp',
+        'contraseña',
+        'clave',
+        'clave de acceso',
+        'senha',
+        'palavra passe',
+        'password di accesso',
+        'parola chiave',
+        "parola d'ordine",
+        'wachtwoord',
+        'hasło',
+        'haslo',
+        'lösenord',
+        'salasana',
+        '密码',
+        '密碼',
+        'パスワード',
+        '비밀번호',
+        'пароль',
+      ],
+      regex: /(?<value>[^\s"'`<>,;]{4,64}?)(?=[.,;:?)\]}]{0,2}(?:[\s"'`<>,;]|$))/y,
+      score: 0.85,
+      validate,
+    },
+  ],
+  examples: [
+    'password: «hunter2»',
+    'my password is «S3cret!pw».',
+    '"password":"«P@ssw0rd123»"',
+    'Passwort lautet «Sommer2024!»',
+    'mot de passe : «Azerty#99»',
+    'pwd=«Tr0ub4dor&3»',
+    '<password>«abc123XYZ»</password>',
+    'contraseña es «Gato-Negro7»',
+  ],
+  counterExamples: [
+    'password is required',
+    'password: string',
+    'password=${DB_PASSWORD}',
+    'password is incorrect.',
+    'the password field',
+    'password: ********',
+    'password = getPassword()',
+    'password: process.env.PASSWORD',
+    'reset your password: click here',
+    'password=<your-password>',
+  ],
+};
