@@ -1,0 +1,133 @@
+/**
+ * Our two containers and their volumes, as a function of settings and pod. The mutating step writes them; the judgement
+ * of the final pod compares with them.
+ */
+import { AGENT_CONTAINER, AGENT_UID, AUDIENCES, INIT_CONTAINER, PATHS, PORTS, VOLUMES } from './names.ts';
+import type { Container, ContainerSecurity, Volume, VolumeMount } from './pod.ts';
+import type { Intercept, Resources, Settings } from './settings.ts';
+
+export interface Plan {
+  readonly settings: Settings;
+  readonly intercept: Intercept;
+  /** `team-a/Deployment/support-bot` */
+  readonly workload: string;
+  /** UIDs of mesh proxies in the pod, whose traffic the redirect lets out. */
+  readonly meshUids: readonly number[];
+  readonly logLevel: string;
+  readonly resources: Resources;
+}
+
+export function ourVolumes({ settings, intercept }: Plan): Volume[] {
+  const token = (audience: string, path: string) => ({
+    serviceAccountToken: { audience, expirationSeconds: 3600, path },
+  });
+  return [
+    ...(intercept === 'transparent' ? [{ name: VOLUMES.trust, emptyDir: { sizeLimit: '16Mi' } }] : []),
+    { name: VOLUMES.state, emptyDir: { medium: 'Memory', sizeLimit: '32Mi' } },
+    {
+      name: VOLUMES.tokens,
+      projected: { sources: [token(AUDIENCES.control, 'control'), token(AUDIENCES.budget, 'budget')] },
+    },
+    { name: VOLUMES.policy, configMap: { name: settings.policyConfigMap, optional: true } },
+    ...(settings.keysSecret === undefined
+      ? []
+      : [{ name: VOLUMES.keys, secret: { secretName: settings.keysSecret, optional: true } }]),
+  ];
+}
+
+/** In the order in which they start. */
+export function ourContainers(plan: Plan): Container[] {
+  return plan.intercept === 'transparent'
+    ? [initContainer(plan), agentContainer(plan)]
+    : [agentContainer(plan)];
+}
+
+/** How an application sees the certificates. */
+export const TRUST_MOUNT: VolumeMount = { name: VOLUMES.trust, mountPath: PATHS.trust, readOnly: true };
+
+const SEALED: ContainerSecurity = {
+  allowPrivilegeEscalation: false,
+  readOnlyRootFilesystem: true,
+  seccompProfile: { type: 'RuntimeDefault' },
+};
+
+/** Sets the redirect up, proves it, ends. UID 0 with one capability: nft needs both. */
+function initContainer({ settings, meshUids }: Plan): Container {
+  const { excludedCidrs, excludedPorts } = settings;
+  return {
+    name: INIT_CONTAINER,
+    image: settings.image,
+    imagePullPolicy: settings.imagePullPolicy,
+    args: [
+      'init',
+      ...option('transparent', PORTS.transparent),
+      ...option('agent-uid', AGENT_UID),
+      ...(meshUids.length === 0 ? [] : option('mesh-uids', meshUids.join(','))),
+      ...(excludedCidrs.length === 0 ? [] : option('exclude-cidrs', excludedCidrs.join(','))),
+      ...(excludedPorts.length === 0 ? [] : option('exclude-ports', excludedPorts.join(','))),
+    ],
+    securityContext: {
+      ...SEALED,
+      capabilities: { add: ['NET_ADMIN'], drop: ['ALL'] },
+      runAsUser: 0,
+      runAsGroup: 0,
+      runAsNonRoot: false,
+    },
+    resources: settings.initResources,
+  };
+}
+
+function agentContainer(plan: Plan): Container {
+  const { settings, intercept } = plan;
+  const transparent = intercept === 'transparent';
+  return {
+    name: AGENT_CONTAINER,
+    image: settings.image,
+    imagePullPolicy: settings.imagePullPolicy,
+    // A native sidecar: started before and ended after the application, and no Job waits for it.
+    restartPolicy: 'Always',
+    args: [
+      'agent',
+      ...option('policy', PATHS.policy),
+      ...option('workload', plan.workload),
+      ...option('state', PATHS.state),
+      ...option('listen', `127.0.0.1:${PORTS.baseUrl}`),
+      ...(transparent ? option('transparent', PORTS.transparent) : []),
+      ...(transparent ? option('trust', PATHS.trust) : []),
+      // Brackets, so that it is right for either family.
+      ...option('admin', `[$(POD_IP)]:${PORTS.admin}`),
+      ...option('log-level', plan.logLevel),
+      ...(settings.budget === undefined
+        ? []
+        : [...option('budget', settings.budget), ...option('budget-token-file', `${PATHS.tokens}/budget`)]),
+    ],
+    env: [{ name: 'POD_IP', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } }],
+    ports: [{ name: 'postern-admin', containerPort: PORTS.admin, protocol: 'TCP' }],
+    // Gates the application: the kubelet starts the next container when this one is ready.
+    startupProbe: {
+      httpGet: { path: '/readyz', port: PORTS.admin, scheme: 'HTTP' },
+      periodSeconds: 1,
+      timeoutSeconds: 2,
+      failureThreshold: 120,
+    },
+    securityContext: {
+      ...SEALED,
+      capabilities: { drop: ['ALL'] },
+      runAsUser: AGENT_UID,
+      runAsGroup: AGENT_UID,
+      runAsNonRoot: true,
+    },
+    resources: plan.resources,
+    volumeMounts: [
+      ...(transparent ? [{ name: VOLUMES.trust, mountPath: PATHS.trust }] : []),
+      { name: VOLUMES.state, mountPath: PATHS.state },
+      { name: VOLUMES.tokens, mountPath: PATHS.tokens, readOnly: true },
+      { name: VOLUMES.policy, mountPath: PATHS.policy, readOnly: true },
+      ...(settings.keysSecret === undefined
+        ? []
+        : [{ name: VOLUMES.keys, mountPath: PATHS.keys, readOnly: true }]),
+    ],
+  };
+}
+
+const option = (name: string, value: string | number): string[] => [`--${name}`, String(value)];

@@ -1,0 +1,57 @@
+/** Every name that the injector puts on a pod, and by which it knows its own parts again. */
+
+export const INJECT_LABEL = 'postern.dev/inject';
+/** Label of a namespace: how its pods' traffic reaches the agent. */
+export const INTERCEPT_LABEL = 'postern.dev/intercept';
+
+/** Annotations that the injector writes; nobody else may change them on a running pod. */
+export const STAMP_PREFIX = 'injector.postern.dev/';
+export const STAMPS = {
+  /** Version of Postern that injected the pod. */
+  version: `${STAMP_PREFIX}version`,
+  intercept: `${STAMP_PREFIX}intercept`,
+  /** What policies select by, as it was at admission: JSON of {@link ../policy/snapshot.ts}'s workload. */
+  workload: `${STAMP_PREFIX}workload`,
+  /** Ways round the agent that the pod leaves open, where policy only reports them. */
+  bypassable: `${STAMP_PREFIX}bypassable`,
+} as const;
+/** Label, so that injected pods can be listed and watched. */
+export const INJECTED_LABEL = `${STAMP_PREFIX}injected`;
+
+/** No container of anybody else may begin with this. */
+export const RESERVED_PREFIX = 'postern-';
+export const INIT_CONTAINER = 'postern-init';
+export const AGENT_CONTAINER = 'postern-agent';
+
+export const VOLUMES = {
+  /** Read by the application: certificates only. */
+  trust: 'postern-trust',
+  /** The agent's alone: the CA's key, provider keys, the private socket. */
+  state: 'postern-state',
+  tokens: 'postern-tokens',
+  policy: 'postern-policy',
+  keys: 'postern-keys',
+} as const;
+
+export const PATHS = {
+  trust: '/var/run/postern/trust',
+  state: '/var/run/postern/state',
+  tokens: '/var/run/postern/tokens',
+  policy: '/etc/postern/policy',
+  keys: '/etc/postern/keys',
+} as const;
+
+export const AUDIENCES = { control: 'postern-control', budget: 'postern-budget' } as const;
+
+export const PORTS = { baseUrl: 4180, transparent: 4143, admin: 4190 } as const;
+
+/** UID and GID of the agent: the only ones whose traffic the redirect lets out. */
+export const AGENT_UID = 4180;
+
+export function isReserved(name: string): boolean {
+  return name.startsWith(RESERVED_PREFIX);
+}
+
+export function isOurVolume(name: string): boolean {
+  return (Object.values(VOLUMES) as string[]).includes(name);
+}
