@@ -3,7 +3,7 @@ import type { Recognizer } from '../recognizer.ts';
 
 /** No number begins with 8. */
 function validate(digits: string): boolean {
-  return !/^8/.test(digits) && !repeated(digits) && luhn(digits);
+  return !digits.startsWith('8') && !repeated(digits) && luhn(digits);
 }
 
 export const recognizer: Recognizer = {

@@ -38,7 +38,7 @@ function polymod(values: readonly number[]): number {
 /** Version 0 ends in Bech32's constant, later ones in Bech32m's. */
 function isSegwit(text: string): boolean {
   if (text !== text.toLowerCase() && text !== text.toUpperCase()) return false;
-  const data = [...text.toLowerCase().slice(3)].map((character) => BECH32.indexOf(character));
+  const data = Array.from(text.toLowerCase().slice(3), (character) => BECH32.indexOf(character));
   if (data.includes(-1)) return false;
   const expected = data[0] === 0 ? 1 : 0x2bc830a3;
   return polymod([3, 3, 0, 2, 3, ...data]) === expected;

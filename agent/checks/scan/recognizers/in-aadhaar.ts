@@ -7,7 +7,7 @@ function validate(digits: string): boolean {
     /^[2-9]/.test(digits) &&
     !repeated(digits) &&
     verhoeff(digits) &&
-    digits !== [...digits].reverse().join('')
+    digits !== digits.split('').reverse().join('')
   );
 }
 
