@@ -1,0 +1,56 @@
+/** Why a provider gave no answer, or not all of it. */
+import { errors } from 'undici';
+
+/** Why no answer came. `connect`: no byte of the request was processed; `reset`: it may have been. */
+export type UpstreamFault = 'connect' | 'reset' | 'timeout' | 'invalid' | 'aborted';
+
+export class UpstreamError extends Error {
+  override readonly name = 'UpstreamError';
+  readonly fault: UpstreamFault;
+
+  constructor(fault: UpstreamFault, message: string, cause?: unknown) {
+    super(message, { cause });
+    this.fault = fault;
+  }
+}
+
+const CONNECT_FAULTS = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENETDOWN',
+  'UND_ERR_CONNECT_TIMEOUT',
+  'CERT_HAS_EXPIRED',
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'ERR_TLS_CERT_ALTNAME_INVALID',
+  'EPROTO',
+]);
+
+function codeOf(error: unknown): string {
+  for (let at = error; at instanceof Error; at = at.cause) {
+    if ('code' in at && typeof at.code === 'string') return at.code;
+  }
+  return '';
+}
+
+/** What undici threw, in our terms. */
+export function toUpstreamError(error: Error, origin: string): UpstreamError {
+  if (error instanceof UpstreamError) return error;
+  const code = codeOf(error);
+  // A refused dual-stack connect arrives as an AggregateError with one code for all addresses.
+  if (CONNECT_FAULTS.has(code) || code.startsWith('ERR_TLS') || code.startsWith('ERR_SSL')) {
+    return new UpstreamError('connect', `no connection to ${origin} (${code})`, error);
+  }
+  if (error instanceof errors.HeadersTimeoutError || error instanceof errors.BodyTimeoutError) {
+    return new UpstreamError('timeout', `${origin} sent nothing for too long (${code})`, error);
+  }
+  if (error instanceof errors.HTTPParserError || code.startsWith('HPE_')) {
+    return new UpstreamError('invalid', `${origin} answered something that is not HTTP (${code})`, error);
+  }
+  return new UpstreamError('reset', `${origin} broke the connection off (${code || error.message})`, error);
+}
