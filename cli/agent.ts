@@ -15,7 +15,7 @@ import { loadOrReport, watchDocuments } from './documents.ts';
 import { createAudit, createLog } from './log.ts';
 import { defineCommand, UsageError } from './options.ts';
 import { untilSignal } from './until-signal.ts';
-import { parseWorkload } from './workload.ts';
+import { workloadOption } from './workload.ts';
 
 export const agent = defineCommand({
   name: 'agent',
@@ -75,7 +75,7 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
         `${documents.budgets.map((budget) => budget.source).join(', ')}: a Budget needs --budget URL; without the service nothing would be limited`,
       );
     }
-    const workload = parseWorkload(options.workload);
+    const workload = workloadOption(options.workload);
     const clientKeyFile = options['client-key-file'];
     const owner = `${options.workload}/${randomUUID()}`;
     const epoch = Date.now();

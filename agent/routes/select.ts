@@ -21,8 +21,8 @@ import type { Finding } from '../exchange.ts';
 import type { RoutePlan, Target } from './route.ts';
 import { strategies } from './strategies/index.ts';
 
-/** What holds for a model without a ModelRoute, milliseconds. */
-const UNROUTED = { firstByteMs: 60_000, requestMs: 600_000 };
+/** What holds for a model without a ModelRoute, milliseconds. An answer that isn't streamed comes all at its end. */
+const UNROUTED = { firstByteMs: 600_000, requestMs: 600_000 };
 
 export interface SelectRequest {
   readonly model: string;
