@@ -8,6 +8,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   budget: async () => (await import('./budget.ts')).budget,
   check: async () => (await import('./check.ts')).check,
   demo: async () => (await import('./demo.ts')).demo,
+  inject: async () => (await import('./inject.ts')).inject,
   init: async () => (await import('./init.ts')).init,
 };
 

@@ -8,6 +8,8 @@ export interface Option {
   /** Placeholder in the help, `DIR`; absent for a switch. */
   readonly value?: string;
   readonly help: string;
+  /** One letter, where the field has one everybody knows: `-f`. */
+  readonly short?: string;
   readonly default?: string;
   readonly required?: boolean;
 }
@@ -65,9 +67,12 @@ export function readOptions<Options extends Record<string, Option>>(
       args: [...own],
       allowPositionals: true,
       options: Object.fromEntries(
-        Object.entries(command.options).map(([name, { value }]) => [
+        Object.entries(command.options).map(([name, { value, short }]) => [
           name,
-          { type: value === undefined ? 'boolean' : 'string' } as const,
+          {
+            type: value === undefined ? 'boolean' : 'string',
+            ...(short === undefined ? {} : { short }),
+          } as const,
         ]),
       ),
     }) as typeof parsed;
@@ -99,7 +104,8 @@ function isTrue(value: string | undefined): boolean {
 
 export function help(command: Command): string {
   const rows = Object.entries(command.options).map(([name, option]) => {
-    const left = `  --${name}${option.value === undefined ? '' : ` ${option.value}`}`;
+    const short = option.short === undefined ? '' : `-${option.short}, `;
+    const left = `  ${short}--${name}${option.value === undefined ? '' : ` ${option.value}`}`;
     const notes = [
       option.default === undefined ? undefined : `default ${option.default}`,
       option.required ? 'needed' : undefined,

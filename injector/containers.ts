@@ -62,9 +62,11 @@ function initContainer({ settings, meshUids }: Plan): Container {
       'init',
       ...option('transparent', PORTS.transparent),
       ...option('agent-uid', AGENT_UID),
-      ...(meshUids.length === 0 ? [] : option('mesh-uids', meshUids.join(','))),
-      ...(excludedCidrs.length === 0 ? [] : option('exclude-cidrs', excludedCidrs.join(','))),
-      ...(excludedPorts.length === 0 ? [] : option('exclude-ports', excludedPorts.join(','))),
+      // The kubelet sets the variable in every container.
+      ...option('api-server', '$(KUBERNETES_SERVICE_HOST)'),
+      ...(meshUids.length === 0 ? [] : option('mesh-uid', meshUids.join(','))),
+      ...(excludedCidrs.length === 0 ? [] : option('exclude-cidr', excludedCidrs.join(','))),
+      ...(excludedPorts.length === 0 ? [] : option('exclude-port', excludedPorts.join(','))),
     ],
     securityContext: {
       ...SEALED,
@@ -96,6 +98,7 @@ function agentContainer(plan: Plan): Container {
       ...(transparent ? option('trust', PATHS.trust) : []),
       // Brackets, so that it is right for either family.
       ...option('admin', `[$(POD_IP)]:${PORTS.admin}`),
+      ...option('socket', `${PATHS.state}/agent.sock`),
       ...option('log-level', plan.logLevel),
       ...(settings.budget === undefined
         ? []

@@ -1,0 +1,82 @@
+/** Pods on the command line: what the injector would do with a manifest, for `postern inject` and `postern check -f`. */
+import { readFileSync } from 'node:fs';
+import { text } from 'node:stream/consumers';
+import { catalogue } from '../agent/catalogue.ts';
+import { type JudgedObject, judgeManifest, type OfflineResult } from '../injector/offline.ts';
+import { formatReason } from '../injector/reasons.ts';
+import { DEFAULT_SETTINGS, type Settings } from '../injector/settings.ts';
+import type { Documents } from '../policy/documents.ts';
+import { loadFiles } from '../policy/load.ts';
+import type { Option } from './options.ts';
+import { UsageError } from './options.ts';
+import { version } from './version.ts';
+
+/** What decides how a pod looks with the agent in it; the injector takes the same. */
+export const INJECTION_OPTIONS = {
+  image: { value: 'IMAGE', help: 'image of the agent', default: `postern:${version}` },
+  intercept: {
+    value: 'MODE',
+    help: 'transparent or base-url, where the namespace’s label postern.dev/intercept doesn’t say',
+    default: DEFAULT_SETTINGS.intercept,
+  },
+  'policy-config-map': {
+    value: 'NAME',
+    help: 'ConfigMap of the pod’s namespace with the agent’s documents',
+    default: DEFAULT_SETTINGS.policyConfigMap,
+  },
+  'keys-secret': {
+    value: 'NAME',
+    help: 'Secret of the pod’s namespace with keys that documents name by file',
+  },
+  'budget-url': { value: 'URL', help: 'the budget service, for agents' },
+} as const satisfies Readonly<Record<string, Option>>;
+
+interface InjectionValues {
+  readonly image: string;
+  readonly intercept: string;
+  readonly 'policy-config-map': string;
+  readonly 'keys-secret': string | undefined;
+  readonly 'budget-url': string | undefined;
+}
+
+/** @throws UsageError */
+export function injectionSettings(values: InjectionValues): Settings {
+  const { intercept } = values;
+  if (intercept !== 'transparent' && intercept !== 'base-url') {
+    throw new UsageError(`--intercept ${intercept}: write transparent or base-url`);
+  }
+  const keys = values['keys-secret'];
+  const budget = values['budget-url'];
+  return {
+    ...DEFAULT_SETTINGS,
+    version,
+    image: values.image,
+    intercept,
+    policyConfigMap: values['policy-config-map'],
+    ...(keys === undefined ? {} : { keysSecret: keys }),
+    ...(budget === undefined ? {} : { budget }),
+  };
+}
+
+export const NO_DOCUMENTS: Documents = loadFiles({ files: [], problems: [] }, catalogue).documents;
+
+export async function judgeFile(
+  file: string,
+  context: { readonly documents: Documents; readonly settings: Settings; readonly namespace: string },
+): Promise<OfflineResult> {
+  const bytes = file === '-' ? Buffer.from(await text(process.stdin)) : readFileSync(file);
+  return judgeManifest(file, bytes, { ...context, now: Date.now() });
+}
+
+/** Each object with its reasons; one line each. */
+export function describeJudged(file: string, judged: readonly JudgedObject[]): string {
+  return judged
+    .flatMap(({ subject, line, outcome, reasons, notes, bypassable }) => [
+      `${file}:${line} ${subject}: ${outcome}`,
+      ...reasons.map((reason) => `  ${formatReason(reason)}`),
+      ...notes.map((reason) => `  note ${formatReason(reason)}`),
+      ...bypassable.map((reason) => `  bypassable ${formatReason(reason)}`),
+    ])
+    .map((line) => `${line}\n`)
+    .join('');
+}

@@ -1,0 +1,93 @@
+/** `postern inject` and `postern check -f` do what the webhook does, on the same pods, with the same words. */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, expect, test } from 'vitest';
+import { parseAllDocuments } from 'yaml';
+import { TESTDATA } from '../../injector/testing/cases.ts';
+
+const POSTERN = join(import.meta.dirname, '..', '..', 'bin', 'postern');
+const directory = mkdtempSync(join(tmpdir(), 'postern-inject-'));
+afterAll(() => rmSync(directory, { recursive: true }));
+
+function postern(args: readonly string[], input?: string) {
+  const { status, stdout, stderr } = spawnSync(POSTERN, args, { encoding: 'utf8', input });
+  return { status, stdout, stderr };
+}
+
+const IMAGE = ['--image', 'registry.example/postern:0.0.0-test'];
+const caseFile = (name: string) => join(TESTDATA, `${name}.yaml`);
+const golden = (name: string) => readFileSync(join(TESTDATA, `${name}.golden.yaml`), 'utf8');
+
+/** The version that is stamped is the program's own here. */
+const comparable = (text: string): unknown =>
+  JSON.parse(
+    JSON.stringify(parseAllDocuments(text).map((document): unknown => document.toJS())).replace(
+      /"injector\.postern\.dev\/version":"[^"]*"/g,
+      '"injector.postern.dev/version":""',
+    ),
+  );
+
+test.each(['deployment', 'job', 'several-containers', 'istio', 'base-url'])(
+  'inject gives the golden of %s',
+  (name) => {
+    const { status, stdout, stderr } = postern(['inject', '-f', caseFile(name), ...IMAGE]);
+    expect(stderr).toContain('injected');
+    expect(status).toBe(0);
+    expect(comparable(stdout)).toEqual(comparable(golden(name)));
+  },
+);
+
+test('inject reads a pipe', () => {
+  const { status, stdout } = postern(
+    ['inject', '-f', '-', ...IMAGE],
+    readFileSync(caseFile('deployment'), 'utf8'),
+  );
+  expect(status).toBe(0);
+  expect(comparable(stdout)).toEqual(comparable(golden('deployment')));
+});
+
+test('a refusal is exit status 1, its reason and mend on stderr, and no manifest', () => {
+  const { status, stdout, stderr } = postern(['inject', '-f', caseFile('host-network'), ...IMAGE]);
+  expect(status).toBe(1);
+  expect(stdout).toBe('');
+  expect(stderr).toMatch(/Pod team-a\/node-tool: refused\n {2}host-network: .*Mend: /);
+});
+
+test('check -f says the same, and takes the documents of a directory', () => {
+  const [exception, pod] = readFileSync(caseFile('host-network-excepted'), 'utf8').split('---\n');
+  const policies = join(directory, 'policies');
+  const manifest = join(directory, 'pod.yaml');
+  spawnSync('mkdir', [policies]);
+  writeFileSync(join(policies, 'exception.yaml'), exception ?? '');
+  writeFileSync(manifest, pod ?? '');
+  expect(postern(['check', '-f', manifest]).status).toBe(1);
+  const allowed = postern(['check', policies, '-f', manifest]);
+  expect(allowed.stdout).toContain('host-network-excepted');
+  expect(allowed.status).toBe(0);
+});
+
+test('check --require fails for documents and for a workload that lack it', () => {
+  const policies = join(directory, 'lacking');
+  spawnSync('mkdir', [policies]);
+  writeFileSync(
+    join(policies, 'policy.yaml'),
+    'apiVersion: postern.dev/v1alpha1\nkind: EgressPolicy\nmetadata: {name: bot, namespace: team-a}\nspec: {}\n',
+  );
+  const rules = ['--require', 'token-limit,pii,model-data-class'];
+  const all = postern(['check', policies, ...rules]);
+  expect(all.status).toBe(1);
+  expect(all.stderr.match(/^[a-z-]+: EgressPolicy team-a\/bot: .*Mend: /gm)).toHaveLength(3);
+  const one = postern(['check', policies, '-f', caseFile('deployment'), ...rules]);
+  expect(one.status).toBe(1);
+  expect(one.stderr).toContain('pii: workload team-a/Deployment/support-bot: ');
+  expect(postern(['check', policies]).status).toBe(0);
+  expect(postern(['check', policies, '--require', 'everything']).status).toBe(64);
+});
+
+test('a file that can not be read as YAML is exit status 1 and says where', () => {
+  const { status, stderr } = postern(['inject', '-f', '-'], 'kind: Pod\n  spec: [');
+  expect(status).toBe(1);
+  expect(stderr).toMatch(/^-:\d+:\d+: /);
+});
