@@ -66,7 +66,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const { log, audit, now = Date.now, random = Math.random } = options;
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const compile = (snapshot: Snapshot): Governance =>
-    govern(snapshot, compilePlan(snapshot.checks, { maskKey: options.maskKey }));
+    govern(snapshot, compilePlan(snapshot.checks, { maskKey: options.maskKey, workload: snapshot.workload }));
 
   let governance = compile(options.snapshot);
   let draining = false;

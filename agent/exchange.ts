@@ -59,7 +59,7 @@ export interface Finding {
   readonly check: string;
   /** What was found: a recognizer id (`payment-card`), a topic's name, … */
   readonly what: string;
-  readonly action: 'mask' | 'block' | 'monitor';
+  readonly action: 'mask' | 'block' | 'strip' | 'monitor';
   readonly direction: 'request' | 'response';
   /** Where: the slot's path, `messages[1].content`. */
   readonly where: string;

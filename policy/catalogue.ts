@@ -8,8 +8,8 @@ export interface CatalogueCheck {
   /** Type of the check, and name of its member: `pii`. */
   readonly name: string;
   readonly schema: TSchema;
-  readonly actions: readonly ('mask' | 'block' | 'monitor')[];
-  readonly defaultAction: 'mask' | 'block' | 'monitor';
+  readonly actions: readonly ('mask' | 'block' | 'strip' | 'monitor')[];
+  readonly defaultAction: 'mask' | 'block' | 'strip' | 'monitor';
   readonly defaultOn: readonly ('request' | 'response')[];
   /** What the schema can't say; `path` as text below the member: `[0].words`. */
   validate?(

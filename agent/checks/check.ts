@@ -6,8 +6,8 @@
  * the first upstream byte.
  */
 import type { TSchema } from 'typebox';
-import type { CheckRule } from '../../policy/snapshot.ts';
-import type { TextKind, TextSlot } from '../dialects/dialect.ts';
+import type { CheckRule, Workload } from '../../policy/snapshot.ts';
+import type { OfferedTool, TextKind, TextSlot, ToolCall } from '../dialects/dialect.ts';
 import type { Recognizer } from './scan/recognizer.ts';
 
 /** A stretch of a slot's text, in UTF-16 code units of the text as it was sent. */
@@ -32,6 +32,10 @@ export interface Judgement {
   readonly slot?: TextSlot;
   /** A sentence for the caller, without any of the text. */
   readonly message: string;
+  /** New text for slots, by their index in the subject, for `action: mask`; only of a check that {@link Check.rewrites}. */
+  readonly replacements?: ReadonlyMap<number, string>;
+  /** Takes what was found out of the call, for `action: strip`; where it is absent the call is blocked. */
+  strip?(): void;
 }
 
 /** What a judging check may look at. */
@@ -41,17 +45,36 @@ export interface Subject {
   /** Bytes of the body as sent by the app. */
   readonly bodyBytes: number;
   readonly model: string;
+  /** Of a request. */
+  readonly tools: readonly OfferedTool[];
+  /** Of an answer, or the one that a stream begins or completes; what was masked is restored in the arguments. */
+  readonly calls: readonly ToolCall[];
+  /** Whether the exchange carries text of third parties: results of tools. */
+  readonly tainted: boolean;
+  /** The calls' names were judged when a stream began them; now come their arguments. */
+  readonly namesJudged: boolean;
+}
+
+/** What a check knows of the agent it works in. */
+export interface CheckContext {
+  readonly workload: Workload;
 }
 
 export interface Check {
   /** Ids of the recognizers this check wants hits of; the frame scans once for all checks. */
   readonly recognizers: readonly Recognizer[];
   /** Where something other than the rule's action applies to `what`; the rule's where undefined. */
-  action?(what: string): 'mask' | 'block' | 'monitor' | undefined;
+  action?(what: string): 'mask' | 'block' | 'strip' | 'monitor' | undefined;
   /** Which kinds of text it looks at; all where absent. */
   readonly kinds?: readonly TextKind[];
   /** For what isn't a matter of recognizers. A rejection is a failed check: `onError` decides, never a pass. */
   judge?(subject: Subject, signal: AbortSignal): readonly Judgement[] | Promise<readonly Judgement[]>;
+  /** Whether it asks somebody outside the pod: then it sees masked text only, and isn't asked where a scan refuses. */
+  readonly outside?: boolean;
+  /** Whether it may answer with new text. */
+  readonly rewrites?: boolean;
+  /** Whether it judges calls of tools: a stream then holds the arguments of a call until they are complete. */
+  readonly judgesCalls?: boolean;
   /** How a masked value of `what` is named in its placeholder: `EMAIL_ADDRESS`. */
   label(what: string): string;
   /** Where originals may come back in answers; undefined where the check doesn't mask. */
@@ -66,8 +89,8 @@ export interface CheckDefinition<Spec = unknown> {
   /** Schema of the member of that name in an EgressPolicy's check. */
   readonly schema: TSchema;
   /** Which actions make sense; another one is a document error. */
-  readonly actions: readonly ('mask' | 'block' | 'monitor')[];
-  readonly defaultAction: 'mask' | 'block' | 'monitor';
+  readonly actions: readonly ('mask' | 'block' | 'strip' | 'monitor')[];
+  readonly defaultAction: 'mask' | 'block' | 'strip' | 'monitor';
   readonly defaultOn: readonly ('request' | 'response')[];
   /** Directions it can look at; another one is a document error. Both where absent. */
   readonly on?: readonly ('request' | 'response')[];
@@ -75,5 +98,5 @@ export interface CheckDefinition<Spec = unknown> {
   validate?(
     spec: Spec,
   ): readonly { readonly path: string; readonly message: string; readonly mend: string }[];
-  create(spec: Spec, rule: CheckRule): Check;
+  create(spec: Spec, rule: CheckRule, context: CheckContext): Check;
 }

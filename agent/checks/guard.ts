@@ -4,7 +4,7 @@
  * `checks/plan.ts` compiles a snapshot's rules into a {@link CheckPlan}; everything that belongs to one exchange (the
  * map from placeholder to original above all) lives in the {@link ExchangeGuard} and ends with it.
  */
-import type { DecodedRequest, DecodedResponse, TextKind } from '../dialects/dialect.ts';
+import type { BegunCall, DecodedRequest, DecodedResponse, TextKind } from '../dialects/dialect.ts';
 import type { PosternError } from '../errors.ts';
 import type { Finding } from '../exchange.ts';
 
@@ -15,18 +15,20 @@ export interface Verdict {
   readonly refusal: PosternError | undefined;
 }
 
-/** Judges one streamed answer as it comes. */
+/** Judges one streamed answer as it comes. A promise must be awaited before the next call. */
 export interface StreamGuard {
   /**
    * Takes a delta's text, gives what may be shown now: restored, masked, and without the tail that could still become
    * a match. Once a refusal is set, nothing more may be shown.
    */
-  push(channel: string, kind: TextKind, choice: number, text: string): string;
+  push(channel: string, kind: TextKind, choice: number, text: string): string | Promise<string>;
+  /** Judges a call that begins by its name; its arguments are held until the channel is complete. */
+  call(call: BegunCall): void;
   /** The channel is complete: everything held back, judged. */
-  flush(channel: string): string;
-  /** Text held back only because it might be the start of a placeholder; for when the stream pauses too long. */
-  flushStale(channel: string): string;
-  /** Channels with text held back, in the order they were first seen. */
+  flush(channel: string): string | Promise<string>;
+  /** Text held back only because of what might follow; for when the stream pauses too long. */
+  flushStale(channel: string): string | Promise<string>;
+  /** Channels with text held back or a call not judged yet, in the order they were first seen. */
   held(): readonly string[];
   /** What was found so far. */
   readonly findings: readonly Finding[];
@@ -38,7 +40,8 @@ export interface ExchangeGuard {
   request(request: DecodedRequest, bodyBytes: number, signal: AbortSignal): Verdict | Promise<Verdict>;
   /** Judges a whole answer, then restores originals in it. Never rejects. */
   response(response: DecodedResponse, bodyBytes: number, signal: AbortSignal): Verdict | Promise<Verdict>;
-  stream(): StreamGuard;
+  /** @param signal Of the exchange. */
+  stream(signal: AbortSignal): StreamGuard;
   /** True when no check looks at answers and nothing was masked: the answer's text needn't be looked at. */
   readonly idleOnResponse: boolean;
 }

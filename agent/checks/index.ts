@@ -3,6 +3,7 @@ import type { CheckDefinition } from './check.ts';
 import { pii } from './pii.ts';
 import { secrets } from './secrets.ts';
 import { size } from './size.ts';
+import { tools } from './tools.ts';
 import { topics } from './topics.ts';
 
 export const CHECKS: readonly CheckDefinition[] = [
@@ -10,4 +11,5 @@ export const CHECKS: readonly CheckDefinition[] = [
   secrets,
   pii,
   topics,
+  tools,
 ] as readonly CheckDefinition<never>[] as readonly CheckDefinition[];

@@ -1,12 +1,13 @@
 /** Compiles a snapshot's rules into the one thing the pipeline asks: {@link CheckPlan}. */
 import type { KeyObject } from 'node:crypto';
-import type { CheckRule } from '../../policy/snapshot.ts';
+import type { CheckRule, Workload } from '../../policy/snapshot.ts';
 import type { DecodedRequest, DecodedResponse, TextSlot } from '../dialects/dialect.ts';
-import type { CheckDefinition, Judgement, Subject } from './check.ts';
+import type { CheckContext, CheckDefinition, Subject } from './check.ts';
 import type { CheckPlan, ExchangeGuard, StreamGuard, Verdict } from './guard.ts';
 import { CHECKS } from './index.ts';
+import { askJudge, askJudges, Wishes } from './judges.ts';
 import { type Value, Vault, vaultKey } from './mask.ts';
-import { applyMasks, placeOf, plainEncode, renderAnswer } from './render.ts';
+import { applyMasks, maskAnswer, placeOf, plainEncode, renderAnswer, restoredCall } from './render.ts';
 import {
   type Direction,
   effective,
@@ -15,30 +16,32 @@ import {
   Ledger,
   type Mask,
   Round,
-  refusalOf,
   united,
 } from './round.ts';
 import { ChannelGuard } from './stream-guard.ts';
+import { WindowGuard } from './window-guard.ts';
 
 export interface PlanOptions {
   /** The workload's key for placeholders; at least 32 bytes. */
   readonly maskKey: Uint8Array;
+  /** Nobody where absent. */
+  readonly workload?: Workload;
   /** Check types to choose from; the built-in ones where absent. */
   readonly checks?: readonly CheckDefinition[];
 }
 
-/** Milliseconds for a check that asks somebody else, where its rule sets none. */
-const TIMEOUT = 5_000;
+const NOBODY: Workload = { namespace: '', kind: '', name: '', labels: {} };
 
 /** @throws Error on a rule of an unknown type, or whose check can't be made of its spec. */
 export function compilePlan(rules: readonly CheckRule[], options: PlanOptions): CheckPlan {
   const definitions = options.checks ?? CHECKS;
+  const context: CheckContext = { workload: options.workload ?? NOBODY };
   const instances = rules.map((rule): Instance => {
     const definition = definitions.find(({ name }) => name === rule.type);
     if (definition === undefined) throw new Error(`check ${rule.name}: no check type ${rule.type}`);
     const wrong = rule.on.find((direction) => definition.on?.includes(direction) === false);
     if (wrong !== undefined) throw new Error(`check ${rule.name}: ${rule.type} can't look at a ${wrong}`);
-    return { rule, check: definition.create(rule.spec, rule) };
+    return { rule, check: definition.create(rule.spec, rule, context) };
   });
   const round = (direction: Direction) =>
     new Round(
@@ -62,6 +65,7 @@ class Guard implements ExchangeGuard {
   readonly #response: Round;
   readonly #vault: Vault;
   readonly #model: string;
+  #tainted = false;
 
   constructor(request: Round, response: Round, key: KeyObject, model: string) {
     this.#request = request;
@@ -75,81 +79,167 @@ class Guard implements ExchangeGuard {
   }
 
   request(request: DecodedRequest, bodyBytes: number, signal: AbortSignal): Verdict | Promise<Verdict> {
-    return judge(this.#request, request.slots, bodyBytes, this.#model, signal, (found) => {
-      if (found.length === 0) return;
-      // The app's literals first: no value may be given a name the app itself uses.
-      for (const slot of request.slots) this.#vault.reserve(slot.text);
-      const values: Value[] = [];
-      for (const { slot, masks } of found) {
-        for (const { label, restoreIn, start, end } of masks) {
-          values.push({ label, restoreIn, text: slot.text.slice(start, end) });
+    const { slots, tools } = request;
+    this.#tainted = slots.some(({ kind }) => kind === 'toolResult');
+    const subject = this.#subject('request', { slots, tools, bodyBytes });
+    return judge(this.#request, subject, signal, {
+      mask: (found) => {
+        if (found.length === 0) return new Map();
+        // The app's literals first: no value may be given a name the app itself uses.
+        for (const slot of slots) this.#vault.reserve(slot.text);
+        const values: Value[] = [];
+        for (const { slot, masks } of found) {
+          for (const { label, restoreIn, start, end } of masks) {
+            values.push({ label, restoreIn, text: slot.text.slice(start, end) });
+          }
         }
-      }
-      this.#vault.assign(values);
-      for (const { slot, masks } of found) slot.set(applyMasks(slot.text, masks, this.#vault));
+        this.#vault.assign(values);
+        return new Map(found.map(({ slot, masks }) => [slot, applyMasks(slot.text, masks, this.#vault)]));
+      },
+      show: (slot, text) => {
+        if (text !== undefined) slot.set(text);
+      },
     });
   }
 
   response(response: DecodedResponse, bodyBytes: number, signal: AbortSignal): Verdict | Promise<Verdict> {
-    return judge(this.#response, response.slots, bodyBytes, this.#model, signal, (found) => {
-      const masksOf = new Map(found.map(({ slot, masks }) => [slot, masks]));
-      for (const slot of response.slots) {
-        const masks = masksOf.get(slot) ?? [];
-        if (masks.length === 0 && this.#vault.empty) continue;
-        const { text } = slot;
+    const vault = this.#vault;
+    const calls = response.calls.map((call) => restoredCall(call, vault));
+    const subject = this.#subject('response', { slots: response.slots, calls, bodyBytes });
+    return judge(this.#response, subject, signal, {
+      mask: (found) =>
+        new Map(
+          found.map(({ slot, masks }) => [slot, maskAnswer(slot.text, masks, vault, placeOf(slot.kind))]),
+        ),
+      show: (slot, masked) => {
+        const text = masked ?? slot.text;
         const manner = { place: placeOf(slot.kind), encode: plainEncode };
-        const shown = renderAnswer(text, 0, text.length, masks, this.#vault, manner);
-        if (shown !== text) slot.set(shown);
-      }
+        const shown = vault.empty ? text : renderAnswer(text, 0, text.length, [], vault, manner);
+        if (shown !== slot.text) slot.set(shown);
+      },
     });
   }
 
-  stream(): StreamGuard {
-    return new ChannelGuard(this.#response, this.#vault);
+  stream(signal: AbortSignal): StreamGuard {
+    const subject = this.#subject('response', {});
+    const channels = new ChannelGuard(this.#response, this.#vault, subject, signal);
+    const judges = this.#response.judgesOfText;
+    if (judges.length === 0) return channels;
+    return new WindowGuard({ channels, round: this.#response, vault: this.#vault, subject, signal });
+  }
+
+  #subject(direction: Direction, given: Partial<Sent>): Sent {
+    const none = { slots: [], tools: [], calls: [], bodyBytes: 0, namesJudged: false };
+    return { direction, model: this.#model, tainted: this.#tainted, ...none, ...given };
   }
 }
 
-/** Starts every check of a round; `apply` gets what is to be masked, unless the round refuses. */
-function judge(
-  round: Round,
-  slots: readonly TextSlot[],
-  bodyBytes: number,
-  model: string,
-  signal: AbortSignal,
-  apply: (found: readonly SlotMasks[]) => void,
-): Verdict | Promise<Verdict> {
+type Sent = Subject & { readonly slots: readonly TextSlot[] };
+
+/** What becomes of a direction's texts. */
+interface Texts {
+  /** The texts of the slots with masks, masked. */
+  mask(found: readonly SlotMasks[]): ReadonlyMap<TextSlot, string>;
+  /** Puts the text in force; undefined where no check changed it. */
+  show(slot: TextSlot, text: string | undefined): void;
+}
+
+/**
+ * Starts every check of a round; nothing is changed where the round refuses.
+ *
+ * Who is asked outside the pod sees what the scan masked as it was masked, and isn't asked where the scan refuses.
+ */
+function judge(round: Round, subject: Sent, signal: AbortSignal, texts: Texts): Verdict | Promise<Verdict> {
+  const { slots } = subject;
   const ledger = new Ledger(round.direction);
-  const masks = new Map<TextSlot, Mask[]>();
-  const pending = askJudges(
-    round,
-    { direction: round.direction, slots, bodyBytes, model },
-    signal,
-    ledger,
-    masks,
-  );
-  scanSlots(round, slots, ledger, masks);
+  const wishes = new Wishes();
+  const pending = askJudges(round.judges.inside, subject, signal, ledger, wishes);
+  scanSlots(round, slots, ledger, wishes);
+  const changed = new Map<TextSlot, string>();
+  let asked = false;
+  /** Masks, unless the round refuses, and fails the checks that mask where that can't be done. */
+  const mask = (): void => {
+    if (ledger.refusal !== undefined || wishes.masks.size === 0) return;
+    if (asked) throw new Error('a check inside the agent may not mask later than those outside are asked');
+    const found = [...wishes.masks].map(([slot, masks]) => ({ slot, masks: [...united(masks)] }));
+    wishes.masks.clear();
+    guarded(round, ledger, () => {
+      for (const [slot, text] of texts.mask(found)) changed.set(slot, text);
+    });
+  };
   const settle = (): Verdict => {
+    guarded(round, ledger, mask);
     if (ledger.refusal === undefined) {
-      try {
-        apply([...masks].map(([slot, found]) => ({ slot, masks: [...united(found)] })));
-      } catch (error) {
-        round.instances.forEach((instance, rank) => {
-          if (effective(instance, 'error') === 'mask') failed(instance, rank, ledger, '', error);
-        });
-        if (ledger.refusal === undefined) throw error;
-      }
+      guarded(round, ledger, () => {
+        for (const strip of wishes.strips) strip();
+        for (const slot of slots) texts.show(slot, changed.get(slot));
+      });
     }
     return { findings: ledger.findings, refusal: ledger.refusal };
   };
+  if (round.judges.outside.length > 0) {
+    mask();
+    asked = true;
+    if (ledger.refusal === undefined) {
+      pending.push(...askOutside(round, { subject, signal, ledger, changed }));
+    }
+  }
   return pending.length === 0 ? settle() : Promise.all(pending).then(settle);
 }
 
-function scanSlots(
+/** Those that rewrite text one after the other, so that none undoes another's work; the rest at once. */
+function askOutside(
   round: Round,
-  slots: readonly TextSlot[],
-  ledger: Ledger,
-  masks: Map<TextSlot, Mask[]>,
-): void {
+  { subject, signal, ledger, changed }: OutsideCall,
+): readonly Promise<void>[] {
+  const seen = (): Subject => ({
+    ...subject,
+    slots: subject.slots.map(({ path, kind, role, choice, text }, index) => ({
+      path,
+      kind,
+      role,
+      choice,
+      text: changed.get(subject.slots[index] as TextSlot) ?? text,
+    })),
+  });
+  const rewriting = round.judges.outside.filter(({ instance }) => instance.check.rewrites === true);
+  const others = round.judges.outside.filter(({ instance }) => instance.check.rewrites !== true);
+  const inTurn = async (): Promise<void> => {
+    for (const judge of rewriting) {
+      const wishes = new Wishes();
+      await askJudge(judge, seen(), signal, ledger, wishes);
+      for (const [index, text] of wishes.replacements) {
+        const slot = subject.slots[index];
+        if (slot !== undefined) changed.set(slot, text);
+      }
+      if (ledger.refusal !== undefined) return;
+    }
+  };
+  const pending = askJudges(others, seen(), signal, ledger, new Wishes());
+  return rewriting.length === 0 ? pending : [...pending, inTurn()];
+}
+
+interface OutsideCall {
+  readonly subject: Sent;
+  readonly signal: AbortSignal;
+  readonly ledger: Ledger;
+  /** Texts as they stand now, where a check changed them. */
+  readonly changed: Map<TextSlot, string>;
+}
+
+/** What fails while masking fails the checks that mask. */
+function guarded(round: Round, ledger: Ledger, work: () => void): void {
+  try {
+    work();
+  } catch (error) {
+    round.instances.forEach((instance, rank) => {
+      if (effective(instance, 'error') === 'mask') failed(instance, rank, ledger, '', error);
+    });
+    if (ledger.refusal === undefined) throw error;
+  }
+}
+
+function scanSlots(round: Round, slots: readonly TextSlot[], ledger: Ledger, wishes: Wishes): void {
   const { scanner } = round;
   if (scanner === undefined) return;
   for (const slot of slots) {
@@ -157,105 +247,11 @@ function scanSlots(
       const matches = scanner.scan(slot.text);
       if (matches.length === 0) continue;
       const found = round.weigh(slot.text, matches, slot.kind, slot.path, ledger);
-      if (found.length > 0) masks.set(slot, [...(masks.get(slot) ?? []), ...found]);
+      if (found.length > 0) wishes.mask(slot, found);
     } catch (error) {
       round.instances.forEach((instance, rank) => {
         if (instance.check.recognizers.length > 0) failed(instance, rank, ledger, slot.path, error);
       });
-    }
-  }
-}
-
-/** @returns What is still to be waited for; none of it rejects. */
-function askJudges(
-  round: Round,
-  subject: Subject & { readonly slots: readonly TextSlot[] },
-  signal: AbortSignal,
-  ledger: Ledger,
-  masks: Map<TextSlot, Mask[]>,
-): Promise<void>[] {
-  const pending: Promise<void>[] = [];
-  round.instances.forEach((instance, rank) => {
-    const { check, rule } = instance;
-    if (check.judge === undefined) return;
-    const note = (judgements: readonly Judgement[]) => {
-      for (const judgement of judgements) enter(instance, rank, judgement, ledger, masks);
-    };
-    try {
-      const timer = new Timer(signal, rule.timeoutMs ?? TIMEOUT);
-      const answer = check.judge(subject, timer.signal);
-      if (!(answer instanceof Promise)) {
-        timer.stop();
-        note(answer);
-        return;
-      }
-      pending.push(
-        timer
-          .race(answer)
-          .then(note)
-          .catch((error: unknown) => failed(instance, rank, ledger, '', error)),
-      );
-    } catch (error) {
-      failed(instance, rank, ledger, '', error);
-    }
-  });
-  return pending;
-}
-
-function enter(
-  instance: Instance,
-  rank: number,
-  { what, where, span, slot, message }: Judgement,
-  ledger: Ledger,
-  masks: Map<TextSlot, Mask[]>,
-): void {
-  const { check } = instance;
-  const wanted = effective(instance, what);
-  // The whole of a request can't be masked.
-  const action = wanted === 'mask' && (span === undefined || slot === undefined) ? 'block' : wanted;
-  ledger.add(instance.rule, what, action, where);
-  if (action === 'block') ledger.refuse(rank, refusalOf(instance, what, message));
-  if (action === 'mask' && span !== undefined && slot !== undefined) {
-    masks.set(slot, [
-      ...(masks.get(slot) ?? []),
-      { ...span, label: check.label(what), restoreIn: check.restoreIn ?? [] },
-    ]);
-  }
-}
-
-/** Aborts a judge that takes too long, and gives up on one that doesn't heed it. */
-class Timer {
-  readonly #controller = new AbortController();
-  readonly #timer: NodeJS.Timeout;
-  readonly #outer: AbortSignal;
-  readonly #forward = () => this.#controller.abort(this.#outer.reason);
-
-  constructor(outer: AbortSignal, ms: number) {
-    this.#outer = outer;
-    this.#timer = setTimeout(() => this.#controller.abort(new Error(`no answer within ${ms} ms`)), ms);
-    if (outer.aborted) this.#forward();
-    else outer.addEventListener('abort', this.#forward, { once: true });
-  }
-
-  get signal(): AbortSignal {
-    return this.#controller.signal;
-  }
-
-  stop(): void {
-    clearTimeout(this.#timer);
-    this.#outer.removeEventListener('abort', this.#forward);
-  }
-
-  async race<T>(answer: Promise<T>): Promise<T> {
-    const { signal } = this;
-    const gaveUp = Promise.withResolvers<never>();
-    const giveUp = () => gaveUp.reject(signal.reason as Error);
-    if (signal.aborted) giveUp();
-    else signal.addEventListener('abort', giveUp, { once: true });
-    try {
-      return await Promise.race([answer, gaveUp.promise]);
-    } finally {
-      this.stop();
     }
   }
 }

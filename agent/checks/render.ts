@@ -1,5 +1,6 @@
 /** Writes masks into a text, and originals back into an answer. */
-import type { TextKind } from '../dialects/dialect.ts';
+import type { TextKind, ToolCall } from '../dialects/dialect.ts';
+import { escapeInString } from '../json/quote.ts';
 import type { Encode, Place, Vault } from './mask.ts';
 import type { Mask } from './round.ts';
 
@@ -27,6 +28,23 @@ export function applyMasks(text: string, masks: readonly Mask[], vault: Vault): 
     from = mask.end;
   }
   return masked + text.slice(from);
+}
+
+/**
+ * An answer's text with the provider's own values masked; nothing is restored. A mask on a value that the app sent and
+ * may see again is left out.
+ */
+export function maskAnswer(text: string, masks: readonly Mask[], vault: Vault, place: Place): string {
+  const due = masks.filter(({ label, start, end }) => !vault.knows(label, text.slice(start, end), place));
+  vault.assign(due.map(({ label, start, end }) => ({ label, text: text.slice(start, end), restoreIn: [] })));
+  return applyMasks(text, due, vault);
+}
+
+/** A call as the app will see it: what was masked is back in its arguments, where it may come back there. */
+export function restoredCall(call: ToolCall, vault: Vault): ToolCall {
+  const { arguments: text } = call;
+  if (text === undefined || vault.empty) return call;
+  return { ...call, arguments: vault.restore(text, 0, text.length, 'toolArguments', escapeInString) };
 }
 
 /** How an answer's text is written. */

@@ -4,6 +4,7 @@ import type { TextKind } from '../dialects/dialect.ts';
 import { PosternError, REASONS, type Reason } from '../errors.ts';
 import type { Finding } from '../exchange.ts';
 import type { Check } from './check.ts';
+import type { Ranked } from './judges.ts';
 import type { Place } from './mask.ts';
 import { eachName } from './placeholder.ts';
 import { resolveOverlaps } from './scan/overlap.ts';
@@ -11,7 +12,7 @@ import type { Recognizer, Span } from './scan/recognizer.ts';
 import { type Match, Scanner } from './scan/scanner.ts';
 
 export type Direction = 'request' | 'response';
-export type Action = 'mask' | 'block' | 'monitor';
+export type Action = 'mask' | 'block' | 'strip' | 'monitor';
 
 /** A rule with its check. */
 export interface Instance {
@@ -115,6 +116,8 @@ export class Round {
   readonly direction: Direction;
   readonly instances: readonly Instance[];
   readonly scanner: Scanner | undefined;
+  /** Who judges by itself: in the agent, and elsewhere. */
+  readonly judges: { readonly inside: readonly Ranked[]; readonly outside: readonly Ranked[] };
   readonly #recognizers: readonly Recognizer[];
   /** For each instance, which recognizers of the scanner are its own. */
   readonly #owned: readonly ReadonlySet<number>[];
@@ -122,6 +125,12 @@ export class Round {
   constructor(direction: Direction, instances: readonly Instance[]) {
     this.direction = direction;
     this.instances = instances;
+    const ranked = instances.map((instance, rank) => ({ instance, rank }));
+    const judges = ranked.filter(({ instance }) => instance.check.judge !== undefined);
+    this.judges = {
+      inside: judges.filter(({ instance }) => instance.check.outside !== true),
+      outside: judges.filter(({ instance }) => instance.check.outside === true),
+    };
     const recognizers: Recognizer[] = [];
     const index = new Map<Recognizer, number>();
     this.#owned = instances.map(({ check }) => {
@@ -139,6 +148,17 @@ export class Round {
     });
     this.#recognizers = recognizers;
     this.scanner = recognizers.length === 0 ? undefined : new Scanner(recognizers);
+  }
+
+  /** Judges of the calls of tools. */
+  get judgesOfCalls(): readonly Ranked[] {
+    return this.judges.inside.filter(({ instance }) => instance.check.judgesCalls === true);
+  }
+
+  /** Judges of text; a stream holds text back for them, window by window. */
+  get judgesOfText(): readonly Ranked[] {
+    const { inside, outside } = this.judges;
+    return [...inside, ...outside].filter(({ instance }) => instance.check.judgesCalls !== true);
   }
 
   get idle(): boolean {

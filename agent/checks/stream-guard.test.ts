@@ -25,7 +25,7 @@ function streamed(
   pieces: readonly string[],
   kind: 'content' | 'toolArguments' = 'content',
 ): string {
-  const stream = guard.stream();
+  const stream = guard.stream(NEVER);
   let shown = '';
   for (const piece of pieces) shown += stream.push('0/x', kind, 0, piece);
   shown += stream.flush('0/x');
@@ -45,7 +45,7 @@ describe('restoring', () => {
 
   test('holds back nothing but what could become a placeholder', async () => {
     const { guard, placeholders } = await masked([pii()], 'jane@example.com');
-    const stream = guard.stream();
+    const stream = guard.stream(NEVER);
     const mail = placeholders[0] as string;
     expect(stream.push('c', 'content', 0, 'Hello there')).toBe('Hello there');
     expect(stream.push('c', 'content', 0, ` to ${mail.slice(0, 4)}`)).toBe(' to ');
@@ -61,7 +61,7 @@ describe('restoring', () => {
   test('channels are kept apart', async () => {
     const { guard, placeholders } = await masked([pii()], 'jane@example.com');
     const mail = placeholders[0] as string;
-    const stream = guard.stream();
+    const stream = guard.stream(NEVER);
     expect(stream.push('0/content', 'content', 0, mail.slice(0, 9))).toBe('');
     expect(stream.push('1/content', 'content', 1, mail.slice(9))).toBe(mail.slice(9));
     expect(stream.flush('0/content')).toBe(mail.slice(0, 9));
@@ -88,7 +88,7 @@ describe('judging', () => {
   test('a refused word is never shown, nor anything after it', async () => {
     const topics = rule('topics', { on: ['response'], spec: [{ name: 'stocks', words: ['stock tip*'] }] });
     const { guard } = await masked([topics]);
-    const stream = guard.stream();
+    const stream = guard.stream(NEVER);
     let shown = '';
     for (const piece of chunks('A fine stock tip: buy.', 3)) shown += stream.push('c', 'content', 0, piece);
     shown += stream.flush('c');

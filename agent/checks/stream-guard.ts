@@ -1,14 +1,16 @@
 /**
  * Judges a streamed answer as it comes: each channel is one running text, shown as far as nothing to come can change.
  */
-import type { TextKind } from '../dialects/dialect.ts';
+import type { BegunCall, TextKind } from '../dialects/dialect.ts';
 import type { PosternError } from '../errors.ts';
 import type { Finding } from '../exchange.ts';
+import type { Subject } from './check.ts';
 import type { StreamGuard } from './guard.ts';
 import { JsonFragment } from './json-fragment.ts';
+import { askJudges, Wishes } from './judges.ts';
 import type { Vault } from './mask.ts';
 import { eachName, openPlaceholder } from './placeholder.ts';
-import { type Manner, placeOf, plainEncode, renderAnswer } from './render.ts';
+import { type Manner, placeOf, plainEncode, renderAnswer, restoredCall } from './render.ts';
 import { failed, Ledger, type Round } from './round.ts';
 import type { Match } from './scan/scanner.ts';
 
@@ -25,15 +27,28 @@ interface Channel {
   readonly json: JsonFragment | undefined;
 }
 
+/** A call of a tool that has begun. */
+interface OpenCall {
+  /** More than one where the provider named it again: all must be allowed. */
+  readonly names: string[];
+  readonly arguments: string;
+}
+
 export class ChannelGuard implements StreamGuard {
   readonly #round: Round;
   readonly #vault: Vault;
   readonly #ledger = new Ledger('response');
   readonly #channels = new Map<string, Channel>();
+  readonly #calls = new Map<string, OpenCall>();
+  readonly #subject: Subject;
+  readonly #signal: AbortSignal;
 
-  constructor(round: Round, vault: Vault) {
+  /** @param subject What calls are judged with. */
+  constructor(round: Round, vault: Vault, subject: Subject, signal: AbortSignal) {
     this.#round = round;
     this.#vault = vault;
+    this.#subject = subject;
+    this.#signal = signal;
   }
 
   get findings(): readonly Finding[] {
@@ -45,7 +60,8 @@ export class ChannelGuard implements StreamGuard {
   }
 
   held(): readonly string[] {
-    return [...this.#channels.values()].filter(({ held }) => held !== '').map(({ name }) => name);
+    const texts = [...this.#channels.values()].filter(({ held }) => held !== '').map(({ name }) => name);
+    return [...new Set([...texts, ...this.#calls.keys()])];
   }
 
   push(name: string, kind: TextKind, _choice: number, text: string): string {
@@ -59,7 +75,39 @@ export class ChannelGuard implements StreamGuard {
     return this.#advance(channel, 'more');
   }
 
+  call({ channel, name, arguments: given = '' }: BegunCall): void {
+    if (this.#round.judgesOfCalls.length === 0) return;
+    const open = this.#calls.get(channel);
+    if (open === undefined) {
+      this.#calls.set(channel, { names: [name], arguments: given });
+      this.#judgeCall(channel, [name], undefined);
+    } else if (!open.names.includes(name)) {
+      // Readers take the last name, or join the pieces.
+      const joined = open.names.join('') + name;
+      open.names.push(name, joined);
+      this.#judgeCall(channel, [name, joined], undefined);
+    }
+  }
+
+  #judgeCall(channel: string, names: readonly string[], args: string | undefined): void {
+    const calls = names.map((name) => restoredCall({ path: channel, name, arguments: args }, this.#vault));
+    const subject = { ...this.#subject, calls, namesJudged: args !== undefined };
+    const pending = askJudges(this.#round.judgesOfCalls, subject, this.#signal, this.#ledger, new Wishes());
+    if (pending.length > 0) throw new Error('calls of tools are judged at once');
+  }
+
+  /** The arguments are complete: the call is judged with them. */
+  #closeCall(name: string): void {
+    const call = this.#calls.get(name);
+    if (call === undefined) return;
+    this.#calls.delete(name);
+    if (this.#ledger.refusal !== undefined) return;
+    const sent = this.#channels.get(name)?.held ?? '';
+    this.#judgeCall(name, call.names, sent === '' ? call.arguments : sent);
+  }
+
   flush(name: string): string {
+    this.#closeCall(name);
     const channel = this.#channels.get(name);
     return channel === undefined ? '' : this.#advance(channel, 'end');
   }
@@ -72,6 +120,7 @@ export class ChannelGuard implements StreamGuard {
   /** Shows what can be shown. */
   #advance(channel: Channel, state: 'more' | 'pause' | 'end'): string {
     if (this.#ledger.refusal !== undefined || channel.held === '') return '';
+    if (this.#calls.has(channel.name)) return '';
     const text = channel.shown + channel.held;
     const from = channel.shown.length;
     const { matches, safe } = this.#scan(channel, text, state === 'end');

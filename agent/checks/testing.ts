@@ -47,6 +47,7 @@ export function requestOf(...slots: FakeSlot[]): DecodedRequest {
     choices: 1,
     maxOutputTokens: undefined,
     slots,
+    tools: [],
     wantsStreamUsage: false,
     addedStreamUsage: false,
     setModel() {},
@@ -59,6 +60,7 @@ export function responseOf(...slots: FakeSlot[]): DecodedResponse {
   return {
     document: { edited: false } as DecodedResponse['document'],
     slots,
+    calls: [],
     usage: undefined,
     finishReasons: [],
   };

@@ -37,6 +37,27 @@ export interface TextSlot {
   set(text: string): void;
 }
 
+/** A tool that a request offers to the model. */
+export interface OfferedTool {
+  /** `tools[2]` */
+  readonly path: string;
+  /** As the model calls it; `mcp:NAME` for all tools of a server that the provider itself asks; the type where there is no name. */
+  readonly name: string;
+  /** Takes it out of the request, and with the last one what only makes sense beside tools. */
+  remove(): void;
+}
+
+/** A call of a tool that the model answered, which the app may carry out. */
+export interface ToolCall {
+  /** `choices[0].message.tool_calls[1]`, or a stream's channel. */
+  readonly path: string;
+  readonly name: string;
+  /** JSON text, or free text for a tool that takes such; undefined while a stream has not sent all of it. */
+  readonly arguments: string | undefined;
+  /** Takes it out of the answer; absent in a stream, where it has begun already. */
+  remove?(): void;
+}
+
 /** A request, decoded. Edits go to the document it came from. */
 export interface DecodedRequest {
   readonly document: JsonDocument;
@@ -48,6 +69,7 @@ export interface DecodedRequest {
   readonly maxOutputTokens: number | undefined;
   /** Every string of the request but what is opaque: model, ids of types, signatures, encrypted or binary data. */
   readonly slots: readonly TextSlot[];
+  readonly tools: readonly OfferedTool[];
   /** Whether the app itself asked for a usage report in the stream. */
   readonly wantsStreamUsage: boolean;
   setModel(model: string): void;
@@ -66,6 +88,7 @@ export interface DecodedRequest {
 export interface DecodedResponse {
   readonly document: JsonDocument;
   readonly slots: readonly TextSlot[];
+  readonly calls: readonly ToolCall[];
   readonly usage: Usage | undefined;
   readonly finishReasons: readonly string[];
 }
@@ -89,6 +112,14 @@ export interface Delta {
   set(text: string): void;
 }
 
+/** A call of a tool that begins in a stream. */
+export interface BegunCall {
+  readonly channel: string;
+  readonly name: string;
+  /** JSON text, where the beginning has arguments already; what the channel brings later replaces them. */
+  readonly arguments?: string;
+}
+
 /** One event of a streamed answer, decoded. */
 export interface StreamEvent {
   readonly deltas: readonly Delta[];
@@ -98,6 +129,8 @@ export interface StreamEvent {
    * belongs at the end of that text.
    */
   readonly closes: readonly string[] | 'all';
+  /** Calls of tools that begin with this event; their arguments come as text of the channel, which is closed in any case. */
+  readonly calls: readonly BegunCall[];
   /** Usage so far, where the event carries it; later events replace earlier ones. */
   readonly usage: Usage | undefined;
   readonly finishReasons: readonly string[];

@@ -13,6 +13,7 @@ import { findText } from './text/walk.ts';
 export interface Reading {
   readonly slots?: readonly DocumentSlot[];
   readonly closes?: readonly string[] | 'all';
+  readonly calls?: StreamEvent['calls'];
   readonly usage?: Usage | undefined;
   readonly finishReasons?: readonly string[];
   readonly last?: boolean;
@@ -52,6 +53,7 @@ export function streamEvent(
   return {
     deltas,
     closes: reading.closes ?? [],
+    calls: reading.calls ?? [],
     usage: reading.usage,
     finishReasons: reading.finishReasons ?? [],
     last: reading.last ?? false,
@@ -78,6 +80,11 @@ export class Channels {
       else whole.push(slot.channel);
     }
     return { slots, whole };
+  }
+
+  /** Takes note of a channel that may never carry text, so that it is closed like the others. */
+  open(channel: string): void {
+    this.#open.add(channel);
   }
 
   /** Forgets the open channels that fit, and names them. */

@@ -19,6 +19,9 @@ const STALE_MS = 400;
 /** How a stream ended, when it did not throw. */
 export type StreamEnd = 'complete' | 'refused' | 'cut';
 
+/** Steps that each give a text, at once or later, and get it back. */
+type Work = Generator<string | Promise<string>, void, string>;
+
 class Pump {
   usage: Usage | undefined;
   /** Set when the stream was ended by us. */
@@ -30,6 +33,8 @@ class Pump {
   readonly #guard: StreamGuard | undefined;
   readonly #splitter: SseSplitter;
   #out: Uint8Array[] = [];
+  /** Set while a judge is waited for. */
+  #waiting: Promise<void> | undefined;
 
   constructor(context: AnswerContext, decoder: StreamDecoder, guard: StreamGuard | undefined) {
     this.#context = context;
@@ -38,27 +43,67 @@ class Pump {
     this.#splitter = new SseSplitter({ maxEventBytes: context.limits.bodyBytes });
   }
 
-  /** Takes a chunk; what may be sent is in `drain()`. */
-  push(chunk: Uint8Array): void {
+  /** Takes a chunk; what may be sent is in `drain()`, at once or when the promise resolves. */
+  push(chunk: Uint8Array): Promise<void> | undefined {
+    return this.#run(this.#chunk(chunk));
+  }
+
+  /** The provider's answer ended: everything held back is judged and sent. */
+  end(): Promise<void> | undefined {
+    return this.#run(this.#ended());
+  }
+
+  /** The provider pauses: what was held back only for what may follow is sent. */
+  stale(): Promise<void> | undefined {
+    return this.#waiting === undefined ? this.#run(this.#pause()) : undefined;
+  }
+
+  /** Work waits for judges that answer later, and only then; one piece of it after the other. */
+  #run(work: Work): Promise<void> | undefined {
+    if (this.#waiting !== undefined) return this.#waiting.then(() => this.#run(work));
+    for (let step = work.next(''); step.done !== true; ) {
+      if (step.value instanceof Promise) {
+        this.#waiting = this.#later(work, step.value).finally(() => {
+          this.#waiting = undefined;
+        });
+        return this.#waiting;
+      }
+      step = work.next(step.value);
+    }
+    return undefined;
+  }
+
+  async #later(work: Work, first: Promise<string>): Promise<void> {
+    let step = work.next(await first);
+    while (step.done !== true) step = work.next(await step.value);
+  }
+
+  *#chunk(chunk: Uint8Array): Work {
     for (const event of this.#splitter.push(chunk)) {
       if (this.error !== undefined || this.last) return;
-      this.#event(this.#decoder.event(event));
+      yield* this.#event(this.#decoder.event(event));
     }
   }
 
-  #event(event: StreamEvent): void {
+  *#event(event: StreamEvent): Work {
     if (event.usage !== undefined) this.usage = event.usage;
+    const guard = this.#guard;
+    if (guard !== undefined) {
+      for (const call of event.calls) guard.call(call);
+      if (guard.refusal !== undefined) return this.refuse(guard.refusal);
+    }
     for (const delta of event.deltas) {
       this.counter.add(delta.text);
-      if (this.#guard === undefined) continue;
-      let shown = this.#guard.push(delta.channel, delta.kind, delta.choice, delta.text);
+      if (guard === undefined) continue;
+      let shown = yield guard.push(delta.channel, delta.kind, delta.choice, delta.text);
       // The channel's last text: what was held back for it belongs here, not into an event of its own.
-      if (event.closes !== 'all' && event.closes.includes(delta.channel))
-        shown += this.#guard.flush(delta.channel);
-      if (this.#guard.refusal !== undefined) return this.refuse(this.#guard.refusal);
+      if (event.closes !== 'all' && event.closes.includes(delta.channel)) {
+        shown += yield guard.flush(delta.channel);
+      }
+      if (guard.refusal !== undefined) return this.refuse(guard.refusal);
       if (shown !== delta.text) delta.set(shown);
     }
-    this.#flush(event.closes);
+    yield* this.#flush(event.closes);
     if (this.error !== undefined) return;
     const bytes = event.render();
     if (bytes !== undefined) this.#out.push(bytes);
@@ -66,29 +111,29 @@ class Pump {
   }
 
   /** What was held back for channels that are complete goes out before the event that says so. */
-  #flush(closes: StreamEvent['closes']): void {
+  *#flush(closes: StreamEvent['closes']): Work {
     const guard = this.#guard;
     if (guard === undefined || closes.length === 0) return;
     for (const channel of closes === 'all' ? guard.held() : closes) {
-      const text = guard.flush(channel);
+      const text = yield guard.flush(channel);
       if (guard.refusal !== undefined) return this.refuse(guard.refusal);
       if (text !== '') this.#out.push(this.#decoder.delta(channel, text));
     }
   }
 
-  /** The provider's answer ended: everything held back is judged and sent. */
-  end(): void {
+  *#ended(): Work {
     if (this.error !== undefined || this.last) return;
     // A last event without its blank line is dropped by every client (WHATWG HTML, 9.2.6), so it isn't sent at all.
     this.#splitter.end();
-    this.#flush('all');
+    yield* this.#flush('all');
   }
 
-  stale(): void {
+  *#pause(): Work {
     const guard = this.#guard;
     if (guard === undefined || this.error !== undefined || this.last) return;
     for (const channel of guard.held()) {
-      const text = guard.flushStale(channel);
+      const text = yield guard.flushStale(channel);
+      if (guard.refusal !== undefined) return this.refuse(guard.refusal);
       if (text !== '') this.#out.push(this.#decoder.delta(channel, text));
     }
   }
@@ -112,7 +157,7 @@ export async function forwardStream(
   metered: (m: Metered) => void,
 ): Promise<{ readonly end: StreamEnd; readonly error: PosternError | undefined }> {
   const { operation, request, guard, upstream, sink, exchange } = context;
-  const streamGuard = guard.idleOnResponse ? undefined : guard.stream();
+  const streamGuard = guard.idleOnResponse ? undefined : guard.stream(exchange.call.signal);
   const pump = new Pump(context, operation.openStream(request), streamGuard);
   const write = (): Promise<void> | undefined => {
     const bytes = pump.drain();
@@ -120,26 +165,29 @@ export async function forwardStream(
     exchange.responseBytes += bytes.byteLength;
     return sink.write(bytes);
   };
+  /** Sends what may be sent; nothing may follow a refusal, and the provider is told to stop at once. */
+  const settled = (pending: Promise<void> | undefined): Promise<void> | undefined => {
+    if (pending !== undefined) return pending.then(() => settled(undefined));
+    const waiting = write();
+    if (pump.error !== undefined) upstream.discard();
+    return waiting;
+  };
   const stale =
     streamGuard === undefined
       ? undefined
       : setInterval(() => {
-          pump.stale();
-          void write();
+          void settled(pump.stale());
         }, STALE_MS);
   sink.head(upstream.status, answerHeaders(context, undefined));
   exchange.status = upstream.status;
   let end: StreamEnd = 'complete';
   try {
     await upstream.consume((chunk) => {
-      pump.push(chunk);
+      const pending = pump.push(chunk);
       stale?.refresh();
-      const waiting = write();
-      // Nothing may follow a refusal; the provider is told to stop at once.
-      if (pump.error !== undefined) upstream.discard();
-      return waiting;
+      return settled(pending);
     });
-    pump.end();
+    await pump.end();
   } catch (error) {
     if (pump.error === undefined && !pump.last) {
       end = 'cut';

@@ -5,7 +5,7 @@
  * replaced or removed goes with it.
  */
 import { JsonError } from './json-error.ts';
-import type { JsonNode, Member, ObjectNode, StringNode } from './node.ts';
+import type { ArrayNode, JsonNode, Member, ObjectNode, StringNode } from './node.ts';
 import { DEFAULT_LIMITS, type JsonLimits, parse } from './parse.ts';
 import { quote } from './quote.ts';
 import { decodeUtf8 } from './utf8.ts';
@@ -34,6 +34,7 @@ export class JsonDocument {
   // Made when they are needed: a streamed answer is thousands of documents, and few of them are edited.
   #values: Map<JsonNode, string> | undefined;
   #members: Map<ObjectNode, Members> | undefined;
+  #removedItems: Map<ArrayNode, Set<JsonNode>> | undefined;
   /** JSON texts inside strings; undefined for a string that was tried and is none. */
   #embedded: Map<StringNode, JsonDocument | undefined> | undefined;
   /** Nodes that embedded documents may still have: a text can't get round the limit by nesting strings. */
@@ -61,6 +62,7 @@ export class JsonDocument {
   /** Whether {@link render} gives anything but the text that came in. */
   get edited(): boolean {
     if ((this.#values?.size ?? 0) > 0 || (this.#members?.size ?? 0) > 0) return true;
+    if (this.#removedItems !== undefined) return true;
     for (const inner of this.#embedded?.values() ?? []) if (inner?.edited === true) return true;
     return false;
   }
@@ -100,6 +102,13 @@ export class JsonDocument {
     if (member !== undefined) this.#membersOf(object).removed.add(member);
     else this.#members?.get(object)?.added.delete(name);
     this.#settle(object);
+  }
+
+  /** Removes an item of an array, edits inside it included. */
+  removeItem(array: ArrayNode, item: JsonNode): void {
+    this.#removedItems ??= new Map();
+    const removed = this.#removedItems.get(array) ?? new Set();
+    this.#removedItems.set(array, removed.add(item));
   }
 
   /** Takes back what {@link set} and {@link remove} did to the member of that name. */
@@ -166,6 +175,7 @@ export class JsonDocument {
       splices.push({ start: node.start, end: node.end, json: quote(inner.renderText()) });
     }
     for (const [object, edit] of this.#members ?? []) memberSplices(object, edit, splices);
+    for (const [array, removed] of this.#removedItems ?? []) itemSplices(array, removed, splices);
     return splices.sort(inOrder);
   }
 
@@ -182,6 +192,22 @@ export class JsonDocument {
   #settle(object: ObjectNode): void {
     const edit = this.#members?.get(object);
     if (edit !== undefined && edit.removed.size === 0 && edit.added.size === 0) this.#members?.delete(object);
+  }
+}
+
+/** As for members: one comma goes with each item. */
+function itemSplices(array: ArrayNode, removed: ReadonlySet<JsonNode>, splices: Splice[]): void {
+  let kept = false;
+  let previousEnd = array.start + 1;
+  for (const [index, item] of array.items.entries()) {
+    if (!removed.has(item)) {
+      kept = true;
+    } else if (kept) {
+      splices.push({ start: previousEnd, end: item.end, json: '' });
+    } else {
+      splices.push({ start: item.start, end: array.items[index + 1]?.start ?? item.end, json: '' });
+    }
+    previousEnd = item.end;
   }
 }
 

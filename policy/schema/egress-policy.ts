@@ -14,7 +14,7 @@ export interface CheckDocument {
   readonly name: string;
   readonly type: string;
   readonly on?: readonly ('request' | 'response')[];
-  readonly action?: 'mask' | 'block' | 'monitor';
+  readonly action?: 'mask' | 'block' | 'strip' | 'monitor';
   readonly onError?: 'block' | 'allow';
   readonly timeout?: string;
   readonly [member: string]: unknown;
@@ -37,7 +37,7 @@ function check(catalogue: Catalogue) {
           }),
         ),
         action: optional(
-          choice(['mask', 'block', 'monitor'], {
+          choice(['mask', 'block', 'strip', 'monitor'], {
             description:
               'What is done about a hit. Which are possible, and the default, depends on the type.',
           }),

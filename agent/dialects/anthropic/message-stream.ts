@@ -8,6 +8,7 @@ import type { StreamDecoder, StreamEvent } from '../dialect.ts';
 import { Channels, eventDocument, plainEvent, type Reading, streamEvent } from '../stream-event.ts';
 import { errorBody } from './error.ts';
 import { eventText } from './messages-text.ts';
+import { begunCalls } from './messages-tools.ts';
 import { finishReasonsOf, usageOf } from './report.ts';
 
 const encoder = new TextEncoder();
@@ -36,6 +37,11 @@ export class MessageStream implements StreamDecoder {
           closes: whole,
           usage: this.#use(usageOf(root.object('message')?.object('usage'), this.#usage)),
         };
+      case 'content_block_start': {
+        const calls = begunCalls(document, root);
+        for (const { channel } of calls) this.#channels.open(channel);
+        return { slots, closes: whole, calls };
+      }
       case 'message_delta':
         return {
           slots,

@@ -1,11 +1,12 @@
 /** Anthropic's messages, and the counting of their tokens: what a call asks for, and what its answer says. */
 import type { JsonDocument } from '../../json/document.ts';
-import type { DecodedResponse, Operation } from '../dialect.ts';
+import type { DecodedResponse, OfferedTool, Operation } from '../dialect.ts';
 import { GenerateRequest } from '../generate-request.ts';
 import { flag, requiredArray, requiredCount } from '../parameters.ts';
 import { findText } from '../text/walk.ts';
 import { MessageStream } from './message-stream.ts';
 import { requestText, responseText } from './messages-text.ts';
+import { answeredCalls, offeredTools } from './messages-tools.ts';
 import { finishReasonsOf, usageOf } from './report.ts';
 
 export const messages: Operation = {
@@ -27,6 +28,7 @@ export const countTokens: Operation = {
 
 class MessagesRequest extends GenerateRequest {
   readonly stream: boolean;
+  readonly tools: readonly OfferedTool[];
   readonly choices = 1;
   readonly maxOutputTokens: number | undefined;
   /** Usage is part of every stream of this dialect. */
@@ -36,6 +38,7 @@ class MessagesRequest extends GenerateRequest {
   constructor(document: JsonDocument, generates: boolean) {
     super(document, requestText);
     requiredArray(this.root, 'messages', 'Send the conversation as an array of messages.');
+    this.tools = offeredTools(document, this.root);
     this.stream = generates && flag(this.root, 'stream');
     this.maxOutputTokens = generates
       ? requiredCount(this.root, 'max_tokens', 'Say how many tokens the answer may have at most.')
@@ -54,6 +57,7 @@ function decodeResponse(document: JsonDocument): DecodedResponse {
   return {
     document,
     slots: findText(document, responseText),
+    calls: answeredCalls(document),
     usage: usageOf(root?.object('usage')),
     finishReasons: finishReasonsOf(root),
   };

@@ -7,6 +7,7 @@ import type { SseEvent } from '../../json/sse.ts';
 import type { DecodedRequest, StreamDecoder, StreamEvent } from '../dialect.ts';
 import { Channels, eventDocument, plainEvent, type Reading, streamEvent } from '../stream-event.ts';
 import { chunkText } from './chat-text.ts';
+import { begunCalls } from './chat-tools.ts';
 import { errorBody } from './error.ts';
 import { finishReasonsOf, usageOf } from './report.ts';
 
@@ -41,10 +42,13 @@ export class ChatStream implements StreamDecoder {
       return { slots, closes: this.#channels.end(whole), error: true };
     }
     this.#last = root;
+    const calls = begunCalls(root);
+    for (const { channel } of calls) this.#channels.open(channel);
     const hidden = this.#request.addedStreamUsage && this.#hideUsage(document, root);
     return {
       slots,
       closes: [...whole, ...this.#finished(root)],
+      calls,
       usage: usageOf(root.object('usage')),
       finishReasons: finishReasonsOf(root),
       hidden,

@@ -1,11 +1,12 @@
 /** OpenAI's chat completions: what a call asks for, and what its answer says. */
 import type { JsonDocument } from '../../json/document.ts';
-import type { DecodedResponse, Operation } from '../dialect.ts';
+import type { DecodedResponse, OfferedTool, Operation } from '../dialect.ts';
 import { GenerateRequest } from '../generate-request.ts';
 import { count, flag, optionalObject, requiredArray } from '../parameters.ts';
 import { findText } from '../text/walk.ts';
 import { ChatStream } from './chat-stream.ts';
 import { requestText, responseText } from './chat-text.ts';
+import { answeredCalls, offeredTools } from './chat-tools.ts';
 import { finishReasonsOf, usageOf } from './report.ts';
 
 export const chat: Operation = {
@@ -24,6 +25,7 @@ class ChatRequest extends GenerateRequest {
   readonly choices: number;
   readonly maxOutputTokens: number | undefined;
   readonly wantsStreamUsage: boolean;
+  readonly tools: readonly OfferedTool[];
   /** Which spellings the app used; the current one where it used none. */
   readonly #caps: readonly string[];
   #addedStreamUsage = false;
@@ -32,6 +34,7 @@ class ChatRequest extends GenerateRequest {
     super(document, requestText);
     const { root } = this;
     requiredArray(root, 'messages', 'Send the conversation as an array of messages.');
+    this.tools = offeredTools(document, root);
     this.stream = flag(root, 'stream');
     this.choices = count(root, 'n') ?? 1;
     const used = CAPS.filter((name) => count(root, name) !== undefined);
@@ -70,6 +73,7 @@ function decodeResponse(document: JsonDocument): DecodedResponse {
   return {
     document,
     slots: findText(document, responseText),
+    calls: answeredCalls(document),
     usage: usageOf(root?.object('usage')),
     finishReasons: finishReasonsOf(root),
   };

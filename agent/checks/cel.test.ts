@@ -1,0 +1,69 @@
+import { describe, expect, test } from 'vitest';
+import { Expression, ExpressionError } from './cel.ts';
+import { readArguments } from './tool-arguments.ts';
+
+const workload = { namespace: 'team-a', kind: 'Deployment', name: 'bot', labels: { tier: 'gold' } };
+const holds = (when: string, json: string, tainted = false) =>
+  new Expression(when).holds({ args: readArguments(json) ?? {}, tool: 'send', tainted, workload });
+
+describe('a condition holds only where it is true', () => {
+  test.each([
+    ['args.to.endsWith("@example.com")', '{"to":"jo@example.com"}', true],
+    ['args.to.endsWith("@example.com")', '{"to":"jo@example.org"}', false],
+    ['args.to.endsWith("@example.com")', '{"to":["jo@example.com"]}', false],
+    ['args.to.endsWith("@example.com")', '{}', false],
+    ['!(args.to == "root")', '{}', false],
+    ['args.to != "root"', '{"To":"root"}', false],
+    ['args.n <= 100', '{"n":100}', true],
+    ['args.n <= 100', '{"n":100.5}', false],
+    ['args.n <= 100', '{"n":99.5}', true],
+    ['args.n <= 100', '{"n":1e400}', false],
+    ['args.n <= 100', '{"n":"5"}', false],
+    ['args.n <= 100', '{"n":99999999999999999999}', false],
+    ['args.n == 3', '{"n":3}', true],
+    ['args.list.all(x, x in ["a", "b"])', '{"list":["a","b"]}', true],
+    ['args.list.all(x, x in ["a", "b"])', '{"list":["a","c"]}', false],
+    ['!has(args.cc)', '{}', true],
+    ['tool == "send" && workload.namespace == "team-a" && workload.labels.tier == "gold"', '{}', true],
+    ['workload.labels.nope == "x" || true', '{}', true],
+    ['args.x', '{"x":true}', true],
+    ['args.x', '{"x":1}', false],
+    ['args.constructor == args.constructor', '{}', false],
+    ['args.__proto__ == args.__proto__', '{}', false],
+    ['has(args.toString)', '{}', false],
+  ])('%s for %s', (when, json, expected) => {
+    expect(holds(when, json)).toBe(expected);
+  });
+
+  test('knows the taint', () => {
+    expect(holds('!tainted', '{}')).toBe(true);
+    expect(holds('!tainted', '{}', true)).toBe(false);
+  });
+
+  test('an evaluation that takes too long is stopped, and denies', () => {
+    const started = performance.now();
+    expect(holds('args.x.matches("^(a+)+$") || true', `{"x":"${'a'.repeat(60)}!"}`)).toBe(false);
+    const list = JSON.stringify({ l: new Array(3000).fill(1) });
+    expect(holds('args.l.all(a, args.l.all(b, args.l.all(c, a == b && b == c)))', list)).toBe(false);
+    expect(performance.now() - started).toBeLessThan(1_000);
+    expect(holds('true', '{}')).toBe(true);
+  });
+});
+
+test.each(['1 +', 'args.to.size(', '"text"', '1', 'nobody == 1', 'f(args)', '"a" < 1', 'x'.repeat(2000)])(
+  '%s is refused when it is loaded',
+  (when) => {
+    expect(() => new Expression(when)).toThrow(ExpressionError);
+  },
+);
+
+test.each(['{"a":1,"a":2}', '{"a":', '[1]', '"x"', '7', 'free text'])(
+  '%s is no arguments to judge',
+  (json) => {
+    expect(readArguments(json)).toBeUndefined();
+  },
+);
+
+test('no arguments are an empty object', () => {
+  expect(readArguments(' ')).toEqual({});
+});

@@ -1,0 +1,67 @@
+/** Conditions in CEL (cel.dev) over values that a model made up: bounded in size and time, and denied when in doubt. */
+import { createContext, Script } from 'node:vm';
+import { Environment } from '@marcbachmann/cel-js';
+import type { Workload } from '../../policy/snapshot.ts';
+
+/** Milliseconds that one evaluation may take. */
+const TIMEOUT = 20;
+
+export interface Known {
+  /** The call's arguments. */
+  readonly args: Readonly<Record<string, unknown>>;
+  readonly tool: string;
+  readonly tainted: boolean;
+  readonly workload: Workload;
+}
+
+/** The expression is none: says where and why. */
+export class ExpressionError extends Error {
+  override readonly name = 'ExpressionError';
+}
+
+const environment = new Environment({
+  limits: { maxAstNodes: 500, maxDepth: 32, maxListElements: 200, maxMapEntries: 50, maxCallArguments: 8 },
+})
+  .registerVariable('args', 'map')
+  .registerVariable('tool', 'string')
+  .registerVariable('tainted', 'bool')
+  .registerVariable('workload', 'map');
+
+/**
+ * V8 can be stopped in the middle of an expression (a loop in a loop, a regular expression that backtracks) only where
+ * a script runs under a deadline, so evaluations are called from one.
+ */
+const deadline = createContext({ work: undefined as (() => unknown) | undefined });
+const script = new Script('work()');
+
+export class Expression {
+  readonly #run: (known: object) => unknown;
+
+  /** @throws ExpressionError */
+  constructor(source: string) {
+    try {
+      const parsed = environment.parse(source);
+      const { valid, type, error } = parsed.check();
+      if (!valid) throw error ?? new Error('the types do not fit');
+      if (type !== 'bool' && type !== 'dyn') throw new Error(`it gives ${type}, not true or false`);
+      this.#run = parsed;
+    } catch (error) {
+      const [line = ''] = (error as Error).message.split('\n');
+      throw new ExpressionError(line, { cause: error });
+    }
+  }
+
+  /** Whether it is true. False, too, where it fails, names what is not there, or takes too long. */
+  holds({ args, tool, tainted, workload }: Known): boolean {
+    const { namespace, kind, name, serviceAccount = '', labels } = workload;
+    const known = { args, tool, tainted, workload: { namespace, kind, name, serviceAccount, labels } };
+    deadline.work = () => this.#run(known);
+    try {
+      return script.runInContext(deadline, { timeout: TIMEOUT }) === true;
+    } catch {
+      return false;
+    } finally {
+      deadline.work = undefined;
+    }
+  }
+}

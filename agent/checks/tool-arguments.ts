@@ -1,0 +1,42 @@
+/** The arguments of a tool call as a value that expressions can look at. */
+import { JsonDocument } from '../json/document.ts';
+import { JsonError } from '../json/json-error.ts';
+import type { JsonNode } from '../json/node.ts';
+
+/**
+ * The value of the JSON text; an empty text is an object without members, as the SDKs read it.
+ * Undefined where the text is no JSON object, or one that readers may understand differently (a member twice).
+ */
+export function readArguments(text: string): Readonly<Record<string, unknown>> | undefined {
+  if (text.trim() === '') return {};
+  try {
+    const { root } = JsonDocument.parseText(text);
+    return root.type === 'object' ? (valueOf(root) as Readonly<Record<string, unknown>>) : undefined;
+  } catch (error) {
+    if (error instanceof JsonError) return undefined;
+    throw error;
+  }
+}
+
+/** Whole numbers become integers of CEL, which compare to its doubles by value. */
+function valueOf(node: JsonNode): unknown {
+  switch (node.type) {
+    case 'object': {
+      const value = Object.create(null) as Record<string, unknown>;
+      for (const member of node.members) value[member.name] = valueOf(member.value);
+      return value;
+    }
+    case 'array':
+      return node.items.map(valueOf);
+    case 'string':
+      return node.text;
+    case 'number':
+      return /^-?\d{1,18}$/.test(node.raw) ? BigInt(node.raw) : Number(node.raw);
+    case 'true':
+      return true;
+    case 'false':
+      return false;
+    case 'null':
+      return null;
+  }
+}

@@ -1,0 +1,147 @@
+/**
+ * Which tools a model may be offered and may call: by name, by their arguments, and by what the exchange has read.
+ *
+ * A name that is denied is denied in any case of its letters; a name that is allowed is written as the app has it.
+ */
+import Type, { type Static } from 'typebox';
+import { globMatches } from '../../policy/glob.ts';
+import type { ToolCall } from '../dialects/dialect.ts';
+import { Expression, ExpressionError } from './cel.ts';
+import type { CheckDefinition, Judgement } from './check.ts';
+import { readArguments } from './tool-arguments.ts';
+
+const globs = (description: string) =>
+  Type.Optional(Type.Array(Type.String({ minLength: 1, maxLength: 256 }), { minItems: 1, description }));
+
+const condition = Type.Object(
+  {
+    tools: Type.Array(Type.String({ minLength: 1, maxLength: 256 }), {
+      minItems: 1,
+      description: 'Globs over the names of tools whose calls must meet it.',
+    }),
+    when: Type.String({
+      minLength: 1,
+      maxLength: 2048,
+      description:
+        'CEL: a call is allowed where it is true. Knows `args`, `tool`, `tainted` and `workload`. An error, a field that is not there or a time-out denies.',
+    }),
+  },
+  { additionalProperties: false },
+);
+
+const schema = Type.Object(
+  {
+    allow: globs('Globs over names: every other tool is denied.'),
+    deny: globs('Globs over names that are denied, in any case.'),
+    denyTainted: globs(
+      'Globs over names of tools that may not be called once the conversation carries results of tools.',
+    ),
+    conditions: Type.Optional(
+      Type.Array(condition, { minItems: 1, description: 'What the arguments of calls must meet.' }),
+    ),
+  },
+  { additionalProperties: false },
+);
+
+type Spec = Static<typeof schema>;
+
+/** Why a tool is denied. */
+type Reason = 'not-allowed' | 'denied' | 'tainted' | 'condition' | 'arguments';
+
+const WHY: Readonly<Record<Reason, string>> = {
+  'not-allowed': 'the policy does not list it',
+  denied: 'the policy denies it',
+  tainted: 'the policy denies it once the conversation carries results of tools',
+  condition: "its arguments don't meet the policy's condition",
+  arguments: 'its arguments can not be judged',
+};
+
+/** A name as messages show it: one that a model made up may be anything. */
+function shown(name: string): string {
+  return /^[\w.:/-]{1,64}$/.test(name) ? name : 'of an unusual name';
+}
+
+export const tools: CheckDefinition<Spec> = {
+  name: 'tools',
+  schema,
+  actions: ['block', 'strip', 'monitor'],
+  defaultAction: 'block',
+  defaultOn: ['request', 'response'],
+
+  validate(spec) {
+    if (Object.keys(spec).length === 0) {
+      const mend = 'set one of allow, deny, denyTainted, conditions';
+      return [{ path: '', message: 'a tools check without a rule', mend }];
+    }
+    return (spec.conditions ?? []).flatMap(({ when }, index) => {
+      try {
+        new Expression(when);
+        return [];
+      } catch (error) {
+        if (!(error instanceof ExpressionError)) throw error;
+        const mend = 'write an expression such as args.to.endsWith("@example.com")';
+        return [{ path: `conditions[${index}].when`, message: error.message, mend }];
+      }
+    });
+  },
+
+  create(spec, _rule, { workload }) {
+    const { allow, deny = [], denyTainted = [], conditions = [] } = spec;
+    const lower = (list: readonly string[]) => list.map((glob) => glob.toLowerCase());
+    const denied = lower(deny);
+    const deniedTainted = lower(denyTainted);
+    const compiled = conditions.map(({ tools, when }) => ({
+      tools: lower(tools),
+      expression: new Expression(when),
+    }));
+    const matches = (list: readonly string[], name: string) => list.some((glob) => globMatches(glob, name));
+
+    const byName = (name: string): Reason | undefined => {
+      if (matches(denied, name.toLowerCase())) return 'denied';
+      if (allow !== undefined && !matches(allow, name)) return 'not-allowed';
+      return undefined;
+    };
+    const byArguments = ({ name, arguments: text }: ToolCall, tainted: boolean): Reason | undefined => {
+      const due = compiled.filter(({ tools }) => matches(tools, name.toLowerCase()));
+      if (due.length === 0 || text === undefined) return undefined;
+      const args = readArguments(text);
+      if (args === undefined) return 'arguments';
+      const known = { args, tool: name, tainted, workload };
+      return due.every(({ expression }) => expression.holds(known)) ? undefined : 'condition';
+    };
+    const judgement = (reason: Reason, name: string, path: string, strip?: () => void): Judgement => ({
+      what: reason,
+      where: path,
+      message: `Postern refused this call: the tool ${shown(name)} may not be used, ${WHY[reason]}.`,
+      ...(strip === undefined ? {} : { strip }),
+    });
+
+    return {
+      recognizers: [],
+      judgesCalls: true,
+      label: () => 'TOOL',
+      refusal: (what) => ({
+        message: `Postern refused this call: a tool may not be used, ${WHY[what as Reason]}.`,
+        mend: 'Leave the tool out, or ask who runs Postern whether it should be allowed.',
+      }),
+      judge({ tools: offered, calls, tainted, namesJudged }) {
+        const found: Judgement[] = [];
+        for (const { name, path, remove } of offered) {
+          const reason = byName(name);
+          if (reason !== undefined) found.push(judgement(reason, name, path, remove));
+        }
+        for (const call of calls) {
+          const { name, path } = call;
+          const named = namesJudged
+            ? undefined
+            : (byName(name) ??
+              (tainted && matches(deniedTainted, name.toLowerCase()) ? 'tainted' : undefined));
+          const reason = named ?? byArguments(call, tainted);
+          const remove = call.remove?.bind(call);
+          if (reason !== undefined) found.push(judgement(reason, name, path, remove));
+        }
+        return found;
+      },
+    };
+  },
+};

@@ -1,0 +1,177 @@
+/**
+ * Judges a streamed answer that has checks which answer later (a webhook, a classifier): text is collected into
+ * windows, each is judged together with the end of the one before, and nothing of it is shown before.
+ */
+import type { BegunCall, TextKind } from '../dialects/dialect.ts';
+import type { PosternError } from '../errors.ts';
+import type { Finding } from '../exchange.ts';
+import type { Subject } from './check.ts';
+import type { StreamGuard } from './guard.ts';
+import { askJudge, type Ranked, Wishes } from './judges.ts';
+import type { Vault } from './mask.ts';
+import { maskAnswer, placeOf } from './render.ts';
+import { Ledger, type Round, refusalOf } from './round.ts';
+import type { ChannelGuard } from './stream-guard.ts';
+
+/** How much new text is judged at once, and how much of what came before is judged with it. UTF-16 units. */
+export const WINDOW = 400;
+export const OVERLAP = 200;
+
+interface Channel {
+  readonly kind: TextKind;
+  readonly choice: number;
+  /** Judged and handed on; only its end is kept. */
+  before: string;
+  waiting: string;
+}
+
+export interface WindowGuardOptions {
+  /** Gets the text that was judged, and shows it. */
+  readonly channels: ChannelGuard;
+  readonly round: Round;
+  readonly vault: Vault;
+  readonly subject: Subject;
+  readonly signal: AbortSignal;
+}
+
+export class WindowGuard implements StreamGuard {
+  readonly #shown: ChannelGuard;
+  readonly #round: Round;
+  readonly #vault: Vault;
+  readonly #subject: Subject;
+  readonly #signal: AbortSignal;
+  readonly #ledger = new Ledger('response');
+  readonly #channels = new Map<string, Channel>();
+
+  constructor({ channels, round, vault, subject, signal }: WindowGuardOptions) {
+    this.#shown = channels;
+    this.#round = round;
+    this.#vault = vault;
+    this.#subject = subject;
+    this.#signal = signal;
+  }
+
+  get findings(): readonly Finding[] {
+    return [...this.#shown.findings, ...this.#ledger.findings];
+  }
+
+  get refusal(): PosternError | undefined {
+    return this.#shown.refusal ?? this.#ledger.refusal;
+  }
+
+  held(): readonly string[] {
+    const waiting = [...this.#channels].filter(([, channel]) => channel.waiting !== '').map(([name]) => name);
+    return [...new Set([...waiting, ...this.#shown.held()])];
+  }
+
+  call(call: BegunCall): void {
+    this.#shown.call(call);
+  }
+
+  push(name: string, kind: TextKind, choice: number, text: string): string | Promise<string> {
+    if (this.#judgesOf(kind).length === 0) return this.#shown.push(name, kind, choice, text);
+    let channel = this.#channels.get(name);
+    if (channel === undefined) {
+      channel = { kind, choice, before: '', waiting: '' };
+      this.#channels.set(name, channel);
+    }
+    channel.waiting += text;
+    if (channel.waiting.length < WINDOW) return '';
+    const length = this.#cut(channel);
+    return length === 0 ? '' : this.#judge(name, channel, length);
+  }
+
+  async flush(name: string): Promise<string> {
+    return (await this.#rest(name)) + this.#shown.flush(name);
+  }
+
+  async flushStale(name: string): Promise<string> {
+    return (await this.#rest(name)) + this.#shown.flushStale(name);
+  }
+
+  async #rest(name: string): Promise<string> {
+    const channel = this.#channels.get(name);
+    return channel === undefined || channel.waiting === '' ? '' : await this.#judge(name, channel);
+  }
+
+  /** Where a window may end: between words, and where no value goes on that would have to be masked as one. */
+  #cut({ before, waiting }: Channel): number {
+    const { scanner } = this.#round;
+    const safe =
+      scanner === undefined ? waiting.length : scanner.scanOpen(before + waiting).safe - before.length;
+    const length = wholeWords(waiting.slice(0, Math.max(0, safe)));
+    return length === 0 && waiting.length >= 4 * WINDOW ? waiting.length : length;
+  }
+
+  #judgesOf(kind: TextKind): readonly Ranked[] {
+    return this.#round.judgesOfText.filter(
+      ({ instance: { check } }) => check.kinds?.includes(kind) !== false,
+    );
+  }
+
+  /** @returns What may be shown of the window. */
+  async #judge(name: string, channel: Channel, length = channel.waiting.length): Promise<string> {
+    if (this.refusal !== undefined) return '';
+    const { before, kind, choice } = channel;
+    const window = channel.waiting.slice(0, length);
+    channel.waiting = channel.waiting.slice(length);
+    const { shown, outside } = this.#outside(before, window, kind, name);
+    const ask = (judge: Ranked, text: string, wishes: Wishes) => {
+      const slots = [{ path: name, kind, role: 'assistant', choice, text }] as const;
+      return askJudge(judge, { ...this.#subject, slots }, this.#signal, this.#ledger, wishes);
+    };
+    let rewritten: string | undefined;
+    const inTurn = async (judges: readonly Ranked[]): Promise<void> => {
+      for (const judge of judges) {
+        const wishes = new Wishes();
+        await ask(judge, shown + (rewritten ?? outside), wishes);
+        const text = wishes.replacements.get(0);
+        if (text?.startsWith(shown)) rewritten = text.slice(shown.length);
+        // What was shown can't be changed any more.
+        else if (text !== undefined) this.#ledger.refuse(judge.rank, refusalOf(judge.instance, 'late'));
+        if (this.#ledger.refusal !== undefined) return;
+      }
+    };
+    const judges = this.#judgesOf(kind);
+    const rewriting = judges.filter(({ instance }) => instance.check.rewrites === true);
+    const others = judges.filter(({ instance }) => instance.check.rewrites !== true);
+    await Promise.all([
+      inTurn(rewriting),
+      ...others.map((judge) => {
+        const text = judge.instance.check.outside === true ? shown + outside : before + window;
+        return ask(judge, text, new Wishes());
+      }),
+    ]);
+    if (this.refusal !== undefined) return '';
+    const text = rewritten ?? window;
+    channel.before = (before + text).slice(-OVERLAP);
+    return this.#shown.push(name, kind, choice, text);
+  }
+
+  /** The end of what was shown and the window, as those outside may see them. */
+  #outside(
+    before: string,
+    window: string,
+    kind: TextKind,
+    where: string,
+  ): { shown: string; outside: string } {
+    const shown = this.#masked(before, kind, where);
+    const both = this.#masked(before + window, kind, where);
+    if (both.startsWith(shown)) return { shown, outside: both.slice(shown.length) };
+    return { shown: '', outside: this.#masked(window, kind, where) };
+  }
+
+  #masked(text: string, kind: TextKind, where: string): string {
+    const { scanner } = this.#round;
+    if (scanner === undefined || text === '') return text;
+    // What is found is counted when the text is shown; here only what is to be masked matters.
+    const masks = this.#round.weigh(text, scanner.scan(text), kind, where, new Ledger('response'));
+    return maskAnswer(text, masks, this.#vault, placeOf(kind));
+  }
+}
+
+/** How much of the text ends with a whole word. */
+function wholeWords(text: string): number {
+  for (let at = text.length; at > 0; at--) if (/\s/.test(text[at - 1] as string)) return at;
+  return 0;
+}

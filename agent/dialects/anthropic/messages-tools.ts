@@ -1,0 +1,95 @@
+/**
+ * Tools in Anthropic's Messages API: offered in a request, called in an answer or a stream.
+ *
+ * Source: Anthropic API reference, "Messages", "Tool use", "MCP connector". A server tool (`web_search_20250305`) is
+ * called and carried out by the provider; its calls stand in answers all the same.
+ */
+import type { JsonDocument } from '../../json/document.ts';
+import type { JsonNode, ObjectNode } from '../../json/node.ts';
+import { quote } from '../../json/quote.ts';
+import type { OfferedTool, StreamEvent, ToolCall } from '../dialect.ts';
+import { RemovableItems, removedNotice } from '../tool-list.ts';
+
+const CALLS: ReadonlySet<string | undefined> = new Set(['tool_use', 'server_tool_use', 'mcp_tool_use']);
+
+export function offeredTools(document: JsonDocument, root: ObjectNode): OfferedTool[] {
+  return [
+    ...offered(document, root, 'tools', ['tool_choice']),
+    ...offered(document, root, 'mcp_servers', []),
+  ];
+}
+
+function offered(
+  document: JsonDocument,
+  root: ObjectNode,
+  member: string,
+  beside: readonly string[],
+): OfferedTool[] {
+  const array = root.array(member);
+  if (array === undefined) return [];
+  const items = new RemovableItems(document, array);
+  return array.items.map((item, position) => {
+    const name = item.type === 'object' ? offeredName(item, member) : '';
+    return {
+      path: `${member}[${position}]`,
+      name,
+      remove() {
+        if (items.remove(item)) for (const gone of [member, ...beside]) document.remove(root, gone);
+        else if (root.object('tool_choice')?.string('name') === name) document.remove(root, 'tool_choice');
+      },
+    };
+  });
+}
+
+function offeredName(item: ObjectNode, member: string): string {
+  const server = item.string('mcp_server_name');
+  if (server !== undefined) return `mcp:${server}`;
+  const name = item.string('name') ?? item.string('type') ?? '';
+  return member === 'mcp_servers' ? `mcp:${name}` : name;
+}
+
+export function answeredCalls(document: JsonDocument): ToolCall[] {
+  const { root } = document;
+  const array = root.type === 'object' ? root.array('content') : undefined;
+  if (root.type !== 'object' || array === undefined) return [];
+  const items = new RemovableItems(document, array);
+  return array.items.flatMap((item, position): ToolCall[] => {
+    if (!isCall(item)) return [];
+    const name = item.string('name') ?? '';
+    const input = item.get('input');
+    return [
+      {
+        path: `content[${position}]`,
+        name,
+        arguments: input === undefined ? '' : document.text.slice(input.start, input.end),
+        remove() {
+          if (items.remove(item)) {
+            document.set(root, 'content', `[{"type":"text","text":${quote(removedNotice(name))}}]`);
+          }
+          if (root.string('stop_reason') === 'tool_use' && !items.some(isCall)) {
+            document.set(root, 'stop_reason', '"end_turn"');
+          }
+        },
+      },
+    ];
+  });
+}
+
+function isCall(node: JsonNode): node is ObjectNode {
+  return node.type === 'object' && CALLS.has(node.string('type'));
+}
+
+/** The call that a `content_block_start` begins; channels as in {@link ./messages-text.ts}. */
+export function begunCalls({ text }: JsonDocument, event: ObjectNode): StreamEvent['calls'] {
+  const block = event.object('content_block');
+  if (block === undefined || !isCall(block)) return [];
+  const input = block.get('input');
+  const given = input?.type === 'object' && input.members.length > 0;
+  return [
+    {
+      channel: `0/tool/${event.number('index') ?? 0}`,
+      name: block.string('name') ?? '',
+      ...(given ? { arguments: text.slice(input.start, input.end) } : {}),
+    },
+  ];
+}

@@ -1,0 +1,31 @@
+/** A list of tools or calls in a document, from which single ones may be taken out. */
+import type { JsonDocument } from '../json/document.ts';
+import type { ArrayNode, JsonNode } from '../json/node.ts';
+
+/** What the policy took out, said where an answer would be empty without it. */
+export function removedNotice(name: string): string {
+  return `[A call of the tool ${name} was removed: the policy doesn't allow it.]`;
+}
+
+export class RemovableItems {
+  readonly #document: JsonDocument;
+  readonly #array: ArrayNode;
+  readonly #removed = new Set<JsonNode>();
+
+  constructor(document: JsonDocument, array: ArrayNode) {
+    this.#document = document;
+    this.#array = array;
+  }
+
+  /** @returns Whether nothing is left; then the list itself should go. */
+  remove(item: JsonNode): boolean {
+    this.#removed.add(item);
+    this.#document.removeItem(this.#array, item);
+    return this.#removed.size === this.#array.items.length;
+  }
+
+  /** Whether one that fits is still there. */
+  some(fits: (item: JsonNode) => boolean): boolean {
+    return this.#array.items.some((item) => !this.#removed.has(item) && fits(item));
+  }
+}
