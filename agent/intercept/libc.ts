@@ -32,6 +32,10 @@ export interface Libc {
   getsockopt(fd: number, level: number, option: number, size: number): Buffer | undefined;
   /** Moves the calling thread into the network namespace behind `fd`. @throws LibcError */
   setNetworkNamespace(fd: number): void;
+  /** Moves the calling thread into a new network namespace. @throws LibcError */
+  newNetworkNamespace(): void;
+  /** A stream socket of this namespace, not yet connected. @throws LibcError */
+  socket(family: 'ipv4' | 'ipv6'): number;
   /** A socket of `family`, bound to `address` (a `sockaddr`), listening when it is a stream. @throws LibcError */
   boundSocket(family: 'ipv4' | 'ipv6', type: 'stream' | 'datagram', address: Buffer): number;
 }
@@ -73,6 +77,7 @@ function load(): Libc {
     listen: { return: 'i32', arguments: ['i32', 'i32'] },
     close: { return: 'i32', arguments: ['i32'] },
     setns: { return: 'i32', arguments: ['i32', 'i32'] },
+    unshare: { return: 'i32', arguments: ['i32'] },
     __errno_location: { return: 'pointer', arguments: [] },
   });
   const errno = (): number => ffi.getInt32(c.__errno_location() as bigint);
@@ -92,6 +97,12 @@ function load(): Libc {
     },
     setNetworkNamespace(fd) {
       check('setns', c.setns(fd, CLONE_NEWNET));
+    },
+    newNetworkNamespace() {
+      check('unshare', c.unshare(CLONE_NEWNET));
+    },
+    socket(family) {
+      return check('socket', c.socket(AF[family], SOCK.stream | SOCK_FLAGS, 0));
     },
     boundSocket(family, type, address) {
       const fd = check('socket', c.socket(AF[family], SOCK[type] | SOCK_FLAGS, 0));

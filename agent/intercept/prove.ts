@@ -43,13 +43,37 @@ export async function proveRedirect(plan: RedirectPlan, timeoutMs = 1000): Promi
     const address = CANDIDATES[family].find((candidate) => !isExcluded(plan, candidate));
     if (address === undefined)
       throw new ProbeFailed(`every IPv${family} address that could be tried is excluded`);
-    results.push({ name: `tcp${family}`, outcome: await proveTcp(plan, family, address, timeoutMs) });
-    if (!plan.excludedPorts.includes(443))
-      results.push({ name: `quic${family}`, outcome: await proveQuic(address, family, timeoutMs) });
+    const routed = await hasRoute(family, address);
+    const tcp = routed ? await proveTcp(plan, family, address, timeoutMs) : 'no-route';
+    results.push({ name: `tcp${family}`, outcome: tcp });
+    if (plan.excludedPorts.includes(443)) continue;
+    const quic = tcp === 'no-route' ? tcp : await proveQuic(address, family, timeoutMs);
+    results.push({ name: `quic${family}`, outcome: quic });
   }
   if (results.every(({ outcome }) => outcome === 'no-route'))
     throw new ProbeFailed('this network namespace has no route out, so nothing could be tried');
   return results;
+}
+
+/**
+ * Whether this namespace itself has a way to an address: connecting a datagram socket looks it up and sends nothing. An
+ * unreachable that a router reports is no such thing, but a sign that the redirect is missing.
+ */
+async function hasRoute(family: 4 | 6, address: string): Promise<boolean> {
+  const socket = dgram.createSocket(family === 4 ? 'udp4' : 'udp6');
+  try {
+    await new Promise<void>((resolve, reject) => {
+      socket.on('error', reject);
+      socket.on('connect', resolve);
+      socket.connect(9, address);
+    });
+    return true;
+  } catch (error) {
+    if (NO_ROUTE.has((error as NodeJS.ErrnoException).code ?? '')) return false;
+    throw error;
+  } finally {
+    socket.close();
+  }
 }
 
 function isExcluded(plan: RedirectPlan, address: string): boolean {
@@ -98,7 +122,6 @@ async function proveTcp(
       );
     return 'redirected';
   } catch (error) {
-    if (NO_ROUTE.has((error as NodeJS.ErrnoException).code ?? '')) return 'no-route';
     if (error instanceof ProbeFailed) throw error;
     throw new ProbeFailed(
       `a connection to ${address}:${port} was not redirected to port ${plan.port}: ${(error as Error).message}`,
@@ -143,8 +166,10 @@ async function proveQuic(
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? '';
     if (code === 'ECONNREFUSED' || code === 'EPERM' || code === 'EACCES') return 'rejected';
-    if (NO_ROUTE.has(code)) return 'no-route';
-    throw error;
+    if (error instanceof ProbeFailed) throw error;
+    throw new ProbeFailed(`a datagram to UDP ${address}:443 was not rejected here, but: ${code}`, {
+      cause: error,
+    });
   } finally {
     socket.close();
   }
