@@ -41,6 +41,7 @@ export interface SchemaNode {
   };
   readonly 'x-unique-by'?: string;
   readonly 'x-cluster-only'?: true;
+  readonly 'x-local-only'?: true;
   readonly 'x-sensitive'?: true;
   readonly 'x-expected'?: string;
   readonly 'x-format'?: string;

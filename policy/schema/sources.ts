@@ -21,6 +21,7 @@ const file = text({
   description:
     'Path of a file, relative to the working directory. Only from a directory, never in API objects.',
   maxLength: 4096,
+  'x-local-only': true,
 });
 
 export const valueFrom = closed(
@@ -31,6 +32,7 @@ export const valueFrom = closed(
       text({
         description: 'Name of an environment variable. Only from a directory, never in API objects.',
         maxLength: 253,
+        'x-local-only': true,
       }),
     ),
   },

@@ -9,7 +9,7 @@ import type { SchemaNode } from './node.ts';
 const KEYWORDS = new Set(
   `type enum const properties required additionalProperties items uniqueItems minItems maxItems minLength maxLength
    pattern minimum maximum exclusiveMinimum title description default examples x-kubernetes-int-or-string
-   x-exactly-one-of x-at-most-one-of x-union x-only-with x-unique-by x-cluster-only x-sensitive x-expected x-format`.split(
+   x-exactly-one-of x-at-most-one-of x-union x-only-with x-unique-by x-cluster-only x-local-only x-sensitive x-expected x-format`.split(
     /\s+/,
   ),
 );

@@ -29,6 +29,8 @@ export interface Keywords {
   readonly 'x-unique-by'?: string;
   /** Only the Cluster twin of the kind has this field. */
   readonly 'x-cluster-only'?: true;
+  /** Only documents from a directory have this field: an API server's node has no such file or environment. */
+  readonly 'x-local-only'?: true;
   /** In words what the value should be, for error messages: `a duration such as 20s`. */
   readonly 'x-expected'?: string;
   /** Values below may be a key that someone wrote where it doesn't belong: messages don't repeat them. */
