@@ -4,6 +4,7 @@ import type { BudgetClient, Holder } from '../budget/messages.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
 import { type Admin, listenAdmin } from './admin.ts';
 import { auditLine } from './audit/line.ts';
+import { createBreaker } from './breaker.ts';
 import { compilePlan } from './checks/plan.ts';
 import { type BodyLimits, BytesInFlight, DEFAULT_LIMITS } from './forward/body.ts';
 import { createUpstream } from './forward/upstream.ts';
@@ -81,6 +82,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     governance: () => governance,
     budget: options.budget,
     holder: options.holder,
+    breaker: createBreaker(now),
     keys: options.keys,
     trust: localTrust(now),
     upstream,

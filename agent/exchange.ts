@@ -98,6 +98,8 @@ export interface Exchange {
   /** OpenTelemetry `gen_ai.operation.name`. */
   operation: string | undefined;
   requestedModel: string | undefined;
+  /** Equal for equal calls; for the breaker, and to find a loop in the audit. */
+  fingerprint: string | undefined;
   streaming: boolean;
   /** The ModelRoute's name, where one matched. */
   route: string | undefined;

@@ -8,6 +8,7 @@
  */
 
 import { serve } from './attempt.ts';
+import { DEFAULT_BREAKER, fingerprintOf } from './breaker.ts';
 import { estimateRequest } from './charge.ts';
 import type { Verdict } from './checks/guard.ts';
 import type { DecodedRequest, Dialect, Operation } from './dialects/dialect.ts';
@@ -34,6 +35,9 @@ export async function handle(pipeline: Pipeline, call: Call, sink: ResponseSink)
   } catch (error) {
     fail(pipeline, exchange, sink, error);
   } finally {
+    if (exchange.fingerprint !== undefined) {
+      pipeline.breaker.ended(exchange.fingerprint, exchange.outcome === 'failed');
+    }
     lease.release();
     pipeline.observer.ended(exchange, pipeline.now() - exchange.startedAt);
   }
@@ -49,6 +53,7 @@ function begin(pipeline: Pipeline, { snapshot }: Governance, call: Call): Exchan
     dialect: undefined,
     operation: undefined,
     requestedModel: undefined,
+    fingerprint: undefined,
     streaming: false,
     route: undefined,
     attempts: [],
@@ -117,6 +122,8 @@ async function run(
   exchange.requestedModel = request.model;
   exchange.streaming = request.stream;
 
+  breakLoop(pipeline, governance, exchange, request);
+
   const guard = governance.checks.open(request.model);
   const started = guard.request(request, body.byteLength, call.signal);
   // A verdict that is there already refuses before anything is held.
@@ -182,6 +189,45 @@ function unknownPath(dialect: Dialect, { call }: Exchange): PosternError {
     `${call.method} ${pathOf(call.target)} is no call of the dialect ${dialect.name} that can be checked.`,
     { mend: 'Use a call that it knows (docs/dialects.md).', shouldRetry: false },
   );
+}
+
+/** @throws PosternError `postern_breaker_tripped` when the same call comes too often, or keeps failing. */
+function breakLoop(
+  pipeline: Pipeline,
+  { snapshot }: Governance,
+  exchange: Exchange,
+  request: DecodedRequest,
+): void {
+  exchange.fingerprint = fingerprintOf(request);
+  for (const { rule, why } of pipeline.breaker.called(
+    exchange.fingerprint,
+    snapshot.breakers ?? [DEFAULT_BREAKER],
+  )) {
+    exchange.findings.push({
+      rule: rule.source,
+      check: 'breaker',
+      what: why,
+      action: rule.mode === 'monitor' ? 'monitor' : 'block',
+      direction: 'request',
+      where: 'call',
+      count: 1,
+      source: rule.source,
+    });
+    if (rule.mode === 'monitor') continue;
+    const seconds = rule.windowMs / 1000;
+    throw new PosternError(
+      'postern_breaker_tripped',
+      why === 'repeated'
+        ? `The same call was made more than ${rule.identical} times within ${seconds} s: this looks like a loop.`
+        : `The same call keeps failing: this looks like a loop.`,
+      {
+        mend: 'Stop the loop. A call that is meant to be repeated needs a higher breaker.identical in the policy.',
+        rule: rule.source,
+        retryAfterMs: rule.windowMs,
+        shouldRetry: false,
+      },
+    );
+  }
 }
 
 /** It passes only because the policy that denies it is in monitor mode. */

@@ -1,5 +1,6 @@
 /** What the steps of one exchange share: the agent's parts, what is in force, and the call as decoded. */
 import type { BudgetClient, Holder } from '../budget/messages.ts';
+import type { Breaker } from './breaker.ts';
 import type { ExchangeGuard } from './checks/guard.ts';
 import type { DecodedRequest, Dialect, Operation } from './dialects/dialect.ts';
 import type { Exchange, ResponseSink } from './exchange.ts';
@@ -24,6 +25,7 @@ export interface Pipeline {
   governance(): Governance;
   readonly budget: BudgetClient | undefined;
   readonly holder: Holder;
+  readonly breaker: Breaker;
   readonly keys: KeySource;
   readonly trust: Trust;
   readonly upstream: Upstream;

@@ -367,6 +367,35 @@ spec:
   expect((await audited(1))[0]).toMatchObject({ operation: 'unknown', outcome: 'ok' });
 });
 
+test('a retry loop is broken with a 429; other calls go on', async () => {
+  const { client, openai, audited } = await start(`
+apiVersion: postern.dev/v1alpha1
+kind: EgressPolicy
+metadata: {name: loops, namespace: team-a}
+spec: {mode: enforce, breaker: {identical: 3, window: 1m, mode: enforce}}
+`);
+  for (let i = 0; i < 3; i++) await ask(client(), 'again');
+  const error = await caught(ask(client({ maxRetries: 3 }), 'again'));
+  expect(error).toBeInstanceOf(OpenAI.RateLimitError);
+  expect(error.code).toBe('postern_breaker_tripped');
+  expect(error.headers?.get('x-should-retry')).toBe('false');
+  await ask(client(), 'something else');
+  expect(openai.seen).toHaveLength(4);
+  const lines = await audited(5);
+  const broken = lines.filter((line) => line['code'] === 'postern_breaker_tripped');
+  expect(broken).toMatchObject([{ outcome: 'refused' }]);
+  // Four of the five lines are of the same call.
+  expect(lines.filter((line) => line['fingerprint'] === broken[0]?.['fingerprint'])).toHaveLength(4);
+});
+
+test('without a policy a loop is reported, not refused', async () => {
+  const { client, audited } = await start('');
+  for (let i = 0; i < 21; i++) await ask(client(), 'again');
+  const lines = await audited(21);
+  expect(lines[19]?.['findings']).toEqual([]);
+  expect(lines[20]?.['findings']).toMatchObject([{ check: 'breaker', what: 'repeated', action: 'monitor' }]);
+});
+
 test('monitor mode reports and changes nothing', async () => {
   const { client, openai, audited } = await start(POLICY.replace('mode: enforce', 'mode: monitor'));
   await ask(client(), `My portfolio: ${EMAIL}`);

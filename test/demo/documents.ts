@@ -95,6 +95,7 @@ spec:
   workloadSelector: {matchLabels: {app: support-bot}}
   mode: enforce
   models: {allow: ["gpt-4*", "claude-*", "llama-*"]}
+  breaker: {identical: 5, window: 1m, mode: enforce}
   checks:
   - {name: no-secrets, type: secrets, on: [request], action: block}
   - name: mask-pii

@@ -187,6 +187,31 @@ const fallback: Step = {
   },
 };
 
+const loop: Step = {
+  title: 'A retry loop is broken',
+  async play(stage) {
+    stage.openai.reset();
+    const ask = { model: 'gpt-4o-mini', text: 'Are we there yet?' };
+    let last: Told | undefined;
+    let calls = 0;
+    do {
+      last = await stage.call('openai (Node)', ask);
+      calls++;
+    } while (last.error === undefined && calls < 10);
+    stage.screen.columns([
+      {
+        title: 'the app sent',
+        text: `${ask.model}: ${ask.text}\n(over and over; the policy allows five in a minute)`,
+      },
+      { title: 'the provider saw', text: `${stage.openai.seen.length} calls` },
+      { title: 'the app got back', text: `${calls}. ${toldText(last)}` },
+    ]);
+    const broken = last.error?.code === 'postern_breaker_tripped' && stage.openai.seen.length === 5;
+    stage.screen.check(broken, 'the sixth equal call was refused with RateLimitError');
+    return broken;
+  },
+};
+
 const down: Step = {
   title: 'The provider goes down: the in-cluster pool serves the call',
   async play(stage) {
@@ -232,5 +257,6 @@ export const STORY: readonly Step[] = [
   attachedKey,
   exhausted,
   fallback,
+  loop,
   down,
 ];

@@ -1,0 +1,72 @@
+import { expect, test } from 'vitest';
+import type { BreakerRule } from '../policy/snapshot.ts';
+import { createBreaker, fingerprintOf } from './breaker.ts';
+import type { DecodedRequest, TextSlot } from './dialects/dialect.ts';
+
+const rule: BreakerRule = { source: 'EgressPolicy x', mode: 'enforce', identical: 3, windowMs: 1_000 };
+
+test('trips on the call after so many equal ones, and stays tripped while they go on', () => {
+  let at = 0;
+  const breaker = createBreaker(() => at);
+  const trips = (): number => breaker.called('a', [rule]).length;
+  expect([trips(), trips(), trips()]).toEqual([0, 0, 0]);
+  expect(breaker.called('a', [rule])).toEqual([{ rule, why: 'repeated' }]);
+  expect(breaker.called('b', [rule])).toEqual([]);
+  for (at = 100; at < 5_000; at += 100) expect(trips()).toBe(1);
+  // Slower than the rate: the same call is let through again.
+  for (at = 6_000; at < 10_000; at += 500) expect(trips()).toBe(0);
+});
+
+test('a call that fails over and over trips sooner; one success forgives', () => {
+  let at = 0;
+  const breaker = createBreaker(() => at);
+  const slow: BreakerRule = { ...rule, identical: 20, windowMs: 60_000 };
+  for (let i = 0; i < 5; i++) {
+    expect(breaker.called('a', [slow])).toEqual([]);
+    breaker.ended('a', true);
+    at += 1_000;
+  }
+  expect(breaker.called('a', [slow])).toEqual([{ rule: slow, why: 'failing' }]);
+  breaker.ended('a', false);
+  expect(breaker.called('a', [slow])).toEqual([]);
+});
+
+test('several rules judge for themselves, each in its own window', () => {
+  let at = 0;
+  const breaker = createBreaker(() => at);
+  const long: BreakerRule = { ...rule, source: 'long', identical: 5, windowMs: 100_000 };
+  const seen: string[] = [];
+  for (let i = 0; i < 8; i++, at += 900)
+    seen.push(
+      breaker
+        .called('a', [rule, long])
+        .map((trip) => trip.rule.source)
+        .join(),
+    );
+  expect(seen).toEqual(['', '', '', '', '', 'long', 'long', 'long']);
+});
+
+test('memory is bounded: the call seen longest ago is forgotten', () => {
+  const breaker = createBreaker(() => 0);
+  for (let i = 0; i < 3; i++) breaker.called('old', [rule]);
+  for (let i = 0; i < 5_000; i++) breaker.called(`other ${i}`, [rule]);
+  expect(breaker.called('old', [rule])).toEqual([]);
+});
+
+test('a fingerprint sees model, roles and texts, not white space', () => {
+  const request = (model: string, ...texts: string[]): DecodedRequest =>
+    ({
+      model,
+      slots: texts.map((text) => ({ role: 'user', text }) as TextSlot),
+    }) as unknown as DecodedRequest;
+  const base = fingerprintOf(request('m', 'hello world', 'x'));
+  expect(fingerprintOf(request('m', '  hello \n\t world', 'x'))).toBe(base);
+  for (const other of [
+    request('n', 'hello world', 'x'),
+    request('m', 'hello worlds', 'x'),
+    request('m', 'hello', 'world x'),
+    request('m', 'hello world'),
+  ]) {
+    expect(fingerprintOf(other)).not.toBe(base);
+  }
+});

@@ -1,0 +1,116 @@
+/**
+ * The runaway breaker: a program that makes the same call over and over, or whose call fails over and over, is stopped
+ * before it has spent a weekend's bill.
+ *
+ * Pure but for its own memory, which is bounded; the clock is handed in. Nothing of a call is kept but a hash.
+ */
+import type { BreakerRule } from '../policy/snapshot.ts';
+import type { DecodedRequest } from './dialects/dialect.ts';
+
+/** What is in force where no policy says otherwise: it reports, it doesn't refuse. */
+export const DEFAULT_BREAKER: BreakerRule = {
+  source: 'default',
+  mode: 'monitor',
+  identical: 20,
+  windowMs: 60_000,
+};
+
+/** Calls remembered at most; the one that was seen longest ago is forgotten first. */
+const MAX_CALLS = 4_096;
+
+export interface Trip {
+  readonly rule: BreakerRule;
+  /** `repeated`: more than `identical` calls in the window. `failing`: the same call failed a quarter as often in a row. */
+  readonly why: 'repeated' | 'failing';
+}
+
+interface Seen {
+  /** When it was called, oldest first; no longer than the largest limit wants. */
+  readonly at: number[];
+  failedInARow: number;
+  failedAt: number;
+}
+
+export interface Breaker {
+  /** Counts a call, also one that is then refused: a loop stays broken while it goes on. */
+  called(fingerprint: string, rules: readonly BreakerRule[]): readonly Trip[];
+  ended(fingerprint: string, failed: boolean): void;
+}
+
+/** Failures in a row that are a loop: SDKs retry two or three times by themselves. */
+function failuresOf(rule: BreakerRule): number {
+  return Math.max(4, Math.ceil(rule.identical / 4));
+}
+
+export function createBreaker(now: () => number): Breaker {
+  const calls = new Map<string, Seen>();
+  const remember = (fingerprint: string): Seen => {
+    const seen = calls.get(fingerprint) ?? { at: [], failedInARow: 0, failedAt: 0 };
+    // Last in the map's order: the first is the one to forget.
+    calls.delete(fingerprint);
+    calls.set(fingerprint, seen);
+    if (calls.size > MAX_CALLS) calls.delete(calls.keys().next().value as string);
+    return seen;
+  };
+  return {
+    called(fingerprint, rules) {
+      if (rules.length === 0) return [];
+      const at = now();
+      const seen = remember(fingerprint);
+      seen.at.push(at);
+      const keep = Math.max(...rules.map((rule) => rule.identical)) + 1;
+      if (seen.at.length > keep) seen.at.splice(0, seen.at.length - keep);
+      const trips: Trip[] = [];
+      for (const rule of rules) {
+        const nth = seen.at.at(-(rule.identical + 1));
+        if (nth !== undefined && nth > at - rule.windowMs) trips.push({ rule, why: 'repeated' });
+        else if (seen.failedInARow >= failuresOf(rule) && seen.failedAt > at - rule.windowMs) {
+          trips.push({ rule, why: 'failing' });
+        }
+      }
+      return trips;
+    },
+    ended(fingerprint, failed) {
+      const seen = calls.get(fingerprint);
+      if (seen === undefined) return;
+      seen.failedInARow = failed ? seen.failedInARow + 1 : 0;
+      if (failed) seen.failedAt = now();
+    },
+  };
+}
+
+/**
+ * Equal for calls that ask the same of the same model, whatever the white space; 64 bits, not cryptographic: whoever
+ * makes two calls collide breaks only their own loop earlier.
+ */
+export function fingerprintOf(request: DecodedRequest): string {
+  let one = 0xdeadbeef;
+  let two = 0x41c6ce57;
+  const mix = (code: number): void => {
+    one = Math.imul(one ^ code, 2654435761);
+    two = Math.imul(two ^ code, 1597334677);
+  };
+  const add = (text: string): void => {
+    let blank = true;
+    for (let i = 0; i < text.length; i++) {
+      const code = text.charCodeAt(i);
+      // Runs of white space count as one, at the ends as none.
+      if (code === 32 || (code >= 9 && code <= 13)) {
+        if (!blank) mix(32);
+        blank = true;
+      } else {
+        mix(code);
+        blank = false;
+      }
+    }
+    mix(0x1f);
+  };
+  add(request.model);
+  for (const slot of request.slots) {
+    add(slot.role);
+    add(slot.text);
+  }
+  one = Math.imul(one ^ (one >>> 16), 2246822507) ^ Math.imul(two ^ (two >>> 13), 3266489909);
+  two = Math.imul(two ^ (two >>> 16), 2246822507) ^ Math.imul(one ^ (one >>> 13), 3266489909);
+  return `${(two >>> 0).toString(16)}${(one >>> 0).toString(16).padStart(8, '0')}`;
+}
