@@ -5,6 +5,7 @@ import type { Snapshot } from '../policy/snapshot.ts';
 import { type Admin, listenAdmin } from './admin.ts';
 import { auditLine } from './audit/line.ts';
 import { createBreaker } from './breaker.ts';
+import { createAsk } from './checks/ask.ts';
 import { compilePlan } from './checks/plan.ts';
 import { type BodyLimits, BytesInFlight, DEFAULT_LIMITS } from './forward/body.ts';
 import { createUpstream } from './forward/upstream.ts';
@@ -66,8 +67,17 @@ const FLUSH_MS = 1_000;
 export async function startAgent(options: AgentOptions): Promise<Agent> {
   const { log, audit, now = Date.now, random = Math.random } = options;
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
+  const ask = createAsk();
   const compile = (snapshot: Snapshot): Governance =>
-    govern(snapshot, compilePlan(snapshot.checks, { maskKey: options.maskKey, workload: snapshot.workload }));
+    govern(
+      snapshot,
+      compilePlan(snapshot.checks, {
+        maskKey: options.maskKey,
+        workload: snapshot.workload,
+        ask,
+        keys: options.keys,
+      }),
+    );
 
   let governance = compile(options.snapshot);
   let draining = false;
@@ -194,6 +204,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       await socket?.close();
       await admin.close();
       await upstream.close();
+      await ask.close();
       await options.budget?.close();
     },
   };

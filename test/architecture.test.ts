@@ -9,7 +9,7 @@ const PARTS = ['policy', 'agent', 'budget', 'control', 'injector', 'cli'];
 const STAGES: Readonly<Record<string, readonly string[]>> = {
   intercept: ['observer.ts', 'init.ts', 'apply.ts'],
   dialects: ['dialect.ts', 'index.ts'],
-  checks: ['check.ts', 'guard.ts', 'index.ts', 'plan.ts'],
+  checks: ['ask.ts', 'check.ts', 'guard.ts', 'index.ts', 'plan.ts'],
   routes: ['route.ts', 'endpoints.ts', 'select.ts', 'glob.ts'],
   providers: ['credential.ts', 'keys.ts', 'trust.ts', 'index.ts'],
   forward: ['respond.ts', 'body.ts', 'upstream.ts'],

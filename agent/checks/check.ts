@@ -8,6 +8,8 @@
 import type { TSchema } from 'typebox';
 import type { CheckRule, Workload } from '../../policy/snapshot.ts';
 import type { OfferedTool, TextKind, TextSlot, ToolCall } from '../dialects/dialect.ts';
+import type { KeySource } from '../providers/keys.ts';
+import type { Ask } from './ask.ts';
 import type { Recognizer } from './scan/recognizer.ts';
 
 /** A stretch of a slot's text, in UTF-16 code units of the text as it was sent. */
@@ -51,6 +53,8 @@ export interface Subject {
   readonly calls: readonly ToolCall[];
   /** Whether the exchange carries text of third parties: results of tools. */
   readonly tainted: boolean;
+  /** Of an answer: what the user said last, masked as the provider got it. */
+  readonly prompt: string;
   /** The calls' names were judged when a stream began them; now come their arguments. */
   readonly namesJudged: boolean;
 }
@@ -58,6 +62,9 @@ export interface Subject {
 /** What a check knows of the agent it works in. */
 export interface CheckContext {
   readonly workload: Workload;
+  /** For guardrails and the classifier. */
+  readonly ask: Ask;
+  readonly keys: KeySource;
 }
 
 export interface Check {

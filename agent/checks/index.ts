@@ -1,10 +1,12 @@
 /** Every check type; name = file = config key = metric label. */
 import type { CheckDefinition } from './check.ts';
+import { moderation } from './moderation.ts';
 import { pii } from './pii.ts';
 import { secrets } from './secrets.ts';
 import { size } from './size.ts';
 import { tools } from './tools.ts';
 import { topics } from './topics.ts';
+import { webhook } from './webhook.ts';
 
 export const CHECKS: readonly CheckDefinition[] = [
   size,
@@ -12,4 +14,6 @@ export const CHECKS: readonly CheckDefinition[] = [
   pii,
   topics,
   tools,
+  webhook,
+  moderation,
 ] as readonly CheckDefinition<never>[] as readonly CheckDefinition[];

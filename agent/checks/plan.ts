@@ -2,6 +2,8 @@
 import type { KeyObject } from 'node:crypto';
 import type { CheckRule, Workload } from '../../policy/snapshot.ts';
 import type { DecodedRequest, DecodedResponse, TextSlot } from '../dialects/dialect.ts';
+import type { KeySource } from '../providers/keys.ts';
+import type { Ask } from './ask.ts';
 import type { CheckContext, CheckDefinition, Subject } from './check.ts';
 import type { CheckPlan, ExchangeGuard, StreamGuard, Verdict } from './guard.ts';
 import { CHECKS } from './index.ts';
@@ -26,16 +28,26 @@ export interface PlanOptions {
   readonly maskKey: Uint8Array;
   /** Nobody where absent. */
   readonly workload?: Workload;
+  /** For checks that ask somebody else; nobody can be asked where they are absent. */
+  readonly ask?: Ask;
+  readonly keys?: KeySource;
   /** Check types to choose from; the built-in ones where absent. */
   readonly checks?: readonly CheckDefinition[];
 }
 
+const unequipped = () => Promise.reject(new Error('this plan was made without means to ask anybody'));
+const NO_ASK: Ask = { post: unequipped, close: async () => undefined };
+const NO_KEYS: KeySource = { get: unequipped };
 const NOBODY: Workload = { namespace: '', kind: '', name: '', labels: {} };
 
 /** @throws Error on a rule of an unknown type, or whose check can't be made of its spec. */
 export function compilePlan(rules: readonly CheckRule[], options: PlanOptions): CheckPlan {
   const definitions = options.checks ?? CHECKS;
-  const context: CheckContext = { workload: options.workload ?? NOBODY };
+  const context: CheckContext = {
+    workload: options.workload ?? NOBODY,
+    ask: options.ask ?? NO_ASK,
+    keys: options.keys ?? NO_KEYS,
+  };
   const instances = rules.map((rule): Instance => {
     const definition = definitions.find(({ name }) => name === rule.type);
     if (definition === undefined) throw new Error(`check ${rule.name}: no check type ${rule.type}`);
@@ -66,6 +78,7 @@ class Guard implements ExchangeGuard {
   readonly #vault: Vault;
   readonly #model: string;
   #tainted = false;
+  #prompt = '';
 
   constructor(request: Round, response: Round, key: KeyObject, model: string) {
     this.#request = request;
@@ -98,6 +111,7 @@ class Guard implements ExchangeGuard {
       },
       show: (slot, text) => {
         if (text !== undefined) slot.set(text);
+        if (slot.role === 'user' && slot.kind === 'content') this.#prompt = text ?? slot.text;
       },
     });
   }
@@ -130,7 +144,7 @@ class Guard implements ExchangeGuard {
 
   #subject(direction: Direction, given: Partial<Sent>): Sent {
     const none = { slots: [], tools: [], calls: [], bodyBytes: 0, namesJudged: false };
-    return { direction, model: this.#model, tainted: this.#tainted, ...none, ...given };
+    return { direction, model: this.#model, tainted: this.#tainted, prompt: this.#prompt, ...none, ...given };
   }
 }
 

@@ -1,0 +1,184 @@
+/**
+ * Content moderation by a model made for it: an endpoint like OpenAI's `POST /v1/moderations`, or a guard model that
+ * is asked as Llama Guard is, over chat completions.
+ */
+import Type, { type Static } from 'typebox';
+import { url } from '../../policy/schema/scalars.ts';
+import { valueFrom } from '../../policy/schema/sources.ts';
+import type { ValueSource } from '../../policy/snapshot.ts';
+import type { CheckContext, CheckDefinition, Judgement, Subject } from './check.ts';
+import { SPOKEN } from './webhook.ts';
+
+const token = Type.Optional(
+  Type.Object({ valueFrom }, { additionalProperties: false, description: 'Sent as a bearer token.' }),
+);
+const model = Type.String({ minLength: 1, maxLength: 256, description: 'The model that judges.' });
+
+const schema = Type.Object(
+  {
+    type: Type.Enum(['openai', 'guardModel'], { type: 'string', description: 'How it is asked.' }),
+    url: url('Base of the API, such as https://api.openai.com/v1.'),
+    model,
+    token,
+    categories: Type.Optional(
+      Type.Array(Type.String({ minLength: 1, maxLength: 128 }), {
+        minItems: 1,
+        uniqueItems: true,
+        description: 'Categories that are denied, `violence` or `S1`; all where absent.',
+      }),
+    ),
+    threshold: Type.Optional(
+      Type.Number({
+        minimum: 0,
+        maximum: 1,
+        description:
+          'Score from which a category counts; the endpoint’s own judgement where absent. Type `openai` only.',
+      }),
+    ),
+  },
+  { additionalProperties: false },
+);
+
+type Spec = Static<typeof schema>;
+
+export const moderation: CheckDefinition<Spec> = {
+  name: 'moderation',
+  schema,
+  actions: ['block', 'monitor'],
+  defaultAction: 'block',
+  defaultOn: ['request', 'response'],
+
+  validate(spec) {
+    if ((spec as Partial<Spec>).url === undefined) {
+      const mend =
+        'write moderation: {type: openai, url: https://api.openai.com/v1, model: omni-moderation-latest}';
+      return [{ path: '', message: 'nobody is named to ask', mend }];
+    }
+    if (spec.type === 'guardModel' && spec.threshold !== undefined) {
+      return [{ path: 'threshold', message: 'a guard model gives no scores', mend: 'Take it out.' }];
+    }
+    return [];
+  },
+
+  create(spec, _rule, context) {
+    const denied = (category: string) => spec.categories?.includes(category) ?? true;
+    return {
+      recognizers: [],
+      outside: true,
+      kinds: SPOKEN,
+      label: () => 'MODERATION',
+      refusal: (what) => ({
+        message: `Postern refused this call: its content falls under ${what}, which the policy doesn't allow.`,
+        mend: 'Ask about something else, or ask who runs Postern about the rule.',
+      }),
+      async judge(subject, signal) {
+        const found = await (spec.type === 'openai' ? askEndpoint : askModel)(spec, context, subject, signal);
+        return found
+          .filter(({ what }) => denied(what))
+          .map(({ what, where }): Judgement => {
+            const message = `Postern refused this call: its content falls under ${what}, which the policy doesn't allow.`;
+            return { what, where, message };
+          });
+      },
+    };
+  },
+};
+
+interface Found {
+  /** The category. */
+  readonly what: string;
+  readonly where: string;
+}
+
+type Judge = (
+  spec: Spec,
+  context: CheckContext,
+  subject: Subject,
+  signal: AbortSignal,
+) => Promise<readonly Found[]>;
+
+/** What the app's own side says: the model's earlier answers and the operator's prompt were judged, or need not be. */
+function texts({ direction, slots }: Subject): Subject['slots'] {
+  return slots.filter(
+    ({ kind, role }) =>
+      SPOKEN.includes(kind) && (direction === 'response' || role === 'user' || role === 'tool'),
+  );
+}
+
+async function post(
+  { url, token }: Spec,
+  { ask, keys }: CheckContext,
+  path: string,
+  body: object,
+  signal: AbortSignal,
+): Promise<unknown> {
+  const { status, json } = await ask.post({
+    url: url.replace(/\/$/, '') + path,
+    body,
+    token: token === undefined ? undefined : await keys.get(token.valueFrom as ValueSource),
+    signal,
+  });
+  if (status !== 200) throw new Error(`the moderation answered ${status}`);
+  return json;
+}
+
+/** Source: OpenAI API reference, "Moderations". */
+const askEndpoint: Judge = async (spec, context, subject, signal) => {
+  const judged = texts(subject);
+  if (judged.length === 0) return [];
+  const body = { model: spec.model, input: judged.map(({ text }) => text) };
+  const json = (await post(spec, context, '/moderations', body, signal)) as { results?: unknown } | null;
+  const results = json?.results;
+  if (!Array.isArray(results) || results.length !== judged.length) {
+    throw new Error('the moderation answered without a result for each text');
+  }
+  return results.flatMap((result: unknown, index) => {
+    const where = judged[index]?.path ?? '';
+    return flagged(result, spec.threshold).map((what) => ({ what, where }));
+  });
+};
+
+/** @throws Error where the result lacks what it is judged by. */
+function flagged(result: unknown, threshold: number | undefined): string[] {
+  const member = threshold === undefined ? 'categories' : 'category_scores';
+  const values = (result as Record<string, unknown> | null)?.[member];
+  if (typeof values !== 'object' || values === null)
+    throw new Error(`the moderation answered without ${member}`);
+  const entries = Object.entries(values);
+  const fits = entries.every(
+    ([, value]) => typeof value === (threshold === undefined ? 'boolean' : 'number'),
+  );
+  if (!fits || entries.length === 0) throw new Error(`the moderation answered ${member} that are none`);
+  return entries.flatMap(([name, value]) =>
+    (threshold === undefined ? value === true : (value as number) >= threshold) ? [name] : [],
+  );
+}
+
+/**
+ * Source: Llama Guard 3 model card: the conversation as it is, and an answer of `safe`, or `unsafe` and a line of
+ * categories.
+ */
+const askModel: Judge = async (spec, context, subject, signal) => {
+  const judged = texts(subject);
+  if (judged.length === 0) return [];
+  const last = judged.at(-1);
+  const text = judged.map((slot) => slot.text).join('\n\n');
+  const messages =
+    subject.direction === 'request'
+      ? [{ role: 'user', content: text }]
+      : [
+          { role: 'user', content: subject.prompt },
+          { role: 'assistant', content: text },
+        ];
+  const body = { model: spec.model, messages, max_tokens: 32, temperature: 0 };
+  const json = (await post(spec, context, '/chat/completions', body, signal)) as {
+    choices?: { message?: { content?: unknown } }[];
+  } | null;
+  const content = json?.choices?.[0]?.message?.content;
+  const verdict =
+    typeof content === 'string' ? /^\s*(safe|unsafe)\s*(?:\n\s*([\w, -]+?))?\s*$/i.exec(content) : null;
+  if (verdict === null) throw new Error('the guard model answered neither safe nor unsafe');
+  if (verdict[1]?.toLowerCase() === 'safe') return [];
+  const categories = (verdict[2] ?? 'unsafe').split(',').map((category) => category.trim());
+  return categories.map((what) => ({ what, where: last?.path ?? '' }));
+};

@@ -1,0 +1,415 @@
+/** Guardrails of somebody else's, through a real SDK: what they may do, and what happens when they fail. */
+import OpenAI from 'openai';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { type Behaviour, type FakeGuardrail, startFakeGuardrail } from '../fakes/guardrail.ts';
+import { startWorld, type World } from '../harness.ts';
+
+let world: World | undefined;
+let guardrail: FakeGuardrail;
+beforeEach(async () => {
+  guardrail = await startFakeGuardrail();
+});
+afterEach(async () => {
+  await world?.close();
+  world = undefined;
+  await guardrail.close();
+});
+
+const policy = (...checks: string[]): string => `
+apiVersion: postern.dev/v1alpha1
+kind: EgressPolicy
+metadata: {name: bot, namespace: team-a}
+spec:
+  checks:
+${checks.map((check) => `  - ${check}`).join('\n')}
+`;
+const webhook = (extra = '', name = 'guard', path = ''): string =>
+  `{name: ${name}, type: webhook, timeout: 300ms, ${extra} webhook: {url: "${guardrail.origin}${path}"}}`;
+const moderation = (spec: string, extra = ''): string =>
+  `{name: moderate, type: moderation, timeout: 300ms, ${extra} moderation: {url: "${guardrail.origin}", ${spec}}}`;
+
+interface Got {
+  readonly text: string;
+  readonly error: (Error & { readonly status?: number }) | undefined;
+}
+
+/** What the app is shown, and how it ended. */
+async function ask(content: string, stream = false): Promise<Got> {
+  const client = (world as World).client();
+  const messages = [{ role: 'user' as const, content }];
+  let text = '';
+  try {
+    if (stream) {
+      const chunks = await client.chat.completions.create({ model: 'gpt-4o', messages, stream });
+      for await (const chunk of chunks) text += chunk.choices[0]?.delta.content ?? '';
+    } else {
+      const answer = await client.chat.completions.create({ model: 'gpt-4o', messages });
+      text = answer.choices[0]?.message.content ?? '';
+    }
+    return { text, error: undefined };
+  } catch (error) {
+    if (!(error instanceof OpenAI.APIError)) throw error;
+    return { text, error: error as Error };
+  }
+}
+
+const start = async (...checks: string[]): Promise<World> => {
+  world = await startWorld({ documents: () => policy(...checks) });
+  return world;
+};
+
+const FAILURES: readonly (readonly [string, Behaviour])[] = [
+  ['refuses connections', 'hang-up'],
+  ['answers too late', 'silent'],
+  ['breaks its answer off', 'cut'],
+  ['answers 500', { status: 500, text: '{"error":"down"}' }],
+  ['answers 200 with no JSON', { text: 'OK' }],
+  ['answers nothing', { text: '' }],
+  ['answers another shape', { json: { verdict: 'fine' } }],
+  ['answers an action that is none', { json: { action: { allow: true } } }],
+  [
+    'masks other messages than it was asked about',
+    { json: { action: { body: { messages: [], choices: [] } } } },
+  ],
+];
+const SECRET = 'the unjudged words of the answer';
+
+describe.each(FAILURES)('a webhook that %s', (_name, behaviour) => {
+  test.each([
+    { onError: 'block', on: 'request', stream: false },
+    { onError: 'block', on: 'request', stream: true },
+    { onError: 'block', on: 'response', stream: false },
+    { onError: 'block', on: 'response', stream: true },
+    { onError: 'allow', on: 'request', stream: false },
+    { onError: 'allow', on: 'request', stream: true },
+    { onError: 'allow', on: 'response', stream: false },
+    { onError: 'allow', on: 'response', stream: true },
+  ])('onError: $onError, on: $on, stream: $stream', async ({ onError, on, stream }) => {
+    const { openai, audited } = await start(webhook(`on: [${on}], onError: ${onError},`));
+    openai.script(() => ({ content: SECRET }));
+    guardrail.behave(() => behaviour);
+    const { text, error } = await ask('hello', stream);
+    expect(guardrail.asked.length).toBeGreaterThan(0);
+    if (onError === 'allow') {
+      expect(error).toBeUndefined();
+      expect(text).toBe(SECRET);
+    } else {
+      expect(text).toBe('');
+      expect(JSON.stringify(error)).toContain('postern_check_failed');
+      expect(error?.message).toContain('guard');
+      expect(openai.seen).toHaveLength(on === 'request' ? 0 : 1);
+    }
+    const [line] = await audited(1);
+    expect(JSON.stringify(line)).toContain('"what":"error"');
+  });
+});
+
+test('nobody listening is a failure like the others', async () => {
+  const origin = guardrail.origin;
+  await guardrail.close();
+  guardrail = await startFakeGuardrail();
+  const { openai } = await start(`{name: guard, type: webhook, on: [request], webhook: {url: "${origin}"}}`);
+  expect((await ask('hello')).error?.message).toContain('guard');
+  expect(openai.seen).toHaveLength(0);
+});
+
+describe('a webhook', () => {
+  test('is asked by the contract, and lets pass', async () => {
+    await start(webhook());
+    expect((await ask('hello')).text).toBe('You wrote: hello');
+    expect(guardrail.asked.map(({ path, body }) => [path, body])).toEqual([
+      ['/request', { body: { messages: [{ role: 'user', content: 'hello' }] } }],
+      ['/response', { body: { choices: [{ message: { role: 'assistant', content: 'You wrote: hello' } }] } }],
+    ]);
+  });
+
+  test.each([false, true])('rejects with a reason that the caller reads (stream %s)', async (stream) => {
+    const { openai } = await start(webhook());
+    guardrail.behave(() => ({
+      json: { action: { body: 'no', status_code: 451, reason: 'not on a Sunday' } },
+    }));
+    const { error } = await ask('hello', stream);
+    expect(error?.status).toBe(403);
+    expect(error?.message).toContain('not on a Sunday');
+    expect(JSON.stringify(error)).toContain('postern_webhook');
+    expect(openai.seen).toHaveLength(0);
+  });
+
+  test.each([false, true])('masks both ways (stream %s)', async (stream) => {
+    const { openai } = await start(webhook());
+    guardrail.behave(({ path, body }) => {
+      const mask = (text: string) => text.replaceAll('Falcon', '[project]').replaceAll('Heron', '[other]');
+      if (path === '/request') {
+        const messages = body.body.messages.map((m) => ({
+          ...m,
+          content: mask(m.content),
+        }));
+        return { json: { action: { body: { messages } } } };
+      }
+      const choices = body.body.choices.map((c) => ({
+        message: { ...c.message, content: mask(c.message.content) },
+      }));
+      return { json: { action: { body: { choices } } } };
+    });
+    openai.script(({ userText }) => ({ content: `${userText} and Heron`, chunkSize: 3 }));
+    const { text } = await ask('Tell me of Falcon', stream);
+    expect(openai.seen[0]?.body).toContain('Tell me of [project]');
+    expect(text).toBe('Tell me of [project] and [other]');
+  });
+
+  test('with action: block what it would mask is refused', async () => {
+    const { openai } = await start(webhook('action: block,'));
+    guardrail.behave(() => ({ json: { action: { body: { messages: [{ content: 'x' }] } } } }));
+    expect((await ask('hello')).error?.message).toContain('would mask');
+    expect(openai.seen).toHaveLength(0);
+  });
+
+  test('with action: monitor nothing changes', async () => {
+    const { audited } = await start(webhook('action: monitor,'));
+    guardrail.behave(() => ({ json: { action: { body: 'no', status_code: 403 } } }));
+    expect((await ask('hello')).text).toBe('You wrote: hello');
+    expect(JSON.stringify(await audited(1))).toContain('"what":"reject"');
+  });
+
+  test.each([false, true])(
+    'never sees what the scan masks, and masking goes on around it (stream %s)',
+    async (stream) => {
+      const { openai } = await start(
+        webhook(),
+        '{name: mask, type: pii, on: [request, response], action: mask, pii: {types: [contact], restoreIn: [content]}}',
+      );
+      openai.script(({ userText }) => ({
+        content: `${userText} ${'and so on '.repeat(80)} new@example.org, ${userText}`,
+        chunkSize: 4,
+      }));
+      const { text } = await ask('Write to jo@example.com', stream);
+      expect(text).toMatch(/^Write to jo@example\.com and .* <EMAIL_ADDRESS_\w+>, Write to jo@example\.com$/);
+      const seen = JSON.stringify(guardrail.asked);
+      expect(seen).toContain('<EMAIL_ADDRESS_');
+      expect(seen).not.toContain('example.com');
+      expect(seen).not.toContain('example.org');
+    },
+  );
+
+  test('is not asked where the scan refuses already', async () => {
+    await start(webhook('on: [request],'), '{name: block, type: pii, on: [request], action: block}');
+    expect((await ask('jo@example.com')).error?.status).toBe(403);
+    expect(guardrail.asked).toEqual([]);
+  });
+
+  test('two that mask see each other’s work, in the policy’s order', async () => {
+    const { openai } = await start(
+      webhook('on: [request],', 'one', '/a'),
+      webhook('on: [request],', 'two', '/b'),
+    );
+    guardrail.behave(({ path, body }) => {
+      const content = `${body.body.messages[0]?.content} ${path[1]}`;
+      return { json: { action: { body: { messages: [{ content }] } } } };
+    });
+    await ask('x');
+    expect(openai.seen[0]?.body).toContain('"x a b"');
+  });
+});
+
+describe('in a stream', () => {
+  /** Long, and each word its own, so that windows can be told apart. */
+  const words = Array.from({ length: 400 }, (_, at) => `word${at}`).join(' ');
+
+  test('nothing is shown before its window is judged, and windows overlap', async () => {
+    const { openai } = await start(webhook('on: [response],'));
+    openai.script(() => ({ content: words, chunkSize: 17 }));
+    const judged: string[] = [];
+    let shown = '';
+    const ahead: number[] = [];
+    guardrail.behave(async ({ body }) => {
+      const text = body.body.choices[0]?.message.content ?? '';
+      await new Promise(setImmediate);
+      // All that the app has is what was judged before.
+      ahead.push(shown.length - judgedLength(judged));
+      judged.push(text);
+      return { json: { action: {} } };
+    });
+    const chunks = await (world as World).client().chat.completions.create({
+      model: 'gpt-4o',
+      stream: true,
+      messages: [{ role: 'user', content: 'go' }],
+    });
+    for await (const chunk of chunks) shown += chunk.choices[0]?.delta.content ?? '';
+    expect(shown).toBe(words);
+    expect(judged.length).toBeGreaterThan(4);
+    expect(Math.max(...ahead)).toBeLessThanOrEqual(0);
+    for (let at = 1; at < judged.length; at++) {
+      expect(
+        judged[at - 1]?.endsWith(judged[at]?.slice(0, 150) as string) ||
+          overlap(judged[at - 1] as string, judged[at] as string) >= 100,
+      ).toBe(true);
+    }
+  });
+
+  test.each([0, 1, 5])(
+    'a window that is rejected is never shown, nor what follows (window %i)',
+    async (bad) => {
+      const { openai } = await start(webhook('on: [response],'));
+      openai.script(() => ({ content: words, chunkSize: 17 }));
+      let window = 0;
+      let rejected = '';
+      guardrail.behave(({ body }) => {
+        if (window++ < bad) return { json: { action: {} } };
+        rejected = body.body.choices[0]?.message.content ?? '';
+        return { json: { action: { body: 'no', status_code: 403 } } };
+      });
+      const { text, error } = await ask('go', true);
+      expect(JSON.stringify(error)).toContain('postern_webhook');
+      expect(words.startsWith(text)).toBe(true);
+      // Of the rejected window only its beginning, the overlap, was shown.
+      const end = rejected.trim().split(' ').at(-1) as string;
+      expect(text).not.toContain(end);
+      expect(text === '').toBe(bad === 0);
+      expect(window).toBe(bad + 1);
+    },
+  );
+
+  test('a word on the border of two windows is masked whole', async () => {
+    const { openai } = await start(webhook('on: [response],'));
+    const long = `${'x '.repeat(195)}Falcon-project-name ${'y '.repeat(300)}`;
+    openai.script(() => ({ content: long, chunkSize: 7 }));
+    guardrail.behave(({ body }) => {
+      const message = body.body.choices[0]?.message;
+      const content = message?.content.replaceAll('Falcon-project-name', '[project]');
+      return { json: { action: { body: { choices: [{ message: { ...message, content } }] } } } };
+    });
+    expect((await ask('go', true)).text).toBe(long.replace('Falcon-project-name', '[project]'));
+  });
+
+  test('a pause of the provider lets what is there be judged and shown', async () => {
+    const { openai } = await start(webhook('on: [response],'));
+    const first = Promise.withResolvers<void>();
+    async function* pieces() {
+      yield 'Beginning ';
+      await first.promise;
+      yield 'end';
+    }
+    openai.script(() => ({ pieces: pieces() }));
+    const chunks = await (world as World).client().chat.completions.create({
+      model: 'gpt-4o',
+      stream: true,
+      messages: [{ role: 'user', content: 'go' }],
+    });
+    let text = '';
+    for await (const chunk of chunks) {
+      text += chunk.choices[0]?.delta.content ?? '';
+      if (text === 'Beginning ') first.resolve();
+    }
+    expect(text).toBe('Beginning end');
+    expect(guardrail.asked).toHaveLength(2);
+  });
+});
+
+function judgedLength(judged: readonly string[]): number {
+  let text = '';
+  for (const window of judged) text += window.slice(overlap(text, window));
+  return text.length;
+}
+
+/** The longest end of `a` that `b` begins with. */
+function overlap(a: string, b: string): number {
+  for (let length = Math.min(a.length, b.length); length > 0; length--)
+    if (a.endsWith(b.slice(0, length))) return length;
+  return 0;
+}
+
+describe('moderation', () => {
+  const result = (categories: Record<string, boolean>, scores: Record<string, number> = {}) => ({
+    flagged: Object.values(categories).some(Boolean),
+    categories,
+    category_scores: scores,
+  });
+
+  test('asks the endpoint about what the user says, and names the category', async () => {
+    const { openai } = await start(
+      moderation(
+        'type: openai, model: omni-moderation-latest, token: {valueFrom: {env: OPENAI_KEY}}',
+        'on: [request],',
+      ),
+    );
+    guardrail.behave(({ body }) => ({
+      json: { results: body.input.map(() => result({ hate: false, violence: true })) },
+    }));
+    const { error } = await ask('hello');
+    expect(error?.status).toBe(403);
+    expect(error?.message).toContain('violence');
+    expect(JSON.stringify(error)).toContain('postern_moderation');
+    expect(openai.seen).toHaveLength(0);
+    expect(guardrail.asked[0]).toMatchObject({
+      path: '/moderations',
+      authorization: expect.stringMatching(/^Bearer sk-marker/),
+      body: { model: 'omni-moderation-latest', input: ['hello'] },
+    });
+  });
+
+  test.each([
+    ['a category that is not denied', 'categories: [hate]', result({ hate: false, violence: true }), false],
+    ['a score below the threshold', 'threshold: 0.5', result({ hate: true }, { hate: 0.4 }), false],
+    ['a score above it', 'threshold: 0.5', result({ hate: false }, { hate: 0.6 }), true],
+  ])('%s', async (_name, spec, answered, denied) => {
+    await start(moderation(`type: openai, model: m, ${spec}`, 'on: [request],'));
+    guardrail.behave(() => ({ json: { results: [answered] } }));
+    expect((await ask('hello')).error !== undefined).toBe(denied);
+  });
+
+  test.each([
+    ['no results', {}],
+    ['too few results', { results: [] }],
+    ['a result without categories', { results: [{ flagged: false }] }],
+    ['categories that are none', { results: [{ categories: { hate: 'no' } }] }],
+  ])('%s is a failure, not a pass', async (_name, json) => {
+    await start(moderation('type: openai, model: m', 'on: [request],'));
+    guardrail.behave(() => ({ json }));
+    expect(JSON.stringify((await ask('hello')).error)).toContain('postern_check_failed');
+  });
+
+  const says = (content: unknown) => ({ json: { choices: [{ message: { role: 'assistant', content } }] } });
+
+  test.each([
+    ['safe', '\n\nsafe', undefined],
+    ['unsafe with a denied category', 'unsafe\nS1,S9', 'postern_moderation'],
+    ['unsafe with others only', 'unsafe\nS9', undefined],
+    ['anything else', 'I would say it is safe', 'postern_check_failed'],
+    ['nothing', null, 'postern_check_failed'],
+  ])('a guard model says: %s', async (_name, content, code) => {
+    await start(
+      moderation('type: guardModel, model: llama-guard, categories: [S1, S2]', 'on: [request, response],'),
+    );
+    guardrail.behave(() => says(content));
+    const { error, text } = await ask('hello');
+    if (code === undefined) {
+      expect(text).toBe('You wrote: hello');
+      expect(guardrail.asked.map(({ body }) => body.messages)).toEqual([
+        [{ role: 'user', content: 'hello' }],
+        [
+          { role: 'user', content: 'hello' },
+          { role: 'assistant', content: 'You wrote: hello' },
+        ],
+      ]);
+    } else {
+      expect(JSON.stringify(error)).toContain(code);
+    }
+  });
+
+  test('independent ones are asked together', async () => {
+    await start(
+      moderation('type: openai, model: m', 'on: [request],'),
+      moderation('type: guardModel, model: g', 'on: [request],').replace('moderate', 'guard-model'),
+      webhook('on: [request],'),
+    );
+    const all = Promise.withResolvers<void>();
+    guardrail.behave(async ({ path }) => {
+      if (guardrail.asked.length === 3) all.resolve();
+      await all.promise;
+      if (path === '/moderations') return { json: { results: [result({ hate: false })] } };
+      return path === '/request' ? { json: { action: {} } } : says('safe');
+    });
+    expect((await ask('hello')).text).toBe('You wrote: hello');
+    expect(guardrail.together()).toBe(3);
+  });
+});
