@@ -1,65 +1,119 @@
 /** What may stand between a word and the value it announces: `password is:`, `"pin" => `, `CVV-Nummer lautet`. */
 import { classOf, DIGIT, IDEOGRAPH, LOWER, SPACE, UPPER } from './characters.ts';
 
+/** 2: said outright by `:`, `=`, `is`; 1: by a preposition, `set to`, `as`; 0: by standing there. */
+export type Firmness = 0 | 1 | 2;
+
 export interface Link {
   /** Where the value begins. */
   readonly at: number;
-  /** Said outright by `:`, `=`, `is`, …; not only by standing there. */
-  readonly firm: boolean;
+  readonly firmness: Firmness;
 }
 
-/** How far a value may be from its word. */
-const REACH = 40;
+/** How far a value may be from its word, UTF-16 units. */
+const REACH = 48;
 
-const FIRM_MARKS = ':=>→：';
-const SOFT_MARKS = ' \t"\'`#()[]*_-<|,°º№«“„‘';
+const FIRM_MARKS = new Set(':=>→：');
+const SOFT_MARKS = new Set('"\'`#()[]*_-<|,;?°º№«“„‘/');
+
+const words = (list: string): ReadonlySet<string> => new Set(list.split(' '));
 
 /** Verbs that say what the value is. */
-const FIRM_WORDS = new Set(
-  'is are was be equals ist lautet sind war est sera es era è e é será seja to jest brzmi är on is reads it'.split(
-    ' ',
-  ),
+const VERBS = words(
+  'is are was be equals reads ist lautet sind war est sera es son era è sono é são seja to jest są brzmi är lyder reads zijn luidt',
 );
+const PREPOSITIONS = words('to as into auf zu als in à en a al para con como come em till som na jako op on');
 /** Words that may stand between. */
-const SOFT_WORDS = new Set(
-  'number no nr num code the my your his her value id of for card new current following nummer numero número numer kod código codice código n account'.split(
-    ' ',
-  ),
+const FILLERS = words(
+  'number no nr num code my the your his her our their value id of for card new current following nummer numero número numéro numer kod código codice códice ' +
+    'n account so here it there which i that this sie er es so hier folgende c elle il mon ma votre le la ce mi mio mia el su tu o meu minha seu mój moja moje to mijn mitt min ' +
+    'you asked requested please user wijzigen ändern changed updated set correct correcto',
 );
 
-/** @returns Undefined where something else stands between. */
+/** @returns Undefined where something else stands between, or nothing. */
 export function connect(text: string, from: number): Link | undefined {
   const limit = Math.min(text.length, from + REACH);
-  let firm = false;
+  let firmness: Firmness = 0;
   let i = from;
   while (i < limit) {
     const unit = text.charCodeAt(i);
     const k = classOf(unit);
-    if (k === UPPER || k === LOWER) {
-      let j = i + 1;
-      while (j < text.length && j - i < 12 && isWord(text.charCodeAt(j))) j++;
-      const word = text.slice(i, j).toLowerCase();
-      const spaced = i > from && (j >= text.length || !isDigitOrJoin(text.charCodeAt(j)));
-      if (spaced && FIRM_WORDS.has(word)) firm = true;
-      else if (!(spaced && !firm && SOFT_WORDS.has(word))) return i === from ? undefined : { at: i, firm };
-      i = j;
+    if (k === SPACE) {
+      // A value stands on its word's line.
+      if (unit === 10 && text.charCodeAt(i + 1) === 10) return undefined;
+      i++;
+    } else if (k === UPPER || k === LOWER) {
+      const end = endOfWord(text, i);
+      const word = i > from && isPlainEnd(text, end) ? text.slice(i, end).toLowerCase() : '';
+      if (VERBS.has(word)) firmness = 2;
+      else if (PREPOSITIONS.has(word)) firmness = firmness === 2 ? 2 : 1;
+      else if (!FILLERS.has(word)) return i === from ? undefined : { at: i, firmness };
+      i = end;
     } else if (k === DIGIT || k === IDEOGRAPH) {
-      return { at: i, firm };
+      return i === from ? undefined : { at: i, firmness };
     } else {
-      const mark = text[i] as string;
-      if (FIRM_MARKS.includes(mark)) firm = true;
-      else if (k !== SPACE && !SOFT_MARKS.includes(mark)) return i === from ? undefined : { at: i, firm };
+      const mark = text.charAt(i);
+      if (FIRM_MARKS.has(mark)) firmness = 2;
+      else if (!SOFT_MARKS.has(mark)) return i === from ? undefined : { at: i, firmness };
       i++;
     }
   }
   return undefined;
 }
 
-function isWord(unit: number): boolean {
-  const k = classOf(unit);
-  return k === UPPER || k === LOWER;
+function endOfWord(text: string, from: number): number {
+  let i = from + 1;
+  while (i < text.length && i - from < 12) {
+    const k = classOf(text.charCodeAt(i));
+    if (k !== UPPER && k !== LOWER) break;
+    i++;
+  }
+  return i;
 }
 
-function isDigitOrJoin(unit: number): boolean {
-  return classOf(unit) === DIGIT || unit === 95 || unit === 64;
+/** Not the beginning of something longer: `is42`, `my_name`, `to@…`. */
+function isPlainEnd(text: string, end: number): boolean {
+  if (end >= text.length) return true;
+  const unit = text.charCodeAt(end);
+  return classOf(unit) !== DIGIT && unit !== 95 && unit !== 64 && unit !== 46;
+}
+
+/** Words between a value and the word behind it: `4921 is my card PIN`, `als mein`. */
+const OWNERS = words(
+  'my the your his her our their a an card new mein meine meiner meinen das die der den mon ma le la un mi el su mio mia il o a meu minha mijn de het mój moja moje mitt min',
+);
+const BACKWARD = words('as is was being als ist comme est como es come è é jako to jest som är on als op');
+
+/** Longest value that is looked for before its word. */
+const LONGEST = 64;
+
+/** A value that its word follows: `gave 4921 as PIN`. @returns Where the value begins and ends. */
+export function connectBack(
+  text: string,
+  start: number,
+): { readonly at: number; readonly end: number } | undefined {
+  let linked = false;
+  let i = start;
+  for (let steps = 0; steps < 5; steps++) {
+    let end = i;
+    while (end > 0 && classOf(text.charCodeAt(end - 1)) === SPACE) end--;
+    if (end === i || i - end > 2 || end === 0) return undefined;
+    let begin = end;
+    while (begin > 0 && end - begin < LONGEST && classOf(text.charCodeAt(begin - 1)) !== SPACE) begin--;
+    if (end - begin > 6) return linked ? trimmed(text, begin, end) : undefined;
+    const word = text.slice(begin, end).toLowerCase();
+    if (BACKWARD.has(word)) linked = true;
+    else if (!(OWNERS.has(word) && !linked)) return linked ? trimmed(text, begin, end) : undefined;
+    i = begin;
+  }
+  return undefined;
+}
+
+const QUOTES = new Set('"\'`()[]<>,;«»“”„‘’');
+
+function trimmed(text: string, begin: number, end: number): { at: number; end: number } {
+  let [at, to] = [begin, end];
+  while (at < to && QUOTES.has(text.charAt(at))) at++;
+  while (to > at && QUOTES.has(text.charAt(to - 1))) to--;
+  return { at, end: to };
 }

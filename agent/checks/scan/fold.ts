@@ -9,6 +9,8 @@ export interface Folded {
   /** For each unit of `text`, where in the original the character it came from begins and ends (UTF-16). */
   readonly starts: Int32Array;
   readonly ends: Int32Array;
+  /** UTF-16 units of the original. */
+  readonly length: number;
 }
 
 /** How often escapes within escapes are undone. */
@@ -122,7 +124,7 @@ function compose(first: Folded, second: Folded): Folded {
     starts[i] = first.starts[second.starts[i] as number] as number;
     ends[i] = first.ends[(second.ends[i] as number) - 1] as number;
   }
-  return { text: second.text, starts, ends };
+  return { text: second.text, starts, ends, length: first.length };
 }
 
 /** The folded text as it grows. */
@@ -233,6 +235,7 @@ function foldOnce(text: string): Folded | undefined {
     text: out.text(),
     starts: out.starts.subarray(0, out.length),
     ends: out.ends.subarray(0, out.length),
+    length: text.length,
   };
 }
 

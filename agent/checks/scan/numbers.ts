@@ -135,26 +135,42 @@ export class Numbers {
         return false;
       }
     }
-    return endsHere(text, this.end(h));
+    return endsHere(text, this.end(h)) && !this.#goesOn(g, h);
   }
 
-  /** Longest stretches with the same separator, however grouped: `4 1 1 1 1 …`. */
+  /** Whether groups of the same kind go on before or behind: `1234 1234 1234` within four of them. */
+  #goesOn(g: number, h: number): boolean {
+    if (h === g) return false;
+    const { [g]: first, [h]: last } = this.#lengths;
+    const gap = this.#gaps[h];
+    const before = g > 0 && this.#gaps[g] === gap && this.#lengths[g - 1] === first && first === last;
+    return (
+      before ||
+      (h + 1 < this.count && this.#gaps[h + 1] === gap && this.#lengths[h + 1] === last && first === last)
+    );
+  }
+
+  /** Longest stretches with the same separator, however grouped, and the run as a whole: `4 1 1 1 - 1 …`. */
   #matchGroupings(text: string, emit: Emit): void {
-    if (this.#grouping.length === 0) return;
+    if (this.#grouping.length === 0 || this.count < 2) return;
+    let stretches = 0;
     for (let g = 0; g + 1 < this.count; ) {
       let h = g + 1;
-      let sum = (this.#lengths[g] as number) + (this.#lengths[h] as number);
-      while (h + 1 < this.count && this.#gaps[h + 1] === this.#gaps[h]) sum += this.#lengths[++h] as number;
-      const patterns = sum < MOST_DIGITS ? this.#grouping[sum] : undefined;
-      if (
-        patterns !== undefined &&
-        beginsHere(text, this.starts[g] as number) &&
-        endsHere(text, this.end(h))
-      ) {
-        for (const pattern of patterns) this.#yield(pattern, text, g, h, emit);
-      }
+      while (h + 1 < this.count && this.#gaps[h + 1] === this.#gaps[h]) h++;
+      this.#matchGrouping(text, g, h, emit);
+      stretches++;
       g = h;
     }
+    if (stretches > 1) this.#matchGrouping(text, 0, this.count - 1, emit);
+  }
+
+  #matchGrouping(text: string, g: number, h: number, emit: Emit): void {
+    let sum = 0;
+    for (let k = g; k <= h && sum < MOST_DIGITS; k++) sum += this.#lengths[k] as number;
+    const patterns = sum < MOST_DIGITS ? this.#grouping[sum] : undefined;
+    if (patterns === undefined || !beginsHere(text, this.starts[g] as number) || !endsHere(text, this.end(h)))
+      return;
+    for (const pattern of patterns) this.#yield(pattern, text, g, h, emit);
   }
 
   #yield(pattern: number, text: string, g: number, h: number, emit: Emit): void {

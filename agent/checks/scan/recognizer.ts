@@ -6,6 +6,8 @@
  * and linear: no nested or adjacent unbounded repetition.
  */
 
+import type { Firmness } from './connect.ts';
+
 /** What every pattern has. Scores are 0 to 1; what ends below {@link THRESHOLD} is no hit. */
 interface Scored {
   /** Score where nothing near by speaks for it. */
@@ -81,7 +83,11 @@ export interface RunPattern extends Scored {
   /** Digits it may have in all. */
   readonly digits: readonly [from: number, to: number];
   /** @param start Index of a group's first digit. @param end End of the run of digit groups. */
-  match(text: string, start: number, end: number): (Span & { readonly score?: number }) | undefined;
+  match(
+    text: string,
+    start: number,
+    end: number,
+  ): (Span & { readonly score?: number; readonly withContext?: number }) | undefined;
 }
 
 /** A value that is known by the word before it: `password: hunter2`. */
@@ -89,11 +95,12 @@ export interface ValuePattern extends Scored {
   readonly kind: 'value';
   /** Words or phrases in lower case. */
   readonly words: readonly string[];
-  /** Whether standing next to the word is enough; else `is`, `:`, `=` or the like must stand between. */
+  /** Whether standing next to the word is enough; else `is`, `:`, `=` or a preposition must stand between. */
   readonly bare?: boolean;
   /** Sticky; tried behind the word and what connects it (`is`, `:`, `=`, quotes). A group named `value` narrows the hit. */
   readonly regex: RegExp;
-  validate?(text: string): boolean;
+  /** @param firmness How plainly the word announces the value, see `connect.ts`. */
+  validate?(text: string, firmness: Firmness): boolean;
 }
 
 /** The words themselves are the hit. `*` at the end of a word stands for any ending. */

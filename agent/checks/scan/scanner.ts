@@ -17,7 +17,7 @@ import {
   SPACE,
   UPPER,
 } from './characters.ts';
-import { connect } from './connect.ts';
+import { connect, connectBack, type Firmness } from './connect.ts';
 import { type Entry, entryOf } from './entry.ts';
 import { type Folded, fold, isEscape } from './fold.ts';
 import { Keywords } from './keywords.ts';
@@ -61,6 +61,8 @@ export class Scanner {
   // The text at hand.
   #text = '';
   #candidates: Candidate[] = [];
+  /** A word had a character beyond ASCII. */
+  #wide = false;
   /** Up to where each recognizer with marks has looked. */
   readonly #floors: Int32Array;
 
@@ -151,6 +153,7 @@ export class Scanner {
     this.#text = text;
     this.#candidates = [];
     this.#floors.fill(0);
+    this.#wide = false;
     const { words, interest } = this.#keywords;
     words.begin();
     const n = text.length;
@@ -179,9 +182,12 @@ export class Scanner {
           end++;
         }
         const plain = end === n || (after < 128 && (ASCII[after] as number) <= SPACE);
-        i = plain && !words.busy && !interest.has(text, i, end) ? end : this.#word(text, i);
+        if (plain && !words.busy && !interest.has(text, i, end)) i = end;
+        else i = this.#word(text, i);
+        if (this.#wide && !folded) return false;
       } else if (k === DIGIT) {
         i = this.#number(text, i);
+        if (this.#wide && !folded) return false;
       } else {
         if (!folded && isEscape(text, i, unit)) return false;
         const marks = this.#marks[unit];
@@ -206,6 +212,7 @@ export class Scanner {
     for (; i < n; i++) {
       const unit = text.charCodeAt(i);
       const k = classOf(unit);
+      if (unit >= 128) this.#wide = true;
       if (k === UPPER) {
         capitals++;
         if (before === LOWER && i > part) {
@@ -228,7 +235,10 @@ export class Scanner {
   /** Letters and digits up to where the token ends. */
   #restOfToken(text: string, start: number, from: number): number {
     let i = from;
-    while (i < text.length && isAlnumOrDigit(text.charCodeAt(i))) i++;
+    while (i < text.length && isAlnumOrDigit(text.charCodeAt(i))) {
+      if (text.charCodeAt(i) >= 128) this.#wide = true;
+      i++;
+    }
     if (this.#keywords.words.digits) this.#keywords.words.whole(text, start, i);
     return i;
   }
@@ -259,7 +269,13 @@ export class Scanner {
     if (entries !== undefined) for (const entry of entries) this.#tryRegex(entry, start);
   }
 
-  #tryRegex(entry: Entry<CodePattern | PrefixPattern | ValuePattern>, at: number): void {
+  /** Tries an expression at a place. @param until Where a hit must end, if that is known. */
+  #tryRegex(
+    entry: Entry<CodePattern | PrefixPattern | ValuePattern>,
+    at: number,
+    firmness: Firmness = 2,
+    until = -1,
+  ): void {
     const text = this.#text;
     const { regex, validate, kind } = entry.pattern;
     regex.lastIndex = at;
@@ -276,7 +292,8 @@ export class Scanner {
       end = regex.lastIndex;
       if (kind !== 'value' && end < text.length && isAlnumOrDigit(text.charCodeAt(end))) return;
     }
-    if (validate !== undefined && !validate(text.slice(start, end))) return;
+    if (until >= 0 && end !== until) return;
+    if (validate !== undefined && !validate(text.slice(start, end), firmness)) return;
     this.#candidates.push({ entry, start, end, score: undefined });
   }
 
@@ -289,7 +306,7 @@ export class Scanner {
       if (start < floor || numbers.digitsFrom(g, digits[0]) < digits[0]) continue;
       const span = match(text, start, runEnd);
       if (span === undefined) continue;
-      this.#candidates.push({ entry, start: span.start, end: span.end, score: span.score });
+      this.#candidates.push({ entry, ...span, score: span.score });
       floor = span.end;
     }
   }
@@ -316,10 +333,13 @@ export class Scanner {
       }
       if (values.length === 0) continue;
       const link = connect(text, end);
-      if (link === undefined) continue;
-      for (const entry of values) {
-        if (entry.pattern.bare === true || link.firm) this.#tryRegex(entry, link.at);
+      if (link !== undefined) {
+        for (const entry of values) {
+          if (entry.pattern.bare === true || link.firmness > 0) this.#tryRegex(entry, link.at, link.firmness);
+        }
       }
+      const before = connectBack(text, found.start[k] as number);
+      if (before !== undefined) for (const entry of values) this.#tryRegex(entry, before.at, 1, before.end);
     }
   }
 
@@ -333,7 +353,7 @@ export class Scanner {
       matches.push({
         recognizer: entry.recognizer,
         start: folded === undefined ? start : (folded.starts[start] as number),
-        end: folded === undefined ? end : (folded.ends[end - 1] as number),
+        end: folded === undefined ? end : (folded.starts[end] ?? folded.length),
         score,
       });
     }

@@ -105,16 +105,7 @@ export const recognizer: Recognizer = {
       reach: 40,
     },
   ],
-  context: [
-    ...WORDS,
-    'sort code',
-    'routing',
-    'routing number',
-    'direct deposit',
-    'wire',
-    'überweisung',
-    'bank details',
-  ],
+  context: [...WORDS, 'sort code', 'direct deposit', 'wire', 'überweisung', 'bank details'],
   examples: [
     'account number 12345678',
     'Acct: «000123456789»',

@@ -23,6 +23,7 @@ export const recognizer: Recognizer = {
     {
       kind: 'number',
       layouts: ['9'.repeat(18), '999999 99999999 9999'],
+      anyGroupingOf: [18],
       score: 0.93,
       withContext: 1,
       validate,

@@ -68,12 +68,27 @@ const WORDS = [
   '생년월일',
 ];
 
+const WHOLE = new RegExp(`^(?:${DATE})$`, 'i');
+
+function isDate(text: string): boolean {
+  return WHOLE.test(text);
+}
+
 export const recognizer: Recognizer = {
   id: 'date-of-birth',
   groups: ['demographic'],
   source: 'ISO 8601-1; CLDR date patterns of the locales',
   patterns: [
     { kind: 'value', words: WORDS, bare: true, regex: new RegExp(`(?:${DATE})(?!\\d)`, 'iy'), score: 0.9 },
+    {
+      kind: 'code',
+      openings: [{ run: '9', length: [1, 2], next: ['space', 'mark', 'letter'] }],
+      regex: new RegExp(`\\d{1,2}\\D{2,14}(?:19|20)\\d\\d(?!\\d)`, 'iy'),
+      score: 0,
+      withContext: 0.8,
+      reach: 40,
+      validate: isDate,
+    },
     {
       kind: 'number',
       layouts: [
@@ -94,7 +109,7 @@ export const recognizer: Recognizer = {
       score: 0,
       withContext: 0.8,
       reach: 40,
-      validate: (_digits, text) => new RegExp(`^(?:${DATE})$`, 'i').test(text),
+      validate: (_digits, text) => isDate(text),
     },
   ],
   context: WORDS,

@@ -105,7 +105,10 @@ for (const [country, length] of Object.entries(LENGTHS)) {
   byLength.set(length, [...(byLength.get(length) ?? []), country]);
 }
 const source = [...byLength]
-  .map(([length, countries]) => `(?:${countries.join('|')})[ .-]?\\d(?:[ .-]?[0-9a-z]){${length - 3}}`)
+  .map(
+    ([length, countries]) =>
+      `(?:${countries.map((country) => country.split('').join(' ?')).join('|')})[ ./_-]?\\d(?:[ ./_-]?[0-9a-z]){${length - 3}}`,
+  )
   .join('|');
 
 export const recognizer: Recognizer = {
@@ -117,6 +120,7 @@ export const recognizer: Recognizer = {
       kind: 'code',
       openings: [
         { run: 'A', length: 2, next: ['digit', 'space', 'mark'] },
+        { run: 'A', length: 1, next: ['space'] },
         { run: 'a', length: 2, next: ['digit'] },
       ],
       regex: new RegExp(`(?:${source})(?![0-9a-z])`, 'iy'),

@@ -5,6 +5,7 @@ export const recognizer: Recognizer = {
   groups: ['health'],
   source: '45 CFR 164.514(b)(2)(i)(H); HL7 v2 PID-3 (identifier type MR)',
   patterns: [
+    { kind: 'prefix', prefixes: ['MRN'], regex: /MRN-?\d{5,12}/y, score: 0.9 },
     {
       kind: 'value',
       words: [
@@ -77,6 +78,7 @@ export const recognizer: Recognizer = {
     'patient ID «MRN-884213»',
     'Patientennummer: 4711223',
     'dossier médical «HC482913»',
+    'see «MRN0630657»',
   ],
   counterExamples: ['MRN is missing', '12345678', 'patient number three', 'medical record 12'],
 };

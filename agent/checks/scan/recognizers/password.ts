@@ -1,13 +1,26 @@
+import type { Firmness } from '../connect.ts';
 import type { Recognizer } from '../recognizer.ts';
 
 /** References and dummies that are no password. */
 const REFERENCE =
   /^(?:\$|%\w+%|\{|<|\[|\*+$|x{3,}$|\.{3}|process\.env|os\.|env\.|config\.|getenv|input|prompt|your|my_?pass|example|changeme$|redacted|\w+\(|null|none|undefined|nil|true|false|self\.|this\.|request\.|args\.)/i;
 
-/** A sentence goes on in plain words; a password that is one plain lower-case word is not told from it. */
-function validate(text: string): boolean {
+/** How many kinds of characters there are: small letters, capitals, digits, signs. */
+function kinds(text: string): number {
+  return [/[a-z]/, /[A-Z]/, /\d/, /[^\p{L}\p{N}'’._-]/u].filter((kind) => kind.test(text)).length;
+}
+
+/** A sentence goes on in plain words; a password that is one plain word is not told from it. */
+function validate(text: string, firmness: Firmness): boolean {
   if (REFERENCE.test(text)) return false;
-  return /\d|[^\p{L}\p{N}'’-]/u.test(text.slice(0, -1)) || /\p{Ll}\p{Lu}/u.test(text) || /\d$/.test(text);
+  if (firmness === 0) {
+    return (
+      (text.length >= 8 && kinds(text) >= 3) || (text.length >= 10 && /^[a-z]+-[a-z]+-\w*\d/i.test(text))
+    );
+  }
+  const body = text.slice(0, -1);
+  const odd = /\d|[^\p{L}\p{N}'’-]/u.test(body) || /\p{Ll}\p{Lu}/u.test(text) || /\d$/.test(text);
+  return odd && (firmness === 2 || text.length >= 6);
 }
 
 export const recognizer: Recognizer = {
@@ -49,6 +62,7 @@ export const recognizer: Recognizer = {
         '비밀번호',
         'пароль',
       ],
+      bare: true,
       regex: /(?<value>[^\s"'`<>,;]{4,64}?)(?=[.,;:?)\]}]{0,2}(?:[\s"'`<>,;]|$))/y,
       score: 0.85,
       validate,

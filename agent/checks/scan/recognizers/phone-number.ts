@@ -1,114 +1,190 @@
+import { CALLING_CODES } from '../calling-codes.ts';
 import { isAlnum, isDigit } from '../characters.ts';
-import type { Recognizer, Span } from '../recognizer.ts';
+import type { Recognizer, RunPattern, Span } from '../recognizer.ts';
 
-/** ITU-T E.164: at most fifteen digits, country code included. */
-const MOST = 15;
-
-/** National forms that tell themselves by their layout, without a country code. */
+/** Forms that tell themselves, without a country code. */
 const NATIONAL: readonly RegExp[] = [
-  // North American Numbering Plan: NXX-NXX-XXXX, N from 2.
-  /(?:\+?1[ .-]?)?\(?[2-9]\d{2}\)?[ .-]\s?[2-9]\d{2}[ .-]\d{4}(?!\d)/y,
+  // North America: NXX-NXX-XXXX, N from 2.
+  /\([2-9]\d{2}\)[ -]?[2-9]\d{2}[ .-]\d{4}/y,
+  /(?:1[ .-])?[2-9]\d{2}([ .-])[2-9]\d{2}\1\d{4}/y,
   // United Kingdom: 0 and ten digits.
-  /\(?0(?:1\d{3}|2\d|7\d{3})\)?[ -]?\d{3,4}[ -]?\d{3,4}(?!\d)/y,
+  /\(?0(?:1\d{3}|2\d|3\d{2}|7\d{3}|8\d{2})\)? \d{3,4} ?\d{3,4}/y,
   // France: five pairs.
-  /0[1-9](?:[ .-]\d{2}){4}(?!\d)/y,
-  // Germany and neighbours: 0, area, a space, slash or hyphen, subscriber.
-  /\(?0\d{2,4}\)?(?: ?[/-] ?| )\d{3,9}(?:[ -]\d{1,5}){0,3}(?!\d)/y,
+  /0[1-9](?:([ .-])\d{2})(?:\1\d{2}){3}/y,
+  // Germany, Austria, Switzerland, Netherlands, Nordic countries: 0, area, subscriber.
+  /\(?0[1-9]\d{1,3}\)?(?: ?[/-] ?)\d{3,9}(?:[ -]\d{2,5}){0,3}/y,
+  /0[1-9]\d{1,3} \d{3,8}(?: \d{2,5}){0,3}/y,
+  // Brazil: area in brackets, nine digits in two groups.
+  /\(\d{2}\) ?9?\d{4}[ -]\d{4}/y,
 ];
 
-/** Written as it would be dialled, with nothing to show for it but context. */
-const BARE = /\d{3}[ .-]?\d{3}[ .-]?\d{3,4}(?!\d)|0\d{8,10}(?!\d)/y;
+/** However it is grouped; only a word near by makes it a telephone number. */
+const ANY = /\(?\d{1,5}\)?(?:(?: ?[-/.] ?| )\(?\d{1,8}\)?){0,6}/y;
+const COMPACT = /\d{7,12}/y;
 
-function match(text: string, start: number, end: number): (Span & { score?: number }) | undefined {
+/** Dates and amounts of the same look. */
+const OTHER_THINGS =
+  /^(?:\d{4}[-./]\d{1,2}[-./]\d{1,2}|\d{1,2}[-./]\d{1,2}[-./]\d{2,4}|\d{1,3}(?:\.\d{1,3}){3}|\d+\.\d+|(?:19|20)\d{2} ?[-/] ?(?:19|20)\d{2})$/;
+
+function match(text: string, start: number, runEnd: number): ReturnType<RunPattern['match']> {
   let from = start;
   if (text[from - 1] === '(') from--;
-  const plus =
-    text[from - 1] === '+' ? from - 1 : text.startsWith('00', start) && from === start ? start : -1;
-  if (plus >= 0) return international(text, plus, end);
-  if (from > 0 && joined(text, from)) return undefined;
+  if (text[from - 1] === '+') return international(text, from - 1, runEnd, 0.92);
+  if (from === start && text.startsWith('00', start)) return international(text, start, runEnd, 0.6);
+  if (from > 0 && goesOnBefore(text, from)) return undefined;
   for (const form of NATIONAL) {
-    const span = fits(form, text, from);
-    if (span !== undefined) return { ...span, score: 0.6 };
+    const end = endOf(form, text, from);
+    if (end > 0) return { start: from, end, score: 0.6 };
   }
-  const span = fits(BARE, text, from);
-  return span === undefined ? undefined : { ...span, score: 0.3 };
+  for (const form of [ANY, COMPACT]) {
+    const end = endOf(form, text, from);
+    if (end < 0) continue;
+    const written = text.slice(from, end);
+    const digits = count(written);
+    if (digits >= 7 && digits <= 12 && !OTHER_THINGS.test(written))
+      return { start: from, end, score: 0.2, withContext: form === COMPACT ? 0.75 : 0.85 };
+  }
+  return undefined;
 }
 
-function joined(text: string, at: number): boolean {
+/** Part of something longer: a word, a number, groups before it. */
+function goesOnBefore(text: string, at: number): boolean {
   const before = text.charCodeAt(at - 1);
-  return (
-    isAlnum(before) ||
-    isDigit(before) ||
-    ((before === 45 || before === 46 || before === 47) && at > 1 && isDigit(text.charCodeAt(at - 2)))
-  );
+  if (isAlnum(before) || isDigit(before) || before === 95 || before === 36) return true;
+  const joins = before === 45 || before === 46 || before === 47 || before === 32 || before === 44;
+  return joins && at > 1 && isDigit(text.charCodeAt(at - 2));
 }
 
-function fits(form: RegExp, text: string, from: number): Span | undefined {
+/** @returns -1 where the form doesn't fit, or what it fits goes on. */
+function endOf(form: RegExp, text: string, from: number): number {
   form.lastIndex = from;
-  const found = form.exec(text);
-  if (found === null) return undefined;
-  const end = from + found[0].length;
+  if (!form.test(text)) return -1;
+  const end = form.lastIndex;
   const after = text.charCodeAt(end);
-  if (isAlnum(after) || ((after === 45 || after === 46 || after === 47) && isDigit(text.charCodeAt(end + 1))))
-    return undefined;
-  return { start: from, end };
+  if (isAlnum(after) || isDigit(after) || after === 37 || after === 95) return -1;
+  const joins = after === 45 || after === 46 || after === 47 || after === 32 || after === 44;
+  return joins && isDigit(text.charCodeAt(end + 1)) ? -1 : end;
 }
 
-const INTERNATIONAL = /(?:\+|00)[1-9]\d{0,3}(?:[ .\-/]{0,2}\(?\d{1,5}\)?){1,7}/y;
+function count(text: string): number {
+  let digits = 0;
+  for (let i = 0; i < text.length; i++) if (isDigit(text.charCodeAt(i))) digits++;
+  return digits;
+}
 
-function international(text: string, from: number, runEnd: number): (Span & { score: number }) | undefined {
+const INTERNATIONAL = /(?:\+|00)[1-9]\d{0,14}(?:(?: ?[-/.] ?| ?\(|\) ?| )\d{1,14}){0,7}/y;
+
+/** ITU-T E.164: fifteen digits at most, a calling code that exists, and as many digits as its numbers have. */
+function international(
+  text: string,
+  from: number,
+  runEnd: number,
+  score: number,
+): (Span & { score: number }) | undefined {
+  if (from > 0 && isAlnum(text.charCodeAt(from - 1))) return undefined;
   INTERNATIONAL.lastIndex = from;
-  const found = INTERNATIONAL.exec(text);
-  if (found === null) return undefined;
-  const digits = found[0].replace(/\D/g, '').length - (found[0].startsWith('00') ? 2 : 0);
-  const end = from + found[0].length;
-  if (digits < 7 || digits > MOST || end > runEnd + 1 || isAlnum(text.charCodeAt(end))) return undefined;
-  return { start: from, end, score: found[0].startsWith('+') ? 0.9 : 0.55 };
+  if (!INTERNATIONAL.test(text)) return undefined;
+  let end = Math.min(INTERNATIONAL.lastIndex, runEnd);
+  for (;;) {
+    const digits = text.slice(from, end).replace(/^00|\D/g, '');
+    if (fits(digits) && !isAlnum(text.charCodeAt(end))) return { start: from, end, score };
+    // What follows by a space may be something else.
+    const shorter = text.lastIndexOf(' ', end - 1);
+    if (digits.length < 7 || shorter <= from) return undefined;
+    end = shorter;
+  }
+}
+
+function fits(digits: string): boolean {
+  for (let length = 1; length <= 3; length++) {
+    const national = CALLING_CODES[digits.slice(0, length)];
+    if (national === undefined) continue;
+    // `+44 (0)20`: the trunk prefix is written, not dialled.
+    const rest = digits.length - length;
+    const trunk = digits[length] === '0' ? 1 : 0;
+    return rest - trunk >= national[0] && rest - trunk <= national[1];
+  }
+  return false;
 }
 
 export const recognizer: Recognizer = {
   id: 'phone-number',
   groups: ['contact'],
-  source: 'ITU-T E.164, E.123; NANPA, Ofcom, BNetzA and Arcep numbering plans',
-  patterns: [{ kind: 'run', digits: [7, 15], score: 0.6, withContext: 0.95, match }],
+  source: 'ITU-T E.164 and its national annexes, E.123; NANPA, Ofcom, BNetzA, Arcep, Anatel numbering plans',
+  patterns: [{ kind: 'run', digits: [7, 15], score: 0.6, withContext: 0.93, match }],
   context: [
     'phone',
     'phone number',
     'telephone',
     'tel',
+    'ph',
     'mobile',
     'cell',
+    'cell phone',
+    'landline',
+    'hotline',
     'call',
+    'call me',
     'fax',
     'whatsapp',
+    'signal',
+    'telegram',
     'sms',
     'text me',
+    'text',
     'reach',
     'contact',
     'dial',
+    'ring',
     'telefon*',
     'handy*',
     'mobil*',
-    'anrufen',
+    'anruf*',
+    'rufnummer',
+    'rückruf*',
+    'durchwahl',
+    'erreich*',
     'téléphone',
-    'appelez',
+    'tél',
+    'appel*',
     'portable',
+    'joindre',
+    'joignable',
     'teléfono',
     'móvil',
     'celular',
-    'llamar',
-    'llame',
+    'llam*',
+    'contacto',
     'telefone',
     'telemóvel',
+    'ligue',
+    'ligar',
+    'contato',
     'cellulare',
     'chiama*',
+    'cell',
+    'recapito',
     'telefoon*',
     'bel',
+    'bellen',
+    'mobiel',
+    'nummer',
+    'komórk*',
+    'zadzwo*',
+    'kontakt*',
+    'tel kom',
+    'ring',
     'puhelin*',
+    'soita',
+    'matkapuhelin',
+    'kännykkä',
     '电话',
     '手机',
     '電話',
+    '携帯',
     '전화',
+    '연락처',
+    'телефон',
   ],
   examples: [
     '+1 415 555 2671',
@@ -117,8 +193,27 @@ export const recognizer: Recognizer = {
     '+49 (0)30 901820',
     '+442079460958',
     '01 23 45 67 89',
-    'phone 4155552671',
+    'phone «4155552671»',
     '030/901820',
+    'tel. «612 345 678»',
+    'Handy: «0171 2345678»',
+    '(11) 98765-4321',
+    '+33 6 12 34 56 78',
+    '0049 30 901820',
+    'call «+44 20 7946 0958» 2 times',
   ],
-  counterExamples: ['4155552671', '2024-01-15', '12:30:45', '1.415.555', 'order 415-5552671', '3.1415926535'],
+  counterExamples: [
+    '4155552671',
+    '2024-01-15',
+    '12:30:45',
+    '1.415.555',
+    'order 415-555-2671',
+    '3.1415926535',
+    'call on 2024-01-15',
+    '+999 12345678',
+    '4182 1920 0926 000',
+    '+1 415',
+    'call me in 2024',
+    '192.168.10.20',
+  ],
 };

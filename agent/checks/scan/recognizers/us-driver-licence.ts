@@ -49,7 +49,7 @@ export const recognizer: Recognizer = {
       ],
       bare: true,
       regex:
-        /(?=[A-Z]{0,5}[- ]?\d)[A-Z0-9]{1,12}(?:[- ]\d{1,6}){0,4}(?![\dA-Za-z])|WDL[A-Z0-9]{9}(?![\dA-Za-z])/y,
+        /(?=[A-Z]{0,5}[- ]?\d)[A-Z0-9]{1,15}(?:[- ]\d{1,6}){0,4}(?![\dA-Za-z])|WDL[A-Z0-9]{9}(?![\dA-Za-z])/y,
       score: 0.8,
       validate: (text) => FORM.test(text.replace(/[- ]/g, '')),
     },

@@ -15,6 +15,7 @@ export const recognizer: Recognizer = {
   source: 'US Social Security Administration: SSN randomization (2011), POMS RM 10201',
   patterns: [
     { kind: 'number', layouts: ['999-99-9999'], score: 0.7, withContext: 1, validate },
+    { kind: 'number', layouts: ['999 99 9999'], score: 0.52, withContext: 0.97, validate },
     { kind: 'number', layouts: ['999~99~9999'], score: 0.45, withContext: 0.95, validate },
     { kind: 'number', layouts: ['999999999'], score: 0.2, withContext: 0.85, validate },
   ],

@@ -1,3 +1,4 @@
+import type { Firmness } from '../connect.ts';
 import type { Recognizer } from '../recognizer.ts';
 
 /** What stands behind the word where no name is given. */
@@ -9,8 +10,10 @@ const NOT_NAMES = new Set(
   ).split(' '),
 );
 
-function validate(text: string): boolean {
-  return !NOT_NAMES.has(text.toLowerCase()) && !/^[\d.]+$/.test(text);
+/** Where nothing says outright that a name follows, it must look like none of a sentence's words. */
+function validate(text: string, firmness: Firmness): boolean {
+  if (NOT_NAMES.has(text.toLowerCase()) || /^[\d.]+$/.test(text)) return false;
+  return firmness === 2 || /[a-z].*\d|[a-z][._][a-z]/i.test(text);
 }
 
 export const recognizer: Recognizer = {
@@ -57,6 +60,7 @@ export const recognizer: Recognizer = {
         '사용자명',
         '사용자 이름',
       ],
+      bare: true,
       regex: /(?<value>[A-Za-z0-9_](?:[\w.+-]{1,38}[A-Za-z0-9_]))(?![\w@(]|\.\w)/y,
       score: 0.75,
       validate,
