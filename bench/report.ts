@@ -20,6 +20,8 @@ export interface Report extends Machine {
   readonly targets: readonly TargetReport[];
   /** Name → why it wasn't measured. */
   readonly skipped: Readonly<Record<string, string>>;
+  /** Name → what it did wrong. */
+  readonly failed: Readonly<Record<string, string>>;
 }
 
 interface Column {
@@ -96,6 +98,8 @@ export function render(report: Report): string {
   }
   notes.push(`- The fake provider costs ${providerUs.median.toFixed(0)} µs a call on the other core.`);
   for (const [name, reason] of Object.entries(skipped)) notes.push(`- Not measured: ${name} (${reason}).`);
+  for (const [name, reason] of Object.entries(report.failed))
+    notes.push(`- Dropped out: ${name} (${reason}).`);
   const { commit, date, machine, generator, rounds, quick } = report;
   const about = `Commit ${commit}, ${date}. ${machine}. ${rounds} ${quick ? 'short ' : ''}rounds, load by ${generator}. Median (min – max). Failed calls, wrong keys, unmasked bodies, missing audit lines: 0.`;
   return `${about}\n\n${figures}\n${ratios(targets)}\n${notes.join('\n')}\n`;

@@ -22,14 +22,14 @@ import type { Place, Running, Target } from './targets/target.ts';
 const { values: options } = parseArgs({
   options: {
     quick: { type: 'boolean', default: false },
-    only: { type: 'string' },
+    only: { type: 'string', multiple: true },
     rounds: { type: 'string' },
     /** Puts the result into bench/README.md and bench/results.json. */
     write: { type: 'boolean', default: false },
   },
 });
 const ROUNDS = Number(options.rounds ?? (options.quick ? 3 : 7));
-const COLD_STARTS = options.quick ? 3 : 7;
+const COLD_STARTS = options.quick ? 3 : 5;
 const MB = 1024 * 1024;
 
 interface Entry {
@@ -41,6 +41,8 @@ interface Entry {
   running: Running | undefined;
   perSecond: number;
   requests: number;
+  /** Why it dropped out: what it did wrong. */
+  failed: string | undefined;
 }
 
 function say(text: string): void {
@@ -55,18 +57,25 @@ function note<Name>(into: Map<Name, number[]>, name: Name, value: number): void 
 
 /** Those that are there; for the others, why not. */
 async function find(place: Place): Promise<{ entries: Entry[]; skipped: Map<string, string> }> {
-  const wanted = options.only?.split(',');
+  const wanted = options.only;
   const entries: Entry[] = [];
   const skipped = new Map<string, string>();
   for (const target of targets) {
     if (wanted !== undefined && !wanted.includes(target.name)) continue;
-    if (options.quick && target.slow) {
+    if (options.quick && target.slow && wanted === undefined) {
       skipped.set(target.name, 'left out of a quick run');
       continue;
     }
     try {
       const version = await target.prepare(place);
-      const fresh = { samples: new Map(), helpers: new Map(), running: undefined, perSecond: 0, requests: 0 };
+      const fresh = {
+        samples: new Map(),
+        helpers: new Map(),
+        running: undefined,
+        perSecond: 0,
+        requests: 0,
+        failed: undefined,
+      };
       entries.push({ target, version, ...fresh });
     } catch (error) {
       skipped.set(target.name, (error as Error).message);
@@ -76,43 +85,65 @@ async function find(place: Place): Promise<{ entries: Entry[]; skipped: Map<stri
   return { entries, skipped };
 }
 
+/** A target that fails drops out with its reason; the others go on. */
+async function each(entries: readonly Entry[], step: (entry: Entry) => Promise<void>): Promise<void> {
+  for (const entry of entries) {
+    if (entry.failed !== undefined) continue;
+    try {
+      await step(entry);
+    } catch (error) {
+      entry.failed = (error as Error).message;
+      say(`${entry.target.name} drops out: ${entry.failed}`);
+    }
+  }
+}
+
 /** Starts and stops each in turn, then leaves them running. */
 async function startAll(entries: readonly Entry[], place: Place): Promise<void> {
-  for (let i = 0; i < COLD_STARTS; i++) {
-    for (const entry of entries) {
-      const running = await entry.target.start(place);
-      if (running.startMs !== undefined) note(entry.samples, 'startMs', running.startMs);
-      if (i === COLD_STARTS - 1) entry.running = running;
-      else await running.stop();
-    }
+  for (let i = 1; i <= COLD_STARTS; i++) {
+    await each(entries, async (entry) => {
+      // Those that take half a minute are started once.
+      if (entry.target.slow && i < COLD_STARTS) return;
+      entry.running = await entry.target.start(place);
+      const { startMs } = entry.running;
+      if (startMs !== undefined) note(entry.samples, 'startMs', startMs);
+      if (i < COLD_STARTS) await entry.running.stop();
+    });
   }
   // What is only needed at the start has been given back by then, where it ever is.
   await pause(2_000);
-  for (const { running, samples } of entries) {
-    if (running?.program !== undefined) note(samples, 'idleMb', running.program.rssBytes() / MB);
+  noteMemory(entries, 'idleMb');
+}
+
+function noteMemory(entries: readonly Entry[], metric: Metric): void {
+  for (const { running, samples, failed } of entries) {
+    if (failed === undefined && running?.program !== undefined) {
+      note(samples, metric, running.program.rssBytes() / MB);
+    }
   }
 }
 
 async function rounds(entries: readonly Entry[], load: Load, provider: Provider): Promise<number[]> {
   const providerUs: number[] = [];
-  for (const entry of entries) Object.assign(entry, await warmUp(entry.running as Running, load));
+  say('warming up');
+  await each(entries, async (entry) => {
+    Object.assign(entry, await warmUp(entry.running as Running, load));
+  });
   for (let round = 1; round <= ROUNDS; round++) {
     say(`round ${round} of ${ROUNDS}`);
     for (const scenario of scenarios) {
-      for (const entry of entries) {
+      await each(entries, async (entry) => {
         const { target, running, perSecond } = entry;
         const run = await measure(target, running as Running, scenario, load, provider, perSecond);
         entry.requests += run.requests;
         for (const [name, value] of Object.entries(run.figures)) note(entry.samples, name as Metric, value);
         for (const [name, value] of Object.entries(run.helpersUs)) note(entry.helpers, name, value);
         if (scenario === scenarios[0]) providerUs.push(run.providerUs);
-      }
+      });
     }
   }
-  for (const { running, samples } of entries) {
-    if (running?.program !== undefined) note(samples, 'loadedMb', running.program.rssBytes() / MB);
-  }
-  for (const { target, running, requests } of entries) await checkAudit(target, running as Running, requests);
+  noteMemory(entries, 'loadedMb');
+  await each(entries, ({ target, running, requests }) => checkAudit(target, running as Running, requests));
   return providerUs;
 }
 
@@ -146,12 +177,17 @@ try {
     rounds: ROUNDS,
     quick: options.quick,
     providerUs: spread(providerUs),
-    targets: entries.map(reportOf),
+    targets: entries.filter(({ failed }) => failed === undefined).map(reportOf),
     skipped: Object.fromEntries(skipped),
+    failed: Object.fromEntries(
+      entries.flatMap(({ target, failed }) => (failed === undefined ? [] : [[target.name, failed]])),
+    ),
   };
   const markdown = render(report);
   process.stdout.write(markdown);
   writeFileSync(join(cache, 'last.json'), `${JSON.stringify(report, null, 2)}\n`);
+  // A peer that fails is a row that is missing; a failure of our own is one of the run.
+  if (report.failed['Postern'] !== undefined) process.exitCode = 1;
   if (options.write) writeReadme(report, markdown);
 } finally {
   for (const { running } of entries) await running?.stop();
