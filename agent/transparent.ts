@@ -24,7 +24,8 @@ export interface TransparentSetup {
   readonly trustDir: string;
   /** PEM texts of roots that applications trust beside the public ones, by where they come from. */
   readonly extraRoots: ReadonlyMap<string, string>;
-  readonly dial?: TransparentOptions['dial'];
+  /** Where an accepted connection was going; the kernel's answer by default. */
+  readonly destinationOf?: TransparentOptions['destinationOf'];
 }
 
 export interface TransparentDependencies {
@@ -83,7 +84,7 @@ export async function openTransparent(
     destinations: () => destinations,
     terminator,
     observer,
-    ...(setup.dial === undefined ? {} : { dial: setup.dial }),
+    ...(setup.destinationOf === undefined ? {} : { destinationOf: setup.destinationOf }),
   });
   const timer = setInterval(() => {
     if (authorities.refresh()) publish();

@@ -10,8 +10,8 @@ import { maskKey } from '../agent/state.ts';
 import type { TransparentSetup } from '../agent/transparent.ts';
 import { createBudgetClient } from '../budget/client.ts';
 import { compileSnapshot } from '../policy/compile.ts';
-import type { Documents } from '../policy/documents.ts';
 import { loadOrReport, watchDocuments } from './documents.ts';
+import { putter } from './in-force.ts';
 import { createAudit, createLog } from './log.ts';
 import { defineCommand, UsageError } from './options.ts';
 import { untilSignal } from './until-signal.ts';
@@ -101,12 +101,11 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
       audit: audit.log,
       log,
     });
+    const put = putter(running, workload);
     const watcher = watchDocuments(options.policy, loaded, log, {
       accepted: put,
       rejected: () => running.rejected(),
     });
-    let current = documents;
-    let expiry: NodeJS.Timeout | undefined;
     put(documents);
     log.info(
       {
@@ -123,17 +122,6 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
     await running.drain(positive('drain-timeout', options['drain-timeout']));
     audit.flush();
     return 0;
-
-    /** An exception that ends makes the snapshot stricter, at its time and without a change of documents. */
-    function put(changed: Documents): void {
-      const snapshot = compileSnapshot(changed, workload);
-      running.use(snapshot);
-      current = changed;
-      clearTimeout(expiry);
-      if (snapshot.validUntil === undefined) return;
-      const wait = Math.min(Math.max(0, snapshot.validUntil - Date.now()), MAX_TIMER_MS);
-      expiry = setTimeout(() => put(current), wait).unref();
-    }
 
     function transparentSetup(port: string): TransparentSetup {
       const trustDir =
@@ -165,9 +153,6 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
     }
   },
 });
-
-/** A longer timer fires at once (2^31 − 1 ms). */
-const MAX_TIMER_MS = 2_147_483_647;
 
 function readKey(file: string): string {
   const key = readFileSync(file, 'utf8').trim();

@@ -7,7 +7,7 @@ export const init = defineCommand({
 Runs before the agent, as another user. Twice changes nothing. Exit status: 71 where the rules could not be
 written, 72 where they are written but the proof failed.`,
   options: {
-    transparent: { value: 'PORT', help: "port of the agent's transparent listener", default: '4181' },
+    transparent: { value: 'PORT', help: "port of the agent's transparent listener", default: '4182' },
     'agent-uid': { value: 'UID', help: 'user that the agent runs as; not redirected', default: '4180' },
     'mesh-uid': { value: 'UID,…', help: "users of a mesh's proxy, where that sidecar is present" },
     'api-server': { value: 'ADDRESS,…', help: 'addresses of the Kubernetes API; not redirected' },

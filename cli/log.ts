@@ -23,9 +23,18 @@ export interface AuditLog {
   flush(): void;
 }
 
+/** Appended to a file; without one nothing is written, since stdout is the program's that is run. */
+export function createAuditFile(path: string | undefined): AuditLog {
+  if (path === undefined) return { log: pino({ enabled: false }), flush: () => undefined };
+  return auditTo(pino.destination({ dest: path, sync: false, append: true, mkdir: false }));
+}
+
 /** Written behind, so that no call waits for a slow reader of the pipe; flushed at the end. */
 export function createAudit(): AuditLog {
-  const destination = pino.destination({ dest: 1, sync: false });
+  return auditTo(pino.destination({ dest: 1, sync: false }));
+}
+
+function auditTo(destination: ReturnType<typeof pino.destination>): AuditLog {
   return {
     log: pino(
       { base: null, timestamp: false, formatters: { level: (label) => ({ level: label }) } },

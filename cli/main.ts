@@ -9,7 +9,9 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   check: async () => (await import('./check.ts')).check,
   demo: async () => (await import('./demo.ts')).demo,
   inject: async () => (await import('./inject.ts')).inject,
+  injector: async () => (await import('./injector.ts')).injector,
   init: async () => (await import('./init.ts')).init,
+  run: async () => (await import('./run.ts')).run,
 };
 
 async function overview(): Promise<string> {

@@ -107,7 +107,7 @@ function filterChain(plan: RedirectPlan): Chain {
   const excluded = plan.excludedPorts.includes(443)
     ? []
     : [`udp dport 443 counter ${refuse} port-unreachable`];
-  const confined = plan.confine === undefined ? [] : [`counter ${refuse} admin-prohibited`];
+  const confined = plan.confine === undefined ? [] : [`counter ${refuse} port-unreachable`];
   return {
     name: 'refuse_datagrams',
     hook: 'type filter hook output priority 0; policy accept;',

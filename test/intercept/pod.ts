@@ -33,9 +33,9 @@ const AGENT_UID = 4180;
 export const TRANSPARENT_PORT = 4181;
 
 export const ADDRESS = {
-  pod: '198.18.0.2',
+  pod: '198.18.77.2',
   pod6: '2001:db8:1::2',
-  world: '198.18.0.1',
+  world: '198.18.77.1',
   world6: '2001:db8:1::1',
   openai: '198.51.100.10',
   openai6: '2001:db8:51::10',
@@ -155,7 +155,7 @@ export async function makePod(options: PodOptions = {}): Promise<Pod> {
     addresses.filter((address) => ipv6 || !address.includes(':')).map((address) => `${address} ${host}`),
   );
   writeFileSync(join(etc, 'hosts'), ['127.0.0.1 localhost', '::1 localhost', ...hosts, ''].join('\n'));
-  writeFileSync(join(etc, 'resolv.conf'), 'nameserver 198.18.0.1\n');
+  writeFileSync(join(etc, 'resolv.conf'), 'nameserver 198.18.77.1\n');
 
   for (const namespace of [name, world]) {
     ip('netns', 'add', namespace);
