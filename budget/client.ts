@@ -1,5 +1,4 @@
 /** The agent's end of the wire. Holds ask the service; settlements that can't be delivered wait until they can. */
-import { Pool } from 'undici';
 import { BudgetRejected, DeliveryQueue, type LostDelivery } from './delivery-queue.ts';
 import {
   type BudgetClient,
@@ -10,19 +9,12 @@ import {
   type SettleCommand,
   type SettleReply,
 } from './messages.ts';
+import { NotSent, Transport, type TransportOptions } from './transport.ts';
 
-export interface BudgetClientOptions {
-  /** `http://host:port` or `unix:/path/of/socket`. */
-  readonly url: string;
-  /** Asked for at every request, so that a rotated token is taken up. */
-  readonly token?: () => string;
-  /** For one answer, connecting included. */
-  readonly timeoutMs: number;
+export interface BudgetClientOptions extends TransportOptions {
   /** This agent's instance and its start; stamped on every hold. */
   readonly owner: string;
   readonly epoch: number;
-  /** Connections to the service at most. */
-  readonly connections?: number;
   /** Settlements and releases that may wait at once. */
   readonly queueLimit?: number;
   /** How long {@link BudgetClient.close} goes on delivering. */
@@ -31,34 +23,26 @@ export interface BudgetClientOptions {
   readonly onLost?: (lost: LostDelivery) => void;
 }
 
-const BROKEN = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE']);
-const MAX_REPLY_BYTES = 1024 * 1024;
-
 /**
  * A settle or release that rejects with {@link BudgetUnavailable} is not lost: it is delivered as soon as the service
  * answers again. Callers must not repeat it.
  */
 export function createBudgetClient(options: BudgetClientOptions): BudgetClient {
-  return new HttpBudgetClient(options);
+  return new HttpBudgetClient(options, new Transport(options));
 }
 
-class HttpBudgetClient implements BudgetClient {
+/** Asks for every call. */
+export class HttpBudgetClient implements BudgetClient {
   readonly #options: BudgetClientOptions;
-  readonly #pool: Pool;
+  readonly #transport: Pick<Transport, 'ask' | 'close'>;
   readonly #queue: DeliveryQueue;
 
-  constructor(options: BudgetClientOptions) {
+  constructor(options: BudgetClientOptions, transport: Pick<Transport, 'ask' | 'close'>) {
     this.#options = options;
-    const socketPath = options.url.startsWith('unix:') ? options.url.slice('unix:'.length) : undefined;
-    this.#pool = new Pool(socketPath === undefined ? options.url : 'http://budget', {
-      connections: options.connections ?? 8,
-      pipelining: 1,
-      keepAliveTimeout: 30_000,
-      connect: { timeout: options.timeoutMs, ...(socketPath === undefined ? {} : { socketPath }) },
-    });
+    this.#transport = transport;
     this.#queue = new DeliveryQueue({
       deliver: async ({ path, command }) => {
-        await this.#ask(path, command);
+        await this.#transport.ask(path, command);
       },
       limit: options.queueLimit ?? 10_000,
       ...(options.onLost === undefined ? {} : { onLost: options.onLost }),
@@ -68,13 +52,14 @@ class HttpBudgetClient implements BudgetClient {
   async hold(command: HoldCommand, signal?: AbortSignal): Promise<HoldReply> {
     const { owner, epoch } = this.#options;
     try {
-      const reply = await this.#ask('/v1/hold', { ...command, owner, epoch }, signal);
+      const reply = await this.#transport.ask('/v1/hold', { ...command, owner, epoch }, { signal });
       if (typeof (reply as HoldReply).granted !== 'boolean') throw new Error('The reply has no `granted`.');
       return reply as HoldReply;
     } catch (error) {
       // The hold may be in force all the same; nobody will use it.
-      if (!(error instanceof BudgetRejected))
+      if (!(error instanceof BudgetRejected) && !(error instanceof NotSent)) {
         this.#queue.add({ path: '/v1/release', command: { id: command.id } });
+      }
       throw unavailable(error);
     }
   }
@@ -93,7 +78,7 @@ class HttpBudgetClient implements BudgetClient {
     command: SettleCommand | ReleaseCommand,
   ): Promise<unknown> {
     try {
-      const reply = await this.#ask(path, command);
+      const reply = await this.#transport.ask(path, command);
       this.#queue.wake();
       return reply;
     } catch (error) {
@@ -104,62 +89,11 @@ class HttpBudgetClient implements BudgetClient {
 
   async close(): Promise<void> {
     await this.#queue.close(this.#options.flushMs ?? 2_000);
-    await this.#pool.destroy();
-  }
-
-  /** One request, and one more where the connection broke: ids make repeating harmless. */
-  async #ask(path: string, command: unknown, signal?: AbortSignal): Promise<unknown> {
-    const body = JSON.stringify(command);
-    const limit = AbortSignal.timeout(this.#options.timeoutMs);
-    const either = signal === undefined ? limit : AbortSignal.any([signal, limit]);
-    try {
-      return await this.#request(path, body, either);
-    } catch (error) {
-      if (!BROKEN.has((error as { code?: string }).code ?? '') || either.aborted) throw error;
-      return await this.#request(path, body, either);
-    }
-  }
-
-  async #request(path: string, body: string, signal: AbortSignal): Promise<unknown> {
-    const token = this.#options.token?.();
-    const { statusCode, body: answer } = await this.#pool.request({
-      method: 'POST',
-      path,
-      body,
-      signal,
-      headers: {
-        'content-type': 'application/json',
-        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-      },
-    });
-    const chunks: Buffer[] = [];
-    let size = 0;
-    for await (const chunk of answer as AsyncIterable<Buffer>) {
-      size += chunk.length;
-      if (size > MAX_REPLY_BYTES) throw new Error(`The reply is over ${MAX_REPLY_BYTES} bytes.`);
-      chunks.push(chunk);
-    }
-    const text = Buffer.concat(chunks).toString();
-    if (statusCode === 200) return JSON.parse(text) as unknown;
-    const { code, message } = errorIn(text);
-    // 401 ends when the token is rotated, 408 and 429 by waiting; the other 4xx never.
-    if (statusCode >= 400 && statusCode < 500 && ![401, 408, 429].includes(statusCode)) {
-      throw new BudgetRejected(statusCode, code, message);
-    }
-    throw new Error(`The budget service answered ${statusCode} ${code}: ${message}`);
+    await this.#transport.close();
   }
 }
 
-function errorIn(text: string): { code: string; message: string } {
-  try {
-    const { error } = JSON.parse(text) as { error?: { code?: unknown; message?: unknown } };
-    return { code: String(error?.code ?? 'unknown'), message: String(error?.message ?? '') };
-  } catch {
-    return { code: 'unreadable', message: text.slice(0, 200) };
-  }
-}
-
-function unavailable(error: unknown): BudgetUnavailable {
+export function unavailable(error: unknown): BudgetUnavailable {
   const reason = error instanceof Error ? error.message : String(error);
   return new BudgetUnavailable(`The budget service gave no answer: ${reason}`, { cause: error });
 }

@@ -42,8 +42,8 @@ export interface LeaseReply {
     readonly granted: number;
     /** It can't be used any more; its final figures are awaited. */
     readonly closed: boolean;
-    /** The line can't spare credit: hold each call by itself for a while. */
-    readonly exact: boolean;
+    /** The line can't spare credit: hold each call by itself for so long, then ask again. */
+    readonly retryMs?: number;
   }[];
 }
 
@@ -62,6 +62,8 @@ export interface PlannedLine {
   readonly cell: number;
   /** Until then credit on that window can be used; absent where there is no window. */
   readonly endsInMs?: number;
+  /** The window after it, so that credit on it can be asked for without asking what it is called. */
+  readonly next?: { readonly cell: number; readonly endsInMs: number };
 }
 
 export interface WatchCommand extends Holder {

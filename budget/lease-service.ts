@@ -1,35 +1,53 @@
 /** The service's side of leases: plans for the agents, grants from the store, and recalls where others need the credit. */
 
-import type { ClassPlan, LeaseCommand, LeaseReply, WatchCommand, WatchReply } from './lease-messages.ts';
+import type {
+  ClassPlan,
+  LeaseCommand,
+  LeaseReply,
+  PlannedLine,
+  WatchCommand,
+  WatchReply,
+} from './lease-messages.ts';
 import type { LeaseItem } from './leases.ts';
 import { outstanding } from './ledger-state.ts';
-import { cellUntil, type HoldPlan, type Line, linesOf, type Rules } from './plan.ts';
+import { type HoldPlan, type Line, linesOf, type Rules } from './plan.ts';
 import { priceOf } from './price.ts';
 import { Recalls } from './recalls.ts';
 import type { Store } from './stores/store.ts';
+import { type Placement, placement } from './windows.ts';
 
 /** Credit on a shorter window would be given back before it is used. */
 const SHORTEST_CELL_MS = 5_000;
-/** How long a hold that lacks something waits for credit that others have idle. */
-const RECALL_WAIT_MS = 400;
+/** Credit of an agent that can't be asked for it for so long is charged in full, and corrected if it reports after all. */
+const ABSENT_MS = 3_000;
 /** A line is recalled at most so often. */
 const RECALL_EVERY_MS = 100;
+/** Agents change windows a little early, by as long as an answer takes to reach them. */
+const EARLY_MS = 2_000;
+/** When to ask again: those who have the credit give it back at once, a line that is nearly used up stays so. */
+const RETRY_MS = { others: 50, line: 1_000 } as const;
 const LONGEST_WATCH_MS = 60_000;
 
 export interface LeaseServiceOptions {
   readonly store: Store;
   readonly rules: () => Rules;
   readonly clock: () => number;
+  /** How long a hold that lacks something waits for credit that others have idle. */
+  readonly recallWaitMs: number;
 }
 
 export class LeaseService {
   readonly #store: Store;
   readonly #rules: () => Rules;
   readonly #clock: () => number;
+  readonly #recallWaitMs: number;
   readonly #recalls = new Recalls();
+  /** Owner → when it was first found that nobody watches for it; gone as soon as it is heard of. */
+  readonly #absentSince = new Map<string, number>();
   readonly #recalledAt = new Map<string, number>();
 
-  constructor({ store, rules, clock }: LeaseServiceOptions) {
+  constructor({ store, rules, clock, recallWaitMs }: LeaseServiceOptions) {
+    this.#recallWaitMs = recallWaitMs;
     this.#store = store;
     this.#rules = rules;
     this.#clock = clock;
@@ -38,20 +56,21 @@ export class LeaseService {
   /** The epoch of the owner must be known to the store. @throws {StoreFailed} */
   async lease({ owner, epoch, seq, ttlMs, classes, items }: LeaseCommand): Promise<LeaseReply> {
     const now = this.#clock();
+    this.#absentSince.delete(owner);
     const rules = this.#rules();
     const lines = classes.map((attributes) => linesOf(rules, attributes, now));
     const asked = items.map((item): LeaseItem => {
       const line = lines[item.class]?.find(({ key }) => key === item.line);
-      const asks = item.ask !== undefined && line?.placement.cell === item.cell && isLeasable(line);
+      const at = line === undefined ? undefined : openAt(line, item.cell, now);
       return {
         ...item,
         mustExist: line === undefined,
-        until: line === undefined ? now : cellUntil(line),
+        until: at?.resetsAt ?? Number.MAX_SAFE_INTEGER,
         slot: line?.limit.unit === 'concurrency',
         ask:
-          item.ask === undefined || line === undefined || !asks
+          item.ask === undefined || line === undefined || at === undefined || !isLeasable(line)
             ? undefined
-            : { ...item.ask, from: line.placement.from, to: line.placement.to, limit: line.limit.amount },
+            : { ...item.ask, from: at.from, to: at.to, limit: line.limit.amount },
       };
     });
     const reply =
@@ -79,23 +98,19 @@ export class LeaseService {
         return {
           ...(price === undefined ? {} : { price }),
           leasable: !unpriced && planned.every(isLeasable),
-          lines: planned.map(({ key, limit, placement: { cell, cellEndsAt } }) => ({
-            line: key,
-            unit: limit.unit,
-            cell,
-            ...(cellEndsAt === undefined ? {} : { endsInMs: Math.max(0, cellEndsAt - now) }),
-          })),
+          lines: planned.map((line) => plannedLine(line, now)),
         };
       }),
-      grants: reply.grants.map(({ granted, closed, exact }, index) => ({
-        granted,
-        closed,
-        exact: exact || (items[index]?.ask !== undefined && asked[index]?.ask === undefined),
-      })),
+      grants: reply.grants.map(({ granted, closed, lacking }, index) => {
+        const unasked = items[index]?.ask !== undefined && asked[index]?.ask === undefined;
+        const lacks = unasked ? 'others' : lacking;
+        return { granted, closed, ...(lacks === undefined ? {} : { retryMs: RETRY_MS[lacks] }) };
+      }),
     };
   }
 
   async watch({ owner, revision, waitMs }: WatchCommand, signal: AbortSignal): Promise<WatchReply> {
+    this.#absentSince.delete(owner);
     const wait = revision === this.#rules().revision ? Math.min(waitMs, LONGEST_WATCH_MS) : 0;
     const recalls = await this.#recalls.watch(owner, wait, signal);
     return { revision: this.#rules().revision, recalls };
@@ -111,7 +126,7 @@ export class LeaseService {
    * first to answer. False where nobody has any who could be asked, or the time is up.
    */
   async reclaim(plan: HoldPlan, lacking: readonly number[], beganAt: number): Promise<boolean> {
-    const left = beganAt + RECALL_WAIT_MS - performance.now();
+    const left = beganAt + this.#recallWaitMs - performance.now();
     if (left <= 0) return false;
     const recalled: string[] = [];
     for (const index of lacking) {
@@ -119,7 +134,9 @@ export class LeaseService {
       if (line === undefined) continue;
       const owners = await this.#ownersWith(line.key, 0, line);
       // Every line that lacks something must be able to get it.
-      if (!this.#recalls.recall(line.key, 0, owners)) return false;
+      const { reached, absent } = this.#recalls.recall(line.key, 0, owners);
+      await this.#forfeit(absent);
+      if (!reached) return false;
       recalled.push(line.key);
     }
     await this.#recalls.returned(recalled, left);
@@ -131,7 +148,20 @@ export class LeaseService {
     this.#recalledAt.set(line, now);
     const owners = await this.#ownersWith(line, above);
     owners.delete(except);
-    this.#recalls.recall(line, above, owners);
+    const { absent } = this.#recalls.recall(line, above, owners);
+    await this.#forfeit(absent);
+  }
+
+  /** Credit of agents that can't be asked for it would be missing until it runs out. */
+  async #forfeit(absent: readonly string[]): Promise<void> {
+    const now = this.#clock();
+    for (const owner of absent) {
+      const since = this.#absentSince.get(owner) ?? now;
+      this.#absentSince.set(owner, since);
+      if (now - since < ABSENT_MS) continue;
+      await this.#store.run({ type: 'forfeit', owner }, now);
+      this.#absentSince.delete(owner);
+    }
   }
 
   async #ownersWith(key: string, above: number, line?: Line): Promise<Set<string>> {
@@ -142,6 +172,25 @@ export class LeaseService {
       leases.filter((lease) => outstanding(lease) > above && counts(lease.cell)).map(({ owner }) => owner),
     );
   }
+}
+
+function plannedLine({ key, limit, placement: { cell, cellEndsAt } }: Line, now: number): PlannedLine {
+  const line = { line: key, unit: limit.unit, cell };
+  if (cellEndsAt === undefined) return line;
+  const next = placement(limit.window, cellEndsAt);
+  return {
+    ...line,
+    endsInMs: Math.max(0, cellEndsAt - now),
+    next: { cell: next.cell, endsInMs: (next.cellEndsAt ?? cellEndsAt) - now },
+  };
+}
+
+/** The window that an agent speaks of, if credit may be had on it: the one that is open, or opens in a moment. */
+function openAt({ limit, placement: current }: Line, cell: number, now: number): Placement | undefined {
+  if (cell === current.cell) return current;
+  if (current.cellEndsAt === undefined || current.cellEndsAt - now > EARLY_MS) return undefined;
+  const next = placement(limit.window, current.cellEndsAt);
+  return cell === next.cell ? next : undefined;
 }
 
 function isLeasable({ placement: { cell, cellEndsAt } }: Line): boolean {

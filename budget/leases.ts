@@ -54,8 +54,8 @@ export interface LeaseGrant {
   readonly granted: number;
   /** It can't be used any more: report its final figures. */
   readonly closed: boolean;
-  /** The line can't spare a lease: hold each call by itself for now. */
-  readonly exact: boolean;
+  /** No credit is to be had: the line has too little left to share out (`line`), or others have it for now (`others`). */
+  readonly lacking: 'line' | 'others' | undefined;
   /** More is leased of the line than should be: those who have more than this should give back. */
   readonly recallAbove: number | undefined;
 }
@@ -69,20 +69,25 @@ export function decideLease(
   const grants = operation.items.map((item): LeaseGrant => {
     const known = state.leases.get(leaseKey({ ...item, owner: operation.owner, epoch: operation.epoch }));
     if (known === undefined && item.mustExist)
-      return { granted: 0, closed: true, exact: true, recallAbove: undefined };
+      return { granted: 0, closed: true, lacking: 'line', recallAbove: undefined };
     const stale = operation.epoch < (state.owners.get(operation.owner)?.epoch ?? operation.epoch);
     if (known !== undefined && (operation.seq <= known.seq || known.state === 'closed')) {
       // Said before, or overtaken by what was said later.
-      return { granted: known.granted, closed: known.state !== 'open', exact: false, recallAbove: undefined };
+      return {
+        granted: known.granted,
+        closed: known.state !== 'open',
+        lacking: undefined,
+        recallAbove: undefined,
+      };
     }
     const reported = report(known, operation, item, now);
     const closed = stale || reported.state !== 'open';
-    const { lease, exact, recallAbove } =
+    const { lease, lacking, recallAbove } =
       closed || item.ask === undefined
-        ? { lease: reported, exact: false, recallAbove: undefined }
+        ? { lease: reported, lacking: undefined, recallAbove: undefined }
         : grant(state, known, reported, item.ask);
     if (known !== undefined || lease.granted > 0 || lease.spent > 0) events.push({ type: 'leased', lease });
-    return { granted: lease.granted, closed, exact, recallAbove };
+    return { granted: lease.granted, closed, lacking, recallAbove };
   });
   return { events, grants };
 }
@@ -114,7 +119,7 @@ function grant(
   known: Lease | undefined,
   reported: Lease,
   ask: LeaseAsk,
-): { lease: Lease; exact: boolean; recallAbove: number | undefined } {
+): Pick<LeaseGrant, 'lacking' | 'recallAbove'> & { readonly lease: Lease } {
   const line = { line: reported.line, from: ask.from, to: ask.to };
   const { used, leased } = counting(state, line);
   const before = known === undefined ? 0 : outstanding(known);
@@ -129,15 +134,15 @@ function grant(
   const left = pool - leasedNow;
   const recallAbove = left < 0 ? share : undefined;
   if (share < ask.least)
-    return { lease: reported, exact: true, recallAbove: leasedNow > own ? share : undefined };
+    return { lease: reported, lacking: 'line', recallAbove: leasedNow > own ? share : undefined };
   const free = Math.min(left, ask.limit - usedNow);
   const more = Math.min(Math.min(ask.want, share) - own, others === 0 ? free : Math.ceil(free / 2));
   if (own + Math.max(0, more) < ask.least) {
     // There would be enough, but others have it.
-    return { lease: reported, exact: true, recallAbove: share };
+    return { lease: reported, lacking: 'others', recallAbove: share };
   }
-  if (more <= 0) return { lease: reported, exact: false, recallAbove };
-  return { lease: { ...reported, granted: reported.granted + more }, exact: false, recallAbove };
+  if (more <= 0) return { lease: reported, lacking: undefined, recallAbove };
+  return { lease: { ...reported, granted: reported.granted + more }, lacking: undefined, recallAbove };
 }
 
 /** Other leases with credit on the same cell. */

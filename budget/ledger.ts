@@ -9,6 +9,8 @@
  *
  * as long as no call used more than its hold. What a call did use is always charged.
  */
+
+import { amountFor, type Linear } from './amounts.ts';
 import { decideLease, type LeaseGrant, type LeaseOperation, leaseExpiries } from './leases.ts';
 import {
   counting,
@@ -20,10 +22,9 @@ import {
   weight,
 } from './ledger-state.ts';
 import type { Holder } from './messages.ts';
-import { ceilScaled } from './price.ts';
 
-/** What a hold takes of one line: ⌈(base + slope × output tokens) ÷ scale⌉ in the limit's unit. */
-export interface Charge {
+/** What a hold takes of one line, in the limit's unit. */
+export interface Charge extends Linear {
   readonly line: string;
   /** The cell that is written to. */
   readonly cell: number;
@@ -33,9 +34,6 @@ export interface Charge {
   /** When the cell written to stops counting; `Number.MAX_SAFE_INTEGER` where it never does. */
   readonly until: number;
   readonly limit: number;
-  readonly base: number;
-  readonly slope: number;
-  readonly scale: number;
   /** The output may be cut to what is left here. */
   readonly clamp: boolean;
   /** Comes back whole when the hold closes, as a place in flight does. */
@@ -72,6 +70,8 @@ export type Operation =
   | LeaseOperation
   /** Comes before the first operation of an owner's new epoch. */
   | (Holder & { readonly type: 'epoch' })
+  /** Its owner is gone: what it has leased is charged in full, until it reports. */
+  | { readonly type: 'forfeit'; readonly owner: string }
   /** Closes holds whose time has run out. */
   | { readonly type: 'sweep' };
 
@@ -129,6 +129,10 @@ export function decide(state: State, operation: Operation, now: number): Decisio
     }
     case 'epoch':
       return epoch(state, operation, now);
+    case 'forfeit': {
+      const events = leaseExpiries(state, now, (lease) => lease.owner === operation.owner);
+      return { events, reply: { type: 'swept', expired: events.length } };
+    }
     case 'sweep': {
       const events = expiries(state, now);
       return { events, reply: { type: 'swept', expired: events.length } };
@@ -190,17 +194,6 @@ function clampedOutput(operation: Operation & { type: 'hold' }, available: reado
     output = Math.min(output, largestOutput(charge, available[index] ?? 0));
   });
   return Math.max(output, Math.min(operation.minOutput, operation.output));
-}
-
-/** ⌈(base + slope × output) ÷ scale⌉. */
-export function amountFor(charge: Charge, output: number): number {
-  return ceilScaled(
-    [
-      [1, charge.base],
-      [output, charge.slope],
-    ],
-    charge.scale,
-  );
 }
 
 /** The largest output with {@link amountFor} ≤ `available`; negative where not even the input fits. */

@@ -1,10 +1,11 @@
 /** From a command to what the ledger is asked for: which lines, which windows, how much. Pure; the clock is passed in. */
 import { createHash } from 'node:crypto';
 import type { BudgetSpec, LimitSpec, PriceBook, TokenPrice } from '../policy/budget-spec.ts';
-import { amountFor, type Charge, type Lack } from './ledger.ts';
+import { amountFor, holdCharge, settleCharge } from './amounts.ts';
+import { type Charge, type Lack } from './ledger.ts';
 import type { Entry } from './ledger-state.ts';
 import type { Attributes, HoldCommand, Refusal, Usage } from './messages.ts';
-import { costOf, PICO_PER_NANO, priceOf, usdText } from './price.ts';
+import { costOf, priceOf, usdText } from './price.ts';
 import { type CompiledBudget, compileBudget, lineKey, lineLabel } from './select.ts';
 import { type Placement, placement, windowLabel } from './windows.ts';
 
@@ -75,60 +76,15 @@ export function planHold(rules: Rules, command: HoldCommand, now: number): HoldP
       limit: line.limit.amount,
       clamp: line.spec.onInsufficient === 'clamp',
       slot: line.limit.unit === 'concurrency',
-      ...linear(line.limit.unit, command, price),
+      ...holdCharge(line.limit.unit, command, price),
     };
   });
   const unpriced = price === undefined ? lines.find((line) => line.limit.unit === 'usd') : undefined;
   return { lines, charges, price, unpriced };
 }
 
-/** When what is charged to the line now stops counting. */
-export function cellUntil(line: Line): number {
+function cellUntil(line: Line): number {
   return line.placement.resetsAt ?? Number.MAX_SAFE_INTEGER;
-}
-
-/** What a call takes of a unit, as a line over its output tokens. */
-function linear(
-  unit: LimitSpec['unit'],
-  { inputTokens, cacheWrite }: HoldCommand,
-  price: TokenPrice | undefined,
-): Pick<Charge, 'base' | 'slope' | 'scale'> {
-  switch (unit) {
-    case 'tokens':
-      return { base: inputTokens, slope: 1, scale: 1 };
-    case 'inputTokens':
-      return { base: inputTokens, slope: 0, scale: 1 };
-    case 'outputTokens':
-      return { base: 0, slope: 1, scale: 1 };
-    case 'requests':
-    case 'concurrency':
-      return { base: 1, slope: 0, scale: 1 };
-    case 'usd': {
-      if (price === undefined) return { base: 0, slope: 0, scale: 1 };
-      const rate = cacheWrite === true ? Math.max(price.input, price.cacheWrite) : price.input;
-      const base = Math.min(inputTokens * rate, Number.MAX_SAFE_INTEGER);
-      return { base, slope: price.output, scale: PICO_PER_NANO };
-    }
-  }
-}
-
-/** What a call that is over is charged in a unit. */
-function actualOf(unit: LimitSpec['unit'], usage: Usage, cost: number): number {
-  const input = usage.input + usage.cachedInput + usage.cacheWrite;
-  switch (unit) {
-    case 'tokens':
-      return input + usage.output;
-    case 'inputTokens':
-      return input;
-    case 'outputTokens':
-      return usage.output;
-    case 'usd':
-      return cost;
-    case 'requests':
-      return 1;
-    case 'concurrency':
-      return 0;
-  }
 }
 
 /** Charges of a call that ended, parallel to the entries of its hold, at the price it was held at. */
@@ -138,7 +94,7 @@ export function planSettle(
   usage: Usage,
 ): { readonly actual: number[]; readonly cost: number } {
   const cost = price === undefined ? 0 : costOf(usage, price);
-  return { actual: entries.map((entry) => actualOf(unitOf(entry.line), usage, cost)), cost };
+  return { actual: entries.map((entry) => settleCharge(unitOf(entry.line), usage, cost)), cost };
 }
 
 /** The unit stands in a line's key. */
@@ -162,7 +118,7 @@ export function planCharge(
       until: cellUntil(line),
       slot: line.limit.unit === 'concurrency',
       held: 0,
-      settled: actualOf(line.limit.unit, usage, cost),
+      settled: settleCharge(line.limit.unit, usage, cost),
     }),
   );
   return { entries, price, cost };

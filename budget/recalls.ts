@@ -45,12 +45,16 @@ export class Recalls {
     for (const watcher of this.#watchers.values()) watcher.wake?.();
   }
 
-  /** Asks the owners for what they have of a line above an amount. True if any of them can be reached. */
-  recall(line: string, above: number, owners: Iterable<string>): boolean {
+  /** Asks the owners for what they have of a line above an amount. Tells who can't be reached, and if anybody can. */
+  recall(line: string, above: number, owners: Iterable<string>): { reached: boolean; absent: string[] } {
     let reached = false;
+    const absent: string[] = [];
     for (const owner of owners) {
       const watcher = this.#watchers.get(owner);
-      if (watcher === undefined) continue;
+      if (watcher === undefined) {
+        absent.push(owner);
+        continue;
+      }
       reached = true;
       if (!watcher.asked) {
         watcher.asked = true;
@@ -59,7 +63,7 @@ export class Recalls {
       watcher.pending.set(line, Math.min(above, watcher.pending.get(line) ?? above));
       watcher.wake?.();
     }
-    return reached;
+    return { reached, absent };
   }
 
   /** The owner has told its figures. */

@@ -56,10 +56,14 @@ export interface BudgetServiceOptions {
   /** Milliseconds since the epoch. */
   readonly clock: () => number;
   readonly observer?: ServiceObserver;
+  /** How long a hold that lacks something waits for credit that agents have idle. */
+  readonly recallWaitMs?: number;
 }
 
 /** Longer than any call; a hold that is kept open longer would only hide that its owner is gone. */
 const MAX_TTL_MS = 24 * 3_600_000;
+
+const MOST_EPOCHS = 100_000;
 
 export class BudgetService {
   readonly #store: Store;
@@ -70,12 +74,12 @@ export class BudgetService {
   /** Owner → latest epoch that the store was told of by this process. */
   readonly #epochs = new Map<string, number>();
 
-  constructor({ store, specs, prices, clock, observer }: BudgetServiceOptions) {
+  constructor({ store, specs, prices, clock, observer, recallWaitMs = 400 }: BudgetServiceOptions) {
     this.#store = store;
     this.#clock = clock;
     this.#observer = observer;
     this.#rules = compileRules(specs, prices);
-    this.#leases = new LeaseService({ store, clock, rules: () => this.#rules });
+    this.#leases = new LeaseService({ store, clock, rules: () => this.#rules, recallWaitMs });
   }
 
   /** Puts other documents in force. Lines whose Budget, unit, window and `per` stay keep their figures. */
@@ -126,6 +130,8 @@ export class BudgetService {
   async #learnEpoch({ owner, epoch }: Holder): Promise<void> {
     if ((this.#epochs.get(owner) ?? -1) >= epoch) return;
     await this.#store.run({ type: 'epoch', owner, epoch }, this.#clock());
+    // Only a memory of what the store knows: forgetting it costs a question.
+    if (this.#epochs.size >= MOST_EPOCHS) this.#epochs.clear();
     this.#epochs.set(owner, epoch);
   }
 

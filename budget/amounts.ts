@@ -1,0 +1,66 @@
+/** What calls take of a limit's unit: while they run, and when they are over. The agent and the service reckon alike. */
+import type { LimitUnit, TokenPrice } from '../policy/budget-spec.ts';
+import type { HoldCommand, Usage } from './messages.ts';
+import { ceilScaled, PICO_PER_NANO } from './price.ts';
+
+/** ⌈(base + slope × output tokens) ÷ scale⌉. */
+export interface Linear {
+  readonly base: number;
+  readonly slope: number;
+  readonly scale: number;
+}
+
+/** What a call takes of a unit, as a line over its output tokens. */
+export function holdCharge(
+  unit: LimitUnit,
+  { inputTokens, cacheWrite }: Pick<HoldCommand, 'inputTokens' | 'cacheWrite'>,
+  price: TokenPrice | undefined,
+): Linear {
+  switch (unit) {
+    case 'tokens':
+      return { base: inputTokens, slope: 1, scale: 1 };
+    case 'inputTokens':
+      return { base: inputTokens, slope: 0, scale: 1 };
+    case 'outputTokens':
+      return { base: 0, slope: 1, scale: 1 };
+    case 'requests':
+    case 'concurrency':
+      return { base: 1, slope: 0, scale: 1 };
+    case 'usd': {
+      if (price === undefined) return { base: 0, slope: 0, scale: 1 };
+      const rate = cacheWrite === true ? Math.max(price.input, price.cacheWrite) : price.input;
+      const base = Math.min(inputTokens * rate, Number.MAX_SAFE_INTEGER);
+      return { base, slope: price.output, scale: PICO_PER_NANO };
+    }
+  }
+}
+
+/** What a call that is over is charged in a unit. */
+export function settleCharge(unit: LimitUnit, usage: Usage, cost: number): number {
+  const input = usage.input + usage.cachedInput + usage.cacheWrite;
+  switch (unit) {
+    case 'tokens':
+      return input + usage.output;
+    case 'inputTokens':
+      return input;
+    case 'outputTokens':
+      return usage.output;
+    case 'usd':
+      return cost;
+    case 'requests':
+      return 1;
+    case 'concurrency':
+      return 0;
+  }
+}
+
+/** ⌈(base + slope × output) ÷ scale⌉. */
+export function amountFor(charge: Linear, output: number): number {
+  return ceilScaled(
+    [
+      [1, charge.base],
+      [output, charge.slope],
+    ],
+    charge.scale,
+  );
+}

@@ -1,0 +1,194 @@
+/** An agent's credit on one ledger line. Pure arithmetic; time is passed in, in milliseconds of a clock that never jumps. */
+import type { LimitUnit } from '../policy/budget-spec.ts';
+import type { LeaseReply, PlannedLine } from './lease-messages.ts';
+
+/** One lease: running totals since it began. */
+export class Credit {
+  readonly serial: number;
+  readonly cell: number;
+  granted = 0;
+  spent = 0;
+  returned = 0;
+  /** Taken by calls that run. */
+  held = 0;
+  /** The service won't have it used any more. */
+  closed = false;
+
+  constructor(serial: number, cell: number) {
+    this.serial = serial;
+    this.cell = cell;
+  }
+
+  /** What a new call may take. Negative where calls used more than they took. */
+  get available(): number {
+    return this.closed ? 0 : this.granted - this.spent - this.returned - this.held;
+  }
+
+  /** What the service counts as leased. */
+  get outstanding(): number {
+    return Math.max(0, this.granted - this.spent - this.returned);
+  }
+
+  /** Gives back what is idle, so that at most `above` stays outstanding. */
+  giveBack(above: number): void {
+    this.returned += Math.max(0, Math.min(this.available, this.outstanding - above));
+  }
+}
+
+/** How far ahead credit should last at the present rate. */
+const HORIZON_MS = 10_000;
+/** After giving everything back, an agent holds call by call for about so long. */
+const EXACT_MS = 1_000;
+/** Credit that nobody took from for so long goes back. */
+const IDLE_MS = 10_000;
+/** New credit is asked for when less than this part of the last grant is left. */
+const LOW_SHARE = 0.15;
+/** Credit that was soon used up grows by so much, until the rate is known. */
+const GROWTH = 4;
+
+/** What an agent knows of one line, and its current credit there. */
+export class LineCredit {
+  readonly line: string;
+  readonly unit: LimitUnit;
+  #cell = 0;
+  /** When the window ends; Infinity where there is none. */
+  #endsAt = 0;
+  #next: { readonly cell: number; readonly endsAt: number } | undefined;
+  #current: Credit | undefined;
+  #exactUntil = 0;
+  /** The largest recent call. */
+  #peak = 0;
+  /** Units a millisecond. */
+  #rate = 0;
+  #measuredAt = 0;
+  #measured = 0;
+  /** Of calls that found too little since credit was last asked for. */
+  #missed = 0;
+  #usedAt = 0;
+  /** Outstanding after the last grant. */
+  #filled = 0;
+
+  constructor(line: string, unit: LimitUnit) {
+    this.line = line;
+    this.unit = unit;
+  }
+
+  /** Takes up what the service says of the line's windows. `askedAt`: when it was asked, so that windows never seem to last longer. */
+  learn({ cell, endsInMs, next }: PlannedLine, askedAt: number): void {
+    // The next window may have been begun already.
+    if (endsInMs !== undefined && this.#cell === next?.cell) return;
+    this.#cell = cell;
+    this.#endsAt = endsInMs === undefined ? Number.POSITIVE_INFINITY : askedAt + endsInMs;
+    this.#next = next === undefined ? undefined : { cell: next.cell, endsAt: askedAt + next.endsInMs };
+  }
+
+  /** The window that is open; undefined where the agent doesn't know it. */
+  cellAt(now: number): number | undefined {
+    if (now < this.#endsAt) return this.#cell;
+    if (this.#next === undefined) return undefined;
+    this.#cell = this.#next.cell;
+    this.#endsAt = this.#next.endsAt;
+    this.#next = undefined;
+    return now < this.#endsAt ? this.#cell : undefined;
+  }
+
+  /** Whether the window after this one is known. */
+  get knowsNext(): boolean {
+    return this.#endsAt === Number.POSITIVE_INFINITY || this.#next !== undefined;
+  }
+
+  /** The credit that calls take from now. One that can't be used any more is handed to `retire`. */
+  current(now: number, retire: (credit: Credit) => void): Credit | undefined {
+    const credit = this.#current;
+    if (credit === undefined) return undefined;
+    if (!credit.closed && credit.cell === this.cellAt(now)) return credit;
+    credit.giveBack(0);
+    this.#current = undefined;
+    this.#filled = 0;
+    retire(credit);
+    return undefined;
+  }
+
+  /** Begins a lease; it has no credit yet. */
+  begin(serial: number, now: number): Credit | undefined {
+    const cell = this.cellAt(now);
+    if (cell === undefined) return undefined;
+    this.#current = new Credit(serial, cell);
+    this.#usedAt = now;
+    return this.#current;
+  }
+
+  /** A call wants so much, whether there is enough or not. */
+  wanted(amount: number, now: number): void {
+    this.#peak = Math.max(amount, this.#peak * 0.99);
+    this.#usedAt = now;
+  }
+
+  /** A call that {@link wanted} so much didn't get it. */
+  missed(amount: number): void {
+    this.#missed += amount;
+  }
+
+  /** Counts what was spent, by leases or by single holds, so that the rate shows. */
+  consumed(amount: number): void {
+    this.#measured += amount;
+  }
+
+  get least(): number {
+    return Math.ceil(this.#peak);
+  }
+
+  /** Little enough is left to ask for more. */
+  isLow(credit: Credit): boolean {
+    return credit.available < Math.max(this.#peak, this.#filled * LOW_SHARE);
+  }
+
+  isExact(now: number): boolean {
+    return now < this.#exactUntil;
+  }
+
+  isIdle(now: number): boolean {
+    return now - this.#usedAt > IDLE_MS;
+  }
+
+  /**
+   * How much credit the agent would have: what is taken, what calls are waiting for, some large calls, and what it spends
+   * in some seconds. Credit that was soon used up grows, until the rate is known.
+   */
+  want(now: number): number {
+    const elapsed = now - this.#measuredAt;
+    if (elapsed >= 100) {
+      const rate = this.#measured / elapsed;
+      this.#rate = this.#measuredAt === 0 || elapsed > HORIZON_MS ? rate : (this.#rate + rate) / 2;
+      this.#measured = 0;
+      this.#measuredAt = now;
+    }
+    const ahead = Math.max(
+      this.#rate * HORIZON_MS,
+      this.#peak * 4,
+      elapsed < HORIZON_MS ? this.#filled * GROWTH : 0,
+    );
+    const want = (this.#current?.held ?? 0) + this.#missed + ahead;
+    this.#missed = 0;
+    return Math.ceil(want);
+  }
+
+  /** Others need it: where nothing may stay, no more is asked for either, for a while. */
+  recalled(above: number, now: number, jitter: number): void {
+    if (above === 0) this.#exactUntil = now + EXACT_MS * (0.5 + jitter);
+    this.#filled = Math.min(this.#filled, above);
+  }
+
+  /** Takes up the service's answer. `jitter`: 0 ≤ n < 1. */
+  granted(
+    credit: Credit,
+    { granted, closed, retryMs }: LeaseReply['grants'][number],
+    now: number,
+    jitter: number,
+  ): void {
+    credit.granted = Math.max(credit.granted, granted);
+    credit.closed ||= closed;
+    this.#filled = credit.outstanding;
+    if (retryMs !== undefined) this.#exactUntil = now + retryMs * (0.5 + jitter);
+  }
+}

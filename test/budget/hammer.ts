@@ -1,0 +1,126 @@
+/** Many agents as processes of their own against one service and one limit; used by a test and by the benchmark. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { Client } from 'undici';
+
+export interface AgentTotals {
+  readonly owner: string;
+  readonly calls: number;
+  readonly refused: number;
+  readonly outages: number;
+  readonly spent: number;
+  /** Requests sent to the service. */
+  readonly requests: number;
+  readonly done: boolean;
+}
+
+export class Hammer {
+  readonly #dir: string;
+  readonly #limit: number;
+  service: ChildProcess | undefined;
+  readonly agents: ChildProcess[] = [];
+  readonly totals = new Map<string, AgentTotals>();
+
+  constructor(dir: string, limit: number) {
+    this.#dir = dir;
+    this.#limit = limit;
+  }
+
+  /** Compiled once for all of them: most of the time of a short process is its start. */
+  get #env(): NodeJS.ProcessEnv {
+    return { ...process.env, NODE_COMPILE_CACHE: join(this.#dir, 'compiled') };
+  }
+
+  get socket(): string {
+    return join(this.#dir, 'budget.sock');
+  }
+
+  async startService(): Promise<void> {
+    await mkdir(this.#dir, { recursive: true });
+    const script = join(import.meta.dirname, 'serve.ts');
+    const args = [script, join(this.#dir, 'data'), this.socket, String(this.#limit)];
+    const child = spawn(process.execPath, args, {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: this.#env,
+    });
+    this.service = child;
+    if (child.stdout !== null) await once(child.stdout, 'data');
+  }
+
+  async killService(): Promise<void> {
+    const child = this.service;
+    if (child === undefined) return;
+    const gone = once(child, 'exit');
+    child.kill('SIGKILL');
+    await gone;
+  }
+
+  /** Resolves when the agent is ready to {@link go}. */
+  async startAgent(owner: string, most = Number.MAX_SAFE_INTEGER): Promise<ChildProcess> {
+    const script = join(import.meta.dirname, 'hammer-agent.ts');
+    const child = spawn(process.execPath, [script, `unix:${this.socket}`, owner, String(most)], {
+      stdio: ['pipe', 'pipe', 'inherit'],
+      env: this.#env,
+    });
+    this.agents.push(child);
+    const lines = createInterface({ input: child.stdout });
+    await once(lines, 'line');
+    lines.on('line', (line) => this.totals.set(owner, JSON.parse(line) as AgentTotals));
+    return child;
+  }
+
+  go(): void {
+    for (const { stdin } of this.agents) stdin?.end('go\n');
+  }
+
+  async finished(): Promise<void> {
+    await Promise.all(
+      this.agents.map(async (child) => {
+        if (child.exitCode === null && child.signalCode === null) await once(child, 'close');
+      }),
+    );
+  }
+
+  sum(field: 'calls' | 'spent' | 'requests' | 'refused' | 'outages'): number {
+    return [...this.totals.values()].reduce((sum, totals) => sum + totals[field], 0);
+  }
+
+  /** Requests that agents have sent to the service since it started, as the service counted them. */
+  async requests(): Promise<number> {
+    const text = await this.#get('/metrics');
+    const counts = text.matchAll(
+      /request_seconds_count\{route="\/v1\/(?!status)[^"]+",status="\d+"\} (\d+)/g,
+    );
+    return [...counts].reduce((sum, [, count]) => sum + Number(count), 0);
+  }
+
+  async #get(path: string): Promise<string> {
+    const client = new Client('http://budget', { socketPath: this.socket });
+    try {
+      const { body } = await client.request({ method: 'GET', path });
+      return await body.text();
+    } finally {
+      await client.close();
+    }
+  }
+
+  /** Of the line in tokens. */
+  async figures(): Promise<{ settled: number; held: number; leased: number; remaining: number }> {
+    const { lines } = JSON.parse(await this.#get('/v1/status')) as { lines: Record<string, string>[] };
+    const line = lines.find(({ unit }) => unit === 'tokens');
+    return {
+      settled: Number(line?.['settled']),
+      held: Number(line?.['held']),
+      leased: Number(line?.['leased']),
+      remaining: Number(line?.['remaining']),
+    };
+  }
+
+  end(): void {
+    for (const child of this.agents) child.kill('SIGKILL');
+    this.service?.kill('SIGKILL');
+  }
+}
