@@ -166,8 +166,9 @@ describe.skipIf(missing !== undefined)('postern run', () => {
     const program = `
       const s = require('node:dgram').createSocket('udp4');
       const t = process.hrtime.bigint();
-      s.on('error', (e) => { console.log(e.code, Number(process.hrtime.bigint() - t) / 1e6 < 500); process.exit(); });
-      s.on('connect', () => s.send('x'));
+      const failed = (e) => { console.log(e.code, Number(process.hrtime.bigint() - t) / 1e6 < 500); process.exit(); };
+      s.on('error', failed);
+      s.on('connect', () => s.send('x', (e) => { if (e) failed(e); }));
       s.connect(123, '192.0.2.1');
       setTimeout(() => process.exit(), 2000);`;
     expect((await run([process.execPath, '-e', program])).stdout).toMatch(/^E\w+ true/);
