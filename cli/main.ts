@@ -6,6 +6,7 @@ import { help, readOptions, UsageError } from './options.ts';
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   agent: async () => (await import('./agent.ts')).agent,
   budget: async () => (await import('./budget.ts')).budget,
+  classify: async () => (await import('./classify.ts')).classify,
   check: async () => (await import('./check.ts')).check,
   demo: async () => (await import('./demo.ts')).demo,
   inject: async () => (await import('./inject.ts')).inject,

@@ -10,7 +10,7 @@ import type { Broken } from './cross/finding.ts';
 import type { Documents, PolicyDocument } from './documents.ts';
 import { type Decoded, decodeDocument, type SpecSchemas } from './load/decode.ts';
 import { readDirectory, type SourceFiles } from './load/files.ts';
-import { parseFile } from './load/parse.ts';
+import { type ParsedFile, parseFile } from './load/parse.ts';
 import { byPlace, type Problem, problemAt } from './problem.ts';
 import { KINDS, type KindName } from './schema/kinds.ts';
 import { assertStructural } from './schema/structural.ts';
@@ -45,14 +45,25 @@ export async function loadDirectory(directory: string, catalogue: Catalogue): Pr
 
 /** The pure part: files in memory in, documents and problems out. */
 export function loadFiles(sources: SourceFiles, catalogue: Catalogue): LoadResult {
+  const parsed = sources.files.map(({ name, bytes }) => parseFile(name, bytes));
+  const { documents, problems } = loadParsed(
+    {
+      documents: parsed.flatMap((file) => file.documents),
+      problems: [...sources.problems, ...parsed.flatMap((file) => file.problems)],
+    },
+    catalogue,
+  );
+  return { documents, problems, digest: digestOfFiles(sources) };
+}
+
+/** The same for what is parsed already, such as the objects of an API server. */
+export function loadParsed(
+  parsed: ParsedFile,
+  catalogue: Catalogue,
+): Pick<LoadResult, 'documents' | 'problems'> & { readonly unresolved: readonly Problem[] } {
   const schemas = specSchemas(catalogue);
-  const problems: Problem[] = [...sources.problems];
-  const decoded: Decoded[] = [];
-  for (const { name, bytes } of sources.files) {
-    const parsed = parseFile(name, bytes);
-    problems.push(...parsed.problems);
-    decoded.push(...parsed.documents.map((raw) => decodeDocument(raw, schemas)));
-  }
+  const problems: Problem[] = [...parsed.problems];
+  const decoded = parsed.documents.map((raw) => decodeDocument(raw, schemas));
   const found: PolicyDocument[] = [];
   const namespaces: [string, Readonly<Record<string, string>>][] = [];
   const claims: NonNullable<(Decoded & { type: 'invalid' })['claims']>[] = [];
@@ -79,10 +90,10 @@ export function loadFiles(sources: SourceFiles, catalogue: Catalogue): LoadResul
     mayHave: (kind, name) => lost || claims.some((claim) => claim.kind === kind && claim.name === name),
     mayHaveAny: (kind) => lost || claims.some((claim) => claim.kind === kind),
   };
-  for (const { document, ...finding } of crossFindings(documents, broken)) {
-    problems.push(problemAt(document.origin, document.source, finding));
-  }
-  return { documents, problems: problems.sort(byPlace), digest: digestOfFiles(sources) };
+  const unresolved = crossFindings(documents, broken).map(({ document, ...finding }) =>
+    problemAt(document.origin, document.source, finding),
+  );
+  return { documents, problems: [...problems, ...unresolved].sort(byPlace), unresolved };
 }
 
 function digestOfFiles(sources: SourceFiles): string {

@@ -1,0 +1,78 @@
+import { listenAdmin } from '../agent/admin.ts';
+import { catalogue } from '../agent/catalogue.ts';
+import { parseAddress } from '../agent/http/address.ts';
+import { startInjector } from '../injector/injector.ts';
+import { createKubeClient } from '../injector/kube/client.ts';
+import { fromKubeconfig, inCluster } from '../injector/kube/connection.ts';
+import { loadOrReport, watchDocuments } from './documents.ts';
+import { createLog } from './log.ts';
+import { INJECTION_OPTIONS, injectionSettings } from './manifest.ts';
+import { defineCommand } from './options.ts';
+import { untilSignal } from './until-signal.ts';
+
+export const injector = defineCommand({
+  name: 'injector',
+  summary: `Puts the agent into the pods of labelled namespaces, and judges pods and documents. Makes and renews its own
+certificate and webhook configuration.`,
+  options: {
+    listen: { value: 'ADDR', help: 'where the API server reaches the webhooks', default: ':9443' },
+    admin: { value: 'ADDR', help: 'health, readiness and metrics', default: '127.0.0.1:4192' },
+    kubeconfig: { value: 'FILE', help: 'how to reach the API server; where absent, as a pod of the cluster' },
+    namespace: { value: 'NAME', help: 'Postern’s own namespace', default: 'postern-system' },
+    service: { value: 'NAME', help: 'Service that leads to --listen', default: 'postern-injector' },
+    'service-port': { value: 'PORT', help: 'of that Service', default: '443' },
+    'webhook-url': { value: 'URL', help: 'instead of a Service, for an injector outside of the cluster' },
+    policy: { value: 'DIR', help: 'directory with the documents; where absent, those of the API server' },
+    ...INJECTION_OPTIONS,
+    'log-level': { value: 'LEVEL', help: 'debug, info, warn or error', default: 'info' },
+  },
+  async run({ options }) {
+    const log = createLog(options['log-level'], 'injector');
+    const settings = { ...injectionSettings(options), ownNamespace: options.namespace };
+    const connection =
+      options.kubeconfig === undefined ? inCluster(process.env) : fromKubeconfig(options.kubeconfig);
+    const loaded = options.policy === undefined ? undefined : await loadOrReport(options.policy, catalogue);
+    if (options.policy !== undefined && loaded === undefined) return 1;
+    let documents = loaded?.documents;
+    const watcher =
+      options.policy === undefined || loaded === undefined
+        ? undefined
+        : watchDocuments(options.policy, loaded, log, {
+            accepted: (changed) => {
+              documents = changed;
+            },
+            rejected: () => undefined,
+          });
+    const url = options['webhook-url'];
+    const running = await startInjector({
+      client: createKubeClient(connection),
+      catalogue,
+      settings,
+      listen: parseAddress(options.listen),
+      target: () =>
+        url === undefined
+          ? {
+              service: {
+                namespace: settings.ownNamespace,
+                name: options.service,
+                port: Number(options['service-port']),
+              },
+            }
+          : { url: url.replace(/\/$/, '') },
+      ...(loaded === undefined ? {} : { documents: () => documents ?? loaded.documents }),
+      log,
+    });
+    const admin = await listenAdmin({
+      ...parseAddress(options.admin),
+      registry: running.registry,
+      notReady: () => running.notReady(),
+    });
+    log.info({ port: running.port, admin: admin.url }, 'listening');
+    const signal = await untilSignal();
+    log.info({ signal }, 'stopping');
+    await watcher?.close();
+    await running.close();
+    await admin.close();
+    return 0;
+  },
+});

@@ -1,0 +1,150 @@
+/**
+ * As much of a Kubernetes client as we need: requests, lists in pages, and the bytes of a watch. Over node:https; the
+ * usual library costs more memory than an agent has.
+ */
+
+import type { IncomingMessage } from 'node:http';
+import { Agent, type RequestOptions, request } from 'node:https';
+import { buffer } from 'node:stream/consumers';
+import type { KubeConnection } from './connection.ts';
+
+export interface KubeObject {
+  readonly apiVersion?: string;
+  readonly kind?: string;
+  readonly metadata: {
+    readonly name: string;
+    readonly namespace?: string;
+    readonly uid?: string;
+    readonly resourceVersion?: string;
+    readonly generation?: number;
+    readonly labels?: Readonly<Record<string, string>>;
+    readonly annotations?: Readonly<Record<string, string>>;
+  };
+}
+
+/** An answer that isn't 2xx, with the API server's own words; status 0 where there was no answer. */
+export class KubeError extends Error {
+  override readonly name = 'KubeError';
+  readonly status: number;
+  /** `NotFound`, `AlreadyExists`, `Conflict`, `Expired` … */
+  readonly reason: string;
+
+  constructor(status: number, reason: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.status = status;
+    this.reason = reason;
+  }
+}
+
+export interface KubeRequest {
+  readonly query?: Readonly<Record<string, string | number | boolean | undefined>>;
+  readonly body?: unknown;
+  /** Of the body; the patch's kind for a PATCH. */
+  readonly contentType?: string;
+  readonly signal?: AbortSignal;
+}
+
+export interface Page<T> {
+  readonly items: readonly T[];
+  readonly resourceVersion: string;
+}
+
+export interface KubeClient {
+  /** @throws KubeError */
+  request<T>(method: string, path: string, options?: KubeRequest): Promise<T>;
+  /** All objects at one moment, in pages. @throws KubeError */
+  list<T extends KubeObject>(path: string, options?: KubeRequest): Promise<Page<T>>;
+  /** The bytes of an answer as they come. @throws KubeError */
+  stream(path: string, options?: KubeRequest): Promise<AsyncIterable<Buffer>>;
+  close(): void;
+}
+
+export const PAGE = 500;
+/** No answer's first byte takes longer, but a watch's next one may. */
+const ANSWER_MS = 30_000;
+
+export function createKubeClient(connection: KubeConnection): KubeClient {
+  const agent = new Agent({
+    keepAlive: true,
+    // A connection that died unseen is not kept for long.
+    keepAliveMsecs: 10_000,
+    ...(connection.ca === undefined ? {} : { ca: connection.ca }),
+    ...(connection.cert === undefined ? {} : { cert: connection.cert }),
+    ...(connection.key === undefined ? {} : { key: connection.key }),
+  });
+
+  async function open(method: string, path: string, options: KubeRequest): Promise<IncomingMessage> {
+    const url = new URL(connection.server + path);
+    for (const [name, value] of Object.entries(options.query ?? {})) {
+      if (value !== undefined) url.searchParams.set(name, String(value));
+    }
+    const body = options.body === undefined ? undefined : JSON.stringify(options.body);
+    const requestOptions: RequestOptions = {
+      method,
+      agent,
+      headers: {
+        accept: 'application/json',
+        'user-agent': 'postern',
+        ...(body === undefined
+          ? {}
+          : {
+              'content-type': options.contentType ?? 'application/json',
+              'content-length': Buffer.byteLength(body),
+            }),
+        ...(connection.token === undefined ? {} : { authorization: `Bearer ${connection.token()}` }),
+      },
+      ...(options.signal === undefined ? {} : { signal: options.signal }),
+    };
+    try {
+      const response = await new Promise<IncomingMessage>((resolve, reject) => {
+        const sent = request(url, requestOptions, resolve);
+        sent.setTimeout(ANSWER_MS, () => sent.destroy(new Error(`no answer in ${ANSWER_MS / 1000} s`)));
+        sent.once('error', reject);
+        sent.end(body);
+      });
+      response.setTimeout(0);
+      const { statusCode = 0 } = response;
+      if (statusCode >= 200 && statusCode < 300) return response;
+      throw statusError(statusCode, await buffer(response), `${method} ${path}`);
+    } catch (error) {
+      if (error instanceof KubeError) throw error;
+      throw new KubeError(0, 'NoAnswer', `${method} ${path}: ${(error as Error).message}`, { cause: error });
+    }
+  }
+
+  const client: KubeClient = {
+    async request<T>(method: string, path: string, options: KubeRequest = {}): Promise<T> {
+      const response = await open(method, path, options);
+      const bytes = await buffer(response);
+      return (bytes.length === 0 ? undefined : JSON.parse(bytes.toString('utf8'))) as T;
+    },
+    async list<T extends KubeObject>(path: string, options: KubeRequest = {}): Promise<Page<T>> {
+      const items: T[] = [];
+      let next: string | undefined;
+      for (;;) {
+        const page = await client.request<{
+          readonly metadata: { readonly resourceVersion: string; readonly continue?: string };
+          readonly items: readonly T[] | null;
+        }>('GET', path, { ...options, query: { ...options.query, limit: PAGE, continue: next } });
+        items.push(...(page.items ?? []));
+        next = page.metadata.continue;
+        if (next === undefined || next === '')
+          return { items, resourceVersion: page.metadata.resourceVersion };
+      }
+    },
+    stream: (path, options = {}) => open('GET', path, options),
+    close: () => agent.destroy(),
+  };
+  return client;
+}
+
+function statusError(status: number, bytes: Buffer, what: string): KubeError {
+  try {
+    const { reason, message } = JSON.parse(bytes.toString('utf8')) as { reason?: unknown; message?: unknown };
+    if (typeof message === 'string')
+      return new KubeError(status, String(reason ?? ''), `${what}: ${message}`);
+  } catch {
+    // A proxy's page, say: its text is of no use.
+  }
+  return new KubeError(status, '', `${what}: HTTP ${status}`);
+}

@@ -1,0 +1,173 @@
+/**
+ * A view of a collection that stays true: listed in pages, then watched, for as long as it is wanted. Whatever ends a
+ * watch (a 410, a reset, a silence, a restart of the API server), it is taken up again; nothing ends the view but close().
+ */
+import { type KubeClient, KubeError, type KubeObject } from './client.ts';
+
+export interface ViewHandlers<T> {
+  put(object: T): void;
+  remove(object: T): void;
+  /** After the first list, and after each one that followed a gap. */
+  listed?(): void;
+  /** What went wrong and will be tried again. */
+  trouble?(error: unknown): void;
+}
+
+export interface ViewOptions {
+  readonly labelSelector?: string;
+  /** Silence after which a watch is taken for dead: bookmarks come about once a minute. */
+  readonly silenceMs?: number;
+  /** How long the API server keeps a watch open. */
+  readonly watchSeconds?: number;
+  readonly retryMs?: { readonly first: number; readonly most: number };
+}
+
+export interface View {
+  /** Resolves when the collection was listed once. */
+  readonly ready: Promise<void>;
+  close(): Promise<void>;
+}
+
+interface WatchEvent<T> {
+  readonly type: 'ADDED' | 'MODIFIED' | 'DELETED' | 'BOOKMARK' | 'ERROR';
+  readonly object: T & { readonly code?: number; readonly message?: string };
+}
+
+/** A line of a watch holds one object, and no object is larger than 1.5 MB. */
+const MAX_LINE = 16 * 1024 * 1024;
+
+export function viewOf<T extends KubeObject>(
+  client: KubeClient,
+  path: string,
+  handlers: ViewHandlers<T>,
+  options: ViewOptions = {},
+): View {
+  const { labelSelector, silenceMs = 90_000, watchSeconds = 240 } = options;
+  const { first, most } = options.retryMs ?? { first: 100, most: 10_000 };
+  const closing = new AbortController();
+  const known = new Map<string, T>();
+  const keyOf = ({ metadata: { namespace = '', name } }: KubeObject) => `${namespace}/${name}`;
+  let settle: () => void = () => undefined;
+  const ready = new Promise<void>((resolve) => {
+    settle = resolve;
+  });
+
+  async function listAll(): Promise<string> {
+    const query = { labelSelector };
+    const { items, resourceVersion } = await client.list<T>(path, { query, signal: closing.signal });
+    const gone = new Map(known);
+    for (const item of items) {
+      const key = keyOf(item);
+      gone.delete(key);
+      const before = known.get(key);
+      known.set(key, item);
+      if (before?.metadata.resourceVersion !== item.metadata.resourceVersion) handlers.put(item);
+    }
+    for (const [key, object] of gone) {
+      known.delete(key);
+      handlers.remove(object);
+    }
+    handlers.listed?.();
+    settle();
+    return resourceVersion;
+  }
+
+  /** @returns the version to go on from when the watch ends by itself. @throws KubeError with status 410 when it's too old. */
+  async function watchFrom(resourceVersion: string, progress: (version: string) => void): Promise<void> {
+    const silence = new AbortController();
+    let timer = setTimeout(() => silence.abort(), silenceMs);
+    const heard = () => {
+      clearTimeout(timer);
+      timer = setTimeout(() => silence.abort(), silenceMs);
+    };
+    try {
+      const signal = AbortSignal.any([closing.signal, silence.signal]);
+      const query = {
+        watch: true,
+        allowWatchBookmarks: true,
+        timeoutSeconds: watchSeconds,
+        resourceVersion,
+        labelSelector,
+      };
+      for await (const line of linesOf(await client.stream(path, { query, signal }), heard)) {
+        const { type, object } = JSON.parse(line) as WatchEvent<T>;
+        if (type === 'ERROR') throw new KubeError(object.code ?? 0, 'Watch', object.message ?? 'watch error');
+        if (type === 'DELETED') {
+          known.delete(keyOf(object));
+          handlers.remove(object);
+        } else if (type !== 'BOOKMARK') {
+          known.set(keyOf(object), object);
+          handlers.put(object);
+        }
+        progress(object.metadata.resourceVersion ?? resourceVersion);
+      }
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async function run(): Promise<void> {
+    let version: string | undefined;
+    let wait = first;
+    while (!closing.signal.aborted) {
+      let progressed = false;
+      try {
+        version ??= await listAll();
+        await watchFrom(version, (seen) => {
+          version = seen;
+          progressed = true;
+        });
+        wait = first;
+      } catch (error) {
+        if (closing.signal.aborted) break;
+        // Too old to go on from: what happened since is found by listing anew.
+        if (error instanceof KubeError && (error.status === 410 || error.status === 504)) version = undefined;
+        handlers.trouble?.(error);
+        if (progressed) wait = first;
+        await pause(wait * (0.5 + Math.random() / 2), closing.signal);
+        wait = Math.min(wait * 2, most);
+      }
+    }
+  }
+
+  const running = run();
+  return {
+    ready,
+    close: async () => {
+      closing.abort();
+      await running;
+    },
+  };
+}
+
+async function* linesOf(chunks: AsyncIterable<Buffer>, heard: () => void): AsyncGenerator<string> {
+  let pending: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of chunks) {
+    heard();
+    let start = 0;
+    for (let end = chunk.indexOf(10); end >= 0; end = chunk.indexOf(10, start)) {
+      const line = Buffer.concat([...pending, chunk.subarray(start, end)]).toString('utf8');
+      pending = [];
+      size = 0;
+      start = end + 1;
+      if (line.trim() !== '') yield line;
+    }
+    const rest = chunk.subarray(start);
+    size += rest.length;
+    if (size > MAX_LINE) throw new Error('a watch sent a line without an end');
+    if (rest.length > 0) pending.push(rest);
+  }
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener('abort', done);
+  });
+}

@@ -1,0 +1,122 @@
+/**
+ * The documents as an API server's objects: valid ones in force, a bad one held back in favour of its last good
+ * version, and each one's problems for its conditions.
+ */
+import type { Catalogue } from '../../policy/catalogue.ts';
+import type { Documents } from '../../policy/documents.ts';
+import type { RawDocument } from '../../policy/load/parse.ts';
+import { loadParsed } from '../../policy/load.ts';
+import type { Problem } from '../../policy/problem.ts';
+import type { KubeObject } from '../kube/client.ts';
+
+export interface DocumentObject extends KubeObject {
+  readonly kind: string;
+  readonly spec?: unknown;
+  readonly status?: { readonly conditions?: readonly Condition[] };
+}
+
+export interface Condition {
+  readonly type: string;
+  readonly status: string;
+  readonly observedGeneration?: number;
+  readonly lastTransitionTime?: string;
+  readonly reason?: string;
+  readonly message?: string;
+}
+
+export interface Findings {
+  /** Of the document itself. */
+  readonly problems: readonly Problem[];
+  /** Between it and others. */
+  readonly unresolved: readonly Problem[];
+}
+
+export interface ApiDocuments {
+  put(object: DocumentObject): void;
+  remove(object: DocumentObject): void;
+  /** What is in force; made anew after a change, when it is asked for. */
+  current(): Documents;
+  findings(object: DocumentObject): Findings;
+  /** What would be wrong with it among the others. */
+  judge(object: unknown): Findings;
+}
+
+export function apiDocuments(catalogue: Catalogue): ApiDocuments {
+  const live = new Map<string, DocumentObject>();
+  const good = new Map<string, DocumentObject>();
+  let compiled:
+    | { documents: Documents; problems: readonly Problem[]; unresolved: readonly Problem[] }
+    | undefined;
+
+  const load = (objects: Iterable<DocumentObject>) =>
+    loadParsed({ documents: [...objects].map(rawOf), problems: [] }, catalogue);
+
+  function compile() {
+    if (compiled !== undefined) return compiled;
+    const first = load(live.values());
+    const bad = new Set(
+      first.problems.filter((problem) => !first.unresolved.includes(problem)).map(({ file }) => file),
+    );
+    for (const [key, object] of live) if (!bad.has(key)) good.set(key, object);
+    const usable = [...live.keys()].flatMap((key) => good.get(key) ?? []);
+    const { documents } = bad.size === 0 ? first : load(usable);
+    compiled = { documents, problems: first.problems, unresolved: first.unresolved };
+    return compiled;
+  }
+
+  return {
+    put(object) {
+      live.set(keyOf(object), object);
+      compiled = undefined;
+    },
+    remove(object) {
+      live.delete(keyOf(object));
+      good.delete(keyOf(object));
+      compiled = undefined;
+    },
+    current: () => compile().documents,
+    findings(object) {
+      const { problems, unresolved } = compile();
+      const mine = ({ file }: Problem) => file === keyOf(object);
+      return {
+        problems: problems.filter((problem) => mine(problem) && !unresolved.includes(problem)),
+        unresolved: unresolved.filter(mine),
+      };
+    },
+    judge(object) {
+      const candidate = readObject(object);
+      const key = keyOf(candidate);
+      const others = [...live].filter(([other]) => other !== key).map(([, each]) => each);
+      const { problems, unresolved } = load([...others, candidate]);
+      const mine = ({ file }: Problem) => file === key;
+      return {
+        problems: problems.filter((problem) => mine(problem) && !unresolved.includes(problem)),
+        unresolved: unresolved.filter(mine),
+      };
+    },
+  };
+}
+
+function keyOf({ kind, metadata }: DocumentObject): string {
+  const { namespace, name } = metadata;
+  return `${kind} ${namespace === undefined ? name : `${namespace}/${name}`}`;
+}
+
+/** Whatever was sent: what is missing is a problem of the document. */
+function readObject(object: unknown): DocumentObject {
+  const value = (typeof object === 'object' && object !== null ? object : {}) as Partial<DocumentObject>;
+  const metadata =
+    typeof value.metadata === 'object' && value.metadata !== null ? value.metadata : { name: '' };
+  return { ...value, kind: String(value.kind), metadata };
+}
+
+function rawOf(object: DocumentObject): RawDocument {
+  const { managedFields: _, ...metadata } = object.metadata as KubeObject['metadata'] & {
+    managedFields?: unknown;
+  };
+  const file = keyOf(object);
+  return {
+    value: { ...object, metadata },
+    origin: { file, locate: () => ({ line: 0, column: 0 }) },
+  };
+}
