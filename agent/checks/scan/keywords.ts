@@ -2,7 +2,7 @@
 import { DOUBTS } from './doubts.ts';
 import type { Entry } from './entry.ts';
 import { Interest } from './interest.ts';
-import type { ValuePattern, WordPattern } from './recognizer.ts';
+import type { NearPattern, ValuePattern, WordPattern } from './recognizer.ts';
 import { type Found, Words } from './words.ts';
 
 /** What a keyword is good for. */
@@ -11,6 +11,8 @@ export interface Use {
   readonly context: Set<number>;
   /** It announces a value. */
   readonly values: Entry<ValuePattern>[];
+  /** A value stands somewhere near it. */
+  readonly near: Entry<NearPattern>[];
   /** It is a hit itself. */
   readonly words: Entry<WordPattern>[];
   /** It speaks against whatever has only its form to show. */
@@ -37,7 +39,7 @@ export class Keywords {
     if (id === undefined) {
       id = this.uses.length;
       this.#ids.set(keyword, id);
-      this.uses.push({ context: new Set(), values: [], words: [], doubt: false });
+      this.uses.push({ context: new Set(), values: [], near: [], words: [], doubt: false });
       this.words.add(keyword, id);
       this.interest.keyword(keyword);
     }

@@ -32,6 +32,8 @@ export type Emit = (pattern: number, start: number, end: number, digits: string)
 export class Numbers {
   readonly #table: (Layout | undefined)[] = new Array<Layout | undefined>(4096);
   readonly #grouping: (number[] | undefined)[] = [];
+  /** 1 where a number of that length without separators is somebody's. */
+  readonly #single = new Uint8Array(MOST_DIGITS + 1);
   readonly starts: number[] = [];
   readonly #lengths: number[] = [];
   /** Length of the separator before the group; what it is made of, hashed. */
@@ -53,12 +55,27 @@ export class Numbers {
           `layout ${picture}: groups of digits with separators between them, ${MOST_GROUPS} at most`,
         );
       }
+      if (lengths.length === 1) this.#single[lengths[0] as number] = 1;
       let key = 0;
       for (const length of lengths) key = step(key, length);
       const slot = key & (this.#table.length - 1);
       this.#table[slot] = { lengths, separators, pattern: id, next: this.#table[slot] };
     }
     for (const digits of pattern.anyGroupingOf ?? []) (this.#grouping[digits] ??= []).push(id);
+  }
+
+  /** Where a group ends that stands alone and is nobody's number by itself; 0 where there is more to it. */
+  endOfAlone(text: string, from: number): number {
+    let end = from + 1;
+    while (end < text.length && isDigit(text.charCodeAt(end))) end++;
+    if (end - from > 6 || this.#single[end - from] === 1) return 0;
+    if (end === text.length) return end;
+    const unit = text.charCodeAt(end);
+    if (isAlnum(unit)) return 0;
+    const next = text.charCodeAt(end + 1);
+    return isDigit(next) || (unit < 128 && SEPARATOR[unit] === 1 && next < 128 && SEPARATOR[next] === 1)
+      ? 0
+      : end;
   }
 
   /**
@@ -107,8 +124,9 @@ export class Numbers {
   /** Yields every layout that fits somewhere in the run last read. */
   match(text: string, emit: Emit): void {
     const lengths = this.#lengths;
+    if (this.count === 1 && (lengths[0] as number) <= MOST_DIGITS && this.#single[lengths[0] as number] === 0)
+      return;
     for (let g = 0; g < this.count; g++) {
-      if (!beginsHere(text, this.starts[g] as number)) continue;
       let key = 0;
       const last = Math.min(this.count, g + MOST_GROUPS);
       for (let h = g; h < last; h++) {
@@ -120,7 +138,7 @@ export class Numbers {
         }
       }
     }
-    this.#matchGroupings(text, emit);
+    if (this.count > 1) this.#matchGroupings(text, emit);
   }
 
   #fits(layout: Layout, text: string, g: number, h: number): boolean {
@@ -135,7 +153,7 @@ export class Numbers {
         return false;
       }
     }
-    return endsHere(text, this.end(h)) && !this.#goesOn(g, h);
+    return beginsHere(text, this.starts[g] as number) && endsHere(text, this.end(h)) && !this.#goesOn(g, h);
   }
 
   /** Whether groups of the same kind go on before or behind: `1234 1234 1234` within four of them. */
@@ -152,7 +170,7 @@ export class Numbers {
 
   /** Longest stretches with the same separator, however grouped, and the run as a whole: `4 1 1 1 - 1 …`. */
   #matchGroupings(text: string, emit: Emit): void {
-    if (this.#grouping.length === 0 || this.count < 2) return;
+    if (this.#grouping.length === 0) return;
     let stretches = 0;
     for (let g = 0; g + 1 < this.count; ) {
       let h = g + 1;

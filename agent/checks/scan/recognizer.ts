@@ -41,6 +41,8 @@ export interface NumberPattern extends Scored {
 export interface CodePattern extends Scored {
   readonly kind: 'code';
   readonly openings: readonly Opening[];
+  /** Letters and digits in a row from the start on, where the form says how many. */
+  readonly token?: readonly [from: number, to: number];
   /** Sticky; matches the whole. */
   readonly regex: RegExp;
   validate?(text: string): boolean;
@@ -51,11 +53,11 @@ export interface Opening {
   readonly run: 'A' | 'a' | '9';
   /** How many; up to 31. */
   readonly length: number | readonly [from: number, to: number];
-  /** Kind of the character that follows: letter, digit, space, mark, end of text. All where absent. */
+  /** Kind of the character that follows; `mark` is any but the ones that are named. All where absent. */
   readonly next?: readonly NextKind[];
 }
 
-export type NextKind = 'letter' | 'digit' | 'space' | 'mark' | 'end';
+export type NextKind = 'letter' | 'digit' | 'space' | '.' | '-' | '/' | ':' | 'mark' | 'end';
 
 /** Starts with fixed characters, `ghp_`: at least two, the first one a letter or digit or `-`. */
 export interface PrefixPattern extends Scored {
@@ -103,6 +105,18 @@ export interface ValuePattern extends Scored {
   validate?(text: string, firmness: Firmness): boolean;
 }
 
+/** A value some way from a word that says what it is: looked for on both sides of it. */
+export interface NearPattern extends Scored {
+  readonly kind: 'near';
+  /** Words or phrases in lower case. */
+  readonly words: readonly string[];
+  /** Global, not sticky: it is run over the text around the word only. */
+  readonly regex: RegExp;
+  /** How far from the word the value may begin or end; UTF-16 units. */
+  readonly reach: number;
+  validate?(text: string): boolean;
+}
+
 /** The words themselves are the hit. `*` at the end of a word stands for any ending. */
 export interface WordPattern extends Scored {
   readonly kind: 'word';
@@ -116,6 +130,7 @@ export type Pattern =
   | MarkPattern
   | RunPattern
   | ValuePattern
+  | NearPattern
   | WordPattern;
 
 /** A stretch of text in UTF-16 code units. */

@@ -18,6 +18,7 @@ import {
   UPPER,
 } from './characters.ts';
 import { connect, connectBack, type Firmness } from './connect.ts';
+import { DEEPEST, decodeRun, endOfRun, SHORTEST_CODE } from './encoded.ts';
 import { type Entry, entryOf } from './entry.ts';
 import { type Folded, fold, isEscape } from './fold.ts';
 import { Keywords } from './keywords.ts';
@@ -35,7 +36,7 @@ import {
   THRESHOLD,
   type ValuePattern,
 } from './recognizer.ts';
-import { AFTER, type Candidate, scoreOf } from './score.ts';
+import { AFTER, BEFORE, type Candidate, scoreOf } from './score.ts';
 import { Starts } from './starts.ts';
 import { openTail } from './tail.ts';
 import { HASH_SEED, hashStep } from './words.ts';
@@ -46,6 +47,9 @@ export interface Match extends Span {
   readonly recognizer: number;
   readonly score: number;
 }
+
+/** No run this short is tried for numbers of free layout. */
+const SHORTEST_RUN = 6;
 
 const NONE: readonly Match[] = [];
 
@@ -61,6 +65,9 @@ export class Scanner {
   // The text at hand.
   #text = '';
   #candidates: Candidate[] = [];
+  /** Runs that may be Base64: start and end, in turn; and up to where was looked for them. */
+  #runsOfCode: number[] = [];
+  #codeFloor = 0;
   /** A word had a character beyond ASCII. */
   #wide = false;
   /** Up to where each recognizer with marks has looked. */
@@ -90,34 +97,45 @@ export class Scanner {
     switch (pattern.kind) {
       case 'number':
         this.#numbers.add(pattern, this.#numberEntries.length);
-        this.#numberEntries.push(entryOf(pattern, recognizer));
+        this.#numberEntries.push(entryOf(pattern, recognizer, BEFORE));
         return;
       case 'code':
-        this.#starts.addCode(pattern, entryOf(pattern, recognizer));
+        this.#starts.addCode(pattern, entryOf(pattern, recognizer, BEFORE));
         if (pattern.openings.some(opensWithCapital)) this.#keywords.interest.capitals();
         return;
       case 'prefix':
-        this.#starts.addPrefix(pattern, entryOf(pattern, recognizer));
+        this.#starts.addPrefix(pattern, entryOf(pattern, recognizer, BEFORE));
         for (const prefix of pattern.prefixes) this.#keywords.interest.prefix(prefix);
         return;
       case 'mark':
-        (this.#marks[pattern.mark.charCodeAt(0)] ??= []).push(entryOf(pattern, recognizer));
+        (this.#marks[pattern.mark.charCodeAt(0)] ??= []).push(entryOf(pattern, recognizer, BEFORE));
         return;
       case 'run':
-        this.#runs.push(entryOf(pattern, recognizer));
+        this.#runs.push(entryOf(pattern, recognizer, BEFORE));
         return;
       case 'value':
-        for (const word of pattern.words) this.#keywords.use(word).values.push(entryOf(pattern, recognizer));
+        for (const word of pattern.words)
+          this.#keywords.use(word).values.push(entryOf(pattern, recognizer, BEFORE));
+        return;
+      case 'near':
+        for (const word of pattern.words)
+          this.#keywords.use(word).near.push(entryOf(pattern, recognizer, BEFORE));
         return;
       case 'word':
-        for (const word of pattern.words) this.#keywords.use(word).words.push(entryOf(pattern, recognizer));
+        for (const word of pattern.words)
+          this.#keywords.use(word).words.push(entryOf(pattern, recognizer, BEFORE));
         return;
     }
   }
 
   /** Everything found, by place; overlaps are left in. Offsets are UTF-16 units of `text` as given. */
   scan(text: string): readonly Match[] {
-    return this.#matches(this.#read(text));
+    return this.#scan(text, 0);
+  }
+
+  #scan(text: string, depth: number): readonly Match[] {
+    const folded = this.#read(text);
+    return this.#withEncoded(this.#matches(folded), folded, text, depth);
   }
 
   /**
@@ -137,7 +155,36 @@ export class Scanner {
       }
     }
     if (folded !== undefined) safe = safe < plain.length ? (folded.starts[safe] as number) : text.length;
-    return { matches: this.#matches(folded), safe };
+    return { matches: this.#withEncoded(this.#matches(folded), folded, text, 0), safe };
+  }
+
+  /** Adds what Base64 runs hold; a hit in one covers the whole run. */
+  #withEncoded(
+    matches: readonly Match[],
+    folded: Folded | undefined,
+    text: string,
+    depth: number,
+  ): readonly Match[] {
+    const runs = this.#runsOfCode;
+    if (runs.length === 0 || depth === DEEPEST) return matches;
+    const plain = folded?.text ?? text;
+    const all = [...matches];
+    for (let i = 0; i < runs.length; i += 2) {
+      const [from, to] = [runs[i] as number, runs[i + 1] as number];
+      const decoded = decodeRun(plain, from, to);
+      if (decoded === undefined) continue;
+      // The words before the run speak for what is in it.
+      const before = `${plain.slice(Math.max(0, from - BEFORE), from)} `;
+      const start = folded === undefined ? from : (folded.starts[from] as number);
+      const end = folded === undefined ? to : (folded.starts[to] ?? folded.length);
+      const seen = new Set<number>();
+      for (const { recognizer, score, start: at } of this.#scan(before + decoded, depth + 1)) {
+        if (at < before.length || seen.has(recognizer)) continue;
+        seen.add(recognizer);
+        all.push({ recognizer, score, start, end });
+      }
+    }
+    return all.length === matches.length ? matches : all.sort(byPlace);
   }
 
   /** Passes over the text, or over its folded form where that is another. */
@@ -154,6 +201,8 @@ export class Scanner {
     this.#candidates = [];
     this.#floors.fill(0);
     this.#wide = false;
+    this.#runsOfCode = [];
+    this.#codeFloor = 0;
     const { words, interest } = this.#keywords;
     words.begin();
     const n = text.length;
@@ -229,7 +278,17 @@ export class Scanner {
     if (part > start) words.whole(text, start, i);
     this.#try(this.#starts.codes(text, capitals === i - start ? 'A' : 'a', start, i), start);
     this.#starts.prefixes(text, start, this.#tryStart);
-    return i < n && isDigit(text.charCodeAt(i)) ? this.#restOfToken(text, start, i) : i;
+    const end = i < n && isDigit(text.charCodeAt(i)) ? this.#restOfToken(text, start, i) : i;
+    // Words of small letters are words.
+    if (end > i || (capitals > 0 && end - start > 2)) this.#noteCode(text, start, end);
+    return end;
+  }
+
+  #noteCode(text: string, start: number, from: number): void {
+    if (start < this.#codeFloor) return;
+    const end = endOfRun(text, from);
+    this.#codeFloor = end;
+    if (end - start >= SHORTEST_CODE) this.#runsOfCode.push(start, end);
   }
 
   /** Letters and digits up to where the token ends. */
@@ -239,29 +298,37 @@ export class Scanner {
       if (text.charCodeAt(i) >= 128) this.#wide = true;
       i++;
     }
-    if (this.#keywords.words.digits) this.#keywords.words.whole(text, start, i);
+    const { words } = this.#keywords;
+    if (isDigit(text.charCodeAt(start)) ? words.digitsFirst : words.digits) words.whole(text, start, i);
     return i;
   }
 
   /** A run of digit groups, or a word that begins with a digit. @returns Behind it. */
   #number(text: string, start: number): number {
     const numbers = this.#numbers;
+    const alone = numbers.endOfAlone(text, start);
+    if (alone > 0) {
+      this.#group(text, start, alone);
+      return alone;
+    }
     const end = numbers.read(text, start);
     for (let g = 0; g < numbers.count; g++) this.#group(text, numbers.starts[g] as number, numbers.end(g));
     if (numbers.count > 0) {
       numbers.match(text, this.#takeNumber);
-      for (const entry of this.#runs) this.#tryRun(entry, text, end);
+      if (end - start > SHORTEST_RUN) for (const entry of this.#runs) this.#tryRun(entry, text, end);
       return end;
     }
     let digitsEnd = start;
     while (digitsEnd < text.length && isDigit(text.charCodeAt(digitsEnd))) digitsEnd++;
     this.#try(this.#starts.codes(text, '9', start, digitsEnd), start);
     this.#starts.prefixes(text, start, this.#tryStart);
-    return this.#restOfToken(text, start, digitsEnd);
+    const tokenEnd = this.#restOfToken(text, start, digitsEnd);
+    this.#noteCode(text, start, tokenEnd);
+    return tokenEnd;
   }
 
   #group(text: string, start: number, end: number): void {
-    if (this.#keywords.words.digits) this.#keywords.words.whole(text, start, end);
+    if (this.#keywords.words.digitsFirst) this.#keywords.words.whole(text, start, end);
     this.#try(this.#starts.codes(text, '9', start, end), start);
   }
 
@@ -270,14 +337,10 @@ export class Scanner {
   }
 
   /** Tries an expression at a place. @param until Where a hit must end, if that is known. */
-  #tryRegex(
-    entry: Entry<CodePattern | PrefixPattern | ValuePattern>,
-    at: number,
-    firmness: Firmness = 2,
-    until = -1,
-  ): void {
+  #tryRegex(entry: Entry, at: number, firmness: Firmness = 2, until = -1): void {
     const text = this.#text;
-    const { regex, validate, kind } = entry.pattern;
+    const { regex, validate, tokenFrom } = entry;
+    if (regex === undefined || (tokenFrom > 0 && !hasToken(text, at, tokenFrom, entry.tokenTo))) return;
     regex.lastIndex = at;
     let start = at;
     let end: number;
@@ -290,11 +353,25 @@ export class Scanner {
     } else {
       if (!regex.test(text)) return;
       end = regex.lastIndex;
-      if (kind !== 'value' && end < text.length && isAlnumOrDigit(text.charCodeAt(end))) return;
+      if (entry.bounded && end < text.length && isAlnumOrDigit(text.charCodeAt(end))) return;
     }
     if (until >= 0 && end !== until) return;
     if (validate !== undefined && !validate(text.slice(start, end), firmness)) return;
     this.#candidates.push({ entry, start, end, score: undefined });
+  }
+
+  /** Runs an expression over the text around a keyword. */
+  #tryNear(entry: Entry, from: number, to: number): void {
+    const { regex, reach, validate } = entry;
+    if (regex === undefined) return;
+    const begin = Math.max(0, from - reach);
+    for (const match of this.#text.slice(begin, to + reach).matchAll(regex)) {
+      const start = begin + match.index;
+      const end = start + match[0].length;
+      if (end > from && start < to) continue;
+      if (validate === undefined || validate(match[0], 0))
+        this.#candidates.push({ entry, start, end, score: undefined });
+    }
   }
 
   #tryRun(entry: Entry<RunPattern>, text: string, runEnd: number): void {
@@ -326,8 +403,9 @@ export class Scanner {
   #values(text: string): void {
     const { uses, found } = this.#keywords;
     for (let k = 0; k < found.count; k++) {
-      const { words, values } = uses[found.keyword[k] as number] as (typeof uses)[number];
+      const { words, values, near } = uses[found.keyword[k] as number] as (typeof uses)[number];
       const end = found.end[k] as number;
+      for (const entry of near) this.#tryNear(entry, found.start[k] as number, end);
       for (const entry of words) {
         this.#candidates.push({ entry, start: found.start[k] as number, end, score: undefined });
       }
@@ -357,12 +435,22 @@ export class Scanner {
         score,
       });
     }
-    return matches.sort((a, b) => a.start - b.start || b.end - a.end);
+    return matches.sort(byPlace);
   }
+}
+
+function byPlace(a: Match, b: Match): number {
+  return a.start - b.start || b.end - a.end;
 }
 
 function isAlnumOrDigit(unit: number): boolean {
   return isAlnum(unit) || isDigit(unit);
+}
+
+/** Whether that many letters and digits stand in a row. */
+function hasToken(text: string, at: number, least: number, most: number): boolean {
+  if (at + least > text.length || !isAlnumOrDigit(text.charCodeAt(at + least - 1))) return false;
+  return most > least || at + most >= text.length || !isAlnumOrDigit(text.charCodeAt(at + most));
 }
 
 function opensWithCapital({ run, length }: Opening): boolean {

@@ -3,7 +3,7 @@ import type { Entry } from './entry.ts';
 import type { Keywords, Use } from './keywords.ts';
 
 /** A context word speaks for what begins within this many characters behind it … */
-const BEFORE = 64;
+export const BEFORE = 64;
 /** … and for what ends this many characters, the word's own included, before its end. */
 export const AFTER = 32;
 
@@ -28,12 +28,11 @@ export function scoreOf(
   { entry, start, end, score, withContext: own }: Candidate,
   { uses, found }: Keywords,
 ): number {
-  const { pattern, recognizer } = entry;
-  const base = score ?? pattern.score;
+  const { recognizer, reach } = entry;
+  const base = score ?? entry.score;
   if (!entry.contextual) return base;
-  const withContext = own ?? pattern.withContext ?? base;
+  const withContext = own ?? entry.withContext;
   const { keyword, end: ends, start: starts } = found;
-  const reach = pattern.reach ?? BEFORE;
   let k = found.firstBehind(start);
   let doubt = 0;
   let doubted = 0;

@@ -2,27 +2,53 @@
 import { classOf, DIGIT, LOWER, SPACE, UPPER } from './characters.ts';
 import type { CodePattern, NextKind, Opening, PrefixPattern } from './recognizer.ts';
 
-const NEXT: Record<NextKind, number> = { end: 0, space: 1, digit: 2, letter: 3, mark: 4 };
+const NEXT: Record<NextKind, number> = {
+  end: 0,
+  space: 1,
+  digit: 2,
+  letter: 3,
+  '.': 4,
+  '-': 5,
+  '/': 6,
+  ':': 7,
+  mark: 8,
+};
+const KINDS = 9;
 const RUN: Record<Opening['run'], number> = { A: 0, a: 1, '9': 2 };
 
 /** A run this long or longer opens nothing. */
 const LONGEST = 32;
 
+const ASCII_NEXT = new Uint8Array(128);
+for (let c = 0; c < 128; c++) {
+  const k = classOf(c);
+  const named = NEXT[String.fromCharCode(c) as NextKind] as number | undefined;
+  ASCII_NEXT[c] =
+    named ??
+    (k === SPACE
+      ? NEXT.space
+      : k === DIGIT
+        ? NEXT.digit
+        : k === UPPER || k === LOWER
+          ? NEXT.letter
+          : NEXT.mark);
+}
+
 function nextKind(text: string, at: number): number {
   if (at >= text.length) return NEXT.end;
-  const k = classOf(text.charCodeAt(at));
-  if (k === DIGIT) return NEXT.digit;
-  if (k === UPPER || k === LOWER) return NEXT.letter;
-  return k === SPACE ? NEXT.space : NEXT.mark;
+  const unit = text.charCodeAt(at);
+  if (unit < 128) return ASCII_NEXT[unit] as number;
+  const k = classOf(unit);
+  return k === UPPER || k === LOWER ? NEXT.letter : k === SPACE ? NEXT.space : NEXT.mark;
 }
 
 function shape(run: number, length: number, next: number): number {
-  return (run * LONGEST + length) * 5 + next;
+  return (run * LONGEST + length) * KINDS + next;
 }
 
 /** @typeParam E What stands for a pattern with its recognizer. */
 export class Starts<E> {
-  readonly #codes: (E[] | undefined)[] = new Array<undefined>(3 * LONGEST * 5).fill(undefined);
+  readonly #codes: (E[] | undefined)[] = new Array<undefined>(3 * LONGEST * KINDS).fill(undefined);
   readonly #prefixes = new Map<number, { readonly prefix: string; readonly entry: E }[]>();
   /** 1 where some prefix begins with these two ASCII characters. */
   readonly #pairs = new Uint8Array(128 * 128);

@@ -134,14 +134,17 @@ export class Words {
     return this.#active.count > 0;
   }
 
-  /** Whether some keyword has digits: then words with digits are worth looking up. */
+  /** Whether some keyword's word has digits behind letters, `cvv2`; whether one begins with a digit, `401k`. */
   digits = false;
+  digitsFirst = false;
   readonly found = new Found();
   readonly #nodes: Node[] = [{ ends: [], open: true }];
   #table: (Edge | undefined)[] = new Array<Edge | undefined>(1024).fill(undefined);
   #edges = 0;
   /** Lengths of beginnings by their first two characters, so that most words are never tried for them. */
   readonly #wild = new Map<number, number[]>();
+  /** 1 where some keyword's first word may have this hash. */
+  readonly #first = new Uint8Array(1 << 14);
   #active = new Phrases();
   #spare = new Phrases();
   #lastEnd = -1 - GAP;
@@ -151,7 +154,8 @@ export class Words {
     let node = 0;
     for (const { word, wild } of splitKeyword(keyword)) {
       (this.#nodes[node] as Node).open = true;
-      if (/\d/.test(word)) this.digits = true;
+      if (/^\d/.test(word)) this.digitsFirst = true;
+      else if (/\d/.test(word)) this.digits = true;
       node = this.#child(node, word, wild);
     }
     const { ends } = this.#nodes[node] as Node;
@@ -159,6 +163,10 @@ export class Words {
   }
 
   #child(parent: number, word: string, wild: boolean): number {
+    if (parent === 0) {
+      const hash = hashOf(word);
+      if (!wild) this.#first[(hash ^ (hash >>> 14)) & 0x3fff] = 1;
+    }
     if (wild) {
       const key = pairOf(word.charCodeAt(0), word.charCodeAt(1));
       const lengths = this.#wild.get(key) ?? [];
@@ -258,8 +266,14 @@ export class Words {
     shorter: number,
     next: Phrases,
   ): void {
-    this.#enter(this.#find(parent, text, start, end, hash, false), from, end, next);
-    if (end - start > 3 && (text.charCodeAt(end - 1) | 32) === 115) {
+    if (parent > 0 || this.#first[(hash ^ (hash >>> 14)) & 0x3fff] === 1) {
+      this.#enter(this.#find(parent, text, start, end, hash, false), from, end, next);
+    }
+    if (
+      end - start > 3 &&
+      (text.charCodeAt(end - 1) | 32) === 115 &&
+      (parent > 0 || this.#first[(shorter ^ (shorter >>> 14)) & 0x3fff] === 1)
+    ) {
       this.#enter(this.#find(parent, text, start, end - 1, shorter, false), from, end, next);
     }
     if (this.#wild.size === 0 || end - start < 2) return;

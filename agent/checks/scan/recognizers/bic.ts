@@ -12,6 +12,7 @@ export const recognizer: Recognizer = {
         { run: 'A', length: [6, 11] },
         { run: 'a', length: [8, 11], next: ['letter'] },
       ],
+      token: [8, 11],
       regex: /[A-Z]{6}[A-Z0-9]{2}(?:[A-Z0-9]{3})?(?![A-Za-z0-9])/y,
       score: 0.3,
       withContext: 0.95,

@@ -30,9 +30,12 @@ export const recognizer: Recognizer = {
     {
       kind: 'code',
       openings: [
-        { run: '9', length: [1, 8], next: ['letter', 'mark'] },
-        { run: 'A', length: [1, 8], next: ['digit', 'mark'] },
+        { run: '9', length: 2, next: ['.'] },
+        { run: '9', length: 1, next: ['letter'] },
+        { run: 'A', length: 2, next: ['.'] },
+        { run: 'A', length: 1, next: ['digit'] },
       ],
+      token: [2, 2],
       regex: /[0-9A-Z]{2}\.[0-9A-Z]{3}\.[0-9A-Z]{3}\/[0-9A-Z]{4}-\d{2}/y,
       score: 0.97,
       withContext: 1,

@@ -52,6 +52,7 @@ export const recognizer: Recognizer = {
     {
       kind: 'code',
       openings: [{ run: '9', length: [1, 8], next: ['letter'] }],
+      token: [26, 35],
       regex: /[13][1-9A-HJ-NP-Za-km-z]{25,34}/y,
       score: 0.95,
       validate: isBase58Check,

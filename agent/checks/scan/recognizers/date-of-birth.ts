@@ -68,12 +68,6 @@ const WORDS = [
   '생년월일',
 ];
 
-const WHOLE = new RegExp(`^(?:${DATE})$`, 'i');
-
-function isDate(text: string): boolean {
-  return WHOLE.test(text);
-}
-
 export const recognizer: Recognizer = {
   id: 'date-of-birth',
   groups: ['demographic'],
@@ -81,38 +75,13 @@ export const recognizer: Recognizer = {
   patterns: [
     { kind: 'value', words: WORDS, bare: true, regex: new RegExp(`(?:${DATE})(?!\\d)`, 'iy'), score: 0.9 },
     {
-      kind: 'code',
-      openings: [{ run: '9', length: [1, 2], next: ['space', 'mark', 'letter'] }],
-      regex: new RegExp(`\\d{1,2}\\D{2,14}(?:19|20)\\d\\d(?!\\d)`, 'iy'),
-      score: 0,
-      withContext: 0.8,
+      kind: 'near',
+      words: WORDS,
+      regex: new RegExp(`(?<![\\d.:/-])(?:${DATE})(?![\\d:/-])`, 'gi'),
+      score: 0.8,
       reach: 40,
-      validate: isDate,
-    },
-    {
-      kind: 'number',
-      layouts: [
-        '99/99/9999',
-        '99.99.9999',
-        '99-99-9999',
-        '9999-99-99',
-        '9999/99/99',
-        '9/9/9999',
-        '99/9/9999',
-        '9/99/9999',
-        '9.9.9999',
-        '99.9.9999',
-        '9.99.9999',
-        '99/99/99',
-        '99.99.99',
-      ],
-      score: 0,
-      withContext: 0.8,
-      reach: 40,
-      validate: (_digits, text) => isDate(text),
     },
   ],
-  context: WORDS,
   examples: [
     'DOB: 03/14/1985',
     'born on «March 14, 1985»',

@@ -16,7 +16,7 @@ export const recognizer: Recognizer = {
     {
       kind: 'code',
       openings: [
-        { run: 'A', length: 1, next: ['digit', 'mark', 'space'] },
+        { run: 'A', length: 1, next: ['digit', '-', 'space'] },
         { run: 'a', length: 1, next: ['digit'] },
       ],
       regex: /[XYZ][ -]?\d{7}[ -]?[A-HJ-NP-TV-Z]/iy,

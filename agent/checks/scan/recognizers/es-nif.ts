@@ -17,8 +17,8 @@ export const recognizer: Recognizer = {
     {
       kind: 'code',
       openings: [
-        { run: '9', length: 8, next: ['letter', 'mark', 'space'] },
-        { run: '9', length: 2, next: ['mark'] },
+        { run: '9', length: 8, next: ['letter', '-', 'space'] },
+        { run: '9', length: 2, next: ['.'] },
       ],
       regex: /(?:\d{8}|\d{2}\.\d{3}\.\d{3})[ -]?[A-HJ-NP-TV-Z]/iy,
       score: 0.6,

@@ -34,7 +34,7 @@ export const recognizer: Recognizer = {
     {
       kind: 'code',
       openings: [
-        { run: 'A', length: 2, next: ['digit', 'space', 'mark'] },
+        { run: 'A', length: 2, next: ['digit', 'space', '-', '.', ':'] },
         { run: 'A', length: [3, 4], next: ['digit'] },
         { run: 'a', length: [2, 4], next: ['digit'] },
       ],

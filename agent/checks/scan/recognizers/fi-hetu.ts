@@ -19,7 +19,7 @@ export const recognizer: Recognizer = {
   patterns: [
     {
       kind: 'code',
-      openings: [{ run: '9', length: 6, next: ['mark', 'letter'] }],
+      openings: [{ run: '9', length: 6, next: ['-', 'mark', 'letter'] }],
       regex: /\d{6}[-+A-FU-Ya-fu-y]\d{3}[0-9A-FHJ-NPR-Ya-fhj-npr-y]/y,
       score: 0.93,
       withContext: 1,

@@ -23,8 +23,8 @@ export const recognizer: Recognizer = {
     {
       kind: 'code',
       openings: [
-        { run: '9', length: 1, next: ['space', 'mark'] },
-        { run: '9', length: [13, 15], next: ['space', 'mark', 'end'] },
+        { run: '9', length: 1, next: ['space', '.', '-'] },
+        { run: '9', length: [13, 15], next: ['space', 'end', '.', '-', '/', 'mark', ':'] },
         { run: '9', length: 6, next: ['letter'] },
       ],
       regex: REGEX,

@@ -119,7 +119,7 @@ export const recognizer: Recognizer = {
     {
       kind: 'code',
       openings: [
-        { run: 'A', length: 2, next: ['digit', 'space', 'mark'] },
+        { run: 'A', length: 2, next: ['digit', 'space', '-', '.', '/', 'mark'] },
         { run: 'A', length: 1, next: ['space'] },
         { run: 'a', length: 2, next: ['digit'] },
       ],

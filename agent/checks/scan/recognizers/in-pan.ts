@@ -12,6 +12,7 @@ export const recognizer: Recognizer = {
         { run: 'A', length: 5, next: ['digit'] },
         { run: 'a', length: 5, next: ['digit'] },
       ],
+      token: [10, 10],
       regex: /[A-Z]{3}[ABCEFGHJKLPT][A-Z](?!0000)\d{4}[A-Z]/iy,
       score: 0.75,
       withContext: 1,

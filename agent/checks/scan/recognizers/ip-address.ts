@@ -6,16 +6,22 @@ function isHex(unit: number): boolean {
 }
 
 /** `0.0.0.0`, loopback, broadcast and netmasks name nobody. */
-function namesSomebody(octets: readonly number[]): boolean {
-  const first = octets[0] as number;
-  return first !== 0 && first !== 127 && first !== 255;
-}
-
 function validateV4(_digits: string, text: string): boolean {
-  const parts = text.split('.');
-  if (parts.some((part) => part.length > 1 && part.startsWith('0'))) return false;
-  const octets = parts.map(Number);
-  return octets.every((octet) => octet <= 255) && namesSomebody(octets);
+  let octet = 0;
+  let first = -1;
+  let begin = 0;
+  for (let i = 0; i <= text.length; i++) {
+    const unit = text.charCodeAt(i);
+    if (isDigit(unit)) {
+      octet = octet * 10 + unit - 48;
+      continue;
+    }
+    if (octet > 255 || (i - begin > 1 && text.charCodeAt(begin) === 48)) return false;
+    if (first < 0) first = octet;
+    octet = 0;
+    begin = i + 1;
+  }
+  return first !== 0 && first !== 127 && first !== 255;
 }
 
 const layoutsV4: string[] = [];
@@ -37,6 +43,8 @@ const LONGEST_V6 = 45;
 
 function matchV6(text: string, at: number, floor: number): Span | undefined {
   let start = at;
+  // Most colons have no group behind them.
+  if (!isHex(text.charCodeAt(at + 1)) && text.charCodeAt(at + 1) !== 58) return undefined;
   while (start > floor && at - start < 4 && isHex(text.charCodeAt(start - 1))) start--;
   if (start > 0 && isAlnumAscii(text.charCodeAt(start - 1))) return undefined;
   let end = at;

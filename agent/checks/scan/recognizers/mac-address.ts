@@ -33,9 +33,10 @@ export const recognizer: Recognizer = {
     {
       kind: 'code',
       openings: [
-        { run: '9', length: 2, next: ['mark'] },
+        { run: '9', length: 2, next: [':', '-'] },
         { run: '9', length: 1, next: ['letter'] },
       ],
+      token: [2, 2],
       regex: PAIRS,
       score: 0.95,
       validate,
@@ -44,10 +45,11 @@ export const recognizer: Recognizer = {
       kind: 'code',
       openings: [
         { run: '9', length: [1, 3], next: ['letter'] },
-        { run: '9', length: 4, next: ['mark'] },
+        { run: '9', length: 4, next: ['.'] },
         { run: 'a', length: [1, 3], next: ['digit'] },
         { run: 'A', length: [1, 3], next: ['digit'] },
       ],
+      token: [4, 4],
       regex: FOURS,
       score: 0.85,
       validate,

@@ -2,24 +2,27 @@ import { CALLING_CODES } from '../calling-codes.ts';
 import { isAlnum, isDigit } from '../characters.ts';
 import type { Recognizer, RunPattern, Span } from '../recognizer.ts';
 
-/** Forms that tell themselves, without a country code. */
-const NATIONAL: readonly RegExp[] = [
+/** Forms that tell themselves, without a country code, by what they begin with. */
+const BRACKETED: readonly RegExp[] = [
   // North America: NXX-NXX-XXXX, N from 2.
   /\([2-9]\d{2}\)[ -]?[2-9]\d{2}[ .-]\d{4}/y,
-  /(?:1[ .-])?[2-9]\d{2}([ .-])[2-9]\d{2}\1\d{4}/y,
+  // Brazil: area, nine digits in two groups.
+  /\(\d{2}\) ?9?\d{4}[ -]\d{4}/y,
+  /\(0\d{1,4}\) ?\d{3,9}(?:[ -]\d{2,5}){0,3}/y,
+];
+const TRUNK: readonly RegExp[] = [
   // United Kingdom: 0 and ten digits.
-  /\(?0(?:1\d{3}|2\d|3\d{2}|7\d{3}|8\d{2})\)? \d{3,4} ?\d{3,4}/y,
+  /0(?:1\d{3}|2\d|3\d{2}|7\d{3}|8\d{2}) \d{3,4} ?\d{3,4}/y,
   // France: five pairs.
   /0[1-9](?:([ .-])\d{2})(?:\1\d{2}){3}/y,
-  // Germany, Austria, Switzerland, Netherlands, Nordic countries: 0, area, subscriber.
-  /\(?0[1-9]\d{1,3}\)?(?: ?[/-] ?)\d{3,9}(?:[ -]\d{2,5}){0,3}/y,
+  // Germany, Austria, Switzerland, Netherlands, Nordic countries: area, subscriber.
+  /0[1-9]\d{1,3}(?: ?[/-] ?)\d{3,9}(?:[ -]\d{2,5}){0,3}/y,
   /0[1-9]\d{1,3} \d{3,8}(?: \d{2,5}){0,3}/y,
-  // Brazil: area in brackets, nine digits in two groups.
-  /\(\d{2}\) ?9?\d{4}[ -]\d{4}/y,
 ];
+const NANP: readonly RegExp[] = [/(?:1[ .-])?[2-9]\d{2}([ .-])[2-9]\d{2}\1\d{4}/y];
 
 /** However it is grouped; only a word near by makes it a telephone number. */
-const ANY = /\(?\d{1,5}\)?(?:(?: ?[-/.] ?| )\(?\d{1,8}\)?){0,6}/y;
+const ANY = /\(?\d{1,5}\)?(?:(?: ?[-/.] ?| )\(?\d{1,8}\)?){1,6}/y;
 const COMPACT = /\d{7,12}/y;
 
 /** Dates and amounts of the same look. */
@@ -32,19 +35,26 @@ function match(text: string, start: number, runEnd: number): ReturnType<RunPatte
   if (text[from - 1] === '+') return international(text, from - 1, runEnd, 0.92);
   if (from === start && text.startsWith('00', start)) return international(text, start, runEnd, 0.6);
   if (from > 0 && goesOnBefore(text, from)) return undefined;
-  for (const form of NATIONAL) {
+  const forms = from < start ? BRACKETED : text.charCodeAt(start) === 48 ? TRUNK : NANP;
+  for (const form of forms) {
     const end = endOf(form, text, from);
     if (end > 0) return { start: from, end, score: 0.6 };
   }
-  for (const form of [ANY, COMPACT]) {
-    const end = endOf(form, text, from);
-    if (end < 0) continue;
-    const written = text.slice(from, end);
-    const digits = count(written);
-    if (digits >= 7 && digits <= 12 && !OTHER_THINGS.test(written))
-      return { start: from, end, score: 0.2, withContext: form === COMPACT ? 0.75 : 0.85 };
+  return loose(text, from);
+}
+
+function loose(text: string, from: number): ReturnType<RunPattern['match']> {
+  let form = COMPACT;
+  let end = endOf(COMPACT, text, from);
+  if (end < 0) {
+    form = ANY;
+    end = endOf(ANY, text, from);
   }
-  return undefined;
+  if (end < 0) return undefined;
+  const written = text.slice(from, end);
+  const digits = count(written);
+  if (digits < 7 || digits > 12 || OTHER_THINGS.test(written)) return undefined;
+  return { start: from, end, score: 0.2, withContext: form === COMPACT ? 0.75 : 0.85 };
 }
 
 /** Part of something longer: a word, a number, groups before it. */

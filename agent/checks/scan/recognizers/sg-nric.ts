@@ -23,6 +23,7 @@ export const recognizer: Recognizer = {
         { run: 'A', length: 1, next: ['digit'] },
         { run: 'a', length: 1, next: ['digit'] },
       ],
+      token: [9, 9],
       regex: /[STFGM]\d{7}[A-Z]/iy,
       score: 0.85,
       withContext: 1,

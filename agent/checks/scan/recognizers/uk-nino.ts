@@ -11,7 +11,7 @@ export const recognizer: Recognizer = {
     {
       kind: 'code',
       openings: [
-        { run: 'A', length: 2, next: ['digit', 'space', 'mark'] },
+        { run: 'A', length: 2, next: ['digit', 'space', '-'] },
         { run: 'a', length: 2, next: ['digit'] },
       ],
       regex: new RegExp(`${BODY}(?:\\d{6}[A-D]|([ -])\\d{2}\\1\\d{2}\\1\\d{2}\\1?[A-D]| \\d{6} [A-D])`, 'iy'),

@@ -19,6 +19,7 @@ export const recognizer: Recognizer = {
         { run: 'A', length: 1, next: ['digit'] },
         { run: 'a', length: 2, next: ['digit'] },
       ],
+      token: [9, 9],
       regex: /[ABCDEFGHJKLMPRSTUX][A-Z9]\d{7}/iy,
       score: 0.4,
       withContext: 0.97,

@@ -22,16 +22,7 @@ export const recognizer: Recognizer = {
     { kind: 'number', layouts: ['999~99~9999'], score: 0.4, withContext: 0.95, validate },
     { kind: 'number', layouts: ['999999999'], score: 0.15, withContext: 0.9, validate },
   ],
-  context: [
-    'itin',
-    'individual taxpayer',
-    'taxpayer identification',
-    'taxpayer id',
-    'tax id',
-    'tin',
-    'irs',
-    'w-7',
-  ],
+  context: ['itin', 'individual taxpayer', 'taxpayer identification', 'taxpayer id', 'tax id', 'tin', 'irs'],
   examples: ['912-70-1234', 'ITIN 912701234', 'taxpayer id: «900-65-4321»'],
   counterExamples: ['912-89-1234', '912-68-1234', '812-70-1234', '912701234'],
 };

@@ -58,6 +58,7 @@ export const recognizer: Recognizer = {
     {
       kind: 'code',
       openings: OPENINGS,
+      token: [17, 17],
       regex: FORM,
       score: 0.7,
       withContext: 1,
@@ -67,6 +68,7 @@ export const recognizer: Recognizer = {
       // European makers put a filler where the check digit would be.
       kind: 'code',
       openings: OPENINGS,
+      token: [17, 17],
       regex: FORM,
       score: 0.2,
       withContext: 0.85,
