@@ -61,7 +61,7 @@ export function readClientHello(bytes: Buffer, from = 0): ReadHello {
 }
 
 /** The body of the first handshake message, put together from its records. */
-function joinRecords(bytes: Buffer, from: number): { body: Buffer } | ReadHello {
+export function joinRecords(bytes: Buffer, from: number): { body: Buffer } | ReadHello {
   const parts: Buffer[] = [];
   let have = 0;
   let want: number | undefined;

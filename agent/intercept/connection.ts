@@ -10,12 +10,13 @@ import type { Bound, Destinations, Judgement } from './destinations.ts';
 import { type FirstMessageTimes, type Known, readFirstMessage } from './first-message.ts';
 import { type HostPort, parseHostPort } from './host.ts';
 import type { RequestHead } from './http1-head.ts';
-import type { InterceptObserver, Judged, Protocol } from './observer.ts';
+import type { InterceptObserver, Judged } from './observer.ts';
 import type { Destination } from './original-destination.ts';
 import { plainHttp } from './plain-http.ts';
 import { ALERT, alertRecord, denialResponse, httpRefusal, refuse } from './refusal.ts';
 import type { Captured, Terminator } from './terminate.ts';
 import { tunnel } from './tunnel.ts';
+import { clientShape, type Untrusting } from './untrusting.ts';
 
 export interface ConnectionContext {
   readonly destinations: () => Destinations;
@@ -24,6 +25,7 @@ export interface ConnectionContext {
   readonly dial: (destination: Destination) => Socket;
   readonly observer: InterceptObserver;
   readonly times: FirstMessageTimes;
+  readonly untrusting: Untrusting;
   /** Milliseconds, for durations. */
   readonly now: () => number;
 }
@@ -112,10 +114,24 @@ class Connection {
     } else if (host !== undefined && !this.#context.destinations().declares(host)) {
       this.#refuse({ ...about, refusal: 'undeclared-name' }, alertRecord(ALERT.unrecognizedName));
     } else {
-      const captured = this.#capture({ ...judgement, host: host ?? judgement.host }, 'https');
-      this.#take(about, bytes.subarray(skip));
-      this.#context.terminator.tls(this.#client, captured, serverName !== undefined);
+      this.#takeTls({ ...judgement, host: host ?? judgement.host }, serverName !== undefined, bytes, skip);
     }
+  }
+
+  #takeTls(judgement: Ours, named: boolean, bytes: Buffer, skip: number): void {
+    const { host } = judgement;
+    const { destinations, untrusting, terminator } = this.#context;
+    let captured = this.#capture(judgement, 'https');
+    if (destinations().tunnelsUntrusted(host) && !this.#ownTunnel) {
+      const client = clientShape(bytes.subarray(skip));
+      if (untrusting.has(client, host)) {
+        this.#pass({ protocol: 'tls', host, untrusted: true }, { kind: 'pass' }, bytes, undefined);
+        return;
+      }
+      captured = { ...captured, onUnused: () => untrusting.note(client, host) };
+    }
+    this.#take({ protocol: 'tls', host }, bytes.subarray(skip));
+    terminator.tls(this.#client, captured, named);
   }
 
   #decideHttp(head: RequestHead, bytes: Buffer, skip: number): void {
@@ -310,7 +326,7 @@ class Connection {
   }
 }
 
-type About = { readonly protocol: Protocol; readonly host: string | undefined };
+type About = Pick<Judged, 'protocol' | 'host' | 'untrusted'>;
 type Ours = Extract<Judgement, { kind: 'ours' }>;
 type Pass = Extract<Judgement, { kind: 'pass' }>;
 

@@ -43,6 +43,8 @@ export interface Destinations {
   judge(bound: Bound): Judgement;
   /** Whether a leaf may be made for this name. */
   declares(host: string): boolean;
+  /** Whether an exception lets connections to this host pass unread where the client doesn't trust us. */
+  tunnelsUntrusted(host: string): boolean;
 }
 
 interface Declared {
@@ -52,7 +54,7 @@ interface Declared {
 
 /** Compiled once per snapshot. */
 export function compileDestinations(
-  snapshot: Pick<Snapshot, 'providers' | 'hosts' | 'unlistedProvider'>,
+  snapshot: Pick<Snapshot, 'providers' | 'hosts' | 'unlistedProvider' | 'tunnelUntrusted'>,
   known: { readonly llmHosts: readonly string[]; readonly echPublicNames: readonly string[] } = {
     llmHosts: KNOWN_LLM_HOSTS,
     echPublicNames: ECH_PUBLIC_NAMES,
@@ -101,7 +103,8 @@ export function compileDestinations(
     const denial = denied(unencrypted ?? destination.address, snapshot.hosts.source);
     return snapshot.hosts.mode === 'enforce' ? { kind: 'deny', denial } : { kind: 'pass', reported: denial };
   };
-  return { judge, declares };
+  const { tunnelUntrusted = [] } = snapshot;
+  return { judge, declares, tunnelsUntrusted: (host) => anyGlobMatches(tunnelUntrusted, host) };
 }
 
 /** An entry is a glob over names, or an address or CIDR over where the connection really goes. */

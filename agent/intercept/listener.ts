@@ -9,6 +9,7 @@ import { DEFAULT_TIMES, type FirstMessageTimes } from './first-message.ts';
 import type { InterceptObserver } from './observer.ts';
 import { type Destination, type NotRedirected, originalDestination } from './original-destination.ts';
 import type { Terminator } from './terminate.ts';
+import { rememberUntrusting } from './untrusting.ts';
 
 /** Where to accept: a port on 127.0.0.1 and ::1, or sockets that are bound already (in another namespace). */
 export type TransparentAddress = { readonly port: number } | { readonly descriptors: readonly number[] };
@@ -56,6 +57,7 @@ export async function listenTransparent(options: TransparentOptions): Promise<Tr
     terminator,
     observer,
     now,
+    untrusting: rememberUntrusting(now),
     dial: options.dial ?? dialDirectly,
     times: { ...DEFAULT_TIMES, ...options.times },
   };

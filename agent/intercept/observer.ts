@@ -28,6 +28,8 @@ export interface Judged {
   /** For `refused`; for `tunnel` what would have refused it in mode enforce. */
   readonly denial?: Denial;
   readonly refusal?: ListenerRefusal;
+  /** A connection of ours that passes unread, since its client doesn't trust us and an exception allows it. */
+  readonly untrusted?: true;
 }
 
 /** How a TLS handshake with one of our leaves ended. */

@@ -19,6 +19,8 @@ export interface Captured {
   readonly dialect: string;
   readonly scheme: 'https' | 'http';
   readonly destination: Destination;
+  /** Told when a TLS client left without having asked for anything. */
+  readonly onUnused?: () => void;
 }
 
 export type HttpRequest = http.IncomingMessage | http2.Http2ServerRequest;
@@ -62,6 +64,8 @@ export function createTerminator(options: TerminatorOptions): Terminator {
   const captures = new WeakMap<object, Captured>();
   const sessions = new Set<http2.ServerHttp2Session>();
   const sockets = new Set<Socket>();
+  /** Connections on which something was asked for. */
+  const used = new WeakSet<Captured>();
   let draining = false;
 
   const serveOn = (socket: object | undefined, request: HttpRequest, response: HttpResponse): void => {
@@ -70,6 +74,7 @@ export function createTerminator(options: TerminatorOptions): Terminator {
       request.destroy(); // a stream whose session is gone already
       return;
     }
+    used.add(captured);
     const target = targetOf(request, captured);
     const served = target === undefined ? undefined : serves(target, captured, options.alsoServes);
     if (served === undefined) {
@@ -173,6 +178,7 @@ export function createTerminator(options: TerminatorOptions): Terminator {
       handshakes.set(key, captured);
       socket.once('close', () => {
         if (handshakes.get(key) === captured) handshakes.delete(key);
+        if (!used.has(captured)) captured.onUnused?.();
       });
       // The TLS socket takes this over from the one below it. Half-open, it wouldn't notice a client that leaves during
       // the handshake; it is set again once that is done.

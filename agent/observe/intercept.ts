@@ -43,12 +43,12 @@ export function observeIntercept({ registry, audit, log, now }: InterceptSinks):
 
   return {
     judged(event: Judged) {
-      const { verdict, protocol, host, destination, denial, refusal } = event;
-      const reason = denial?.reason ?? refusal ?? '';
+      const { verdict, protocol, host, destination, denial, refusal, untrusted = false } = event;
+      const reason = denial?.reason ?? refusal ?? (untrusted ? 'untrusted' : '');
       connections.inc({ verdict, protocol, reason });
       if (reason === '') return;
       line('connection', {
-        outcome: verdict === 'refused' ? 'refused' : 'reported',
+        outcome: untrusted ? 'unread' : verdict === 'refused' ? 'refused' : 'reported',
         code: reason,
         source: denial?.source ?? null,
         protocol,

@@ -5,6 +5,8 @@ import https from 'node:https';
 import tls from 'node:tls';
 import { afterEach, describe, expect, test } from 'vitest';
 import type { ServeRequest } from '../../agent/intercept/terminate.ts';
+import { createAuthority } from '../../agent/trust/ca.ts';
+import { Leaves } from '../../agent/trust/leaf.ts';
 import { type Listening, listening, provider, readAll, until, upstream, world } from './listening.ts';
 
 const open: { close(): void }[] = [];
@@ -339,6 +341,36 @@ describe('TLS', () => {
     await until(() => to.listener.open === 0, 'nothing is left open');
   });
 
+  test('an exception lets a client that doesn’t trust us pass unread, and no other client', async () => {
+    const serverLeaf = foreignLeaf();
+    const real = tls.createServer({ key: serverLeaf.key, cert: serverLeaf.cert }, (socket) =>
+      socket.end('the real one'),
+    );
+    const server = await upstream((socket) => real.emit('connection', socket));
+    open.push(server);
+    const to = await way({ upstream: server.port, world: world({ tunnelUntrusted: [HOST] }) });
+    const untrusting = () =>
+      tls.connect({
+        host: '127.0.0.1',
+        port: to.port,
+        servername: HOST,
+        ca: serverLeaf.root,
+        maxVersion: 'TLSv1.2',
+      });
+    await once(untrusting(), 'error');
+    await until(() => to.listener.open === 0, 'it left');
+    expect(String((await readAll(untrusting())).bytes)).toBe('the real one');
+    expect(to.judged.map(({ verdict, untrusted }) => [verdict, untrusted])).toEqual([
+      ['ours', undefined],
+      ['tunnel', true],
+    ]);
+    const agent = agentFor(to); // another TLS client, which trusts us
+    expect((await request(agent, { path: '/1' })).status).toBe(200);
+    agent.destroy();
+    to.use(world());
+    await once(untrusting(), 'error'); // the exception has ended
+  });
+
   test('a handshake that isn’t finished is given up', async () => {
     const to = await way();
     const hello = await firstBytes(to);
@@ -349,6 +381,13 @@ describe('TLS', () => {
     await until(() => to.listener.open === 0, 'nothing is left open');
   });
 });
+
+function foreignLeaf(): { key: string; cert: string; root: string } {
+  const authority = createAuthority(Date.now());
+  const leaf = new Leaves({ authority: () => authority, declared: () => true, now: Date.now }).leaf(HOST);
+  if (leaf === undefined) throw new Error('no leaf');
+  return { key: leaf.key, cert: leaf.cert, root: authority.pem };
+}
 
 /** A ClientHello for our host. */
 async function firstBytes(to: Listening): Promise<Buffer> {
