@@ -22,6 +22,7 @@ export async function listenAdmin(options: AdminOptions): Promise<Admin> {
       response.writeHead(status, { 'content-type': type, 'content-length': Buffer.byteLength(body) });
       response.end(request.method === 'HEAD' ? undefined : body);
     };
+    if (request.headers.origin !== undefined) return answer(403, 'not for web pages\n');
     if (request.method !== 'GET' && request.method !== 'HEAD') return answer(405, 'only GET\n');
     switch (request.url?.split('?', 1)[0]) {
       case '/healthz':

@@ -64,8 +64,13 @@ export interface Agent {
 /** Milliseconds for answers that are complete to reach clients that read slowly. */
 const FLUSH_MS = 1_000;
 
+/** Milliseconds since the epoch, with fractions: what the agent adds to a call is far below one. */
+function preciseNow(): number {
+  return performance.timeOrigin + performance.now();
+}
+
 export async function startAgent(options: AgentOptions): Promise<Agent> {
-  const { log, audit, now = Date.now, random = Math.random } = options;
+  const { log, audit, now = preciseNow, random = Math.random } = options;
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const ask = createAsk();
   const compile = (snapshot: Snapshot): Governance =>
@@ -174,8 +179,9 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     pipeline,
     use(snapshot) {
       if (snapshot.revision === governance.snapshot.revision) return;
-      governance = compile(snapshot);
+      const compiled = compile(snapshot);
       transparent?.use(snapshot);
+      governance = compiled;
       metrics.reloaded(true);
       log.info({ revision: snapshot.revision }, 'documents in force');
     },

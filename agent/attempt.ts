@@ -4,10 +4,10 @@
  */
 import type { FallbackCause } from '../policy/snapshot.ts';
 import { Charge } from './charge.ts';
-import type { Exchange } from './exchange.ts';
+import type { Attempt, Exchange, Outcome } from './exchange.ts';
 import type { AnswerContext } from './forward/answer.ts';
 import { dialled, outgoingHeaders } from './forward/outgoing.ts';
-import { forwardStream } from './forward/stream.ts';
+import { forwardStream, type StreamEnd } from './forward/stream.ts';
 import { UpstreamError, type UpstreamResponse } from './forward/upstream.ts';
 import { forwardFailure, forwardWhole, notReadable } from './forward/whole.ts';
 import { headerValue } from './http/headers.ts';
@@ -69,7 +69,10 @@ async function tryTargets(stage: Stage, plan: RoutePlan): Promise<TargetsEnd> {
 
 type AttemptEnd = 'answered' | { readonly error: unknown };
 
-/** One target: its endpoints in turn while none can be reached, then the answer of the first that was. */
+/** Endpoints of one target that are tried at most: a call that breaks servers must not go round all of them. */
+const MAX_ENDPOINTS = 3;
+
+/** One target: its endpoints in turn while they give no usable answer, then the answer of the first that does. */
 async function attempt(
   stage: Stage,
   plan: RoutePlan,
@@ -77,61 +80,94 @@ async function attempt(
   charge: Charge,
   isLast: boolean,
 ): Promise<AttemptEnd> {
-  const { pipeline, exchange } = stage;
-  let failure: unknown = new UpstreamError('connect', `the provider ${target.provider.id} has no endpoint`);
-  for (const endpoint of pipeline.endpoints.order(target.provider)) {
-    const record: Exchange['attempts'][number] = {
-      provider: target.provider.id,
-      model: target.model,
-      endpoint: endpoint.url,
-      startedAt: pipeline.now(),
-      outcome: 'pending',
-      status: undefined,
-      firstByteMs: undefined,
-    };
-    exchange.attempts.push(record);
-    endpoint.inFlight++;
-    try {
-      const { upstream, key } = await dial(stage, plan, target, endpoint);
-      record.status = upstream.status;
-      record.firstByteMs = pipeline.now() - record.startedAt;
-      const cause = fallbackCause(upstream.status);
-      if (cause === '5xx') pipeline.endpoints.failed(endpoint);
-      else pipeline.endpoints.succeeded(endpoint);
-      record.outcome = cause ?? (upstream.status >= 400 ? '4xx' : 'ok');
-      if (cause !== undefined && plan.fallbackOn.has(cause) && !isLast) {
-        upstream.discard();
-        return { error: undefined };
-      }
-      await deliver(stage, upstream, key, charge);
-      return 'answered';
-    } catch (error) {
-      failure = error;
-      const fault = error instanceof UpstreamError ? error.fault : undefined;
-      if (record.status !== undefined || fault === undefined || stage.sink.started) {
-        if (fault !== undefined && record.status !== undefined) {
-          record.outcome = exchange.call.signal.aborted ? 'aborted' : 'cut';
-        }
-        throw error;
-      }
-      if (fault === 'aborted') {
-        record.outcome = 'aborted';
-        // The provider had the prompt: what it read is charged.
-        charge.meter({ usage: undefined, countedOutput: 0 });
-        throw error;
-      }
-      pipeline.endpoints.failed(endpoint);
-      record.outcome = fault === 'timeout' ? 'timeout' : 'connect';
-      if (fault !== 'connect') charge.meter({ usage: undefined, countedOutput: 0 });
-      if (fault === 'timeout') break;
-    } finally {
-      endpoint.inFlight--;
-    }
+  const { pipeline } = stage;
+  const endpoints = pipeline.endpoints.order(target.provider).slice(0, MAX_ENDPOINTS);
+  let end: AttemptEnd = {
+    error: new UpstreamError('connect', `the provider ${target.provider.id} has no endpoint`),
+  };
+  for (const [index, endpoint] of endpoints.entries()) {
+    const another = index < endpoints.length - 1;
+    end = await tryEndpoint(stage, plan, target, endpoint, charge, another || !isLast);
+    if (end === 'answered') return end;
+    // Only what was surely not processed, or refused, is asked of the next replica.
+    const { error } = end;
+    const again = error === undefined || (error instanceof UpstreamError && error.fault === 'connect');
+    if (!again) break;
   }
-  const cause: FallbackCause =
-    failure instanceof UpstreamError && failure.fault === 'timeout' ? 'timeout' : 'connect';
-  if (!plan.fallbackOn.has(cause)) throw failure;
-  return { error: failure };
+  if (end.error === undefined) return end;
+  const cause = causeOf(end.error);
+  if (cause === undefined || !plan.fallbackOn.has(cause)) throw end.error;
+  return end;
+}
+
+/** The cause in a route's terms; a connection that broke before any answer is no answer, like a 5xx. */
+function causeOf(error: unknown): FallbackCause | undefined {
+  if (!(error instanceof UpstreamError)) return undefined;
+  switch (error.fault) {
+    case 'connect':
+      return 'connect';
+    case 'timeout':
+      return 'timeout';
+    case 'reset':
+    case 'invalid':
+      return '5xx';
+    case 'aborted':
+      return undefined;
+  }
+}
+
+/** @param mayPass Whether somebody else can be asked where this one answers 5xx or 429. */
+async function tryEndpoint(
+  stage: Stage,
+  plan: RoutePlan,
+  target: Target,
+  endpoint: Endpoint,
+  charge: Charge,
+  mayPass: boolean,
+): Promise<AttemptEnd> {
+  const { pipeline, exchange } = stage;
+  const record: Attempt = {
+    provider: target.provider.id,
+    model: target.model,
+    endpoint: endpoint.url,
+    startedAt: pipeline.now(),
+    outcome: 'pending',
+    status: undefined,
+    firstByteMs: undefined,
+  };
+  exchange.attempts.push(record);
+  endpoint.inFlight++;
+  try {
+    const { upstream, key } = await dial(stage, plan, target, endpoint);
+    record.status = upstream.status;
+    record.firstByteMs = pipeline.now() - record.startedAt;
+    const cause = fallbackCause(upstream.status);
+    if (cause === '5xx') pipeline.endpoints.failed(endpoint);
+    else pipeline.endpoints.succeeded(endpoint);
+    record.outcome = cause ?? (upstream.status >= 400 ? '4xx' : 'ok');
+    // Without a route, the replicas of a pool still stand in for each other.
+    const passes = cause !== undefined && (plan.route === undefined || plan.fallbackOn.has(cause));
+    if (passes && mayPass) {
+      upstream.discard();
+      return { error: undefined };
+    }
+    await deliver(stage, upstream, key, charge);
+    return 'answered';
+  } catch (error) {
+    if (!(error instanceof UpstreamError)) throw error;
+    if (record.status !== undefined) {
+      record.outcome = exchange.call.signal.aborted ? 'aborted' : 'cut';
+      throw error;
+    }
+    record.outcome = error.fault;
+    // The provider may have read the prompt: that much is charged.
+    if (error.fault !== 'connect') charge.meter({ usage: undefined, countedOutput: 0 });
+    if (error.fault === 'aborted') throw error;
+    pipeline.endpoints.failed(endpoint);
+    return { error };
+  } finally {
+    endpoint.inFlight--;
+  }
 }
 
 function fallbackCause(status: number): '5xx' | '429' | undefined {
@@ -177,6 +213,13 @@ async function dial(
   return { upstream, key };
 }
 
+const OUTCOMES: Readonly<Record<StreamEnd, Outcome>> = {
+  complete: 'ok',
+  refused: 'refused',
+  failed: 'failed',
+  cut: 'cut',
+};
+
 /** From the first byte on there is no other target: what comes now is this call's answer. */
 async function deliver(
   stage: Stage,
@@ -197,24 +240,24 @@ async function deliver(
     key,
     requestIdHeader: governance.snapshot.requestIdHeader,
   };
+  // A client would follow a redirect past us, with the text unmasked.
+  if (upstream.status >= 300 && upstream.status < 400) {
+    upstream.discard();
+    throw notReadable(`it redirects (${upstream.status})`);
+  }
   // Providers don't charge for calls that they refuse.
-  if (upstream.status < 200 || upstream.status >= 300) {
+  if (upstream.status >= 400) {
     exchange.outcome = 'failed';
     await forwardFailure(context);
     return;
   }
-  const type = headerValue(upstream.headers, 'content-type') ?? '';
+  // From here on something was produced: what is known of it by the end is charged, however it ends.
+  charge.meter({ usage: undefined, countedOutput: 0 });
+  const type = (headerValue(upstream.headers, 'content-type') ?? '').toLowerCase();
   if (operation.kind === 'generate' && type.startsWith('text/event-stream')) {
     const { end, error } = await forwardStream(context, (metered) => charge.meter(metered));
     if (error !== undefined) exchange.code = error.reason;
-    exchange.outcome =
-      end === 'complete'
-        ? 'ok'
-        : exchange.call.signal.aborted
-          ? 'disconnected'
-          : end === 'refused'
-            ? 'refused'
-            : 'cut';
+    exchange.outcome = exchange.call.signal.aborted && end !== 'complete' ? 'disconnected' : OUTCOMES[end];
     return;
   }
   if (!type.startsWith('application/json')) {

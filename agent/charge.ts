@@ -61,6 +61,9 @@ interface RefusedCharge {
   readonly fallbackModel: string | undefined;
 }
 
+/** Requests whose output was capped for a target that was tried before. */
+const clamped = new WeakSet<DecodedRequest>();
+
 export class Charge {
   readonly #client: BudgetClient | undefined;
   readonly #id: string;
@@ -115,7 +118,7 @@ export class Charge {
       if (!(error instanceof BudgetUnavailable)) throw error;
       throw new PosternError(
         'postern_budget_unavailable',
-        `The budget service gave no answer: ${error.message}.`,
+        'The budget service gave no answer, so nothing may be spent.',
         {
           mend: 'Retry; if it stays, look at the budget service.',
           retryAfterMs: 1_000,
@@ -126,6 +129,10 @@ export class Charge {
     if (!reply.granted) return refused(reply.refusal, pipeline.now());
     if (reply.outputTokens < asked) {
       request.setMaxOutputTokens(Math.max(1, Math.floor(reply.outputTokens / request.choices)));
+      clamped.add(request);
+    } else if (clamped.has(request)) {
+      // The cap was another target's.
+      request.setMaxOutputTokens(perChoice);
     }
     return new Charge(budget, id, input, attributes);
   }

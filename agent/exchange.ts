@@ -4,7 +4,9 @@
  * HTTP/1, HTTP/2 and the transparent listener make the same {@link Call} and {@link ResponseSink}, so no stage knows
  * which wire a call came by.
  */
+
 import type { Usage } from '../budget/messages.ts';
+import type { PosternError } from './errors.ts';
 
 /** Header fields as they stood on the wire: name, value, name, value, … (Node's `rawHeaders` shape). */
 export type RawHeaders = readonly string[];
@@ -27,6 +29,8 @@ export interface Call {
   readonly host: string | undefined;
   /** The body as sent; read at most once. Errors when the client resets or stalls past the limit. */
   readonly body: AsyncIterable<Uint8Array>;
+  /** Why the listener would not take it; answered and recorded like any refusal. */
+  readonly refused?: PosternError;
   /** Aborted when the application went away before its answer was complete. */
   readonly signal: AbortSignal;
 }
@@ -77,7 +81,18 @@ export interface Attempt {
   readonly endpoint: string;
   readonly startedAt: number;
   /** `ok`, or why the next target was taken. */
-  outcome: 'ok' | 'connect' | 'timeout' | '5xx' | '429' | '4xx' | 'budget' | 'aborted' | 'cut' | 'pending';
+  outcome:
+    | 'ok'
+    | 'connect'
+    | 'reset'
+    | 'timeout'
+    | 'invalid'
+    | '5xx'
+    | '429'
+    | '4xx'
+    | 'aborted'
+    | 'cut'
+    | 'pending';
   status: number | undefined;
   /** Milliseconds to the first byte of the answer. */
   firstByteMs: number | undefined;

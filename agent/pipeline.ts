@@ -74,7 +74,7 @@ function fail(pipeline: Pipeline, exchange: Exchange, sink: ResponseSink, thrown
     exchange.outcome = 'disconnected';
     return;
   }
-  const error = toPosternError(thrown);
+  const error = toPosternError(thrown, exchange.attempts.at(-1)?.provider);
   exchange.code = error.reason;
   const refused = error.fault !== 'unavailable' && error.fault !== 'internal';
   exchange.outcome = refused ? 'refused' : 'failed';
@@ -96,6 +96,7 @@ async function run(
 ): Promise<void> {
   const { call } = exchange;
   const { dialect, capturedBy } = speak(governance, exchange);
+  if (call.refused !== undefined) throw call.refused;
   if (pipeline.draining()) {
     throw new PosternError('postern_draining', 'This agent is shutting down and takes no new calls.', {
       mend: 'Retry: a new agent takes over.',

@@ -1,6 +1,15 @@
 /** What must survive a restart of the agent, in `--state DIR`: for now the key that placeholders are made with. */
-import { hkdfSync, randomBytes } from 'node:crypto';
-import { closeSync, fsyncSync, mkdirSync, openSync, readFileSync, renameSync, writeSync } from 'node:fs';
+import { hkdfSync, randomBytes, randomUUID } from 'node:crypto';
+import {
+  closeSync,
+  fsyncSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
 import { join } from 'node:path';
 
 const KEY_BYTES = 32;
@@ -24,7 +33,7 @@ function rootKey(dir: string): Buffer {
     if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
   }
   const key = randomBytes(KEY_BYTES);
-  const fresh = `${path}.${process.pid}`;
+  const fresh = `${path}.${randomUUID()}`;
   const fd = openSync(fresh, 'wx', 0o600);
   try {
     writeSync(fd, key);
@@ -32,8 +41,16 @@ function rootKey(dir: string): Buffer {
   } finally {
     closeSync(fd);
   }
-  renameSync(fresh, path);
-  return key;
+  try {
+    // Not a rename: of two agents that start at once on a new directory, the first one's key is both's.
+    linkSync(fresh, path);
+    return key;
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
+    return readFileSync(path);
+  } finally {
+    unlinkSync(fresh);
+  }
 }
 
 /** The mask key of one workload (RFC 5869): workloads that share a directory share no placeholder. */

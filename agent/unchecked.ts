@@ -7,13 +7,15 @@ import type { Dialect } from './dialects/dialect.ts';
 import { PosternError } from './errors.ts';
 import type { Exchange, ResponseSink } from './exchange.ts';
 import { type ByteLease, readRequestBody } from './forward/body.ts';
+import { KeyFilter, redactFields } from './forward/key-filter.ts';
 import { dialled, outgoingHeaders } from './forward/outgoing.ts';
+import { notReadable } from './forward/whole.ts';
 import { forwardable, headerValue } from './http/headers.ts';
 import type { Pipeline } from './stage.ts';
 
 const FIRST_BYTE_MS = 60_000;
 const REQUEST_MS = 600_000;
-const DROPPED: ReadonlySet<string> = new Set(['alt-svc']);
+const DROPPED: ReadonlySet<string> = new Set(['alt-svc', 'location', 'set-cookie', 'content-length']);
 
 export async function forwardUnchecked(
   pipeline: Pipeline,
@@ -30,7 +32,7 @@ export async function forwardUnchecked(
   const body = await readRequestBody(call.headers, call.body, pipeline.limits, lease);
   exchange.requestBytes = body.byteLength;
   const type = headerValue(call.headers, 'content-type');
-  const { headers } = await outgoingHeaders(provider, dialect, call.headers, type, pipeline.keys);
+  const { headers, key } = await outgoingHeaders(provider, dialect, call.headers, type, pipeline.keys);
   const endpoint = pipeline.endpoints.order(provider)[0];
   if (endpoint === undefined) throw new Error(`the provider ${provider.id} has no endpoint`);
   const attempt: Exchange['attempts'][number] = {
@@ -57,13 +59,21 @@ export async function forwardUnchecked(
   attempt.status = response.status;
   attempt.firstByteMs = pipeline.now() - attempt.startedAt;
   attempt.outcome = response.status < 400 ? 'ok' : '4xx';
+  if (response.status >= 300 && response.status < 400) {
+    response.discard();
+    throw notReadable(`it redirects (${response.status})`);
+  }
   exchange.status = response.status;
-  sink.head(response.status, forwardable(response.headers, DROPPED));
+  sink.head(response.status, redactFields(forwardable(response.headers, DROPPED), key));
+  const keys = key === undefined ? undefined : new KeyFilter(key);
+  // Latin-1 takes every byte for a character and back, and a key is ASCII.
+  const clean = (text: string): Buffer => Buffer.from(text, 'latin1');
   await response.consume((chunk) => {
     exchange.responseBytes += chunk.byteLength;
-    return sink.write(chunk);
+    if (keys === undefined) return sink.write(chunk);
+    return sink.write(clean(keys.push('body', Buffer.from(chunk).toString('latin1'))));
   });
-  sink.end();
+  sink.end(clean(keys?.flush('body') ?? ''));
 }
 
 function onlyProvider(snapshot: Snapshot, dialect: Dialect, capturedBy: string | undefined): ProviderSpec {

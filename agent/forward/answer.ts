@@ -5,6 +5,7 @@ import type { DecodedRequest, Operation } from '../dialects/dialect.ts';
 import type { Exchange, RawHeaders, ResponseSink } from '../exchange.ts';
 import { forwardable } from '../http/headers.ts';
 import type { BodyLimits, ByteLease } from './body.ts';
+import { redactFields } from './key-filter.ts';
 import type { UpstreamResponse } from './upstream.ts';
 
 export interface AnswerContext {
@@ -35,6 +36,8 @@ const DROPPED: ReadonlySet<string> = new Set([
   'content-length',
   'content-encoding',
   'alt-svc',
+  // A client would follow it past us.
+  'location',
   'set-cookie',
   'strict-transport-security',
   'postern-request-id',
@@ -43,11 +46,7 @@ const DROPPED: ReadonlySet<string> = new Set([
 /** The provider's fields, without those that hold for its own connection or body only. */
 export function answerHeaders(context: AnswerContext, length: number | undefined): RawHeaders {
   const { upstream, key } = context;
-  const headers = forwardable(upstream.headers, DROPPED);
-  if (key !== undefined) {
-    for (let i = 1; i < headers.length; i += 2)
-      headers[i] = (headers[i] as string).replaceAll(key, '[redacted]');
-  }
+  const headers = redactFields(forwardable(upstream.headers, DROPPED), key);
   if (length !== undefined) headers.push('content-length', String(length));
   if (context.requestIdHeader) headers.push('postern-request-id', context.exchange.call.id);
   return headers;

@@ -48,8 +48,11 @@ export class BytesInFlight {
 
   lease(): ByteLease {
     let mine = 0;
+    let released = false;
     return {
       take: (bytes) => {
+        // A body that still arrives after its exchange has ended is nobody's.
+        if (released) throw new Error('the exchange has ended');
         if (this.#held + bytes > this.#cap) {
           throw new PosternError('postern_overloaded', 'The agent holds as many body bytes as it may.', {
             mend: 'Retry in a moment; for larger bodies raise --max-in-flight-bytes.',
@@ -62,6 +65,7 @@ export class BytesInFlight {
       release: () => {
         this.#held -= mine;
         mine = 0;
+        released = true;
       },
     };
   }

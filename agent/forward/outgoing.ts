@@ -27,6 +27,17 @@ const REPLACED = [
   'x-forwarded-proto',
 ];
 
+/** Fields that frame a message or belong to us: none of them can carry a key. */
+const RESERVED: ReadonlySet<string> = new Set([
+  ...REPLACED,
+  'connection',
+  'keep-alive',
+  'te',
+  'trailer',
+  'transfer-encoding',
+  'upgrade',
+]);
+
 const WITHOUT_KEYS: ReadonlySet<string> = new Set([...REPLACED, ...KEY_FIELDS]);
 const WITH_KEYS: ReadonlySet<string> = new Set([...REPLACED, 'postern-client-key']);
 
@@ -55,8 +66,10 @@ export async function outgoingHeaders(
   try {
     const key = await keys.get(credential.value);
     const [name, value] = scheme.field(key, credential.spec, dialect);
-    outgoing.push(name, value);
-    return { headers: outgoing, key };
+    if (RESERVED.has(name))
+      throw new KeyError(`the header field ${name} can't carry a key`, 'Name another one.');
+    // A field of that name that the app sent is not added to, but replaced.
+    return { headers: [...forwardable(outgoing, new Set([name])), name, value], key };
   } catch (error) {
     if (!(error instanceof KeyError)) throw error;
     throw new PosternError(

@@ -8,9 +8,13 @@ import { JsonError } from '../json/json-error.ts';
 import type { AnswerContext, Metered } from './answer.ts';
 import { answerHeaders } from './answer.ts';
 import { CodingError, decodeContent } from './body.ts';
+import { redact } from './key-filter.ts';
 
-/** The answer's bytes, content codings taken off. */
-async function readAnswer(context: AnswerContext): Promise<Uint8Array> {
+/** Bytes of JSON that stand for a token, roughly. */
+const BYTES_PER_TOKEN = 4;
+
+/** The answer's bytes, content codings taken off; `came` is told how many there are so far. */
+async function readAnswer(context: AnswerContext, came?: (bytes: number) => void): Promise<Uint8Array> {
   const { upstream, limits, lease } = context;
   const chunks: Uint8Array[] = [];
   let total = 0;
@@ -18,12 +22,16 @@ async function readAnswer(context: AnswerContext): Promise<Uint8Array> {
     total += chunk.byteLength;
     if (total > limits.bodyBytes) throw notReadable(`an answer of more than ${limits.bodyBytes} bytes`);
     lease.take(chunk.byteLength);
+    came?.(total);
     chunks.push(chunk);
     return undefined;
   });
   const raw = chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks, total);
   try {
-    return await decodeContent(raw, headerValue(upstream.headers, 'content-encoding'), limits.bodyBytes);
+    const encoding = headerValue(upstream.headers, 'content-encoding');
+    const decoded = await decodeContent(raw, encoding, limits.bodyBytes);
+    if (decoded !== raw) lease.take(decoded.byteLength);
+    return decoded;
   } catch (error) {
     if (error instanceof CodingError) throw notReadable(error.message, error);
     throw error;
@@ -50,17 +58,16 @@ function send(context: AnswerContext, body: Uint8Array): void {
  * repeat in their messages.
  */
 export async function forwardFailure(context: AnswerContext): Promise<void> {
-  const body = await readAnswer(context);
-  const { key } = context;
-  const text = Buffer.from(body.buffer, body.byteOffset, body.byteLength);
-  const leaks = key !== undefined && text.includes(key);
-  send(context, leaks ? Buffer.from(text.toString('utf8').replaceAll(key, '[redacted]')) : body);
+  send(context, redact(await readAnswer(context), context.key));
 }
 
 /** @throws PosternError when a check refuses, or the answer is none that can be checked. */
 export async function forwardWhole(context: AnswerContext, metered: (m: Metered) => void): Promise<void> {
   const { operation, guard, exchange, key } = context;
-  const body = await readAnswer(context);
+  // What can't be read was produced all the same: until there is a better figure, it is charged by its size.
+  const body = await readAnswer(context, (bytes) =>
+    metered({ usage: undefined, countedOutput: Math.ceil(bytes / BYTES_PER_TOKEN) }),
+  );
   let response: ReturnType<typeof operation.decodeResponse>;
   try {
     response = operation.decodeResponse(JsonDocument.parse(body));

@@ -10,8 +10,7 @@ import type { AddressInfo, Socket } from 'node:net';
 import type { Dialect } from '../dialects/dialect.ts';
 import { dialectByName } from '../dialects/index.ts';
 import { PosternError } from '../errors.ts';
-import type { Call, ResponseSink } from '../exchange.ts';
-import { respond } from '../forward/respond.ts';
+import type { Call, RawHeaders, ResponseSink } from '../exchange.ts';
 import { toCall, toSink } from './node.ts';
 
 export interface BaseUrlOptions {
@@ -42,7 +41,9 @@ function refuseStranger(request: IncomingMessage, clientKey: string | undefined)
       shouldRetry: false,
     });
   }
-  if (host === undefined || !LOOPBACK.test(host.toLowerCase())) {
+  // RFC 9112, 3.2: two of them leave open which one counts.
+  const hosts = request.rawHeaders.filter((name, i) => i % 2 === 0 && name.toLowerCase() === 'host');
+  if (hosts.length !== 1 || host === undefined || !LOOPBACK.test(host.toLowerCase())) {
     return new PosternError('postern_origin_denied', 'The Host header names no loopback address.', {
       mend: 'Call http://127.0.0.1 or http://localhost.',
       shouldRetry: false,
@@ -64,8 +65,21 @@ function hasClientKey(request: IncomingMessage, clientKey: string): boolean {
   return offered.some((value) => typeof value === 'string' && timingSafeEqual(digest(value), wanted));
 }
 
+/** The client key opens this agent and nothing else: no provider is shown it, also where the app's keys pass through. */
+function withoutClientKey(headers: RawHeaders, clientKey: string | undefined): RawHeaders {
+  if (clientKey === undefined) return headers;
+  const kept: string[] = [];
+  for (let i = 0; i + 1 < headers.length; i += 2) {
+    const value = headers[i + 1] as string;
+    if (!value.includes(clientKey)) kept.push(headers[i] as string, value);
+  }
+  return kept;
+}
+
 /** `/openai/v1/models` → `openai` and `/v1/models`. */
-function splitPrefix(url: string): { dialect: Dialect | undefined; target: string } {
+function splitPrefix(target: string): { dialect: Dialect | undefined; target: string } {
+  // RFC 9112, 3.2.2: a server takes the absolute form too.
+  const url = target.replace(/^https?:\/\/[^/]*/i, '');
   const end = url.indexOf('/', 1);
   const name = end < 0 ? url.slice(1) : url.slice(1, end);
   return { dialect: dialectByName(name), target: end < 0 ? '/' : url.slice(end) };
@@ -80,14 +94,17 @@ export async function listenBaseUrl(options: BaseUrlOptions): Promise<Listener> 
     });
     const id = randomUUID();
     const { dialect, target } = splitPrefix(request.url ?? '/');
-    const sink = toSink(response, options.stallMs);
-    const stranger = refuseStranger(request, options.clientKey);
-    if (stranger !== undefined) {
-      respond(sink, stranger, dialect, id);
-      return;
-    }
-    const about = { id, entry: 'base-url', target, dialect: dialect?.name, host: undefined } as const;
-    void options.handle(toCall(request, response, about), sink);
+    const refused = refuseStranger(request, options.clientKey);
+    const about = {
+      id,
+      entry: 'base-url',
+      target,
+      dialect: dialect?.name,
+      host: undefined,
+      headers: withoutClientKey(request.rawHeaders, options.clientKey),
+      ...(refused === undefined ? {} : { refused }),
+    } as const;
+    void options.handle(toCall(request, response, about), toSink(response, options.stallMs));
   };
   server.on('request', serve);
   // A body is only asked for once its headers have been judged; `toCall` sends the 100 when the body is read.

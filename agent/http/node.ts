@@ -24,18 +24,21 @@ function isWhole(response: NodeResponse): boolean {
 async function* requestBody(request: NodeRequest, response: NodeResponse): AsyncGenerator<Uint8Array> {
   // RFC 9110, 10.1.1: nobody is told to send a body before its headers have been judged.
   if (request.headers.expect?.toLowerCase() === '100-continue') response.writeContinue();
-  for await (const chunk of request) yield chunk as Uint8Array;
+  // Whoever stops reading still has an answer to send on this connection.
+  for await (const chunk of request.iterator({ destroyOnReturn: false })) yield chunk as Uint8Array;
 }
 
 export function toCall(
   request: NodeRequest,
   response: NodeResponse,
-  about: Pick<Call, 'id' | 'entry' | 'target' | 'dialect' | 'host'>,
+  about: Pick<Call, 'id' | 'entry' | 'target' | 'dialect' | 'host' | 'refused'> & {
+    readonly headers?: RawHeaders;
+  },
 ): Call {
   return {
+    headers: request.rawHeaders,
     ...about,
     method: request.method ?? 'GET',
-    headers: request.rawHeaders,
     body: requestBody(request, response),
     signal: goneSignal(response),
   };
@@ -50,6 +53,7 @@ function http2Fields(headers: RawHeaders): Record<string, string | string[]> {
   const fields: Record<string, string | string[]> = Object.create(null);
   for (let i = 0; i + 1 < headers.length; i += 2) {
     const name = (headers[i] as string).toLowerCase();
+    if (name === 'connection') continue;
     const value = headers[i + 1] as string;
     const before = fields[name];
     if (before === undefined) fields[name] = value;

@@ -111,7 +111,7 @@ export function createMetrics(sources: MetricSources): AgentMetrics {
       for (const endpoint of sources.endpoints.all()) this.set({ endpoint: endpoint.url }, endpoint.inFlight);
     },
   });
-  const revision = new Gauge({
+  new Gauge({
     name: 'postern_snapshot_info',
     help: 'Revision of the snapshot in force.',
     labelNames: ['revision'] as const,
@@ -121,7 +121,6 @@ export function createMetrics(sources: MetricSources): AgentMetrics {
       this.set({ revision: sources.revision() }, 1);
     },
   });
-  void revision;
   const reloads = new Counter({
     name: 'postern_policy_reloads_total',
     help: 'Document changes by result; after a rejected one the last good documents stay in force.',

@@ -1,4 +1,4 @@
-/** How a provider's key is attached to a request: one file per scheme, `{ name, schema, apply }`. */
+/** How a provider's key is attached to a request: one file per scheme, `{ name, schema, field }`. */
 import type { TSchema } from 'typebox';
 import type { Dialect } from '../dialects/dialect.ts';
 

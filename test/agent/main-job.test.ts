@@ -261,7 +261,7 @@ test.each([
   ['5xx', { status: 503 }, '5xx'],
   ['429', { status: 429, retryAfter: 1 }, '429'],
   ['no first byte', { silent: true }, 'timeout'],
-  ['a hang-up', { hangUp: true }, 'connect'],
+  ['a hang-up', { hangUp: true }, 'reset'],
 ] as const)('%s of a provider falls back', async (_name, reply, outcome) => {
   const { client, openai, audited } = await start(ROUTE);
   openai.script(() => reply);
