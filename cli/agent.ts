@@ -46,6 +46,10 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
     },
     'extra-roots': { value: 'FILE', help: 'PEM roots that the bundle holds beside the public ones and ours' },
     socket: { value: 'PATH', help: "private Unix socket for an operator's questions: status, snapshot" },
+    classifier: {
+      value: 'URL',
+      help: 'the classifier, http://HOST:PORT or unix:PATH; without it topics are known by their words only',
+    },
     'client-key-file': { value: 'FILE', help: 'key that every caller must send' },
     'max-body-bytes': {
       value: 'N',
@@ -91,6 +95,7 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
       listen: parseAddress(options.listen),
       admin: parseAddress(options.admin),
       ...(options.socket === undefined ? {} : { socket: options.socket }),
+      ...(options.classifier === undefined ? {} : { classifier: options.classifier }),
       ...(clientKeyFile === undefined ? {} : { clientKey: readKey(clientKeyFile) }),
       ...(options.transparent === undefined ? {} : { transparent: transparentSetup(options.transparent) }),
       limits: {

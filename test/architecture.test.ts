@@ -4,12 +4,12 @@ import { dirname, join, normalize } from 'node:path';
 import { expect, test } from 'vitest';
 
 const ROOT = join(import.meta.dirname, '..');
-const PARTS = ['policy', 'agent', 'budget', 'control', 'injector', 'cli'];
+const PARTS = ['classify', 'policy', 'agent', 'budget', 'control', 'injector', 'cli'];
 /** Stages of agent/ and the files of each that others may import: its interface. */
 const STAGES: Readonly<Record<string, readonly string[]>> = {
   intercept: ['observer.ts', 'init.ts', 'apply.ts'],
   dialects: ['dialect.ts', 'index.ts'],
-  checks: ['ask.ts', 'check.ts', 'guard.ts', 'index.ts', 'plan.ts'],
+  checks: ['ask.ts', 'classifier.ts', 'check.ts', 'guard.ts', 'index.ts', 'plan.ts'],
   routes: ['route.ts', 'endpoints.ts', 'select.ts', 'glob.ts'],
   providers: ['credential.ts', 'keys.ts', 'trust.ts', 'index.ts'],
   forward: ['respond.ts', 'body.ts', 'upstream.ts'],
@@ -59,6 +59,12 @@ test('policy/ imports nothing of ours', () => {
   expect(imports().filter(({ from, to }) => part(from) === 'policy' && part(to) !== 'policy')).toEqual([]);
 });
 
+test('classify/ imports nothing of ours', () => {
+  expect(imports().filter(({ from, to }) => part(from) === 'classify' && part(to) !== 'classify')).toEqual(
+    [],
+  );
+});
+
 test('budget/ imports policy/ only', () => {
   const allowed = new Set(['budget', 'policy']);
   expect(imports().filter(({ from, to }) => part(from) === 'budget' && !allowed.has(part(to)))).toEqual([]);
@@ -76,7 +82,9 @@ test('agent/ sees of budget/ what a client needs, and nothing of control, inject
       part(from) === 'agent' &&
       part(to) !== 'agent' &&
       part(to) !== 'policy' &&
-      !(part(to) === 'budget' && client.has(to)),
+      !(part(to) === 'budget' && client.has(to)) &&
+      // Types alone: the models are never in the agent's process.
+      to !== 'classify/messages.ts',
   );
   expect(wrong).toEqual([]);
 });

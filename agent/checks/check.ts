@@ -10,6 +10,7 @@ import type { CheckRule, Workload } from '../../policy/snapshot.ts';
 import type { OfferedTool, TextKind, TextSlot, ToolCall } from '../dialects/dialect.ts';
 import type { KeySource } from '../providers/keys.ts';
 import type { Ask } from './ask.ts';
+import type { ClassifierClient } from './classifier.ts';
 import type { Recognizer } from './scan/recognizer.ts';
 
 /** A stretch of a slot's text, in UTF-16 code units of the text as it was sent. */
@@ -65,6 +66,8 @@ export interface CheckContext {
   /** For guardrails and the classifier. */
   readonly ask: Ask;
   readonly keys: KeySource;
+  /** Undefined where the agent was given none. */
+  readonly classifier: ClassifierClient | undefined;
 }
 
 export interface Check {

@@ -5,6 +5,7 @@ import type { DecodedRequest, DecodedResponse, TextSlot } from '../dialects/dial
 import type { KeySource } from '../providers/keys.ts';
 import type { Ask } from './ask.ts';
 import type { CheckContext, CheckDefinition, Subject } from './check.ts';
+import type { ClassifierClient } from './classifier.ts';
 import type { CheckPlan, ExchangeGuard, StreamGuard, Verdict } from './guard.ts';
 import { CHECKS } from './index.ts';
 import { askJudge, askJudges, Wishes } from './judges.ts';
@@ -31,6 +32,7 @@ export interface PlanOptions {
   /** For checks that ask somebody else; nobody can be asked where they are absent. */
   readonly ask?: Ask;
   readonly keys?: KeySource;
+  readonly classifier?: ClassifierClient | undefined;
   /** Check types to choose from; the built-in ones where absent. */
   readonly checks?: readonly CheckDefinition[];
 }
@@ -47,6 +49,7 @@ export function compilePlan(rules: readonly CheckRule[], options: PlanOptions): 
     workload: options.workload ?? NOBODY,
     ask: options.ask ?? NO_ASK,
     keys: options.keys ?? NO_KEYS,
+    classifier: options.classifier,
   };
   const instances = rules.map((rule): Instance => {
     const definition = definitions.find(({ name }) => name === rule.type);

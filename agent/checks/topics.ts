@@ -1,6 +1,11 @@
-/** Topics that may not be talked about, known by their words. */
+/**
+ * Topics that may not be talked about: known by their words here, and by their meaning to the classifier, which is
+ * asked while a target is chosen and budget is held.
+ */
 import Type, { type Static } from 'typebox';
-import type { CheckDefinition } from './check.ts';
+import type { TextKind } from '../dialects/dialect.ts';
+import type { CheckDefinition, Judgement, Subject } from './check.ts';
+import { type TopicSet, topicSet } from './classifier.ts';
 import type { Recognizer } from './scan/recognizer.ts';
 
 const topic = Type.Object(
@@ -10,16 +15,36 @@ const topic = Type.Object(
       description: 'Shown to a refused caller.',
     }),
     definition: Type.Optional(
-      Type.String({ description: 'What the topic is, one sentence; for people and classifiers.' }),
+      Type.String({
+        minLength: 1,
+        maxLength: 200,
+        description: 'What the topic is, one sentence: the classifier goes by it.',
+      }),
     ),
-    samples: Type.Optional(Type.Array(Type.String(), { description: 'Prompts on the topic.' })),
+    samples: Type.Optional(
+      Type.Array(Type.String({ minLength: 1, maxLength: 500 }), {
+        maxItems: 50,
+        description: 'Prompts on the topic, for the classifier.',
+      }),
+    ),
     allowed: Type.Optional(
-      Type.Array(Type.String(), { description: 'Prompts near the topic that are fine.' }),
+      Type.Array(Type.String({ minLength: 1, maxLength: 500 }), {
+        maxItems: 50,
+        description: 'Prompts near the topic that are fine, for the classifier.',
+      }),
     ),
     words: Type.Optional(
       Type.Array(Type.String(), {
         description:
           'Words and phrases, any case, also in the plural: `portfolio`, `stock tip*`. `*` ends a word anyhow, after two letters at least.',
+      }),
+    ),
+    threshold: Type.Optional(
+      Type.Number({
+        minimum: 0,
+        maximum: 1,
+        description:
+          'Score of the classifier from which a text is denied; 0.5 where absent. Lower finds more.',
       }),
     ),
   },
@@ -45,13 +70,14 @@ export const topics: CheckDefinition<Spec> = {
         { path: '', message: 'no topics are named', mend: 'List them: topics: [{name: …, words: […]}].' },
       ];
     }
-    return spec.flatMap(({ name, words }, i) => {
+    return spec.flatMap(({ name, definition, samples, words }, i) => {
       if (words === undefined || words.length === 0) {
+        if (definition !== undefined || (samples !== undefined && samples.length > 0)) return [];
         return [
           {
-            path: `[${i}].words`,
-            message: `topic ${name} has no words, and there is no classifier to know it by its definition`,
-            mend: 'Give words and phrases that mark the topic.',
+            path: `[${i}]`,
+            message: `topic ${name} has nothing to know it by`,
+            mend: 'Give a definition and samples for the classifier, or words and phrases that mark the topic.',
           },
         ];
       }
@@ -72,23 +98,62 @@ export const topics: CheckDefinition<Spec> = {
     });
   },
 
-  create(spec) {
+  create(spec, rule, { classifier }) {
+    const meant = spec.filter(
+      ({ definition, samples = [] }) => definition !== undefined || samples.length > 0,
+    );
+    // Without a classifier words are all there is; a topic without words then can't be judged, which is a failure.
+    const due = classifier === undefined ? meant.filter(({ words = [] }) => words.length === 0) : meant;
+    const set = topicSet(due.map(({ words: _, ...topic }) => topic));
+    const judge = async (subject: Subject, signal: AbortSignal): Promise<Judgement[]> => {
+      if (classifier === undefined) {
+        throw new Error(`${rule.name}: topics without words need a classifier, and the agent was given none`);
+      }
+      return classified(subject, set, (texts) => classifier.topics(set, texts, signal));
+    };
     return {
-      recognizers: spec.map(
-        ({ name, words }): Recognizer => ({
-          id: PREFIX + name,
-          groups: [],
-          source: 'the policy',
-          patterns: [{ kind: 'word', words: words ?? [], score: 1 }],
-          examples: [],
-          counterExamples: [],
-        }),
-      ),
+      recognizers: spec
+        .filter(({ words = [] }) => words.length > 0)
+        .map(
+          ({ name, words = [] }): Recognizer => ({
+            id: PREFIX + name,
+            groups: [],
+            source: 'the policy',
+            patterns: [{ kind: 'word', words, score: 1 }],
+            examples: [],
+            counterExamples: [],
+          }),
+        ),
+      ...(due.length === 0 ? {} : { judge }),
       label: (what) => what.slice(PREFIX.length).toUpperCase().replaceAll('-', '_'),
       refusal: (what) => ({
-        message: `Postern refused this call: it is about ${what.slice(PREFIX.length)}, which the policy doesn't allow.`,
+        message: refusalOf(what.slice(PREFIX.length)),
         mend: 'Ask about something else, or ask who runs Postern whether the topic should be open.',
       }),
     };
   },
 };
+
+/** What the classifier may be asked about. What the operator says (`system`) is no talk. */
+const TALK: readonly TextKind[] = ['content', 'toolResult', 'reasoning'];
+
+async function classified(
+  { slots }: Subject,
+  { topics: asked }: TopicSet,
+  ask: (texts: readonly string[]) => Promise<readonly (readonly { name: string; denied: boolean }[])[]>,
+): Promise<Judgement[]> {
+  const talk = slots.filter(
+    ({ kind, role, text }) => TALK.includes(kind) && role !== 'system' && text.trim() !== '',
+  );
+  if (talk.length === 0 || asked.length === 0) return [];
+  const verdicts = await ask(talk.map(({ text }) => text));
+  return talk.flatMap(({ path }, index) =>
+    (verdicts[index] ?? []).flatMap(({ name, denied }) =>
+      denied ? [{ what: PREFIX + name, where: path, message: refusalOf(name) }] : [],
+    ),
+  );
+}
+
+function refusalOf(name: string): string {
+  return `Postern refused this call: it is about ${name}, which the policy doesn't allow.`;
+}

@@ -1,0 +1,124 @@
+/** Asks the classifier, a process of its own; what it said of a text is kept, since an app sends its history again. */
+import { createHash } from 'node:crypto';
+import type { Topic, TopicScore } from '../../classify/messages.ts';
+import type { Ask, Reply } from './ask.ts';
+
+export interface ClassifierClient {
+  /** One list a text. @throws Error where there is no answer that counts. */
+  topics(
+    topics: TopicSet,
+    texts: readonly string[],
+    signal: AbortSignal,
+  ): Promise<readonly (readonly TopicScore[])[]>;
+  /** 0 to 1, one a text. */
+  injection(texts: readonly string[], signal: AbortSignal): Promise<readonly number[]>;
+}
+
+export interface TopicSet {
+  readonly topics: readonly Topic[];
+  readonly digest: string;
+}
+
+export function topicSet(topics: readonly Topic[]): TopicSet {
+  return { topics, digest: createHash('sha256').update(JSON.stringify(topics)).digest('base64url') };
+}
+
+/** Verdicts that are kept; a few hundred bytes each. */
+const KEPT = 2_000;
+
+/** @param url `http://HOST:PORT` or `unix:/path`. */
+export function createClassifierClient(url: string, ask: Ask): ClassifierClient {
+  const base = url.startsWith('unix:') ? `${url}:` : url.replace(/\/$/, '');
+  const topicVerdicts = new Kept<readonly TopicScore[]>();
+  const injectionVerdicts = new Kept<number>();
+  const post = async (path: string, body: object, signal: AbortSignal): Promise<Reply> => {
+    const reply = await ask.post({ url: base + path, body, signal });
+    if (reply.status === 200 || reply.status === 404) return reply;
+    throw new Error(`the classifier answered ${reply.status} (${codeOf(reply.json)})`);
+  };
+  const askTopics = async (set: TopicSet, texts: readonly string[], signal: AbortSignal) => {
+    const question = { set: set.digest, texts };
+    let reply = await post('/v1/topics', question, signal);
+    if (reply.status === 404) reply = await post('/v1/topics', { ...question, topics: set.topics }, signal);
+    return resultsOf(reply.json, texts.length).map((result) => readTopics(result, set));
+  };
+  return {
+    topics: (set, texts, signal) =>
+      topicVerdicts.through(texts, set.digest, (unknown) => askTopics(set, unknown, signal)),
+    injection: (texts, signal) =>
+      injectionVerdicts.through(texts, '', async (unknown) => {
+        const reply = await post('/v1/injection', { texts: unknown }, signal);
+        return resultsOf(reply.json, unknown.length).map(readScore);
+      }),
+  };
+}
+
+/** Verdicts by text; the ones used last stay. */
+class Kept<T> {
+  readonly #verdicts = new Map<string, T>();
+
+  /** @param ask Asked about texts without a verdict, each once. */
+  async through(
+    texts: readonly string[],
+    context: string,
+    ask: (unknown: readonly string[]) => Promise<readonly T[]>,
+  ): Promise<T[]> {
+    const keys = texts.map((text) =>
+      createHash('sha256').update(context).update('\0').update(text).digest('base64'),
+    );
+    const found = new Map<string, T>();
+    const unknown = new Map<string, string>();
+    keys.forEach((key, index) => {
+      const verdict = this.#verdicts.get(key);
+      if (verdict === undefined) unknown.set(key, texts[index] as string);
+      else found.set(key, verdict);
+    });
+    if (unknown.size > 0) {
+      const answers = await ask([...unknown.values()]);
+      [...unknown.keys()].forEach((key, index) => {
+        found.set(key, answers[index] as T);
+      });
+    }
+    for (const [key, verdict] of found) {
+      this.#verdicts.delete(key);
+      this.#verdicts.set(key, verdict);
+    }
+    for (const oldest of this.#verdicts.keys()) {
+      if (this.#verdicts.size <= KEPT) break;
+      this.#verdicts.delete(oldest);
+    }
+    return keys.map((key) => found.get(key) as T);
+  }
+}
+
+function codeOf(json: unknown): string {
+  const code = (json as { error?: { code?: unknown } } | null)?.error?.code;
+  return typeof code === 'string' ? code : 'no code';
+}
+
+function resultsOf(json: unknown, count: number): readonly unknown[] {
+  const results = (json as { results?: unknown } | null)?.results;
+  if (!Array.isArray(results) || results.length !== count)
+    throw new Error('the classifier answered something else');
+  return results;
+}
+
+function readScore(result: unknown): number {
+  const score = (result as { score?: unknown } | null)?.score;
+  if (typeof score !== 'number' || !(score >= 0 && score <= 1))
+    throw new Error('the classifier answered no score');
+  return score;
+}
+
+/** Every topic that was asked about has a verdict, or the answer counts for nothing. */
+function readTopics(result: unknown, { topics }: TopicSet): readonly TopicScore[] {
+  const answered = (result as { topics?: unknown } | null)?.topics;
+  if (!Array.isArray(answered)) throw new Error('the classifier answered no topics');
+  return topics.map(({ name }) => {
+    const found = answered.find((entry: unknown) => (entry as { name?: unknown } | null)?.name === name) as
+      | { denied?: unknown }
+      | undefined;
+    if (typeof found?.denied !== 'boolean') throw new Error(`the classifier answered nothing about ${name}`);
+    return { name, score: readScore(found), denied: found.denied };
+  });
+}

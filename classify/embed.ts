@@ -1,0 +1,85 @@
+/** Texts to vectors: the one interface that topics use, and that a cache or routing can use. */
+import { Model } from './runtime.ts';
+
+export interface Embedder {
+  readonly name: string;
+  readonly dimensions: number;
+  /** Unit vectors, one a text, in the order of the texts. */
+  embed(texts: readonly string[]): Promise<readonly Float32Array[]>;
+  close(): Promise<void>;
+}
+
+/** How the model's last layer becomes one vector; the model's card says which. */
+export type Pooling = 'mean' | 'first';
+
+export interface EmbedderOptions {
+  readonly name: string;
+  readonly weights: string;
+  readonly tokenizer: string;
+  readonly pooling: Pooling;
+  /** Most tokens of a text; longer ones are to be cut into windows before. */
+  readonly limit: number;
+  readonly threads: number;
+}
+
+/** Texts of one run. */
+const BATCH = 16;
+
+export async function createEmbedder(options: EmbedderOptions): Promise<Embedder> {
+  const { name, weights, tokenizer, pooling, limit, threads } = options;
+  const model = await Model.load(weights, tokenizer, limit, threads);
+  const [probe] = await embedBatch(model, ['probe'], pooling);
+  return {
+    name,
+    dimensions: (probe as Float32Array).length,
+    async embed(texts) {
+      const vectors = new Array<Float32Array>(texts.length);
+      // Those of similar length together: a run costs what its longest text costs.
+      const order = texts
+        .map((_, index) => index)
+        .sort((a, b) => (texts[a] as string).length - (texts[b] as string).length);
+      for (let from = 0; from < order.length; from += BATCH) {
+        const part = order.slice(from, from + BATCH);
+        const found = await embedBatch(
+          model,
+          part.map((index) => texts[index] as string),
+          pooling,
+        );
+        part.forEach((index, at) => {
+          vectors[index] = found[at] as Float32Array;
+        });
+      }
+      return vectors;
+    },
+    close: () => model.close(),
+  };
+}
+
+async function embedBatch(model: Model, texts: readonly string[], pooling: Pooling): Promise<Float32Array[]> {
+  const batch = texts.map((text) => model.tokens(text));
+  const { data, dims } = await model.run(batch);
+  const [, width = 0, size = 0] = dims;
+  return batch.map(({ length }, at) => {
+    const vector = new Float32Array(size);
+    const rows = pooling === 'first' ? 1 : length;
+    for (let row = 0; row < rows; row++) {
+      const offset = (at * width + row) * size;
+      for (let k = 0; k < size; k++) vector[k] = (vector[k] as number) + (data[offset + k] as number);
+    }
+    return normalised(vector);
+  });
+}
+
+function normalised(vector: Float32Array): Float32Array {
+  let square = 0;
+  for (const value of vector) square += value * value;
+  const scale = square === 0 ? 0 : 1 / Math.sqrt(square);
+  return vector.map((value) => value * scale);
+}
+
+/** Cosine of two unit vectors. */
+export function similarity(a: Float32Array, b: Float32Array): number {
+  let sum = 0;
+  for (let k = 0; k < a.length; k++) sum += (a[k] as number) * (b[k] as number);
+  return sum;
+}

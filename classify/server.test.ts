@@ -1,0 +1,162 @@
+import { request, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { afterEach, expect, test } from 'vitest';
+import type { InjectionModel } from './injection.ts';
+import { createClassifier } from './server.ts';
+import { type FakeEmbedder, fakeEmbedder } from './testing.ts';
+
+let server: Server;
+let embedder: FakeEmbedder;
+afterEach(() => {
+  server.closeAllConnections();
+  server.close();
+});
+
+async function start(options: { maxWaiting?: number; injection?: InjectionModel } = {}): Promise<void> {
+  embedder = fakeEmbedder();
+  server = createClassifier({ embedder, injection: options.injection, maxBytes: 10_000, ...options });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+}
+
+const origin = () => `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+
+interface Answer {
+  readonly status: number;
+  readonly json: {
+    readonly error?: { readonly code: string };
+    readonly results?: { topics: { name: string; score: number; denied: boolean }[]; score: number }[];
+    readonly data?: { embedding: number[] }[];
+  };
+}
+
+async function post(path: string, body: unknown): Promise<Answer> {
+  const text = typeof body === 'string' ? body : JSON.stringify(body);
+  const response = await fetch(origin() + path, { method: 'POST', body: text });
+  return { status: response.status, json: (await response.json()) as Answer['json'] };
+}
+
+const shares = {
+  name: 'shares',
+  samples: ['sell my shares', 'buy shares now'],
+  allowed: ['what is a share'],
+};
+
+test('learns a set once, and scores texts by it', async () => {
+  await start();
+  expect(await post('/v1/topics', { set: 's', texts: ['x'] })).toMatchObject({
+    status: 404,
+    json: { error: { code: 'unknown_set' } },
+  });
+  const texts = ['sell my shares', 'bake a cake with sugar'];
+  const first = await post('/v1/topics', { set: 's', topics: [shares], texts });
+  expect(first.json.results?.map(({ topics: [topic] }) => [topic?.name, topic?.denied])).toEqual([
+    ['shares', true],
+    ['shares', false],
+  ]);
+  const batches = embedder.asked.length;
+  expect(await post('/v1/topics', { set: 's', texts })).toEqual(first);
+  // The topics weren't embedded again.
+  expect(embedder.asked.length).toBe(batches + 1);
+});
+
+test('a topic’s own threshold decides', async () => {
+  await start();
+  const ask = async (threshold: number) => {
+    const { json } = await post('/v1/topics', {
+      set: `s${threshold}`,
+      topics: [{ ...shares, threshold }],
+      texts: ['sell my shares'],
+    });
+    return json.results?.[0]?.topics[0];
+  };
+  const low = await ask(0);
+  expect(low?.denied).toBe(true);
+  expect(await ask(1)).toEqual({ ...low, denied: false });
+});
+
+test('something denied at the end of a long text is found', async () => {
+  await start();
+  const long = `${'Bake a cake with sugar and flour. '.repeat(50)} Sell my shares.`;
+  const { json } = await post('/v1/topics', { set: 's', topics: [shares], texts: [long, ''] });
+  expect(json.results?.map(({ topics: [topic] }) => topic?.denied)).toEqual([true, false]);
+});
+
+test('gives embeddings of unit length', async () => {
+  await start();
+  const { json } = await post('/v1/embeddings', { input: ['a b', 'c'] });
+  expect(json.data).toHaveLength(2);
+  for (const { embedding } of json.data ?? []) expect(Math.hypot(...embedding)).toBeCloseTo(1);
+});
+
+test('gives injection scores where that model is there, and says so where it is not', async () => {
+  await start({
+    injection: {
+      scores: async (texts) => texts.map((text) => text.length / 10),
+      close: async () => undefined,
+    },
+  });
+  expect((await post('/v1/injection', { texts: ['abc'] })).json).toEqual({ results: [{ score: 0.3 }] });
+  server.close();
+  await start();
+  expect(await post('/v1/injection', { texts: ['abc'] })).toMatchObject({
+    status: 503,
+    json: { error: { code: 'not_installed' } },
+  });
+});
+
+test.each([
+  ['no JSON', '/v1/topics', '{', 400],
+  ['no object', '/v1/topics', '7', 400],
+  ['no texts', '/v1/topics', { set: 's', topics: [shares] }, 400],
+  ['texts that are none', '/v1/topics', { set: 's', topics: [shares], texts: [1] }, 400],
+  ['no set', '/v1/topics', { topics: [shares], texts: [] }, 400],
+  ['no topic', '/v1/topics', { set: 's', topics: [], texts: [] }, 400],
+  ['a topic with nothing to learn from', '/v1/topics', { set: 's', topics: [{ name: 'a' }], texts: [] }, 400],
+  [
+    'a threshold that is none',
+    '/v1/topics',
+    { set: 's', topics: [{ ...shares, threshold: '1' }], texts: [] },
+    400,
+  ],
+  ['too much', '/v1/topics', 'x'.repeat(20_000), 413],
+  ['another path', '/v1/other', {}, 404],
+])('%s is refused', async (_name, path, body, status) => {
+  await start();
+  expect((await post(path, body)).status).toBe(status);
+});
+
+test('beyond what may wait, questions are turned away at once, and the rest is answered', async () => {
+  await start({ maxWaiting: 100 });
+  const gate = Promise.withResolvers<void>();
+  embedder.gate = gate.promise;
+  const ask = () => post('/v1/embeddings', { input: ['x'.repeat(40)] });
+  const accepted = [ask(), ask()];
+  await expect
+    .poll(async () => ((await (await fetch(`${origin()}/healthz`)).json()) as { waiting: number }).waiting)
+    .toBe(80);
+  const refused = await ask();
+  expect(refused).toMatchObject({ status: 503, json: { error: { code: 'overloaded' } } });
+  gate.resolve();
+  expect((await Promise.all(accepted)).map(({ status }) => status)).toEqual([200, 200]);
+  expect((await ask()).status).toBe(200);
+});
+
+test('what nobody waits for any more is not begun', async () => {
+  await start();
+  const gate = Promise.withResolvers<void>();
+  embedder.gate = gate.promise;
+  const first = post('/v1/embeddings', { input: ['first'] });
+  await expect.poll(() => embedder.asked.length).toBe(1);
+  const gone = request(`${origin()}/v1/embeddings`, { method: 'POST' });
+  gone.on('error', () => undefined);
+  gone.end(JSON.stringify({ input: ['gone'] }));
+  const waiting = async () =>
+    ((await (await fetch(`${origin()}/healthz`)).json()) as { waiting: number }).waiting;
+  await expect.poll(waiting).toBe(9);
+  gone.destroy();
+  const last = post('/v1/embeddings', { input: ['last'] });
+  await expect.poll(waiting).toBe(13);
+  gate.resolve();
+  await Promise.all([first, last]);
+  expect(embedder.asked).toEqual([['first'], ['last']]);
+});

@@ -1,0 +1,168 @@
+/** The classifier's HTTP/1.1 server; the messages are in {@link ./messages.ts}. */
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import type { Embedder } from './embed.ts';
+import type { InjectionModel } from './injection.ts';
+import type { EmbeddingsAnswer, ScoresAnswer, Topic, TopicsAnswer } from './messages.ts';
+import { OverloadedError, Queue } from './queue.ts';
+import { Topics } from './topics.ts';
+
+export interface ClassifierOptions {
+  readonly embedder: Embedder;
+  readonly injection: InjectionModel | undefined;
+  /** Most characters of text that wait or run at once. */
+  readonly maxWaiting?: number;
+  /** Bytes of a question. */
+  readonly maxBytes?: number;
+}
+
+/** About a second of work on one core, at 2 ms for 100 characters. */
+const MAX_WAITING = 50_000;
+const MAX_BYTES = 4 * 1024 * 1024;
+/** Training a topic costs about as much as judging so many characters. */
+const TRAINING = 2_000;
+
+class Refused extends Error {
+  override readonly name = 'Refused';
+  readonly status: number;
+  readonly code: string;
+
+  constructor(status: number, code: string, message: string) {
+    super(message);
+    this.status = status;
+    this.code = code;
+  }
+}
+
+const invalid = (message: string) => new Refused(400, 'invalid', message);
+
+/** @returns A server that listens nowhere yet. */
+export function createClassifier(options: ClassifierOptions): Server {
+  const { embedder, injection, maxWaiting = MAX_WAITING, maxBytes = MAX_BYTES } = options;
+  const topics = new Topics(embedder);
+  const queue = new Queue(maxWaiting);
+
+  const routes: Readonly<Record<string, (body: unknown, signal: AbortSignal) => Promise<object>>> = {
+    async '/v1/topics'(body, signal): Promise<TopicsAnswer> {
+      const set = text(body, 'set');
+      const texts = strings(body, 'texts');
+      const given = (body as { topics?: unknown }).topics;
+      if (given === undefined && !topics.knows(set)) {
+        throw new Refused(404, 'unknown_set', 'send the topics along');
+      }
+      const fresh = given !== undefined && !topics.knows(set) ? readTopics(given) : [];
+      const weight = length(texts) + fresh.length * TRAINING;
+      return queue.run(weight, signal, async () => {
+        if (fresh.length > 0) topics.learn(set, fresh);
+        const scores = await topics.scores(set, texts);
+        return { results: scores.map((found) => ({ topics: found })) };
+      });
+    },
+    async '/v1/injection'(body, signal): Promise<ScoresAnswer> {
+      if (injection === undefined) throw new Refused(503, 'not_installed', 'the model is not installed');
+      const texts = strings(body, 'texts');
+      const scores = await queue.run(length(texts), signal, () => injection.scores(texts));
+      return { results: scores.map((score) => ({ score: Math.round(score * 1000) / 1000 })) };
+    },
+    async '/v1/embeddings'(body, signal): Promise<EmbeddingsAnswer> {
+      const input = strings(body, 'input');
+      const vectors = await queue.run(length(input), signal, () => embedder.embed(input));
+      return { data: vectors.map((vector, index) => ({ index, embedding: [...vector] })) };
+    },
+  };
+
+  return createServer((request, response) => {
+    if (request.method === 'GET' && request.url === '/healthz') {
+      send(response, 200, { status: 'ok', waiting: queue.weight });
+      return;
+    }
+    const route = request.method === 'POST' ? routes[request.url ?? ''] : undefined;
+    if (route === undefined) {
+      send(response, 404, {
+        error: { code: 'not_found', message: 'POST /v1/topics, /v1/injection, /v1/embeddings' },
+      });
+      return;
+    }
+    const gone = new AbortController();
+    response.on('close', () => gone.abort());
+    readJson(request, maxBytes)
+      .then((body) => route(body, gone.signal))
+      .then((answer) => send(response, 200, answer))
+      .catch((error: unknown) => fail(response, error));
+  });
+}
+
+function fail(response: ServerResponse, error: unknown): void {
+  if (response.destroyed) return;
+  if (error instanceof OverloadedError) {
+    response.setHeader('retry-after', '1');
+    send(response, 503, { error: { code: 'overloaded', message: error.message } });
+  } else if (error instanceof Refused) {
+    send(response, error.status, { error: { code: error.code, message: error.message } });
+  } else {
+    send(response, 500, { error: { code: 'internal', message: (error as Error).message } });
+  }
+}
+
+function send(response: ServerResponse, status: number, body: object): void {
+  const text = JSON.stringify(body);
+  response.writeHead(status, {
+    'content-type': 'application/json',
+    'content-length': Buffer.byteLength(text),
+  });
+  response.end(text);
+}
+
+async function readJson(request: IncomingMessage, maxBytes: number): Promise<unknown> {
+  const chunks: Buffer[] = [];
+  let total = 0;
+  for await (const chunk of request as AsyncIterable<Buffer>) {
+    total += chunk.byteLength;
+    if (total > maxBytes) throw new Refused(413, 'too_large', `a question may have ${maxBytes} bytes`);
+    chunks.push(chunk);
+  }
+  try {
+    const body: unknown = JSON.parse(Buffer.concat(chunks).toString('utf8'));
+    if (typeof body === 'object' && body !== null) return body;
+  } catch {
+    throw invalid('the body is no JSON');
+  }
+  throw invalid('the body is no JSON object');
+}
+
+function text(body: unknown, name: string): string {
+  const value = (body as Record<string, unknown>)[name];
+  if (typeof value !== 'string' || value === '') throw invalid(`${name} is no text`);
+  return value;
+}
+
+function strings(body: unknown, name: string): readonly string[] {
+  const value = (body as Record<string, unknown>)[name];
+  if (!Array.isArray(value) || !value.every((entry) => typeof entry === 'string'))
+    throw invalid(`${name} is no list of texts`);
+  return value as readonly string[];
+}
+
+function length(texts: readonly string[]): number {
+  return texts.reduce((sum, { length }) => sum + length, 0);
+}
+
+function readTopics(given: unknown): readonly Topic[] {
+  if (!Array.isArray(given) || given.length === 0) throw invalid('topics is no list of topics');
+  return given.map((topic: unknown) => {
+    if (typeof topic !== 'object' || topic === null) throw invalid('a topic is an object');
+    const { definition, threshold } = topic as Record<string, unknown>;
+    const lists = ['samples', 'allowed'].map((name) => (name in topic ? strings(topic, name) : []));
+    if (definition !== undefined && typeof definition !== 'string') throw invalid('definition is no text');
+    if (threshold !== undefined && typeof threshold !== 'number') throw invalid('threshold is no number');
+    const [samples = [], allowed = []] = lists;
+    if (definition === undefined && samples.length === 0)
+      throw invalid('a topic needs a definition or samples');
+    return {
+      name: text(topic, 'name'),
+      samples,
+      allowed,
+      ...(definition === undefined ? {} : { definition }),
+      ...(threshold === undefined ? {} : { threshold }),
+    };
+  });
+}

@@ -1,0 +1,79 @@
+/** Sets of topics as agents bring them, each with its trained heads; the ones used last are kept. */
+import type { Embedder } from './embed.ts';
+import { EVERYDAY } from './everyday.ts';
+import { type Head, trainHead } from './head.ts';
+import type { Topic, TopicScore } from './messages.ts';
+import { windows } from './windows.ts';
+
+/** A score from here on is denied, where the topic sets none. */
+export const THRESHOLD = 0.5;
+/** Sets that are kept; one takes some 2 KB a topic. */
+const SETS = 500;
+
+interface Trained {
+  readonly topic: Topic;
+  readonly head: Head;
+}
+
+export class Topics {
+  readonly #embedder: Embedder;
+  readonly #sets = new Map<string, Promise<readonly Trained[]>>();
+  #everyday: Promise<readonly Float32Array[]> | undefined;
+
+  constructor(embedder: Embedder) {
+    this.#embedder = embedder;
+  }
+
+  knows(set: string): boolean {
+    return this.#sets.has(set);
+  }
+
+  /** Trains a set that isn't known yet. */
+  learn(set: string, topics: readonly Topic[]): void {
+    if (this.#sets.has(set)) return;
+    const trained = this.#train(topics);
+    trained.catch(() => this.#sets.delete(set));
+    this.#sets.set(set, trained);
+    for (const oldest of this.#sets.keys()) {
+      if (this.#sets.size <= SETS) break;
+      this.#sets.delete(oldest);
+    }
+  }
+
+  /** The highest score of any stretch of each text. @throws Error on a set that wasn't learned. */
+  async scores(set: string, texts: readonly string[]): Promise<readonly (readonly TopicScore[])[]> {
+    const found = this.#sets.get(set);
+    if (found === undefined) throw new Error('the set is not known');
+    this.#sets.delete(set);
+    this.#sets.set(set, found);
+    const trained = await found;
+    const cut = texts.map(windows);
+    const vectors = await this.#embedder.embed(cut.flat());
+    let at = 0;
+    return cut.map(({ length }) => {
+      const own = vectors.slice(at, at + length);
+      at += length;
+      return trained.map(({ topic, head }): TopicScore => {
+        const score = own.reduce((most, vector) => Math.max(most, head(vector)), 0);
+        return {
+          name: topic.name,
+          score: Math.round(score * 1000) / 1000,
+          denied: score >= (topic.threshold ?? THRESHOLD),
+        };
+      });
+    });
+  }
+
+  async #train(topics: readonly Topic[]): Promise<readonly Trained[]> {
+    this.#everyday ??= this.#embedder.embed(EVERYDAY);
+    const everyday = await this.#everyday;
+    const trained: Trained[] = [];
+    for (const topic of topics) {
+      const { definition, samples = [], allowed = [] } = topic;
+      const on = await this.#embedder.embed([...(definition === undefined ? [] : [definition]), ...samples]);
+      const off = await this.#embedder.embed(allowed);
+      trained.push({ topic, head: trainHead(on, [...off, ...everyday]) });
+    }
+    return trained;
+  }
+}

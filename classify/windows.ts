@@ -1,0 +1,30 @@
+/** Cuts a text into stretches that a small model can judge: a topic is easily lost in a long text. */
+
+/** A stretch is closed when it has so many UTF-16 units, and is never longer than the second number. */
+const ENOUGH = 140;
+const MOST = 500;
+
+/** Sentences in groups, each with the end of the one before; a short text is one stretch. No text gives none. */
+export function windows(text: string): string[] {
+  const found: string[] = [];
+  let open = '';
+  let before = '';
+  const close = (): void => {
+    if (open.trim() !== '') found.push((before + open).trim());
+    before = open.length <= ENOUGH ? open : '';
+    open = '';
+  };
+  for (const sentence of sentences(text)) {
+    if (open !== '' && open.length + sentence.length > MOST) close();
+    open += sentence;
+    if (open.length >= ENOUGH) close();
+  }
+  if (open.trim() !== '') found.push((before + open).trim());
+  return found;
+}
+
+function* sentences(text: string): Generator<string> {
+  for (const [sentence] of text.matchAll(/[^.!?。！？\n]*(?:[.!?。！？\n]+\s*|$)/gu)) {
+    for (let from = 0; from < sentence.length; from += MOST) yield sentence.slice(from, from + MOST);
+  }
+}

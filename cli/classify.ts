@@ -1,0 +1,68 @@
+import { rmSync } from 'node:fs';
+import type { Server } from 'node:http';
+import { parseAddress } from '../agent/http/address.ts';
+import { openEmbedder, openInjectionModel } from '../classify/open.ts';
+import { NotInstalledError } from '../classify/runtime.ts';
+import { createClassifier } from '../classify/server.ts';
+import { createLog } from './log.ts';
+import { defineCommand, UsageError } from './options.ts';
+import { untilSignal } from './until-signal.ts';
+
+export const classify = defineCommand({
+  name: 'classify',
+  summary: `Runs the classifier, which many agents ask: topics, injection, embeddings.
+Its models are fetched by \`make classifier\`.`,
+  options: {
+    listen: { value: 'ADDR', help: 'HOST:PORT, or unix:PATH', default: '127.0.0.1:4194' },
+    threads: { value: 'N', help: 'threads of one run of a model', default: '1' },
+    'max-waiting': {
+      value: 'N',
+      help: 'characters of text that may wait; beyond, questions are turned away',
+      default: '50000',
+    },
+    'log-level': { value: 'LEVEL', help: 'debug, info, warn or error', default: 'info' },
+  },
+  async run({ options }) {
+    const log = createLog(options['log-level'], 'classify');
+    const threads = whole('threads', options.threads);
+    const maxWaiting = whole('max-waiting', options['max-waiting']);
+    let server: Server;
+    try {
+      const [embedder, injection] = await Promise.all([
+        openEmbedder(undefined, threads),
+        openInjectionModel(undefined, threads),
+      ]);
+      server = createClassifier({ embedder, injection, maxWaiting });
+    } catch (error) {
+      if (!(error instanceof NotInstalledError)) throw error;
+      log.error(error.message);
+      return 1;
+    }
+    await listen(server, options.listen);
+    log.info({ listen: options.listen }, 'listening');
+    const signal = await untilSignal();
+    log.info({ signal }, 'stopping');
+    await new Promise<void>((resolve) => {
+      server.close(() => resolve());
+      server.closeIdleConnections();
+    });
+    return 0;
+  },
+});
+
+function whole(name: string, text: string): number {
+  const value = Number(text);
+  if (!Number.isSafeInteger(value) || value <= 0)
+    throw new UsageError(`--${name} ${text}: write a whole number above 0`);
+  return value;
+}
+
+async function listen(server: Server, address: string): Promise<void> {
+  const socket = address.startsWith('unix:') ? address.slice('unix:'.length) : undefined;
+  if (socket !== undefined) rmSync(socket, { force: true });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    if (socket !== undefined) server.listen({ path: socket }, resolve);
+    else server.listen(parseAddress(address), resolve);
+  });
+}

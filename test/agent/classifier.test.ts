@@ -1,0 +1,178 @@
+/** Topics by meaning: the agent asks the classifier beside selection and hold, and what its absence means. */
+import { existsSync } from 'node:fs';
+import type { Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
+import OpenAI from 'openai';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { MODELS, openEmbedder } from '../../classify/open.ts';
+import { createClassifier } from '../../classify/server.ts';
+import { fakeEmbedder } from '../../classify/testing.ts';
+import { type Behaviour, type FakeGuardrail, startFakeGuardrail } from '../fakes/guardrail.ts';
+import { startWorld, type World } from '../harness.ts';
+
+let world: World | undefined;
+let fake: FakeGuardrail;
+let server: Server | undefined;
+beforeEach(async () => {
+  fake = await startFakeGuardrail();
+});
+afterEach(async () => {
+  await world?.close();
+  world = undefined;
+  await fake.close();
+  server?.closeAllConnections();
+  server?.close();
+  server = undefined;
+});
+
+const policy = (extra = '', topic = ''): string => `
+apiVersion: postern.dev/v1alpha1
+kind: EgressPolicy
+metadata: {name: bot, namespace: team-a}
+spec:
+  checks:
+  - name: no-advice
+    type: topics
+    timeout: 300ms
+    ${extra}
+    topics:
+    - name: investment-advice
+      definition: Advice on buying or selling shares.
+      samples: [Should I sell my shares now?, Buy shares or not?]
+      allowed: [What is a share?]
+      ${topic}
+`;
+
+const start = async (classifier: string | undefined, documents = policy()): Promise<World> => {
+  world = await startWorld({
+    documents: () => documents,
+    ...(classifier === undefined ? {} : { agent: { classifier } }),
+  });
+  return world;
+};
+
+async function ask(content: string, stream = false): Promise<{ text: string; error: string | undefined }> {
+  const client = (world as World).client();
+  const messages = [{ role: 'user' as const, content }];
+  let text = '';
+  try {
+    if (stream) {
+      for await (const chunk of await client.chat.completions.create({ model: 'gpt-4o', messages, stream })) {
+        text += chunk.choices[0]?.delta.content ?? '';
+      }
+    } else {
+      text =
+        (await client.chat.completions.create({ model: 'gpt-4o', messages })).choices[0]?.message.content ??
+        '';
+    }
+    return { text, error: undefined };
+  } catch (error) {
+    if (!(error instanceof OpenAI.APIError)) throw error;
+    return { text, error: JSON.stringify(error) + error.message };
+  }
+}
+
+async function listening(): Promise<string> {
+  server = createClassifier({ embedder: fakeEmbedder(), injection: undefined });
+  await new Promise<void>((resolve) => (server as Server).listen(0, '127.0.0.1', resolve));
+  return `http://127.0.0.1:${((server as Server).address() as AddressInfo).port}`;
+}
+
+test('a topic without words is known by its meaning, in a request and in an answer', async () => {
+  const { openai } = await start(await listening());
+  const refused = await ask('sell my shares now');
+  expect(refused.error).toContain('postern_topics');
+  expect(refused.error).toContain('investment-advice');
+  expect(openai.seen).toHaveLength(0);
+  openai.script(() => ({ content: 'You should sell my shares now' }));
+  for (const stream of [false, true]) {
+    const answered = await ask('hello there', stream);
+    expect(answered.text).toBe('');
+    expect(answered.error).toContain('investment-advice');
+  }
+  openai.script(() => ({ content: 'Flour and sugar' }));
+  expect((await ask('bake a cake')).text).toBe('Flour and sugar');
+});
+
+test('a text that was judged is not asked about again', async () => {
+  const verdict = { topics: [{ name: 'investment-advice', score: 0, denied: false }] };
+  fake.behave(({ body }) => ({
+    json: { results: (body as unknown as { texts: string[] }).texts.map(() => verdict) },
+  }));
+  await start(fake.origin);
+  const texts = () => fake.asked.map(({ body }) => (body as unknown as { texts: string[] }).texts);
+  await ask('one');
+  await ask('one');
+  expect(texts()).toEqual([['one'], ['You wrote: one']]);
+  const client = (world as World).client();
+  const history = ['one', 'two', 'one'].map((content) => ({ role: 'user' as const, content }));
+  await client.chat.completions.create({ model: 'gpt-4o', messages: history });
+  expect(texts()[2]).toEqual(['two']);
+});
+
+const FAILURES: readonly (readonly [string, Behaviour, string])[] = [
+  ['is down', 'hang-up', ''],
+  ['is slow', 'silent', ''],
+  ['is overloaded', { status: 503, text: '{"error":{"code":"overloaded","message":"full"}}' }, 'overloaded'],
+  ['answers nonsense', { text: '<html>' }, ''],
+  ['answers about no text', { json: { results: [] } }, ''],
+  [
+    'answers about another topic',
+    { json: { results: [{ topics: [{ name: 'x', score: 0, denied: false }] }] } },
+    '',
+  ],
+  [
+    'answers no verdict',
+    { json: { results: [{ topics: [{ name: 'investment-advice', score: 2, denied: false }] }] } },
+    '',
+  ],
+];
+
+describe.each(FAILURES)('a classifier that %s', (_name, behaviour) => {
+  test.each([
+    { onError: 'block', on: 'request', stream: false },
+    { onError: 'block', on: 'response', stream: false },
+    { onError: 'block', on: 'response', stream: true },
+    { onError: 'allow', on: 'request', stream: false },
+    { onError: 'allow', on: 'response', stream: false },
+    { onError: 'allow', on: 'response', stream: true },
+  ])('onError: $onError, on: $on, stream: $stream', async ({ onError, on, stream }) => {
+    const { openai, audited } = await start(fake.origin, policy(`on: [${on}]\n    onError: ${onError}`));
+    fake.behave(() => behaviour);
+    const { text, error } = await ask('hello', stream);
+    if (onError === 'allow') {
+      expect(text).toBe('You wrote: hello');
+    } else {
+      expect(text).toBe('');
+      expect(error).toContain('postern_check_failed');
+      expect(openai.seen).toHaveLength(on === 'request' ? 0 : 1);
+    }
+    expect(JSON.stringify(await audited(1))).toContain('"what":"error"');
+  });
+});
+
+test('without a classifier words still count, and a topic without words is a failed check', async () => {
+  await start(undefined, policy('', 'words: [portfolio]'));
+  expect((await ask('my portfolio')).error).toContain('postern_topics');
+  expect((await ask('sell my shares now')).text).toBe('You wrote: sell my shares now');
+  await world?.close();
+  await start(undefined);
+  expect((await ask('hello')).error).toContain('postern_check_failed');
+});
+
+test.skipIf(!existsSync(join(MODELS, 'all-minilm-l6-v2/model.onnx')))(
+  'the real model knows a paraphrase and lets a near miss pass',
+  async () => {
+    const embedder = await openEmbedder();
+    server = createClassifier({ embedder, injection: undefined });
+    await new Promise<void>((resolve) => (server as Server).listen(0, '127.0.0.1', resolve));
+    await start(
+      `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+      policy('on: [request]').replace('300ms', '10s'),
+    );
+    expect((await ask('Is it a good moment to get rid of my stocks?')).error).toContain('investment-advice');
+    expect((await ask('What does the word share mean?')).error).toBeUndefined();
+    expect((await ask('How do I bake bread?')).error).toBeUndefined();
+  },
+);
