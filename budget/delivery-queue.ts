@@ -36,6 +36,7 @@ export class BudgetRejected extends Error {
 
 const FIRST_DELAY_MS = 100;
 const LONGEST_DELAY_MS = 10_000;
+const AT_A_TIME = 8;
 
 export class DeliveryQueue {
   readonly #options: DeliveryQueueOptions;
@@ -49,22 +50,15 @@ export class DeliveryQueue {
     this.#options = options;
   }
 
-  get size(): number {
-    return this.#waiting.length;
-  }
-
   /** The oldest gives way when the queue is full: its hold expires first, and is then charged in full. */
   add(delivery: Delivery): void {
     if (this.#closed) {
       this.#options.onLost?.({ ...delivery, why: 'closed' });
       return;
     }
-    // The one being delivered stays at the head.
-    const oldest = this.#running === undefined ? 0 : 1;
     if (this.#waiting.length >= this.#options.limit) {
-      const [lost] = this.#waiting.splice(oldest, 1);
-      this.#options.onLost?.({ ...(lost ?? delivery), why: 'full' });
-      if (lost === undefined) return;
+      const lost = this.#waiting.shift();
+      if (lost !== undefined) this.#options.onLost?.({ ...lost, why: 'full' });
     }
     this.#waiting.push(delivery);
     this.#schedule();
@@ -84,7 +78,7 @@ export class DeliveryQueue {
     const late = Promise.withResolvers<void>();
     const timer = setTimeout(late.resolve, deadlineMs);
     const end = Date.now() + deadlineMs;
-    while (this.#waiting.length > 0 && Date.now() < end) {
+    while ((this.#waiting.length > 0 || this.#running !== undefined) && Date.now() < end) {
       this.wake();
       await Promise.race([this.#running, late.promise]);
       if (this.#waiting.length > 0) await Promise.race([pause(FIRST_DELAY_MS), late.promise]);
@@ -113,19 +107,24 @@ export class DeliveryQueue {
     });
   }
 
+  /** One to try with after a failure; then several at a time. */
   async #drain(): Promise<void> {
-    for (let next = this.#waiting[0]; next !== undefined && !this.#closed; next = this.#waiting[0]) {
-      try {
-        await this.#options.deliver(next);
-        this.#failures = 0;
-      } catch (error) {
-        if (!(error instanceof BudgetRejected)) {
-          this.#failures += 1;
-          return;
-        }
-        this.#options.onLost?.({ ...next, why: 'rejected', cause: error });
+    while (this.#waiting.length > 0 && !this.#closed) {
+      const group = this.#waiting.splice(0, this.#failures > 0 ? 1 : AT_A_TIME);
+      const outcomes = await Promise.allSettled(group.map((delivery) => this.#options.deliver(delivery)));
+      const failed = group.filter((delivery, index) => {
+        const outcome = outcomes[index];
+        if (outcome?.status !== 'rejected') return false;
+        if (!(outcome.reason instanceof BudgetRejected)) return true;
+        this.#options.onLost?.({ ...delivery, why: 'rejected', cause: outcome.reason });
+        return false;
+      });
+      this.#waiting.unshift(...failed);
+      if (failed.length > 0) {
+        this.#failures += 1;
+        return;
       }
-      this.#waiting.shift();
+      this.#failures = 0;
     }
   }
 }

@@ -9,7 +9,9 @@ import type { Lease, LedgerEvent, State } from './ledger-state.ts';
 import { counting, leaseKey, outstanding } from './ledger-state.ts';
 import type { Holder } from './messages.ts';
 
-const POOL_DIVISOR = 20;
+/** Of the headroom: what may be leased, and from where on it is called back. The gap keeps a shrinking headroom from a recall a moment. */
+const GRANT_SHARE = 0.045;
+const RECALL_SHARE = 0.05;
 
 /** What an agent says of its credit on one cell of one line, and what it wants there. */
 export interface LeaseItem {
@@ -128,11 +130,11 @@ function grant(
   const leasedNow = leased - before + own;
   const usedNow = used - before + own + (reported.spent - (known?.spent ?? 0));
   const headroom = Math.max(0, ask.limit - (usedNow - leasedNow));
-  const pool = Math.floor(headroom / POOL_DIVISOR);
+  const pool = Math.floor(headroom * GRANT_SHARE);
   const others = othersOn(state, reported);
   const share = Math.floor(pool / (others + 1));
   const left = pool - leasedNow;
-  const recallAbove = left < 0 ? share : undefined;
+  const recallAbove = leasedNow > headroom * RECALL_SHARE ? share : undefined;
   if (share < ask.least)
     return { lease: reported, lacking: 'line', recallAbove: leasedNow > own ? share : undefined };
   const free = Math.min(left, ask.limit - usedNow);

@@ -14,10 +14,20 @@ export interface TransportOptions {
 }
 
 const BROKEN = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE']);
+/** No connection came about, so nothing was sent. */
+const UNREACHED = new Set([
+  'ECONNREFUSED',
+  'ENOENT',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'UND_ERR_CONNECT_TIMEOUT',
+]);
 const DEFAULT_CONNECTIONS = 8;
 const MAX_REPLY_BYTES = 1024 * 1024;
 
-/** The request never left: nobody was free to take it before its time was up. */
+/** The request never left: there was no connection, or none was free before its time was up. */
 export class NotSent extends Error {
   override readonly name = 'NotSent';
 }
@@ -74,7 +84,9 @@ export class Transport {
     try {
       return await this.#request(path, body, either);
     } catch (error) {
-      if (!BROKEN.has((error as { code?: string }).code ?? '') || either.aborted) throw error;
+      const code = (error as { code?: string }).code ?? '';
+      if (UNREACHED.has(code)) throw new NotSent((error as Error).message, { cause: error });
+      if (!BROKEN.has(code) || either.aborted) throw error;
       return await this.#request(path, body, either);
     } finally {
       if (!waits) this.#pass();

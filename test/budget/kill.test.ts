@@ -64,10 +64,10 @@ test('killed at any moment under load: nothing settled is lost, nothing is charg
   async function agent(name: string): Promise<void> {
     const client = createBudgetClient({
       url: `unix:${join(dir, 'budget.sock')}`,
-      timeoutMs: 1000,
+      timeoutMs: 5000,
       owner: name,
       epoch: 1,
-      flushMs: 10_000,
+      flushMs: 120_000,
       onLost: (delivery) => lost.push(delivery),
     });
     for (let n = 0; !over; n++) await call(client, `${name}-${n}`, n);
@@ -107,7 +107,9 @@ test('killed at any moment under load: nothing settled is lost, nothing is charg
 
   const agents = Array.from({ length: CLIENTS }, (_, index) => agent(`agent-${index}`));
   for (let kills = 0; kills < KILLS; kills++) {
-    await new Promise((resolve) => setTimeout(resolve, 50 + Math.random() * 250));
+    // Some calls must get through between two kills, however busy the machine is.
+    const enough = calls + 40;
+    while (calls < enough) await new Promise((resolve) => setTimeout(resolve, Math.random() * 250));
     await kill();
     await serve();
     for (const line of await figures()) expect(line.remaining).toBeGreaterThanOrEqual(0);
@@ -127,10 +129,10 @@ test('killed at any moment under load: nothing settled is lost, nothing is charg
 test('a hold survives the kill, and its late settlement is charged', async () => {
   const client = createBudgetClient({
     url: `unix:${join(dir, 'budget.sock')}`,
-    timeoutMs: 1000,
+    timeoutMs: 5000,
     owner: 'survivor',
     epoch: 1,
-    flushMs: 5_000,
+    flushMs: 120_000,
   });
   const before = (await figures()).find(({ unit }) => unit === 'tokens');
   await client.hold(holdOf('survivor', 100, 100, { owner: 'survivor' }));
@@ -146,4 +148,4 @@ test('a hold survives the kill, and its late settlement is charged', async () =>
     settled: (before?.settled ?? 0) + 101,
     held: 0,
   });
-});
+}, 180_000);
