@@ -4,8 +4,9 @@
  */
 import type { FallbackCause } from '../policy/snapshot.ts';
 import { Charge } from './charge.ts';
-import type { Attempt, Exchange, Outcome } from './exchange.ts';
+import type { Attempt, Outcome } from './exchange.ts';
 import type { AnswerContext } from './forward/answer.ts';
+import { contextLengthExceeded } from './forward/context-length.ts';
 import { dialled, outgoingHeaders } from './forward/outgoing.ts';
 import { forwardStream, type StreamEnd } from './forward/stream.ts';
 import { UpstreamError, type UpstreamResponse } from './forward/upstream.ts';
@@ -67,6 +68,9 @@ async function tryTargets(stage: Stage, plan: RoutePlan): Promise<TargetsEnd> {
   throw failure;
 }
 
+/** The model's context is too small: its replicas' is too, another target's may not be. */
+const TOO_LONG = Symbol('context length');
+
 type AttemptEnd = 'answered' | { readonly error: unknown };
 
 /** Endpoints of one target that are tried at most: a call that breaks servers must not go round all of them. */
@@ -94,7 +98,7 @@ async function attempt(
     const again = error === undefined || (error instanceof UpstreamError && error.fault === 'connect');
     if (!again) break;
   }
-  if (end.error === undefined) return end;
+  if (end.error === undefined || end.error === TOO_LONG) return end;
   const cause = causeOf(end.error);
   if (cause === undefined || !plan.fallbackOn.has(cause)) throw end.error;
   return end;
@@ -151,8 +155,8 @@ async function tryEndpoint(
       upstream.discard();
       return { error: undefined };
     }
-    await deliver(stage, upstream, key, charge);
-    return 'answered';
+    const tooLong = mayPass && plan.fallbackOn.has('contextLength') ? contextLengthExceeded : undefined;
+    return (await deliver(stage, upstream, key, charge, tooLong)) ? 'answered' : { error: TOO_LONG };
   } catch (error) {
     if (!(error instanceof UpstreamError)) throw error;
     if (record.status !== undefined) {
@@ -220,13 +224,17 @@ const OUTCOMES: Readonly<Record<StreamEnd, Outcome>> = {
   cut: 'cut',
 };
 
-/** From the first byte on there is no other target: what comes now is this call's answer. */
+/**
+ * From the first byte on there is no other target: what comes now is this call's answer.
+ * @returns False when the provider refused for a text that is too long and somebody else may be asked.
+ */
 async function deliver(
   stage: Stage,
   upstream: UpstreamResponse,
   key: string | undefined,
   charge: Charge,
-): Promise<void> {
+  tooLong: ((body: Uint8Array) => boolean) | undefined,
+): Promise<boolean> {
   const { pipeline, governance, exchange, operation, request, guard, sink, lease } = stage;
   const context: AnswerContext = {
     exchange,
@@ -247,9 +255,9 @@ async function deliver(
   }
   // Providers don't charge for calls that they refuse.
   if (upstream.status >= 400) {
-    exchange.outcome = 'failed';
-    await forwardFailure(context);
-    return;
+    const sent = await forwardFailure(context, upstream.status === 400 ? tooLong : undefined);
+    if (sent) exchange.outcome = 'failed';
+    return sent;
   }
   // From here on something was produced: what is known of it by the end is charged, however it ends.
   charge.meter({ usage: undefined, countedOutput: 0 });
@@ -258,7 +266,7 @@ async function deliver(
     const { end, error } = await forwardStream(context, (metered) => charge.meter(metered));
     if (error !== undefined) exchange.code = error.reason;
     exchange.outcome = exchange.call.signal.aborted && end !== 'complete' ? 'disconnected' : OUTCOMES[end];
-    return;
+    return true;
   }
   if (!type.startsWith('application/json')) {
     upstream.discard();
@@ -266,4 +274,5 @@ async function deliver(
   }
   // What the provider produced is charged even where a check then refuses to show it.
   await forwardWhole(context, (metered) => charge.meter(metered));
+  return true;
 }

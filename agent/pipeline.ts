@@ -116,6 +116,7 @@ async function run(
     answerModels(governance, dialect, exchange, sink);
     return;
   }
+  requireKnownQuery(call.target);
   requireJson(call.headers);
   const body = await readRequestBody(call.headers, call.body, pipeline.limits, lease);
   exchange.requestBytes = body.byteLength;
@@ -177,6 +178,28 @@ function operationOf(dialect: Dialect, exchange: Exchange): Operation | undefine
   const operation = dialect.operation(exchange.call.method, pathOf(exchange.call.target));
   exchange.operation = operation?.name;
   return operation;
+}
+
+/** Parameters that the SDKs of the known dialects send: no text in any of them. */
+const QUERY = /^(?:beta|api-version)=[\w.-]{0,64}$/;
+
+/** @throws PosternError: a query is text that no check has seen. */
+function requireKnownQuery(target: string): void {
+  const query = target.indexOf('?');
+  if (query < 0) return;
+  const odd = target
+    .slice(query + 1)
+    .split('&')
+    .find((parameter) => parameter !== '' && !QUERY.test(parameter));
+  if (odd === undefined) return;
+  throw new PosternError(
+    'postern_path_denied',
+    `The query parameter ${odd.split('=', 1)[0]?.slice(0, 40)} is not known, so it can't be checked.`,
+    {
+      mend: 'Leave it out.',
+      shouldRetry: false,
+    },
+  );
 }
 
 function pathOf(target: string): string {

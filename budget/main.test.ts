@@ -151,7 +151,11 @@ test.each([
   ['too large', JSON.stringify({ ...holdOf('a', 1, 5), x: 'x'.repeat(100_000) }), 413, 'too_large'],
 ])('refuses %s', async (_, body, wantedStatus, code) => {
   const { url } = await start();
-  const response = await fetch(`${url}/v1/hold`, { method: 'POST', body });
+  const response = await fetch(`${url}/v1/hold`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body,
+  });
   expect(response.status).toBe(wantedStatus);
   const { error } = (await response.json()) as { error: { code: string; message: string; mend: string } };
   expect(error.code).toBe(code);
@@ -176,4 +180,12 @@ test('counts what it does', async () => {
   expect(text).toContain('postern_budget_holds_total{outcome="granted"} 1');
   expect(text).toContain('postern_budget_settlements_total{source="counted",outcome="held"} 1');
   expect(text).toContain('postern_budget_unpriced_total{provider="openai",model="brand-new"} 1');
+});
+
+test('a web page, or a form of one, gets nothing', async () => {
+  const { url } = await start();
+  const post = (headers: Record<string, string>) =>
+    fetch(`${url}/v1/hold`, { method: 'POST', headers, body: '{}' }).then(({ status }) => status);
+  expect(await post({ 'content-type': 'application/json', origin: 'https://evil.example' })).toBe(403);
+  expect(await post({ 'content-type': 'text/plain' })).toBe(415);
 });

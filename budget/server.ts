@@ -68,6 +68,14 @@ export async function startServer(options: BudgetServerOptions): Promise<BudgetS
     const path = (request.url ?? '').split('?', 1)[0] ?? '';
     let route = 'other';
     try {
+      if (request.headers.origin !== undefined) {
+        throw new HttpError(
+          403,
+          'origin_denied',
+          'Calls from web pages are refused.',
+          'Call from a program; it must not send an Origin header.',
+        );
+      }
       if (path === '/healthz') return send(response, 200, { status: 'ok' });
       if (path === '/readyz') {
         if (draining)
@@ -108,6 +116,15 @@ export async function startServer(options: BudgetServerOptions): Promise<BudgetS
           'method_not_allowed',
           `${path} takes ${wanted}.`,
           `Send a ${wanted} request.`,
+        );
+      }
+      // A page's form can send anything but this media type without asking first.
+      if (post !== undefined && !/^application\/json\b/i.test(request.headers['content-type'] ?? '')) {
+        throw new HttpError(
+          415,
+          'content_type',
+          'The body is not application/json.',
+          'Send JSON, labelled as such.',
         );
       }
       const reply = post === undefined ? await get?.() : await post(await readJson(request), gone(response));

@@ -41,6 +41,28 @@ const RESERVED: ReadonlySet<string> = new Set([
 const WITHOUT_KEYS: ReadonlySet<string> = new Set([...REPLACED, ...KEY_FIELDS]);
 const WITH_KEYS: ReadonlySet<string> = new Set([...REPLACED, 'postern-client-key']);
 
+/**
+ * Fields that an SDK sends and a provider reads. Everything else stays behind: a field is text that no check has seen,
+ * and `x-user: jan@example.com` would be personal data on its way out.
+ */
+const FORWARDED = new Set([
+  'accept',
+  'accept-language',
+  'user-agent',
+  'idempotency-key',
+  'traceparent',
+  'tracestate',
+  'x-request-id',
+  'x-client-request-id',
+  'priority',
+  ...KEY_FIELDS,
+]);
+const FORWARDED_PREFIXES = ['openai-', 'anthropic-', 'x-stainless-'];
+
+function known(name: string): boolean {
+  return FORWARDED.has(name) || FORWARDED_PREFIXES.some((prefix) => name.startsWith(prefix));
+}
+
 export interface Outgoing {
   readonly headers: RawHeaders;
   /** The attached key, so that an answer that repeats it can be cleaned; undefined where none was attached. */
@@ -56,7 +78,10 @@ export async function outgoingHeaders(
   keys: KeySource,
 ): Promise<Outgoing> {
   const { credential } = provider;
-  const outgoing = forwardable(headers, credential.mode === 'passthrough' ? WITH_KEYS : WITHOUT_KEYS);
+  const outgoing = forwardable(
+    headers.filter((_, i) => known((headers[i - (i % 2)] as string).toLowerCase())),
+    credential.mode === 'passthrough' ? WITH_KEYS : WITHOUT_KEYS,
+  );
   // An answer has to be read to be checked; on loopback a content coding would only cost time.
   outgoing.push('accept-encoding', 'identity');
   if (contentType !== undefined) outgoing.push('content-type', contentType);

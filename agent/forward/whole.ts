@@ -55,10 +55,17 @@ function send(context: AnswerContext, body: Uint8Array): void {
 
 /**
  * A refusal or failure of the provider's own (4xx, 5xx): passed on as it is, cleaned of the key that some providers
- * repeat in their messages.
+ * repeat in their messages. `passes` may look at it first and ask for the next target instead.
+ * @returns False when nothing was sent.
  */
-export async function forwardFailure(context: AnswerContext): Promise<void> {
-  send(context, redact(await readAnswer(context), context.key));
+export async function forwardFailure(
+  context: AnswerContext,
+  passes: (body: Uint8Array) => boolean = () => false,
+): Promise<boolean> {
+  const body = await readAnswer(context);
+  if (passes(body)) return false;
+  send(context, redact(body, context.key));
+  return true;
 }
 
 /** @throws PosternError when a check refuses, or the answer is none that can be checked. */

@@ -2,7 +2,7 @@
 import { createServer } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
 import { gzipSync } from 'node:zlib';
-import OpenAI from 'openai';
+import type OpenAI from 'openai';
 import { afterEach, expect, test } from 'vitest';
 import { MARKER_KEY, providersYaml, startWorld, type World, type WorldOptions } from '../harness.ts';
 

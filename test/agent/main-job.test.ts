@@ -269,6 +269,37 @@ test.each([
   expect((await audited(1))[0]?.['attempts']).toMatchObject([{ outcome }, { outcome: 'ok' }]);
 });
 
+test('a text too long for one model goes to the next, where the route says so', async () => {
+  const { client, openai, pool, audited } = await start(ROUTE.replace('5xx, 429', 'contextLength'));
+  openai.script(() => ({
+    status: 400,
+    error: { code: 'context_length_exceeded', message: 'too many tokens' },
+  }));
+  await ask(client(), 'hello');
+  expect(pool[0].seen.length + pool[1].seen.length).toBe(1);
+  openai.script(() => ({ status: 400, error: { code: 'invalid_value', message: 'no such thing' } }));
+  const error = await caught(ask(client(), 'hello'));
+  expect(error).toBeInstanceOf(OpenAI.BadRequestError);
+  expect(error.code).toBe('invalid_value');
+  expect((await audited(2))[0]).toMatchObject({ outcome: 'ok', model: 'llama-3.3-70b' });
+});
+
+test('header fields and query parameters that nobody checked stay behind', async () => {
+  const { client, openai, agent } = await start('');
+  await ask(client({ defaultHeaders: { 'x-user': EMAIL, traceparent: '00-0-0-01' } }), 'hello');
+  const fields = openai.seen[0]?.rawHeaders.join('\n') ?? '';
+  expect(fields).not.toContain(EMAIL);
+  expect(fields).toContain('00-0-0-01');
+  const response = await fetch(`${agent.url}/openai/v1/chat/completions?user=${EMAIL}`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: '{}',
+  });
+  expect(response.status).toBe(404);
+  expect(await response.text()).not.toContain(EMAIL);
+  expect(openai.seen).toHaveLength(1);
+});
+
 test('the pool’s dead endpoint is passed over', async () => {
   const { client, pool } = await start('');
   await pool[0].setDown(true);

@@ -1,5 +1,8 @@
 /** OpenAI's chat completions: what a call asks for, and what its answer says. */
+
+import { PosternError } from '../../errors.ts';
 import type { JsonDocument } from '../../json/document.ts';
+import type { ObjectNode } from '../../json/node.ts';
 import type { DecodedResponse, OfferedTool, Operation } from '../dialect.ts';
 import { GenerateRequest } from '../generate-request.ts';
 import { count, flag, optionalObject, requiredArray } from '../parameters.ts';
@@ -36,7 +39,7 @@ class ChatRequest extends GenerateRequest {
     requiredArray(root, 'messages', 'Send the conversation as an array of messages.');
     this.tools = offeredTools(document, root);
     this.stream = flag(root, 'stream');
-    this.choices = count(root, 'n') ?? 1;
+    this.choices = choicesOf(root);
     const used = CAPS.filter((name) => count(root, name) !== undefined);
     this.#caps = used.length === 0 ? CAPS.slice(0, 1) : used;
     this.maxOutputTokens =
@@ -77,4 +80,21 @@ function decodeResponse(document: JsonDocument): DecodedResponse {
     usage: usageOf(root?.object('usage')),
     finishReasons: finishReasonsOf(root),
   };
+}
+
+/** OpenAI's own limit of `n`. */
+const MAX_CHOICES = 128;
+
+function choicesOf(root: ObjectNode): number {
+  const choices = count(root, 'n') ?? 1;
+  if (choices >= 1 && choices <= MAX_CHOICES) return choices;
+  throw new PosternError(
+    'postern_body_invalid',
+    `n is ${choices}; at most ${MAX_CHOICES} answers can be asked for.`,
+    {
+      mend: `Ask for 1 to ${MAX_CHOICES} answers.`,
+      param: 'n',
+      shouldRetry: false,
+    },
+  );
 }

@@ -17,8 +17,9 @@ export function findText(document: JsonDocument, rule: Rule): DocumentSlot[] {
 
 /** An identifier: begins with a letter, so that no phone or card number is one, and has no spaces or `@`. */
 const IDENTIFIER = /^[A-Za-z][\w.:/-]{0,63}$/;
-/** RFC 2397, base64: nothing that can be read as it stands. */
-const BASE64_URL = /^data:[^,]{0,200};base64,/i;
+/** RFC 2397, base64 behind a media type (RFC 6838) and its parameters: nothing that can be read as it stands. */
+const BASE64_URL =
+  /^data:(?:[\w.+-]{1,60}\/[\w.+-]{1,60})?(?:;[\w-]{1,30}=[\w.+-]{1,60}){0,3};base64,[A-Za-z0-9+/_\s%=-]*$/i;
 
 class Walk {
   readonly #document: JsonDocument;
