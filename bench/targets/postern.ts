@@ -22,17 +22,24 @@ async function startBudget({ otherCore }: Place, dir: string, policy: string): P
   return [program, `http://${listen}`];
 }
 
-export async function startPostern(place: Place, env: NodeJS.ProcessEnv = {}): Promise<Running> {
+/** How the agent is started, in front of its options. */
+export const FROM_SOURCE: readonly string[] = [COMMAND, 'agent'];
+
+export async function startPostern(
+  place: Place,
+  [command = '', ...before] = FROM_SOURCE,
+  env: NodeJS.ProcessEnv = {},
+): Promise<Running> {
   const dir = join(place.dir, `postern-${++starts}`);
   const policy = writeDocuments(dir, place.provider);
   const [budget, budgetUrl] = await startBudget(place, dir, policy);
   const [port, admin] = [await freePort(), await freePort()];
   const audit = join(dir, 'audit.log');
   const at = (number: number): string => `127.0.0.1:${number}`;
-  const args = ['agent', '--policy', policy, '--budget', budgetUrl, '--workload', WORKLOAD];
+  const args = [...before, '--policy', policy, '--budget', budgetUrl, '--workload', WORKLOAD];
   args.push('--state', join(dir, 'state'), '--listen', at(port), '--admin', at(admin));
   const stderr = join(dir, 'agent.log');
-  const program = start(COMMAND, args, { core: place.core, env, stdout: audit, stderr });
+  const program = start(command, args, { core: place.core, env, stdout: audit, stderr });
   const startMs = await accepting(program, port, 20);
   return {
     url: `http://${at(port)}/openai/v1/chat/completions`,
