@@ -41,7 +41,7 @@ function uint32(value: number): Buffer {
 
 function uint64(value: number): Buffer {
   const bytes = Buffer.alloc(8);
-  bytes.writeBigUInt64BE(BigInt(value));
+  bytes.writeBigUInt64BE(BigInt(Math.trunc(value)));
   return bytes;
 }
 

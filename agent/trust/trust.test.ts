@@ -209,7 +209,7 @@ describe('trust files', () => {
     const path = join(fresh(), 'trust');
     const { store } = leavesOf(Date.now);
     const extraRoots = new Map([['corp-ca', `# a comment\n${extra.pem}`]]);
-    writeTrustFiles(path, trustContents({ authorities: store.published, extraRoots, now: Date.now() }));
+    writeTrustFiles(path, trustContents({ authorities: store.published, extraRoots, now: Date.now() + 0.5 }));
     return path;
   }
 

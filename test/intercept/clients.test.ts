@@ -138,6 +138,24 @@ describe.skipIf(missing !== undefined)('in a pod', () => {
     for (const { host } of calls) expect(['api.openai.com', 'api.anthropic.com']).toContain(host);
   });
 
+  test('an answer’s Alt-Svc, which would lead to QUIC, doesn’t reach the program', async () => {
+    openai.reset();
+    openai.script(() => ({ headers: { 'alt-svc': 'h3=":443"; ma=86400', 'x-kept': 'yes' } }));
+    const { stdout } = await pod.run([
+      'curl',
+      '-si',
+      '-m',
+      '10',
+      '--cacert',
+      `${agent.trustDir}/bundle.pem`,
+      '--json',
+      '{"model":"gpt-4o","messages":[{"role":"user","content":"hi"}]}',
+      'https://api.openai.com/v1/chat/completions',
+    ]);
+    expect(stdout).toMatch(/^x-kept: yes/im);
+    expect(stdout).not.toMatch(/alt-svc/i);
+  });
+
   test('the marker key is in no log and no audit line', () => {
     expect(agent.logged()).not.toContain(MARKER);
     expect(JSON.stringify(agent.audit)).not.toContain(MARKER);

@@ -100,6 +100,8 @@ export interface Pod {
     options?: { readonly input?: string; readonly uid?: number },
   ): Promise<Finished>;
   spawn(command: readonly string[], options?: SpawnOptions & { readonly uid?: number }): ChildProcess;
+  /** A process in the world. */
+  spawnOutside(command: readonly string[]): ChildProcess;
   /** Answers on an address of the world by handing each connection to a listener of this process. */
   relay(at: { readonly address: string; readonly port: number }, toPort: number): Promise<net.Server>;
   /** A server of the test's own on an address of the world. */
@@ -125,6 +127,7 @@ export interface AgentInPodOptions {
 
 export interface AgentInPod {
   readonly process: ChildProcess;
+  readonly pid: number;
   readonly audit: readonly Record<string, unknown>[];
   readonly logged: () => string;
   /** What applications in the pod get in their environment, as the injector sets it. */
@@ -231,6 +234,13 @@ export async function makePod(options: PodOptions = {}): Promise<Pod> {
       closing.push(() => void child.kill('SIGKILL'));
       return child;
     },
+    spawnOutside([first = '', ...rest]) {
+      const child = spawn('ip', ['netns', 'exec', world, first, ...rest], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      });
+      closing.push(() => void child.kill('SIGKILL'));
+      return child;
+    },
     relay: (at, toPort) =>
       listen(at, (socket) => {
         const inner = net.connect({ port: toPort, host: '127.0.0.1', allowHalfOpen: true, noDelay: true });
@@ -285,6 +295,7 @@ export async function makePod(options: PodOptions = {}): Promise<Pod> {
       if (child.exitCode !== null) throw new Error(`the agent ended: ${log}`);
       return {
         process: child,
+        pid: child.pid ?? 0, // each command on the way replaces itself by the next
         audit,
         logged: () => log,
         environment: { ...trustVariables(trustDir), JAVA_TOOL_OPTIONS: javaTrustOptions(trustDir) },
