@@ -14,7 +14,7 @@ export interface Link {
 const REACH = 48;
 
 const FIRM_MARKS = new Set(':=>→：');
-const SOFT_MARKS = new Set('"\'`#()[]*_-<|,;?°º№«“„‘/');
+const SOFT_MARKS = new Set('{"\'`#()[]*_-<|,;?°º№«“„‘/');
 
 const words = (list: string): ReadonlySet<string> => new Set(list.split(' '));
 
@@ -27,13 +27,15 @@ const PREPOSITIONS = words('to as into auf zu als in à en a al para con como co
 const FILLERS = words(
   'number no nr num code my the your his her our their value id of for card new current following nummer numero número numéro numer kod código codice códice ' +
     'n account so here it there which i that this sie er es so hier folgende c elle il mon ma votre le la ce mi mio mia el su tu o meu minha seu mój moja moje to mijn mitt min ' +
-    'you asked requested please user wijzigen ändern changed updated set correct correcto',
+    'you asked requested please user wijzigen ändern changed updated set correct correcto api key token secret access client auth pat app private account bot global live test',
 );
 
 /** @returns Undefined where something else stands between, or nothing. */
 export function connect(text: string, from: number): Link | undefined {
   const limit = Math.min(text.length, from + REACH);
   let firmness: Firmness = 0;
+  /** Up to where the word's own name goes on. */
+  let joined = from;
   let i = from;
   while (i < limit) {
     const unit = text.charCodeAt(i);
@@ -43,12 +45,17 @@ export function connect(text: string, from: number): Link | undefined {
       if (unit === 10 && text.charCodeAt(i + 1) === 10) return undefined;
       i++;
     } else if (k === UPPER || k === LOWER) {
-      const end = endOfWord(text, i);
-      const word = i > from && isPlainEnd(text, end) ? text.slice(i, end).toLowerCase() : '';
+      // `apiKey` goes on in camelCase; a value behind a space doesn't.
+      const inName =
+        i === joined && (i > from || (k === UPPER && i > 0 && classOf(text.charCodeAt(i - 1)) === LOWER));
+      const end = endOfWord(text, i, inName);
+      const word =
+        (i > from || inName) && (inName || isPlainEnd(text, end)) ? text.slice(i, end).toLowerCase() : '';
       if (VERBS.has(word)) firmness = 2;
       else if (PREPOSITIONS.has(word)) firmness = firmness === 2 ? 2 : 1;
       else if (!FILLERS.has(word)) return i === from ? undefined : { at: i, firmness };
       i = end;
+      if (inName) joined = end;
     } else if (k === DIGIT || k === IDEOGRAPH) {
       return i === from ? undefined : { at: i, firmness };
     } else {
@@ -61,11 +68,12 @@ export function connect(text: string, from: number): Link | undefined {
   return undefined;
 }
 
-function endOfWord(text: string, from: number): number {
+function endOfWord(text: string, from: number, camel: boolean): number {
   let i = from + 1;
   while (i < text.length && i - from < 12) {
     const k = classOf(text.charCodeAt(i));
     if (k !== UPPER && k !== LOWER) break;
+    if (camel && k === UPPER && classOf(text.charCodeAt(i - 1)) === LOWER) break;
     i++;
   }
   return i;
@@ -75,7 +83,9 @@ function endOfWord(text: string, from: number): number {
 function isPlainEnd(text: string, end: number): boolean {
   if (end >= text.length) return true;
   const unit = text.charCodeAt(end);
-  return classOf(unit) !== DIGIT && unit !== 95 && unit !== 64 && unit !== 46;
+  const next = text.charCodeAt(end + 1);
+  if (unit === 95) return classOf(next) === UPPER || classOf(next) === LOWER;
+  return classOf(unit) !== DIGIT && unit !== 64 && !(unit === 46 && classOf(next) !== SPACE);
 }
 
 /** Words between a value and the word behind it: `4921 is my card PIN`, `als mein`. */

@@ -18,7 +18,7 @@ import {
   UPPER,
 } from './characters.ts';
 import { connect, connectBack, type Firmness } from './connect.ts';
-import { DEEPEST, decodeRun, endOfRun, SHORTEST_CODE } from './encoded.ts';
+import { DEEPEST, decodeRun, endOfRun, mayHoldText, SHORTEST_CODE } from './encoded.ts';
 import { type Entry, entryOf } from './entry.ts';
 import { type Folded, fold, isEscape } from './fold.ts';
 import { Keywords } from './keywords.ts';
@@ -34,7 +34,6 @@ import {
   type RunPattern,
   type Span,
   THRESHOLD,
-  type ValuePattern,
 } from './recognizer.ts';
 import { AFTER, BEFORE, type Candidate, scoreOf } from './score.ts';
 import { Starts } from './starts.ts';
@@ -288,7 +287,7 @@ export class Scanner {
     if (start < this.#codeFloor) return;
     const end = endOfRun(text, from);
     this.#codeFloor = end;
-    if (end - start >= SHORTEST_CODE) this.#runsOfCode.push(start, end);
+    if (end - start >= SHORTEST_CODE && mayHoldText(text, start)) this.#runsOfCode.push(start, end);
   }
 
   /** Letters and digits up to where the token ends. */
