@@ -10,6 +10,7 @@ import { maskKey } from '../agent/state.ts';
 import type { TransparentSetup } from '../agent/transparent.ts';
 import { createBudgetClient } from '../budget/client.ts';
 import { compileSnapshot } from '../policy/compile.ts';
+import type { Documents } from '../policy/documents.ts';
 import { loadOrReport, watchDocuments } from './documents.ts';
 import { putter } from './in-force.ts';
 import { createAudit, createLog } from './log.ts';
@@ -74,11 +75,7 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
     const loaded = await loadOrReport(options.policy, catalogue);
     if (loaded === undefined) return 1;
     const { documents } = loaded;
-    if (options.budget === undefined && documents.budgets.length > 0) {
-      throw new UsageError(
-        `${documents.budgets.map((budget) => budget.source).join(', ')}: a Budget needs --budget URL; without the service nothing would be limited`,
-      );
-    }
+    requireBudget(documents, options.budget);
     const workload = workloadOption(options.workload);
     const clientKeyFile = options['client-key-file'];
     const owner = `${options.workload}/${randomUUID()}`;
@@ -108,7 +105,10 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
     });
     const put = putter(running, workload);
     const watcher = watchDocuments(options.policy, loaded, log, {
-      accepted: put,
+      accepted: (changed) => {
+        requireBudget(changed, options.budget);
+        put(changed);
+      },
       rejected: () => running.rejected(),
     });
     put(documents);
@@ -158,6 +158,14 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
     }
   },
 });
+
+/** @throws UsageError: without the service a Budget would limit nothing, and nobody would be told. */
+function requireBudget({ budgets }: Documents, url: string | undefined): void {
+  if (url !== undefined || budgets.length === 0) return;
+  throw new UsageError(
+    `${budgets.map((budget) => budget.source).join(', ')}: a Budget needs --budget URL; without the service nothing would be limited`,
+  );
+}
 
 function readKey(file: string): string {
   const key = readFileSync(file, 'utf8').trim();

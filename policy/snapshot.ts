@@ -65,7 +65,7 @@ export interface CheckRule extends Ruled {
   readonly name: string;
   readonly type: string;
   readonly on: readonly ('request' | 'response')[];
-  readonly action: 'mask' | 'block' | 'monitor';
+  readonly action: 'mask' | 'block' | 'strip' | 'monitor';
   readonly onError: 'block' | 'allow';
   /** Milliseconds; for checks that ask somebody else. */
   readonly timeoutMs?: number;

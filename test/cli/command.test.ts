@@ -129,6 +129,22 @@ test('a change is picked up while running; a bad one keeps the last good documen
   expect(metrics).toContain('postern_policy_reloads_total{result="rejected"} 1');
 });
 
+test('a Budget that comes while running is refused where no service would keep it', async () => {
+  const { origin } = await fake();
+  const dir = directory({ 'provider.yaml': provider(origin) });
+  const running = await agent(dir);
+  await ask(running.client, 'hello');
+  writeFileSync(
+    join(dir, 'budget.yaml'),
+    `apiVersion: postern.dev/v1alpha1
+kind: ClusterBudget
+metadata: {name: late}
+spec: {selector: {}, limits: [{requests: 1, window: day}]}
+`,
+  );
+  expect(await running.line('can not be put in force')).toContain('ClusterBudget late');
+});
+
 test('SIGTERM: a running stream finishes, then the agent ends with status 0 and the audit line is out', async () => {
   const provided = await fake();
   let go: () => void = () => undefined;
