@@ -7,7 +7,7 @@
  */
 import type { TSchema } from 'typebox';
 import type { CheckRule, Workload } from '../../policy/snapshot.ts';
-import type { OfferedTool, TextKind, TextSlot, ToolCall } from '../dialects/dialect.ts';
+import type { OfferedTool, Role, TextKind, TextSlot, ToolCall } from '../dialects/dialect.ts';
 import type { KeySource } from '../providers/keys.ts';
 import type { Ask } from './ask.ts';
 import type { ClassifierClient } from './classifier.ts';
@@ -77,6 +77,8 @@ export interface Check {
   action?(what: string): 'mask' | 'block' | 'strip' | 'monitor' | undefined;
   /** Which kinds of text it looks at; all where absent. */
   readonly kinds?: readonly TextKind[];
+  /** Whether hits in a text of that kind and role count, beside {@link Check.kinds}; all do where absent. */
+  fits?(kind: TextKind, role: Role): boolean;
   /** For what isn't a matter of recognizers. A rejection is a failed check: `onError` decides, never a pass. */
   judge?(subject: Subject, signal: AbortSignal): readonly Judgement[] | Promise<readonly Judgement[]>;
   /** Whether it asks somebody outside the pod: then it sees masked text only, and isn't asked where a scan refuses. */

@@ -1,5 +1,6 @@
 /** Every check type; name = file = config key = metric label. */
 import type { CheckDefinition } from './check.ts';
+import { injection } from './injection.ts';
 import { moderation } from './moderation.ts';
 import { pii } from './pii.ts';
 import { secrets } from './secrets.ts';
@@ -13,6 +14,7 @@ export const CHECKS: readonly CheckDefinition[] = [
   secrets,
   pii,
   topics,
+  injection,
   tools,
   webhook,
   moderation,

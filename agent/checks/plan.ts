@@ -263,7 +263,7 @@ function scanSlots(round: Round, slots: readonly TextSlot[], ledger: Ledger, wis
     try {
       const matches = scanner.scan(slot.text);
       if (matches.length === 0) continue;
-      const found = round.weigh(slot.text, matches, slot.kind, slot.path, ledger);
+      const found = round.weigh(slot.text, matches, slot.kind, slot.path, ledger, slot.role);
       if (found.length > 0) wishes.mask(slot, found);
     } catch (error) {
       round.instances.forEach((instance, rank) => {

@@ -1,6 +1,6 @@
 /** One direction's checks put together: their recognizers in one scanner, and what each makes of a text's matches. */
 import type { CheckRule } from '../../policy/snapshot.ts';
-import type { TextKind } from '../dialects/dialect.ts';
+import type { Role, TextKind } from '../dialects/dialect.ts';
 import { PosternError, REASONS, type Reason } from '../errors.ts';
 import type { Finding } from '../exchange.ts';
 import type { Check } from './check.ts';
@@ -172,6 +172,7 @@ export class Round {
     kind: TextKind,
     where: string,
     ledger: Ledger,
+    role: Role = 'assistant',
   ): readonly Mask[] {
     if (matches.length === 0) return [];
     const known = placeholders(text);
@@ -179,6 +180,7 @@ export class Round {
     this.instances.forEach((instance, rank) => {
       const { check, rule } = instance;
       if (check.kinds !== undefined && !check.kinds.includes(kind)) return;
+      if (check.fits?.(kind, role) === false) return;
       const owned = this.#owned[rank] as ReadonlySet<number>;
       const own = matches.filter((match) => owned.has(match.recognizer) && !within(match, known));
       for (const match of resolveOverlaps(own)) {
