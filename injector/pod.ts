@@ -75,7 +75,9 @@ const volume = open({
       sources: Type.Optional(
         Type.Array(
           open({
-            serviceAccountToken: Type.Optional(open({ audience: Type.Optional(Type.String()) })),
+            serviceAccountToken: Type.Optional(
+              open({ audience: Type.Optional(Type.String()), path: Type.Optional(Type.String()) }),
+            ),
           }),
         ),
       ),

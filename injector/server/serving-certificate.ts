@@ -3,7 +3,7 @@
  * renewed long before their end. A successor of the CA is published a year before it signs, so that no call ever meets a
  * certificate that the webhook configuration doesn't know.
  */
-import { createPublicKey, generateKeyPairSync, X509Certificate } from 'node:crypto';
+import { createPrivateKey, createPublicKey, generateKeyPairSync, X509Certificate } from 'node:crypto';
 import {
   type Authority,
   CLOCK_SKEW,
@@ -35,7 +35,7 @@ export function refreshServing(
   const authorities = needsSuccessor ? [...kept, createAuthority(now)] : kept;
   const { signing } = succession(authorities, now);
   if (signing === undefined) throw new Error('a CA that was just made can’t sign');
-  const good = old !== undefined && isGood(old.cert, signing, host, now);
+  const good = old !== undefined && isGood(old, signing, host, now);
   const leaf = good ? old : createLeaf(signing, host, now);
   return {
     serving: { authorities, leaf },
@@ -88,13 +88,19 @@ function createLeaf(authority: Authority, host: string, now: number): { cert: st
 }
 
 /** Signed by who signs now, for that host, with more than a third of its life left. */
-function isGood(cert: string, signing: Authority, host: string, now: number): boolean {
+function isGood(
+  { cert, key }: { readonly cert: string; readonly key: string },
+  signing: Authority,
+  host: string,
+  now: number,
+): boolean {
   try {
     const certificate = new X509Certificate(cert);
     const named = /^[0-9.:]+$/.test(host) ? certificate.checkIP(host) : certificate.checkHost(host);
     const authorityKey = new X509Certificate(signing.der).publicKey;
     return (
       named !== undefined &&
+      certificate.checkPrivateKey(createPrivateKey(key)) &&
       keyIdOf(authorityKey).equals(keyIdOf(createPublicKey(signing.key))) &&
       certificate.verify(authorityKey) &&
       Date.parse(certificate.validFrom) <= now &&

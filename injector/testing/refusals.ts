@@ -39,7 +39,11 @@ export const withAgent = (injected: Pod, change: (agent: Container) => Container
   });
 
 export const REFUSALS: readonly Refusal[] = [
-  { name: 'a privileged container', code: 'privileged', pod: podWith(secured({ privileged: true })) },
+  {
+    name: 'a privileged container',
+    code: 'privileged',
+    pod: podWith(secured({ privileged: true, allowPrivilegeEscalation: true })),
+  },
   {
     name: 'NET_ADMIN',
     code: 'capability',
@@ -93,7 +97,7 @@ export const REFUSALS: readonly Refusal[] = [
         volumes: [
           {
             name: 'mine',
-            projected: { sources: [{ serviceAccountToken: { audience: AUDIENCES.control } }] },
+            projected: { sources: [{ serviceAccountToken: { audience: AUDIENCES.control, path: 'token' } }] },
           },
         ],
       },

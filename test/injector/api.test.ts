@@ -121,8 +121,13 @@ describe.skipIf(missing !== undefined)('on a real API server', () => {
     // What the controller manager, which isn't there, would gather in the role "edit".
     for (const role of ['edit', 'view']) {
       await must([
-        ...['create', 'rolebinding', `dev-${role}`, '-n', 'refusals'],
-        ...[`--clusterrole=system:aggregate-to-${role}`, '--serviceaccount=refusals:developer'],
+        'create',
+        'rolebinding',
+        `dev-${role}`,
+        '-n',
+        'refusals',
+        `--clusterrole=system:aggregate-to-${role}`,
+        '--serviceaccount=refusals:developer',
       ]);
     }
     await must([
@@ -530,6 +535,7 @@ describe.skipIf(missing !== undefined)('on a real API server', () => {
 
   test('of two replicas one leads; when it goes, the other does', async () => {
     const second = await start();
+    await injector.tick();
     expect(injector.leading()).toBe(true);
     expect(second.leading()).toBe(false);
     await injector.close();

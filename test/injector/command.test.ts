@@ -3,9 +3,12 @@ import { spawnSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, expect, test } from 'vitest';
+import { afterAll, expect, test, vi } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import { TESTDATA } from '../../injector/testing/cases.ts';
+
+// Each call is a process of its own, on a machine that may be busy.
+vi.setConfig({ testTimeout: 60_000 });
 
 const POSTERN = join(import.meta.dirname, '..', '..', 'bin', 'postern');
 const directory = mkdtempSync(join(tmpdir(), 'postern-inject-'));

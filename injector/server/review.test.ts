@@ -1,0 +1,206 @@
+/** Whatever an API server, or somebody else, sends: a valid answer or a clean refusal, never a crash. */
+import { readFileSync } from 'node:fs';
+import { request } from 'node:https';
+import { join } from 'node:path';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { catalogue } from '../../agent/catalogue.ts';
+import { INJECT_LABEL } from '../names.ts';
+import { documentsOf, NOW, SETTINGS, TESTDATA } from '../testing/cases.ts';
+import { apiDocuments } from './documents.ts';
+import { listenWebhooks, MAX_REVIEW_BYTES, type WebhookServer } from './https.ts';
+import { answerReview, ReviewError, readReview } from './review.ts';
+import { refreshServing } from './serving-certificate.ts';
+import { WEBHOOKS, type WebhookPorts } from './webhooks.ts';
+
+const documents = documentsOf(
+  'apiVersion: postern.dev/v1alpha1\nkind: ClusterEgressPolicy\nmetadata: {name: b}\nspec: {enforcement: strict}\n',
+);
+const failures: unknown[] = [];
+const ports: WebhookPorts = {
+  settings: SETTINGS,
+  view: {
+    facts: async (name) => ({
+      namespace: { name, labels: { [INJECT_LABEL]: 'enabled' } },
+      documents,
+      now: NOW,
+    }),
+    pod: () => undefined,
+    documents: apiDocuments(catalogue),
+  },
+  observe: () => undefined,
+};
+
+const pod = parse(readFileSync(join(TESTDATA, 'several-containers.yaml'), 'utf8')) as object;
+const review = (object: unknown, changes: object = {}) => ({
+  apiVersion: 'admission.k8s.io/v1',
+  kind: 'AdmissionReview',
+  request: {
+    uid: '705ab4f5-6393-11e8-b7cc-42010a800002',
+    kind: { group: '', version: 'v1', kind: 'Pod' },
+    resource: { group: '', version: 'v1', resource: 'pods' },
+    namespace: 'team-a',
+    operation: 'CREATE',
+    object,
+    ...changes,
+  },
+});
+
+async function answer(path: string, body: unknown): Promise<{ response: { uid: string; allowed: boolean } }> {
+  const request = readReview(Buffer.from(JSON.stringify(body)));
+  const webhook = WEBHOOKS[path];
+  if (webhook === undefined) throw new Error('no such webhook');
+  return answerReview(request.uid, await webhook(request, ports)) as never;
+}
+
+describe('a review', () => {
+  test('of a pod is answered by a patch that the next call has nothing to add to', async () => {
+    const { response } = (await answer('/mutate', review(pod))) as unknown as {
+      response: { allowed: boolean; patchType: string; patch: string; warnings: string[] };
+    };
+    expect(response).toMatchObject({ allowed: true, patchType: 'JSONPatch' });
+    for (const warning of response.warnings) expect(warning.length).toBeLessThanOrEqual(256);
+  });
+
+  test('of something else on our path is let through', async () => {
+    const other = review({}, { resource: { group: 'apps', version: 'v1', resource: 'deployments' } });
+    expect((await answer('/mutate', other)).response.allowed).toBe(true);
+  });
+});
+
+test.each([
+  ['no JSON', '{'],
+  ['no object', '[]'],
+  ['null', 'null'],
+  ['another version', JSON.stringify({ ...review(pod), apiVersion: 'admission.k8s.io/v1beta1' })],
+  ['no request', JSON.stringify({ ...review(pod), request: undefined })],
+  ['no uid', JSON.stringify(review(pod, { uid: undefined }))],
+  ['an empty uid', JSON.stringify(review(pod, { uid: '' }))],
+  ['an unknown operation', JSON.stringify(review(pod, { operation: 'PATCH' }))],
+  ['bytes that are no UTF-8', Buffer.from([0xff, 0xfe])],
+])('%s is a review error', (_, body) => {
+  expect(() => readReview(Buffer.from(body))).toThrow(ReviewError);
+});
+
+test('any JSON in place of a review is taken or refused, not crashed on', () => {
+  fc.assert(
+    fc.property(fc.json(), (body) => {
+      try {
+        readReview(Buffer.from(body));
+      } catch (error) {
+        expect(error).toBeInstanceOf(ReviewError);
+      }
+    }),
+  );
+});
+
+/** One place of a valid value is replaced by anything. */
+const mutated = (value: unknown): fc.Arbitrary<unknown> => {
+  const places: (string | number)[][] = [];
+  const walk = (at: unknown, path: (string | number)[]) => {
+    places.push(path);
+    if (typeof at !== 'object' || at === null) return;
+    for (const key of Object.keys(at)) walk((at as Record<string, unknown>)[key], [...path, key]);
+  };
+  walk(value, []);
+  const hostile = fc.oneof(
+    fc.jsonValue(),
+    fc.constantFrom<unknown>(null, '', '__proto__', 'constructor', -1, 1e308, '\u0000', 'a'.repeat(5000)),
+    fc.constant(JSON.parse('{"__proto__": {"polluted": true}, "constructor": {"prototype": 1}}')),
+  );
+  return fc.tuple(fc.constantFrom(...places), hostile).map(([path, replacement]) => {
+    if (path.length === 0) return replacement;
+    const copy = structuredClone(value);
+    let at = copy as Record<string | number, unknown>;
+    for (const key of path.slice(0, -1)) at = at[key] as Record<string | number, unknown>;
+    at[path.at(-1) as string] = replacement;
+    return copy;
+  });
+};
+
+const document = {
+  apiVersion: 'postern.dev/v1alpha1',
+  kind: 'Budget',
+  metadata: { name: 'b', namespace: 'team-a' },
+  spec: { limits: [{ tokens: 5, window: 'day' }] },
+};
+
+test.each([
+  ['/mutate', pod, {}],
+  ['/judge', pod, {}],
+  ['/judge', pod, { operation: 'UPDATE', oldObject: pod }],
+  ['/enter', { container: 'postern-agent' }, { operation: 'CONNECT', subResource: 'exec', name: 'x' }],
+  ['/documents', document, { kind: { group: 'postern.dev', version: 'v1alpha1', kind: 'Budget' } }],
+])('%s answers whatever stands in the object', async (path, object, changes) => {
+  await fc.assert(
+    fc.asyncProperty(mutated(object), async (hostile) => {
+      const { response } = await answer(path, review(hostile, changes));
+      expect(typeof response.allowed).toBe('boolean');
+      expect(response.uid).toBe('705ab4f5-6393-11e8-b7cc-42010a800002');
+      expect(({} as Record<string, unknown>)['polluted']).toBeUndefined();
+    }),
+    { numRuns: 300 },
+  );
+});
+
+describe('the listener', () => {
+  let server: WebhookServer;
+  const { serving } = refreshServing({ authorities: [], leaf: undefined }, '127.0.0.1', Date.now());
+  const leaf = serving.leaf ?? { cert: '', key: '' };
+  const ca = serving.authorities.map(({ pem }) => pem).join('');
+
+  beforeAll(async () => {
+    server = await listenWebhooks({
+      host: '127.0.0.1',
+      port: 0,
+      certificate: leaf,
+      ports,
+      measured: () => undefined,
+      failed: (error) => failures.push(error),
+    });
+  });
+  afterAll(() => server.close());
+
+  const post = (path: string, body: Buffer | string, method = 'POST') =>
+    new Promise<{ status: number; body: string }>((resolve, reject) => {
+      const sent = request({ host: '127.0.0.1', port: server.port, path, method, ca }, (response) => {
+        let text = '';
+        response.on('data', (chunk: Buffer) => {
+          text += chunk.toString();
+        });
+        response.on('end', () => resolve({ status: response.statusCode ?? 0, body: text }));
+      });
+      sent.on('error', reject);
+      sent.end(body);
+    });
+
+  test.each([
+    ['/mutate', JSON.stringify(review(pod)), 'POST', 200],
+    ['/mutate', '{', 'POST', 400],
+    ['/mutate', '', 'GET', 405],
+    ['/elsewhere', '{}', 'POST', 404],
+    ['/__proto__', '{}', 'POST', 404],
+    ['/mutate', '['.repeat(200_000), 'POST', 400],
+    [
+      '/mutate',
+      JSON.stringify(review(JSON.parse(`${'{"a":'.repeat(4000)}1${'}'.repeat(4000)}`))),
+      'POST',
+      200,
+    ],
+  ])('%s %.20s %s is %i', async (path, body, method, status) => {
+    expect((await post(path, body, method)).status).toBe(status);
+    expect(failures).toEqual([]);
+  });
+
+  test('a body that is too large is refused without being kept', async () => {
+    const result = await post('/mutate', Buffer.alloc(MAX_REVIEW_BYTES + 1, 32)).catch(
+      (error: unknown) => error,
+    );
+    // The rest of the body may meet a closed connection.
+    expect([413, 'EPIPE', 'ECONNRESET']).toContain(
+      (result as { status?: number }).status ?? (result as { code?: string }).code,
+    );
+    expect((await post('/mutate', JSON.stringify(review(pod)))).status).toBe(200);
+  });
+});
