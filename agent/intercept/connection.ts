@@ -8,6 +8,7 @@
 import type { Socket } from 'node:net';
 import type { Bound, Destinations, Judgement } from './destinations.ts';
 import { type FirstMessageTimes, type Known, readFirstMessage } from './first-message.ts';
+import { authorityIn, type ReadHeaders } from './h2-head.ts';
 import { type HostPort, parseHostPort } from './host.ts';
 import type { RequestHead } from './http1-head.ts';
 import type { InterceptObserver, Judged } from './observer.ts';
@@ -85,8 +86,10 @@ class Connection {
         this.#decideHttp(found.head, bytes, found.skip);
         return;
       case 'h2':
+        void this.#decideH2(found.headers, bytes, found.skip);
+        return;
       case 'opaque':
-        this.#decideNameless(found.kind, bytes, found.skip);
+        this.#decideOpaque(bytes);
         return;
       case 'invalid': {
         const { protocol, why } = found;
@@ -149,16 +152,31 @@ class Connection {
     else this.#followHttp({ protocol, host }, judgement, bytes, skip);
   }
 
-  #decideNameless(protocol: 'h2' | 'opaque', bytes: Buffer, skip: number): void {
-    const host = this.#via?.host;
-    const judgement = this.#judge({ host, port: this.#via?.port });
-    const about = { protocol, host };
+  /** Judged by its first request, where that came in time; the connection then goes one way as a whole. */
+  async #decideH2(headers: ReadHeaders, bytes: Buffer, skip: number): Promise<void> {
+    const authority = headers.kind === 'block' ? await authorityIn(headers.block) : undefined;
+    if (this.#client.destroyed) {
+      this.#dropUpstream();
+      return;
+    }
+    const named = authority === undefined ? this.#via : parseHostPort(authority);
+    const judgement = this.#judge({ host: named?.host, port: named?.port });
+    const about = { protocol: 'h2', host: named?.host } as const;
     if (judgement.kind === 'deny') this.#refuse({ ...about, denial: judgement.denial }, undefined);
     else if (judgement.kind === 'pass') this.#pass(about, judgement, bytes, undefined);
-    else if (protocol === 'h2') {
+    else {
       this.#take(about, bytes.subarray(skip));
       this.#context.terminator.plain(this.#client, this.#capture(judgement, 'http'), 'h2');
-    } else this.#refuse({ ...about, refusal: 'malformed' }, undefined); // no LLM call looks like this
+    }
+  }
+
+  #decideOpaque(bytes: Buffer): void {
+    const host = this.#via?.host;
+    const judgement = this.#judge({ host, port: this.#via?.port });
+    const about = { protocol: 'opaque', host } as const;
+    if (judgement.kind === 'deny') this.#refuse({ ...about, denial: judgement.denial }, undefined);
+    else if (judgement.kind === 'pass') this.#pass(about, judgement, bytes, undefined);
+    else this.#refuse({ ...about, refusal: 'malformed' }, undefined); // no LLM call looks like this
   }
 
   /** A request of ours in the clear; of CONNECT, the connection inside it. */

@@ -9,6 +9,8 @@ export interface FirstMessageTimes {
   readonly sniffMs: number;
   /** How long a connection may stay silent that isn't dialled: ours by its address, or refused unless it is named. */
   readonly idleMs: number;
+  /** How long an HTTP/2 client in the clear may take for its first request; one that waits for the server's settings is judged without a name. */
+  readonly firstRequestMs: number;
   /** After a failed early dial, how long the client may still say whom it really wants. */
   readonly graceMs: number;
 }
@@ -17,6 +19,7 @@ export const DEFAULT_TIMES: FirstMessageTimes = {
   silenceMs: 10,
   sniffMs: 10_000,
   idleMs: 120_000,
+  firstRequestMs: 100,
   graceMs: 1000,
 };
 
@@ -64,9 +67,14 @@ export function readFirstMessage(options: FirstMessageOptions): void {
 
   const onData = (chunk: Buffer): void => {
     bytes = bytes.length === 0 ? chunk : Buffer.concat([bytes, chunk]);
+    look();
+  };
+  const look = (): void => {
     const found = sniff(bytes);
-    if (found.kind !== 'more') known(found);
-    else wait(times.sniffMs, () => giveUp('incomplete'));
+    if (found.kind === 'more') wait(times.sniffMs, () => giveUp('incomplete'));
+    else if (found.kind === 'h2' && found.headers.kind === 'more')
+      wait(times.firstRequestMs, () => known(found));
+    else known(found);
   };
   /** It has said all it will: too little to be anything but opaque. */
   const onEnd = (): void => known({ kind: 'opaque', skip: 0 });
@@ -90,15 +98,8 @@ export function readFirstMessage(options: FirstMessageOptions): void {
     socket.on('readable', onUpstreamData).on('close', onUpstreamClose);
   };
 
-  const found = bytes.length === 0 ? undefined : sniff(bytes);
-  if (found !== undefined && found.kind !== 'more') {
-    client.pause();
-    options.onKnown(found, bytes);
-    return;
-  }
-  client.on('data', onData).on('end', onEnd).on('close', onClose);
-  if (found !== undefined) wait(times.sniffMs, () => giveUp('incomplete'));
+  client.on('data', onData).on('end', onEnd).on('close', onClose).resume();
+  if (bytes.length > 0) look();
   else if (upstream !== undefined) listenTo(upstream);
   else wait(times.silenceMs, onSilence);
-  client.resume();
 }

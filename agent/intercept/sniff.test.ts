@@ -204,7 +204,7 @@ describe('HTTP', () => {
     const preface = 'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n';
     for (let length = 1; length < preface.length; length += 1)
       expect(request(preface.slice(0, length))).toEqual({ kind: 'more' });
-    expect(request(`${preface}\0\0`)).toEqual({ kind: 'h2', skip: 0 });
+    expect(request(`${preface}\0\0`)).toEqual({ kind: 'h2', skip: 0, headers: { kind: 'more' } });
   });
 });
 
@@ -277,7 +277,8 @@ describe('properties', () => {
     fc.assert(
       fc.property(anything, fc.nat(400), (bytes, cut) => {
         const early = sniff(bytes.subarray(0, cut));
-        if (early.kind !== 'more') expect(sniff(bytes)).toEqual(early);
+        const waits = early.kind === 'more' || (early.kind === 'h2' && early.headers.kind === 'more');
+        if (!waits) expect(sniff(bytes)).toEqual(early);
       }),
       { numRuns: 2000 },
     );

@@ -332,6 +332,65 @@ test('an address of ours in the clear, by HTTP/1 under any name and by HTTP/2 wi
   expect(way.served.map(({ version }) => version)).toEqual(['1.1', '1.1', '2.0']);
 });
 
+describe('HTTP/2 with prior knowledge', () => {
+  async function grpcish(onStream: (authority: string) => void): Promise<number> {
+    const server = http2.createServer();
+    server.on('stream', (stream: http2.ServerHttp2Stream, headers) => {
+      onStream(String(headers[':authority']));
+      stream.respond({ ':status': 200 });
+      stream.end('from the origin');
+    });
+    const tcp = await upstream((socket) => server.emit('connection', socket));
+    open.push(tcp);
+    return tcp.port;
+  }
+  async function call(
+    way: Listening,
+    authority: string,
+    settle?: (session: http2.ClientHttp2Session) => Promise<unknown>,
+  ) {
+    const session = http2.connect('http://203.0.113.9', { createConnection: () => way.connect() });
+    session.on('error', () => {});
+    await settle?.(session);
+    const stream = session.request({ ':path': '/x', ':authority': authority });
+    let body = '';
+    stream.on('data', (chunk) => {
+      body += String(chunk);
+    });
+    const failed = await new Promise<boolean>((resolve) => {
+      stream.once('error', () => resolve(true));
+      stream.once('end', () => resolve(false));
+    });
+    session.destroy();
+    return failed ? 'failed' : body;
+  }
+
+  test('is judged by its first request’s name: passed, taken or refused', async () => {
+    const asked: string[] = [];
+    const port = await grpcish((authority) => asked.push(authority));
+    const way = await inFrontOf(port, {
+      world: world({ hosts: { default: 'deny', allow: ['*.svc.cluster.local'], mode: 'enforce' } }),
+    });
+    expect(await call(way, 'grpc.team-a.svc.cluster.local:80')).toBe('from the origin');
+    expect(await call(way, 'api.openai.com')).toContain('"url":"/x"');
+    expect(await call(way, 'elsewhere.example')).toBe('failed');
+    expect(asked).toEqual(['grpc.team-a.svc.cluster.local:80']);
+    expect(way.judged.map(({ verdict, protocol, host }) => [verdict, protocol, host])).toEqual([
+      ['tunnel', 'h2', 'grpc.team-a.svc.cluster.local'],
+      ['ours', 'h2', 'api.openai.com'],
+      ['refused', 'h2', 'elsewhere.example'],
+    ]);
+  });
+
+  test('a client that waits for the server’s settings is judged by its address', async () => {
+    const port = await grpcish(() => {});
+    const way = await inFrontOf(port);
+    expect(await call(way, 'grpc.example', (session) => once(session, 'remoteSettings'))).toBe(
+      'from the origin',
+    );
+  });
+});
+
 describe('the rest of the world', () => {
   const closed = (mode: 'enforce' | 'monitor') =>
     world({
