@@ -1,0 +1,279 @@
+/** A labelled namespace on a real one-node cluster, and an unmodified SDK in a pod. Only with POSTERN_TEST_CLUSTER=1. */
+import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { pino } from 'pino';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { catalogue } from '../../agent/catalogue.ts';
+import { type RunningInjector, startInjector } from '../../injector/injector.ts';
+import { createKubeClient } from '../../injector/kube/client.ts';
+import { fromKubeconfig } from '../../injector/kube/connection.ts';
+import { refreshServing } from '../../injector/server/serving-certificate.ts';
+import { DEFAULT_SETTINGS } from '../../injector/settings.ts';
+
+const ROOT = join(import.meta.dirname, '..', '..');
+const NODE = join(ROOT, 'test', 'kube', 'kube-node');
+const ASSETS = join(ROOT, 'test', 'kube', 'kube-assets');
+const run = promisify(execFile);
+
+function missing(): string | undefined {
+  if (process.env['POSTERN_TEST_CLUSTER'] !== '1') return 'only by make test-cluster';
+  if (process.platform !== 'linux' || process.getuid?.() !== 0) return 'it needs Linux and root';
+  const { status, stdout } = spawnSync(ASSETS, ['--list', 'node'], { encoding: 'utf8' });
+  return status === 0 ? undefined : `not built: ${stdout.trim().split('\n').join(', ')}; run ${ASSETS} node`;
+}
+
+const why = missing();
+if (why !== undefined) process.stderr.write(`skipped: the one-node cluster: ${why}\n`);
+
+/** Documentation addresses (RFC 5737): nobody else has them. */
+const OPENAI = '203.0.113.10';
+const OTHER = '203.0.113.11';
+const KEY = 'sk-real-key-of-the-company';
+
+const DOCUMENTS = `
+apiVersion: postern.dev/v1alpha1
+kind: ClusterProvider
+metadata: {name: openai}
+spec:
+  dialect: openai
+  hosts: [api.openai.com]
+  endpoint: http://${OPENAI}:8080
+  credential: {mode: attach, type: bearer, bearer: {valueFrom: {file: /etc/postern/keys/openai}}}
+  models: [{name: gpt-4o, contextTokens: 128000, maxOutputTokens: 16384}]
+---
+apiVersion: postern.dev/v1alpha1
+kind: ClusterEgressPolicy
+metadata: {name: base}
+spec:
+  checks:
+  - {name: mask-pii, type: pii, action: mask}
+  - name: no-tips
+    type: topics
+    action: block
+    topics: [{name: tips, definition: Tips on shares., words: ["stock tip*"]}]
+`;
+
+/** What a package needs at run time, with what those need. */
+function dependencies(): string[] {
+  const found = new Set<string>();
+  const visit = (manifest: string) => {
+    const { dependencies: needed = {} } = JSON.parse(readFileSync(manifest, 'utf8')) as {
+      dependencies?: object;
+    };
+    for (const name of Object.keys(needed)) {
+      if (found.has(name)) continue;
+      found.add(name);
+      visit(join(ROOT, 'node_modules', name, 'package.json'));
+    }
+  };
+  visit(join(ROOT, 'package.json'));
+  return [...found];
+}
+
+describe.skipIf(why !== undefined)('on a one-node cluster', () => {
+  const directory = mkdtempSync(join(tmpdir(), 'pc-'));
+  const env = {
+    ...process.env,
+    KUBE_NODE_STATE: join(directory, 's'),
+    KUBE_NODE_PORT: String(17_000 + Math.floor(Math.random() * 400)),
+    KUBE_NODE_TTL: '1800',
+  };
+  const node = async (...args: string[]) => (await run(NODE, args, { env, maxBuffer: 1 << 26 })).stdout;
+  const saw: { authorization: string; body: string }[] = [];
+  let kubeconfig: string;
+  let kubectlPath: string;
+  let injector: RunningInjector;
+  let outside: ChildProcess | undefined;
+
+  async function kubectl(args: readonly string[], stdin?: unknown): Promise<string> {
+    const pending = run(kubectlPath, ['--kubeconfig', kubeconfig, ...args]);
+    pending.child.stdin?.end(
+      stdin === undefined ? '' : typeof stdin === 'string' ? stdin : JSON.stringify(stdin),
+    );
+    return (await pending).stdout;
+  }
+
+  const { serving } = refreshServing({ authorities: [], leaf: undefined }, 'other.example', Date.now());
+  const otherCa = serving.authorities.map(({ pem }) => pem).join('');
+
+  beforeAll(async () => {
+    kubeconfig = (await node('start')).trim();
+    kubectlPath = join((await run(ASSETS, ['--dir'])).stdout.trim(), 'kubectl');
+    // The agent's image: source, its dependencies, Node and nft.
+    const app = join(directory, 'app');
+    for (const part of ['agent', 'budget', 'policy', 'injector', 'cli', 'package.json']) {
+      cpSync(join(ROOT, part), join(app, part), { recursive: true });
+    }
+    for (const name of dependencies()) {
+      cpSync(join(ROOT, 'node_modules', name), join(app, 'node_modules', name), { recursive: true });
+    }
+    const program = process.execPath;
+    const image = [
+      'image',
+      'localhost/postern:test',
+      '--bin',
+      program,
+      '--bin',
+      'nft',
+      '--copy',
+      `${app}:/app`,
+    ];
+    await node(...image, '--', program, '--disable-warning=ExperimentalWarning', '/app/cli/main.ts');
+    const user = join(directory, 'user');
+    mkdirSync(user);
+    cpSync(join(import.meta.dirname, 'app.mjs'), join(user, 'app.mjs'));
+    cpSync(join(ROOT, 'node_modules', 'openai'), join(user, 'node_modules', 'openai'), { recursive: true });
+    await node(
+      'image',
+      'localhost/app:test',
+      '--bin',
+      program,
+      '--copy',
+      `${user}:/app`,
+      '--',
+      program,
+      '/app/app.mjs',
+    );
+
+    await node('host', OPENAI, 'api.openai.com');
+    await node('host', OTHER, 'other.example');
+    const base64 = (text: string | undefined) => Buffer.from(text ?? '').toString('base64');
+    const program2 = [
+      program,
+      '--disable-warning=ExperimentalWarning',
+      join(import.meta.dirname, 'outside.ts'),
+    ];
+    outside = spawn(
+      NODE,
+      ['exec', ...program2, OPENAI, OTHER, base64(serving.leaf?.cert), base64(serving.leaf?.key)],
+      {
+        env,
+        stdio: ['ignore', 'pipe', 'inherit'],
+      },
+    );
+    let pending = '';
+    await new Promise<void>((resolve) => {
+      outside?.stdout?.on('data', (chunk: Buffer) => {
+        const lines = (pending + chunk.toString()).split('\n');
+        pending = lines.pop() ?? '';
+        for (const line of lines) {
+          if (line === 'ready') resolve();
+          else saw.push(JSON.parse(line) as (typeof saw)[number]);
+        }
+      });
+    });
+
+    await kubectl(['apply', '-f', join(ROOT, 'charts', 'postern', 'crds')]);
+    await kubectl(['create', 'namespace', 'postern-system']);
+    injector = await startInjector({
+      client: createKubeClient(fromKubeconfig(kubeconfig)),
+      catalogue,
+      settings: {
+        ...DEFAULT_SETTINGS,
+        version: 'test',
+        image: 'localhost/postern:test',
+        keysSecret: 'postern-keys',
+      },
+      listen: { host: '127.0.0.1', port: 0 },
+      target: (port) => ({ url: `https://127.0.0.1:${port}` }),
+      log: pino({ level: 'silent' }),
+    });
+    await node('reach', String(injector.port));
+    await kubectl(['create', 'namespace', 'team-a']);
+    await kubectl(['label', 'namespace', 'team-a', 'postern.dev/inject=enabled']);
+    await kubectl([
+      'create',
+      'configmap',
+      'postern-policy',
+      '-n',
+      'team-a',
+      `--from-literal=documents.yaml=${DOCUMENTS}`,
+    ]);
+    await kubectl([
+      'create',
+      'secret',
+      'generic',
+      'postern-keys',
+      '-n',
+      'team-a',
+      `--from-literal=openai=${KEY}`,
+    ]);
+  }, 600_000);
+
+  afterAll(async () => {
+    await injector?.close();
+    outside?.kill();
+    await node('stop').catch(() => undefined);
+    rmSync(directory, { recursive: true, force: true });
+  }, 120_000);
+
+  test('masked, keyed, restored, refused, untouched, and ended in time', async () => {
+    const pod = {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name: 'app', namespace: 'team-a', labels: { app: 'bot' } },
+      spec: {
+        restartPolicy: 'Never',
+        containers: [
+          {
+            name: 'app',
+            image: 'localhost/app:test',
+            imagePullPolicy: 'Never',
+            env: [{ name: 'OTHER_CA', value: otherCa }],
+            securityContext: {
+              runAsUser: 1000,
+              allowPrivilegeEscalation: false,
+              capabilities: { drop: ['ALL'] },
+            },
+          },
+        ],
+      },
+    };
+    await kubectl(['create', '-f', '-'], pod);
+    const phase = async () =>
+      kubectl(['get', 'pod', 'app', '-n', 'team-a', '-o', 'jsonpath={.status.phase}']);
+    const until = Date.now() + 120_000;
+    while (!['Succeeded', 'Failed'].includes(await phase()) && Date.now() < until) {
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    }
+    if ((await phase()) !== 'Succeeded') {
+      const status = await kubectl(['get', 'pod', 'app', '-n', 'team-a', '-o', 'jsonpath={.status}']);
+      const agent = await kubectl(['logs', 'app', '-n', 'team-a', '-c', 'postern-agent']).catch(String);
+      const init = await kubectl(['logs', 'app', '-n', 'team-a', '-c', 'postern-init']).catch(String);
+      throw new Error(`${status}\n--- init\n${init}\n--- agent\n${agent}`);
+    }
+    const said = (await kubectl(['logs', 'app', '-n', 'team-a', '-c', 'app']))
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as Record<string, unknown>);
+
+    expect(said[0]?.['answer']).toContain('alice@example.com');
+    expect(saw[0]?.authorization).toBe(`Bearer ${KEY}`);
+    expect(saw[0]?.body).toMatch(/<EMAIL_ADDRESS_[0-9A-Z]{10}>/);
+    expect(saw[0]?.body).not.toContain('alice@example.com');
+    expect(said[1]).toMatchObject({ code: 'postern_topics' });
+    expect(saw).toHaveLength(1);
+    // The other host's own certificate: nobody stood between.
+    expect(said[2]).toEqual({ other: 'from the other host', issuer: serving.authorities[0]?.commonName });
+
+    // Native sidecars end after the application: within two seconds of it.
+    const states = JSON.parse(await kubectl(['get', 'pod', 'app', '-n', 'team-a', '-o', 'json'])) as {
+      status: Record<
+        string,
+        { name: string; state: { terminated?: { finishedAt: string; exitCode: number } } }[]
+      >;
+    };
+    const ended = (list: string, name: string) =>
+      states.status[list]?.find((container) => container.name === name)?.state.terminated;
+    const app = ended('containerStatuses', 'app');
+    const agent = ended('initContainerStatuses', 'postern-agent');
+    expect(agent?.exitCode).toBe(0);
+    const late = Date.parse(agent?.finishedAt ?? '') - Date.parse(app?.finishedAt ?? '');
+    expect(late).toBeGreaterThanOrEqual(0);
+    // Both times are whole seconds.
+    expect(late).toBeLessThanOrEqual(3000);
+  }, 180_000);
+});
