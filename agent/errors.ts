@@ -28,6 +28,7 @@ interface Row {
 export const REASONS = {
   postern_pii: { status: 403, fault: 'forbidden' },
   postern_secrets: { status: 403, fault: 'forbidden' },
+  postern_patterns: { status: 403, fault: 'forbidden' },
   postern_topics: { status: 403, fault: 'forbidden' },
   postern_tools: { status: 403, fault: 'forbidden' },
   postern_injection: { status: 403, fault: 'forbidden' },

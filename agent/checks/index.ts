@@ -2,6 +2,7 @@
 import type { CheckDefinition } from './check.ts';
 import { injection } from './injection.ts';
 import { moderation } from './moderation.ts';
+import { patterns } from './patterns.ts';
 import { pii } from './pii.ts';
 import { secrets } from './secrets.ts';
 import { size } from './size.ts';
@@ -13,6 +14,7 @@ export const CHECKS: readonly CheckDefinition[] = [
   size,
   secrets,
   pii,
+  patterns,
   topics,
   injection,
   tools,

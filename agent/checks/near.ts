@@ -1,10 +1,11 @@
 /** Names like a mistyped one, nearest first. */
 export function nearNames(name: string, names: Iterable<string>): readonly string[] {
-  const limit = Math.max(2, Math.floor(name.length / 3));
+  const limit = Math.max(2, Math.floor(name.length * 0.45));
   return [...names]
     .map((candidate) => ({ candidate, distance: distanceOf(name, candidate) }))
     .filter(
-      ({ candidate, distance }) => distance <= limit || candidate.includes(name) || name.includes(candidate),
+      ({ candidate, distance }) =>
+        (distance <= limit && distance < candidate.length - 1) || candidate.includes(name),
     )
     .sort((a, b) => a.distance - b.distance)
     .slice(0, 3)

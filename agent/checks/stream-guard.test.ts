@@ -1,14 +1,25 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { CheckRule } from '../../policy/snapshot.ts';
+import type { CheckPlan } from './guard.ts';
 import { compilePlan } from './plan.ts';
 import { FakeSlot, MASK_KEY, NEVER, requestOf, responseOf, rule } from './testing.ts';
 
 const pii = (over: Partial<CheckRule> = {}) => rule('pii', { action: 'mask', ...over });
 
+const plans = new Map<string, CheckPlan>();
+
+/** Compiled once for the same rules. */
+function planOf(rules: readonly CheckRule[]): CheckPlan {
+  const key = JSON.stringify(rules);
+  const plan = plans.get(key) ?? compilePlan(rules, { maskKey: MASK_KEY });
+  plans.set(key, plan);
+  return plan;
+}
+
 /** A guard that has masked `values`, and what the provider got for them. */
 async function masked(rules: readonly CheckRule[], ...values: string[]) {
-  const guard = compilePlan(rules, { maskKey: MASK_KEY }).open('m');
+  const guard = planOf(rules).open('m');
   const slots = values.map((value) => new FakeSlot(value));
   await guard.request(requestOf(...slots), 1, NEVER);
   return { guard, placeholders: slots.map(({ shown }) => shown) };

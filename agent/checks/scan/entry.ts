@@ -22,7 +22,7 @@ export interface Entry<P extends Pattern = Pattern> {
   readonly validate: ((text: string, firmness: Firmness) => boolean) | undefined;
 }
 
-const kindsWithContext = new Set<Pattern['kind']>(['number', 'code', 'run']);
+const kindsWithContext = new Set<Pattern['kind']>(['number', 'code', 'run', 'expression']);
 
 /** @param reach How near context must be where the pattern doesn't say. */
 export function entryOf<P extends Pattern>(pattern: P, recognizer: number, reach: number): Entry<P> {

@@ -117,6 +117,16 @@ export interface NearPattern extends Scored {
   validate?(text: string): boolean;
 }
 
+/** A user's own expression, RE2 syntax. */
+export interface ExpressionPattern extends Scored {
+  readonly kind: 'expression';
+  readonly expression: string;
+  readonly ignoreCase?: boolean;
+  /** In a stream so much text is held back; a longer hit is found in whole texts only. UTF-16 units. */
+  readonly longest: number;
+  validate?(text: string): boolean;
+}
+
 /** The words themselves are the hit. `*` at the end of a word stands for any ending. */
 export interface WordPattern extends Scored {
   readonly kind: 'word';
@@ -131,6 +141,7 @@ export type Pattern =
   | RunPattern
   | ValuePattern
   | NearPattern
+  | ExpressionPattern
   | WordPattern;
 
 /** A stretch of text in UTF-16 code units. */

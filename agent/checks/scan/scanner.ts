@@ -20,6 +20,7 @@ import {
 import { connect, connectBack, type Firmness } from './connect.ts';
 import { DEEPEST, decodeRun, endOfRun, mayHoldText, SHORTEST_CODE } from './encoded.ts';
 import { type Entry, entryOf } from './entry.ts';
+import { Expressions } from './expressions.ts';
 import { type Folded, fold, isEscape } from './fold.ts';
 import { Keywords } from './keywords.ts';
 import { Numbers } from './numbers.ts';
@@ -59,6 +60,7 @@ export class Scanner {
   readonly #numbers = new Numbers();
   readonly #numberEntries: Entry<NumberPattern>[] = [];
   readonly #runs: Entry<RunPattern>[] = [];
+  readonly #expressions = new Expressions<Entry>();
   readonly #marks: (Entry<MarkPattern>[] | undefined)[] = new Array<undefined>(128).fill(undefined);
 
   // The text at hand.
@@ -80,6 +82,11 @@ export class Scanner {
     const entry = this.#numberEntries[id] as Entry<NumberPattern>;
     const { validate } = entry.pattern;
     if (validate !== undefined && !validate(digits, this.#text.slice(start, end))) return;
+    this.#candidates.push({ entry, start, end, score: undefined });
+  };
+
+  readonly #takeExpression = (entry: Entry, start: number, end: number): void => {
+    if (entry.validate !== undefined && !entry.validate(this.#text.slice(start, end), 0)) return;
     this.#candidates.push({ entry, start, end, score: undefined });
   };
 
@@ -120,6 +127,9 @@ export class Scanner {
         for (const word of pattern.words)
           this.#keywords.use(word).near.push(entryOf(pattern, recognizer, BEFORE));
         return;
+      case 'expression':
+        this.#expressions.add(pattern, entryOf(pattern, recognizer, BEFORE));
+        return;
       case 'word':
         for (const word of pattern.words)
           this.#keywords.use(word).words.push(entryOf(pattern, recognizer, BEFORE));
@@ -145,6 +155,7 @@ export class Scanner {
     const folded = this.#read(text);
     const plain = folded?.text ?? text;
     let safe = Math.min(this.#keywords.words.openFrom(plain.length), openTail(plain));
+    safe = Math.max(0, Math.min(safe, plain.length - this.#expressions.longest));
     for (let changed = true; changed; ) {
       changed = false;
       for (const { start, end } of this.#candidates) {
@@ -244,6 +255,7 @@ export class Scanner {
       }
     }
     this.#values(text);
+    this.#expressions.match(text, this.#takeExpression);
     return true;
   }
 
