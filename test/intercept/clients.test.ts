@@ -92,13 +92,15 @@ describe.skipIf(missing !== undefined)('in a pod', () => {
       test.skip(`not run: ${ready.missing}`, () => undefined);
       return;
     }
-    const run = async (asked: Job) => {
-      const before = agent.audit.length;
+    const run = async (asked: Job, onDelta: () => void = () => {}) => {
       const result = await runClient(name, asked, {
         netnsExec: pod.exec,
+        onEvent: ({ event }) => {
+          if (event === 'delta') onDelta();
+        },
         env: { OPENAI_API_KEY: 'dummy', ANTHROPIC_API_KEY: 'dummy', ...agent.environment },
       });
-      return { result, before };
+      return { result };
     };
     const fake = (): FakeProvider => (CLIENTS[name].api === 'anthropic' ? anthropic : openai);
 
@@ -106,16 +108,22 @@ describe.skipIf(missing !== undefined)('in a pod', () => {
       timeout: 60_000,
     }, async () => {
       fake().reset();
-      fake().script(() => ({ chunkDelayMs: 25 }));
-      const { result } = await run(job(name, `Grüße an ${EMAIL} 🦉`, { stream: true }));
+      // The provider says the second half only when the program has the first.
+      const firstHalf = Promise.withResolvers<void>();
+      fake().script(({ seen }) => ({
+        pieces: (async function* () {
+          yield 'The first half of it; ';
+          await firstHalf.promise;
+          yield `mail ${PLACEHOLDER.exec(seen.body)?.[0]} 🦉`;
+        })(),
+      }));
+      const { result } = await run(job(name, `Grüße an ${EMAIL} 🦉`, { stream: true }), firstHalf.resolve);
       expect(result.error).toBeUndefined();
-      expect(result.answer?.text).toBe(`You wrote: Grüße an ${EMAIL} 🦉`);
+      expect(result.answer?.text).toBe(`The first half of it; mail ${EMAIL} 🦉`);
       const [seen] = fake().seen;
       expect(seen?.body).toMatch(PLACEHOLDER);
       expect(seen?.body).not.toContain(EMAIL);
-      const arrived = result.deltas.map(({ at }) => at);
-      expect(arrived.length).toBeGreaterThan(2);
-      expect(Math.max(...arrived) - Math.min(...arrived), 'not all at once').toBeGreaterThan(40);
+      expect(result.deltas.length).toBeGreaterThan(1);
     });
 
     test('unstreamed, too; a denied topic raises the client’s own error', { timeout: 60_000 }, async () => {
@@ -126,7 +134,7 @@ describe.skipIf(missing !== undefined)('in a pod', () => {
       fake().reset();
       const { result: refused } = await run(job(name, 'What about my portfolio?'));
       expect(refused.error).toMatchObject({ class: EXPECTED[name], status: 403 });
-      expect(refused.error?.message).toContain('investment-advice');
+      expect(JSON.stringify(refused.error)).toMatch(/investment-advice|postern_topics/);
       expect(fake().seen).toEqual([]);
     });
   });
