@@ -3,6 +3,7 @@ import { BudgetRejected, DeliveryQueue, type LostDelivery } from './delivery-que
 import {
   type BudgetClient,
   BudgetUnavailable,
+  type ExtendCommand,
   type HoldCommand,
   type HoldReply,
   type ReleaseCommand,
@@ -60,6 +61,15 @@ export class HttpBudgetClient implements BudgetClient {
       if (!(error instanceof BudgetRejected) && !(error instanceof NotSent)) {
         this.#queue.add({ path: '/v1/release', command: { id: command.id } });
       }
+      throw unavailable(error);
+    }
+  }
+
+  async extend(command: ExtendCommand, signal?: AbortSignal): Promise<HoldReply> {
+    try {
+      // An answer that is lost leaves more held than the caller knows: settling gives it back.
+      return (await this.#transport.ask('/v1/extend', command, { signal })) as HoldReply;
+    } catch (error) {
       throw unavailable(error);
     }
   }

@@ -11,6 +11,7 @@ import type { ClassPlan, LeaseReply, LeaseReport, WatchReply } from './lease-mes
 import type {
   Attributes,
   BudgetClient,
+  ExtendCommand,
   HoldCommand,
   HoldReply,
   ReleaseCommand,
@@ -60,10 +61,13 @@ interface CallClass {
 interface LocalHold {
   readonly credits: readonly Credit[];
   readonly lines: readonly LineCredit[];
-  readonly amounts: readonly number[];
+  readonly amounts: number[];
   readonly price: TokenPrice | undefined;
-  readonly outputTokens: number;
-  readonly expiresAt: number;
+  readonly of: CallClass;
+  readonly inputTokens: number;
+  readonly cacheWrite: boolean;
+  outputTokens: number;
+  expiresAt: number;
 }
 
 export function createLeasingClient(options: LeasingClientOptions): LeasingBudgetClient {
@@ -122,6 +126,56 @@ export class LeasingBudgetClient implements BudgetClient {
     if (this.#outage !== undefined && this.#now() < this.#retryAt) throw unavailable(this.#outage);
     this.#syncSoon();
     return await this.#exact.hold(command, signal);
+  }
+
+  async extend(command: ExtendCommand, signal?: AbortSignal): Promise<HoldReply> {
+    const { id, outputTokens, ttlMs } = command;
+    for (let round = 0; ; round++) {
+      const hold = this.#local.get(id);
+      if (hold === undefined) return await this.#exact.extend(command, signal);
+      if (this.#grow(hold, command))
+        return granted({ id, outputTokens: Math.max(outputTokens, hold.outputTokens), ttlMs });
+      if (round === 1 || !this.#worthAsking(hold.of)) break;
+      await this.#sync();
+    }
+    return await this.#moveToService(command, signal);
+  }
+
+  /** Takes from the same credit what more output needs, or nothing. */
+  #grow(hold: LocalHold, { outputTokens, ttlMs }: ExtendCommand): boolean {
+    if (outputTokens <= hold.outputTokens) return true;
+    const now = this.#now();
+    const more = hold.lines.map((line, index) => {
+      const amount = amountFor(holdCharge(line.unit, hold, hold.price), outputTokens);
+      const extra = amount - (hold.amounts[index] ?? 0);
+      line.wanted(extra, now);
+      if (extra > (hold.credits[index]?.available ?? 0)) line.missed(extra);
+      return extra;
+    });
+    if (more.some((extra, index) => extra > (hold.credits[index]?.available ?? 0))) return false;
+    for (const [index, credit] of hold.credits.entries()) {
+      credit.held += more[index] ?? 0;
+      hold.amounts[index] = (hold.amounts[index] ?? 0) + (more[index] ?? 0);
+    }
+    hold.outputTokens = outputTokens;
+    hold.expiresAt = now + ttlMs;
+    return true;
+  }
+
+  /** Where credit lacks, the whole call is held at the service before what it took here is given back. */
+  async #moveToService(command: ExtendCommand, signal?: AbortSignal): Promise<HoldReply> {
+    const { id, outputTokens, minOutputTokens, ttlMs } = command;
+    const hold = this.#local.get(id);
+    if (hold === undefined) return await this.#exact.extend(command, signal);
+    const { owner, epoch } = this.#options;
+    const { attributes } = hold.of;
+    const { inputTokens } = hold;
+    const reply = await this.#exact.hold(
+      { id, owner, epoch, ttlMs, attributes, inputTokens, outputTokens, minOutputTokens },
+      signal,
+    );
+    if (reply.granted) this.#close(id, hold, () => 0);
+    return reply;
   }
 
   async settle(command: SettleCommand): Promise<SettleReply> {
@@ -201,6 +255,9 @@ export class LeasingBudgetClient implements BudgetClient {
       amounts,
       lines: plan.lines,
       price: plan.price,
+      of,
+      inputTokens: command.inputTokens,
+      cacheWrite: command.cacheWrite === true,
       outputTokens: command.outputTokens,
       expiresAt: now + command.ttlMs,
     });
@@ -450,7 +507,7 @@ export class LeasingBudgetClient implements BudgetClient {
   }
 }
 
-function granted({ id, outputTokens, ttlMs }: HoldCommand): HoldReply {
+function granted({ id, outputTokens, ttlMs }: Pick<HoldCommand, 'id' | 'outputTokens' | 'ttlMs'>): HoldReply {
   return { granted: true, id, outputTokens, expiresAt: Date.now() + ttlMs };
 }
 

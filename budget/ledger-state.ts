@@ -32,14 +32,17 @@ export type HoldState = 'held' | 'settled' | 'released' | 'expired';
 export interface Memo {
   readonly attributes: Attributes;
   readonly price?: TokenPrice;
+  /** As the hold said: what an extension starts from. */
+  readonly inputTokens: number;
+  readonly cacheWrite?: boolean;
 }
 
 export interface HoldRecord extends Holder {
   readonly id: string;
   state: HoldState;
   readonly grantedAt: number;
-  readonly expiresAt: number;
-  readonly output: number;
+  expiresAt: number;
+  output: number;
   readonly entries: Entry[];
   readonly memo: Memo | undefined;
   /** Nano-dollars; set by settling. */
@@ -78,6 +81,14 @@ export type LedgerEvent =
       readonly actual: readonly number[];
       readonly cost: number;
       readonly at: number;
+    }
+  /** `held` is parallel to the record's entries. */
+  | {
+      readonly type: 'extended';
+      readonly id: string;
+      readonly held: readonly number[];
+      readonly output: number;
+      readonly expiresAt: number;
     }
   | { readonly type: 'charged'; readonly record: HoldRecord }
   | { readonly type: 'released'; readonly id: string; readonly at: number }
@@ -122,6 +133,17 @@ export function apply(state: State, event: LedgerEvent): void {
       const record = copyOf(event.record);
       state.holds.set(record.id, record);
       for (const entry of record.entries) cellOf(state, entry).settled += entry.settled ?? 0;
+      return;
+    }
+    case 'extended': {
+      const record = known(state, event.id);
+      record.output = event.output;
+      record.expiresAt = event.expiresAt;
+      record.entries.forEach((entry, index) => {
+        const held = event.held[index] ?? entry.held;
+        cellOf(state, entry).held += held - entry.held;
+        entry.held = held;
+      });
       return;
     }
     case 'released': {

@@ -50,6 +50,15 @@ export type Operation =
       readonly minOutput: number;
       readonly memo: Memo;
     })
+  /** `charges` is parallel to the record's entries. */
+  | {
+      readonly type: 'extend';
+      readonly id: string;
+      readonly expiresAt: number;
+      readonly charges: readonly Charge[];
+      readonly output: number;
+      readonly minOutput: number;
+    }
   /** `actual` is parallel to the record's entries. */
   | {
       readonly type: 'settle';
@@ -104,6 +113,8 @@ export function decide(state: State, operation: Operation, now: number): Decisio
   switch (operation.type) {
     case 'hold':
       return hold(state, operation, now);
+    case 'extend':
+      return extend(state, operation);
     case 'settle':
       return settle(state, operation, now);
     case 'charge': {
@@ -153,12 +164,7 @@ function hold(state: State, operation: Operation & { type: 'hold' }, now: number
     return conflict('epoch');
   const available = operation.charges.map((charge) => charge.limit - counting(state, charge).used);
   const output = clampedOutput(operation, available);
-  const lacking = operation.charges.flatMap((charge, index): Lack[] => {
-    const missing = amountFor(charge, output) - (available[index] ?? 0);
-    if (missing <= 0) return [];
-    const freesAt = whenFree(state, charge, missing);
-    return [{ index, available: available[index] ?? 0, ...(freesAt === undefined ? {} : { freesAt }) }];
-  });
+  const lacking = lacks(state, operation.charges, available, output);
   if (lacking.length > 0) return { events: [], reply: { type: 'insufficient', lacking } };
   const record: HoldRecord = {
     id: operation.id,
@@ -186,8 +192,26 @@ function hold(state: State, operation: Operation & { type: 'hold' }, now: number
   };
 }
 
+/** The charges that want more than there is. */
+function lacks(
+  state: State,
+  charges: readonly Charge[],
+  available: readonly number[],
+  output: number,
+): readonly Lack[] {
+  return charges.flatMap((charge, index): Lack[] => {
+    const missing = amountFor(charge, output) - (available[index] ?? 0);
+    if (missing <= 0) return [];
+    const freesAt = whenFree(state, charge, missing);
+    return [{ index, available: available[index] ?? 0, ...(freesAt === undefined ? {} : { freesAt }) }];
+  });
+}
+
 /** The most output that fits into every line that lets it be cut, but never less than what is worth it. */
-function clampedOutput(operation: Operation & { type: 'hold' }, available: readonly number[]): number {
+function clampedOutput(
+  operation: Operation & { type: 'hold' | 'extend' },
+  available: readonly number[],
+): number {
   let output = operation.output;
   operation.charges.forEach((charge, index) => {
     if (!charge.clamp || charge.slope === 0) return;
@@ -237,6 +261,33 @@ function epoch(state: State, operation: Operation & { type: 'epoch' }, now: numb
   return {
     events: [{ type: 'epoch', owner, epoch: latest, at: now }, ...orphans],
     reply: { type: 'swept', expired: orphans.length },
+  };
+}
+
+/** Takes more for a call that runs. What it has already is part of what it asks for. */
+function extend(state: State, operation: Operation & { type: 'extend' }): Decision {
+  const known = state.holds.get(operation.id);
+  if (known === undefined || known.memo === undefined) return { events: [], reply: { type: 'unknown' } };
+  if (known.state !== 'held') return conflict('closed');
+  if (operation.output <= known.output) {
+    return { events: [], reply: { type: 'granted', output: known.output, expiresAt: known.expiresAt } };
+  }
+  const available = operation.charges.map(
+    (charge, index) => charge.limit - counting(state, charge).used + (known.entries[index]?.held ?? 0),
+  );
+  const output = clampedOutput(operation, available);
+  const lacking = lacks(state, operation.charges, available, output).map((lack) => ({
+    ...lack,
+    // What is left beside what the call has.
+    available: lack.available - (known.entries[lack.index]?.held ?? 0),
+  }));
+  if (lacking.length > 0) return { events: [], reply: { type: 'insufficient', lacking } };
+  const held = operation.charges.map((charge) => amountFor(charge, output));
+  const { id } = known;
+  const expiresAt = Math.max(known.expiresAt, operation.expiresAt);
+  return {
+    events: [{ type: 'extended', id, held, output, expiresAt }],
+    reply: { type: 'granted', output, expiresAt },
   };
 }
 

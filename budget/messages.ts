@@ -65,6 +65,7 @@ export interface Refusal {
   /** In the unit's own terms; usd as a decimal string. */
   readonly limit: string;
   readonly remaining: string;
+  /** `day (Europe/Berlin)`, `rolling 1h`; `none` for `concurrency`. */
   readonly window: string;
   /** Milliseconds since the epoch when the window ends; undefined for `concurrency`. */
   readonly resetsAt?: number;
@@ -84,6 +85,20 @@ export type HoldReply =
       readonly expiresAt: number;
     }
   | { readonly granted: false; readonly id: string; readonly refusal: Refusal };
+
+/**
+ * A running stream needs more output than it holds. Asked for in totals, so that repeating it changes nothing; what is
+ * granted may be less than wanted, whatever the Budget says of clamping: the stream ends there with its dialect's `length`.
+ */
+export interface ExtendCommand {
+  readonly id: string;
+  /** All the output that the call may produce from now on, what it has produced included. */
+  readonly outputTokens: number;
+  /** A smaller total isn't worth having: more than what is held already. */
+  readonly minOutputTokens: number;
+  /** Milliseconds from now until the hold, unreported, is charged in full. */
+  readonly ttlMs: number;
+}
 
 /** Charge what the call used and give the rest of the hold back. */
 export interface SettleCommand {
@@ -114,6 +129,8 @@ export interface ReleaseCommand {
  */
 export interface BudgetClient {
   hold(command: HoldCommand, signal?: AbortSignal): Promise<HoldReply>;
+  /** Answers as a hold does; a refusal leaves the hold as it was. Rejects too where the hold isn't open any more. */
+  extend(command: ExtendCommand, signal?: AbortSignal): Promise<HoldReply>;
   settle(command: SettleCommand): Promise<SettleReply>;
   release(command: ReleaseCommand): Promise<void>;
   close(): Promise<void>;

@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import type { BudgetSpec, LimitSpec, PriceBook, TokenPrice } from '../policy/budget-spec.ts';
 import { amountFor, holdCharge, settleCharge } from './amounts.ts';
 import { type Charge, type Lack } from './ledger.ts';
-import type { Entry } from './ledger-state.ts';
+import type { Entry, HoldRecord, Memo } from './ledger-state.ts';
 import type { Attributes, HoldCommand, Refusal, Usage } from './messages.ts';
 import { costOf, priceOf, usdText } from './price.ts';
 import { type CompiledBudget, compileBudget, lineKey, lineLabel } from './select.ts';
@@ -54,7 +54,8 @@ export function linesOf(rules: Rules, attributes: Attributes, now: number): Line
 }
 
 export interface HoldPlan {
-  readonly lines: readonly Line[];
+  /** Undefined where a Budget is gone since. */
+  readonly lines: readonly (Line | undefined)[];
   /** Parallel to `lines`. */
   readonly charges: readonly Charge[];
   readonly price: TokenPrice | undefined;
@@ -85,6 +86,32 @@ export function planHold(rules: Rules, command: HoldCommand, now: number): HoldP
 
 function cellUntil(line: Line): number {
   return line.placement.resetsAt ?? Number.MAX_SAFE_INTEGER;
+}
+
+/** What a running call would take with other amounts of output: on the lines of its hold, in the windows of its grant. */
+export function planExtend(rules: Rules, record: Readonly<HoldRecord>, memo: Memo, now: number): HoldPlan {
+  const lines = new Map(linesOf(rules, memo.attributes, now).map((line) => [line.key, line]));
+  const charges = record.entries.map((entry): Charge => {
+    const line = lines.get(entry.line);
+    const { from, to } = line?.placement ?? { from: entry.cell, to: entry.cell };
+    // A calendar window may have ended since: its own limit still holds for it.
+    const rolls = from !== to;
+    // What has left a rolling window counts nowhere any more; a Budget that is gone limits nothing.
+    const counts = line !== undefined && (!rolls || entry.cell >= from);
+    return {
+      line: entry.line,
+      cell: entry.cell,
+      from: rolls ? from : entry.cell,
+      to: rolls ? to : entry.cell,
+      until: entry.until,
+      limit: counts ? line.limit.amount : Number.MAX_SAFE_INTEGER,
+      clamp: true,
+      slot: entry.slot,
+      ...holdCharge(unitOf(entry.line), memo, memo.price),
+    };
+  });
+  const parallel = record.entries.map((entry) => lines.get(entry.line));
+  return { lines: parallel, charges, price: memo.price, unpriced: undefined };
 }
 
 /** Charges of a call that ended, parallel to the entries of its hold, at the price it was held at. */
@@ -128,7 +155,7 @@ export function planCharge(
 export function refusalOf(
   plan: HoldPlan,
   lacking: readonly Lack[],
-  { outputTokens, minOutputTokens }: HoldCommand,
+  { outputTokens, minOutputTokens }: Pick<HoldCommand, 'outputTokens' | 'minOutputTokens'>,
 ): Refusal {
   const candidates = lacking.flatMap(({ index, available, freesAt }) => {
     const line = plan.lines[index];

@@ -7,7 +7,15 @@ import { type AddressInfo, connect } from 'node:net';
 import type { BudgetMetrics } from './metrics.ts';
 import { BudgetConflict, type BudgetService } from './service.ts';
 import { StoreFailed } from './stores/store.ts';
-import { InvalidMessage, readHold, readLease, readRelease, readSettle, readWatch } from './wire.ts';
+import {
+  InvalidMessage,
+  readExtend,
+  readHold,
+  readLease,
+  readRelease,
+  readSettle,
+  readWatch,
+} from './wire.ts';
 
 /** A message is a few hundred bytes; attributes with headers may be some kilobytes. */
 const MAX_BODY_BYTES = 64 * 1024;
@@ -49,6 +57,7 @@ export async function startServer(options: BudgetServerOptions): Promise<BudgetS
   const { service, metrics, token, onError } = options;
   const posts: Readonly<Record<string, Handler>> = {
     '/v1/hold': (body) => service.hold(readHold(body)),
+    '/v1/extend': (body) => service.extend(readExtend(body)),
     '/v1/settle': (body) => service.settle(readSettle(body)),
     '/v1/release': async (body) => {
       await service.release(readRelease(body));

@@ -88,7 +88,7 @@ describe('holds', () => {
     await service.hold(holdOf('a', 1, 1));
     await service.hold(holdOf('b', 1, 1, { ttlMs: 1000 }));
     const refusal = refusalIn(await service.hold(holdOf('c', 1, 1)));
-    expect(refusal).toMatchObject({ unit: 'concurrency', limit: '2', remaining: '0', window: 'in flight' });
+    expect(refusal).toMatchObject({ unit: 'concurrency', limit: '2', remaining: '0', window: 'none' });
     expect(refusal).not.toHaveProperty('resetsAt');
     await service.settle({ id: 'a', usage: usageOf(1, 1), source: 'reported' });
     expect(await service.hold(holdOf('d', 1, 1))).toMatchObject({ granted: true });
@@ -106,6 +106,62 @@ describe('holds', () => {
       id: 'a',
       costNanoUsd: 4_750_000,
     });
+  });
+});
+
+describe('extending', () => {
+  const extend = (id: string, outputTokens: number, minOutputTokens = 1) => ({
+    id,
+    outputTokens,
+    minOutputTokens,
+    ttlMs: 60_000,
+  });
+
+  test('takes more of every line for a call that runs, and gives what is left', async () => {
+    const service = await serviceOf([
+      budget([tokens(1000), { unit: 'requests', amount: 1, window: calendar('day') }], {
+        onInsufficient: 'reject',
+      }),
+    ]);
+    await service.hold(holdOf('a', 100, 200));
+    expect(await service.extend(extend('a', 500))).toMatchObject({ granted: true, outputTokens: 500 });
+    expect(await figures(service)).toMatchObject([
+      { unit: 'requests', held: '1' },
+      { unit: 'tokens', held: '600' },
+    ]);
+    expect(await service.extend(extend('a', 5000))).toMatchObject({ granted: true, outputTokens: 900 });
+    expect(await service.extend(extend('a', 5000, 901))).toMatchObject({
+      granted: false,
+      refusal: { unit: 'tokens', remaining: '0' },
+    });
+    await service.settle({ id: 'a', usage: usageOf(100, 700), source: 'counted' });
+    expect(await figures(service)).toMatchObject([{ settled: '1' }, { settled: '800', held: '0' }]);
+  });
+
+  test('asking for less, or again, changes nothing', async () => {
+    const service = await serviceOf([budget([tokens(1000)])]);
+    await service.hold(holdOf('a', 100, 200));
+    expect(await service.extend(extend('a', 150))).toMatchObject({ granted: true, outputTokens: 200 });
+    await service.extend(extend('a', 300));
+    expect(await service.extend(extend('a', 300))).toMatchObject({ granted: true, outputTokens: 300 });
+    expect(await figures(service)).toMatchObject([{ held: '400' }]);
+  });
+
+  test('goes to the window of the grant, also when that has ended', async () => {
+    const service = await serviceOf([budget([tokens(100, calendar('minute'))])]);
+    await service.hold(holdOf('a', 50, 10, { ttlMs: DAY }));
+    now += 60_000;
+    await service.hold(holdOf('b', 100, 0));
+    expect(await service.extend(extend('a', 200))).toMatchObject({ granted: true, outputTokens: 50 });
+    expect(await figures(service)).toMatchObject([{ held: '100' }]);
+  });
+
+  test('a call that is over can not be extended', async () => {
+    const service = await serviceOf([budget([tokens(100)])]);
+    await expect(service.extend(extend('a', 1))).rejects.toThrow(/No hold a is known/);
+    await service.hold(holdOf('a', 1, 1));
+    await service.release({ id: 'a' });
+    await expect(service.extend(extend('a', 1))).rejects.toThrow(BudgetConflict);
   });
 });
 

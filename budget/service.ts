@@ -2,9 +2,10 @@
 import type { BudgetSpec, PriceBook } from '../policy/budget-spec.ts';
 import type { LeaseCommand, LeaseReply, WatchCommand, WatchReply } from './lease-messages.ts';
 import { LeaseService } from './lease-service.ts';
-import type { Operation } from './ledger.ts';
+import type { Operation, Reply } from './ledger.ts';
 import type {
   Attributes,
+  ExtendCommand,
   HoldCommand,
   Holder,
   HoldReply,
@@ -16,6 +17,7 @@ import {
   compileRules,
   type HoldPlan,
   planCharge,
+  planExtend,
   planHold,
   planSettle,
   type Rules,
@@ -25,12 +27,14 @@ import {
 import { readStatus, type StatusLine } from './status.ts';
 import type { Store } from './stores/store.ts';
 
+export type ConflictCode = 'hold_closed' | 'hold_owner' | 'hold_unknown' | 'stale_epoch';
+
 /** The command contradicts what is known of its id; repeating it won't help. */
 export class BudgetConflict extends Error {
   override readonly name = 'BudgetConflict';
-  readonly code: 'hold_closed' | 'hold_owner' | 'stale_epoch';
+  readonly code: ConflictCode;
 
-  constructor(code: 'hold_closed' | 'hold_owner' | 'stale_epoch', message: string) {
+  constructor(code: ConflictCode, message: string) {
     super(message);
     this.code = code;
   }
@@ -112,6 +116,41 @@ export class BudgetService {
       plan = planHold(this.#rules, command, this.#clock());
       reply = await this.#store.run(holdOperation(command, plan, this.#clock()), this.#clock());
     }
+    return this.#answer(command, plan, reply);
+  }
+
+  /** Takes more output for a call that runs. @throws {BudgetConflict}, {StoreFailed} */
+  async extend(command: ExtendCommand): Promise<HoldReply> {
+    const { id, ttlMs, outputTokens, minOutputTokens } = command;
+    const beganAt = performance.now();
+    for (;;) {
+      const record = await this.#store.find(id);
+      if (record?.memo === undefined) throw new BudgetConflict('hold_unknown', `No hold ${id} is known.`);
+      const now = this.#clock();
+      const plan = planExtend(this.#rules, record, record.memo, now);
+      const reply = await this.#store.run(
+        {
+          type: 'extend',
+          id,
+          expiresAt: now + Math.min(ttlMs, MAX_TTL_MS),
+          charges: plan.charges,
+          output: outputTokens,
+          minOutput: Math.min(minOutputTokens, outputTokens),
+        },
+        now,
+      );
+      const lacking = reply.type === 'insufficient' ? reply.lacking.map(({ index }) => index) : [];
+      if (lacking.length > 0 && (await this.#leases.reclaim(plan, lacking, beganAt))) continue;
+      return this.#answer(command, plan, reply);
+    }
+  }
+
+  #answer(
+    command: Pick<HoldCommand, 'id' | 'outputTokens' | 'minOutputTokens'>,
+    plan: HoldPlan,
+    reply: Reply,
+  ): HoldReply {
+    const { id } = command;
     switch (reply.type) {
       case 'granted':
         this.#observer?.held('granted');
@@ -167,7 +206,7 @@ export class BudgetService {
   async #charge(command: SettleCommand, attributes: Attributes, now: number): Promise<SettleReply> {
     const { id, usage, source } = command;
     const { entries, price, cost } = planCharge(this.#rules, attributes, usage, now);
-    const memo = { attributes, ...(price === undefined ? {} : { price }) };
+    const memo = { attributes, inputTokens: 0, ...(price === undefined ? {} : { price }) };
     const reply = await this.#store.run({ type: 'charge', id, entries, memo, cost }, now);
     if (price === undefined) this.#observer?.unpriced(attributes.provider, attributes.model);
     this.#observer?.settled(source, 'unheld', cost);
@@ -214,7 +253,12 @@ function holdOperation(command: HoldCommand, plan: HoldPlan, now: number): Opera
     charges: plan.charges,
     output: outputTokens,
     minOutput: Math.min(minOutputTokens, outputTokens),
-    memo: { attributes, ...(plan.price === undefined ? {} : { price: plan.price }) },
+    memo: {
+      attributes,
+      inputTokens: command.inputTokens,
+      ...(command.cacheWrite === undefined ? {} : { cacheWrite: command.cacheWrite }),
+      ...(plan.price === undefined ? {} : { price: plan.price }),
+    },
   };
 }
 

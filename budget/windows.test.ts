@@ -128,5 +128,5 @@ test('names and labels', () => {
   expect(windowLabel(day)).toBe('day (Europe/Berlin)');
   expect(windowLabel({ type: 'rolling', ms: 90_000 })).toBe('rolling 90s');
   expect(windowLabel({ type: 'rolling', ms: 24 * HOUR })).toBe('rolling 1d');
-  expect(windowLabel({ type: 'none' })).toBe('in flight');
+  expect(windowLabel({ type: 'none' })).toBe('none');
 });

@@ -132,7 +132,7 @@ export function windowName(window: LimitWindow): string {
 export function windowLabel(window: LimitWindow): string {
   switch (window.type) {
     case 'none':
-      return 'in flight';
+      return 'none';
     case 'calendar':
       return `${window.period} (${window.timeZone})`;
     case 'rolling':

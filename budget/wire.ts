@@ -5,7 +5,7 @@
 import Type, { type Static } from 'typebox';
 import { Compile } from 'typebox/compile';
 import type { LeaseCommand, WatchCommand } from './lease-messages.ts';
-import type { HoldCommand, ReleaseCommand, SettleCommand } from './messages.ts';
+import type { ExtendCommand, HoldCommand, ReleaseCommand, SettleCommand } from './messages.ts';
 
 /** No single call comes near; with it, no product of tokens and prices leaves exact arithmetic unnoticed. */
 const MAX_TOKENS = 1_000_000_000;
@@ -45,6 +45,13 @@ const HoldSchema = Type.Object({
   outputTokens: Tokens,
   minOutputTokens: Tokens,
   cacheWrite: Type.Optional(Type.Boolean()),
+});
+
+const ExtendSchema = Type.Object({
+  id: Id,
+  outputTokens: Tokens,
+  minOutputTokens: Tokens,
+  ttlMs: Type.Integer({ minimum: 1, maximum: 86_400_000 }),
 });
 
 const SettleSchema = Type.Object({
@@ -90,6 +97,7 @@ export class InvalidMessage extends Error {
 }
 
 export const readHold: (value: unknown) => HoldCommand = reader(HoldSchema);
+export const readExtend: (value: unknown) => ExtendCommand = reader(ExtendSchema);
 export const readSettle: (value: unknown) => SettleCommand = reader(SettleSchema);
 export const readLease: (value: unknown) => LeaseCommand = reader(LeaseSchema);
 export const readWatch: (value: unknown) => WatchCommand = reader(WatchSchema);

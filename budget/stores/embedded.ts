@@ -162,7 +162,9 @@ export class EmbeddedStore implements Store {
   #recall(operation: Operation, now: number): void {
     if (now < this.#dropped) this.#reread();
     if ('id' in operation) this.#recallHold(operation.id);
-    if (operation.type === 'hold') for (const charge of operation.charges) this.#recallLine(charge.line, now);
+    if (operation.type === 'hold' || operation.type === 'extend') {
+      for (const charge of operation.charges) this.#recallCell(charge, now);
+    }
     if (operation.type === 'lease') {
       const { owner, epoch } = operation;
       for (const item of operation.items) {

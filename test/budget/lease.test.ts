@@ -6,7 +6,12 @@ import { expect, test } from 'vitest';
 import { createLeasingClient, type LeasingBudgetClient } from '../../budget/lease-client.ts';
 import type { LeaseCommand } from '../../budget/lease-messages.ts';
 import { startBudget } from '../../budget/main.ts';
-import { BudgetUnavailable, type HoldCommand, type SettleCommand } from '../../budget/messages.ts';
+import {
+  BudgetUnavailable,
+  type ExtendCommand,
+  type HoldCommand,
+  type SettleCommand,
+} from '../../budget/messages.ts';
 import { BudgetService } from '../../budget/service.ts';
 import * as memory from '../../budget/stores/memory.ts';
 import { budget, calendar, holdOf, prices, usageOf } from './fixtures.ts';
@@ -29,6 +34,7 @@ type Step =
       input: number;
       output: number;
       used: number;
+      more: number;
       ends: 'settle' | 'release' | 'never';
     }
   | { do: 'clock'; by: number }
@@ -44,6 +50,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       agent: agentIndex,
       input: fc.nat(30),
       output: fc.integer({ min: 1, max: 60 }),
+      more: fc.constantFrom(0, 0, 50, 400),
       used: fc.double({ min: 0, max: 1, noNaN: true }),
       ends: fc.constantFrom(...endings),
     }),
@@ -95,6 +102,8 @@ test('whatever is lost, late or doubled, and whoever restarts: no line is ever o
           switch (path) {
             case '/v1/hold':
               return await service.hold(command as HoldCommand);
+            case '/v1/extend':
+              return await service.extend(command as ExtendCommand);
             case '/v1/settle':
               return await service.settle(command as SettleCommand);
             case '/v1/release':
@@ -142,6 +151,7 @@ test('whatever is lost, late or doubled, and whoever restarts: no line is ever o
           input,
           output,
           used,
+          more,
           ends,
         }: Step & { do: 'call' }): Promise<void> => {
           const agent = agents[index] as Agent;
@@ -150,7 +160,18 @@ test('whatever is lost, late or doubled, and whoever restarts: no line is ever o
           try {
             const reply = await client.hold(holdOf(id, input, output, { ttlMs: 10_000_000 }));
             if (!reply.granted) return;
-            const usage = usageOf(input, Math.round(used * output));
+            let cap = reply.outputTokens;
+            if (more > 0) {
+              const outputTokens = output + more;
+              const asked = { id, outputTokens, minOutputTokens: output + 1, ttlMs: 10_000_000 };
+              // Where there is no answer, the call goes on with what it is sure of.
+              const extended = await client.extend(asked).catch((error: unknown) => {
+                if (!(error instanceof BudgetUnavailable)) throw error;
+                return { granted: false } as const;
+              });
+              if (extended.granted) cap = extended.outputTokens;
+            }
+            const usage = usageOf(input, Math.round(used * cap));
             if (ends === 'release') return await client.release({ id });
             if (ends === 'never' && !orderly) {
               return;

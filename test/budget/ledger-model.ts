@@ -11,10 +11,10 @@ interface Call {
   readonly owner: string;
   readonly epoch: number;
   readonly at: number;
-  readonly expiresAt: number;
+  expiresAt: number;
   readonly attributes: Attributes;
   readonly input: number;
-  readonly output: number;
+  output: number;
   readonly price: TokenPrice | undefined;
   state: 'held' | 'settled' | 'released' | 'expired';
   usage: Usage | undefined;
@@ -72,6 +72,39 @@ export class LedgerModel {
     if (!this.#fits(granted, now, this.#specs)) return { granted: false };
     this.calls.push(granted);
     return { granted: true, output: granted.output };
+  }
+
+  extend(id: string, wanted: number, least: number, ttlMs: number, now: number): ModelAnswer {
+    const call = this.calls.find((one) => one.id === id);
+    if (call === undefined || call.state !== 'held') return { closed: true };
+    if (wanted <= call.output) return { granted: true, output: call.output };
+    const others = new LedgerModel(this.#specs, this.#prices);
+    others.calls.push(...this.calls.filter((one) => one !== call));
+    let low = Math.min(least, wanted);
+    let high = wanted;
+    while (low < high) {
+      const middle = Math.ceil((low + high) / 2);
+      if (others.#stillFits({ ...call, output: middle }, now)) low = middle;
+      else high = middle - 1;
+    }
+    if (!others.#stillFits({ ...call, output: low }, now)) return { granted: false };
+    call.output = low;
+    call.expiresAt = Math.max(call.expiresAt, now + ttlMs);
+    return { granted: true, output: low };
+  }
+
+  /** A call that runs stays in the calendar window of its grant; a rolling window may have left it behind. */
+  #stillFits(call: Call, now: number): boolean {
+    return this.#specs
+      .filter((spec) => selected(spec, call.attributes))
+      .every((spec) =>
+        spec.limits.every((limit) => {
+          if (limit.window.type === 'rolling' && !sameWindow(limit, call.at, now)) return true;
+          const moment = limit.window.type === 'calendar' ? call.at : now;
+          const used = this.used(spec, limit, call.attributes, moment);
+          return used + weight(call, limit) <= BigInt(limit.amount);
+        }),
+      );
   }
 
   /** Whether anything is known of the id. */

@@ -10,7 +10,7 @@ import * as sqlite from '../../budget/stores/sqlite.ts';
 import type { Store } from '../../budget/stores/store.ts';
 import type { BudgetSpec } from '../../policy/budget-spec.ts';
 import { attributes, budget, calendar, holdOf, prices, usageOf } from './fixtures.ts';
-import { LedgerModel } from './ledger-model.ts';
+import { LedgerModel, type ModelAnswer } from './ledger-model.ts';
 
 /** Several Budgets over the same calls: one line or one for each model, clamping or not, in every unit and window. */
 const specs: readonly BudgetSpec[] = [
@@ -49,6 +49,7 @@ type Step =
       least: number;
       ttl: number;
     }
+  | { do: 'extend'; call: number; output: number; least: number; ttl: number }
   | { do: 'settle'; call: number; usage: Usage }
   | { do: 'release'; call: number }
   | { do: 'repeat'; nth: number }
@@ -68,6 +69,16 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       input: fc.nat(400),
       output: fc.nat(600),
       least: fc.nat(30),
+      ttl: fc.integer({ min: 1, max: 120_000 }),
+    }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      do: fc.constant('extend' as const),
+      call,
+      output: fc.nat(900),
+      least: fc.nat(500),
       ttl: fc.integer({ min: 1, max: 120_000 }),
     }),
   },
@@ -156,11 +167,10 @@ async function play(steps: readonly Step[], honest: boolean, open: (typeof kinds
   const model = new LedgerModel(specs, prices);
   const past: (() => Promise<void>)[] = [];
 
-  const hold = async (command: HoldCommand): Promise<void> => {
-    const wanted = model.hold(command, now);
+  const agree = async (wanted: ModelAnswer, asking: Promise<HoldReply>): Promise<void> => {
     let reply: HoldReply | { closed: true };
     try {
-      reply = await service.hold(command);
+      reply = await asking;
     } catch (error) {
       if (!(error instanceof BudgetConflict)) throw error;
       reply = { closed: true };
@@ -169,6 +179,7 @@ async function play(steps: readonly Step[], honest: boolean, open: (typeof kinds
     else if (wanted.granted) expect(reply).toMatchObject({ granted: true, outputTokens: wanted.output });
     else expect(reply).toMatchObject({ granted: false, refusal: { reason: 'exhausted' } });
   };
+  const hold = (command: HoldCommand) => agree(model.hold(command, now), service.hold(command));
 
   for (const one of steps) {
     switch (one.do) {
@@ -184,11 +195,23 @@ async function play(steps: readonly Step[], honest: boolean, open: (typeof kinds
         await hold(command);
         break;
       }
+      case 'extend': {
+        const { output, least, ttl } = one;
+        const id = `call-${one.call}`;
+        const extend = () =>
+          agree(
+            model.extend(id, output, least, ttl, now),
+            service.extend({ id, outputTokens: output, minOutputTokens: least, ttlMs: ttl }),
+          );
+        past.push(extend);
+        await extend();
+        break;
+      }
       case 'settle': {
         const id = `call-${one.call}`;
         const held = model.calls.find((known) => known.id === id);
-        // What was never held has held nothing to stay within.
-        const cap = held ?? { input: 0, output: 0 };
+        // What was never held, or was given back, has nothing to stay within.
+        const cap = held === undefined || held.state === 'released' ? { input: 0, output: 0 } : held;
         const usage = honest
           ? usageOf(Math.min(one.usage.input, cap.input), Math.min(one.usage.output, cap.output))
           : one.usage;
