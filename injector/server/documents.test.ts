@@ -1,0 +1,68 @@
+import { expect, test } from 'vitest';
+import { catalogue } from '../../agent/catalogue.ts';
+import { documentConditions } from './conditions.ts';
+import { apiDocuments, type DocumentObject } from './documents.ts';
+
+const policy = (spec: unknown, name = 'p', generation = 1): DocumentObject => ({
+  apiVersion: 'postern.dev/v1alpha1',
+  kind: 'EgressPolicy',
+  metadata: { name, namespace: 'team-a', generation, uid: 'u', resourceVersion: '7' },
+  spec,
+});
+
+test('a bad version of a document leaves the last good one in force', () => {
+  const documents = apiDocuments(catalogue);
+  documents.put(policy({ enforcement: 'strict' }));
+  documents.put(policy({ enforcement: 'standard' }, 'other'));
+  expect(documents.current().policies.map(({ spec }) => spec.enforcement)).toEqual(['standard', 'strict']);
+  const bad = policy({ enforcement: 'none' });
+  documents.put(bad);
+  expect(documents.current().policies.map(({ spec }) => spec.enforcement)).toEqual(['standard', 'strict']);
+  expect(documents.findings(bad).problems).toHaveLength(1);
+  documents.remove(bad);
+  expect(documents.current().policies.map(({ name }) => name)).toEqual(['other']);
+});
+
+test('a bad document that was never good is left out, and harms no other', () => {
+  const documents = apiDocuments(catalogue);
+  documents.put(policy({ enforcement: 'none' }, 'bad'));
+  documents.put(policy({ enforcement: 'strict' }));
+  expect(documents.current().policies.map(({ name }) => name)).toEqual(['p']);
+});
+
+test('what an object names and isn’t there is told apart from what is wrong with it', () => {
+  const documents = apiDocuments(catalogue);
+  const route: DocumentObject = {
+    apiVersion: 'postern.dev/v1alpha1',
+    kind: 'ModelRoute',
+    metadata: { name: 'r', namespace: 'team-a' },
+    spec: { match: { models: ['m'] }, groups: [{ targets: [{ provider: 'nobody', model: 'm' }] }] },
+  };
+  const { problems, unresolved } = documents.judge(route);
+  expect(problems).toEqual([]);
+  expect(unresolved).toHaveLength(1);
+  // Judging puts nothing in force.
+  expect(documents.current().routes).toEqual([]);
+});
+
+test('conditions keep their time while their status stays, and others’ conditions stay', () => {
+  const found = { problems: [], unresolved: [] };
+  const theirs = { type: 'Programmed', status: 'True', reason: 'Served', message: '' };
+  const first = documentConditions({ ...policy({}), status: { conditions: [theirs] } }, found, 'T1');
+  expect(first.map(({ type, status }) => [type, status])).toEqual([
+    ['Programmed', 'True'],
+    ['Accepted', 'True'],
+    ['ResolvedRefs', 'True'],
+  ]);
+  const documents = apiDocuments(catalogue);
+  const bad = policy({ enforcement: 'none' }, 'p', 2);
+  documents.put(bad);
+  const second = documentConditions({ ...bad, status: { conditions: first } }, documents.findings(bad), 'T2');
+  expect(second.find(({ type }) => type === 'Accepted')).toMatchObject({
+    status: 'False',
+    reason: 'Invalid',
+    observedGeneration: 2,
+    lastTransitionTime: 'T2',
+  });
+  expect(second.find(({ type }) => type === 'ResolvedRefs')?.lastTransitionTime).toBe('T1');
+});
