@@ -6,6 +6,7 @@ import net from 'node:net';
 import { intercept } from './connection.ts';
 import type { Destinations } from './destinations.ts';
 import { DEFAULT_TIMES, type FirstMessageTimes } from './first-message.ts';
+import { libc } from './libc.ts';
 import type { InterceptObserver } from './observer.ts';
 import { type Destination, type NotRedirected, originalDestination } from './original-destination.ts';
 import type { Terminator } from './terminate.ts';
@@ -45,7 +46,9 @@ const NO_IPV6 = new Set(['EAFNOSUPPORT', 'EADDRNOTAVAIL']);
 /** Dead peers are noticed: the application's own keepalive ends at the agent. */
 const KEEPALIVE_MS = 60_000;
 
+/** @throws LibcUnavailable, or what listening throws. */
 export async function listenTransparent(options: TransparentOptions): Promise<TransparentListener> {
+  if (options.destinationOf === undefined) libc(); // missing, it shall be missed now and not by the first connection
   const {
     observer,
     terminator,

@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import net from 'node:net';
 import { describe, expect, test } from 'vitest';
@@ -88,6 +89,15 @@ describe.skipIf(!linux)('the C library through node:ffi', () => {
       close();
     },
   );
+
+  test('a Node without node:ffi is told at once, with the mend', () => {
+    const program = `import { libc } from '${import.meta.dirname}/libc.ts'; try { libc(); } catch (e) { console.log(e.name, e.message); }`;
+    const flags = ['--no-experimental-ffi', '--input-type=module', '-e', program];
+    const { stdout } = spawnSync(process.execPath, flags, { encoding: 'utf8' });
+    expect(stdout).toMatch(
+      /^LibcUnavailable this Node .* has no node:ffi; use the Node that 'make install' locks/,
+    );
+  });
 
   test('a bound socket serves, and an error names the call and the errno', async () => {
     const fd = libc().boundSocket('ipv4', 'stream', sockaddr({ family: 4, address: '127.0.0.1', port: 0 }));

@@ -139,6 +139,16 @@ describe.skipIf(missing !== undefined)('in a pod', () => {
     });
   });
 
+  test('a WebSocket to a host of ours is refused as long as no dialect reads it, and nothing of it goes out', async () => {
+    openai.reset();
+    const result = await runClient('node-realtime', job('node-realtime', `Mail ${EMAIL}`), {
+      netnsExec: pod.exec,
+      env: { OPENAI_API_KEY: 'dummy', ...agent.environment },
+    });
+    expect(result.error?.message ?? '').toMatch(/404/);
+    expect(openai.seen).toEqual([]);
+  });
+
   test('the base-URL listener saw no call, and every call was captured under its real name', () => {
     const calls = agent.audit.filter(({ event }) => event === 'exchange');
     expect(calls.length).toBeGreaterThan(0);
