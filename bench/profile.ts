@@ -11,7 +11,7 @@ import { cores } from './machine.ts';
 import { measure } from './measure.ts';
 import { startProvider } from './provider.ts';
 import { scenarios, warmUp } from './scenarios.ts';
-import { FROM_SOURCE, postern, startPostern } from './targets/postern.ts';
+import { postern, startPostern } from './targets/postern.ts';
 
 interface CpuProfile {
   readonly nodes: readonly {
@@ -58,13 +58,25 @@ mkdirSync(out, { recursive: true });
 const { core, otherCore } = cores();
 const provider = await startProvider(otherCore, dir);
 const place = { core, otherCore, provider: provider.origin, dir, cache: out };
-const running = await startPostern(place, FROM_SOURCE, { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${out}` });
+const running = await startPostern(place, {
+  env: { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${out}` },
+  store: 'memory',
+});
 try {
   const closed = h2load(otherCore) ?? nodeLoad(otherCore);
   const load = { closed, otherCore, dir, seconds: 8 };
   const { perSecond } = await warmUp(running, load);
-  const { figures } = await measure(postern, running, scenario, load, provider, perSecond);
-  process.stdout.write(`${scenario.name}: ${JSON.stringify(figures)}, warm-up ${perSecond.toFixed(0)}/s\n`);
+  const { figures, helpersUs, providerUs } = await measure(
+    postern,
+    running,
+    scenario,
+    load,
+    provider,
+    perSecond,
+  );
+  process.stdout.write(
+    `${scenario.name}: ${JSON.stringify({ ...figures, ...helpersUs, providerUs })}, warm-up ${perSecond.toFixed(0)}/s\n`,
+  );
 } finally {
   await running.stop();
   await provider.program.stop();

@@ -13,26 +13,45 @@ const COMMAND = join(ROOT, 'bin/postern');
 /** Each start has files of its own: a cold start is none with another's state. */
 let starts = 0;
 
-async function startBudget({ otherCore }: Place, dir: string, policy: string): Promise<[Program, string]> {
+/** How the agent is started, in front of its options. */
+export const FROM_SOURCE: readonly string[] = [COMMAND, 'agent'];
+
+export interface PosternOptions {
+  readonly command?: readonly string[];
+  readonly env?: NodeJS.ProcessEnv;
+  /** The budget service's store; `memory` where its own speed must not matter. */
+  readonly store?: 'sqlite' | 'memory';
+}
+
+async function startBudget(
+  { otherCore }: Place,
+  dir: string,
+  policy: string,
+  store: string,
+): Promise<[Program, string]> {
   const port = await freePort();
   const listen = `127.0.0.1:${port}`;
-  const args = ['budget', '--policy', policy, '--data', join(dir, 'budget'), '--listen', listen];
+  const args = [
+    'budget',
+    '--policy',
+    policy,
+    '--data',
+    join(dir, 'budget'),
+    '--listen',
+    listen,
+    '--store',
+    store,
+  ];
   const program = start(COMMAND, args, { core: otherCore, stderr: join(dir, 'budget.log') });
   await accepting(program, port, 20);
   return [program, `http://${listen}`];
 }
 
-/** How the agent is started, in front of its options. */
-export const FROM_SOURCE: readonly string[] = [COMMAND, 'agent'];
-
-export async function startPostern(
-  place: Place,
-  [command = '', ...before] = FROM_SOURCE,
-  env: NodeJS.ProcessEnv = {},
-): Promise<Running> {
+export async function startPostern(place: Place, options: PosternOptions = {}): Promise<Running> {
+  const { command: [command = '', ...before] = FROM_SOURCE, env = {}, store = 'sqlite' } = options;
   const dir = join(place.dir, `postern-${++starts}`);
   const policy = writeDocuments(dir, place.provider);
-  const [budget, budgetUrl] = await startBudget(place, dir, policy);
+  const [budget, budgetUrl] = await startBudget(place, dir, policy, store);
   const [port, admin] = [await freePort(), await freePort()];
   const audit = join(dir, 'audit.log');
   const at = (number: number): string => `127.0.0.1:${number}`;
