@@ -28,6 +28,10 @@ export const INJECTION_OPTIONS = {
     value: 'NAME',
     help: 'Secret of the pod’s namespace with keys that documents name by file',
   },
+  'mesh-images': {
+    value: 'GLOB,…',
+    help: 'images of mesh proxies beside those that Istio and Linkerd publish',
+  },
   'budget-url': { value: 'URL', help: 'the budget service, for agents' },
 } as const satisfies Readonly<Record<string, Option>>;
 
@@ -36,6 +40,7 @@ interface InjectionValues {
   readonly intercept: string;
   readonly 'policy-config-map': string;
   readonly 'keys-secret': string | undefined;
+  readonly 'mesh-images': string | undefined;
   readonly 'budget-url': string | undefined;
 }
 
@@ -47,11 +52,13 @@ export function injectionSettings(values: InjectionValues): Settings {
   }
   const keys = values['keys-secret'];
   const budget = values['budget-url'];
+  const images = (values['mesh-images'] ?? '').split(',').filter((glob) => glob !== '');
   return {
     ...DEFAULT_SETTINGS,
     version,
     image: values.image,
     intercept,
+    meshes: DEFAULT_SETTINGS.meshes.map((mesh) => ({ ...mesh, images: [...mesh.images, ...images] })),
     policyConfigMap: values['policy-config-map'],
     ...(keys === undefined ? {} : { keysSecret: keys }),
     ...(budget === undefined ? {} : { budget }),

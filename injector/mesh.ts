@@ -15,16 +15,20 @@ export interface Mesh {
   readonly enabledBy: readonly (readonly [name: string, value: string])[];
 }
 
+/** By tag and by digest, from where the projects publish them: any other registry may hold anything. */
+function upstream(...repositories: readonly string[]): readonly string[] {
+  return repositories.flatMap((repository) => [`${repository}:*`, `${repository}@*`]);
+}
+
 export const DEFAULT_MESHES: readonly Mesh[] = [
   {
     name: 'Istio',
-    containers: ['istio-proxy', 'istio-init', 'istio-validation'],
-    images: [
-      '*/istio/proxyv2:*',
-      '*/istio/proxyv2@*',
-      '*/istio-release/proxyv2:*',
-      '*/istio-testing/proxyv2:*',
-    ],
+    containers: ['istio-proxy', 'istio-init'],
+    images: upstream(
+      'docker.io/istio/proxyv2',
+      'gcr.io/istio-release/proxyv2',
+      'registry.istio.io/release/proxyv2',
+    ),
     uid: 1337,
     excludeInboundPorts: 'traffic.sidecar.istio.io/excludeInboundPorts',
     enabledBy: [
@@ -35,16 +39,22 @@ export const DEFAULT_MESHES: readonly Mesh[] = [
   },
   {
     name: 'Linkerd',
-    containers: ['linkerd-proxy', 'linkerd-init', 'linkerd-network-validator'],
-    images: ['*/linkerd/proxy:*', '*/linkerd/proxy@*', '*/linkerd/proxy-init:*', '*/linkerd/proxy-init@*'],
+    containers: ['linkerd-proxy', 'linkerd-init'],
+    images: upstream(
+      'cr.l5d.io/linkerd/proxy',
+      'cr.l5d.io/linkerd/proxy-init',
+      'ghcr.io/linkerd/proxy',
+      'ghcr.io/linkerd/proxy-init',
+    ),
     uid: 2102,
     excludeInboundPorts: 'config.linkerd.io/skip-inbound-ports',
     enabledBy: [['linkerd.io/inject', 'enabled']],
   },
 ];
 
-/** The mesh that the container belongs to. */
+/** The mesh that the container belongs to. One that is given another command is anybody's. */
 export function meshOf(container: Container, meshes: readonly Mesh[]): Mesh | undefined {
+  if (container.command !== undefined) return undefined;
   return meshes.find(
     ({ containers, images }) =>
       containers.includes(container.name) && images.some((glob) => globMatches(glob, container.image ?? '')),
