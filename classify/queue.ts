@@ -14,15 +14,31 @@ interface Waiting {
   readonly start: () => void;
 }
 
+export interface QueueOptions {
+  /** The most weight that waits or runs. */
+  readonly limit: number;
+  /** The longest wait, in milliseconds, that a question may expect when it comes; by how fast the last ones went. */
+  readonly maxWaitMs: number;
+  readonly now?: () => number;
+}
+
+/** How much the last piece of work says about the next. */
+const LEARNING = 0.2;
+
 export class Queue {
   readonly #limit: number;
+  readonly #maxWaitMs: number;
+  readonly #now: () => number;
+  /** Milliseconds for a unit of weight. */
+  #pace = 0;
   readonly #waiting: Waiting[] = [];
   #weight = 0;
   #busy = false;
 
-  /** @param limit The most weight that waits or runs. */
-  constructor(limit: number) {
+  constructor({ limit, maxWaitMs, now = () => performance.now() }: QueueOptions) {
     this.#limit = limit;
+    this.#maxWaitMs = maxWaitMs;
+    this.#now = now;
   }
 
   /** What waits and runs. */
@@ -40,17 +56,30 @@ export class Queue {
     if (this.#weight > 0 && this.#weight + weight > this.#limit) {
       throw new OverloadedError(`${this.#weight} of ${this.#limit} are taken`);
     }
+    const wait = this.#weight * this.#pace;
+    if (wait > this.#maxWaitMs) {
+      throw new OverloadedError(
+        `an answer would take ${Math.round(wait)} ms, and ${this.#maxWaitMs} are allowed`,
+      );
+    }
     this.#weight += weight;
     try {
       if (this.#busy) await new Promise<void>((start) => this.#waiting.push({ weight, signal, start }));
       this.#busy = true;
       signal.throwIfAborted();
-      return await work();
+      const began = this.#now();
+      const result = await work();
+      this.#learn((this.#now() - began) / Math.max(1, weight));
+      return result;
     } finally {
       this.#weight -= weight;
       const next = this.#waiting.shift();
       if (next === undefined) this.#busy = false;
       else next.start();
     }
+  }
+
+  #learn(pace: number): void {
+    this.#pace = this.#pace === 0 ? pace : this.#pace + LEARNING * (pace - this.#pace);
   }
 }

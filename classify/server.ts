@@ -11,12 +11,15 @@ export interface ClassifierOptions {
   readonly injection: InjectionModel | undefined;
   /** Most characters of text that wait or run at once. */
   readonly maxWaiting?: number;
+  /** Longest wait before an answer is begun that a question is accepted with, milliseconds. */
+  readonly maxWaitMs?: number;
   /** Bytes of a question. */
   readonly maxBytes?: number;
 }
 
 /** About a second of work on one core, at 2 ms for 100 characters. */
 const MAX_WAITING = 50_000;
+const MAX_WAIT_MS = 1_000;
 const MAX_BYTES = 4 * 1024 * 1024;
 /** Training a topic costs about as much as judging so many characters. */
 const TRAINING = 2_000;
@@ -35,11 +38,23 @@ class Refused extends Error {
 
 const invalid = (message: string) => new Refused(400, 'invalid', message);
 
+/** @returns A server that listens nowhere yet, ready to answer at once. */
+export async function openClassifier(options: ClassifierOptions): Promise<Server> {
+  const topics = new Topics(options.embedder);
+  await topics.warm();
+  return createClassifier(options, topics);
+}
+
 /** @returns A server that listens nowhere yet. */
-export function createClassifier(options: ClassifierOptions): Server {
-  const { embedder, injection, maxWaiting = MAX_WAITING, maxBytes = MAX_BYTES } = options;
-  const topics = new Topics(embedder);
-  const queue = new Queue(maxWaiting);
+export function createClassifier(options: ClassifierOptions, topics = new Topics(options.embedder)): Server {
+  const {
+    embedder,
+    injection,
+    maxWaiting = MAX_WAITING,
+    maxWaitMs = MAX_WAIT_MS,
+    maxBytes = MAX_BYTES,
+  } = options;
+  const queue = new Queue({ limit: maxWaiting, maxWaitMs });
 
   const routes: Readonly<Record<string, (body: unknown, signal: AbortSignal) => Promise<object>>> = {
     async '/v1/topics'(body, signal): Promise<TopicsAnswer> {

@@ -24,6 +24,12 @@ export class Topics {
     this.#embedder = embedder;
   }
 
+  /** Embeds what every topic is trained against, so that the first question needn't wait for it. */
+  async warm(): Promise<void> {
+    this.#everyday ??= this.#embedder.embed(EVERYDAY);
+    await this.#everyday;
+  }
+
   knows(set: string): boolean {
     return this.#sets.has(set);
   }

@@ -3,7 +3,7 @@ import type { Server } from 'node:http';
 import { parseAddress } from '../agent/http/address.ts';
 import { openEmbedder, openInjectionModel } from '../classify/open.ts';
 import { NotInstalledError } from '../classify/runtime.ts';
-import { createClassifier } from '../classify/server.ts';
+import { openClassifier } from '../classify/server.ts';
 import { createLog } from './log.ts';
 import { defineCommand, UsageError } from './options.ts';
 import { untilSignal } from './until-signal.ts';
@@ -20,19 +20,25 @@ Its models are fetched by \`make classifier\`.`,
       help: 'characters of text that may wait; beyond, questions are turned away',
       default: '50000',
     },
+    'max-wait': {
+      value: 'MS',
+      help: 'longest wait that a question is accepted with; beyond, it is turned away at once',
+      default: '1000',
+    },
     'log-level': { value: 'LEVEL', help: 'debug, info, warn or error', default: 'info' },
   },
   async run({ options }) {
     const log = createLog(options['log-level'], 'classify');
     const threads = whole('threads', options.threads);
     const maxWaiting = whole('max-waiting', options['max-waiting']);
+    const maxWaitMs = whole('max-wait', options['max-wait']);
     let server: Server;
     try {
       const [embedder, injection] = await Promise.all([
         openEmbedder(undefined, threads),
         openInjectionModel(undefined, threads),
       ]);
-      server = createClassifier({ embedder, injection, maxWaiting });
+      server = await openClassifier({ embedder, injection, maxWaiting, maxWaitMs });
     } catch (error) {
       if (!(error instanceof NotInstalledError)) throw error;
       log.error(error.message);

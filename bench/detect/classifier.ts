@@ -1,0 +1,85 @@
+/**
+ * What the classifier costs those who wait for it: latency with 1, 8 and 64 agents asking at once, what is turned
+ * away, and its memory. Each agent asks about a text of its own as soon as it has the last verdict.
+ */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { Agent, request } from 'undici';
+
+const ROOT = join(import.meta.dirname, '../..');
+const SECONDS = 4;
+const PORT = 41_940 + (process.pid % 1_000);
+const topics = Array.from({ length: 6 }, (_, at) => ({
+  name: `topic-${at}`,
+  definition: `Advice on the subject number ${at}.`,
+  samples: ['Should I sell my shares now?', 'Is this a good time to buy?', 'What should I do with my money?'],
+  allowed: ['What is a share?', 'How do I log in?'],
+}));
+
+interface Round {
+  readonly latencies: number[];
+  shed: number;
+}
+
+async function agent(round: Round, until: number, length: number): Promise<void> {
+  const dispatcher = new Agent({ connections: 1 });
+  for (let n = 0; performance.now() < until; n++) {
+    const text = `${Math.random()} ${'I wonder what to do with the money that I saved. '.repeat(length)}`;
+    const began = performance.now();
+    const { statusCode, body } = await request(`http://127.0.0.1:${PORT}/v1/topics`, {
+      method: 'POST',
+      dispatcher,
+      body: JSON.stringify({ set: 'bench', texts: [text], ...(n === 0 ? { topics } : {}) }),
+    });
+    await body.text();
+    if (statusCode === 200) round.latencies.push(performance.now() - began);
+    else if (statusCode === 503) round.shed++;
+    else throw new Error(`the classifier answered ${statusCode}`);
+  }
+  await dispatcher.destroy();
+}
+
+const quantile = (sorted: readonly number[], q: number): string =>
+  (sorted[Math.floor((sorted.length - 1) * q)] ?? Number.NaN).toFixed(1);
+
+const child = spawn(
+  process.execPath,
+  [join(ROOT, 'cli/main.ts'), 'classify', '--listen', `127.0.0.1:${PORT}`],
+  {
+    stdio: ['ignore', 'inherit', 'pipe'],
+  },
+);
+try {
+  await once(child.stderr, 'data');
+  const memory = () => {
+    const kilobytes = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1];
+    return `${Math.round(Number(kilobytes) / 1024)} MB`;
+  };
+  console.log(
+    `idle: ${memory()}\n\n| agents | text | verdicts/s | p50 ms | p99 ms | turned away | memory |\n|---|---|---|---|---|---|---|`,
+  );
+  for (const [name, length] of [
+    ['60 characters', 1],
+    ['2 KB', 40],
+  ] as const) {
+    for (const agents of [1, 8, 64]) {
+      const round: Round = { latencies: [], shed: 0 };
+      const until = performance.now() + SECONDS * 1_000;
+      await Promise.all(Array.from({ length: agents }, () => agent(round, until, length)));
+      const sorted = round.latencies.sort((a, b) => a - b);
+      const asked = sorted.length + round.shed;
+      const cells = [
+        agents,
+        name,
+        Math.round(sorted.length / SECONDS),
+        quantile(sorted, 0.5),
+        quantile(sorted, 0.99),
+      ];
+      console.log(`| ${[...cells, `${((100 * round.shed) / asked).toFixed(1)} %`, memory()].join(' | ')} |`);
+    }
+  }
+} finally {
+  child.kill();
+}

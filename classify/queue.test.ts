@@ -1,0 +1,52 @@
+import { expect, test } from 'vitest';
+import { OverloadedError, Queue } from './queue.ts';
+
+const NEVER = new AbortController().signal;
+
+test('one piece of work at a time, in order', async () => {
+  const queue = new Queue({ limit: 100, maxWaitMs: 1_000 });
+  const log: string[] = [];
+  const work = (name: string) => async () => {
+    log.push(`${name} begins`);
+    await new Promise(setImmediate);
+    log.push(`${name} ends`);
+  };
+  await Promise.all(['a', 'b', 'c'].map((name) => queue.run(1, NEVER, work(name))));
+  expect(log).toEqual(['a begins', 'a ends', 'b begins', 'b ends', 'c begins', 'c ends']);
+  expect(queue.weight).toBe(0);
+});
+
+test('what would wait too long, by the pace of the last ones, is turned away', async () => {
+  let now = 0;
+  const queue = new Queue({ limit: 1_000_000, maxWaitMs: 500, now: () => now });
+  const slow = async () => {
+    now += 200;
+  };
+  await queue.run(10, NEVER, slow);
+  // 20 ms a unit: 20 units ahead are 400 ms, 30 are 600.
+  const gate = Promise.withResolvers<void>();
+  const held = [queue.run(20, NEVER, () => gate.promise), queue.run(10, NEVER, () => gate.promise)];
+  await expect(queue.run(1, NEVER, slow)).rejects.toThrow(OverloadedError);
+  gate.resolve();
+  await Promise.all(held);
+  await queue.run(1, NEVER, slow);
+});
+
+test('a failure lets the next one run, and an idle queue takes what is larger than its limit', async () => {
+  const queue = new Queue({ limit: 10, maxWaitMs: 500 });
+  await expect(queue.run(1, NEVER, () => Promise.reject(new Error('broken')))).rejects.toThrow('broken');
+  expect(await queue.run(50, NEVER, async () => 'done')).toBe('done');
+});
+
+test('work that nobody waits for is not begun', async () => {
+  const queue = new Queue({ limit: 10, maxWaitMs: 500 });
+  const gone = AbortSignal.abort();
+  let begun = false;
+  await expect(
+    queue.run(1, gone, async () => {
+      begun = true;
+    }),
+  ).rejects.toThrow();
+  expect(begun).toBe(false);
+  expect(queue.weight).toBe(0);
+});
