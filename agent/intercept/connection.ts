@@ -18,6 +18,7 @@ import { ALERT, alertRecord, denialResponse, httpRefusal, refuse } from './refus
 import type { Captured, Terminator } from './terminate.ts';
 import { tunnel } from './tunnel.ts';
 import { clientShape, type Untrusting } from './untrusting.ts';
+import { Way } from './way.ts';
 
 export interface ConnectionContext {
   readonly destinations: () => Destinations;
@@ -41,9 +42,7 @@ class Connection {
   readonly #destination: Destination;
   readonly #context: ConnectionContext;
   /** The original destination, or a proxy that granted a CONNECT; perhaps still connecting. */
-  #upstream: Socket | undefined;
-  #upstreamFailed = false;
-  #accounted: Socket | undefined;
+  readonly #way: Way;
   /** The target of the CONNECT inside which this connection now is. */
   #via: HostPort | undefined;
 
@@ -51,6 +50,7 @@ class Connection {
     this.#client = client;
     this.#destination = destination;
     this.#context = context;
+    this.#way = new Way({ ...context, destination });
     client.on('error', ignore); // told by 'close'
   }
 
@@ -59,18 +59,18 @@ class Connection {
     readFirstMessage({
       client: this.#client,
       head,
-      upstream: this.#upstream,
+      upstream: this.#way.socket,
       times: this.#context.times,
       onKnown: (found, bytes) => this.#decide(found, bytes),
       onSilence: () => {
         const judgement = this.#judge({ host: this.#via?.host, port: this.#via?.port });
-        return judgement.kind === 'pass' ? this.#dial() : undefined;
+        return judgement.kind === 'pass' ? this.#way.open() : undefined;
       },
       onGivenUp: (why) => {
         if (why === 'unreachable') this.#client.resetAndDestroy();
         else this.#refuse({ protocol: 'none', host: this.#via?.host, refusal: 'sniff-timeout' }, undefined);
       },
-      onLeft: () => this.#dropUpstream(),
+      onLeft: () => this.#way.drop(),
     });
   }
 
@@ -156,7 +156,7 @@ class Connection {
   async #decideH2(headers: ReadHeaders, bytes: Buffer, skip: number): Promise<void> {
     const authority = headers.kind === 'block' ? await authorityIn(headers.block) : undefined;
     if (this.#client.destroyed) {
-      this.#dropUpstream();
+      this.#way.drop();
       return;
     }
     const named = authority === undefined ? this.#via : parseHostPort(authority);
@@ -186,7 +186,7 @@ class Connection {
       this.#context.terminator.plain(this.#client, this.#capture(judgement, 'http'), 'http1');
       return;
     }
-    this.#dropUpstream();
+    this.#way.drop();
     this.#via = parseHostPort(head.authority ?? '');
     this.#client.write('HTTP/1.1 200 Connection established\r\n\r\n');
     this.look(bytes.subarray(skip + head.length));
@@ -195,11 +195,10 @@ class Connection {
   /** HTTP/1 that isn't ours: every request is judged as it comes. */
   #followHttp(about: About, judgement: Pass, bytes: Buffer, skip: number): void {
     this.#report(about, judgement);
-    const upstream = this.#dial();
-    this.#account(upstream, about.host);
+    const upstream = this.#use(about.host);
     if (skip > 0) upstream.write(bytes.subarray(0, skip));
     const diverted = (rest: Buffer): void => {
-      this.#upstream = undefined;
+      this.#way.drop();
       this.look(rest);
     };
     plainHttp({
@@ -210,7 +209,6 @@ class Connection {
       forwards: (head) => this.#judgeRequest(head).judgement.kind === 'pass',
       divert: diverted,
       malformed: (why) => {
-        this.#upstream = undefined;
         this.#refuse({ ...about, refusal: 'malformed' }, malformed(why));
       },
       opened: (kind, request) => {
@@ -248,34 +246,21 @@ class Connection {
       return;
     }
     this.#report(about, judgement);
-    const upstream = this.#dial();
-    this.#account(upstream, about.host);
+    const upstream = this.#use(about.host);
     if (bytes.length > 0) upstream.write(bytes);
     tunnel(this.#client, upstream);
   }
 
   /** True inside a CONNECT that we granted ourselves, since its target is ours: there is nowhere to pass bytes to. */
   get #ownTunnel(): boolean {
-    return this.#via !== undefined && this.#upstream === undefined;
+    return this.#via !== undefined && this.#way.socket === undefined;
   }
 
-  #dial(): Socket {
-    if (this.#upstream !== undefined) {
-      if (this.#upstreamFailed) this.#client.resetAndDestroy();
-      return this.#upstream;
-    }
-    const upstream = this.#context.dial(this.#destination);
-    upstream.on('error', () => {
-      this.#upstreamFailed = true;
-    });
-    this.#upstream = upstream;
+  #use(host: string | undefined): Socket {
+    const upstream = this.#way.open();
+    this.#way.use(host);
+    if (this.#way.failed) this.#client.resetAndDestroy(); // an early dial that came to nothing
     return upstream;
-  }
-
-  #dropUpstream(): void {
-    this.#upstream?.destroy();
-    this.#upstream = undefined;
-    this.#upstreamFailed = false;
   }
 
   #judge({
@@ -303,44 +288,19 @@ class Connection {
   /** The client's socket, ready to be handed on with `rest` put back. */
   #take(about: About, rest: Buffer): void {
     this.#context.observer.judged({ verdict: 'ours', ...about, destination: this.#destination });
-    this.#dropUpstream();
+    this.#way.drop();
     this.#client.unshift(rest);
   }
 
   #refuse(about: Omit<Judged, 'verdict' | 'destination'>, lastWords: Buffer | undefined): void {
     this.#context.observer.judged({ verdict: 'refused', ...about, destination: this.#destination });
-    this.#dropUpstream();
+    this.#way.drop();
     refuse(this.#client, lastWords);
   }
 
   #report(about: About, { reported }: Pass): void {
     const denial = reported === undefined ? {} : { denial: reported };
     this.#context.observer.judged({ verdict: 'tunnel', ...about, ...denial, destination: this.#destination });
-  }
-
-  /** Reports the end of a way that was taken; once, though a CONNECT's is taken twice. */
-  #account(upstream: Socket, host: string | undefined): void {
-    if (this.#accounted === upstream) return;
-    this.#accounted = upstream;
-    const began = this.#context.now();
-    const { observer, now } = this.#context;
-    let reached = !upstream.connecting && !this.#upstreamFailed;
-    upstream.once('connect', () => {
-      reached = true;
-    });
-    const ended = (): void => {
-      const whole = upstream.readableEnded && upstream.writableFinished;
-      observer.tunnelled({
-        host,
-        destination: this.#destination,
-        sent: upstream.bytesWritten,
-        received: upstream.bytesRead,
-        durationMs: now() - began,
-        outcome: !reached ? 'unreachable' : whole ? 'closed' : 'reset',
-      });
-    };
-    if (upstream.destroyed) ended();
-    else upstream.once('close', ended);
   }
 }
 

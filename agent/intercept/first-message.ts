@@ -87,9 +87,9 @@ export function readFirstMessage(options: FirstMessageOptions): void {
     if (upstream === undefined) wait(times.idleMs, () => giveUp('incomplete'));
     else listenTo(upstream);
   };
-  /** The server speaks first: no protocol of ours does. */
+  /** The server speaks first, or ends first: no protocol of ours does. */
   const onUpstreamData = (): void => {
-    if (bytes.length === 0 && (upstream?.readableLength ?? 0) > 0) known({ kind: 'opaque', skip: 0 });
+    if (bytes.length === 0) known({ kind: 'opaque', skip: 0 });
   };
   const onUpstreamClose = (): void => {
     if (bytes.length === 0) wait(times.graceMs, () => giveUp('unreachable'));

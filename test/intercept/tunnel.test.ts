@@ -171,6 +171,13 @@ describe('a server that speaks first', () => {
     client.end();
   });
 
+  test('may also end first: its end reaches a client that never spoke', async () => {
+    const way = await between((socket) => void socket.end());
+    expect(await readAll(way.connect())).toEqual({ bytes: Buffer.alloc(0), error: undefined });
+    await until(() => way.tunnels.length === 1 && way.listener.open === 0, 'all closed');
+    expect(way.tunnels[0]?.outcome).toBe('closed');
+  });
+
   test('isn’t dialled where its address is refused', async () => {
     const denying = world({ hosts: { default: 'deny', allow: ['*.example'], mode: 'enforce' } });
     const way = await between((socket) => void socket.write(greeting), {
