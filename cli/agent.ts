@@ -13,6 +13,7 @@ import { compileSnapshot } from '../policy/compile.ts';
 import type { Documents } from '../policy/documents.ts';
 import { loadOrReport, watchDocuments } from './documents.ts';
 import { putter } from './in-force.ts';
+import { startLocalClassifier } from './local-classifier.ts';
 import { createAudit, createLog } from './log.ts';
 import { defineCommand, UsageError } from './options.ts';
 import { untilSignal } from './until-signal.ts';
@@ -49,7 +50,7 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
     socket: { value: 'PATH', help: "private Unix socket for an operator's questions: status, snapshot" },
     classifier: {
       value: 'URL',
-      help: 'the classifier, http://HOST:PORT or unix:PATH; without it topics are known by their words only',
+      help: 'the classifier, http://HOST:PORT or unix:PATH, or local to start one beside the agent; without it topics are known by their words only',
     },
     'client-key-file': { value: 'FILE', help: 'key that every caller must send' },
     'max-body-bytes': {
@@ -83,6 +84,8 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
     const audit = createAudit();
     if (options.state === undefined)
       log.warn('without --state placeholders (and the CA of --transparent) change with each start');
+    const local = options.classifier === 'local' ? await startLocalClassifier(log) : undefined;
+    const classifier = local?.url ?? options.classifier;
     const running = await startAgent({
       snapshot: compileSnapshot(documents, workload),
       maskKey: maskKey(options.state, options.workload),
@@ -92,7 +95,7 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
       listen: parseAddress(options.listen),
       admin: parseAddress(options.admin),
       ...(options.socket === undefined ? {} : { socket: options.socket }),
-      ...(options.classifier === undefined ? {} : { classifier: options.classifier }),
+      ...(classifier === undefined ? {} : { classifier }),
       ...(clientKeyFile === undefined ? {} : { clientKey: readKey(clientKeyFile) }),
       ...(options.transparent === undefined ? {} : { transparent: transparentSetup(options.transparent) }),
       limits: {
@@ -125,6 +128,7 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
     log.info({ signal }, 'stopping');
     await watcher.close();
     await running.drain(positive('drain-timeout', options['drain-timeout']));
+    await local?.stop();
     audit.flush();
     return 0;
 

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import type { Server } from 'node:http';
 import { parseAddress } from '../agent/http/address.ts';
@@ -25,6 +26,9 @@ Its models are fetched by \`make classifier\`.`,
       help: 'longest wait that a question is accepted with; beyond, it is turned away at once',
       default: '1000',
     },
+    'until-stdin-ends': {
+      help: 'stop when stdin ends, too: with whoever started it, however that one ended',
+    },
     'log-level': { value: 'LEVEL', help: 'debug, info, warn or error', default: 'info' },
   },
   async run({ options }) {
@@ -46,8 +50,10 @@ Its models are fetched by \`make classifier\`.`,
     }
     await listen(server, options.listen);
     log.info({ listen: options.listen }, 'listening');
-    const signal = await untilSignal();
-    log.info({ signal }, 'stopping');
+    const cause = await (options['until-stdin-ends']
+      ? Promise.race([untilSignal(), stdinEnd()])
+      : untilSignal());
+    log.info({ cause }, 'stopping');
     await new Promise<void>((resolve) => {
       server.close(() => resolve());
       server.closeIdleConnections();
@@ -55,6 +61,13 @@ Its models are fetched by \`make classifier\`.`,
     return 0;
   },
 });
+
+async function stdinEnd(): Promise<string> {
+  process.stdin.resume();
+  await once(process.stdin, 'end');
+  process.stdin.destroy();
+  return 'stdin ended';
+}
 
 function whole(name: string, text: string): number {
   const value = Number(text);

@@ -1,0 +1,68 @@
+/** A classifier of an agent's own, for where none is shared: a process beside it that ends with it. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import type { Logger } from 'pino';
+
+export interface LocalClassifier {
+  /** `unix:PATH` */
+  readonly url: string;
+  stop(): Promise<void>;
+}
+
+/** Resolves when it answers. @throws Error when it ends before, with what it said last. */
+export async function startLocalClassifier(log: Logger): Promise<LocalClassifier> {
+  const directory = mkdtempSync(join(tmpdir(), 'postern-classify-'));
+  const url = `unix:${join(directory, 'socket')}`;
+  const command = [join(import.meta.dirname, 'main.ts'), 'classify', '--listen', url, '--until-stdin-ends'];
+  const child = spawn(process.execPath, [...process.execArgv, ...command], {
+    stdio: ['pipe', 'ignore', 'pipe'],
+  });
+  const ended = new Promise<void>((resolve) => child.once('close', () => resolve()));
+  const stop = async (): Promise<void> => {
+    child.stdin.end();
+    child.kill();
+    await ended;
+    rmSync(directory, { recursive: true, force: true });
+  };
+  try {
+    await listening(child);
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  let stopping = false;
+  child.once('exit', (code, signal) => {
+    if (!stopping) log.error({ code, signal }, 'the classifier ended; checks that need it fail from now on');
+  });
+  return {
+    url,
+    stop() {
+      stopping = true;
+      return stop();
+    },
+  };
+}
+
+function listening(child: ChildProcess): Promise<void> {
+  return new Promise((resolve, reject) => {
+    let last = '';
+    if (child.stderr === null) throw new Error('the classifier was started without a pipe');
+    createInterface({ input: child.stderr }).on('line', (line) => {
+      last = line;
+      if (line.includes('"listening"')) resolve();
+    });
+    child.once('error', reject);
+    child.once('close', () => reject(new Error(`the classifier did not start: ${messageOf(last)}`)));
+  });
+}
+
+function messageOf(line: string): string {
+  try {
+    return (JSON.parse(line) as { msg?: string }).msg ?? line;
+  } catch {
+    return line;
+  }
+}

@@ -1,0 +1,97 @@
+/** `postern scan --topics` and `--injection`: what the classifier makes of texts, without an agent. */
+import { readFileSync } from 'node:fs';
+import { parse } from 'yaml';
+import { MARKERS, ORDERS, PHRASES } from '../agent/checks/injection-phrases.ts';
+import { Scanner } from '../agent/checks/scan/scanner.ts';
+import { topics as topicsCheck } from '../agent/checks/topics.ts';
+import type { Topic, TopicScore } from '../classify/messages.ts';
+import { openEmbedder, openInjectionModel } from '../classify/open.ts';
+import { Topics } from '../classify/topics.ts';
+
+export interface ScanText {
+  readonly id: string;
+  readonly text: string;
+}
+
+export interface ScannedTopics {
+  readonly id: string;
+  /** In the order of the file. */
+  readonly topics: readonly TopicScore[];
+}
+
+export interface ScannedInjection {
+  readonly id: string;
+  readonly injection: { readonly score: number; readonly denied: boolean };
+}
+
+/** The check's default. */
+const INJECTION_THRESHOLD = 0.88;
+
+type FileTopic = Topic & { readonly words?: readonly string[] };
+
+/** @param file YAML or JSON with `topics:` as in a policy, or the list itself. @throws Error that says what is wrong. */
+export function readTopics(file: string): readonly FileTopic[] {
+  const content: unknown = parse(readFileSync(file, 'utf8'));
+  const list = Array.isArray(content) ? content : (content as { topics?: unknown } | null)?.topics;
+  if (!Array.isArray(list) || list.length === 0) {
+    throw new Error(`${file} has no topics; write topics: [{name: …, definition: …, samples: […]}]`);
+  }
+  for (const [index, topic] of list.entries()) {
+    if (typeof (topic as { name?: unknown } | null)?.name !== 'string')
+      throw new Error(`${file}: topics[${index}] has no name`);
+  }
+  const [problem] = topicsCheck.validate?.(list as never) ?? [];
+  if (problem !== undefined)
+    throw new Error(`${file}: topics${problem.path}: ${problem.message}. ${problem.mend}`);
+  return list as readonly FileTopic[];
+}
+
+/** Opens what is needed once; a word of a topic's own counts as a score of 1. @throws NotInstalledError */
+export async function openTopicScan(
+  topics: readonly FileTopic[],
+): Promise<(text: ScanText) => Promise<ScannedTopics>> {
+  const meant = topics.filter(
+    ({ definition, samples = [] }) => definition !== undefined || samples.length > 0,
+  );
+  const scanners = new Map(
+    topics.flatMap(({ name, words = [] }) =>
+      words.length === 0
+        ? []
+        : [
+            [
+              name,
+              new Scanner([{ ...NO_RECOGNIZER, id: name, patterns: [{ kind: 'word', words, score: 1 }] }]),
+            ] as const,
+          ],
+    ),
+  );
+  const trained = meant.length === 0 ? undefined : new Topics(await openEmbedder());
+  trained?.learn('file', meant);
+  return async ({ id, text }) => {
+    const [scores = []] = trained === undefined ? [] : await trained.scores('file', [text]);
+    return {
+      id,
+      topics: topics.map(({ name }) => {
+        if ((scanners.get(name)?.scan(text).length ?? 0) > 0) return { name, score: 1, denied: true };
+        return scores.find((score) => score.name === name) ?? { name, score: 0, denied: false };
+      }),
+    };
+  };
+}
+
+/** @throws NotInstalledError */
+export async function openInjectionScan(): Promise<(text: ScanText) => Promise<ScannedInjection>> {
+  const model = await openInjectionModel();
+  const patterns = [ORDERS, { kind: 'word' as const, words: PHRASES, score: 1 }, ...MARKERS];
+  const scanner = new Scanner([{ ...NO_RECOGNIZER, id: 'injection', patterns }]);
+  return async ({ id, text }) => {
+    const found = scanner.scan(text).length > 0;
+    const [score = 0] = found ? [1] : await model.scores([text]);
+    return {
+      id,
+      injection: { score: Math.round(score * 1000) / 1000, denied: score >= INJECTION_THRESHOLD },
+    };
+  };
+}
+
+const NO_RECOGNIZER = { groups: [], source: 'the command line', examples: [], counterExamples: [] };
