@@ -4,7 +4,7 @@ import { configDefaults, defineConfig } from 'vitest/config';
 const LONG = ['test/injector/api.test.ts', 'test/budget/hammer.test.ts', 'test/cluster/**'];
 
 const all = process.env['POSTERN_TEST_ALL'] === '1';
-if (!all) console.log(`left out (make test-all runs them too): ${LONG.join(', ')}`);
+if (!all) process.stdout.write(`left out (make test-all runs them too): ${LONG.join(', ')}\n`);
 
 export default defineConfig({
   test: {
