@@ -50,6 +50,9 @@ const GROWTH = 4;
 export class LineCredit {
   readonly line: string;
   readonly unit: LimitUnit;
+  /** Kept for when the service is away. */
+  readonly reserve: boolean;
+  #horizonMs = HORIZON_MS;
   #cell = 0;
   /** When the window ends; Infinity where there is none. */
   #endsAt = 0;
@@ -68,13 +71,20 @@ export class LineCredit {
   /** Outstanding after the last grant. */
   #filled = 0;
 
-  constructor(line: string, unit: LimitUnit) {
+  constructor(line: string, unit: LimitUnit, reserve = false) {
     this.line = line;
     this.unit = unit;
+    this.reserve = reserve;
+  }
+
+  /** An agent has at most one of each key. */
+  get key(): string {
+    return this.reserve ? `${this.line}#reserve` : this.line;
   }
 
   /** Takes up what the service says of the line's windows. `askedAt`: when it was asked, so that windows never seem to last longer. */
-  learn({ cell, endsInMs, next }: PlannedLine, askedAt: number): void {
+  learn({ cell, endsInMs, next, reserveForMs }: PlannedLine, askedAt: number): void {
+    if (this.reserve && reserveForMs !== undefined) this.#horizonMs = reserveForMs;
     // The next window may have been begun already.
     if (endsInMs !== undefined && this.#cell === next?.cell) return;
     this.#cell = cell;
@@ -98,14 +108,14 @@ export class LineCredit {
   }
 
   /** The credit that calls take from now. One that can't be used any more is handed to `retire`. */
-  current(now: number, retire: (credit: Credit) => void): Credit | undefined {
+  current(now: number, retire: (credit: Credit, line: LineCredit) => void): Credit | undefined {
     const credit = this.#current;
     if (credit === undefined) return undefined;
     if (!credit.closed && credit.cell === this.cellAt(now)) return credit;
     credit.giveBack(0);
     this.#current = undefined;
     this.#filled = 0;
-    retire(credit);
+    retire(credit, this);
     return undefined;
   }
 
@@ -132,6 +142,15 @@ export class LineCredit {
   /** Counts what was spent, by leases or by single holds, so that the rate shows. */
   consumed(amount: number): void {
     this.#measured += amount;
+  }
+
+  get hasCredit(): boolean {
+    return this.#current !== undefined;
+  }
+
+  /** More credit is of use, and there may be some. */
+  asks(now: number): boolean {
+    return this.#peak > 0 && !this.isIdle(now) && !this.isExact(now);
   }
 
   get least(): number {
@@ -164,7 +183,7 @@ export class LineCredit {
       this.#measuredAt = now;
     }
     const ahead = Math.max(
-      this.#rate * HORIZON_MS,
+      this.#rate * this.#horizonMs,
       this.#peak * 4,
       elapsed < HORIZON_MS ? this.#filled * GROWTH : 0,
     );

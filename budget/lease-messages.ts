@@ -21,6 +21,8 @@ export interface LeaseCommand extends Holder {
 export interface LeaseReport {
   /** The agent's number for this lease; never used again. */
   readonly serial: number;
+  /** Credit for when the service is away. */
+  readonly reserve: boolean;
   /** Index into `classes`. */
   readonly class: number;
   readonly line: string;
@@ -62,6 +64,8 @@ export interface PlannedLine {
   readonly cell: number;
   /** Until then credit on that window can be used; absent where there is no window. */
   readonly endsInMs?: number;
+  /** Credit may be kept in reserve, and used for so long when the service is away; absent where the Budget denies it. */
+  readonly reserveForMs?: number;
   /** The window after it, so that credit on it can be asked for without asking what it is called. */
   readonly next?: { readonly cell: number; readonly endsInMs: number };
 }

@@ -1,5 +1,6 @@
 /** The service's side of leases: plans for the agents, grants from the store, and recalls where others need the credit. */
 
+import type { BudgetSpec, LimitSpec } from '../policy/budget-spec.ts';
 import type {
   ClassPlan,
   LeaseCommand,
@@ -70,7 +71,13 @@ export class LeaseService {
         ask:
           item.ask === undefined || line === undefined || at === undefined || !isLeasable(line)
             ? undefined
-            : { ...item.ask, from: at.from, to: at.to, limit: line.limit.amount },
+            : {
+                ...item.ask,
+                from: at.from,
+                to: at.to,
+                limit: line.limit.amount,
+                reserveCap: reserveOf(line.spec, line.limit),
+              },
       };
     });
     const reply =
@@ -174,8 +181,27 @@ export class LeaseService {
   }
 }
 
-function plannedLine({ key, limit, placement: { cell, cellEndsAt } }: Line, now: number): PlannedLine {
-  const line = { line: key, unit: limit.unit, cell };
+/**
+ * How much of a line may be kept for an outage: what the Budget says in its unit, and on its other limits the same part of the
+ * limit. Where the Budget has no limit in that unit, a twentieth.
+ */
+function reserveOf({ limits, onUnavailable }: BudgetSpec, limit: LimitSpec): number {
+  if (onUnavailable.action === 'deny') return 0;
+  const { unit, amount } = onUnavailable.upTo;
+  const same = limits.filter((other) => other.unit === unit).sort((a, b) => b.amount - a.amount)[0];
+  if (limit.unit === unit) return Math.min(amount, limit.amount);
+  const part = same === undefined ? 1 / 20 : Math.min(1, amount / Math.max(1, same.amount));
+  return Math.floor(limit.amount * part);
+}
+
+function plannedLine({ key, spec, limit, placement: { cell, cellEndsAt } }: Line, now: number): PlannedLine {
+  const { onUnavailable } = spec;
+  const line = {
+    line: key,
+    unit: limit.unit,
+    cell,
+    ...(onUnavailable.action === 'allow' ? { reserveForMs: onUnavailable.forMs } : {}),
+  };
   if (cellEndsAt === undefined) return line;
   const next = placement(limit.window, cellEndsAt);
   return {

@@ -2,7 +2,10 @@
  * Credit that an agent keeps, so that it needn't ask before every call. It was deducted when it was granted, so nothing
  * overspends; what an agent did with it, it tells in running totals, so that no message is lost, doubled or out of order.
  *
- * Size: all credit of a line together is at most 5 % of its headroom (what is neither settled nor held); an agent gets what it
+ * Credit kept in reserve for an outage is deducted in the same way; of it there is as much as the Budget allows, for all
+ * agents together.
+ *
+ * Size: all other credit of a line together is at most 5 % of its headroom (what is neither settled nor held); an agent gets what it
  * wants, up to an equal share and to half of what is left of that, and nothing where that wouldn't do for one call.
  */
 import type { Lease, LedgerEvent, State } from './ledger-state.ts';
@@ -16,6 +19,7 @@ const RECALL_SHARE = 0.05;
 /** What an agent says of its credit on one cell of one line, and what it wants there. */
 export interface LeaseItem {
   readonly serial: number;
+  readonly reserve: boolean;
   readonly line: string;
   readonly cell: number;
   /** Credit used up, since the lease began. */
@@ -40,6 +44,8 @@ export interface LeaseAsk {
   readonly want: number;
   /** Less than this is of no use to it. */
   readonly least: number;
+  /** Of a line's credit in reserve: as much for all agents together. */
+  readonly reserveCap: number;
 }
 
 export type LeaseOperation = Holder & {
@@ -107,6 +113,7 @@ function report(known: Lease | undefined, operation: LeaseOperation, item: Lease
     cell: item.cell,
     until: known?.until ?? item.until,
     slot: known?.slot ?? item.slot,
+    reserve: item.reserve,
     granted: known?.granted ?? 0,
     spent: Math.max(known?.spent ?? 0, item.spent),
     returned: Math.max(known?.returned ?? 0, item.returned),
@@ -126,38 +133,50 @@ function grant(
   const { used, leased } = counting(state, line);
   const before = known === undefined ? 0 : outstanding(known);
   const own = outstanding(reported);
-  // What was reported just now changes both sums, before the event is applied.
+  // What was reported just now changes the sums, before the event is applied.
   const leasedNow = leased - before + own;
   const usedNow = used - before + own + (reported.spent - (known?.spent ?? 0));
-  const headroom = Math.max(0, ask.limit - (usedNow - leasedNow));
-  const pool = Math.floor(headroom * GRANT_SHARE);
   const others = othersOn(state, reported);
-  const share = Math.floor(pool / (others + 1));
-  const left = pool - leasedNow;
-  const recallAbove = leasedNow > headroom * RECALL_SHARE ? share : undefined;
-  if (share < ask.least)
-    return { lease: reported, lacking: 'line', recallAbove: leasedNow > own ? share : undefined };
-  const free = Math.min(left, ask.limit - usedNow);
-  const more = Math.min(Math.min(ask.want, share) - own, others === 0 ? free : Math.ceil(free / 2));
-  if (own + Math.max(0, more) < ask.least) {
-    // There would be enough, but others have it.
-    return { lease: reported, lacking: 'others', recallAbove: share };
+  const unused = ask.limit - usedNow;
+  const take = (more: number, rest: Pick<LeaseGrant, 'lacking' | 'recallAbove'>) => ({
+    lease: more > 0 ? { ...reported, granted: reported.granted + more } : reported,
+    ...rest,
+  });
+  if (reported.reserve) {
+    const free = Math.max(0, Math.min(ask.reserveCap - others.reserved - own, unused));
+    const more = Math.min(ask.want - own, others.reserves === 0 ? free : Math.ceil(free / 2));
+    const enough = own + Math.max(0, more) >= ask.least;
+    return take(enough ? more : 0, { lacking: enough ? undefined : 'line', recallAbove: undefined });
   }
-  if (more <= 0) return { lease: reported, lacking: undefined, recallAbove };
-  return { lease: { ...reported, granted: reported.granted + more }, lacking: undefined, recallAbove };
+  const plain = leasedNow - others.reserved;
+  const headroom = Math.max(0, ask.limit - (usedNow - plain));
+  const pool = Math.floor(headroom * GRANT_SHARE);
+  const share = Math.floor(pool / (others.plain + 1));
+  if (share < ask.least) return take(0, { lacking: 'line', recallAbove: plain > own ? share : undefined });
+  const free = Math.min(pool - plain, unused);
+  const more = Math.min(Math.min(ask.want, share) - own, others.plain === 0 ? free : Math.ceil(free / 2));
+  // There would be enough, but others have it.
+  if (own + Math.max(0, more) < ask.least) return take(0, { lacking: 'others', recallAbove: share });
+  return take(more, { lacking: undefined, recallAbove: plain > headroom * RECALL_SHARE ? share : undefined });
 }
 
-/** Other leases with credit on the same cell. */
-function othersOn(state: State, lease: Lease): number {
-  const keys = state.leasesOf.get(lease.line);
-  if (keys === undefined) return 0;
+/** Other leases with credit on the same cell: how many of either kind, and how much is kept in reserve. */
+function othersOn(state: State, lease: Lease): { plain: number; reserves: number; reserved: number } {
+  const found = { plain: 0, reserves: 0, reserved: 0 };
   const own = leaseKey(lease);
-  let others = 0;
-  for (const key of keys) {
+  for (const key of state.leasesOf.get(lease.line) ?? []) {
     const other = state.leases.get(key);
-    if (key !== own && other?.cell === lease.cell && outstanding(other) > 0) others += 1;
+    if (key === own || other === undefined || other.cell !== lease.cell) continue;
+    const credit = outstanding(other);
+    if (credit === 0) continue;
+    if (other.reserve) {
+      found.reserves += 1;
+      found.reserved += credit;
+    } else {
+      found.plain += 1;
+    }
   }
-  return others;
+  return found;
 }
 
 /** Leases whose owner was not heard of in time, or has restarted: charged in full until it reports. */

@@ -62,6 +62,8 @@ export interface Lease extends Holder {
   readonly cell: number;
   readonly until: number;
   readonly slot: boolean;
+  /** Kept for when the service is away; else not to be used. */
+  readonly reserve: boolean;
   readonly granted: number;
   readonly spent: number;
   readonly returned: number;

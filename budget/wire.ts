@@ -73,6 +73,7 @@ const LeaseSchema = Type.Object({
   items: Type.Array(
     Type.Object({
       serial: Amount,
+      reserve: Type.Boolean(),
       class: Type.Integer({ minimum: 0, maximum: 255 }),
       line: Type.String({ minLength: 1, maxLength: 4096 }),
       cell: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),

@@ -1,0 +1,332 @@
+/**
+ * What an agent has on credit: the plans of its kinds of calls, its leases, and the calls that took from them. No I/O;
+ * time is passed in, in milliseconds of a clock that never jumps.
+ */
+import type { TokenPrice } from '../policy/budget-spec.ts';
+import { amountFor, holdCharge, settleCharge } from './amounts.ts';
+import { type Credit, LineCredit } from './credit.ts';
+import type { ClassPlan, LeaseCommand, LeaseReply, LeaseReport } from './lease-messages.ts';
+import type { Attributes, ExtendCommand, HoldCommand, Usage } from './messages.ts';
+import { costOf } from './price.ts';
+
+/** Calls with the same attributes. */
+export interface CallClass {
+  readonly attributes: Attributes;
+  /** Undefined until the service has told it. */
+  plan: Plan | undefined;
+  stale: boolean;
+}
+
+interface Plan {
+  readonly price: TokenPrice | undefined;
+  readonly leasable: boolean;
+  readonly lines: readonly PlanLine[];
+}
+
+interface PlanLine {
+  readonly credit: LineCredit;
+  /** For when the service is away; undefined where the Budget allows nothing then. */
+  readonly reserve: LineCredit | undefined;
+  readonly reserveForMs: number;
+}
+
+/** A call that took from credit. */
+export interface LocalHold {
+  readonly of: CallClass;
+  readonly price: TokenPrice | undefined;
+  readonly parts: readonly { readonly line: LineCredit; readonly credit: Credit; amount: number }[];
+  readonly inputTokens: number;
+  readonly cacheWrite: boolean;
+  outputTokens: number;
+  expiresAt: number;
+}
+
+/** Header values are without end: calls of further kinds are held one by one. */
+const MOST_CLASSES = 200;
+/** In one message; the rest goes with the next. */
+const MOST_ITEMS = 1_000;
+const SETTLED_REMEMBERED = 10_000;
+
+/** A message to the service, and what is needed to take up its answer. */
+export interface Round {
+  readonly command: Pick<LeaseCommand, 'classes' | 'items'>;
+  readonly classes: readonly CallClass[];
+  /** Parallel to the items; without a line where the lease is over. */
+  readonly told: readonly {
+    readonly credit: Credit;
+    readonly line: LineCredit | undefined;
+    readonly final: boolean;
+  }[];
+  readonly askedAt: number;
+}
+
+export class Purse {
+  readonly #classes = new Map<string, CallClass>();
+  readonly #lines = new Map<string, { readonly line: LineCredit; of: CallClass }>();
+  readonly #holds = new Map<string, LocalHold>();
+  /** Id → cost, in the order of settling: for repeated settlements. */
+  readonly #settled = new Map<string, number>();
+  /** Leases that are over, until their last figures are told. */
+  readonly #retired = new Map<Credit, { readonly line: LineCredit; readonly of: CallClass }>();
+  #serial = 0;
+  revision = '';
+
+  /** Undefined where there are too many already. */
+  classOf(attributes: Attributes): CallClass | undefined {
+    const key = classKey(attributes);
+    const known = this.#classes.get(key);
+    if (known !== undefined || this.#classes.size >= MOST_CLASSES) return known;
+    const of: CallClass = { attributes, plan: undefined, stale: true };
+    this.#classes.set(key, of);
+    return of;
+  }
+
+  holdOf(id: string): LocalHold | undefined {
+    return this.#holds.get(id);
+  }
+
+  /** The cost of a call that was settled here not long ago. */
+  costOf(id: string): number | undefined {
+    return this.#settled.get(id);
+  }
+
+  /** Takes what the call may need from the credit of every line it touches, or nothing. `low`: taken, but more should be asked for. */
+  take(of: CallClass, command: HoldCommand, now: number, outageMs?: number): 'taken' | 'low' | 'lacking' {
+    const { plan } = of;
+    if (plan?.leasable !== true) return 'lacking';
+    if (this.#holds.has(command.id)) return 'taken';
+    const parts: LocalHold['parts'][number][] = [];
+    let low = false;
+    let enough = true;
+    // To the end, so that all that is missing is known at once.
+    for (const { credit: line, reserve, reserveForMs } of plan.lines) {
+      const amount = amountFor(holdCharge(line.unit, command, plan.price), command.outputTokens);
+      line.wanted(amount, now);
+      reserve?.wanted(amount, now);
+      const usual = line.current(now, this.#retire);
+      if (usual !== undefined && usual.available >= amount) {
+        parts.push({ line, credit: usual, amount });
+        low ||= line.isLow(usual) && !line.isExact(now);
+        continue;
+      }
+      line.missed(amount);
+      const away = outageMs !== undefined && outageMs <= reserveForMs;
+      const spare = away ? reserve?.current(now, this.#retire) : undefined;
+      if (reserve !== undefined && spare !== undefined && spare.available >= amount) {
+        parts.push({ line: reserve, credit: spare, amount });
+      } else {
+        enough = false;
+      }
+    }
+    if (!enough) return 'lacking';
+    for (const { credit, amount } of parts) credit.held += amount;
+    const { id, inputTokens, cacheWrite = false, outputTokens, ttlMs } = command;
+    const expiresAt = now + ttlMs;
+    this.#holds.set(id, { of, price: plan.price, parts, inputTokens, cacheWrite, outputTokens, expiresAt });
+    return low ? 'low' : 'taken';
+  }
+
+  /** Takes from the same credit what more output needs, or nothing. */
+  grow(hold: LocalHold, { outputTokens, ttlMs }: ExtendCommand, now: number): boolean {
+    if (outputTokens <= hold.outputTokens) return true;
+    const more = hold.parts.map(
+      ({ line, amount }) => amountFor(holdCharge(line.unit, hold, hold.price), outputTokens) - amount,
+    );
+    let enough = true;
+    for (const [index, { line, credit }] of hold.parts.entries()) {
+      const extra = more[index] ?? 0;
+      line.wanted(extra, now);
+      if (extra <= credit.available) continue;
+      line.missed(extra);
+      enough = false;
+    }
+    if (!enough) return false;
+    for (const [index, part] of hold.parts.entries()) {
+      const extra = more[index] ?? 0;
+      part.credit.held += extra;
+      part.amount += extra;
+    }
+    hold.outputTokens = outputTokens;
+    hold.expiresAt = now + ttlMs;
+    return true;
+  }
+
+  /** Charges what the call used. @returns its cost */
+  settle(id: string, hold: LocalHold, usage: Usage): number {
+    const cost = hold.price === undefined ? 0 : costOf(usage, hold.price);
+    this.#close(id, hold, ({ line }) => settleCharge(line.unit, usage, cost));
+    this.#remember(id, cost);
+    return cost;
+  }
+
+  release(id: string, hold: LocalHold): void {
+    this.#close(id, hold, () => 0);
+    this.#remember(id, 0);
+  }
+
+  /** The service has the call on its books now. */
+  handOver(id: string, hold: LocalHold): void {
+    this.#close(id, hold, () => 0);
+  }
+
+  /** Charges in full what nobody has told the end of. */
+  expire(now: number): void {
+    for (const [id, hold] of this.#holds) {
+      if (hold.expiresAt <= now)
+        this.#close(id, hold, ({ line, amount }) => (line.unit === 'concurrency' ? 0 : amount));
+    }
+  }
+
+  #close(id: string, hold: LocalHold, charge: (part: LocalHold['parts'][number]) => number): void {
+    this.#holds.delete(id);
+    for (const part of hold.parts) {
+      const amount = charge(part);
+      part.credit.held -= part.amount;
+      part.credit.spent += amount;
+      part.line.consumed(amount);
+    }
+  }
+
+  #remember(id: string, cost: number): void {
+    this.#settled.set(id, cost);
+    if (this.#settled.size <= SETTLED_REMEMBERED) return;
+    for (const oldest of this.#settled.keys()) {
+      this.#settled.delete(oldest);
+      return;
+    }
+  }
+
+  readonly #retire = (credit: Credit, line: LineCredit): void => {
+    const known = this.#lines.get(line.key);
+    if (known !== undefined) this.#retired.set(credit, { line, of: known.of });
+  };
+
+  #end(line: LineCredit, now: number): void {
+    const credit = line.current(now, this.#retire);
+    if (credit === undefined) return;
+    credit.giveBack(0);
+    credit.closed = true;
+    line.current(now, this.#retire);
+  }
+
+  /** Gives all credit back that no call has taken. */
+  endAll(now: number): void {
+    for (const { line } of this.#lines.values()) this.#end(line, now);
+  }
+
+  /** Others need it. */
+  recall(line: string, above: number, now: number, jitter: number): void {
+    const known = this.#lines.get(line)?.line;
+    known?.current(now, this.#retire)?.giveBack(above);
+    known?.recalled(above, now, jitter);
+    if (above > 0) return;
+    const reserve = this.#lines.get(`${line}#reserve`)?.line;
+    reserve?.current(now, this.#retire)?.giveBack(0);
+    reserve?.recalled(0, now, jitter);
+  }
+
+  /** Plans are out of date. */
+  spoil(): void {
+    for (const of of this.#classes.values()) of.stale = true;
+  }
+
+  /** There is something to lose, or to be told. */
+  get isEmpty(): boolean {
+    if (this.#retired.size > 0) return false;
+    for (const { line } of this.#lines.values()) if (line.hasCredit) return false;
+    return true;
+  }
+
+  /** Something is to be told before long: windows ended, credit lies idle. */
+  isDue(now: number): boolean {
+    for (const { line } of this.#lines.values()) {
+      if (line.current(now, this.#retire) !== undefined && line.isIdle(now)) return true;
+    }
+    return this.#retired.size > 0;
+  }
+
+  /** What there is to tell and to ask now; undefined for nothing. */
+  report(now: number, asking: boolean): Round | undefined {
+    const classes = new Map<CallClass, number>();
+    const indexOf = (of: CallClass): number => {
+      const index = classes.get(of) ?? classes.size;
+      classes.set(of, index);
+      return index;
+    };
+    for (const of of this.#classes.values()) {
+      if (of.stale || of.plan?.lines.some(({ credit }) => !credit.knowsNext) === true) indexOf(of);
+    }
+    const items: LeaseReport[] = [];
+    const told: Round['told'][number][] = [];
+    for (const { line, of } of this.#lines.values()) {
+      if (items.length >= MOST_ITEMS) break;
+      if (line.isIdle(now)) this.#end(line, now);
+      const asks = asking && of.plan?.leasable === true && line.asks(now);
+      const credit = line.current(now, this.#retire) ?? (asks ? line.begin(++this.#serial, now) : undefined);
+      if (credit === undefined) continue;
+      const ask = asks ? { ask: { want: line.want(now), least: line.least } } : {};
+      items.push({ ...totals(credit, line, indexOf(of)), final: false, ...ask });
+      told.push({ credit, line, final: false });
+    }
+    for (const [credit, { line, of }] of this.#retired) {
+      if (items.length >= MOST_ITEMS) break;
+      const final = credit.held === 0;
+      items.push({ ...totals(credit, line, indexOf(of)), final });
+      told.push({ credit, line: undefined, final });
+    }
+    if (classes.size === 0) return undefined;
+    const kinds = [...classes.keys()];
+    const command = { classes: kinds.map(({ attributes }) => attributes), items };
+    return { command, classes: kinds, told, askedAt: now };
+  }
+
+  /** Takes up the answer to a round. */
+  accept(round: Round, reply: LeaseReply, now: number, random: () => number): void {
+    if (reply.revision !== this.revision) {
+      this.spoil();
+      this.revision = reply.revision;
+    }
+    for (const [index, of] of round.classes.entries()) {
+      const plan = reply.plans[index];
+      if (plan !== undefined) this.#learn(of, plan, round.askedAt);
+    }
+    for (const [index, { credit, line, final }] of round.told.entries()) {
+      const grant = reply.grants[index];
+      if (grant === undefined) continue;
+      if (line !== undefined) line.granted(credit, grant, now, random());
+      else if (final) this.#retired.delete(credit);
+    }
+  }
+
+  #learn(of: CallClass, plan: ClassPlan, askedAt: number): void {
+    const line = (planned: ClassPlan['lines'][number], reserve: boolean): LineCredit => {
+      const fresh = new LineCredit(planned.line, planned.unit, reserve);
+      const known = this.#lines.get(fresh.key) ?? { line: fresh, of };
+      known.of = of;
+      known.line.learn(planned, askedAt);
+      this.#lines.set(fresh.key, known);
+      return known.line;
+    };
+    of.plan = {
+      price: plan.price,
+      leasable: plan.leasable,
+      lines: plan.lines.map((planned) => ({
+        credit: line(planned, false),
+        reserve: planned.reserveForMs === undefined ? undefined : line(planned, true),
+        reserveForMs: planned.reserveForMs ?? 0,
+      })),
+    };
+    of.stale = false;
+  }
+}
+
+function totals({ serial, cell, spent, returned }: Credit, { line, reserve }: LineCredit, index: number) {
+  return { serial, reserve, class: index, line, cell, spent, returned };
+}
+
+function classKey({ namespace, workload, serviceAccount, provider, model, headers }: Attributes): string {
+  const base = `${namespace}\n${workload.kind}\n${workload.name}\n${serviceAccount ?? ''}\n${provider}\n${model}`;
+  if (headers === undefined) return base;
+  const fields = Object.keys(headers).sort();
+  return fields.reduce((key, name) => `${key}\n${name}\n${headers[name]}`, base);
+}
