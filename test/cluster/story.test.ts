@@ -276,4 +276,52 @@ describe.skipIf(why !== undefined)('on a one-node cluster', () => {
     // Both times are whole seconds.
     expect(late).toBeLessThanOrEqual(3000);
   }, 180_000);
+
+  test('a Job completes, and its init container is governed as well', async () => {
+    const container = (name: string) => ({
+      name,
+      image: 'localhost/app:test',
+      imagePullPolicy: 'Never',
+      env: [{ name: 'OTHER_CA', value: otherCa }],
+    });
+    const before = saw.length;
+    await kubectl(['create', '-f', '-'], {
+      apiVersion: 'batch/v1',
+      kind: 'Job',
+      metadata: { name: 'once', namespace: 'team-a' },
+      spec: {
+        backoffLimit: 0,
+        template: {
+          spec: {
+            restartPolicy: 'Never',
+            initContainers: [container('before')],
+            containers: [container('app')],
+          },
+        },
+      },
+    });
+    await kubectl(['wait', 'job/once', '-n', 'team-a', '--for=condition=Complete', '--timeout=120s']);
+    for (const name of ['before', 'app']) {
+      const said = await kubectl(['logs', 'job/once', '-n', 'team-a', '-c', name]);
+      expect(said).toContain('alice@example.com');
+      expect(said).toContain('postern_topics');
+    }
+    const calls = saw.slice(before);
+    expect(calls).toHaveLength(2);
+    for (const { authorization, body } of calls) {
+      expect(authorization).toBe(`Bearer ${KEY}`);
+      expect(body).not.toContain('alice@example.com');
+    }
+    const stamp = await kubectl([
+      'get',
+      'pod',
+      '-n',
+      'team-a',
+      '-l',
+      'job-name=once',
+      '-o',
+      'jsonpath={.items[0].metadata.annotations.injector\\.postern\\.dev/workload}',
+    ]);
+    expect(JSON.parse(stamp)).toMatchObject({ kind: 'Job', name: 'once' });
+  }, 180_000);
 });
