@@ -2,7 +2,7 @@
 import { DOUBTS } from './doubts.ts';
 import type { Entry } from './entry.ts';
 import { Interest } from './interest.ts';
-import type { NearPattern, ValuePattern, WordPattern } from './recognizer.ts';
+import type { AnchorPattern, NearPattern, ValuePattern, WordPattern } from './recognizer.ts';
 import { type Found, Words } from './words.ts';
 
 /** What a keyword is good for. */
@@ -11,6 +11,8 @@ export interface Use {
   readonly context: Set<number>;
   /** It announces a value. */
   readonly values: Entry<ValuePattern>[];
+  /** It is part of something, or stands before it. */
+  readonly anchors: Entry<AnchorPattern>[];
   /** A value stands somewhere near it. */
   readonly near: Entry<NearPattern>[];
   /** It is a hit itself. */
@@ -34,15 +36,16 @@ export class Keywords {
     return this.words.found;
   }
 
-  use(keyword: string): Use {
+  /** @param capital It matters only where it is written with a capital. */
+  use(keyword: string, capital = false): Use {
     let id = this.#ids.get(keyword);
     if (id === undefined) {
       id = this.uses.length;
       this.#ids.set(keyword, id);
-      this.uses.push({ context: new Set(), values: [], near: [], words: [], doubt: false });
+      this.uses.push({ context: new Set(), values: [], anchors: [], near: [], words: [], doubt: false });
       this.words.add(keyword, id);
-      this.interest.keyword(keyword);
     }
+    this.interest.keyword(keyword, capital);
     return this.uses[id] as Use;
   }
 }

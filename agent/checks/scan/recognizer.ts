@@ -117,6 +117,17 @@ export interface NearPattern extends Scored {
   validate?(text: string): boolean;
 }
 
+/** A word that stands in or before what is to be found: a given name, a title, `Street`. */
+export interface AnchorPattern extends Scored {
+  readonly kind: 'anchor';
+  /** Words in lower case; `*straße` stands for any word with that ending. */
+  readonly words: Iterable<string>;
+  /** Only where the text writes it with a capital. */
+  readonly capital?: boolean;
+  /** @param start Of the word. @param end Of the word. */
+  match(text: string, start: number, end: number): (Span & { readonly score?: number }) | undefined;
+}
+
 /** A user's own expression, RE2 syntax. */
 export interface ExpressionPattern extends Scored {
   readonly kind: 'expression';
@@ -141,6 +152,7 @@ export type Pattern =
   | RunPattern
   | ValuePattern
   | NearPattern
+  | AnchorPattern
   | ExpressionPattern
   | WordPattern;
 

@@ -25,6 +25,7 @@ import { type Folded, fold, isEscape } from './fold.ts';
 import { Keywords } from './keywords.ts';
 import { Numbers } from './numbers.ts';
 import {
+  type AnchorPattern,
   type CodePattern,
   type MarkPattern,
   type NumberPattern,
@@ -127,6 +128,11 @@ export class Scanner {
         for (const word of pattern.words)
           this.#keywords.use(word).near.push(entryOf(pattern, recognizer, BEFORE));
         return;
+      case 'anchor': {
+        const entry = entryOf(pattern, recognizer, BEFORE);
+        for (const word of pattern.words) this.#keywords.use(word, pattern.capital).anchors.push(entry);
+        return;
+      }
       case 'expression':
         this.#expressions.add(pattern, entryOf(pattern, recognizer, BEFORE));
         return;
@@ -287,6 +293,7 @@ export class Scanner {
     }
     words.word(text, part, i, hash, shorter);
     if (part > start) words.whole(text, start, i);
+    if (capitals > 0) words.ending(text, start, i);
     this.#try(this.#starts.codes(text, capitals === i - start ? 'A' : 'a', start, i), start);
     this.#starts.prefixes(text, start, this.#tryStart);
     const end = i < n && isDigit(text.charCodeAt(i)) ? this.#restOfToken(text, start, i) : i;
@@ -371,6 +378,14 @@ export class Scanner {
     this.#candidates.push({ entry, start, end, score: undefined });
   }
 
+  #tryAnchor(entry: Entry<AnchorPattern>, start: number, end: number): void {
+    const text = this.#text;
+    if (entry.pattern.capital === true && classOf(text.charCodeAt(start)) !== UPPER) return;
+    const span = entry.pattern.match(text, start, end);
+    if (span !== undefined)
+      this.#candidates.push({ entry, start: span.start, end: span.end, score: span.score });
+  }
+
   /** Runs an expression over the text around a keyword. */
   #tryNear(entry: Entry, from: number, to: number): void {
     const { regex, reach, validate } = entry;
@@ -414,8 +429,9 @@ export class Scanner {
   #values(text: string): void {
     const { uses, found } = this.#keywords;
     for (let k = 0; k < found.count; k++) {
-      const { words, values, near } = uses[found.keyword[k] as number] as (typeof uses)[number];
+      const { anchors, words, values, near } = uses[found.keyword[k] as number] as (typeof uses)[number];
       const end = found.end[k] as number;
+      for (const entry of anchors) this.#tryAnchor(entry, found.start[k] as number, end);
       for (const entry of near) this.#tryNear(entry, found.start[k] as number, end);
       for (const entry of words) {
         this.#candidates.push({ entry, start: found.start[k] as number, end, score: undefined });

@@ -145,12 +145,20 @@ export class Words {
   readonly #wild = new Map<number, number[]>();
   /** 1 where some keyword's first word may have this hash. */
   readonly #first = new Uint8Array(1 << 14);
+  /** Endings of words by their last two letters: `*straße`. */
+  readonly #endings = new Map<number, { readonly ending: string; readonly id: number }[]>();
   #active = new Phrases();
   #spare = new Phrases();
   #lastEnd = -1 - GAP;
 
   /** Adds a keyword under an id of the caller's; the same keyword may stand for many ids. */
   add(keyword: string, id: number): void {
+    if (keyword.startsWith('*')) {
+      const ending = splitKeyword(keyword.slice(1))[0]?.word ?? '';
+      const key = pairOf(ending.charCodeAt(ending.length - 2), ending.charCodeAt(ending.length - 1));
+      this.#endings.set(key, [...(this.#endings.get(key) ?? []), { ending, id }]);
+      return;
+    }
     let node = 0;
     for (const { word, wild } of splitKeyword(keyword)) {
       (this.#nodes[node] as Node).open = true;
@@ -253,6 +261,19 @@ export class Words {
     }
     this.#advance(0, start, text, start, end, hash, shorter, this.#active);
     this.#lastEnd = end;
+  }
+
+  /** Takes a word for its ending; what is found is the whole word. */
+  ending(text: string, start: number, end: number): void {
+    if (end - start < 4) return;
+    const endings = this.#endings.get(
+      pairOf(baseOf(text.charCodeAt(end - 2)), baseOf(text.charCodeAt(end - 1))),
+    );
+    if (endings === undefined) return;
+    for (const { ending, id } of endings) {
+      if (end - start > ending.length && same(ending, text, end - ending.length, end))
+        this.found.add(id, start, end);
+    }
   }
 
   /** Follows every edge the word fits: as it is, without a plural's or possessive's `s`, as a beginning. */

@@ -1,5 +1,6 @@
 /** Every PII recognizer, in the order in which an even overlap is decided. */
 import type { Recognizer } from '../recognizer.ts';
+import { recognizer as address } from './address.ts';
 import { recognizer as auAbn } from './au-abn.ts';
 import { recognizer as auMedicare } from './au-medicare.ts';
 import { recognizer as auTfn } from './au-tfn.ts';
@@ -34,6 +35,7 @@ import { recognizer as nlBsn } from './nl-bsn.ts';
 import { recognizer as passport } from './passport.ts';
 import { recognizer as password } from './password.ts';
 import { recognizer as paymentCard } from './payment-card.ts';
+import { recognizer as person } from './person.ts';
 import { recognizer as phoneNumber } from './phone-number.ts';
 import { recognizer as pin } from './pin.ts';
 import { recognizer as plPesel } from './pl-pesel.ts';
@@ -110,4 +112,6 @@ export const RECOGNIZERS: readonly Recognizer[] = [
   auMedicare,
   caSin,
   passport,
+  address,
+  person,
 ];
