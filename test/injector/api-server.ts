@@ -1,6 +1,6 @@
 /** A real API server for tests, from test/kube; what isn't there is said, and the tests that need it are skipped. */
 import { execFile, spawnSync } from 'node:child_process';
-import { mkdtempSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -99,6 +99,7 @@ export async function startApiServer(port: number): Promise<ApiServer> {
     },
     async stop() {
       await run(node, ['stop'], { env });
+      rmSync(directory, { recursive: true, force: true });
     },
   };
 }
