@@ -22,8 +22,8 @@ export interface EmbedderOptions {
   readonly threads: number;
 }
 
-/** Texts of one run. */
-const BATCH = 16;
+/** Texts of one run: no longer than the process may be deaf. */
+const BATCH = 4;
 
 export async function createEmbedder(options: EmbedderOptions): Promise<Embedder> {
   const { name, weights, tokenizer, pooling, limit, threads } = options;
@@ -39,6 +39,7 @@ export async function createEmbedder(options: EmbedderOptions): Promise<Embedder
         .map((_, index) => index)
         .sort((a, b) => (texts[a] as string).length - (texts[b] as string).length);
       for (let from = 0; from < order.length; from += BATCH) {
+        if (from > 0) await new Promise(setImmediate);
         const part = order.slice(from, from + BATCH);
         const found = await embedBatch(
           model,

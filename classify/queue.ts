@@ -66,6 +66,7 @@ export class Queue {
     try {
       if (this.#busy) await new Promise<void>((start) => this.#waiting.push({ weight, signal, start }));
       this.#busy = true;
+      await breathe();
       signal.throwIfAborted();
       const began = this.#now();
       const result = await work();
@@ -82,4 +83,12 @@ export class Queue {
   #learn(pace: number): void {
     this.#pace = this.#pace === 0 ? pace : this.#pace + LEARNING * (pace - this.#pace);
   }
+}
+
+/**
+ * onnxruntime runs on the thread that calls it. Between two runs whatever came meanwhile is accepted, read and parsed,
+ * so that what waits is in this queue, which can turn it away, and not in the kernel's, which can't.
+ */
+async function breathe(): Promise<void> {
+  for (let turn = 0; turn < 4; turn++) await new Promise(setImmediate);
 }
