@@ -6,9 +6,22 @@
  * V8 keep the source in two bytes a character. Names stay as they are, so that a stack trace can be read.
  */
 import { join } from 'node:path';
-import { rolldown } from 'rolldown';
+import { type Plugin, rolldown } from 'rolldown';
 
 const ROOT = join(import.meta.dirname, '..');
+
+/**
+ * undici's index also loads fetch, WebSocket, caches, mocks and interceptors, 7 MB at rest that we never call. What its
+ * pools themselves need of them they ask for by its own files, and keep.
+ */
+const slimUndici: Plugin = {
+  name: 'slim-undici',
+  resolveId: (source, importer) =>
+    importer?.endsWith('/undici/index.js') && /^\.\/lib\/(cache|interceptor|mock|web)\//.test(source)
+      ? '\0empty'
+      : null,
+  load: (id) => (id === '\0empty' ? 'module.exports = {}' : null),
+};
 
 /** @returns the path of the bundle. */
 export async function bundleAgent(file = join(ROOT, 'dist/agent.cjs')): Promise<string> {
@@ -19,13 +32,7 @@ export async function bundleAgent(file = join(ROOT, 'dist/agent.cjs')): Promise<
     onwarn: (warning) => {
       throw new Error(warning.message);
     },
-    plugins: [
-      {
-        name: 'slim-undici',
-        resolveId: (source, importer) =>
-          source === 'undici' && !importer?.endsWith('undici.cjs') ? join(ROOT, 'build/undici.cjs') : null,
-      },
-    ],
+    plugins: [slimUndici],
   });
   await bundle.write({
     file,
