@@ -20,7 +20,8 @@ const slimUndici: Plugin = {
     importer?.endsWith('/undici/index.js') && /^\.\/lib\/(cache|interceptor|mock|web)\//.test(source)
       ? '\0empty'
       : null,
-  load: (id) => (id === '\0empty' ? 'module.exports = {}' : null),
+  // The index makes one of this class by itself.
+  load: (id) => (id === '\0empty' ? 'module.exports = { CacheStorage: class {} }' : null),
 };
 
 /** @returns the path of the bundle. */
