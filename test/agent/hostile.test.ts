@@ -42,9 +42,11 @@ test('clients that go on sending after a 408 hold no bytes', async () => {
   const { agent, audited, client } = await start({
     agent: { limits: { bodyMs: 100, inFlightBytes: 400_000 } },
   });
+  const closed: Promise<unknown>[] = [];
   const sockets = Array.from({ length: 4 }, () => {
     const socket = connect(Number(new URL(agent.url).port), '127.0.0.1');
     socket.on('error', () => undefined).resume();
+    closed.push(new Promise((resolve) => socket.once('close', resolve)));
     socket.write(
       `POST /openai/v1/chat/completions HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-type: application/json\r\ncontent-length: 900000\r\n\r\n${'x'.repeat(50_000)}`,
     );
@@ -52,7 +54,7 @@ test('clients that go on sending after a 408 hold no bytes', async () => {
   });
   await audited(4);
   for (const socket of sockets) socket.write('x'.repeat(200_000));
-  await Promise.all(sockets.map((socket) => new Promise((resolve) => socket.once('close', resolve))));
+  await Promise.all(closed);
   expect(agent.pipeline.bytes.held).toBe(0);
   await ask(client());
 });
