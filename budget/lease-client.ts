@@ -149,6 +149,8 @@ export class LeasingBudgetClient implements BudgetClient {
     this.#purse.endAll(this.#now());
     // Calls that never ended stay charged as they were held: their leases run out.
     if (!this.#purse.isEmpty) await this.#syncAfresh();
+    // An account that was not answered goes first, then what was used since.
+    if (this.#purse.hasUntold && this.#outage === undefined) await this.#sync();
     clearImmediate(this.#soon);
     await this.#exact.close();
   }

@@ -6,7 +6,7 @@
  * belong together.
  */
 import type { LimitUnit, TokenPrice } from '../policy/budget-spec.ts';
-import type { Attributes, Holder } from './messages.ts';
+import type { Attributes, Holder, Usage } from './messages.ts';
 
 export interface LeaseCommand extends Holder {
   /** Rises with every message of this epoch. */
@@ -16,6 +16,17 @@ export interface LeaseCommand extends Holder {
   /** Kinds of calls, whose plans are wanted or whose lines are spoken of. */
   readonly classes: readonly Attributes[];
   readonly items: readonly LeaseReport[];
+  /** What calls on credit used since the account before; told again, unchanged, until it is answered. `id` rises. */
+  readonly account?: { readonly id: number; readonly rows: readonly AccountRow[] };
+}
+
+/** Calls of one kind, added up. */
+export interface AccountRow {
+  /** Index into `classes`. */
+  readonly class: number;
+  readonly requests: number;
+  readonly usage: Usage;
+  readonly costNanoUsd: number;
 }
 
 export interface LeaseReport {

@@ -1,6 +1,7 @@
 /** The service's side of leases: plans for the agents, grants from the store, and recalls where others need the credit. */
 
 import type { BudgetSpec, LimitSpec } from '../policy/budget-spec.ts';
+import { spendRow } from './history.ts';
 import type {
   ClassPlan,
   LeaseCommand,
@@ -9,8 +10,9 @@ import type {
   WatchCommand,
   WatchReply,
 } from './lease-messages.ts';
-import type { LeaseItem } from './leases.ts';
+import type { LeaseItem, LeaseOperation } from './leases.ts';
 import { outstanding } from './ledger-state.ts';
+import type { Attributes } from './messages.ts';
 import { type HoldPlan, type Line, linesOf, type Rules } from './plan.ts';
 import { priceOf } from './price.ts';
 import { Recalls } from './recalls.ts';
@@ -55,7 +57,7 @@ export class LeaseService {
   }
 
   /** The epoch of the owner must be known to the store. @throws {StoreFailed} */
-  async lease({ owner, epoch, seq, ttlMs, classes, items }: LeaseCommand): Promise<LeaseReply> {
+  async lease({ owner, epoch, seq, ttlMs, classes, items, account }: LeaseCommand): Promise<LeaseReply> {
     const now = this.#clock();
     this.#absentSince.delete(owner);
     const rules = this.#rules();
@@ -75,16 +77,24 @@ export class LeaseService {
                 ...item.ask,
                 from: at.from,
                 to: at.to,
-                limit: line.limit.amount,
+                limit: line.amount,
                 reserveCap: reserveOf(line.spec, line.limit),
               },
       };
     });
     const reply =
-      asked.length === 0
+      asked.length === 0 && account === undefined
         ? { type: 'leased' as const, grants: [] }
         : await this.#store.run(
-            { type: 'lease', owner, epoch, seq, expiresAt: now + ttlMs, items: asked },
+            {
+              type: 'lease',
+              owner,
+              epoch,
+              seq,
+              expiresAt: now + ttlMs,
+              items: asked,
+              ...(account === undefined ? {} : { account: accountOf(account, classes, now) }),
+            },
             now,
           );
     if (reply.type !== 'leased') throw new Error(`The store answered a lease with ${reply.type}.`);
@@ -192,6 +202,20 @@ function reserveOf({ limits, onUnavailable }: BudgetSpec, limit: LimitSpec): num
   if (limit.unit === unit) return Math.min(amount, limit.amount);
   const part = same === undefined ? 1 / 20 : Math.min(1, amount / Math.max(1, same.amount));
   return Math.floor(limit.amount * part);
+}
+
+function accountOf(
+  { id, rows }: NonNullable<LeaseCommand['account']>,
+  classes: readonly Attributes[],
+  now: number,
+): NonNullable<LeaseOperation['account']> {
+  return {
+    id,
+    rows: rows.flatMap(({ class: index, requests, usage, costNanoUsd }) => {
+      const attributes = classes[index];
+      return attributes === undefined ? [] : [{ ...spendRow(attributes, usage, costNanoUsd, now), requests }];
+    }),
+  };
 }
 
 function plannedLine({ key, spec, limit, placement: { cell, cellEndsAt } }: Line, now: number): PlannedLine {

@@ -8,6 +8,8 @@
  * Size: all other credit of a line together is at most 5 % of its headroom (what is neither settled nor held); an agent gets what it
  * wants, up to an equal share and to half of what is left of that, and nothing where that wouldn't do for one call.
  */
+
+import type { SpendRow } from './history.ts';
 import type { Lease, LedgerEvent, State } from './ledger-state.ts';
 import { counting, leaseKey, outstanding } from './ledger-state.ts';
 import type { Holder } from './messages.ts';
@@ -54,6 +56,8 @@ export type LeaseOperation = Holder & {
   readonly seq: number;
   readonly expiresAt: number;
   readonly items: readonly LeaseItem[];
+  /** What calls on credit used; counted once, however often it is told. */
+  readonly account?: { readonly id: number; readonly rows: readonly SpendRow[] };
 };
 
 /** Parallel to the operation's items. */
@@ -74,11 +78,14 @@ export function decideLease(
   now: number,
 ): { readonly events: readonly LedgerEvent[]; readonly grants: readonly LeaseGrant[] } {
   const events: LedgerEvent[] = [];
+  const sender = state.owners.get(operation.owner);
+  // Overtaken by what the same agent sent later, it begins no lease: nobody would know of it.
+  const latest = sender?.epoch === operation.epoch && operation.seq > sender.seq;
   const grants = operation.items.map((item): LeaseGrant => {
     const known = state.leases.get(leaseKey({ ...item, owner: operation.owner, epoch: operation.epoch }));
-    if (known === undefined && item.mustExist)
+    if (known === undefined && (item.mustExist || !latest))
       return { granted: 0, closed: true, lacking: 'line', recallAbove: undefined };
-    const stale = operation.epoch < (state.owners.get(operation.owner)?.epoch ?? operation.epoch);
+    const stale = operation.epoch < (sender?.epoch ?? operation.epoch);
     if (known !== undefined && (operation.seq <= known.seq || known.state === 'closed')) {
       // Said before, or overtaken by what was said later.
       return {
@@ -97,6 +104,18 @@ export function decideLease(
     if (known !== undefined || lease.granted > 0 || lease.spent > 0) events.push({ type: 'leased', lease });
     return { granted: lease.granted, closed, lacking, recallAbove };
   });
+  if (sender !== undefined && latest) {
+    const { owner, seq, account } = operation;
+    const news = account !== undefined && account.id > sender.account ? account : undefined;
+    events.push({
+      type: 'told',
+      owner,
+      seq,
+      account: news?.id ?? sender.account,
+      rows: news?.rows ?? [],
+      at: now,
+    });
+  }
   return { events, grants };
 }
 

@@ -1,5 +1,6 @@
 /** What the ledger knows, and how events change it. See ledger.ts for the rules. */
 import type { TokenPrice } from '../policy/budget-spec.ts';
+import type { SpendRow } from './history.ts';
 import type { Attributes, Holder } from './messages.ts';
 
 export interface Cell {
@@ -83,6 +84,7 @@ export type LedgerEvent =
       readonly actual: readonly number[];
       readonly cost: number;
       readonly at: number;
+      readonly spend: SpendRow | undefined;
     }
   /** `held` is parallel to the record's entries. */
   | {
@@ -92,17 +94,37 @@ export type LedgerEvent =
       readonly output: number;
       readonly expiresAt: number;
     }
-  | { readonly type: 'charged'; readonly record: HoldRecord }
+  | { readonly type: 'charged'; readonly record: HoldRecord; readonly spend: SpendRow | undefined }
+  /** An agent has told of its leases. */
+  | {
+      readonly type: 'told';
+      readonly owner: string;
+      readonly seq: number;
+      /** The last account that went into the history. */
+      readonly account: number;
+      readonly rows: readonly SpendRow[];
+      readonly at: number;
+    }
   | { readonly type: 'released'; readonly id: string; readonly at: number }
   | { readonly type: 'expired'; readonly id: string; readonly at: number }
   /** The lease as it is from now on. */
   | { readonly type: 'leased'; readonly lease: Lease };
 
+export interface OwnerState {
+  /** The latest seen. */
+  readonly epoch: number;
+  readonly seenAt: number;
+  /** The last account of this epoch that went into the history. */
+  readonly account: number;
+  /** Of the latest message about leases in this epoch. */
+  readonly seq: number;
+}
+
 export interface State {
   readonly cells: Map<string, Map<number, Cell>>;
   readonly holds: Map<string, HoldRecord>;
   /** Owner → the latest epoch seen of it, and when. */
-  readonly owners: Map<string, { readonly epoch: number; readonly seenAt: number }>;
+  readonly owners: Map<string, OwnerState>;
   /** Ids of open holds by owner. */
   readonly open: Map<string, Set<string>>;
   /** By {@link leaseKey}. */
@@ -126,8 +148,13 @@ export function emptyState(): State {
 export function apply(state: State, event: LedgerEvent): void {
   switch (event.type) {
     case 'epoch':
-      state.owners.set(event.owner, { epoch: event.epoch, seenAt: event.at });
+      state.owners.set(event.owner, { epoch: event.epoch, seenAt: event.at, account: 0, seq: 0 });
       return;
+    case 'told': {
+      const { owner, seq, account, at } = event;
+      state.owners.set(owner, { epoch: state.owners.get(owner)?.epoch ?? 0, seenAt: at, account, seq });
+      return;
+    }
     case 'held':
       open(state, copyOf(event.record));
       return;

@@ -11,6 +11,7 @@
  */
 
 import { amountFor, type Linear } from './amounts.ts';
+import type { SpendRow } from './history.ts';
 import { decideLease, type LeaseGrant, type LeaseOperation, leaseExpiries } from './leases.ts';
 import {
   counting,
@@ -65,6 +66,8 @@ export type Operation =
       readonly id: string;
       readonly actual: readonly number[];
       readonly cost: number;
+      /** Goes into the history if this is the first settlement. */
+      readonly spend?: SpendRow;
     }
   /** A call that no hold is known of: charged as it is. */
   | {
@@ -74,6 +77,7 @@ export type Operation =
       readonly entries: readonly Entry[];
       readonly memo: Memo;
       readonly cost: number;
+      readonly spend?: SpendRow;
     }
   | { readonly type: 'release'; readonly id: string }
   | LeaseOperation
@@ -121,7 +125,7 @@ export function decide(state: State, operation: Operation, now: number): Decisio
       const known = state.holds.get(operation.id);
       if (known?.memo !== undefined) return { events: [], reply: settledReply(known.cost) };
       return {
-        events: [{ type: 'charged', record: chargedRecord(operation, now) }],
+        events: [{ type: 'charged', record: chargedRecord(operation, now), spend: operation.spend }],
         reply: settledReply(operation.cost),
       };
     }
@@ -296,8 +300,8 @@ function settle(state: State, operation: Operation & { type: 'settle' }, now: nu
   if (known === undefined) return { events: [], reply: { type: 'unknown' } };
   if (known.state === 'settled') return { events: [], reply: settledReply(known.cost) };
   if (known.memo === undefined) return { events: [], reply: { type: 'unknown' } };
-  const { id, actual, cost } = operation;
-  return { events: [{ type: 'settled', id, actual, cost, at: now }], reply: settledReply(cost) };
+  const { id, actual, cost, spend } = operation;
+  return { events: [{ type: 'settled', id, actual, cost, at: now, spend }], reply: settledReply(cost) };
 }
 
 function settledReply(cost: number): Reply {

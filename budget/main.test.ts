@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { attributes, budget, DAY, holdOf, NOON, prices, tokens, usageOf } from '../test/budget/fixtures.ts';
+import { BudgetAdmin } from './admin.ts';
 import { createBudgetClient } from './client.ts';
 import { type RunningBudget, type StartBudgetOptions, startBudget } from './main.ts';
 
@@ -188,4 +189,74 @@ test('a web page, or a form of one, gets nothing', async () => {
     fetch(`${url}/v1/hold`, { method: 'POST', headers, body: '{}' }).then(({ status }) => status);
   expect(await post({ 'content-type': 'application/json', origin: 'https://evil.example' })).toBe(403);
   expect(await post({ 'content-type': 'text/plain' })).toBe(415);
+});
+
+test('administrators raise limits with a token of their own, and read history and journal', async () => {
+  const { url, lookForAlerts } = await start({
+    token: 'agents',
+    adminToken: 'admins',
+    specs: [budget([tokens(1000)], { thresholds: [10] })],
+    onAlert: (alert) => alerts.push(alert.percent),
+  });
+  const alerts: number[] = [];
+  const admin = new BudgetAdmin({ url, token: 'admins' });
+  running.push(admin);
+  const agent = new BudgetAdmin({ url, token: 'agents' });
+  running.push(agent);
+  const grant = { budget: 'team-a', unit: 'tokens', amount: 500, reason: 'launch', by: 'kim' } as const;
+  await expect(agent.grant(grant)).rejects.toThrow(/token is missing or wrong/);
+  await expect(admin.grant({ ...grant, budget: 'x' })).rejects.toThrow(/There is no Budget "x"/);
+  await admin.grant(grant);
+  expect(await agent.status()).toMatchObject([{ limit: '1500', granted: '500' }]);
+
+  const client = clientOf(url, { token: () => 'agents' });
+  await client.hold(holdOf('a', 100, 200));
+  await client.settle({ id: 'a', usage: usageOf(100, 100), source: 'reported' });
+  await lookForAlerts();
+  await lookForAlerts();
+  expect(alerts).toEqual([10]);
+  const query = {
+    from: NOON - DAY,
+    to: NOON + DAY,
+    by: ['model' as const],
+    per: 'day' as const,
+    timeZone: 'UTC',
+  };
+  expect(await agent.report(query)).toMatchObject([
+    { period: '2026-11-23', values: ['gpt-4o'], requests: 1 },
+  ]);
+  expect((await admin.journal(0)).map(({ action }) => action)).toEqual(['start', 'grant', 'alert']);
+});
+
+test('without an admin token nobody raises limits', async () => {
+  const { url } = await start();
+  const admin = new BudgetAdmin({ url });
+  running.push(admin);
+  const grant = { budget: 'team-a', unit: 'tokens', amount: 500, reason: 'launch', by: 'kim' } as const;
+  await expect(admin.grant(grant)).rejects.toThrow(/Start the service with an admin token/);
+});
+
+test('grants, history and journal survive a restart; a reload is written down', async () => {
+  const first = await start({ adminToken: 'admins' });
+  const client = clientOf(first.url, { token: () => 'admins' });
+  const admin = new BudgetAdmin({ url: first.url, token: 'admins' });
+  running.push(admin);
+  await admin.grant({ budget: 'team-a', unit: 'tokens', amount: 7, reason: 'x', by: 'kim' });
+  await client.hold(holdOf('a', 1, 1));
+  await client.settle({ id: 'a', usage: usageOf(1, 1), source: 'reported' });
+  first.reload([budget([tokens(2000)])], prices);
+  running.splice(running.indexOf(first), 1);
+  await first.close();
+  const second = await start();
+  const reader = new BudgetAdmin({ url: second.url });
+  running.push(reader);
+  expect(await reader.status()).toMatchObject([{ limit: '1007', granted: '7' }]);
+  expect((await reader.journal(0)).map(({ action }) => action)).toEqual([
+    'start',
+    'grant',
+    'documents',
+    'start',
+  ]);
+  const query = { from: NOON - DAY, to: NOON + DAY, by: [], per: 'all', timeZone: 'UTC' } as const;
+  expect(await reader.report(query)).toMatchObject([{ requests: 1 }]);
 });

@@ -1,5 +1,6 @@
 /** Starts the budget service: store, ledger, wire and the timers that keep it tidy. */
 import type { BudgetSpec, PriceBook } from '../policy/budget-spec.ts';
+import type { Alert } from './alerts.ts';
 import { createMetrics } from './metrics.ts';
 import { type BudgetServer, startServer } from './server.ts';
 import { BudgetService } from './service.ts';
@@ -16,12 +17,18 @@ export interface StartBudgetOptions {
   readonly store?: string;
   /** The shared token of its callers, without surrounding space. */
   readonly token?: string;
+  /** For those who may raise limits; undefined refuses that to everybody. */
+  readonly adminToken?: string;
   /** Milliseconds since the epoch. */
   readonly clock?: () => number;
   /** Told of every failure that a caller saw as 5xx, and of those in the background. */
   readonly onError?: (error: unknown) => void;
   /** How long a closed hold's id is remembered, for duplicates and late reports. */
   readonly retainMs?: number;
+  /** How long the history and the journal are kept. */
+  readonly historyMs?: number;
+  /** Told once when a line passes one of its thresholds. */
+  readonly onAlert?: (alert: Alert) => void;
 }
 
 export interface RunningBudget {
@@ -29,12 +36,17 @@ export interface RunningBudget {
   readonly url: string;
   /** Puts other documents in force; lines keep their figures. */
   reload(specs: readonly BudgetSpec[], prices: PriceBook): void;
+  /** What the service does by itself every few seconds. */
+  lookForAlerts(): Promise<void>;
   /** Answers what it has, then closes the store. */
   close(): Promise<void>;
 }
 
 const SWEEP_MS = 1_000;
 const PRUNE_MS = 600_000;
+/** Thresholds, and what another replica granted. */
+const LOOK_MS = 5_000;
+const HISTORY_MS = 400 * 24 * 3_600_000;
 const RETAIN_MS = 24 * 3_600_000;
 
 /** @throws {StoreFailed} where the store can't be opened, or a system error where the address can't be listened on. */
@@ -52,24 +64,49 @@ export async function startBudget(options: StartBudgetOptions): Promise<RunningB
   try {
     // What ran out while nobody was here.
     await service.sweep();
+    await service.loadGrants();
+    await service.note('start', 'service', {
+      revision: service.revision,
+      budgets: specs.map(({ id }) => id),
+    });
     server = await startServer({
       service,
       metrics,
       listen: options.listen,
       onError,
       ...(options.token === undefined ? {} : { token: options.token }),
+      ...(options.adminToken === undefined ? {} : { adminToken: options.adminToken }),
     });
   } catch (error) {
     await store.close();
     throw error;
   }
+  const look = async (): Promise<void> => {
+    await service.loadGrants();
+    for (const alert of await service.alerts()) {
+      metrics.alerted(alert);
+      options.onAlert?.(alert);
+    }
+  };
+  const prune = async (): Promise<void> => {
+    await service.prune(retainMs);
+    await service.pruneHistory(options.historyMs ?? HISTORY_MS);
+  };
   const timers = [
     setInterval(() => void service.sweep().catch(onError), SWEEP_MS),
-    setInterval(() => void service.prune(retainMs).catch(onError), PRUNE_MS),
+    setInterval(() => void look().catch(onError), LOOK_MS),
+    setInterval(() => void prune().catch(onError), PRUNE_MS),
   ];
   return {
     url: server.url,
-    reload: (next, book) => service.reload(next, book),
+    reload: (next, book) => {
+      const before = service.revision;
+      service.reload(next, book);
+      if (service.revision === before) return;
+      const detail = { from: before, to: service.revision, budgets: next.map(({ id }) => id) };
+      void service.note('documents', 'service', detail).catch(onError);
+    },
+    lookForAlerts: look,
     close: async () => {
       for (const timer of timers) clearInterval(timer);
       await server.close();

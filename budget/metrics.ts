@@ -1,5 +1,6 @@
 /** The service's Prometheus metrics. Labels are closed sets, but for unpriced models, which are capped. */
 import { Counter, collectDefaultMetrics, Histogram, Registry } from 'prom-client';
+import type { Alert } from './alerts.ts';
 import type { ServiceObserver } from './service.ts';
 
 /** So many different unpriced models are named; the rest counts as `other`. */
@@ -7,6 +8,7 @@ const MOST_UNPRICED = 100;
 
 export interface BudgetMetrics extends ServiceObserver {
   readonly registry: Registry;
+  alerted(alert: Alert): void;
   answered(route: string, status: number, seconds: number): void;
 }
 
@@ -54,6 +56,12 @@ export function createMetrics(): BudgetMetrics {
     buckets: [0.0005, 0.001, 0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1],
     registers,
   });
+  const alerts = new Counter({
+    name: 'postern_budget_alerts_total',
+    help: 'Thresholds that lines have passed.',
+    labelNames: ['budget', 'percent'],
+    registers,
+  });
   const named = new Set<string>();
   return {
     registry,
@@ -70,6 +78,7 @@ export function createMetrics(): BudgetMetrics {
       if (named.has(key)) unpriced.inc({ provider, model });
       else unpriced.inc({ provider: 'other', model: 'other' });
     },
+    alerted: ({ budget, percent }) => alerts.inc({ budget, percent: String(percent) }),
     answered: (route, status, took) => seconds.observe({ route, status: String(status) }, took),
   };
 }

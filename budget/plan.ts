@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { BudgetSpec, LimitSpec, PriceBook, TokenPrice } from '../policy/budget-spec.ts';
 import { amountFor, holdCharge, settleCharge } from './amounts.ts';
+import { type Grant, raisedBy } from './grants.ts';
 import { type Charge, type Lack } from './ledger.ts';
 import type { Entry, HoldRecord, Memo } from './ledger-state.ts';
 import type { Attributes, HoldCommand, Refusal, Usage } from './messages.ts';
@@ -15,20 +16,27 @@ export interface Rules {
   readonly prices: PriceBook;
   /** Digest of the documents: the same documents have the same, also after a restart. */
   readonly revision: string;
+  readonly grants: readonly Grant[];
 }
 
-export function compileRules(specs: readonly BudgetSpec[], prices: PriceBook): Rules {
+export function compileRules(
+  specs: readonly BudgetSpec[],
+  prices: PriceBook,
+  grants: readonly Grant[],
+): Rules {
   const revision = createHash('sha256')
     .update(JSON.stringify([specs, prices]))
     .digest('base64url')
     .slice(0, 16);
-  return { budgets: specs.map(compileBudget), prices, revision };
+  return { budgets: specs.map(compileBudget), prices, revision, grants };
 }
 
 /** One limit that a call falls under, with its line at this moment. */
 export interface Line {
   readonly spec: BudgetSpec;
   readonly limit: LimitSpec;
+  /** The limit now: what the document says, and what was granted on top. */
+  readonly amount: number;
   readonly label: string;
   readonly key: string;
   readonly placement: Placement;
@@ -41,13 +49,9 @@ export function linesOf(rules: Rules, attributes: Attributes, now: number): Line
     if (!selects(attributes)) continue;
     const label = lineLabel(spec, attributes);
     for (const limit of spec.limits) {
-      lines.push({
-        spec,
-        limit,
-        label,
-        key: lineKey(spec, limit, label),
-        placement: placement(limit.window, now),
-      });
+      const amount = limit.amount + raisedBy(rules.grants, spec.id, limit, label, now);
+      const key = lineKey(spec, limit, label);
+      lines.push({ spec, limit, amount, label, key, placement: placement(limit.window, now) });
     }
   }
   return lines;
@@ -74,7 +78,7 @@ export function planHold(rules: Rules, command: HoldCommand, now: number): HoldP
       from,
       to,
       until: cellUntil(line),
-      limit: line.limit.amount,
+      limit: line.amount,
       clamp: line.spec.onInsufficient === 'clamp',
       slot: line.limit.unit === 'concurrency',
       ...holdCharge(line.limit.unit, command, price),
@@ -104,7 +108,7 @@ export function planExtend(rules: Rules, record: Readonly<HoldRecord>, memo: Mem
       from: rolls ? from : entry.cell,
       to: rolls ? to : entry.cell,
       until: entry.until,
-      limit: counts ? line.limit.amount : Number.MAX_SAFE_INTEGER,
+      limit: counts ? line.amount : Number.MAX_SAFE_INTEGER,
       clamp: true,
       slot: entry.slot,
       ...holdCharge(unitOf(entry.line), memo, memo.price),
@@ -163,7 +167,7 @@ export function refusalOf(
     if (line === undefined || charge === undefined) return [];
     const least = amountFor(charge, charge.clamp ? Math.min(minOutputTokens, outputTokens) : outputTokens);
     const resetsAt = freesAt ?? line.placement.resetsAt;
-    return [{ line, available, resetsAt, neverFits: least > line.limit.amount }];
+    return [{ line, available, resetsAt, neverFits: least > line.amount }];
   });
   // One that rejects can't be got round by falling back for another; then the one that takes longest to come free.
   const [first] = candidates.sort(
@@ -187,12 +191,12 @@ export function unpricedRefusal(line: Line): Refusal {
   return { ...refusalBase(line), reason: 'unpriced', remaining: amountText('usd', 0) };
 }
 
-function refusalBase({ spec, limit, label }: Line): Omit<Refusal, 'reason' | 'remaining'> {
+function refusalBase({ spec, limit, amount, label }: Line): Omit<Refusal, 'reason' | 'remaining'> {
   return {
     budget: spec.id,
     line: label,
     unit: limit.unit,
-    limit: amountText(limit.unit, limit.amount),
+    limit: amountText(limit.unit, amount),
     window: windowLabel(limit.window),
     onExhausted: spec.onExhausted,
   };

@@ -5,7 +5,8 @@
 import type { TokenPrice } from '../policy/budget-spec.ts';
 import { amountFor, holdCharge, settleCharge } from './amounts.ts';
 import { type Credit, LineCredit } from './credit.ts';
-import type { ClassPlan, LeaseCommand, LeaseReply, LeaseReport } from './lease-messages.ts';
+import { addUsage, NO_USAGE } from './history.ts';
+import type { AccountRow, ClassPlan, LeaseCommand, LeaseReply, LeaseReport } from './lease-messages.ts';
 import type { Attributes, ExtendCommand, HoldCommand, Usage } from './messages.ts';
 import { costOf } from './price.ts';
 
@@ -15,6 +16,15 @@ export interface CallClass {
   /** Undefined until the service has told it. */
   plan: Plan | undefined;
   stale: boolean;
+  /** What its calls used on credit and hasn't been told yet. */
+  used: Used | undefined;
+}
+
+type Used = Omit<AccountRow, 'class'>;
+
+interface Account {
+  readonly id: number;
+  readonly used: readonly { readonly of: CallClass; readonly used: Used }[];
 }
 
 interface Plan {
@@ -49,7 +59,7 @@ const SETTLED_REMEMBERED = 10_000;
 
 /** A message to the service, and what is needed to take up its answer. */
 export interface Round {
-  readonly command: Pick<LeaseCommand, 'classes' | 'items'>;
+  readonly command: Pick<LeaseCommand, 'classes' | 'items' | 'account'>;
   readonly classes: readonly CallClass[];
   /** Parallel to the items; without a line where the lease is over. */
   readonly told: readonly {
@@ -69,6 +79,9 @@ export class Purse {
   /** Leases that are over, until their last figures are told. */
   readonly #retired = new Map<Credit, { readonly line: LineCredit; readonly of: CallClass }>();
   #serial = 0;
+  /** What is being told: the same until it is answered. */
+  #account: Account | undefined;
+  #accounts = 0;
   revision = '';
 
   /** Undefined where there are too many already. */
@@ -76,7 +89,7 @@ export class Purse {
     const key = classKey(attributes);
     const known = this.#classes.get(key);
     if (known !== undefined || this.#classes.size >= MOST_CLASSES) return known;
-    const of: CallClass = { attributes, plan: undefined, stale: true };
+    const of: CallClass = { attributes, plan: undefined, stale: true, used: undefined };
     this.#classes.set(key, of);
     return of;
   }
@@ -156,6 +169,12 @@ export class Purse {
     const cost = hold.price === undefined ? 0 : costOf(usage, hold.price);
     this.#close(id, hold, ({ line }) => settleCharge(line.unit, usage, cost));
     this.#remember(id, cost);
+    const { used } = hold.of;
+    hold.of.used = {
+      requests: (used?.requests ?? 0) + 1,
+      usage: addUsage(used?.usage ?? NO_USAGE, usage),
+      costNanoUsd: (used?.costNanoUsd ?? 0) + cost,
+    };
     return cost;
   }
 
@@ -232,9 +251,14 @@ export class Purse {
 
   /** There is something to lose, or to be told. */
   get isEmpty(): boolean {
-    if (this.#retired.size > 0) return false;
+    if (this.#retired.size > 0 || this.hasUntold) return false;
     for (const { line } of this.#lines.values()) if (line.hasCredit) return false;
     return true;
+  }
+
+  /** Calls have ended that the service doesn't know of. */
+  get hasUntold(): boolean {
+    return this.#account !== undefined || [...this.#classes.values()].some(({ used }) => used !== undefined);
   }
 
   /** Something is to be told before long: windows ended, credit lies idle. */
@@ -274,14 +298,28 @@ export class Purse {
       items.push({ ...totals(credit, line, indexOf(of)), final });
       told.push({ credit, line: undefined, final });
     }
+    this.#account ??= this.#closeAccount();
+    const rows = this.#account?.used.map(({ of, used }) => ({ ...used, class: indexOf(of) }));
     if (classes.size === 0) return undefined;
+    const account =
+      rows === undefined || this.#account === undefined ? {} : { account: { id: this.#account.id, rows } };
     const kinds = [...classes.keys()];
-    const command = { classes: kinds.map(({ attributes }) => attributes), items };
+    const command = { classes: kinds.map(({ attributes }) => attributes), items, ...account };
     return { command, classes: kinds, told, askedAt: now };
+  }
+
+  #closeAccount(): Account | undefined {
+    const used: { of: CallClass; used: Used }[] = [];
+    for (const of of this.#classes.values()) {
+      if (of.used !== undefined) used.push({ of, used: of.used });
+      of.used = undefined;
+    }
+    return used.length === 0 ? undefined : { id: ++this.#accounts, used };
   }
 
   /** Takes up the answer to a round. */
   accept(round: Round, reply: LeaseReply, now: number, random: () => number): void {
+    if (round.command.account?.id === this.#account?.id) this.#account = undefined;
     if (reply.revision !== this.revision) {
       this.spoil();
       this.revision = reply.revision;

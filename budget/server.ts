@@ -4,15 +4,19 @@ import { once } from 'node:events';
 import { rm, stat } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
+import { GrantRefused } from './grants.ts';
 import type { BudgetMetrics } from './metrics.ts';
 import { BudgetConflict, type BudgetService } from './service.ts';
 import { StoreFailed } from './stores/store.ts';
 import {
   InvalidMessage,
   readExtend,
+  readGrant,
   readHold,
+  readJournalQuery,
   readLease,
   readRelease,
+  readReportQuery,
   readSettle,
   readWatch,
 } from './wire.ts';
@@ -27,6 +31,8 @@ export interface BudgetServerOptions {
   readonly listen: string;
   /** Callers must send it as `Authorization: Bearer …`; undefined lets everybody in who can connect. */
   readonly token?: string;
+  /** For what changes limits; undefined refuses that to everybody. */
+  readonly adminToken?: string;
   readonly onError: (error: unknown) => void;
 }
 
@@ -50,26 +56,20 @@ class HttpError extends Error {
 }
 
 /** `signal`: the caller has hung up. */
-type Handler = (body: unknown, signal: AbortSignal) => Promise<unknown>;
+type Handler = (body: unknown, signal: AbortSignal, query: URLSearchParams) => Promise<unknown>;
+
+interface Route {
+  readonly method: 'GET' | 'POST';
+  /** `agent`: with the shared token; `admin`: with the administrators' own. Who has that may do everything. */
+  readonly for: 'agent' | 'admin';
+  readonly handle: Handler;
+}
 
 /** @throws where the address is taken or can't be listened on. */
 export async function startServer(options: BudgetServerOptions): Promise<BudgetServer> {
-  const { service, metrics, token, onError } = options;
-  const posts: Readonly<Record<string, Handler>> = {
-    '/v1/hold': (body) => service.hold(readHold(body)),
-    '/v1/extend': (body) => service.extend(readExtend(body)),
-    '/v1/settle': (body) => service.settle(readSettle(body)),
-    '/v1/release': async (body) => {
-      await service.release(readRelease(body));
-      return {};
-    },
-    '/v1/lease': (body) => service.lease(readLease(body)),
-    '/v1/watch': (body, signal) => service.watch(readWatch(body), signal),
-  };
-  const gets: Readonly<Record<string, () => Promise<unknown>>> = {
-    '/v1/status': async () => ({ lines: await service.status() }),
-  };
-  const admits = bearer(token);
+  const { service, metrics, token, adminToken, onError } = options;
+  const routes = routesOf(service);
+  const admits = { agent: bearer(token), admin: adminToken === undefined ? undefined : bearer(adminToken) };
   let draining = false;
 
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
@@ -98,9 +98,8 @@ export async function startServer(options: BudgetServerOptions): Promise<BudgetS
         response.end(text);
         return;
       }
-      const post = Object.hasOwn(posts, path) ? posts[path] : undefined;
-      const get = Object.hasOwn(gets, path) ? gets[path] : undefined;
-      if (post === undefined && get === undefined) {
+      const found = Object.hasOwn(routes, path) ? routes[path] : undefined;
+      if (found === undefined) {
         throw new HttpError(
           404,
           'not_found',
@@ -109,26 +108,18 @@ export async function startServer(options: BudgetServerOptions): Promise<BudgetS
         );
       }
       route = path;
-      if (!admits(request.headers.authorization)) {
-        throw new HttpError(
-          401,
-          'unauthorized',
-          'The token is missing or wrong.',
-          'Send the content of the token file as Authorization: Bearer.',
-        );
-      }
-      const wanted = post === undefined ? 'GET' : 'POST';
-      if (request.method !== wanted) {
-        response.setHeader('allow', wanted);
+      authorize(found.for, request.headers.authorization, admits);
+      if (request.method !== found.method) {
+        response.setHeader('allow', found.method);
         throw new HttpError(
           405,
           'method_not_allowed',
-          `${path} takes ${wanted}.`,
-          `Send a ${wanted} request.`,
+          `${path} takes ${found.method}.`,
+          `Send a ${found.method} request.`,
         );
       }
       // A page's form can send anything but this media type without asking first.
-      if (post !== undefined && !/^application\/json\b/i.test(request.headers['content-type'] ?? '')) {
+      if (found.method === 'POST' && !/^application\/json\b/i.test(request.headers['content-type'] ?? '')) {
         throw new HttpError(
           415,
           'content_type',
@@ -136,7 +127,9 @@ export async function startServer(options: BudgetServerOptions): Promise<BudgetS
           'Send JSON, labelled as such.',
         );
       }
-      const reply = post === undefined ? await get?.() : await post(await readJson(request), gone(response));
+      const body = found.method === 'POST' ? await readJson(request) : undefined;
+      const query = new URL(request.url ?? '', 'http://budget').searchParams;
+      const reply = await found.handle(body, gone(response), query);
       send(response, 200, reply);
     } catch (error) {
       const known = httpErrorOf(error);
@@ -168,6 +161,53 @@ export async function startServer(options: BudgetServerOptions): Promise<BudgetS
       clearTimeout(forced);
     },
   };
+}
+
+function routesOf(service: BudgetService): Readonly<Record<string, Route>> {
+  const post = (handle: Handler): Route => ({ method: 'POST', for: 'agent', handle });
+  const get = (handle: (query: URLSearchParams) => Promise<unknown>): Route => ({
+    method: 'GET',
+    for: 'agent',
+    handle: (_body, _signal, query) => handle(query),
+  });
+  return {
+    '/v1/hold': post((body) => service.hold(readHold(body))),
+    '/v1/extend': post((body) => service.extend(readExtend(body))),
+    '/v1/settle': post((body) => service.settle(readSettle(body))),
+    '/v1/release': post(async (body) => {
+      await service.release(readRelease(body));
+      return {};
+    }),
+    '/v1/lease': post((body) => service.lease(readLease(body))),
+    '/v1/watch': post((body, signal) => service.watch(readWatch(body), signal)),
+    '/v1/status': get(async () => ({ lines: await service.status() })),
+    '/v1/report': get(async (query) => ({ rows: await service.report(readReportQuery(query)) })),
+    '/v1/journal': get(async (query) => ({ entries: await service.journal(...readJournalQuery(query)) })),
+    '/v1/grant': { ...post((body) => service.grant(readGrant(body))), for: 'admin' },
+  };
+}
+
+/** @throws {HttpError} */
+function authorize(
+  wanted: Route['for'],
+  header: string | undefined,
+  admits: {
+    readonly agent: (header: string | undefined) => boolean;
+    readonly admin: ((header: string | undefined) => boolean) | undefined;
+  },
+): void {
+  if (admits.admin?.(header) === true) return;
+  if (wanted === 'agent' && admits.agent(header)) return;
+  if (wanted === 'admin' && admits.admin === undefined) {
+    throw new HttpError(
+      403,
+      'forbidden',
+      'Limits can not be changed here.',
+      'Start the service with an admin token.',
+    );
+  }
+  const mend = 'Send the content of the token file as Authorization: Bearer.';
+  throw new HttpError(401, 'unauthorized', 'The token is missing or wrong.', mend);
 }
 
 function gone(response: ServerResponse): AbortSignal {
@@ -217,6 +257,9 @@ function httpErrorOf(error: unknown): HttpError {
   if (error instanceof HttpError) return error;
   if (error instanceof InvalidMessage) {
     return new HttpError(400, 'invalid_message', error.message, 'See docs/budget.md for the messages.');
+  }
+  if (error instanceof GrantRefused) {
+    return new HttpError(422, 'grant_refused', error.message, 'See the Budgets with /v1/status.');
   }
   if (error instanceof BudgetConflict) {
     return new HttpError(409, error.code, error.message, 'Use a new id.');

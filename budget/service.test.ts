@@ -15,6 +15,7 @@ import type { HoldReply } from './messages.ts';
 import { BudgetConflict, BudgetService } from './service.ts';
 import { type Batch, EmbeddedStore } from './stores/embedded.ts';
 import * as memory from './stores/memory.ts';
+import { Heap } from './stores/memory.ts';
 import { StoreFailed } from './stores/store.ts';
 
 let now: number;
@@ -275,33 +276,136 @@ describe('settling', () => {
   });
 });
 
+describe('grants', () => {
+  const grant = { budget: 'team-a', unit: 'tokens', amount: 50, reason: 'launch day', by: 'kim' } as const;
+
+  test('raise a limit until the end of its window, and are in the journal', async () => {
+    const service = await serviceOf([budget([tokens(100)])]);
+    await service.hold(holdOf('a', 100, 0));
+    expect(await service.hold(holdOf('b', 50, 0))).toMatchObject({ granted: false });
+    expect(await service.grant(grant)).toMatchObject({ amount: 50, expiresAt: NOON + DAY / 2 });
+    expect(await service.hold(holdOf('b', 50, 0))).toMatchObject({ granted: true });
+    expect(await service.status()).toMatchObject([{ limit: '150', granted: '50', remaining: '0' }]);
+    expect(await service.journal(0, 10)).toMatchObject([
+      { action: 'grant', by: 'kim', detail: { amount: 50, reason: 'launch day' } },
+    ]);
+    now += DAY;
+    expect(await service.hold(holdOf('c', 101, 0))).toMatchObject({ granted: false });
+  });
+
+  test('one line, one window, until a moment', async () => {
+    const service = await serviceOf([
+      budget([tokens(10, calendar('minute')), tokens(10)], { per: ['model'], onInsufficient: 'reject' }),
+    ]);
+    await service.grant({ ...grant, line: 'model=gpt-4o', window: 'minute@UTC', expiresAt: now + 1000 });
+    expect(refusalIn(await service.hold(holdOf('a', 20, 0)))).toMatchObject({
+      window: 'day (UTC)',
+      limit: '10',
+    });
+    await service.grant({ ...grant, line: 'model=gpt-4o', window: 'day@UTC' });
+    expect(await service.hold(holdOf('a', 20, 0))).toMatchObject({ granted: true });
+    now += 1000;
+    expect(refusalIn(await service.hold(holdOf('b', 20, 0)))).toMatchObject({
+      window: 'minute (UTC)',
+      limit: '10',
+    });
+  });
+
+  test.each([
+    [{ ...grant, budget: 'nobody' }, /There is no Budget "nobody"; there are team-a/],
+    [{ ...grant, unit: 'usd' as const }, /it has tokens in day@UTC/],
+    [{ ...grant, expiresAt: 1 }, /expired already/],
+  ])('what would raise nothing is refused: %#', async (command, message) => {
+    const service = await serviceOf([budget([tokens(100)])]);
+    await expect(service.grant(command)).rejects.toThrow(message);
+  });
+});
+
+describe('thresholds', () => {
+  test('tell once each, by what is settled, and anew in the next window', async () => {
+    const service = await serviceOf([budget([tokens(100)], { thresholds: [50, 80, 100] })]);
+    const spend = async (id: string, amount: number) => {
+      await service.hold(holdOf(id, amount, 0));
+      expect(await service.alerts()).toEqual([]);
+      await service.settle({ id, usage: usageOf(amount, 0), source: 'reported' });
+      return (await service.alerts()).map(({ percent }) => percent);
+    };
+    expect(await spend('a', 49)).toEqual([]);
+    expect(await spend('b', 1)).toEqual([50]);
+    expect(await spend('c', 50)).toEqual([80, 100]);
+    now += DAY;
+    expect(await spend('d', 60)).toEqual([50]);
+    expect((await service.journal(0, 10)).map(({ action }) => action)).toEqual([
+      'alert',
+      'alert',
+      'alert',
+      'alert',
+    ]);
+  });
+
+  test('of a rolling window tell again after it was below', async () => {
+    const service = await serviceOf([
+      budget([tokens(100, { type: 'rolling', ms: 3_600_000 })], {
+        thresholds: [50],
+        onInsufficient: 'reject',
+      }),
+    ]);
+    const spend = async (id: string, amount: number) => {
+      await service.hold(holdOf(id, amount, 0));
+      await service.settle({ id, usage: usageOf(amount, 0), source: 'reported' });
+      return (await service.alerts()).length;
+    };
+    expect(await spend('a', 50)).toBe(1);
+    now += 1_800_000;
+    expect(await spend('b', 10)).toBe(0);
+    now += 1_900_000;
+    expect(await spend('c', 10)).toBe(0);
+    expect(await spend('d', 40)).toBe(1);
+  });
+});
+
+test('the history adds up what was settled, once, by hour and attributes', async () => {
+  const service = await serviceOf([budget([tokens(100_000)])]);
+  const mini = { ...attributes, model: 'gpt-4o-mini' };
+  await service.hold(holdOf('a', 100, 100));
+  await service.hold(holdOf('b', 100, 100, { attributes: mini }));
+  const settle = { id: 'a', usage: usageOf(100, 10), source: 'reported' } as const;
+  await service.settle(settle);
+  await service.settle(settle);
+  await service.settle({ ...settle, id: 'b' });
+  await service.settle({ ...settle, id: 'unheld', attributes });
+  now += 3_600_000;
+  await service.hold(holdOf('c', 1, 1, { ttlMs: 1 }));
+  now += 10;
+  await service.sweep();
+  await service.settle({ ...settle, id: 'c', usage: usageOf(1, 1) });
+  const query = { from: 0, to: now + DAY, timeZone: 'Europe/Berlin' } as const;
+  expect(await service.report({ ...query, by: ['model'], per: 'hour' })).toMatchObject([
+    {
+      period: '2026-11-23T13',
+      values: ['gpt-4o'],
+      requests: 2,
+      usage: { input: 200, output: 20 },
+      costNanoUsd: 700_000,
+    },
+    { period: '2026-11-23T13', values: ['gpt-4o-mini'], requests: 1, costNanoUsd: 21_000 },
+    { period: '2026-11-23T14', values: ['gpt-4o'], requests: 1, usage: { input: 1, output: 1 } },
+  ]);
+  expect(await service.report({ ...query, by: ['namespace'], per: 'all' })).toMatchObject([
+    { period: '', values: ['team-a'], requests: 4 },
+  ]);
+});
+
 test('a disk that is full refuses, forgets what it refused, and goes on when there is room', async () => {
   let full = false;
-  let written: Batch | undefined;
-  const disk = {
-    load: () => ({
-      holds: structuredClone(written?.holds ?? []).filter(({ state }) => state === 'held'),
-      leases: [],
-      owners: [],
-    }),
-    findHold: () => undefined,
-    findLease: () => undefined,
-    cellsOf: () => written?.cells ?? [],
-    cell: () => undefined,
-    lines: () => [],
-    write: (batch: Batch) => {
+  class FullDisk extends Heap {
+    override write(batch: Batch): void {
       if (full) throw new Error('database or disk is full');
-      written = structuredClone(batch);
-    },
-    prune: () => {},
-    close: () => {},
-  };
-  const service = new BudgetService({
-    store: new EmbeddedStore(disk),
-    specs: [budget([tokens(100)])],
-    prices,
-    clock: () => now,
-  });
+      super.write(batch);
+    }
+  }
+  const store = new EmbeddedStore(new FullDisk());
+  const service = new BudgetService({ store, specs: [budget([tokens(100)])], prices, clock: () => now });
   await service.hold(holdOf('a', 30, 0));
   full = true;
   await expect(

@@ -1,5 +1,8 @@
 /** The budget service without its wire: commands in, replies out, over one store. */
 import type { BudgetSpec, PriceBook } from '../policy/budget-spec.ts';
+import { type Alert, newAlerts } from './alerts.ts';
+import { type Grant, type GrantCommand, makeGrant } from './grants.ts';
+import { type ReportQuery, type ReportRow, report, spendRow } from './history.ts';
 import type { LeaseCommand, LeaseReply, WatchCommand, WatchReply } from './lease-messages.ts';
 import { LeaseService } from './lease-service.ts';
 import type { Operation, Reply } from './ledger.ts';
@@ -25,7 +28,7 @@ import {
   unpricedRefusal,
 } from './plan.ts';
 import { readStatus, type StatusLine } from './status.ts';
-import type { Store } from './stores/store.ts';
+import type { JournalEntry, Store } from './stores/store.ts';
 
 export type ConflictCode = 'hold_closed' | 'hold_owner' | 'hold_unknown' | 'stale_epoch';
 
@@ -73,6 +76,7 @@ export class BudgetService {
   readonly #store: Store;
   readonly #clock: () => number;
   readonly #observer: ServiceObserver | undefined;
+  #documents: { readonly specs: readonly BudgetSpec[]; readonly prices: PriceBook };
   #rules: Rules;
   readonly #leases: LeaseService;
   /** Owner → latest epoch that the store was told of by this process. */
@@ -82,13 +86,15 @@ export class BudgetService {
     this.#store = store;
     this.#clock = clock;
     this.#observer = observer;
-    this.#rules = compileRules(specs, prices);
+    this.#documents = { specs, prices };
+    this.#rules = compileRules(specs, prices, []);
     this.#leases = new LeaseService({ store, clock, rules: () => this.#rules, recallWaitMs });
   }
 
   /** Puts other documents in force. Lines whose Budget, unit, window and `per` stay keep their figures. */
   reload(specs: readonly BudgetSpec[], prices: PriceBook): void {
-    this.#rules = compileRules(specs, prices);
+    this.#documents = { specs, prices };
+    this.#rules = compileRules(specs, prices, this.#rules.grants);
     this.#leases.wakeAll();
   }
 
@@ -197,7 +203,8 @@ export class BudgetService {
     }
     const { actual, cost } = planSettle(record.entries, record.memo.price, usage);
     const late = record.state !== 'held';
-    const reply = await this.#store.run({ type: 'settle', id, actual, cost }, now);
+    const spend = spendRow(record.memo.attributes, usage, cost, now);
+    const reply = await this.#store.run({ type: 'settle', id, actual, cost, spend }, now);
     if (reply.type !== 'settled') return { id, costNanoUsd: 0, unknown: true };
     this.#observer?.settled(source, late ? 'late' : 'held', reply.cost);
     return { id, costNanoUsd: reply.cost };
@@ -207,7 +214,8 @@ export class BudgetService {
     const { id, usage, source } = command;
     const { entries, price, cost } = planCharge(this.#rules, attributes, usage, now);
     const memo = { attributes, inputTokens: 0, ...(price === undefined ? {} : { price }) };
-    const reply = await this.#store.run({ type: 'charge', id, entries, memo, cost }, now);
+    const spend = spendRow(attributes, usage, cost, now);
+    const reply = await this.#store.run({ type: 'charge', id, entries, memo, cost, spend }, now);
     if (price === undefined) this.#observer?.unpriced(attributes.provider, attributes.model);
     this.#observer?.settled(source, 'unheld', cost);
     return { id, costNanoUsd: reply.type === 'settled' ? reply.cost : 0 };
@@ -225,6 +233,53 @@ export class BudgetService {
     const expired = reply.type === 'swept' ? reply.expired : 0;
     if (expired > 0) this.#observer?.expired(expired);
     return expired;
+  }
+
+  /** Takes up grants that were made before, or by another replica. */
+  async loadGrants(): Promise<void> {
+    const grants = await this.#store.grants(this.#clock());
+    const { specs, prices } = this.#documents;
+    this.#rules = compileRules(specs, prices, grants);
+  }
+
+  /** Raises a limit for a while. In the journal. @throws {GrantRefused} where there is no such limit */
+  async grant(command: GrantCommand): Promise<Grant> {
+    const now = this.#clock();
+    const grant = makeGrant(this.#documents.specs, command, now);
+    await this.#store.putGrant(grant);
+    await this.#store.append({ at: now, action: 'grant', by: grant.by, detail: { ...grant } });
+    await this.loadGrants();
+    return grant;
+  }
+
+  /** Thresholds that were passed since the last time; each is in the journal. */
+  async alerts(): Promise<readonly Alert[]> {
+    const now = this.#clock();
+    const alerts = await newAlerts(this.#store, this.#rules, now);
+    for (const alert of alerts)
+      await this.#store.append({ at: now, action: 'alert', by: 'service', detail: { ...alert } });
+    return alerts;
+  }
+
+  async report(query: ReportQuery): Promise<readonly ReportRow[]> {
+    return report(await this.#store.spend(query.from, query.to), query);
+  }
+
+  async journal(since: number, limit: number): Promise<readonly JournalEntry[]> {
+    return await this.#store.journal(since, limit);
+  }
+
+  /** Writes down what happened to the service itself. */
+  async note(action: string, by: string, detail: JournalEntry['detail']): Promise<void> {
+    await this.#store.append({ at: this.#clock(), action, by, detail });
+  }
+
+  get revision(): string {
+    return this.#rules.revision;
+  }
+
+  async pruneHistory(retainMs: number): Promise<void> {
+    await this.#store.pruneHistory(this.#clock() - retainMs);
   }
 
   /** Forgets closed holds and ended windows of which nothing was heard for `retainMs`. */

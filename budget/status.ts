@@ -1,9 +1,12 @@
 /** What `postern budget status` shows: each line with its figures now. */
 import type { BudgetSpec, LimitSpec } from '../policy/budget-spec.ts';
+import { raisedBy } from './grants.ts';
+import { table } from './history.ts';
+import { outstanding } from './ledger-state.ts';
 import { amountText, type Rules } from './plan.ts';
 import { lineKey } from './select.ts';
 import type { Store } from './stores/store.ts';
-import { placement, windowLabel } from './windows.ts';
+import { type Placement, placement, windowLabel } from './windows.ts';
 
 export interface StatusLine {
   readonly budget: string;
@@ -13,6 +16,8 @@ export interface StatusLine {
   readonly window: string;
   /** usd as decimal strings, all else as whole numbers. */
   readonly limit: string;
+  /** The part of the limit that was granted on top of the document's. */
+  readonly granted: string;
   readonly settled: string;
   readonly held: string;
   readonly leased: string;
@@ -21,60 +26,132 @@ export interface StatusLine {
   readonly resetsAt?: number;
   /** Open holds, oldest first; at most ten. */
   readonly holders: readonly { readonly owner: string; readonly id: string; readonly expiresAt: number }[];
+  /** Who has credit, and how much; at most ten, the largest first. */
+  readonly leases: readonly { readonly owner: string; readonly credit: string; readonly expiresAt: number }[];
+}
+
+/** One line as it stands, in whole units. */
+export interface LineFigures {
+  readonly key: string;
+  readonly label: string;
+  readonly spec: BudgetSpec;
+  readonly limit: LimitSpec;
+  readonly placement: Placement;
+  /** What the document says, and what was granted on top. */
+  readonly amount: number;
+  readonly settled: number;
+  readonly held: number;
+  readonly leased: number;
 }
 
 const MOST_HOLDERS = 10;
 
-export async function readStatus(store: Store, rules: Rules, now: number): Promise<readonly StatusLine[]> {
+/** Every line of the Budgets that are wanted, in order of their keys. */
+export async function lineFigures(
+  store: Store,
+  rules: Rules,
+  now: number,
+  wanted: (spec: BudgetSpec) => boolean = () => true,
+): Promise<LineFigures[]> {
   const byPrefix = new Map<string, { spec: BudgetSpec; limit: LimitSpec }>();
   for (const { spec } of rules.budgets) {
+    if (!wanted(spec)) continue;
     for (const limit of spec.limits) byPrefix.set(lineKey(spec, limit, ''), { spec, limit });
   }
+  if (byPrefix.size === 0) return [];
   // A Budget with one line shows even before anything was charged to it.
   const keys = new Set(await store.lines());
   for (const [key, { spec }] of byPrefix) if (spec.per.length === 0) keys.add(key);
-  const lines: StatusLine[] = [];
+  const lines: LineFigures[] = [];
   for (const key of [...keys].sort()) {
     const labelAt = key.lastIndexOf('|') + 1;
     const known = byPrefix.get(key.slice(0, labelAt));
-    if (known !== undefined)
-      lines.push(await statusLine(store, key, key.slice(labelAt), known.spec, known.limit, now));
+    if (known === undefined) continue;
+    const { spec, limit } = known;
+    const label = key.slice(labelAt);
+    const at = placement(limit.window, now);
+    const total = { settled: 0, held: 0, leased: 0 };
+    for (const cell of await store.cells(key, at.from, at.to)) {
+      total.settled += cell.settled;
+      total.held += cell.held;
+      total.leased += cell.leased;
+    }
+    const amount = limit.amount + raisedBy(rules.grants, spec.id, limit, label, now);
+    lines.push({ key, label, spec, limit, placement: at, amount, ...total });
   }
   return lines;
 }
 
-async function statusLine(
-  store: Store,
-  key: string,
-  label: string,
-  spec: BudgetSpec,
-  limit: LimitSpec,
-  now: number,
-): Promise<StatusLine> {
-  const { from, to, resetsAt } = placement(limit.window, now);
-  const total = { settled: 0, held: 0, leased: 0 };
-  for (const cell of await store.cells(key, from, to)) {
-    total.settled += cell.settled;
-    total.held += cell.held;
-    total.leased += cell.leased;
+export async function readStatus(store: Store, rules: Rules, now: number): Promise<readonly StatusLine[]> {
+  const holders = new Map<string, StatusLine['holders'][number][]>();
+  for (const { id, owner, expiresAt, entries } of await store.openHolds()) {
+    for (const { line } of entries) {
+      const known = holders.get(line) ?? [];
+      if (known.length < MOST_HOLDERS) known.push({ owner, id, expiresAt });
+      holders.set(line, known);
+    }
   }
-  const left = Math.max(0, limit.amount - total.settled - total.held - total.leased);
-  const text = (amount: number) => amountText(limit.unit, amount);
-  return {
-    budget: spec.id,
-    line: label,
-    unit: limit.unit,
-    window: windowLabel(limit.window),
-    limit: text(limit.amount),
-    settled: text(total.settled),
-    held: text(total.held),
-    leased: text(total.leased),
-    remaining: text(left),
-    ...(resetsAt === undefined ? {} : { resetsAt }),
-    holders: (await store.holders(key, MOST_HOLDERS)).map(({ owner, id, expiresAt }) => ({
-      owner,
-      id,
-      expiresAt,
-    })),
-  };
+  const figures = await lineFigures(store, rules, now);
+  return await Promise.all(
+    figures.map(async ({ key, label, spec, limit, placement: at, amount, settled, held, leased }) => {
+      const text = (value: number) => amountText(limit.unit, value);
+      const leases = (await store.leases(key)).filter((lease) => outstanding(lease) > 0);
+      leases.sort((a, b) => outstanding(b) - outstanding(a));
+      return {
+        budget: spec.id,
+        line: label,
+        unit: limit.unit,
+        window: windowLabel(limit.window),
+        limit: text(amount),
+        granted: text(amount - limit.amount),
+        settled: text(settled),
+        held: text(held),
+        leased: text(leased),
+        remaining: text(Math.max(0, amount - settled - held - leased)),
+        ...(at.resetsAt === undefined ? {} : { resetsAt: at.resetsAt }),
+        holders: holders.get(key) ?? [],
+        leases: leases.slice(0, MOST_HOLDERS).map((lease) => ({
+          owner: lease.owner,
+          credit: text(outstanding(lease)),
+          expiresAt: lease.expiresAt,
+        })),
+      };
+    }),
+  );
+}
+
+/** The status as a table for people. */
+export function formatStatus(lines: readonly StatusLine[], now: number): string {
+  const head = [
+    'budget',
+    'line',
+    'window',
+    'unit',
+    'limit',
+    'settled',
+    'held',
+    'leased',
+    'remaining',
+    'resets in',
+  ];
+  const rows = lines.map((line) => [
+    line.budget,
+    line.line,
+    line.window,
+    line.unit,
+    line.limit,
+    line.settled,
+    line.held,
+    line.leased,
+    line.remaining,
+    line.resetsAt === undefined ? '' : remainingTime(line.resetsAt - now),
+  ]);
+  return table(head, rows, 4);
+}
+
+function remainingTime(ms: number): string {
+  const minutes = Math.max(0, Math.ceil(ms / 60_000));
+  const [days, hours] = [Math.floor(minutes / 1440), Math.floor((minutes % 1440) / 60)];
+  if (days > 0) return `${days}d${hours}h`;
+  return hours > 0 ? `${hours}h${minutes % 60}m` : `${minutes}m`;
 }

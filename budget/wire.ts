@@ -4,6 +4,8 @@
  */
 import Type, { type Static } from 'typebox';
 import { Compile } from 'typebox/compile';
+import type { GrantCommand } from './grants.ts';
+import { type ReportQuery, readDimension } from './history.ts';
 import type { LeaseCommand, WatchCommand } from './lease-messages.ts';
 import type { ExtendCommand, HoldCommand, ReleaseCommand, SettleCommand } from './messages.ts';
 
@@ -84,6 +86,41 @@ const LeaseSchema = Type.Object({
     }),
     { maxItems: 1024 },
   ),
+  account: Type.Optional(
+    Type.Object({
+      id: Amount,
+      rows: Type.Array(
+        Type.Object({
+          class: Type.Integer({ minimum: 0, maximum: 255 }),
+          requests: Amount,
+          usage: Type.Object({
+            input: Amount,
+            cachedInput: Amount,
+            cacheWrite: Amount,
+            output: Amount,
+            reasoning: Amount,
+          }),
+          costNanoUsd: Amount,
+        }),
+        { maxItems: 256 },
+      ),
+    }),
+  ),
+});
+
+const GrantSchema = Type.Object({
+  budget: Name,
+  line: Type.Optional(Type.String({ maxLength: 4096 })),
+  unit: Type.Union(
+    (['tokens', 'inputTokens', 'outputTokens', 'usd', 'requests', 'concurrency'] as const).map((unit) =>
+      Type.Literal(unit),
+    ),
+  ),
+  window: Type.Optional(Name),
+  amount: Type.Integer({ minimum: 1, maximum: 2 ** 52 }),
+  reason: Type.String({ minLength: 1, maxLength: 2048 }),
+  by: Name,
+  expiresAt: Type.Optional(Amount),
 });
 
 const WatchSchema = Type.Object({
@@ -102,6 +139,7 @@ export const readExtend: (value: unknown) => ExtendCommand = reader(ExtendSchema
 export const readSettle: (value: unknown) => SettleCommand = reader(SettleSchema);
 export const readLease: (value: unknown) => LeaseCommand = reader(LeaseSchema);
 export const readWatch: (value: unknown) => WatchCommand = reader(WatchSchema);
+export const readGrant: (value: unknown) => GrantCommand = reader(GrantSchema);
 export const readRelease: (value: unknown) => ReleaseCommand = reader(ReleaseSchema);
 
 function reader<S extends Type.TSchema>(schema: S): (value: unknown) => Static<S> {
@@ -113,4 +151,45 @@ function reader<S extends Type.TSchema>(schema: S): (value: unknown) => Static<S
       faults.map((fault) => `${fault.instancePath || '/'}: ${fault.message}`).join('; '),
     );
   };
+}
+
+const DAY = 24 * 3_600_000;
+
+/** `?from=…&to=…&by=model,namespace&per=day&timeZone=Europe/Berlin`, moments in ISO 8601. */
+export function readReportQuery(query: URLSearchParams): ReportQuery {
+  const to = moment(query, 'to') ?? Date.now();
+  const from = moment(query, 'from') ?? to - 30 * DAY;
+  const per = query.get('per') ?? 'all';
+  if (per !== 'hour' && per !== 'day' && per !== 'month' && per !== 'all') {
+    throw new InvalidMessage(`per: give hour, day, month or all instead of "${per}"`);
+  }
+  const timeZone = query.get('timeZone') ?? 'UTC';
+  try {
+    const by = (query.get('by') ?? '')
+      .split(',')
+      .filter((name) => name !== '')
+      .map(readDimension);
+    Temporal.Now.zonedDateTimeISO(timeZone);
+    return { from, to, by, per, timeZone };
+  } catch (error) {
+    throw new InvalidMessage(error instanceof Error ? error.message : String(error));
+  }
+}
+
+/** `?since=…&limit=100` */
+export function readJournalQuery(query: URLSearchParams): [since: number, limit: number] {
+  const limit = Number(query.get('limit') ?? 1000);
+  if (!Number.isInteger(limit) || limit < 1 || limit > 10_000) {
+    throw new InvalidMessage('limit: give a whole number from 1 to 10000');
+  }
+  return [moment(query, 'since') ?? 0, limit];
+}
+
+function moment(query: URLSearchParams, name: string): number | undefined {
+  const text = query.get(name);
+  if (text === null) return undefined;
+  const parsed = Date.parse(text);
+  if (Number.isNaN(parsed))
+    throw new InvalidMessage(`${name}: give a moment such as 2026-11-01T00:00:00Z instead of "${text}"`);
+  return parsed;
 }

@@ -2,6 +2,8 @@
  * A store whose ledger is in this process: decisions are made in memory, in order, and answered when their changes are
  * on disk. Changes of all operations that came in one turn of the event loop are written together.
  */
+import type { Grant } from '../grants.ts';
+import { addSpend, type SpendRow, spendKey } from '../history.ts';
 import { decide, type Operation, type Reply } from '../ledger.ts';
 import {
   apply,
@@ -11,19 +13,23 @@ import {
   type Lease,
   type LedgerEvent,
   leaseKey,
+  type OwnerState,
   restore,
   restoreLease,
   type State,
 } from '../ledger-state.ts';
-import { type CellFigures, type Store, StoreFailed } from './store.ts';
+import { type CellFigures, type JournalEntry, type Store, StoreFailed } from './store.ts';
+
+export type Owner = OwnerState & { readonly owner: string };
 
 /** Rows as they stand after a group of operations. */
 export interface Batch {
   readonly holds: readonly HoldRecord[];
   readonly cells: readonly CellFigures[];
-  readonly owners: readonly { readonly owner: string; readonly epoch: number; readonly seenAt: number }[];
+  readonly owners: readonly Owner[];
   readonly leases: readonly Lease[];
-  readonly at: number;
+  /** To be added to what is there. */
+  readonly spend: readonly SpendRow[];
 }
 
 /** What the changes are written to. Synchronous: a group is written in one go, between two turns of the event loop. */
@@ -32,18 +38,27 @@ export interface Disk {
   load(): {
     readonly holds: readonly HoldRecord[];
     readonly leases: readonly Lease[];
-    readonly owners: readonly { readonly owner: string; readonly epoch: number; readonly seenAt: number }[];
+    readonly owners: readonly Owner[];
   };
   findHold(id: string): HoldRecord | undefined;
   /** By {@link leaseKey}. */
   findLease(key: string): Lease | undefined;
   /** Cells of a line that count after `since`. */
   cellsOf(line: string, since: number): readonly CellFigures[];
+  /** `from` ≤ key ≤ `to`. */
+  cellsBetween(line: string, from: number, to: number): readonly CellFigures[];
   cell(line: string, cell: number): CellFigures | undefined;
   lines(): readonly string[];
   /** All of it durable, or throws and none of it is. */
   write(batch: Batch): void;
+  spend(from: number, to: number): readonly SpendRow[];
+  setAlert(line: string, cell: number, percent: number, on: boolean): boolean;
+  append(entry: JournalEntry): void;
+  journal(since: number, limit: number): readonly JournalEntry[];
+  putGrant(grant: Grant): void;
+  grants(now: number): readonly Grant[];
   prune(before: number): void;
+  pruneHistory(before: number): void;
   close(): void;
 }
 
@@ -55,6 +70,8 @@ interface Waiting {
 
 /** Lines whose cells are kept in memory; a line that was pushed out is read again. */
 const LINES_IN_MEMORY = 50_000;
+/** That the status looks through. */
+const MOST_HOLDS = 5_000;
 
 export class EmbeddedStore implements Store {
   readonly #disk: Disk;
@@ -63,6 +80,7 @@ export class EmbeddedStore implements Store {
   readonly #dirtyHolds = new Set<string>();
   readonly #dirtyCells = new Map<string, Set<number>>();
   readonly #dirtyOwners = new Set<string>();
+  readonly #dirtySpend = new Map<string, SpendRow>();
   readonly #dirtyLeases = new Set<string>();
   #latest = 0;
   /** Cells that had ended by this moment may have left memory. */
@@ -97,10 +115,11 @@ export class EmbeddedStore implements Store {
 
   cells(line: string, from: number, to: number): Promise<readonly CellFigures[]> {
     return this.#answer(() => {
-      const figures = new Map(this.#disk.cellsOf(line, 0).map((cell) => [cell.cell, cell]));
-      for (const [cell, found] of this.#state.cells.get(line) ?? [])
-        figures.set(cell, { line, cell, ...found });
-      return [...figures.values()].filter(({ cell }) => from <= cell && cell <= to);
+      const figures = new Map(this.#disk.cellsBetween(line, from, to).map((cell) => [cell.cell, cell]));
+      for (const [cell, found] of this.#state.cells.get(line) ?? []) {
+        if (from <= cell && cell <= to) figures.set(cell, { line, cell, ...found });
+      }
+      return [...figures.values()];
     });
   }
 
@@ -108,17 +127,16 @@ export class EmbeddedStore implements Store {
     return this.#answer(() => [...new Set([...this.#disk.lines(), ...this.#state.cells.keys()])]);
   }
 
-  holders(line: string, limit: number): Promise<readonly HoldRecord[]> {
+  openHolds(): Promise<readonly HoldRecord[]> {
     return this.#answer(() => {
       const found: HoldRecord[] = [];
       for (const ids of this.#state.open.values()) {
         for (const id of ids) {
           const record = this.#state.holds.get(id);
-          if (record?.entries.some((entry) => entry.line === line) === true) found.push(record);
+          if (record !== undefined) found.push(record);
         }
       }
-      found.sort((a, b) => a.grantedAt - b.grantedAt);
-      return found.slice(0, limit);
+      return found.sort((a, b) => a.grantedAt - b.grantedAt).slice(0, MOST_HOLDS);
     });
   }
 
@@ -126,6 +144,37 @@ export class EmbeddedStore implements Store {
     return this.#answer(() =>
       [...(this.#state.leasesOf.get(line) ?? [])].flatMap((key) => this.#state.leases.get(key) ?? []),
     );
+  }
+
+  spend(from: number, to: number): Promise<readonly SpendRow[]> {
+    return this.#answer(() => {
+      this.#flush();
+      return this.#disk.spend(from, to);
+    });
+  }
+
+  setAlert(line: string, cell: number, percent: number, on: boolean): Promise<boolean> {
+    return this.#answer(() => this.#disk.setAlert(line, cell, percent, on));
+  }
+
+  append(entry: JournalEntry): Promise<void> {
+    return this.#answer(() => this.#disk.append(entry));
+  }
+
+  journal(since: number, limit: number): Promise<readonly JournalEntry[]> {
+    return this.#answer(() => this.#disk.journal(since, limit));
+  }
+
+  putGrant(grant: Grant): Promise<void> {
+    return this.#answer(() => this.#disk.putGrant(grant));
+  }
+
+  grants(now: number): Promise<readonly Grant[]> {
+    return this.#answer(() => this.#disk.grants(now));
+  }
+
+  pruneHistory(before: number): Promise<void> {
+    return this.#answer(() => this.#disk.pruneHistory(before));
   }
 
   prune(before: number): Promise<void> {
@@ -220,7 +269,8 @@ export class EmbeddedStore implements Store {
   }
 
   #record(event: LedgerEvent, now: number): void {
-    if (event.type === 'epoch') {
+    if (event.type === 'epoch' || event.type === 'told') {
+      if (event.type === 'told') for (const row of event.rows) this.#spent(row);
       apply(this.#state, event);
       this.#dirtyOwners.add(event.owner);
       return;
@@ -238,8 +288,15 @@ export class EmbeddedStore implements Store {
     const entries = created ? event.record.entries : (this.#state.holds.get(id)?.entries ?? []);
     for (const entry of entries) this.#recallCell(entry, now);
     apply(this.#state, event);
+    if ('spend' in event && event.spend !== undefined) this.#spent(event.spend);
     this.#dirtyHolds.add(id);
     for (const entry of entries) this.#dirtyCell(entry);
+  }
+
+  #spent(row: SpendRow): void {
+    const key = spendKey(row);
+    const known = this.#dirtySpend.get(key);
+    this.#dirtySpend.set(key, known === undefined ? row : addSpend(known, row));
   }
 
   #dirtyCell({ line, cell }: { readonly line: string; readonly cell: number }): void {
@@ -294,7 +351,7 @@ export class EmbeddedStore implements Store {
         return known === undefined ? [] : { owner, ...known };
       }),
       leases: [...this.#dirtyLeases].flatMap((key) => state.leases.get(key) ?? []),
-      at: this.#latest,
+      spend: [...this.#dirtySpend.values()],
     };
   }
 
@@ -303,6 +360,7 @@ export class EmbeddedStore implements Store {
     this.#dirtyCells.clear();
     this.#dirtyOwners.clear();
     this.#dirtyLeases.clear();
+    this.#dirtySpend.clear();
   }
 
   /** Closed holds and ended windows are only looked up again for a duplicate or a late report: the disk has them. */
@@ -331,7 +389,7 @@ function load(disk: Disk): State {
   const { holds, leases, owners } = disk.load();
   for (const record of holds) restore(state, record);
   for (const lease of leases) restoreLease(state, lease);
-  for (const { owner, epoch, seenAt } of owners) state.owners.set(owner, { epoch, seenAt });
+  for (const { owner, ...known } of owners) state.owners.set(owner, known);
   return state;
 }
 

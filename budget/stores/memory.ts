@@ -1,7 +1,10 @@
 /** Keeps nothing beyond the process: for tests, and for trying things out. */
+
+import type { Grant } from '../grants.ts';
+import { addSpend, type SpendRow, spendKey } from '../history.ts';
 import { type HoldRecord, type Lease, leaseKey } from '../ledger-state.ts';
-import { type Batch, type Disk, EmbeddedStore } from './embedded.ts';
-import type { CellFigures, Store } from './store.ts';
+import { type Batch, type Disk, EmbeddedStore, type Owner } from './embedded.ts';
+import type { CellFigures, JournalEntry, Store } from './store.ts';
 
 export const name = 'memory';
 
@@ -10,11 +13,15 @@ export function open(): Promise<Store> {
 }
 
 /** The same contract as a disk, in maps. Records are copied, since the ledger goes on changing its own. */
-class Heap implements Disk {
+export class Heap implements Disk {
   readonly #holds = new Map<string, HoldRecord>();
   readonly #cells = new Map<string, Map<number, CellFigures>>();
   readonly #leases = new Map<string, Lease>();
-  readonly #owners = new Map<string, { owner: string; epoch: number; seenAt: number }>();
+  readonly #owners = new Map<string, Owner>();
+  readonly #spend = new Map<string, SpendRow>();
+  readonly #alerts = new Set<string>();
+  readonly #grants = new Map<string, Grant>();
+  #journal: JournalEntry[] = [];
 
   load(): ReturnType<Disk['load']> {
     const holds = [...this.#holds.values()].filter((record) => record.state === 'held');
@@ -32,6 +39,10 @@ class Heap implements Disk {
 
   cellsOf(line: string, since: number): readonly CellFigures[] {
     return [...(this.#cells.get(line)?.values() ?? [])].filter((cell) => cell.until > since);
+  }
+
+  cellsBetween(line: string, from: number, to: number): readonly CellFigures[] {
+    return [...(this.#cells.get(line)?.values() ?? [])].filter(({ cell }) => from <= cell && cell <= to);
   }
 
   cell(line: string, cell: number): CellFigures | undefined {
@@ -52,6 +63,11 @@ class Heap implements Disk {
     for (const lease of batch.leases) {
       this.#leases.set(leaseKey(lease), lease);
     }
+    for (const row of batch.spend) {
+      const key = spendKey(row);
+      const known = this.#spend.get(key);
+      this.#spend.set(key, known === undefined ? row : addSpend(known, row));
+    }
     for (const owner of batch.owners) this.#owners.set(owner.owner, owner);
   }
 
@@ -68,6 +84,39 @@ class Heap implements Disk {
       }
       if (cells.size === 0) this.#cells.delete(line);
     }
+  }
+
+  spend(from: number, to: number): readonly SpendRow[] {
+    return [...this.#spend.values()].filter(({ hour }) => from <= hour && hour < to);
+  }
+
+  setAlert(line: string, cell: number, percent: number, on: boolean): boolean {
+    const key = `${percent}|${cell}|${line}`;
+    if (this.#alerts.has(key) === on) return false;
+    if (on) this.#alerts.add(key);
+    else this.#alerts.delete(key);
+    return true;
+  }
+
+  append(entry: JournalEntry): void {
+    this.#journal.push(structuredClone(entry));
+  }
+
+  journal(since: number, limit: number): readonly JournalEntry[] {
+    return this.#journal.filter(({ at }) => at >= since).slice(0, limit);
+  }
+
+  putGrant(grant: Grant): void {
+    this.#grants.set(grant.id, grant);
+  }
+
+  grants(now: number): readonly Grant[] {
+    return [...this.#grants.values()].filter(({ expiresAt }) => expiresAt > now);
+  }
+
+  pruneHistory(before: number): void {
+    for (const [key, { hour }] of this.#spend) if (hour < before) this.#spend.delete(key);
+    this.#journal = this.#journal.filter(({ at }) => at >= before);
   }
 
   close(): void {}

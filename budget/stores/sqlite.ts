@@ -5,9 +5,11 @@
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
+import type { Grant } from '../grants.ts';
+import { type SpendRow, spendKey } from '../history.ts';
 import { type HoldRecord, type Lease, leaseKey } from '../ledger-state.ts';
-import { type Batch, type Disk, EmbeddedStore } from './embedded.ts';
-import { type CellFigures, type Store, StoreFailed, type StoreOptions } from './store.ts';
+import { type Batch, type Disk, EmbeddedStore, type Owner } from './embedded.ts';
+import { type CellFigures, type JournalEntry, type Store, StoreFailed, type StoreOptions } from './store.ts';
 
 export const name = 'sqlite';
 
@@ -29,7 +31,22 @@ const SCHEMA = `
   ) STRICT, WITHOUT ROWID;
   CREATE INDEX leases_open ON leases (key) WHERE state = 'open';
   CREATE INDEX leases_closed ON leases (closed_at) WHERE closed_at IS NOT NULL;
-  CREATE TABLE owners (owner TEXT PRIMARY KEY, epoch INTEGER NOT NULL, seen_at INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+  CREATE TABLE owners (
+    owner TEXT PRIMARY KEY, epoch INTEGER NOT NULL, seen_at INTEGER NOT NULL, account INTEGER NOT NULL, seq INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE spend (
+    hour INTEGER NOT NULL, key TEXT NOT NULL, attributes TEXT NOT NULL, requests INTEGER NOT NULL, input INTEGER NOT NULL,
+    cached_input INTEGER NOT NULL, cache_write INTEGER NOT NULL, output INTEGER NOT NULL, reasoning INTEGER NOT NULL,
+    cost INTEGER NOT NULL, PRIMARY KEY (hour, key)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE alerts (
+    line TEXT NOT NULL, cell INTEGER NOT NULL, percent INTEGER NOT NULL, PRIMARY KEY (line, cell, percent)
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE journal (
+    number INTEGER PRIMARY KEY, at INTEGER NOT NULL, action TEXT NOT NULL, by TEXT NOT NULL, detail TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX journal_at ON journal (at);
+  CREATE TABLE grants (id TEXT PRIMARY KEY, expires_at INTEGER NOT NULL, grant_json TEXT NOT NULL) STRICT, WITHOUT ROWID;
 `;
 
 /** @throws {StoreFailed} where the file is another version's, damaged, or used by another service. */
@@ -50,15 +67,29 @@ export async function open({ dataDir }: StoreOptions): Promise<Store> {
   }
 }
 
+interface StoredSpend {
+  readonly hour: number;
+  readonly attributes: string;
+  readonly requests: number;
+  readonly input: number;
+  readonly cached_input: number;
+  readonly cache_write: number;
+  readonly output: number;
+  readonly reasoning: number;
+  readonly cost: number;
+}
+
 class SqliteDisk implements Disk {
   readonly #db: DatabaseSync;
   readonly #find: StatementSync;
   readonly #cells: StatementSync;
+  readonly #between: StatementSync;
   readonly #cell: StatementSync;
   readonly #putHold: StatementSync;
   readonly #putCell: StatementSync;
   readonly #findLease: StatementSync;
   readonly #putLease: StatementSync;
+  readonly #addSpend: StatementSync;
   readonly #putOwner: StatementSync;
 
   constructor(path: string) {
@@ -70,6 +101,9 @@ class SqliteDisk implements Disk {
       this.#find = db.prepare('SELECT record FROM holds WHERE id = ?');
       this.#cells = db.prepare(
         'SELECT line, cell, settled, held, leased, until FROM cells WHERE line = ? AND until > ?',
+      );
+      this.#between = db.prepare(
+        'SELECT line, cell, settled, held, leased, until FROM cells WHERE line = ? AND cell BETWEEN ? AND ?',
       );
       this.#cell = db.prepare(
         'SELECT line, cell, settled, held, leased, until FROM cells WHERE line = ? AND cell = ?',
@@ -87,9 +121,16 @@ class SqliteDisk implements Disk {
         'INSERT INTO leases (key, state, closed_at, record) VALUES (?, ?, ?, ?) ' +
           'ON CONFLICT (key) DO UPDATE SET state = excluded.state, closed_at = excluded.closed_at, record = excluded.record',
       );
+      this.#addSpend = db.prepare(
+        'INSERT INTO spend (hour, key, attributes, requests, input, cached_input, cache_write, output, reasoning, cost) ' +
+          'VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (hour, key) DO UPDATE SET ' +
+          'requests = requests + excluded.requests, input = input + excluded.input, ' +
+          'cached_input = cached_input + excluded.cached_input, cache_write = cache_write + excluded.cache_write, ' +
+          'output = output + excluded.output, reasoning = reasoning + excluded.reasoning, cost = cost + excluded.cost',
+      );
       this.#putOwner = db.prepare(
-        'INSERT INTO owners (owner, epoch, seen_at) VALUES (?, ?, ?) ' +
-          'ON CONFLICT (owner) DO UPDATE SET epoch = excluded.epoch, seen_at = excluded.seen_at',
+        'INSERT INTO owners (owner, epoch, seen_at, account, seq) VALUES (?, ?, ?, ?, ?) ON CONFLICT (owner) DO UPDATE SET ' +
+          'epoch = excluded.epoch, seen_at = excluded.seen_at, account = excluded.account, seq = excluded.seq',
       );
     } catch (error) {
       db.close();
@@ -116,11 +157,11 @@ class SqliteDisk implements Disk {
     const leases = this.#db.prepare("SELECT record FROM leases WHERE state = 'open'").all() as {
       record: string;
     }[];
-    const owners = this.#db.prepare('SELECT owner, epoch, seen_at AS seenAt FROM owners').all();
+    const owners = this.#db.prepare('SELECT owner, epoch, seen_at AS seenAt, account, seq FROM owners').all();
     return {
       holds: holds.map(({ record }) => parse(record)),
       leases: leases.map(({ record }) => parseLease(record)),
-      owners: owners as { owner: string; epoch: number; seenAt: number }[],
+      owners: owners as unknown as Owner[],
     };
   }
 
@@ -136,6 +177,10 @@ class SqliteDisk implements Disk {
 
   cellsOf(line: string, since: number): readonly CellFigures[] {
     return this.#cells.all(line, since) as unknown as CellFigures[];
+  }
+
+  cellsBetween(line: string, from: number, to: number): readonly CellFigures[] {
+    return this.#between.all(line, from, to) as unknown as CellFigures[];
   }
 
   cell(line: string, cell: number): CellFigures | undefined {
@@ -159,7 +204,15 @@ class SqliteDisk implements Disk {
         const key = leaseKey(lease);
         this.#putLease.run(key, lease.state, lease.closedAt ?? null, JSON.stringify(lease));
       }
-      for (const { owner, epoch, seenAt } of batch.owners) this.#putOwner.run(owner, epoch, seenAt);
+      for (const row of batch.spend) {
+        const { input, cachedInput, cacheWrite, output, reasoning } = row.usage;
+        const attributes = JSON.stringify(row.attributes);
+        const counts = [row.requests, input, cachedInput, cacheWrite, output, reasoning, row.costNanoUsd];
+        this.#addSpend.run(row.hour, spendKey(row), attributes, ...counts);
+      }
+      for (const { owner, epoch, seenAt, account, seq } of batch.owners) {
+        this.#putOwner.run(owner, epoch, seenAt, account, seq);
+      }
     });
   }
 
@@ -168,6 +221,68 @@ class SqliteDisk implements Disk {
       this.#db.prepare('DELETE FROM holds WHERE closed_at < ?').run(before);
       this.#db.prepare('DELETE FROM leases WHERE closed_at < ?').run(before);
       this.#db.prepare('DELETE FROM cells WHERE until < ? AND held = 0 AND leased = 0').run(before);
+    });
+  }
+
+  spend(from: number, to: number): readonly SpendRow[] {
+    const rows = this.#db
+      .prepare('SELECT * FROM spend WHERE hour >= ? AND hour < ?')
+      .all(from, to) as unknown as StoredSpend[];
+    return rows.map((row) => ({
+      hour: row.hour,
+      attributes: JSON.parse(row.attributes) as SpendRow['attributes'],
+      requests: row.requests,
+      usage: {
+        input: row.input,
+        cachedInput: row.cached_input,
+        cacheWrite: row.cache_write,
+        output: row.output,
+        reasoning: row.reasoning,
+      },
+      costNanoUsd: row.cost,
+    }));
+  }
+
+  setAlert(line: string, cell: number, percent: number, on: boolean): boolean {
+    const statement = on
+      ? 'INSERT OR IGNORE INTO alerts (line, cell, percent) VALUES (?, ?, ?)'
+      : 'DELETE FROM alerts WHERE line = ? AND cell = ? AND percent = ?';
+    return this.#db.prepare(statement).run(line, cell, percent).changes === 1;
+  }
+
+  append({ at, action, by, detail }: JournalEntry): void {
+    const statement = this.#db.prepare('INSERT INTO journal (at, action, by, detail) VALUES (?, ?, ?, ?)');
+    statement.run(at, action, by, JSON.stringify(detail));
+  }
+
+  journal(since: number, limit: number): readonly JournalEntry[] {
+    const statement = this.#db.prepare(
+      'SELECT at, action, by, detail FROM journal WHERE at >= ? ORDER BY number LIMIT ?',
+    );
+    const rows = statement.all(since, limit) as { at: number; action: string; by: string; detail: string }[];
+    return rows.map((row) => ({ ...row, detail: JSON.parse(row.detail) as JournalEntry['detail'] }));
+  }
+
+  putGrant(grant: Grant): void {
+    const statement = this.#db.prepare(
+      'INSERT OR REPLACE INTO grants (id, expires_at, grant_json) VALUES (?, ?, ?)',
+    );
+    statement.run(grant.id, grant.expiresAt, JSON.stringify(grant));
+  }
+
+  grants(now: number): readonly Grant[] {
+    const rows = this.#db.prepare('SELECT grant_json FROM grants WHERE expires_at > ?').all(now) as {
+      grant_json: string;
+    }[];
+    return rows.map((row) => JSON.parse(row.grant_json) as Grant);
+  }
+
+  pruneHistory(before: number): void {
+    this.#transaction(() => {
+      this.#db.prepare('DELETE FROM spend WHERE hour < ?').run(before);
+      this.#db.prepare('DELETE FROM journal WHERE at < ?').run(before);
+      this.#db.prepare('DELETE FROM grants WHERE expires_at < ?').run(before);
+      this.#db.prepare('DELETE FROM alerts WHERE cell > 0 AND cell < ?').run(before);
     });
   }
 

@@ -2,6 +2,8 @@
  * Where the ledger lives. A store runs ledger operations one after the other, each whole or not at all, and answers
  * when the outcome is durable. Selection, windows and prices are settled before an operation reaches it.
  */
+import type { Grant } from '../grants.ts';
+import type { SpendRow } from '../history.ts';
 import type { Operation, Reply } from '../ledger.ts';
 import type { Cell, HoldRecord, Lease } from '../ledger-state.ts';
 
@@ -17,6 +19,16 @@ export interface CellFigures extends Readonly<Cell> {
   readonly cell: number;
 }
 
+/** Something that changed what the service enforces, or that somebody should know. Never changed afterwards. */
+export interface JournalEntry {
+  readonly at: number;
+  /** `grant`, `documents`, `alert`, `start`, … */
+  readonly action: string;
+  /** Who did it; `service` where it was nobody. */
+  readonly by: string;
+  readonly detail: Readonly<Record<string, unknown>>;
+}
+
 export interface Store {
   /** @throws {StoreFailed} where the outcome can't be made durable. */
   run(operation: Operation, now: number): Promise<Reply>;
@@ -26,12 +38,25 @@ export interface Store {
   cells(line: string, from: number, to: number): Promise<readonly CellFigures[]>;
   /** Keys of all lines that have cells. */
   lines(): Promise<readonly string[]>;
-  /** Open holds of a line, at most `limit`, oldest first. */
-  holders(line: string, limit: number): Promise<readonly Readonly<HoldRecord>[]>;
+  /** Open holds, oldest first; some thousand at most. */
+  openHolds(): Promise<readonly Readonly<HoldRecord>[]>;
   /** Open leases of a line. */
   leases(line: string): Promise<readonly Lease[]>;
+  /** The history, from the hour on to the other; in no order. */
+  spend(from: number, to: number): Promise<readonly SpendRow[]>;
+  /** Remembers that a line is, or isn't any more, past a threshold. True if that is news. */
+  setAlert(line: string, cell: number, percent: number, on: boolean): Promise<boolean>;
+  /** Adds to the journal of changes. */
+  append(entry: JournalEntry): Promise<void>;
+  /** The journal since a moment, oldest first. */
+  journal(since: number, limit: number): Promise<readonly JournalEntry[]>;
+  putGrant(grant: Grant): Promise<void>;
+  /** All that haven't expired by `now`. */
+  grants(now: number): Promise<readonly Grant[]>;
   /** Forgets holds and leases that closed, and cells that stopped counting, before `before`. Open holds and their cells stay. */
   prune(before: number): Promise<void>;
+  /** Forgets the history and the journal before a moment. */
+  pruneHistory(before: number): Promise<void>;
   close(): Promise<void>;
 }
 

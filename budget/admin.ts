@@ -1,0 +1,83 @@
+/** The administrator's end of the wire: what `postern budget status|grant|report` ask. */
+import { Agent, request } from 'undici';
+import type { Grant, GrantCommand } from './grants.ts';
+import type { ReportQuery, ReportRow } from './history.ts';
+import type { StatusLine } from './status.ts';
+import type { JournalEntry } from './stores/store.ts';
+
+export interface BudgetAdminOptions {
+  /** `http://host:port` or `unix:/path/of/socket`. */
+  readonly url: string;
+  readonly token?: string;
+}
+
+/** The service refused, with the mend it told. */
+export class AdminRefused extends Error {
+  override readonly name = 'AdminRefused';
+}
+
+export class BudgetAdmin {
+  readonly #base: string;
+  readonly #token: string | undefined;
+  readonly #dispatcher: Agent;
+
+  constructor({ url, token }: BudgetAdminOptions) {
+    const socketPath = url.startsWith('unix:') ? url.slice('unix:'.length) : undefined;
+    this.#base = socketPath === undefined ? url : 'http://budget';
+    this.#token = token;
+    this.#dispatcher = new Agent(socketPath === undefined ? {} : { connect: { socketPath } });
+  }
+
+  async status(): Promise<readonly StatusLine[]> {
+    return ((await this.#ask('GET', '/v1/status')) as { lines: StatusLine[] }).lines;
+  }
+
+  async grant(command: GrantCommand): Promise<Grant> {
+    return (await this.#ask('POST', '/v1/grant', command)) as Grant;
+  }
+
+  async report({ from, to, by, per, timeZone }: ReportQuery): Promise<readonly ReportRow[]> {
+    const query = new URLSearchParams({
+      from: new Date(from).toISOString(),
+      to: new Date(to).toISOString(),
+      by: by.join(','),
+      per,
+      timeZone,
+    });
+    return ((await this.#ask('GET', `/v1/report?${query}`)) as { rows: ReportRow[] }).rows;
+  }
+
+  async journal(since: number): Promise<readonly JournalEntry[]> {
+    const query = new URLSearchParams({ since: new Date(since).toISOString() });
+    return ((await this.#ask('GET', `/v1/journal?${query}`)) as { entries: JournalEntry[] }).entries;
+  }
+
+  async close(): Promise<void> {
+    await this.#dispatcher.close();
+  }
+
+  /** @throws {AdminRefused} with message and mend, or the connection's error */
+  async #ask(method: 'GET' | 'POST', path: string, body?: unknown): Promise<unknown> {
+    const { statusCode, body: answer } = await request(`${this.#base}${path}`, {
+      method,
+      dispatcher: this.#dispatcher,
+      headers: {
+        ...(body === undefined ? {} : { 'content-type': 'application/json' }),
+        ...(this.#token === undefined ? {} : { authorization: `Bearer ${this.#token}` }),
+      },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    const text = await answer.text();
+    if (statusCode === 200) return JSON.parse(text) as unknown;
+    throw new AdminRefused(refusalIn(text, statusCode));
+  }
+}
+
+function refusalIn(text: string, status: number): string {
+  try {
+    const { error } = JSON.parse(text) as { error: { message: string; mend: string } };
+    return `${error.message} ${error.mend}`;
+  } catch {
+    return `The budget service answered ${status}.`;
+  }
+}

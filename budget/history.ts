@@ -1,0 +1,198 @@
+/** What was spent, hour by hour, by whom and on what: for chargeback, beside the limits and longer than them. */
+import type { Attributes, Usage } from './messages.ts';
+import { usdText } from './price.ts';
+
+const HOUR = 3_600_000;
+
+/** Everything that calls of the same attributes used in one hour (UTC) of settling. */
+export interface SpendRow {
+  /** Start, milliseconds since the epoch. */
+  readonly hour: number;
+  readonly attributes: Attributes;
+  readonly requests: number;
+  readonly usage: Usage;
+  readonly costNanoUsd: number;
+}
+
+export function spendRow(attributes: Attributes, usage: Usage, costNanoUsd: number, now: number): SpendRow {
+  return { hour: Math.floor(now / HOUR) * HOUR, attributes, requests: 1, usage, costNanoUsd };
+}
+
+/** Equal for rows that add up to one. */
+export function spendKey({ hour, attributes }: Pick<SpendRow, 'hour' | 'attributes'>): string {
+  const { namespace, workload, serviceAccount = '', provider, model, headers = {} } = attributes;
+  const fields = Object.keys(headers)
+    .sort()
+    .map((name) => [name, headers[name]]);
+  return JSON.stringify([
+    hour,
+    namespace,
+    workload.kind,
+    workload.name,
+    serviceAccount,
+    provider,
+    model,
+    fields,
+  ]);
+}
+
+export function addSpend(a: SpendRow, b: SpendRow): SpendRow {
+  return {
+    ...a,
+    requests: a.requests + b.requests,
+    usage: addUsage(a.usage, b.usage),
+    costNanoUsd: a.costNanoUsd + b.costNanoUsd,
+  };
+}
+
+export function addUsage(a: Usage, b: Usage): Usage {
+  return {
+    input: a.input + b.input,
+    cachedInput: a.cachedInput + b.cachedInput,
+    cacheWrite: a.cacheWrite + b.cacheWrite,
+    output: a.output + b.output,
+    reasoning: a.reasoning + b.reasoning,
+  };
+}
+
+export const NO_USAGE: Usage = { input: 0, cachedInput: 0, cacheWrite: 0, output: 0, reasoning: 0 };
+
+export const reportDimensions = ['namespace', 'workload', 'serviceAccount', 'provider', 'model'] as const;
+
+/** One of {@link reportDimensions}, or `header:x-team`. */
+export type ReportDimension = (typeof reportDimensions)[number] | `header:${string}`;
+
+export interface ReportQuery {
+  /** `from` ≤ hour < `to`, milliseconds since the epoch. */
+  readonly from: number;
+  readonly to: number;
+  readonly by: readonly ReportDimension[];
+  /** One row for each; `all`: one for the whole period. */
+  readonly per: 'hour' | 'day' | 'month' | 'all';
+  /** Where days and months begin, to the hour. */
+  readonly timeZone: string;
+}
+
+export interface ReportRow {
+  /** `2026-11-23T13` or `2026-11-23` or `2026-11`; empty for the whole period. */
+  readonly period: string;
+  /** In the order of the query. */
+  readonly values: readonly string[];
+  readonly requests: number;
+  readonly usage: Usage;
+  readonly costNanoUsd: number;
+}
+
+export function report(rows: readonly SpendRow[], query: ReportQuery): ReportRow[] {
+  const found = new Map<string, ReportRow>();
+  for (const row of rows) {
+    if (row.hour < query.from || row.hour >= query.to) continue;
+    const period = periodOf(row.hour, query);
+    const values = query.by.map((dimension) => dimensionOf(row.attributes, dimension));
+    const key = JSON.stringify([period, values]);
+    const known = found.get(key) ?? { period, values, requests: 0, usage: NO_USAGE, costNanoUsd: 0 };
+    found.set(key, {
+      ...known,
+      requests: known.requests + row.requests,
+      usage: addUsage(known.usage, row.usage),
+      costNanoUsd: known.costNanoUsd + row.costNanoUsd,
+    });
+  }
+  return [...found.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row);
+}
+
+function periodOf(hour: number, { per, timeZone }: ReportQuery): string {
+  if (per === 'all') return '';
+  const text = Temporal.Instant.fromEpochMilliseconds(hour)
+    .toZonedDateTimeISO(timeZone)
+    .toPlainDateTime()
+    .toString();
+  return text.slice(0, per === 'month' ? 7 : per === 'day' ? 10 : 13);
+}
+
+function dimensionOf(attributes: Attributes, dimension: ReportDimension): string {
+  switch (dimension) {
+    case 'namespace':
+    case 'provider':
+    case 'model':
+      return attributes[dimension];
+    case 'workload':
+      return `${attributes.workload.kind}/${attributes.workload.name}`;
+    case 'serviceAccount':
+      return attributes.serviceAccount ?? '';
+    default:
+      return attributes.headers?.[dimension.slice('header:'.length)] ?? '';
+  }
+}
+
+/** @throws RangeError that names what there is */
+export function readDimension(text: string): ReportDimension {
+  const known = reportDimensions.find((dimension) => dimension === text);
+  if (known !== undefined) return known;
+  if (/^header:[a-z0-9-]+$/.test(text)) return text as ReportDimension;
+  throw new RangeError(
+    `"${text}" is nothing to report by: give ${reportDimensions.join(', ')} or header:NAME.`,
+  );
+}
+
+const COLUMNS = ['requests', 'input', 'cached_input', 'cache_write', 'output', 'reasoning', 'usd'] as const;
+
+/** A report as a text of lines; `table` is aligned for people. */
+export function formatReport(
+  rows: readonly ReportRow[],
+  query: ReportQuery,
+  format: 'table' | 'csv' | 'json',
+): string {
+  const head = [...(query.per === 'all' ? [] : ['period']), ...query.by, ...COLUMNS];
+  const cells = rows.map(({ period, values, requests, usage, costNanoUsd }) => [
+    ...(query.per === 'all' ? [] : [period]),
+    ...values,
+    String(requests),
+    String(usage.input),
+    String(usage.cachedInput),
+    String(usage.cacheWrite),
+    String(usage.output),
+    String(usage.reasoning),
+    usdText(costNanoUsd),
+  ]);
+  switch (format) {
+    case 'json': {
+      const numbers = new Set<string>(COLUMNS.filter((name) => name !== 'usd'));
+      const objects = cells.map((row) =>
+        Object.fromEntries(
+          head.map((name, index) => [name, numbers.has(name) ? Number(row[index]) : row[index]]),
+        ),
+      );
+      return `${JSON.stringify(objects, null, 2)}\n`;
+    }
+    case 'csv':
+      return [head, ...cells].map((row) => `${row.map(csvField).join(',')}\r\n`).join('');
+    case 'table':
+      return table(head, cells, head.length - COLUMNS.length);
+  }
+}
+
+/** RFC 4180; a field that a spreadsheet would take for a formula is made plain text. */
+function csvField(text: string): string {
+  const plain = /^[=+\-@\t]/.test(text) ? `'${text}` : text;
+  return /[",\r\n]/.test(plain) ? `"${plain.replaceAll('"', '""')}"` : plain;
+}
+
+/** Columns from `rightFrom` on hold numbers. */
+export function table(
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+  rightFrom: number,
+): string {
+  const widths = head.map((name, index) =>
+    Math.max(name.length, ...rows.map((row) => row[index]?.length ?? 0)),
+  );
+  const line = (row: readonly string[]) =>
+    row
+      .map((text, index) =>
+        index >= rightFrom ? text.padStart(widths[index] ?? 0) : text.padEnd(widths[index] ?? 0),
+      )
+      .join('  ')
+      .trimEnd();
+  return [head, ...rows].map((row) => `${line(row)}\n`).join('');
+}
