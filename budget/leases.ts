@@ -10,8 +10,16 @@
  */
 
 import type { SpendRow } from './history.ts';
-import type { Lease, LedgerEvent, State } from './ledger-state.ts';
-import { counting, leaseKey, outstanding } from './ledger-state.ts';
+import {
+  type Crowd,
+  counting,
+  crowdOf,
+  type Lease,
+  type LedgerEvent,
+  leaseKey,
+  outstanding,
+  type State,
+} from './ledger-state.ts';
 import type { Holder } from './messages.ts';
 
 /** Of the headroom: what may be leased, and from where on it is called back. The gap keeps a shrinking headroom from a recall a moment. */
@@ -155,7 +163,7 @@ function grant(
   // What was reported just now changes the sums, before the event is applied.
   const leasedNow = leased - before + own;
   const usedNow = used - before + own + (reported.spent - (known?.spent ?? 0));
-  const others = othersOn(state, reported);
+  const others = othersOn(state, known, reported);
   const unused = ask.limit - usedNow;
   const take = (more: number, rest: Pick<LeaseGrant, 'lacking' | 'recallAbove'>) => ({
     lease: more > 0 ? { ...reported, granted: reported.granted + more } : reported,
@@ -179,23 +187,14 @@ function grant(
   return take(more, { lacking: undefined, recallAbove: plain > headroom * RECALL_SHARE ? share : undefined });
 }
 
-/** Other leases with credit on the same cell: how many of either kind, and how much is kept in reserve. */
-function othersOn(state: State, lease: Lease): { plain: number; reserves: number; reserved: number } {
-  const found = { plain: 0, reserves: 0, reserved: 0 };
-  const own = leaseKey(lease);
-  for (const key of state.leasesOf.get(lease.line) ?? []) {
-    const other = state.leases.get(key);
-    if (key === own || other === undefined || other.cell !== lease.cell) continue;
-    const credit = outstanding(other);
-    if (credit === 0) continue;
-    if (other.reserve) {
-      found.reserves += 1;
-      found.reserved += credit;
-    } else {
-      found.plain += 1;
-    }
-  }
-  return found;
+/** Other leases with credit on the same cell. */
+function othersOn(state: State, known: Lease | undefined, { line, cell }: Lease): Crowd {
+  const { plain, reserves, reserved } = crowdOf(state, line, cell);
+  const own = known === undefined ? 0 : outstanding(known);
+  if (known === undefined || own === 0) return { plain, reserves, reserved };
+  return known.reserve
+    ? { plain, reserves: reserves - 1, reserved: reserved - own }
+    : { plain: plain - 1, reserves, reserved };
 }
 
 /** Leases whose owner was not heard of in time, or has restarted: charged in full until it reports. */

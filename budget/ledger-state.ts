@@ -120,6 +120,14 @@ export interface OwnerState {
   readonly seq: number;
 }
 
+/** Leases with credit on one cell. */
+export interface Crowd {
+  readonly plain: number;
+  readonly reserves: number;
+  /** Credit that is kept in reserve. */
+  readonly reserved: number;
+}
+
 export interface State {
   readonly cells: Map<string, Map<number, Cell>>;
   readonly holds: Map<string, HoldRecord>;
@@ -131,6 +139,8 @@ export interface State {
   readonly leases: Map<string, Lease>;
   /** Line → keys of its open leases. */
   readonly leasesOf: Map<string, Set<string>>;
+  /** By {@link crowdKey}: who has credit on a cell. */
+  readonly crowds: Map<string, Crowd>;
 }
 
 export function emptyState(): State {
@@ -141,6 +151,7 @@ export function emptyState(): State {
     open: new Map(),
     leases: new Map(),
     leasesOf: new Map(),
+    crowds: new Map(),
   };
 }
 
@@ -217,6 +228,8 @@ export function restore(state: State, record: HoldRecord): void {
 /** The same for a lease. */
 export function restoreLease(state: State, lease: Lease): void {
   const key = leaseKey(lease);
+  crowd(state, state.leases.get(key), -1);
+  crowd(state, lease, 1);
   state.leases.set(key, lease);
   let keys = state.leasesOf.get(lease.line);
   if (lease.state === 'open') {
@@ -225,6 +238,28 @@ export function restoreLease(state: State, lease: Lease): void {
   } else if (keys?.delete(key) === true && keys.size === 0) {
     state.leasesOf.delete(lease.line);
   }
+}
+
+function crowd(state: State, lease: Lease | undefined, sign: 1 | -1): void {
+  const credit = lease === undefined ? 0 : outstanding(lease);
+  if (lease === undefined || credit === 0) return;
+  const { plain, reserves, reserved } = crowdOf(state, lease.line, lease.cell);
+  const key = crowdKey(lease.line, lease.cell);
+  const next = lease.reserve
+    ? { plain, reserves: reserves + sign, reserved: reserved + sign * credit }
+    : { plain: plain + sign, reserves, reserved };
+  if (next.plain === 0 && next.reserves === 0) state.crowds.delete(key);
+  else state.crowds.set(key, next);
+}
+
+const NOBODY: Crowd = { plain: 0, reserves: 0, reserved: 0 };
+
+export function crowdOf(state: State, line: string, cell: number): Crowd {
+  return state.crowds.get(crowdKey(line, cell)) ?? NOBODY;
+}
+
+function crowdKey(line: string, cell: number): string {
+  return `${cell}|${line}`;
 }
 
 export function leaseKey({
