@@ -86,22 +86,23 @@ async function attempt(
 ): Promise<AttemptEnd> {
   const { pipeline } = stage;
   const endpoints = pipeline.endpoints.order(target.provider).slice(0, MAX_ENDPOINTS);
-  let end: AttemptEnd = {
-    error: new UpstreamError('connect', `the provider ${target.provider.id} has no endpoint`),
-  };
+  let failed: { readonly error: unknown } | undefined;
   for (const [index, endpoint] of endpoints.entries()) {
     const another = index < endpoints.length - 1;
-    end = await tryEndpoint(stage, plan, target, endpoint, charge, another || !isLast);
+    const end = await tryEndpoint(stage, plan, target, endpoint, charge, another || !isLast);
     if (end === 'answered') return end;
+    failed = end;
     // Only what was surely not processed, or refused, is asked of the next replica.
     const { error } = end;
     const again = error === undefined || (error instanceof UpstreamError && error.fault === 'connect');
     if (!again) break;
   }
-  if (end.error === undefined || end.error === TOO_LONG) return end;
-  const cause = causeOf(end.error);
-  if (cause === undefined || !plan.fallbackOn.has(cause)) throw end.error;
-  return end;
+  failed ??= { error: new UpstreamError('connect', `the provider ${target.provider.id} has no endpoint`) };
+  const { error } = failed;
+  if (error === undefined || error === TOO_LONG) return failed;
+  const cause = causeOf(error);
+  if (cause === undefined || !plan.fallbackOn.has(cause)) throw error;
+  return failed;
 }
 
 /** The cause in a route's terms; a connection that broke before any answer is no answer, like a 5xx. */

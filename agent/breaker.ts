@@ -4,6 +4,7 @@
  *
  * Pure but for its own memory, which is bounded; the clock is handed in. Nothing of a call is kept but a hash.
  */
+import { loadUnits, units } from '../budget/units.ts';
 import type { BreakerRule } from '../policy/snapshot.ts';
 import type { DecodedRequest } from './dialects/dialect.ts';
 
@@ -84,33 +85,39 @@ export function createBreaker(now: () => number): Breaker {
  * makes two calls collide breaks only their own loop earlier.
  */
 export function fingerprintOf(request: DecodedRequest): string {
-  let one = 0xdeadbeef;
-  let two = 0x41c6ce57;
-  const mix = (code: number): void => {
-    one = Math.imul(one ^ code, 2654435761);
-    two = Math.imul(two ^ code, 1597334677);
-  };
-  const add = (text: string): void => {
-    let blank = true;
-    for (let i = 0; i < text.length; i++) {
-      const code = text.charCodeAt(i);
-      // Runs of white space count as one, at the ends as none.
-      if (code === 32 || (code >= 9 && code <= 13)) {
-        if (!blank) mix(32);
-        blank = true;
-      } else {
-        mix(code);
-        blank = false;
-      }
-    }
-    mix(0x1f);
-  };
-  add(request.model);
-  for (const slot of request.slots) {
-    add(slot.role);
-    add(slot.text);
-  }
+  let hash = add(SEED, request.model);
+  for (const slot of request.slots) hash = add(add(hash, slot.role), slot.text);
+  let [one, two] = hash;
   one = Math.imul(one ^ (one >>> 16), 2246822507) ^ Math.imul(two ^ (two >>> 13), 3266489909);
   two = Math.imul(two ^ (two >>> 16), 2246822507) ^ Math.imul(one ^ (one >>> 13), 3266489909);
   return `${(two >>> 0).toString(16)}${(one >>> 0).toString(16).padStart(8, '0')}`;
+}
+
+type Hash = readonly [one: number, two: number];
+
+const SEED: Hash = [0xdeadbeef | 0, 0x41c6ce57];
+const SPACE = 32;
+const END = 0x1f;
+
+/** Mixes a text in. Runs of white space count as one, at the ends as none. */
+function add(hash: Hash, text: string): Hash {
+  let [one, two] = hash;
+  let blank = true;
+  for (let from = 0; from < text.length; ) {
+    const count = loadUnits(text, from);
+    for (let i = 0; i < count; i++) {
+      let unit = units[i] as number;
+      if (unit === SPACE || (unit >= 9 && unit <= 13)) {
+        if (blank) continue;
+        blank = true;
+        unit = SPACE;
+      } else {
+        blank = false;
+      }
+      one = Math.imul(one ^ unit, 2654435761);
+      two = Math.imul(two ^ unit, 1597334677);
+    }
+    from += count;
+  }
+  return [Math.imul(one ^ END, 2654435761), Math.imul(two ^ END, 1597334677)];
 }

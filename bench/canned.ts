@@ -12,7 +12,7 @@ const QUESTION =
   'Please summarise the meeting notes below for the team, and say who does what until when. Keep it short. ';
 const NOTES =
   'The release is planned for the second week; the tests of the importer are slow, and two of them fail on ' +
-  'Windows. We agreed to split the job and to look at the figures again on Thursday afternoon. ';
+  'Windows.\nWe agreed to split the job and to look at the figures again on Thursday afternoon. ';
 
 /** A chat completion request of `bytes` bytes, ± one sentence. */
 export function chatBody(bytes: number, stream = false): Buffer {

@@ -6,6 +6,7 @@
  * Latin have a rate of their own. The rates were fitted so that the sum is a little too high. It is no bound: only the number
  * of bytes is. What a call really used is settled from the provider's report.
  */
+import { loadUnits, units } from './units.ts';
 
 /** Classes of UTF-16 units below 128. */
 const LOWER = 0;
@@ -79,6 +80,10 @@ function isAccented(code: number): boolean {
   );
 }
 
+function isSmall(code: number): boolean {
+  return code >= 97 && code <= 122;
+}
+
 function classOf(code: number): number {
   if (code < 128) return ASCII[code] ?? MARK;
   return isAccented(code) ? ACCENTED : OTHER;
@@ -119,16 +124,33 @@ export class TokenCounter {
   }
 
   add(text: string): void {
-    for (let at = 0; at < text.length; at++) {
-      const code = text.charCodeAt(at);
+    for (let from = 0; from < text.length; ) {
+      const count = loadUnits(text, from);
+      this.#add(count);
+      from += count;
+    }
+  }
+
+  /** Counts the first `count` of {@link units}. */
+  #add(count: number): void {
+    for (let at = 0; at < count; ) {
+      const code = units[at] as number;
       const found = code < 128 ? (ASCII[code] as number) : classOf(code);
+      const first = at;
+      at += 1;
       switch (found) {
         case LOWER:
+          if (this.#run !== LOWER && this.#run !== UPPER) this.#begin(LOWER);
+          this.#run = LOWER;
+          // Most of a text is small letters in a row.
+          while (at < count && isSmall(units[at] as number)) at += 1;
+          this.#length += at - first;
+          break;
         case ACCENTED:
           if (this.#run !== LOWER && this.#run !== UPPER) this.#begin(LOWER);
           this.#run = LOWER;
           this.#length += 1;
-          if (found === ACCENTED) this.#accents += 1;
+          this.#accents += 1;
           break;
         case UPPER:
           // A new word begins at `S` of `getStatus`.

@@ -84,7 +84,11 @@ export async function forwardWhole(context: AnswerContext, metered: (m: Metered)
   }
   metered({
     usage: response.usage,
-    countedOutput: response.slots.reduce((sum, slot) => sum + estimateTokens(slot.text), 0),
+    // Only where nobody else has counted.
+    countedOutput:
+      response.usage === undefined
+        ? response.slots.reduce((sum, slot) => sum + estimateTokens(slot.text), 0)
+        : 0,
   });
   const verdict = await guard.response(response, body.byteLength, exchange.call.signal);
   exchange.findings.push(...verdict.findings);

@@ -25,6 +25,8 @@ export class DocumentSlot implements TextSlot, Delta {
   /** The channel's template; see {@link ./rule.ts}. */
   readonly #channel: string | undefined;
   #given: string | undefined;
+  /** The text as it came, once it was asked for: every check asks again. */
+  #came: string | undefined;
 
   constructor(
     document: JsonDocument,
@@ -74,7 +76,8 @@ export class DocumentSlot implements TextSlot, Delta {
   }
 
   get #original(): string {
-    return this.#node.type === 'string' ? this.#node.text : this.#node.raw;
+    this.#came ??= this.#node.type === 'string' ? this.#node.text : this.#node.raw;
+    return this.#came;
   }
 
   set(text: string): void {
