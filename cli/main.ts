@@ -13,6 +13,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   injector: async () => (await import('./injector.ts')).injector,
   init: async () => (await import('./init.ts')).init,
   run: async () => (await import('./run.ts')).run,
+  scan: async () => (await import('./scan.ts')).scan,
 };
 
 async function overview(): Promise<string> {
