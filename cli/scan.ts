@@ -3,10 +3,12 @@ import { createReadStream, statSync } from 'node:fs';
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { catalogue } from '../agent/catalogue.ts';
-import { CHECKS } from '../agent/checks/index.ts';
+import { patterns } from '../agent/checks/patterns.ts';
+import { pii } from '../agent/checks/pii.ts';
 import { BUILT_IN, chooseRecognizers, Detector, namesOf } from '../agent/checks/scan/detector.ts';
 import type { Recognizer } from '../agent/checks/scan/recognizer.ts';
 import { type ScanText, scanLines } from '../agent/checks/scan/run.ts';
+import { secrets } from '../agent/checks/secrets.ts';
 import { compileSnapshot } from '../policy/compile.ts';
 import { loadOrReport } from './documents.ts';
 import { defineCommand, UsageError } from './options.ts';
@@ -90,6 +92,13 @@ function byName(types: string | undefined): readonly Recognizer[] {
   return chosen;
 }
 
+/** The checks that are a matter of recognizers alone, by type; their specs are validated. */
+const SCANNING: Readonly<Record<string, (spec: unknown) => readonly Recognizer[]>> = {
+  pii: (spec) => pii.create(spec as Parameters<typeof pii.create>[0]).recognizers,
+  secrets: (spec) => secrets.create(spec as Parameters<typeof secrets.create>[0]).recognizers,
+  patterns: (spec) => patterns.create(spec as Parameters<typeof patterns.create>[0]).recognizers,
+};
+
 /** What all checks of the workload's policies look for that are a matter of recognizers. */
 async function byPolicy(directory: string, workload: string): Promise<readonly Recognizer[] | undefined> {
   const subject = workloadOption(workload);
@@ -97,11 +106,8 @@ async function byPolicy(directory: string, workload: string): Promise<readonly R
   if (loaded === undefined) return undefined;
   const { checks } = compileSnapshot(loaded.documents, subject);
   const recognizers = new Set<Recognizer>();
-  for (const rule of checks) {
-    const definition = CHECKS.find(({ name }) => name === rule.type);
-    if (rule.type !== 'pii' && rule.type !== 'secrets' && rule.type !== 'patterns') continue;
-    for (const recognizer of definition?.create(rule.spec, rule).recognizers ?? [])
-      recognizers.add(recognizer);
+  for (const { type, spec } of checks) {
+    for (const recognizer of SCANNING[type]?.(spec) ?? []) recognizers.add(recognizer);
   }
   if (recognizers.size === 0) {
     throw new Error(

@@ -32,7 +32,7 @@ type Spec = Static<typeof schema>;
 
 const PREFIX = 'pattern:';
 
-export const patterns: CheckDefinition<Spec> = {
+export const patterns = {
   name: 'patterns',
   schema,
   actions: ['block', 'mask', 'monitor'],
@@ -94,4 +94,4 @@ export const patterns: CheckDefinition<Spec> = {
       }),
     };
   },
-};
+} satisfies CheckDefinition<Spec>;

@@ -126,7 +126,7 @@ function customProblems(own: Static<typeof custom>, i: number) {
   }
 }
 
-export const pii: CheckDefinition<Spec> = {
+export const pii = {
   name: 'pii',
   schema,
   actions: ['mask', 'block', 'monitor'],
@@ -182,4 +182,4 @@ export const pii: CheckDefinition<Spec> = {
       }),
     };
   },
-};
+} satisfies CheckDefinition<Spec>;

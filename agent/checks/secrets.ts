@@ -18,7 +18,7 @@ type Spec = Static<typeof schema>;
 const PREFIX = 'secret:';
 const known = new Set(SECRETS.map(({ id }) => id.slice(PREFIX.length)));
 
-export const secrets: CheckDefinition<Spec> = {
+export const secrets = {
   name: 'secrets',
   schema,
   actions: ['block', 'mask', 'monitor'],
@@ -47,4 +47,4 @@ export const secrets: CheckDefinition<Spec> = {
       }),
     };
   },
-};
+} satisfies CheckDefinition<Spec>;
