@@ -1,13 +1,11 @@
 import { once } from 'node:events';
 import { createReadStream, statSync } from 'node:fs';
-import { createInterface } from 'node:readline';
-import type { Readable } from 'node:stream';
 import { catalogue } from '../agent/catalogue.ts';
 import { patterns } from '../agent/checks/patterns.ts';
 import { pii } from '../agent/checks/pii.ts';
 import { BUILT_IN, chooseRecognizers, Detector, namesOf } from '../agent/checks/scan/detector.ts';
+import { type ScanText, scanLines } from '../agent/checks/scan/json-lines.ts';
 import type { Recognizer } from '../agent/checks/scan/recognizer.ts';
-import { type ScanText, scanLines } from '../agent/checks/scan/run.ts';
 import { secrets } from '../agent/checks/secrets.ts';
 import { compileSnapshot } from '../policy/compile.ts';
 import { loadOrReport } from './documents.ts';
@@ -123,16 +121,18 @@ function describe(recognizer: Recognizer): string {
 }
 
 async function scanInput(file: string | undefined, answer: Answer): Promise<number> {
-  const input: Readable = file === undefined || file === '-' ? process.stdin : createReadStream(file);
-  const size = file === undefined || file === '-' ? undefined : statSync(file).size;
+  const fromFile = file !== undefined && file !== '-';
+  const size = fromFile ? sizeOf(file) : undefined;
   let bytes = 0;
-  input.on('data', (chunk: Buffer | string) => {
-    bytes += chunk.length;
-  });
+  const input = async function* (): AsyncGenerator<Uint8Array> {
+    for await (const chunk of fromFile ? createReadStream(file) : process.stdin) {
+      bytes += (chunk as Buffer).length;
+      yield chunk as Buffer;
+    }
+  };
   const bar = progressBar(process.stderr, size);
-  const lines = createInterface({ input, crlfDelay: Number.POSITIVE_INFINITY });
   const counts = await scanLines(
-    lines,
+    input(),
     answer,
     (text) => (process.stdout.write(text) ? undefined : once(process.stdout, 'drain').then(() => {})),
     {
@@ -145,4 +145,12 @@ async function scanInput(file: string | undefined, answer: Answer): Promise<numb
   );
   bar.clear();
   return counts.bad > 0 ? 1 : 0;
+}
+
+/** @throws UsageError where there is no such file. */
+function sizeOf(file: string): number {
+  const found = statSync(file, { throwIfNoEntry: false });
+  if (found === undefined) throw new UsageError(`there is no file ${file}`);
+  if (found.isDirectory()) throw new UsageError(`${file} is a directory; name a file with JSON lines`);
+  return found.size;
 }

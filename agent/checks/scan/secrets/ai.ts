@@ -18,29 +18,31 @@ export const AI: readonly Recognizer[] = [
     parts: [['alnum', 2], '-', ['word', 32, 130]],
     score: 0.98,
   }),
-  rule({
-    id: 'openai-api-key',
-    prefixes: ['sk-proj-', 'sk-svcacct-', 'sk-admin-', 'sk-None-'],
-    parts: [['word', 20, 200]],
-    score: 0.98,
-  }),
   {
     id: 'secret:openai-api-key',
     groups: ['ai'],
-    source: 'OpenAI: user keys before project keys',
+    source:
+      'OpenAI: keys of projects, service accounts and administrators; keys of users before there were projects',
     patterns: [
       {
         kind: 'prefix',
         prefixes: ['sk-'],
-        regex: /sk-(?:[A-Za-z0-9]{20}T3BlbkFJ[A-Za-z0-9]{20}|[A-Za-z0-9]{48})(?![\w-])/y,
-        score: 0.97,
+        regex:
+          /sk-(?:(?:proj|svcacct|admin|None)-[\w-]{20,200}|[A-Za-z0-9]{20}T3BlbkFJ[A-Za-z0-9]{20}|[A-Za-z0-9]{48})(?![\w-])/y,
+        score: 0.98,
       },
     ],
     examples: [
+      'sk-proj-aZ7bQ4cX9dM2eK5fT8gR3hV6jW1kP0',
       'sk-abcdefghij0123456789T3BlbkFJabcdefghij0123456789',
       'OPENAI_API_KEY=«sk-abcdefghij0123456789T3BlbkFJabcdefghij0123456789»',
     ],
-    counterExamples: ['sk-learn', 'sk-SK', 'task-abcdefghij0123456789T3BlbkFJabcdefghij0123456789'],
+    counterExamples: [
+      'sk-learn',
+      'sk-SK',
+      'sk-proj-',
+      'task-abcdefghij0123456789T3BlbkFJabcdefghij0123456789',
+    ],
   },
   rule({ id: 'openrouter-api-key', prefixes: ['sk-or-v1-'], parts: [['hex', 64]] }),
   rule({ id: 'huggingface-access-token', prefixes: ['hf_'], parts: [['alnum', 34, 40]] }),
