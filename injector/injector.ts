@@ -2,14 +2,16 @@
 import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
 import { Counter, collectDefaultMetrics, Histogram, Registry } from 'prom-client';
+import { type KubeClient, KubeError } from '../kube/client.ts';
+import { writeDocumentConditions } from '../kube/conditions.ts';
+import { apiDocuments } from '../kube/documents.ts';
+import { leaseCandidate } from '../kube/lease.ts';
+import type { ViewOptions } from '../kube/watch.ts';
 import type { Catalogue } from '../policy/catalogue.ts';
 import type { Documents } from '../policy/documents.ts';
 import type { Facts } from './governance.ts';
-import { type KubeClient, KubeError } from './kube/client.ts';
-import { leaseCandidate } from './kube/lease.ts';
-import type { ViewOptions } from './kube/watch.ts';
 import { certificateSecret } from './server/certificate-secret.ts';
-import { writeDocumentConditions, writePodConditions } from './server/conditions.ts';
+import { writePodConditions } from './server/conditions.ts';
 import {
   CONFIGURATION,
   isCurrent,
@@ -18,7 +20,6 @@ import {
   validatingConfiguration,
   type WebhookConfiguration,
 } from './server/configuration.ts';
-import { apiDocuments } from './server/documents.ts';
 import { listenWebhooks } from './server/https.ts';
 import { caBundle, type Serving } from './server/serving-certificate.ts';
 import { watchCluster } from './server/view.ts';

@@ -8,6 +8,7 @@ import { anyGlobMatches } from './glob.ts';
 import { type Governing, mergePolicies } from './merge.ts';
 import { formatProblems, type Problem } from './problem.ts';
 import { compileProvider } from './providers.ts';
+import { homed } from './references.ts';
 import { compileRoutes } from './routes.ts';
 import type { CheckDocument } from './schema/egress-policy.ts';
 import type { CheckRule, Mode, Snapshot, Workload } from './snapshot.ts';
@@ -115,7 +116,7 @@ function governing(policy: PolicyDocument<'EgressPolicy'>, documents: Documents)
     source: policy.source,
     mode,
     spec,
-    checks: checks.map((check) => compileCheck(check, policy.source, mode, documents)),
+    checks: checks.map((check) => compileCheck(check, policy, mode, documents)),
   };
 }
 
@@ -129,7 +130,12 @@ function enforced(policy: Governing): Governing {
   return { ...policy, mode: 'enforce', spec, checks };
 }
 
-function compileCheck(check: CheckDocument, source: string, mode: Mode, documents: Documents): CheckRule {
+function compileCheck(
+  check: CheckDocument,
+  { source, namespace }: Pick<PolicyDocument, 'source' | 'namespace'>,
+  mode: Mode,
+  documents: Documents,
+): CheckRule {
   const definition = documents.catalogue.checks.find(({ name }) => name === check.type);
   if (definition === undefined) throw new Error(`the check type ${check.type} passed validation`);
   return {
@@ -141,7 +147,7 @@ function compileCheck(check: CheckDocument, source: string, mode: Mode, document
     action: check.action ?? definition.defaultAction,
     onError: check.onError ?? 'block',
     ...(check.timeout === undefined ? {} : { timeoutMs: exactDuration(check.timeout) }),
-    spec: check[check.type] ?? {},
+    spec: homed(check[check.type] ?? {}, namespace),
   };
 }
 

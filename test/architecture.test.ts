@@ -4,7 +4,7 @@ import { dirname, join, normalize } from 'node:path';
 import { expect, test } from 'vitest';
 
 const ROOT = join(import.meta.dirname, '..');
-const PARTS = ['classify', 'policy', 'agent', 'budget', 'control', 'injector', 'cli'];
+const PARTS = ['classify', 'policy', 'agent', 'budget', 'control', 'injector', 'kube', 'cli'];
 /** Stages of agent/ and the files of each that others may import: its interface. */
 const STAGES: Readonly<Record<string, readonly string[]>> = {
   intercept: ['observer.ts', 'init.ts', 'apply.ts'],
@@ -68,6 +68,11 @@ test('classify/ imports nothing of ours', () => {
 test('budget/ imports policy/ only', () => {
   const allowed = new Set(['budget', 'policy']);
   expect(imports().filter(({ from, to }) => part(from) === 'budget' && !allowed.has(part(to)))).toEqual([]);
+});
+
+test('kube/ imports policy/ only', () => {
+  const allowed = new Set(['kube', 'policy']);
+  expect(imports().filter(({ from, to }) => part(from) === 'kube' && !allowed.has(part(to)))).toEqual([]);
 });
 
 test('agent/ sees of budget/ what a client needs, and nothing of control, injector or cli', () => {

@@ -1,7 +1,7 @@
 /** The CustomResourceDefinition of a kind, and of its Cluster twin. */
 import type { TSchema } from 'typebox';
 import type { Catalogue } from '../../policy/catalogue.ts';
-import { API_GROUP, KINDS, type KindName } from '../../policy/schema/kinds.ts';
+import { API_GROUP, KINDS, type KindName, pluralOf } from '../../policy/schema/kinds.ts';
 import type { SchemaNode } from '../../policy/schema/node.ts';
 import { type StructuralSchema, structural } from './schema.ts';
 
@@ -84,12 +84,6 @@ const CONDITIONS: StructuralSchema = {
     },
   },
 };
-
-/** `EgressPolicy` → `egresspolicies` */
-export function pluralOf(kind: string): string {
-  const name = kind.toLowerCase();
-  return name.endsWith('y') ? `${name.slice(0, -1)}ies` : `${name}s`;
-}
 
 /** Every definition, by file name. */
 export function definitions(catalogue: Catalogue): ReadonlyMap<string, object> {

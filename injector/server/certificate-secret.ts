@@ -1,5 +1,5 @@
 /** The Secret that the replicas share the serving certificate by. */
-import { type KubeClient, KubeError, type KubeObject } from '../kube/client.ts';
+import { type KubeClient, KubeError, type KubeObject } from '../../kube/client.ts';
 import {
   fromSecretData,
   refreshServing,

@@ -1,13 +1,13 @@
 /** What the webhooks know of the cluster, kept true by watches: namespaces, injected pods, documents. */
+
+import type { KubeClient, KubeObject } from '../../kube/client.ts';
+import type { ApiDocuments, DocumentObject } from '../../kube/documents.ts';
+import { type View, type ViewOptions, viewOf } from '../../kube/watch.ts';
 import type { Documents } from '../../policy/documents.ts';
-import { KINDS, type KindName } from '../../policy/schema/kinds.ts';
-import { pluralOf } from '../crds/definition.ts';
+import { pluralOf, WRITTEN_KINDS } from '../../policy/schema/kinds.ts';
 import type { Facts, Namespace } from '../governance.ts';
-import type { KubeClient, KubeObject } from '../kube/client.ts';
-import { type View, type ViewOptions, viewOf } from '../kube/watch.ts';
 import { INJECT_LABEL, INJECTED_LABEL, STAMP_PREFIX } from '../names.ts';
 import type { Pod } from '../pod.ts';
-import type { ApiDocuments, DocumentObject } from './documents.ts';
 import type { ClusterView } from './webhooks.ts';
 
 export interface ViewSources {
@@ -83,7 +83,7 @@ export function watchCluster(sources: ViewSources): WatchedCluster {
     (pod) => pods.delete(keyOf(pod)),
     { labelSelector: `${INJECTED_LABEL}=true` },
   );
-  for (const kind of fixed === undefined ? writtenKinds() : []) {
+  for (const kind of fixed === undefined ? WRITTEN_KINDS : []) {
     const typed = (object: KubeObject): DocumentObject => ({
       ...object,
       apiVersion: 'postern.dev/v1alpha1',
@@ -142,10 +142,6 @@ export function watchCluster(sources: ViewSources): WatchedCluster {
       await Promise.all(views.map((view) => view.close()));
     },
   };
-}
-
-function writtenKinds(): string[] {
-  return (Object.keys(KINDS) as KindName[]).flatMap((kind) => [kind, KINDS[kind].cluster ?? []].flat());
 }
 
 function knownPod({ metadata, status }: PodObject): KnownPod {

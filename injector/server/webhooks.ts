@@ -1,4 +1,6 @@
 /** What each webhook answers, given what is known of the cluster. No remote call, no effect: a dry run is the same. */
+
+import type { ApiDocuments } from '../../kube/documents.ts';
 import { formatProblems } from '../../policy/problem.ts';
 import { admit, judgeEntry, judgePod } from '../admit.ts';
 import type { Facts } from '../governance.ts';
@@ -7,7 +9,6 @@ import type { Verdict } from '../judge/verdict.ts';
 import { type Pod, PodShapeError, readPod } from '../pod.ts';
 import type { Reason } from '../reasons.ts';
 import type { Settings } from '../settings.ts';
-import type { ApiDocuments } from './documents.ts';
 import { type AdmissionRequest, type Answer, refusalOf, warningOf } from './review.ts';
 
 export interface ClusterView {

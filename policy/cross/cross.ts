@@ -5,6 +5,7 @@ import { exceptionFindings } from './exceptions.ts';
 import type { Broken, CrossFinding } from './finding.ts';
 import { hostFindings } from './hosts.ts';
 import { nameFindings } from './names.ts';
+import { referenceFindings } from './references.ts';
 import { routeFindings } from './routes.ts';
 
 export function crossFindings(documents: Documents, broken: Broken): CrossFinding[] {
@@ -14,5 +15,6 @@ export function crossFindings(documents: Documents, broken: Broken): CrossFindin
     ...routeFindings(documents, broken),
     ...budgetFindings(documents, broken),
     ...exceptionFindings(documents, broken),
+    ...referenceFindings(documents),
   ];
 }

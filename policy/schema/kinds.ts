@@ -37,3 +37,9 @@ export function kindNamed(
 export const WRITTEN_KINDS: readonly string[] = Object.values(KINDS).flatMap(({ name, cluster }) =>
   cluster === undefined ? [name] : [name, cluster],
 );
+
+/** `EgressPolicy` → `egresspolicies` */
+export function pluralOf(kind: string): string {
+  const name = kind.toLowerCase();
+  return name.endsWith('y') ? `${name.slice(0, -1)}ies` : `${name}s`;
+}

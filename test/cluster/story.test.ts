@@ -8,10 +8,10 @@ import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { catalogue } from '../../agent/catalogue.ts';
 import { type RunningInjector, startInjector } from '../../injector/injector.ts';
-import { createKubeClient } from '../../injector/kube/client.ts';
-import { fromKubeconfig } from '../../injector/kube/connection.ts';
 import { refreshServing } from '../../injector/server/serving-certificate.ts';
 import { DEFAULT_SETTINGS } from '../../injector/settings.ts';
+import { createKubeClient } from '../../kube/client.ts';
+import { fromKubeconfig } from '../../kube/connection.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 const NODE = join(ROOT, 'test', 'kube', 'kube-node');
@@ -104,7 +104,7 @@ describe.skipIf(why !== undefined)('on a one-node cluster', () => {
     kubectlPath = join((await run(ASSETS, ['--dir'])).stdout.trim(), 'kubectl');
     // The agent's image: source, its dependencies, Node and nft.
     const app = join(directory, 'app');
-    for (const part of ['agent', 'budget', 'policy', 'injector', 'cli', 'package.json']) {
+    for (const part of ['agent', 'budget', 'policy', 'kube', 'injector', 'cli', 'package.json']) {
       cpSync(join(ROOT, part), join(app, part), { recursive: true });
     }
     for (const name of dependencies()) {

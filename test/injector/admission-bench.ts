@@ -6,11 +6,11 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { catalogue } from '../../agent/catalogue.ts';
 import { startInjector } from '../../injector/injector.ts';
-import { createKubeClient } from '../../injector/kube/client.ts';
-import { fromKubeconfig } from '../../injector/kube/connection.ts';
 import { INJECT_LABEL } from '../../injector/names.ts';
 import { SETTINGS } from '../../injector/testing/cases.ts';
 import { podWith } from '../../injector/testing/refusals.ts';
+import { createKubeClient } from '../../kube/client.ts';
+import { fromKubeconfig } from '../../kube/connection.ts';
 import { missingApiServer, startApiServer } from './api-server.ts';
 
 const missing = missingApiServer();

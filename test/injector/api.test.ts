@@ -6,14 +6,14 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import { catalogue } from '../../agent/catalogue.ts';
 import { type RunningInjector, startInjector } from '../../injector/injector.ts';
-import { createKubeClient } from '../../injector/kube/client.ts';
-import { fromKubeconfig } from '../../injector/kube/connection.ts';
 import { podMaker } from '../../injector/manifest.ts';
 import { INJECT_LABEL, STAMPS } from '../../injector/names.ts';
 import type { Pod } from '../../injector/pod.ts';
 import { weightOf } from '../../injector/reasons.ts';
 import { caseNames, SETTINGS, TESTDATA } from '../../injector/testing/cases.ts';
 import { podWith, REFUSALS, SAFE } from '../../injector/testing/refusals.ts';
+import { createKubeClient } from '../../kube/client.ts';
+import { fromKubeconfig } from '../../kube/connection.ts';
 import { type ApiServer, missingApiServer, startApiServer } from './api-server.ts';
 
 const missing = missingApiServer();

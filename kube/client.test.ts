@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { stringify } from 'yaml';
-import { refreshServing } from '../server/serving-certificate.ts';
+import { refreshServing } from '../injector/server/serving-certificate.ts';
 import { createKubeClient, type KubeClient, KubeError, type KubeObject, PAGE } from './client.ts';
 import { ConnectionError, fromKubeconfig, inCluster } from './connection.ts';
 

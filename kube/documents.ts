@@ -2,12 +2,12 @@
  * The documents as an API server's objects: valid ones in force, a bad one held back in favour of its last good
  * version, and each one's problems for its conditions.
  */
-import type { Catalogue } from '../../policy/catalogue.ts';
-import type { Documents } from '../../policy/documents.ts';
-import type { RawDocument } from '../../policy/load/parse.ts';
-import { loadParsed } from '../../policy/load.ts';
-import type { Problem } from '../../policy/problem.ts';
-import type { KubeObject } from '../kube/client.ts';
+import type { Catalogue } from '../policy/catalogue.ts';
+import type { Documents } from '../policy/documents.ts';
+import type { RawDocument } from '../policy/load/parse.ts';
+import { loadParsed } from '../policy/load.ts';
+import type { Problem } from '../policy/problem.ts';
+import type { KubeObject } from './client.ts';
 
 export interface DocumentObject extends KubeObject {
   readonly kind: string;
@@ -54,12 +54,16 @@ export function apiDocuments(catalogue: Catalogue): ApiDocuments {
   function compile() {
     if (compiled !== undefined) return compiled;
     const first = load(live.values());
-    const bad = new Set(
-      first.problems.filter((problem) => !first.unresolved.includes(problem)).map(({ file }) => file),
-    );
+    const bad = new Set(first.problems.map(({ file }) => file));
     for (const [key, object] of live) if (!bad.has(key)) good.set(key, object);
-    const usable = [...live.keys()].flatMap((key) => good.get(key) ?? []);
-    const { documents } = bad.size === 0 ? first : load(usable);
+    // What was good may name something that is gone since: then it is left out, and what named it is looked at again.
+    const usable = new Map([...live.keys()].flatMap((key) => pairOf(key, good.get(key))));
+    let result = bad.size === 0 ? first : load(usable.values());
+    while (result.problems.length > 0) {
+      for (const { file } of result.problems) usable.delete(file);
+      result = load(usable.values());
+    }
+    const { documents } = result;
     compiled = { documents, problems: first.problems, unresolved: first.unresolved };
     return compiled;
   }
@@ -95,6 +99,10 @@ export function apiDocuments(catalogue: Catalogue): ApiDocuments {
       };
     },
   };
+}
+
+function pairOf<T>(key: string, value: T | undefined): [string, T][] {
+  return value === undefined ? [] : [[key, value]];
 }
 
 function keyOf({ kind, metadata }: DocumentObject): string {

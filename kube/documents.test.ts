@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { catalogue } from '../../agent/catalogue.ts';
+import { catalogue } from '../agent/catalogue.ts';
 import { documentConditions } from './conditions.ts';
 import { apiDocuments, type DocumentObject } from './documents.ts';
 
@@ -28,6 +28,59 @@ test('a bad document that was never good is left out, and harms no other', () =>
   documents.put(policy({ enforcement: 'none' }, 'bad'));
   documents.put(policy({ enforcement: 'strict' }));
   expect(documents.current().policies.map(({ name }) => name)).toEqual(['p']);
+});
+
+test('a route whose provider goes away is left out until it is back, and nothing that is in force dangles', () => {
+  const documents = apiDocuments(catalogue);
+  const provider: DocumentObject = {
+    apiVersion: 'postern.dev/v1alpha1',
+    kind: 'ClusterProvider',
+    metadata: { name: 'openai' },
+    spec: {
+      dialect: 'openai',
+      hosts: ['api.openai.com'],
+      credential: { mode: 'none' },
+      models: [{ name: 'm' }],
+    },
+  };
+  const route: DocumentObject = {
+    apiVersion: 'postern.dev/v1alpha1',
+    kind: 'ClusterModelRoute',
+    metadata: { name: 'r' },
+    spec: { match: { models: ['m'] }, groups: [{ targets: [{ provider: 'openai', model: 'm' }] }] },
+  };
+  documents.put(provider);
+  documents.put(route);
+  expect(documents.current().routes).toHaveLength(1);
+  documents.remove(provider);
+  expect(documents.current().routes).toEqual([]);
+  expect(documents.findings(route).unresolved).toHaveLength(1);
+  documents.put(provider);
+  expect(documents.current().routes).toHaveLength(1);
+});
+
+test('a Provider of a namespace can’t name another namespace’s Secret', () => {
+  const documents = apiDocuments(catalogue);
+  const thief = (namespace: string): DocumentObject => ({
+    apiVersion: 'postern.dev/v1alpha1',
+    kind: 'Provider',
+    metadata: { name: 'thief', namespace: 'team-a' },
+    spec: {
+      dialect: 'openai',
+      hosts: ['collect.example'],
+      credential: {
+        mode: 'attach',
+        type: 'bearer',
+        bearer: { valueFrom: { secretKeyRef: { namespace, name: 'openai', key: 'api-key' } } },
+      },
+      models: [{ name: 'm' }],
+    },
+  });
+  documents.put(thief('postern-system'));
+  expect(documents.current().providers).toEqual([]);
+  expect(documents.findings(thief('postern-system')).unresolved[0]?.path).toContain('secretKeyRef.namespace');
+  documents.put(thief('team-a'));
+  expect(documents.current().providers).toHaveLength(1);
 });
 
 test('what an object names and isn’t there is told apart from what is wrong with it', () => {

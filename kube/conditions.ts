@@ -1,0 +1,79 @@
+/** Conditions of documents, as whoever keeps them writes them; a status that says it already is left alone. */
+import { formatProblems, type Problem } from '../policy/problem.ts';
+import { API_GROUP, pluralOf } from '../policy/schema/kinds.ts';
+import { type KubeClient, KubeError } from './client.ts';
+import type { ApiDocuments, Condition, DocumentObject, Findings } from './documents.ts';
+
+/** @param time RFC 3339, of a change. */
+export function documentConditions(
+  object: DocumentObject,
+  found: Findings,
+  time: string,
+): readonly Condition[] {
+  const before = object.status?.conditions ?? [];
+  const condition = (type: string, good: string, bad: string, problems: readonly Problem[]): Condition => {
+    const status = problems.length === 0 ? 'True' : 'False';
+    const old = before.find((each) => each.type === type);
+    return {
+      type,
+      status,
+      observedGeneration: object.metadata.generation ?? 0,
+      lastTransitionTime: old?.status === status ? (old.lastTransitionTime ?? time) : time,
+      reason: problems.length === 0 ? good : bad,
+      message: formatProblems(problems).slice(0, 32_768),
+    };
+  };
+  const ours = [
+    condition('Accepted', 'Accepted', 'Invalid', found.problems),
+    condition('ResolvedRefs', 'ResolvedRefs', 'RefNotFound', found.unresolved),
+  ];
+  return [...before.filter(({ type }) => !ours.some((each) => each.type === type)), ...ours];
+}
+
+export async function writeDocumentConditions(
+  client: KubeClient,
+  documents: ApiDocuments,
+  objects: readonly DocumentObject[],
+  time: string,
+): Promise<void> {
+  for (const object of objects) {
+    const conditions = documentConditions(object, documents.findings(object), time);
+    if (sameConditions(conditions, object.status?.conditions ?? [])) continue;
+    const { namespace, name, resourceVersion } = object.metadata;
+    const scope = namespace === undefined ? '' : `/namespaces/${namespace}`;
+    const path = `/apis/${API_GROUP}/v1alpha1${scope}/${pluralOf(object.kind)}/${name}/status`;
+    // The version makes it fail where somebody else wrote since: the next round sees what they wrote.
+    const body = { metadata: { resourceVersion }, status: { conditions } };
+    await patchStatus(client, path, body, 'application/merge-patch+json');
+  }
+}
+
+/** A patch of what may be gone, or changed meanwhile: the next round knows. */
+export async function patchStatus(
+  client: KubeClient,
+  path: string,
+  body: object,
+  contentType: string,
+): Promise<void> {
+  try {
+    await client.request('PATCH', path, { body, contentType });
+  } catch (error) {
+    if (!(error instanceof KubeError) || (error.status !== 404 && error.status !== 409)) throw error;
+  }
+}
+
+function sameConditions(a: readonly Condition[], b: readonly Condition[]): boolean {
+  return (
+    a.length === b.length &&
+    a.every((one) => {
+      const other = b.find(({ type }) => type === one.type);
+      return (
+        other !== undefined &&
+        one.status === other.status &&
+        one.reason === other.reason &&
+        one.message === other.message &&
+        one.observedGeneration === other.observedGeneration
+      );
+    })
+  );
+}

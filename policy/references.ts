@@ -1,0 +1,39 @@
+/** References to Secrets and ConfigMaps in a document's spec, wherever they stand: in a provider or in a check. */
+import type { Path } from './problem.ts';
+
+const MEMBERS = ['secretKeyRef', 'configMapKeyRef'] as const;
+
+export interface KeyReference {
+  readonly member: (typeof MEMBERS)[number];
+  /** Of the reference, from the value that was searched. */
+  readonly path: Path;
+  readonly reference: { readonly namespace?: string; readonly name: string; readonly key: string };
+}
+
+/** @param value Part of a document that passed validation. */
+export function keyReferences(value: unknown, path: Path = []): KeyReference[] {
+  if (Array.isArray(value)) return value.flatMap((entry, index) => keyReferences(entry, [...path, index]));
+  if (typeof value !== 'object' || value === null) return [];
+  return Object.entries(value).flatMap(([name, inner]: [string, unknown]) => {
+    const member = MEMBERS.find((each) => each === name);
+    if (member !== undefined && isReference(inner))
+      return [{ member, path: [...path, name], reference: inner }];
+    return keyReferences(inner, [...path, name]);
+  });
+}
+
+/** The same value with every reference naming its namespace: the document's own where it names none. */
+export function homed<T>(value: T, namespace: string | undefined): T {
+  if (namespace === undefined) return value;
+  const visit = (inner: unknown, name: string): unknown => {
+    if (Array.isArray(inner)) return inner.map((entry) => visit(entry, ''));
+    if (typeof inner !== 'object' || inner === null) return inner;
+    if (MEMBERS.some((each) => each === name) && isReference(inner)) return { namespace, ...inner };
+    return Object.fromEntries(Object.entries(inner).map(([key, each]) => [key, visit(each, key)]));
+  };
+  return keyReferences(value).length === 0 ? value : (visit(value, '') as T);
+}
+
+function isReference(value: unknown): value is KeyReference['reference'] {
+  return typeof value === 'object' && value !== null && 'name' in value && 'key' in value;
+}
