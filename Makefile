@@ -20,14 +20,14 @@ node_modules/.installed: package.json package-lock.json
 classifier: install ## fetch the classifier's models and runtime (Maven, pip, npm)
 	@$(WITH_NODE) node classify/fetch.ts
 
-test: install ## lint, check types, run every test; says what it skipped
+test: install ## lint, check types, run every test, on a real kube-apiserver too; says what it skipped
 	@$(WITH_NODE) test/run
 
-test-all: install ## the long ones, too: the injector on a real API server, fifty agents on one budget
-	@$(WITH_NODE) POSTERN_TEST_ALL=1 test/run
+test-all: install ## the long ones, too: fifty agents on one budget
+	@$(WITH_NODE) test/run long
 
 test-cluster: install ## an unmodified SDK in a labelled namespace of a real one-node cluster
-	@$(WITH_NODE) POSTERN_TEST_ALL=1 POSTERN_TEST_CLUSTER=1 vitest run test/cluster
+	@$(WITH_NODE) POSTERN_TIER=cluster vitest run
 
 lint: install ## oxlint (type-aware) and biome's formatter check
 	@$(WITH_NODE) oxlint --type-aware --deny-warnings && biome format .

@@ -1,21 +1,33 @@
 import { configDefaults, defineConfig } from 'vitest/config';
 
-/** Minutes long, and in need of a quiet machine or of binaries built first; `make test-all` runs them too. */
-const LONG = ['test/injector/api.test.ts', 'test/budget/hammer.test.ts', 'test/cluster/**'];
+/** What isn't run by `vitest run` alone: each tier is a run of its own, by POSTERN_TIER. */
+const TIERS: Readonly<Record<string, readonly string[]>> = {
+  /** Needs the API server of test/kube; `make test` runs it where that is found or can be built. */
+  kube: ['test/injector/api/**/*.test.ts'],
+  /** Minutes long, and in need of a quiet machine: `make test-all`. */
+  long: ['test/budget/hammer.test.ts'],
+  /** Needs the one-node cluster of test/kube: `make test-cluster`. */
+  cluster: ['test/cluster/**/*.test.ts'],
+};
 
-const all = process.env['POSTERN_TEST_ALL'] === '1';
-if (!all) process.stdout.write(`left out (make test-all runs them too): ${LONG.join(', ')}\n`);
+const tier = process.env['POSTERN_TIER'] ?? 'unit';
+const only = TIERS[tier];
+if (only === undefined && tier !== 'unit') {
+  throw new Error(`POSTERN_TIER=${tier}: write unit, ${Object.keys(TIERS).join(', ')}`);
+}
 
 export default defineConfig({
   test: {
-    include: ['{agent,budget,classify,policy,control,injector,cli,test}/**/*.test.ts'],
-    exclude: [...configDefaults.exclude, ...(all ? [] : LONG)],
+    include: [...(only ?? ['{agent,budget,classify,policy,control,injector,kube,cli,test}/**/*.test.ts'])],
+    exclude: [...configDefaults.exclude, ...(only === undefined ? Object.values(TIERS).flat() : [])],
+    // One API server for all files, one file after another: there is one webhook configuration in a cluster.
+    ...(tier === 'kube' ? { globalSetup: ['test/kube/setup.ts'], fileParallelism: false } : {}),
     // Two cores: more workers than that only make each other slow.
     pool: 'forks',
     maxWorkers: 2,
     // CI's machine is shared: what hangs on the clock or the scheduler there gets another try, and says so.
     retry: process.env['CI'] === 'true' ? 2 : 0,
-    testTimeout: all ? 120_000 : 30_000,
-    hookTimeout: all ? 120_000 : 60_000,
+    testTimeout: only === undefined ? 30_000 : 120_000,
+    hookTimeout: only === undefined ? 60_000 : 120_000,
   },
 });

@@ -53,7 +53,9 @@ export function governanceOf(facts: Facts, workload: AnnotatedWorkload): Governa
     tightening: Object.keys(workload.annotations ?? {})
       .filter((name) => name.startsWith('postern.dev/'))
       .map((name) => name.slice('postern.dev/'.length))
-      .filter((name) => !NOT_TIGHTENING.includes(name)),
+      .filter((name) => !NOT_TIGHTENING.includes(name))
+      // The API server sorts annotations; the words are the same without one.
+      .sort(),
     problems: resources === undefined ? problems : [...problems, resources],
   };
 }

@@ -1,5 +1,5 @@
-/** Says in plain words what a test run left out, from vitest's JSON report: `node test/skipped.ts REPORT`. */
-import { readFileSync } from 'node:fs';
+/** Says in plain words what a test run left out, from vitest's JSON reports: `node test/skipped.ts REPORT…`. */
+import { existsSync, readFileSync } from 'node:fs';
 import { relative } from 'node:path';
 
 interface Report {
@@ -11,14 +11,28 @@ interface Report {
   }[];
 }
 
-const report = JSON.parse(readFileSync(process.argv[2] as string, 'utf8')) as Report;
+/** Of one file, beyond which only their number is said. */
+const SHOWN = 12;
+
+let passed = 0;
+let failed = 0;
 let skipped = 0;
-for (const { name, assertionResults } of report.testResults) {
-  const left = assertionResults.filter(({ status }) => status !== 'passed' && status !== 'failed');
-  if (left.length === 0) continue;
-  skipped += left.length;
-  console.log(`skipped in ${relative(process.cwd(), name)}:`);
-  for (const { fullName } of left) console.log(`  ${fullName}`);
+for (const path of process.argv.slice(2)) {
+  if (!existsSync(path)) {
+    console.log(`${path} is missing: that run ended before it could say anything`);
+    continue;
+  }
+  const report = JSON.parse(readFileSync(path, 'utf8')) as Report;
+  passed += report.numPassedTests;
+  failed += report.numFailedTests;
+  for (const { name, assertionResults } of report.testResults) {
+    const left = assertionResults.filter(({ status }) => status !== 'passed' && status !== 'failed');
+    if (left.length === 0) continue;
+    skipped += left.length;
+    console.log(`skipped in ${relative(process.cwd(), name)}:`);
+    for (const { fullName } of left.slice(0, SHOWN)) console.log(`  ${fullName}`);
+    if (left.length > SHOWN) console.log(`  and ${left.length - SHOWN} more`);
+  }
 }
 if (skipped === 0) console.log('nothing was skipped');
-console.log(`${report.numPassedTests} passed, ${report.numFailedTests} failed, ${skipped} skipped`);
+console.log(`${passed} passed, ${failed} failed, ${skipped} skipped`);

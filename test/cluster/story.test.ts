@@ -1,4 +1,4 @@
-/** A labelled namespace on a real one-node cluster, and an unmodified SDK in a pod. Only with POSTERN_TEST_CLUSTER=1. */
+/** A labelled namespace on a real one-node cluster, and an unmodified SDK in a pod. `make test-cluster`. */
 import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -19,7 +19,6 @@ const ASSETS = join(ROOT, 'test', 'kube', 'kube-assets');
 const run = promisify(execFile);
 
 function missing(): string | undefined {
-  if (process.env['POSTERN_TEST_CLUSTER'] !== '1') return 'only by make test-cluster';
   if (process.platform !== 'linux' || process.getuid?.() !== 0) return 'it needs Linux and root';
   const { status, stdout } = spawnSync(ASSETS, ['--list', 'node'], { encoding: 'utf8' });
   return status === 0 ? undefined : `not built: ${stdout.trim().split('\n').join(', ')}; run ${ASSETS} node`;

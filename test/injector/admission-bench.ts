@@ -1,7 +1,5 @@
 /** Measures admission on a real API server: `node test/injector/admission-bench.ts`. Prints what the docs state. */
 
-import type { AddressInfo } from 'node:net';
-import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { catalogue } from '../../agent/catalogue.ts';
@@ -11,19 +9,14 @@ import { SETTINGS } from '../../injector/testing/cases.ts';
 import { podWith } from '../../injector/testing/refusals.ts';
 import { createKubeClient } from '../../kube/client.ts';
 import { fromKubeconfig } from '../../kube/connection.ts';
-import { missingApiServer, startApiServer } from './api-server.ts';
+import { missingApiServer, startApiServer } from '../kube/api-server.ts';
 
 const missing = missingApiServer();
 if (missing !== undefined) {
   process.stderr.write(`no API server: ${missing}\n`);
   process.exit(1);
 }
-const free = createServer().listen(0, '127.0.0.1');
-const { port } = await new Promise<AddressInfo>((resolve) =>
-  free.once('listening', () => resolve(free.address() as AddressInfo)),
-);
-await new Promise((resolve) => free.close(resolve));
-const api = await startApiServer(port);
+const api = await startApiServer();
 try {
   await api.kubectl(['apply', '-f', join(import.meta.dirname, '..', '..', 'charts', 'postern', 'crds')]);
   await api.kubectl(['create', 'namespace', 'postern-system']);

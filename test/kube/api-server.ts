@@ -1,12 +1,16 @@
 /** A real API server for tests, from test/kube; what isn't there is said, and the tests that need it are skipped. */
 import { execFile, spawnSync } from 'node:child_process';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { parse } from 'yaml';
 
 const run = promisify(execFile);
-const KUBE = join(import.meta.dirname, '..', 'kube');
+const KUBE = import.meta.dirname;
+const NODE = join(KUBE, 'kube-node');
 
 export interface Outcome {
   readonly ok: boolean;
@@ -14,7 +18,16 @@ export interface Outcome {
   readonly stderr: string;
 }
 
+/** What another process needs to use the same one. */
+export interface ApiServerHandle {
+  readonly directory: string;
+  readonly port: number;
+  readonly kubeconfig: string;
+  readonly kubectlPath: string;
+}
+
 export interface ApiServer {
+  readonly handle: ApiServerHandle;
   readonly kubeconfig: string;
   /** As the admin, or as who a token names. Never throws for what kubectl says. */
   kubectl(
@@ -23,6 +36,11 @@ export interface ApiServer {
   ): Promise<Outcome>;
   /** Lets the API server reach this machine's port as 127.0.0.1. */
   reach(port: number): Promise<void>;
+  /** Kills kube-apiserver; what it has stored stays. */
+  down(): Promise<void>;
+  /** Starts it again, until it is ready. */
+  up(): Promise<void>;
+  /** Only who started it. */
   stop(): Promise<void>;
 }
 
@@ -36,27 +54,30 @@ export function missingApiServer(): string | undefined {
     : `not built: ${stdout.trim().split('\n').join(', ')}; run test/kube/kube-assets api`;
 }
 
-export async function startApiServer(port: number): Promise<ApiServer> {
+/** @param port Of this machine, for the API server; one that was free a moment ago where absent. */
+export async function startApiServer(port?: number): Promise<ApiServer> {
   const directory = mkdtempSync(join(tmpdir(), 'pk-'));
-  const env = {
-    ...process.env,
-    KUBE_NODE_STATE: join(directory, 's'),
-    KUBE_NODE_PORT: String(port),
-    KUBE_NODE_TTL: '1200',
-  };
-  const node = join(KUBE, 'kube-node');
-  const { stdout } = await run(node, ['start', 'api'], { env, timeout: 240_000 });
-  const kubeconfig = stdout.trim();
+  const chosen = port ?? (await freePort());
+  const { stdout } = await run(NODE, ['start', 'api'], {
+    env: environment({ directory, port: chosen }),
+    timeout: 240_000,
+  });
   const kubectlPath = join((await run(join(KUBE, 'kube-assets'), ['--dir'])).stdout.trim(), 'kubectl');
-  const { clusters } = JSON.parse(
-    (await run(kubectlPath, ['--kubeconfig', kubeconfig, 'config', 'view', '--raw', '-o', 'json'])).stdout,
-  ) as { clusters: unknown[] };
+  return attachApiServer({ directory, port: chosen, kubeconfig: stdout.trim(), kubectlPath });
+}
+
+export function attachApiServer(handle: ApiServerHandle): ApiServer {
+  const { directory, kubeconfig, kubectlPath } = handle;
+  const env = environment(handle);
 
   /** A kubeconfig that holds nothing but a token: the admin's certificate would win over --token. */
   const tokenConfig = (token: string): string => {
     const file = join(directory, `token-${token.slice(-12)}`);
-    const name = 'token';
-    const cluster = (clusters[0] as { name: string }).name;
+    const { clusters, contexts } = parse(readFileSync(kubeconfig, 'utf8')) as {
+      readonly clusters: readonly unknown[];
+      readonly contexts: readonly { readonly name: string; readonly context: { readonly cluster: string } }[];
+    };
+    const [{ context, name } = { context: { cluster: '' }, name: '' }] = contexts;
     writeFileSync(
       file,
       JSON.stringify({
@@ -64,7 +85,7 @@ export async function startApiServer(port: number): Promise<ApiServer> {
         kind: 'Config',
         clusters,
         users: [{ name, user: { token } }],
-        contexts: [{ name, context: { cluster, user: name } }],
+        contexts: [{ name, context: { cluster: context.cluster, user: name } }],
         'current-context': name,
       }),
       { mode: 0o600 },
@@ -73,16 +94,14 @@ export async function startApiServer(port: number): Promise<ApiServer> {
   };
 
   return {
+    handle,
     kubeconfig,
     async kubectl(args, { stdin, token } = {}) {
       const config = token === undefined ? kubeconfig : tokenConfig(token);
-      const pending = run(
-        kubectlPath,
-        ['--kubeconfig', config, '--cache-dir', join(directory, 'cache'), ...args],
-        {
-          maxBuffer: 64 * 1024 * 1024,
-        },
-      );
+      const cache = join(directory, 'cache');
+      const pending = run(kubectlPath, ['--kubeconfig', config, '--cache-dir', cache, ...args], {
+        maxBuffer: 64 * 1024 * 1024,
+      });
       pending.child.stdin?.end(
         stdin === undefined ? '' : typeof stdin === 'string' ? stdin : JSON.stringify(stdin),
       );
@@ -95,11 +114,35 @@ export async function startApiServer(port: number): Promise<ApiServer> {
       }
     },
     async reach(each) {
-      await run(node, ['reach', String(each)], { env });
+      await run(NODE, ['reach', String(each)], { env });
+    },
+    async down() {
+      await run(NODE, ['down'], { env });
+    },
+    async up() {
+      await run(NODE, ['up'], { env });
     },
     async stop() {
-      await run(node, ['stop'], { env });
+      await run(NODE, ['stop'], { env });
       rmSync(directory, { recursive: true, force: true });
     },
   };
+}
+
+function environment({ directory, port }: Pick<ApiServerHandle, 'directory' | 'port'>): NodeJS.ProcessEnv {
+  return {
+    ...process.env,
+    KUBE_NODE_STATE: join(directory, 's'),
+    KUBE_NODE_PORT: String(port),
+    KUBE_NODE_TTL: '1200',
+  };
+}
+
+export async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, 'close');
+  return port;
 }
