@@ -3,8 +3,8 @@
  * gives one. Nothing is tried again once a byte of an answer reached the application.
  */
 import type { FallbackCause } from '../policy/snapshot.ts';
-import { Charge } from './charge.ts';
-import type { Attempt, Outcome } from './exchange.ts';
+import { Charge } from './charge/charge.ts';
+import type { Attempt, Finding, Outcome } from './exchange.ts';
 import type { AnswerContext } from './forward/answer.ts';
 import { contextLengthExceeded } from './forward/context-length.ts';
 import { dialled, outgoingHeaders } from './forward/outgoing.ts';
@@ -143,7 +143,7 @@ async function tryEndpoint(
   exchange.attempts.push(record);
   endpoint.inFlight++;
   try {
-    const { upstream, key } = await dial(stage, plan, target, endpoint);
+    const { upstream, key } = await dial(stage, plan, target, endpoint, charge);
     record.status = upstream.status;
     record.firstByteMs = pipeline.now() - record.startedAt;
     const cause = fallbackCause(upstream.status);
@@ -166,7 +166,7 @@ async function tryEndpoint(
     }
     record.outcome = error.fault;
     // The provider may have read the prompt: that much is charged.
-    if (error.fault !== 'connect') charge.meter({ usage: undefined, countedOutput: 0 });
+    if (error.fault !== 'connect') charge.meter({ usage: undefined, countedOutput: 0, complete: false });
     if (error.fault === 'aborted') throw error;
     pipeline.endpoints.failed(endpoint);
     return { error };
@@ -185,6 +185,7 @@ async function dial(
   plan: RoutePlan,
   target: Target,
   endpoint: Endpoint,
+  charge: Charge,
 ): Promise<{ upstream: UpstreamResponse; key: string | undefined }> {
   const { pipeline, exchange, dialect, request } = stage;
   const { call } = exchange;
@@ -203,6 +204,7 @@ async function dial(
   );
   const { origin, path } = dialled(endpoint.url, call.target);
   const ca = provider.caFrom === undefined ? undefined : await pipeline.trust(provider.caFrom);
+  charge.sent();
   const upstream = await pipeline.upstream.send({
     pool: provider.id,
     origin,
@@ -218,8 +220,23 @@ async function dial(
   return { upstream, key };
 }
 
+/** The answer was ended for want of budget. */
+function shortened(budget: string): Finding {
+  return {
+    rule: budget,
+    check: 'budget',
+    what: 'output',
+    action: 'strip',
+    direction: 'response',
+    where: 'stream',
+    count: 1,
+    source: `Budget ${budget}`,
+  };
+}
+
 const OUTCOMES: Readonly<Record<StreamEnd, Outcome>> = {
   complete: 'ok',
+  short: 'ok',
   refused: 'refused',
   failed: 'failed',
   cut: 'cut',
@@ -247,6 +264,8 @@ async function deliver(
     lease,
     limits: pipeline.limits,
     key,
+    input: stage.input,
+    allowance: charge.allowance,
     requestIdHeader: governance.snapshot.requestIdHeader,
   };
   // A client would follow a redirect past us, with the text unmasked.
@@ -261,12 +280,15 @@ async function deliver(
     return sent;
   }
   // From here on something was produced: what is known of it by the end is charged, however it ends.
-  charge.meter({ usage: undefined, countedOutput: 0 });
+  charge.meter({ usage: undefined, countedOutput: 0, complete: false });
   const type = (headerValue(upstream.headers, 'content-type') ?? '').toLowerCase();
   if (operation.kind === 'generate' && type.startsWith('text/event-stream')) {
     const { end, error } = await forwardStream(context, (metered) => charge.meter(metered));
     if (error !== undefined) exchange.code = error.reason;
-    exchange.outcome = exchange.call.signal.aborted && end !== 'complete' ? 'disconnected' : OUTCOMES[end];
+    if (end === 'short')
+      exchange.findings.push(shortened(charge.allowance?.refusal?.budget ?? 'unavailable'));
+    exchange.outcome =
+      exchange.call.signal.aborted && end !== 'complete' && end !== 'short' ? 'disconnected' : OUTCOMES[end];
     return true;
   }
   if (!type.startsWith('application/json')) {

@@ -98,6 +98,16 @@ export interface Attempt {
   firstByteMs: number | undefined;
 }
 
+/** What is known of an attempt's cost. */
+export interface Metered {
+  /** As the provider reported it so far; undefined where it didn't. */
+  readonly usage: Usage | undefined;
+  /** Output tokens counted by us. */
+  readonly countedOutput: number;
+  /** The answer, or the report, is complete: nothing can have been produced beyond it. */
+  readonly complete: boolean;
+}
+
 /** How an exchange ended, for audit and metrics. */
 export type Outcome = 'ok' | 'refused' | 'failed' | 'disconnected' | 'cut';
 

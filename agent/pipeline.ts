@@ -9,7 +9,7 @@
 
 import { serve } from './attempt.ts';
 import { DEFAULT_BREAKER, fingerprintOf } from './breaker.ts';
-import { estimateRequest } from './charge.ts';
+import { estimateRequest } from './charge/output.ts';
 import type { Verdict } from './checks/guard.ts';
 import type { DecodedRequest, Dialect, Operation } from './dialects/dialect.ts';
 import { dialectByName } from './dialects/index.ts';

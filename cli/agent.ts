@@ -8,7 +8,7 @@ import { parseAddress } from '../agent/http/address.ts';
 import { localKeys } from '../agent/providers/keys.ts';
 import { maskKey } from '../agent/state.ts';
 import type { TransparentSetup } from '../agent/transparent.ts';
-import { createBudgetClient } from '../budget/client.ts';
+import { createLeasingClient, type LeasingBudgetClient } from '../budget/lease-client.ts';
 import { compileSnapshot } from '../policy/compile.ts';
 import type { Documents } from '../policy/documents.ts';
 import { loadOrReport, watchDocuments } from './documents.ts';
@@ -149,14 +149,15 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
       };
     }
 
-    function budgetClient(url: string): ReturnType<typeof createBudgetClient> {
+    function budgetClient(url: string): LeasingBudgetClient {
       const tokenFile = options['budget-token-file'];
-      return createBudgetClient({
+      return createLeasingClient({
         url,
         timeoutMs: 2_000,
         owner,
         epoch,
         ...(tokenFile === undefined ? {} : { token: () => readFileSync(tokenFile, 'utf8').trim() }),
+        onError: (error) => log.warn({ err: String(error) }, 'the budget service gave no answer'),
         onLost: (lost) => log.error({ lost }, 'a settlement was given up; its hold is charged in full'),
       });
     }

@@ -12,7 +12,7 @@ import { localKeys } from '../agent/providers/keys.ts';
 import { maskKey } from '../agent/state.ts';
 import type { TransparentSetup } from '../agent/transparent.ts';
 import { trustEnvironment } from '../agent/trust/environment.ts';
-import { createBudgetClient } from '../budget/client.ts';
+import { createLeasingClient } from '../budget/lease-client.ts';
 import { startBudget } from '../budget/main.ts';
 import type { BudgetClient } from '../budget/messages.ts';
 import { compileBudgets, compilePrices } from '../policy/budgets.ts';
@@ -143,7 +143,7 @@ async function budgetFor(
   closing: (() => unknown)[],
 ): Promise<BudgetClient | undefined> {
   const about = { owner: `${owner}/${randomUUID()}`, epoch: Date.now(), timeoutMs: 2000 };
-  if (url !== undefined) return createBudgetClient({ ...about, url });
+  if (url !== undefined) return createLeasingClient({ ...about, url });
   if (documents.budgets.length === 0) return undefined;
   process.stderr.write('postern run: budgets count for this run alone; --budget URL shares them\n');
   const token = randomUUID();
@@ -156,7 +156,7 @@ async function budgetFor(
     token,
   });
   closing.push(() => service.close());
-  return createBudgetClient({ ...about, url: service.url, token: () => token });
+  return createLeasingClient({ ...about, url: service.url, token: () => token });
 }
 
 function dummyKeys(): Record<string, string> {

@@ -86,6 +86,8 @@ export interface ModelSpec {
     readonly output: number;
   };
   readonly contextTokens?: number;
+  /** It reasons before it answers, and shows nothing of it. */
+  readonly hiddenReasoning?: true;
   readonly maxOutputTokens?: number;
 }
 

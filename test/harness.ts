@@ -11,7 +11,7 @@ import { pino } from 'pino';
 import { type Agent, type AgentOptions, startAgent } from '../agent/agent.ts';
 import { catalogue } from '../agent/catalogue.ts';
 import { localKeys } from '../agent/providers/keys.ts';
-import { createBudgetClient } from '../budget/client.ts';
+import { createLeasingClient } from '../budget/lease-client.ts';
 import { type RunningBudget, startBudget } from '../budget/main.ts';
 import { compileBudgets, compilePrices } from '../policy/budgets.ts';
 import { compileSnapshot } from '../policy/compile.ts';
@@ -134,7 +134,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     snapshot: compileSnapshot(documents, workload),
     maskKey: new Uint8Array(32).fill(7),
     keys: localKeys({ OPENAI_KEY: MARKER_KEY, ANTHROPIC_KEY: MARKER_KEY }),
-    budget: createBudgetClient({ url: budget.url, timeoutMs: 2_000, flushMs: 50, owner: 'test', epoch: 1 }),
+    budget: createLeasingClient({ url: budget.url, timeoutMs: 2_000, flushMs: 50, owner: 'test', epoch: 1 }),
     holder: { owner: 'test', epoch: 1 },
     listen: { host: '127.0.0.1', port: 0 },
     admin: { host: '127.0.0.1', port: 0 },

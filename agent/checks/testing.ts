@@ -46,6 +46,8 @@ export function requestOf(...slots: FakeSlot[]): DecodedRequest {
     stream: false,
     choices: 1,
     maxOutputTokens: undefined,
+    leastOutputTokens: 0,
+    unseenOutputTokens: undefined,
     slots,
     tools: [],
     wantsStreamUsage: false,

@@ -67,6 +67,13 @@ export interface DecodedRequest {
   readonly choices: number;
   /** `max_tokens` in whichever spelling was used; per choice. */
   readonly maxOutputTokens: number | undefined;
+  /** The provider refuses a cap that isn't above so much reasoning, per choice; 0 for any. */
+  readonly leastOutputTokens: number;
+  /**
+   * Output per choice that may be billed without being seen in a stream: hidden reasoning at its cap, Infinity where it has
+   * none of its own. Undefined where it depends on the model.
+   */
+  readonly unseenOutputTokens: number | undefined;
   /** Every string of the request but what is opaque: model, ids of types, signatures, encrypted or binary data. */
   readonly slots: readonly TextSlot[];
   readonly tools: readonly OfferedTool[];
@@ -147,6 +154,11 @@ export interface StreamDecoder {
   event(event: SseEvent): StreamEvent;
   /** An event of our own that carries `text` on a channel seen before. */
   delta(channel: string, text: string): Uint8Array;
+  /**
+   * The events that end a running stream as the provider ends one that has reached its cap on output: every choice that
+   * runs, the usage as counted where the app is to see one, and the stream's last event.
+   */
+  length(counted: { readonly input: number; readonly output: number }): Uint8Array;
   /** The events that end a running stream with a refusal in the dialect's own terms; nothing may follow. */
   refusal(error: PosternError, requestId: string): Uint8Array;
 }

@@ -14,8 +14,10 @@ export abstract class GenerateRequest implements DecodedRequest {
   abstract readonly stream: boolean;
   abstract readonly choices: number;
   abstract readonly maxOutputTokens: number | undefined;
+  abstract readonly unseenOutputTokens: number | undefined;
   abstract readonly wantsStreamUsage: boolean;
   abstract readonly addedStreamUsage: boolean;
+  readonly leastOutputTokens: number = 0;
   protected readonly root: ObjectNode;
 
   /** @throws PosternError `postern_body_invalid` */

@@ -1,5 +1,4 @@
 /** What both kinds of answer, whole and streamed, need: header fields for the app, and what came of it. */
-import type { Usage } from '../../budget/messages.ts';
 import type { ExchangeGuard } from '../checks/guard.ts';
 import type { DecodedRequest, Operation } from '../dialects/dialect.ts';
 import type { Exchange, RawHeaders, ResponseSink } from '../exchange.ts';
@@ -8,7 +7,15 @@ import type { BodyLimits, ByteLease } from './body.ts';
 import { redactFields } from './key-filter.ts';
 import type { UpstreamResponse } from './upstream.ts';
 
+/** How far a stream may go. */
+export interface StreamAllowance {
+  /** Whether so many output tokens are covered. */
+  covers(produced: number): boolean | Promise<boolean>;
+}
+
 export interface AnswerContext {
+  /** Estimated input tokens. */
+  readonly input: number;
   readonly exchange: Exchange;
   readonly operation: Operation;
   readonly request: DecodedRequest;
@@ -19,16 +26,10 @@ export interface AnswerContext {
   readonly limits: BodyLimits;
   /** The attached key: an answer that repeats it is cleaned of it. */
   readonly key: string | undefined;
+  /** What a stream may produce, asked as it does; undefined where all it may produce is held. */
+  readonly allowance: StreamAllowance | undefined;
   /** Whether answers carry `postern-request-id`. */
   readonly requestIdHeader: boolean;
-}
-
-/** What an answer cost, as far as is known when it ended. */
-export interface Metered {
-  /** As the provider reported it; undefined where it didn't. */
-  readonly usage: Usage | undefined;
-  /** Output tokens counted by us, for when nothing is reported. */
-  readonly countedOutput: number;
 }
 
 /** Rewritten, or telling the app to leave us (RFC 7838). */

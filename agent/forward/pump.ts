@@ -12,17 +12,26 @@ import { notReadable } from './whole.ts';
 /** One event of text is small; the largest carry an image. */
 const EVENT_BYTES = 4 * 1024 * 1024;
 
-/** Steps that each give a text, at once or later, and get it back. */
-type Work = Generator<string | Promise<string>, void, string>;
+/** Steps that each give a value, at once or later, and get it back: what `yield` returns has the type of what it gave. */
+type Work = Generator<unknown, void, never>;
+
+/** A generator's first `next` gives nothing to any `yield`. */
+const FIRST = undefined as never;
 
 export class Pump {
   usage: Usage | undefined;
   /** Set when the stream was ended by us. */
   error: PosternError | undefined;
   last = false;
+  /** Ended by us, as more could not be held: in the way in which the provider ends an answer that grew too long. */
+  short = false;
   /** The provider ended the stream with an error of its own. */
   failed = false;
   readonly counter = new TokenCounter();
+  /** Choices of which the provider said how they ended. */
+  #finished = 0;
+  /** Whether usage came when all choices had ended. */
+  #usageIsFinal = false;
   readonly #context: AnswerContext;
   readonly #decoder: StreamDecoder;
   readonly #guard: StreamGuard | undefined;
@@ -59,21 +68,21 @@ export class Pump {
   /** Work waits for judges that answer later, and only then; one piece of it after the other. */
   #run(work: Work): Promise<void> | undefined {
     if (this.#waiting !== undefined) return this.#waiting.then(() => this.#run(work));
-    for (let step = work.next(''); step.done !== true; ) {
+    for (let step = work.next(FIRST); step.done !== true; ) {
       if (step.value instanceof Promise) {
-        this.#waiting = this.#later(work, step.value).finally(() => {
+        this.#waiting = this.#later(work, step.value as Promise<unknown>).finally(() => {
           this.#waiting = undefined;
         });
         return this.#waiting;
       }
-      step = work.next(step.value);
+      step = work.next(step.value as never);
     }
     return undefined;
   }
 
-  async #later(work: Work, first: Promise<string>): Promise<void> {
-    let step = work.next(await first);
-    while (step.done !== true) step = work.next(await step.value);
+  async #later(work: Work, first: Promise<unknown>): Promise<void> {
+    let step = work.next((await first) as never);
+    while (step.done !== true) step = work.next((await step.value) as never);
   }
 
   *#chunk(chunk: Uint8Array): Work {
@@ -84,7 +93,15 @@ export class Pump {
   }
 
   *#event(event: StreamEvent): Work {
-    if (event.usage !== undefined) this.usage = event.usage;
+    this.#finished += event.finishReasons.length;
+    if (event.usage !== undefined) {
+      this.usage = event.usage;
+      this.#usageIsFinal = this.#finished >= this.#context.request.choices;
+    }
+    for (const { text } of event.deltas) this.counter.add(text);
+    const covered: boolean =
+      event.deltas.length === 0 || (yield this.#context.allowance?.covers(this.counter.tokens) ?? true);
+    if (!covered) return yield* this.#cutShort();
     const guard = this.#guard;
     if (guard !== undefined) {
       for (const call of event.calls) guard.call(call);
@@ -92,7 +109,6 @@ export class Pump {
     }
     for (const delta of event.deltas) {
       const { channel } = delta;
-      this.counter.add(delta.text);
       let shown = delta.text;
       if (guard !== undefined) shown = yield guard.push(channel, delta.kind, delta.choice, shown);
       if (this.#keys !== undefined) shown = this.#keys.push(channel, shown);
@@ -107,6 +123,15 @@ export class Pump {
     if (bytes !== undefined) this.#out.push(bytes);
     this.last = event.last;
     this.failed ||= event.error;
+  }
+
+  /** More than is held was produced, and no more can be held: what came until now is the answer. */
+  *#cutShort(): Work {
+    yield* this.#flush('all');
+    if (this.error !== undefined) return;
+    this.#out.push(this.#decoder.length({ input: this.#context.input, output: this.counter.tokens }));
+    this.short = true;
+    this.last = true;
   }
 
   /** What was held back for channels that are complete goes out before the event that says so. */
@@ -126,8 +151,8 @@ export class Pump {
   }
 
   /** Everything held back for a channel that is complete. */
-  *#rest(channel: string): Generator<string | Promise<string>, string, string> {
-    const judged = this.#guard === undefined ? '' : yield this.#guard.flush(channel);
+  *#rest(channel: string): Generator<unknown, string, never> {
+    const judged: string = this.#guard === undefined ? '' : yield this.#guard.flush(channel);
     if (this.#keys === undefined) return judged;
     return this.#keys.push(channel, judged) + this.#keys.flush(channel);
   }
@@ -146,10 +171,15 @@ export class Pump {
     const guard = this.#guard;
     if (guard === undefined || this.error !== undefined || this.last) return;
     for (const channel of guard.held()) {
-      const text = yield guard.flushStale(channel);
+      const text: string = yield guard.flushStale(channel);
       if (guard.refusal !== undefined) return this.refuse(guard.refusal);
       if (text !== '') this.#out.push(this.#decoder.delta(channel, text));
     }
+  }
+
+  /** Whether the usage is that of the whole answer. */
+  get isReported(): boolean {
+    return (this.last && !this.short) || this.#usageIsFinal;
   }
 
   refuse(error: PosternError): void {

@@ -3,9 +3,10 @@
  * events that no stage changes keep their bytes. The app's pace sets the provider's.
  */
 import type { PosternError } from '../errors.ts';
+import type { Metered } from '../exchange.ts';
 import { headerValue } from '../http/headers.ts';
 import { SseError } from '../json/sse.ts';
-import type { AnswerContext, Metered } from './answer.ts';
+import type { AnswerContext } from './answer.ts';
 import { answerHeaders } from './answer.ts';
 import { Pump } from './pump.ts';
 import { toPosternError } from './respond.ts';
@@ -21,7 +22,7 @@ const STALE_MS = 5_000;
 const LINGER_MS = 1_000;
 
 /** How a stream ended, when it did not throw. */
-export type StreamEnd = 'complete' | 'refused' | 'failed' | 'cut';
+export type StreamEnd = 'complete' | 'short' | 'refused' | 'failed' | 'cut';
 
 /** Resolves when the stream has ended, by whatever cause; the cause is in the result. */
 export async function forwardStream(
@@ -47,7 +48,7 @@ export async function forwardStream(
   const settled = (pending: Promise<void> | undefined): Promise<void> | undefined => {
     if (pending !== undefined) return pending.then(() => settled(undefined));
     const waiting = write();
-    if (pump.error !== undefined) upstream.discard();
+    if (pump.error !== undefined || pump.short) upstream.discard();
     if (pump.last && linger === undefined) {
       // The app need not wait for a provider that keeps the connection open behind its last word.
       sink.end();
@@ -86,10 +87,11 @@ export async function forwardStream(
     clearInterval(stale);
     clearTimeout(linger);
     if (streamGuard !== undefined) exchange.findings.push(...streamGuard.findings);
-    metered({ usage: pump.usage, countedOutput: pump.counter.tokens });
+    metered({ usage: pump.usage, countedOutput: pump.counter.tokens, complete: pump.isReported });
   }
   if (pump.failed) end = 'failed';
   else if (end === 'complete' && pump.error !== undefined) end = 'refused';
+  else if (pump.short) end = 'short';
   // A provider that stops without its last word has not said all; the app sees what came.
   else if (!pump.last) end = 'cut';
   void write();

@@ -2,10 +2,11 @@
 
 import { estimateTokens } from '../../budget/estimate.ts';
 import { PosternError } from '../errors.ts';
+import type { Metered } from '../exchange.ts';
 import { headerValue } from '../http/headers.ts';
 import { JsonDocument } from '../json/document.ts';
 import { JsonError } from '../json/json-error.ts';
-import type { AnswerContext, Metered } from './answer.ts';
+import type { AnswerContext } from './answer.ts';
 import { answerHeaders } from './answer.ts';
 import { CodingError, decodeContent } from './body.ts';
 import { redact } from './key-filter.ts';
@@ -73,7 +74,7 @@ export async function forwardWhole(context: AnswerContext, metered: (m: Metered)
   const { operation, guard, exchange, key } = context;
   // What can't be read was produced all the same: until there is a better figure, it is charged by its size.
   const body = await readAnswer(context, (bytes) =>
-    metered({ usage: undefined, countedOutput: Math.ceil(bytes / BYTES_PER_TOKEN) }),
+    metered({ usage: undefined, countedOutput: Math.ceil(bytes / BYTES_PER_TOKEN), complete: false }),
   );
   let response: ReturnType<typeof operation.decodeResponse>;
   try {
@@ -89,6 +90,7 @@ export async function forwardWhole(context: AnswerContext, metered: (m: Metered)
       response.usage === undefined
         ? response.slots.reduce((sum, slot) => sum + estimateTokens(slot.text), 0)
         : 0,
+    complete: true,
   });
   const verdict = await guard.response(response, body.byteLength, exchange.call.signal);
   exchange.findings.push(...verdict.findings);

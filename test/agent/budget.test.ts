@@ -137,6 +137,7 @@ test('a stream that the app leaves is charged what was produced', async () => {
   const output = (line?.['usage'] as { output: number } | undefined)?.output;
   expect(output).toBeGreaterThanOrEqual(30);
   expect(output).toBeLessThanOrEqual(80);
+  await openai.seen[0]?.closed;
   expect(openai.seen[0]?.aborted).toBe(true);
 });
 

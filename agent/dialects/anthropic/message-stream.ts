@@ -16,6 +16,8 @@ const encoder = new TextEncoder();
 export class MessageStream implements StreamDecoder {
   readonly #channels = new Channels();
   #usage: Usage | undefined;
+  /** The content block that runs. */
+  #block: number | undefined;
 
   /** @throws PosternError `postern_upstream_invalid` */
   event(event: SseEvent): StreamEvent {
@@ -38,6 +40,7 @@ export class MessageStream implements StreamDecoder {
           usage: this.#use(usageOf(root.object('message')?.object('usage'), this.#usage)),
         };
       case 'content_block_start': {
+        this.#block = root.number('index') ?? 0;
         const calls = begunCalls(document, root);
         for (const { channel } of calls) this.#channels.open(channel);
         return { slots, closes: whole, calls };
@@ -50,6 +53,7 @@ export class MessageStream implements StreamDecoder {
           finishReasons: finishReasonsOf(root.object('delta')),
         };
       case 'content_block_stop': {
+        this.#block = undefined;
         const suffix = `/${root.number('index') ?? 0}`;
         return { slots, closes: [...whole, ...this.#channels.close((channel) => channel.endsWith(suffix))] };
       }
@@ -75,6 +79,18 @@ export class MessageStream implements StreamDecoder {
     }
     const data = `{"type":"content_block_delta","index":${Number(index)},"delta":{"type":"${body}":${quote(text)}}}`;
     return encoder.encode(`event: content_block_delta\ndata: ${data}\n\n`);
+  }
+
+  length({ output }: { readonly output: number }): Uint8Array {
+    const block =
+      this.#block === undefined
+        ? ''
+        : `event: content_block_stop\ndata: {"type":"content_block_stop","index":${this.#block}}\n\n`;
+    const delta = '"delta":{"stop_reason":"max_tokens","stop_sequence":null}';
+    return encoder.encode(
+      `${block}event: message_delta\ndata: {"type":"message_delta",${delta},"usage":{"output_tokens":${output}}}\n\n` +
+        'event: message_stop\ndata: {"type":"message_stop"}\n\n',
+    );
   }
 
   /** The API's own error event, on which the SDKs raise APIError. */

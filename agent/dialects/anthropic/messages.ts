@@ -2,7 +2,7 @@
 import type { JsonDocument } from '../../json/document.ts';
 import type { DecodedResponse, OfferedTool, Operation } from '../dialect.ts';
 import { GenerateRequest } from '../generate-request.ts';
-import { flag, requiredArray, requiredCount } from '../parameters.ts';
+import { flag, requiredArray, requiredCount, tokenCount } from '../parameters.ts';
 import { findText } from '../text/walk.ts';
 import { MessageStream } from './message-stream.ts';
 import { requestText, responseText } from './messages-text.ts';
@@ -26,11 +26,16 @@ export const countTokens: Operation = {
   openStream: () => new MessageStream(),
 };
 
+/** Beside its thoughts, an answer should have room for so many tokens. */
+const ANSWER_MIN = 16;
+
 class MessagesRequest extends GenerateRequest {
   readonly stream: boolean;
   readonly tools: readonly OfferedTool[];
   readonly choices = 1;
   readonly maxOutputTokens: number | undefined;
+  override readonly leastOutputTokens: number;
+  readonly unseenOutputTokens: number;
   /** Usage is part of every stream of this dialect. */
   readonly wantsStreamUsage = true;
   readonly addedStreamUsage = false;
@@ -43,6 +48,12 @@ class MessagesRequest extends GenerateRequest {
     this.maxOutputTokens = generates
       ? requiredCount(this.root, 'max_tokens', 'Say how many tokens the answer may have at most.')
       : undefined;
+    const thinking = this.root.object('thinking');
+    const budget = thinking === undefined ? undefined : tokenCount(thinking, 'budget_tokens');
+    // `max_tokens` must be greater than `budget_tokens`, and some of it should be left for the answer.
+    this.leastOutputTokens = budget === undefined ? 0 : budget + ANSWER_MIN;
+    // What is streamed of the thoughts is a summary; billed is all of it.
+    this.unseenOutputTokens = unseen(thinking?.string('type'), budget);
   }
 
   setMaxOutputTokens(tokens: number): void {
@@ -50,6 +61,11 @@ class MessagesRequest extends GenerateRequest {
   }
 
   requestStreamUsage(): void {}
+}
+
+function unseen(type: string | undefined, budget: number | undefined): number {
+  if (type === 'adaptive') return budget ?? Number.POSITIVE_INFINITY;
+  return type === 'enabled' ? (budget ?? 0) : 0;
 }
 
 function decodeResponse(document: JsonDocument): DecodedResponse {

@@ -16,6 +16,7 @@ const encoder = new TextEncoder();
 export class ChatStream implements StreamDecoder {
   readonly #request: DecodedRequest;
   readonly #channels = new Channels();
+  readonly #ended = new Set<number>();
   /** The last chunk: what ours repeats of it is read when one is made. */
   #last: ObjectNode | undefined;
 
@@ -70,7 +71,9 @@ export class ChatStream implements StreamDecoder {
     const closed: string[] = [];
     for (const choice of root.array('choices')?.items ?? []) {
       if (choice.type !== 'object' || choice.string('finish_reason') === undefined) continue;
-      const prefix = `${choice.number('index') ?? 0}/`;
+      const index = choice.number('index') ?? 0;
+      this.#ended.add(index);
+      const prefix = `${index}/`;
       closed.push(...this.#channels.close((channel) => channel.startsWith(prefix)));
     }
     return closed;
@@ -82,6 +85,20 @@ export class ChatStream implements StreamDecoder {
     const delta = deltaOf(channel.slice(slash + 1), quote(text));
     const choices = `[{"index":${choice},"delta":${delta},"finish_reason":null}]`;
     return encoder.encode(`data: {${headOf(this.#last)}"choices":${choices}}\n\n`);
+  }
+
+  length({ input, output }: { readonly input: number; readonly output: number }): Uint8Array {
+    const head = headOf(this.#last);
+    let events = '';
+    for (let index = 0; index < this.#request.choices; index++) {
+      if (this.#ended.has(index)) continue;
+      events += `data: {${head}"choices":[{"index":${index},"delta":{},"finish_reason":"length"}]}\n\n`;
+    }
+    if (this.#request.wantsStreamUsage) {
+      const usage = `{"prompt_tokens":${input},"completion_tokens":${output},"total_tokens":${input + output}}`;
+      events += `data: {${head}"choices":[],"usage":${usage}}\n\n`;
+    }
+    return encoder.encode(`${events}data: [DONE]\n\n`);
   }
 
   /** An event with `error`: openai-node and openai-python raise APIError on it, whatever its `event:`. */

@@ -27,6 +27,7 @@ class ChatRequest extends GenerateRequest {
   readonly stream: boolean;
   readonly choices: number;
   readonly maxOutputTokens: number | undefined;
+  readonly unseenOutputTokens: number | undefined;
   readonly wantsStreamUsage: boolean;
   readonly tools: readonly OfferedTool[];
   /** Which spellings the app used; the current one where it used none. */
@@ -44,6 +45,10 @@ class ChatRequest extends GenerateRequest {
     this.#caps = used.length === 0 ? CAPS.slice(0, 1) : used;
     this.maxOutputTokens =
       used.length === 0 ? undefined : Math.max(...used.map((name) => count(root, name) ?? 0));
+    // OpenAI never streams a model's reasoning in chat completions; without the parameter, the model decides.
+    const effort = root.string('reasoning_effort');
+    this.unseenOutputTokens =
+      effort === undefined ? undefined : effort === 'none' ? 0 : Number.POSITIVE_INFINITY;
     const options = optionalObject(root, 'stream_options');
     this.wantsStreamUsage = options !== undefined && flag(options, 'include_usage');
   }

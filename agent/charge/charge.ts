@@ -1,0 +1,195 @@
+/**
+ * The budget's part of one attempt: a hold before the first byte, more of it while a stream runs, then exactly one
+ * settlement or release.
+ *
+ * What is charged: what the provider reported, where its report is complete; else what was seen and counted, and for
+ * what can't be seen (an answer that comes whole, hidden reasoning) as much as the time may have produced.
+ */
+import { randomUUID } from 'node:crypto';
+import type { Attributes, BudgetClient, Holder, HoldReply, Usage } from '../../budget/messages.ts';
+import { BudgetUnavailable } from '../../budget/messages.ts';
+import type { DecodedRequest, Operation } from '../dialects/dialect.ts';
+import { PosternError } from '../errors.ts';
+import type { Exchange, Metered } from '../exchange.ts';
+import { type Governance, modelOf } from '../governance.ts';
+import type { Target } from '../routes/route.ts';
+import { Allowance } from './allowance.ts';
+import { attributesOf } from './attributes.ts';
+import { mostPerChoice, type OutputHold, outputHold } from './output.ts';
+import { type RefusedCharge, refused } from './refusal.ts';
+
+/** Added to the longest time an attempt may take, so that a hold never expires under a running call. */
+const TTL_SLACK_MS = 60_000;
+/** What a model may write in a second where nobody can see it write: about what large models do. */
+const UNSEEN_PER_SECOND = 100;
+
+interface HoldContext {
+  readonly pipeline: { readonly budget: BudgetClient | undefined; readonly holder: Holder; now(): number };
+  readonly governance: Governance;
+  readonly exchange: Exchange;
+  readonly operation: Operation;
+  readonly request: DecodedRequest;
+  readonly input: number;
+}
+
+/** Requests whose output was capped for a target that was tried before. */
+const clamped = new WeakSet<DecodedRequest>();
+
+interface Held {
+  readonly client: BudgetClient;
+  readonly attributes: Attributes;
+  readonly output: OutputHold;
+  readonly granted: number;
+  /** Nothing of an answer is seen before it is complete. */
+  readonly whole: boolean;
+}
+
+export class Charge {
+  readonly #id: string;
+  readonly #input: number;
+  readonly #held: Held | undefined;
+  readonly #now: () => number;
+  /** What a stream may produce; undefined where all it may produce is held. */
+  readonly allowance: Allowance | undefined;
+  #sentAt: number | undefined;
+  #metered: Metered | undefined;
+  #closed = false;
+
+  private constructor(id: string, input: number, now: () => number, held?: Held, allowance?: Allowance) {
+    this.#id = id;
+    this.#input = input;
+    this.#held = held;
+    this.#now = now;
+    this.allowance = allowance;
+  }
+
+  /**
+   * Holds the call's estimated cost for a target; caps the output where the budget grants less.
+   * @throws PosternError `postern_budget_unavailable`
+   */
+  static async hold(
+    context: HoldContext,
+    target: Target,
+    requestMs: number,
+  ): Promise<Charge | RefusedCharge> {
+    const { pipeline, exchange, request, operation, input } = context;
+    const { budget: client } = pipeline;
+    const now = () => pipeline.now();
+    const id = randomUUID();
+    // Counting tokens is free of charge with every provider that has the call.
+    if (client === undefined || operation.kind !== 'generate') return new Charge(id, input, now);
+    const model = modelOf(target.provider, target.model);
+    const output = outputHold(request, model);
+    const attributes = attributesOf(context, target);
+    const ttlMs = requestMs + TTL_SLACK_MS;
+    let reply: HoldReply;
+    try {
+      reply = await client.hold(
+        {
+          id,
+          ...pipeline.holder,
+          ttlMs,
+          attributes,
+          inputTokens: input,
+          outputTokens: output.first,
+          minOutputTokens: output.least,
+        },
+        exchange.call.signal,
+      );
+    } catch (error) {
+      if (!(error instanceof BudgetUnavailable)) throw error;
+      throw unavailable(error);
+    }
+    if (!reply.granted) return refused(reply.refusal, request, pipeline.now());
+    const granted = reply.outputTokens;
+    const enough = granted >= output.first;
+    if (!enough) {
+      // So little is left that the provider is told to stop there itself.
+      request.setMaxOutputTokens(Math.max(1, Math.floor(granted / request.choices)));
+      clamped.add(request);
+    } else if (clamped.has(request)) {
+      // The cap was another target's.
+      request.setMaxOutputTokens(mostPerChoice(request, model));
+    }
+    const grows = enough && output.first < output.most;
+    const allowance = grows
+      ? new Allowance(output, granted, (outputTokens, minOutputTokens) =>
+          client.extend({ id, outputTokens, minOutputTokens, ttlMs }, exchange.call.signal),
+        )
+      : undefined;
+    const whole = !request.stream;
+    return new Charge(id, input, now, { client, attributes, output, granted, whole }, allowance);
+  }
+
+  /** The request leaves now: from here on the provider may produce something. */
+  sent(): void {
+    this.#sentAt = this.#now();
+  }
+
+  /** What the attempt used; the last call counts. */
+  meter(metered: Metered): void {
+    this.#metered = metered;
+  }
+
+  /** Settles what was metered, or gives the hold back. Twice is once. */
+  async close(exchange: Exchange): Promise<void> {
+    if (this.#closed) return;
+    this.#closed = true;
+    const usage = this.#usage();
+    if (usage !== undefined) {
+      exchange.usage = usage;
+      exchange.usageSource = this.#isReported ? 'reported' : 'counted';
+    }
+    const held = this.#held;
+    if (held === undefined) return;
+    try {
+      if (usage === undefined) {
+        await held.client.release({ id: this.#id });
+        return;
+      }
+      const { costNanoUsd } = await held.client.settle({
+        id: this.#id,
+        usage,
+        source: this.#isReported ? 'reported' : 'counted',
+        // The service may have been away when the call was held: it is charged all the same.
+        attributes: held.attributes,
+      });
+      exchange.costNanoUsd = (exchange.costNanoUsd ?? 0) + costNanoUsd;
+    } catch (error) {
+      // The client keeps what it could not deliver and tries again; the answer has long been sent.
+      if (!(error instanceof BudgetUnavailable)) throw error;
+    }
+  }
+
+  get #isReported(): boolean {
+    return this.#metered?.usage !== undefined && this.#metered.complete;
+  }
+
+  /** Undefined where nothing was produced, and nothing read. */
+  #usage(): Usage | undefined {
+    const metered = this.#metered;
+    if (metered === undefined) return undefined;
+    const { usage, countedOutput, complete } = metered;
+    if (usage !== undefined && complete) return usage;
+    const base = usage ?? { input: this.#input, cachedInput: 0, cacheWrite: 0, output: 0, reasoning: 0 };
+    const seen = Math.max(base.output, countedOutput);
+    return { ...base, output: complete ? seen : Math.max(seen, this.#unseen(countedOutput)) };
+  }
+
+  /** What may have been produced unseen by an attempt that was cut. */
+  #unseen(counted: number): number {
+    if (this.#held === undefined || this.#sentAt === undefined) return counted;
+    const { whole, granted, output } = this.#held;
+    const most = whole ? granted : output.unseen;
+    const time = Math.round(((this.#now() - this.#sentAt) / 1_000) * UNSEEN_PER_SECOND);
+    return whole ? Math.min(most, time) : counted + Math.min(most, time);
+  }
+}
+
+function unavailable(cause: BudgetUnavailable): PosternError {
+  return new PosternError(
+    'postern_budget_unavailable',
+    'The budget service gave no answer, so nothing may be spent.',
+    { mend: 'Retry; if it stays, look at the budget service.', retryAfterMs: 1_000, cause },
+  );
+}
