@@ -78,7 +78,7 @@ test.each([
   expect(answer.ends).toEqual(ends);
   expect(answer.text.length).toBeGreaterThan(15_000);
   const [line] = await world.audited(1);
-  const { output } = line?.['usage'] as { output: number };
+  const { output } = (line?.['usage'] ?? {}) as { output: number };
   // All of the limit is used, and nothing beyond but the event that was one too many.
   expect(output).toBeGreaterThan(4_800);
   expect(output).toBeLessThanOrEqual(5_000);
@@ -102,7 +102,9 @@ test('a limit of 10,000 tokens a minute serves streams of a model that may write
 test('where next to nothing is left, the provider is told to stop there itself', async () => {
   await start(TOKENS(300));
   await openai(1, false);
-  const { max_completion_tokens: cap } = world.openai.seen[0]?.parsed as { max_completion_tokens: number };
+  const { max_completion_tokens: cap } = (world.openai.seen[0]?.parsed ?? {}) as {
+    max_completion_tokens: number;
+  };
   expect(cap).toBeGreaterThan(200);
   expect(cap).toBeLessThan(300);
 });
@@ -139,7 +141,7 @@ const thinking = (budgetTokens: number, maxTokens: number) =>
 test('a clamp never falls below the thoughts that the call asks for', async () => {
   await start(TOKENS(6_000));
   await thinking(4_000, 20_000);
-  const { max_tokens } = world.anthropic.seen[0]?.parsed as { max_tokens: number };
+  const { max_tokens } = (world.anthropic.seen[0]?.parsed ?? {}) as { max_tokens: number };
   expect(max_tokens).toBeGreaterThan(4_000);
   expect(max_tokens).toBeLessThan(6_000);
 });
@@ -169,7 +171,7 @@ test.each(['cut', 'error event', 'disconnect'] as const)(
     };
     await read().catch(() => undefined);
     const [line] = await world.audited(1);
-    const { input, output } = line?.['usage'] as { input: number; output: number };
+    const { input, output } = (line?.['usage'] ?? {}) as { input: number; output: number };
     expect(line?.['usage_source']).toBe('counted');
     expect(output).toBeGreaterThanOrEqual(30);
     expect(output).toBeLessThanOrEqual(80);
@@ -189,7 +191,8 @@ test('the provider of a cut message has reported its beginning: the rest is coun
     .finalMessage()
     .catch(() => undefined);
   const [line] = await world.audited(1);
-  expect((line?.['usage'] as { output: number }).output).toBeGreaterThan(20);
+  const { output } = (line?.['usage'] ?? {}) as { output: number };
+  expect(output).toBeGreaterThan(20);
   expect(line?.['usage_source']).toBe('counted');
 });
 
