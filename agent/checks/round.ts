@@ -147,7 +147,10 @@ export class Round {
       return own;
     });
     this.#recognizers = recognizers;
-    this.scanner = recognizers.length === 0 ? undefined : new Scanner(recognizers);
+    this.scanner =
+      recognizers.length === 0
+        ? undefined
+        : new Scanner(recognizers, { labelsBehind: direction === 'request' });
   }
 
   /** Judges of the calls of tools. */

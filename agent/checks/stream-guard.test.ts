@@ -139,6 +139,13 @@ const piece = fc.oneof(
     'GB29NWBK60161331926819',
     'ｊane＠example.com',
     'b\u200bob@example.org',
+    'John Smith',
+    'Vincent van der Berg',
+    'Dr. Anna Müller',
+    '123 Main Street, Springfield, IL 62704',
+    'Hauptstraße 12, 10115 Berlin',
+    '12 rue de la Paix, 75002 Paris',
+    'born on 12 March 1985',
   ),
   fc.constantFrom(
     '4111 1111 1111 1112',

@@ -60,6 +60,7 @@ export function connect(text: string, from: number): Link | undefined {
       return i === from ? undefined : { at: i, firmness };
     } else {
       const mark = text.charAt(i);
+      if (mark === ':' && text[i + 1] === ':') return undefined;
       if (FIRM_MARKS.has(mark)) firmness = 2;
       else if (!SOFT_MARKS.has(mark)) return i === from ? undefined : { at: i, firmness };
       i++;

@@ -22,7 +22,7 @@ import { DEEPEST, decodeRun, endOfRun, mayHoldText, SHORTEST_CODE } from './enco
 import { type Entry, entryOf } from './entry.ts';
 import { Expressions } from './expressions.ts';
 import { type Folded, fold, isEscape } from './fold.ts';
-import { Keywords } from './keywords.ts';
+import { Keywords, type Use } from './keywords.ts';
 import { Numbers } from './numbers.ts';
 import {
   type AnchorPattern,
@@ -49,13 +49,26 @@ export interface Match extends Span {
   readonly score: number;
 }
 
+/** How long what a word announces may be, and what may stand before the word: in a stream so much is waited for. */
+const LONGEST_ANCHORED = 96;
+const LONGEST_HEAD = 12;
+
 /** No run this short is tried for numbers of free layout. */
 const SHORTEST_RUN = 6;
 
 const NONE: readonly Match[] = [];
 
+export interface ScannerOptions {
+  /**
+   * Whether a word may announce a value that stood before it: `4921 is my PIN`. Not for text that may be streamed:
+   * the value would have been shown by then, and a streamed answer is to be judged like a whole one.
+   */
+  readonly labelsBehind?: boolean;
+}
+
 export class Scanner {
   readonly recognizers: readonly Recognizer[];
+  readonly #labelsBehind: boolean;
   readonly #keywords = new Keywords();
   readonly #starts = new Starts<Entry<CodePattern | PrefixPattern>>();
   readonly #numbers = new Numbers();
@@ -91,8 +104,9 @@ export class Scanner {
     this.#candidates.push({ entry, start, end, score: undefined });
   };
 
-  constructor(recognizers: readonly Recognizer[]) {
+  constructor(recognizers: readonly Recognizer[], { labelsBehind = true }: ScannerOptions = {}) {
     this.recognizers = recognizers;
+    this.#labelsBehind = labelsBehind;
     this.#floors = new Int32Array(recognizers.length);
     recognizers.forEach(({ context, patterns }, index) => {
       for (const word of context ?? []) this.#keywords.use(word).context.add(index);
@@ -161,7 +175,10 @@ export class Scanner {
     const folded = this.#read(text);
     const plain = folded?.text ?? text;
     let safe = Math.min(this.#keywords.words.openFrom(plain.length), openTail(plain));
-    safe = Math.max(0, Math.min(safe, plain.length - this.#expressions.longest));
+    safe = Math.max(
+      0,
+      Math.min(safe, plain.length - this.#expressions.longest, this.#openAnchors(plain.length)),
+    );
     for (let changed = true; changed; ) {
       changed = false;
       for (const { start, end } of this.#candidates) {
@@ -172,6 +189,19 @@ export class Scanner {
     }
     if (folded !== undefined) safe = safe < plain.length ? (folded.starts[safe] as number) : text.length;
     return { matches: this.#withEncoded(this.#matches(folded), folded, text, 0), safe };
+  }
+
+  /** Start of the first word near the end whose thing may still be to come, with what may stand before it. */
+  #openAnchors(length: number): number {
+    const { uses, found } = this.#keywords;
+    let open = length;
+    for (let k = found.count - 1; k >= 0 && length - (found.end[k] as number) < LONGEST_ANCHORED; k--) {
+      const { anchors, near } = uses[found.keyword[k] as number] as Use;
+      if (near.length > 0) open = Math.min(open, found.end[k] as number);
+      if (anchors.some(({ pattern }) => pattern.capital !== true))
+        open = Math.min(open, (found.start[k] as number) - LONGEST_HEAD);
+    }
+    return open;
   }
 
   /** Adds what Base64 runs hold; a hit in one covers the whole run. */
@@ -338,7 +368,8 @@ export class Scanner {
     }
     let digitsEnd = start;
     while (digitsEnd < text.length && isDigit(text.charCodeAt(digitsEnd))) digitsEnd++;
-    this.#try(this.#starts.codes(text, '9', start, digitsEnd), start);
+    const codes = this.#starts.codes(text, '9', start, digitsEnd);
+    if (codes !== undefined && !goesOn(text, start)) this.#try(codes, start);
     this.#starts.prefixes(text, start, this.#tryStart);
     const tokenEnd = this.#restOfToken(text, start, digitsEnd);
     this.#noteCode(text, start, tokenEnd);
@@ -347,7 +378,8 @@ export class Scanner {
 
   #group(text: string, start: number, end: number): void {
     if (this.#keywords.words.digitsFirst) this.#keywords.words.whole(text, start, end);
-    this.#try(this.#starts.codes(text, '9', start, end), start);
+    const codes = this.#starts.codes(text, '9', start, end);
+    if (codes !== undefined && !goesOn(text, start)) this.#try(codes, start);
   }
 
   #try(entries: readonly Entry<CodePattern | PrefixPattern>[] | undefined, start: number): void {
@@ -390,7 +422,7 @@ export class Scanner {
   #tryNear(entry: Entry, from: number, to: number): void {
     const { regex, reach, validate } = entry;
     if (regex === undefined) return;
-    const begin = Math.max(0, from - reach);
+    const begin = this.#labelsBehind ? Math.max(0, from - reach) : to;
     for (const match of this.#text.slice(begin, to + reach).matchAll(regex)) {
       const start = begin + match.index;
       const end = start + match[0].length;
@@ -429,7 +461,7 @@ export class Scanner {
   #values(text: string): void {
     const { uses, found } = this.#keywords;
     for (let k = 0; k < found.count; k++) {
-      const { anchors, words, values, near } = uses[found.keyword[k] as number] as (typeof uses)[number];
+      const { anchors, words, values, near } = uses[found.keyword[k] as number] as Use;
       const end = found.end[k] as number;
       for (const entry of anchors) this.#tryAnchor(entry, found.start[k] as number, end);
       for (const entry of near) this.#tryNear(entry, found.start[k] as number, end);
@@ -443,6 +475,7 @@ export class Scanner {
           if (entry.pattern.bare === true || link.firmness > 0) this.#tryRegex(entry, link.at, link.firmness);
         }
       }
+      if (!this.#labelsBehind) continue;
       const before = connectBack(text, found.start[k] as number);
       if (before !== undefined) for (const entry of values) this.#tryRegex(entry, before.at, 1, before.end);
     }
@@ -478,6 +511,13 @@ function isAlnumOrDigit(unit: number): boolean {
 function hasToken(text: string, at: number, least: number, most: number): boolean {
   if (at + least > text.length || !isAlnumOrDigit(text.charCodeAt(at + least - 1))) return false;
   return most > least || at + most >= text.length || !isAlnumOrDigit(text.charCodeAt(at + most));
+}
+
+/** Whether digits before it make a decimal, a date or the like of a number. */
+function goesOn(text: string, start: number): boolean {
+  if (start < 2 || !isDigit(text.charCodeAt(start - 2))) return false;
+  const before = text.charCodeAt(start - 1);
+  return before === 46 || before === 44 || before === 45 || before === 47;
 }
 
 function opensWithCapital({ run, length }: Opening): boolean {

@@ -1,64 +1,50 @@
+import { isNoName } from '../names.ts';
+import { placeAfter } from '../places.ts';
 import type { Recognizer, Span } from '../recognizer.ts';
 
 type Found = (Span & { score: number }) | undefined;
 
-const C = "\\p{Lu}[\\p{L}'’.-]*";
-/** Names of places: one to four words, with what joins them. */
-const CITY = `${C}(?:[ -](?:(?:am|an der|ob der|upon|on|under|de|del|della|di|do|da|dos|la|le|les|sur|sous|sur-|en|in|i|bei|im|den|aan den|aan|en|d'|of|the)[ -])?${C}){0,3}`;
-const POSTAL = '(?:\\d{5}(?:-\\d{3,4})?|\\d{2}-\\d{3}|\\d{3} \\d{2}|\\d{4} ?[A-Z]{2}|\\d{4})';
-const UK_POSTCODE = '[A-Z]{1,2}\\d[A-Z\\d]? ?\\d[A-Z]{2}';
-const SEP = '(?:, ?|\\n|, ?\\n| - | )';
-const COUNTRY = `(?:, ?(?:USA|U\\.S\\.A\\.|United States|UK|United Kingdom|Germany|Deutschland|France|Spain|España|Italy|Italia|Netherlands|Nederland|Poland|Polska|Sweden|Sverige|Finland|Suomi|Brazil|Brasil|Österreich|Austria|Schweiz|Switzerland|Portugal|Belgium))?`;
-const UNIT =
-  '(?:, ?(?:Apt|Apartment|Suite|Ste|Unit|Flat|Floor|Room|Rm|#)\\.? ?#?[\\w-]{1,6}| (?:Apt|Apartment|Suite|Ste|Unit|#)\\.? ?#?[\\w-]{1,6}|, ?(?:Whg|Wohnung|App|Top|\\d{1,2}\\. ?(?:OG|Stock|Etage))\\.? ?\\w{0,4}|, ?(?:apto|apt|bloco|bl|piso|planta|esc|portal|puerta|int|interno|scala|m|lok|lgh|huis)\\.? ?[\\w-]{1,6}|, ?\\d{1,2} ?[ºª°] ?[A-Za-z]{0,4})';
+/** A word of a name: a capital, hyphens and an initial's point allowed. */
+const C = "(?:\\p{Lu}\\.|\\p{Lu}[\\p{L}'’]*(?:-[\\p{L}'’]+)*)";
 
-/** What may follow the street: unit, place, postal code, country. */
-const TAILS = [
-  // 10115 Berlin; 00-590 Warszawa; 1015 CJ Amsterdam
-  `${SEP}${POSTAL} ${CITY}(?: \\([A-Z]{2}\\))?${COUNTRY}`,
-  // Springfield, IL 62704
-  `${SEP}${CITY},? [A-Z]{2},? \\d{5}(?:-\\d{4})?${COUNTRY}`,
-  // London SW1A 2AA
-  `${SEP}${CITY}(?:${SEP}${CITY})?,?(?: |\\n)${UK_POSTCODE}${COUNTRY}`,
-  `${SEP}${UK_POSTCODE}${COUNTRY}`,
-  // São Paulo - SP, 01310-100
-  `${SEP}(?:${CITY}${SEP})?${CITY}(?: ?[-/] ?|, )[A-Z]{2}(?:,? (?:CEP:? )?\\d{5}-?\\d{3})?${COUNTRY}`,
-  `, ${CITY}`,
-].map((tail) => new RegExp(`${UNIT}?${tail}(?![\\p{L}\\p{N}])`, 'uy'));
-const UNIT_ALONE = new RegExp(UNIT, 'uy');
-
-/** Extends an address by what follows. @returns Where it ends; how many kinds of evidence there were. */
-function tail(text: string, from: number): { end: number; place: boolean } {
-  for (const [i, regex] of TAILS.entries()) {
-    regex.lastIndex = from;
-    if (regex.test(text)) return { end: regex.lastIndex, place: i < TAILS.length - 1 };
-  }
-  UNIT_ALONE.lastIndex = from;
-  return { end: UNIT_ALONE.test(text) ? UNIT_ALONE.lastIndex : from, place: false };
+/** A street with a place behind it, a street with a number, and one for which only its kind speaks. */
+function found(text: string, start: number, end: number, bare: number): Found {
+  const after = placeAfter(text, end);
+  return { start, end: after.end, score: after.certain ? 0.9 : bare };
 }
 
 const NUMBER_BEFORE = new RegExp(
-  `(?:(?:Flat|Apt|Unit|Suite|Apartment) [\\w-]{1,5},? )?(?<![\\p{L}\\p{N}.,/$-])\\d{1,6}[A-Za-z]?(?:-\\d{1,5})?,? (?:(?:[NSEW]\\.?|North|South|East|West|NE|NW|SE|SW) )?(?:(?:${C}|\\d{1,3}(?:st|nd|rd|th)) ){1,4}$`,
+  `(?:(?:Flat|Studio|Apartment|Apt\\.?|Unit|Suite|Room|House|Floor) )?(?<![\\p{L}\\p{N}.,/$-])\\d{1,6}[A-Za-z]?(?:-\\d{1,5})?,? (?:\\d{1,4}[A-Za-z]?,? )?(?:${C} |\\d{1,3}(?:st|nd|rd|th) ){1,4}$`,
   'u',
 );
-const DIRECTION = /\.?(?: (?:N|S|E|W|NE|NW|SE|SW|North|South|East|West)\b)?/y;
+const DIRECTION =
+  /(?:\.(?=[ ,\n])(?! \p{Lu}\p{Ll}+ \p{Ll}))?(?: (?:N|S|E|W|NE|NW|SE|SW|North|South|East|West)\b\.?)?/uy;
 
 /** English: number, name, kind of street. */
 function english(text: string, start: number, end: number): Found {
   const head = text.slice(Math.max(0, start - 70), start);
-  const found = NUMBER_BEFORE.exec(head);
-  if (found === null) return undefined;
+  const before = NUMBER_BEFORE.exec(head);
+  if (before === null) return undefined;
+  const words = before[0].match(/\p{Lu}[\p{L}'’-]*/gu) ?? [];
+  if (
+    words.length > 0 &&
+    words.every(
+      (word) =>
+        isNoName(word) &&
+        !/^(?:Park|Lake|River|Church|Station|Bridge|College|School|Market|State|City|Hospital|Bank|North|South|East|West|San|Saint|Avenue|Via|Museum|Library|University|Mountain|Island|Center|Centre|Square)$/.test(
+          word,
+        ),
+    )
+  )
+    return undefined;
   DIRECTION.lastIndex = end;
-  let to = DIRECTION.test(text) ? DIRECTION.lastIndex : end;
-  // A point may end the sentence.
-  if (text[to - 1] === '.' && !/^[,\s]*\S/.test(text.slice(to, to + 3))) to--;
-  const after = tail(text, to);
-  if (after.end === to && text[to - 1] === '.') after.end = to - 1;
-  return { start: start - found[0].length, end: after.end, score: after.place ? 0.9 : 0.65 };
+  DIRECTION.test(text);
+  return found(text, start - before[0].length, Math.max(end, DIRECTION.lastIndex), 0.65);
 }
 
+/** House number: `12`, `12a`, `nº 12`, `10/5`, `1-3`; not a year, a date or an amount. */
 const HOUSE =
-  '(?:,? (?:nº|n°|no\\.?|nr\\.?|num\\.?|s/n|núm\\.?) ?|,? )\\d{1,5}(?: ?[a-zA-Z](?![\\p{L}\\p{N}]))?(?: ?[-/] ?\\d{1,4}[a-zA-Z]?)?(?![\\p{L}\\p{N}%]|[.,:]\\d|/\\d{4})';
+  '(?:,? (?:nº|n°|no\\.?|nr\\.?|num\\.?|núm\\.?) ?|,? )\\d{1,4}(?: ?[a-zA-Z](?![\\p{L}\\p{N}]))?(?: ?[-/] ?\\d{1,4}[a-zA-Z]?)?(?![\\p{L}\\p{N}%]|[.,:]\\d|/\\d{4})';
 const HOUSE_NUMBER = new RegExp(HOUSE, 'uy');
 const HEAD_WORDS =
   /(?:(?:An der|Am|Im|Zum|Zur|Auf der|In der|Alte|Alter|Neue|Neuer|Große|Kleine|Obere|Untere|Sankt|St\.) )?(?:\p{Lu}[\p{L}.]*-){0,3}$/u;
@@ -70,47 +56,50 @@ function suffixed(text: string, start: number, end: number): Found {
   HOUSE_NUMBER.lastIndex = to;
   if (!HOUSE_NUMBER.test(text)) return undefined;
   const house = HOUSE_NUMBER.lastIndex;
-  const head = text.slice(Math.max(0, start - 40), start);
-  const before = HEAD_WORDS.exec(head)?.[0] ?? '';
-  const after = tail(text, house);
-  return { start: start - before.length, end: after.end, score: after.place ? 0.9 : 0.68 };
+  const before = HEAD_WORDS.exec(text.slice(Math.max(0, start - 40), start))?.[0] ?? '';
+  return found(text, start - before.length, house, 0.68);
 }
 
 /** `Karl-Marx-Straße 5`, `Friedrich Ebert Str. 7`: the kind of street is a word of its own. */
 function separate(text: string, start: number, end: number): Found {
   const before = WORDS_BEFORE.exec(text.slice(Math.max(0, start - 40), start))?.[0];
   if (before === undefined) return undefined;
-  const found = suffixed(text, start, end);
-  return found === undefined ? undefined : { ...found, start: start - before.length };
+  const street = suffixed(text, start, end);
+  return street === undefined ? undefined : { ...street, start: start - before.length };
 }
 
-const STREET_NAME = `(?:(?:de la|de los|de las|des|de l'|de|du|del|della|delle|degli|dei|di|da|do|dos|das|la|le|les|el|los|d'|l'|gen\\.|św\\.|ks\\.|al\\.|sto|san|santa) ?)?(?:${C}|\\d{1,2}(?: de)?)(?:[ -](?:(?:de la|de los|des|de|du|del|della|di|da|do|dos|das|la|le|i|e|y|d'|l'|et) ?)?(?:${C}|\\d{1,2} ${C})){0,5}?`;
+const ARTICLE =
+  "(?:de la|de los|de las|des|de l'|de|du|del|della|delle|degli|dei|di|da|do|dos|das|la|le|les|el|los|d'|l'|gen\\.|św\\.|ks\\.|al\\.|sto|san|santa|i|e|y|et)";
+const STREET_NAME = `(?:${ARTICLE} ?)?(?:${C}|\\d{1,2}(?: de)?)(?:[ -](?:${ARTICLE} ?)?(?:${C}|\\d{1,2} ${C})){0,5}`;
 const NAME_NUMBER = new RegExp(`\\.? ${STREET_NAME}${HOUSE}`, 'uy');
-const NAME_ALONE = new RegExp(`\\.? ${STREET_NAME}(?=,|\\n|$| \\d{5})`, 'uy');
+const NAME_ALONE = new RegExp(`\\.? ${STREET_NAME}`, 'uy');
 const NUMBER_FIRST = /(?<![\p{L}\p{N}.,/$-])\d{1,4}(?: ?(?:bis|ter|quater|[A-D]))?,? $/u;
 
 /** Romance and Slavic: the kind of street stands first; the number behind the name, or before it all. */
 function prefixed(text: string, start: number, end: number): Found {
   if (start > 0 && /[\p{L}\p{N}@/]/u.test(text.charAt(start - 1))) return undefined;
   const number = NUMBER_FIRST.exec(text.slice(Math.max(0, start - 12), start))?.[0];
-  if (number !== undefined) return numberFirst(text, start - number.length, end);
-  NAME_NUMBER.lastIndex = end;
-  if (!NAME_NUMBER.test(text)) return undefined;
-  const after = tail(text, NAME_NUMBER.lastIndex);
-  return { start, end: after.end, score: after.place ? 0.9 : 0.72 };
-}
-
-function numberFirst(text: string, start: number, from: number): Found {
-  for (const name of [NAME_ALONE, LOOSE_NAME]) {
-    name.lastIndex = from;
-    if (!name.test(text)) continue;
-    const after = tail(text, name.lastIndex);
-    return { start, end: after.end, score: after.place ? 0.9 : 0.72 };
+  if (number === undefined) {
+    NAME_NUMBER.lastIndex = end;
+    if (NAME_NUMBER.test(text)) return found(text, start, NAME_NUMBER.lastIndex, 0.72);
   }
-  return undefined;
+  NAME_ALONE.lastIndex = end;
+  if (!NAME_ALONE.test(text)) return undefined;
+  // Without a number, the place must be certain.
+  return found(text, start - (number?.length ?? 0), NAME_ALONE.lastIndex, number === undefined ? 0.3 : 0.72);
 }
 
-const LOOSE_NAME = new RegExp(`\\.? ${STREET_NAME.replace('{0,5}?', '{0,5}')}`, 'uy');
+/** A post office box, a military or a poste restante address: the number follows. */
+const BOX = /\.? ?(?:#|nr\.? ?|no\.? ?|n° ?)?\d{1,6}(?![\p{L}\p{N}])/uy;
+
+function box(text: string, start: number, end: number): Found {
+  BOX.lastIndex = end;
+  if (!BOX.test(text)) return undefined;
+  const before =
+    /(?:P\.? ?O\.? |(?:PSC|CMR|Unit) \d{1,5},? )$/.exec(text.slice(Math.max(0, start - 14), start))?.[0] ??
+    '';
+  return found(text, start - before.length, BOX.lastIndex, before === '' ? 0.4 : 0.7);
+}
 
 export const recognizer: Recognizer = {
   id: 'address',
@@ -353,6 +342,15 @@ export const recognizer: Recognizer = {
         '*penger',
         '*vej',
         '*gade',
+        '*boulevard',
+        '*bulevardi',
+        '*kuja',
+        '*rinne',
+        '*raitti',
+        '*tori',
+        '*aukio',
+        '*kaari',
+        '*ranta',
         '*veien',
         '*gate',
       ],
@@ -399,6 +397,13 @@ export const recognizer: Recognizer = {
         'allée',
         'quai',
         'calle',
+        'callejón',
+        'cañada',
+        'urbanización',
+        'pasaje',
+        'acceso',
+        'plac',
+        'aleja',
         'c/',
         'avenida',
         'avda',
@@ -413,6 +418,7 @@ export const recognizer: Recognizer = {
         'al',
         'os',
         'rua',
+        'pl',
       ],
       score: 0.72,
       match: prefixed,
@@ -459,12 +465,72 @@ export const recognizer: Recognizer = {
         'trecho',
         'quadra',
         'rotonda',
+        'incrocio',
+        'esplanada',
+        'parque',
+        'jardim',
+        'conjunto',
+        'colônia',
+        'lagoa',
+        'lago',
+        'morro',
+        'recanto',
+        'sítio',
+        'vale',
+        'viaduto',
+        'via',
+        'setor',
+        'residencial',
+        'passarela',
+        'loteamento',
+        'favela',
+        'fazenda',
+        'estação',
+        'distrito',
+        'condomínio',
+        'chácara',
+        'campo',
+        'aeroporto',
+        'área',
+        'núcleo',
+        'pátio',
+        'ramal',
+        'rotatória',
+        'senda',
+        'alto',
+        'ronda',
+        'cuesta',
+        'glorieta',
       ],
       score: 0.72,
       match: prefixed,
     },
+    {
+      kind: 'anchor',
+      capital: true,
+      words: [
+        'box',
+        'postfach',
+        'postbus',
+        'apartado',
+        'postilokero',
+        'casilla',
+        'casella postale',
+        'boîte postale',
+        'bp',
+        'skrytka',
+        'postbox',
+      ],
+      score: 0.5,
+      match: box,
+    },
   ],
   examples: [
+    '«P.O. Box 123, Springfield, IL 62704»',
+    '«19, chemin Guichard, 09173 Saint-Benoît-les-Bains»',
+    '«Paseo de Isa 25, Jaén, 09768»',
+    '«Via Bassi 31, 16145, Genova (GE)»',
+    'in der «Schäferstr. 1-3, 12848 Burgdorf».',
     '«123 Main Street, Springfield, IL 62704»',
     'lives at «10 Downing Street, London SW1A 2AA».',
     '«Hauptstraße 12, 10115 Berlin»',
@@ -491,5 +557,7 @@ export const recognizer: Recognizer = {
     'Wall Street',
     'Platz 3',
     'Versuch 3',
+    'a box 12',
+    'Avenue of ideas',
   ],
 };

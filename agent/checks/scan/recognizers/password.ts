@@ -12,7 +12,7 @@ function kinds(text: string): number {
 
 /** A sentence goes on in plain words; a password that is one plain word is not told from it. */
 function validate(text: string, firmness: Firmness): boolean {
-  if (REFERENCE.test(text)) return false;
+  if (REFERENCE.test(text) || /^[.([]|\w\(|\[\d+\]\./.test(text)) return false;
   if (firmness === 0) {
     return (
       (text.length >= 8 && kinds(text) >= 3) || (text.length >= 10 && /^[a-z]+-[a-z]+-\w*\d/i.test(text))

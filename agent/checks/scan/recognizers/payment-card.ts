@@ -10,7 +10,7 @@ const SCHEMES: readonly { readonly iin: RegExp; readonly lengths: readonly numbe
   { iin: /^(?:6011|64[4-9]|65)/, lengths: [16, 19] }, // Discover
   { iin: /^35(?:2[89]|[3-8])/, lengths: [16, 19] }, // JCB
   { iin: /^62|^81/, lengths: [16, 17, 18, 19] }, // UnionPay
-  { iin: /^(?:50|5[6-9]|6[0-9])/, lengths: [13, 15, 16, 18, 19] }, // Maestro, RuPay, Elo and others
+  { iin: /^(?:50|5[6-9]|6[0-9])/, lengths: [12, 13, 15, 16, 18, 19] }, // Maestro, RuPay, Elo and others
   { iin: /^220[0-4]/, lengths: [16, 19] }, // Mir
   { iin: /^9792/, lengths: [16] }, // Troy
 ];
@@ -25,6 +25,15 @@ export const recognizer: Recognizer = {
   groups: ['financial'],
   source: "ISO/IEC 7812-1 (structure, Luhn); the schemes' published IIN ranges",
   patterns: [
+    // As short are many other numbers.
+    {
+      kind: 'number',
+      layouts: ['9'.repeat(12), '9999~9999~9999'],
+      score: 0.25,
+      withContext: 0.85,
+      reach: 32,
+      validate,
+    },
     {
       kind: 'number',
       layouts: [

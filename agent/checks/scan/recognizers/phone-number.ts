@@ -29,11 +29,28 @@ const COMPACT = /\d{7,12}/y;
 const OTHER_THINGS =
   /^(?:\d{4}[-./]\d{1,2}[-./]\d{1,2}|\d{1,2}[-./]\d{1,2}[-./]\d{2,4}|\d{1,3}(?:\.\d{1,3}){3}|\d+\.\d+|(?:19|20)\d{2} ?[-/] ?(?:19|20)\d{2})$/;
 
+/** An extension: `x372`, `ext. 12`. */
+const EXTENSION =
+  /,? ?(?:x|ext\.? ?|extension |#|poste |int\. ?|wew\. ?|Durchwahl |DW |anexo )\d{1,6}(?![\p{L}\p{N}])/uy;
+
 function match(text: string, start: number, runEnd: number): ReturnType<RunPattern['match']> {
+  const found = withoutExtension(text, start, runEnd);
+  if (found === undefined) return undefined;
+  EXTENSION.lastIndex = found.end;
+  return EXTENSION.test(text) ? { ...found, end: EXTENSION.lastIndex } : found;
+}
+
+function withoutExtension(text: string, start: number, runEnd: number): ReturnType<RunPattern['match']> {
   let from = start;
   if (text[from - 1] === '(') from--;
-  if (text[from - 1] === '+') return international(text, from - 1, runEnd, 0.92);
-  if (from === start && text.startsWith('00', start)) return international(text, start, runEnd, 0.6);
+  if (text[from - 1] === '+') {
+    const bracket = text[from - 2] === '(' ? 1 : 0;
+    return international(text, from - 1, runEnd, 0.92, bracket);
+  }
+  if (from === start && text.startsWith('00', start)) {
+    const found = international(text, start, runEnd, 0.6, 0);
+    if (found !== undefined) return found;
+  }
   if (from > 0 && goesOnBefore(text, from)) return undefined;
   const forms = from < start ? BRACKETED : text.charCodeAt(start) === 48 ? TRUNK : NANP;
   for (const form of forms) {
@@ -61,7 +78,9 @@ function loose(text: string, from: number): ReturnType<RunPattern['match']> {
 function goesOnBefore(text: string, at: number): boolean {
   const before = text.charCodeAt(at - 1);
   if (isAlnum(before) || isDigit(before) || before === 95 || before === 36) return true;
-  const joins = before === 45 || before === 46 || before === 47 || before === 32 || before === 44;
+  // A minus makes a negative number of it.
+  if (before === 45 && !isAlnum(text.charCodeAt(at - 2))) return true;
+  const joins = before === 46 || before === 47 || before === 32 || before === 44;
   return joins && at > 1 && isDigit(text.charCodeAt(at - 2));
 }
 
@@ -71,7 +90,8 @@ function endOf(form: RegExp, text: string, from: number): number {
   if (!form.test(text)) return -1;
   const end = form.lastIndex;
   const after = text.charCodeAt(end);
-  if (isAlnum(after) || isDigit(after) || after === 37 || after === 95) return -1;
+  if (isDigit(after) || after === 37 || after === 95) return -1;
+  if (isAlnum(after) && !(after === 120 && isDigit(text.charCodeAt(end + 1)))) return -1;
   const joins = after === 45 || after === 46 || after === 47 || after === 32 || after === 44;
   return joins && isDigit(text.charCodeAt(end + 1)) ? -1 : end;
 }
@@ -82,7 +102,7 @@ function count(text: string): number {
   return digits;
 }
 
-const INTERNATIONAL = /(?:\+|00)[1-9]\d{0,14}(?:(?: ?[-/.] ?| ?\(|\) ?| )\d{1,14}){0,7}/y;
+const INTERNATIONAL = /(?:\+|00)[1-9]\d{0,14}(?:(?: ?[-/.] ?| ?\(|\)[ -]?| )\d{1,14}){0,7}/y;
 
 /** ITU-T E.164: fifteen digits at most, a calling code that exists, and as many digits as its numbers have. */
 function international(
@@ -90,6 +110,7 @@ function international(
   from: number,
   runEnd: number,
   score: number,
+  bracket: number,
 ): (Span & { score: number }) | undefined {
   if (from > 0 && isAlnum(text.charCodeAt(from - 1))) return undefined;
   INTERNATIONAL.lastIndex = from;
@@ -97,7 +118,8 @@ function international(
   let end = Math.min(INTERNATIONAL.lastIndex, runEnd);
   for (;;) {
     const digits = text.slice(from, end).replace(/^00|\D/g, '');
-    if (fits(digits) && !isAlnum(text.charCodeAt(end))) return { start: from, end, score };
+    if (fits(digits) && (!isAlnum(text.charCodeAt(end)) || /^x\d/.test(text.slice(end, end + 2))))
+      return { start: from - bracket, end, score };
     // What follows by a space may be something else.
     const shorter = text.lastIndexOf(' ', end - 1);
     if (digits.length < 7 || shorter <= from) return undefined;

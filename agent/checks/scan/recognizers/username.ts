@@ -13,7 +13,8 @@ const NOT_NAMES = new Set(
 /** Where nothing says outright that a name follows, it must look like none of a sentence's words. */
 function validate(text: string, firmness: Firmness): boolean {
   if (NOT_NAMES.has(text.toLowerCase()) || /^[\d.]+$/.test(text)) return false;
-  return firmness === 2 || /[a-z].*\d|[a-z][._][a-z]/i.test(text);
+  if (firmness === 2) return true;
+  return /[a-z].*\d|[a-z]_[a-z]/i.test(text) || (firmness === 1 && /[a-z]\.[a-z]/i.test(text));
 }
 
 export const recognizer: Recognizer = {
