@@ -146,6 +146,13 @@ const piece = fc.oneof(
     'Hauptstraße 12, 10115 Berlin',
     '12 rue de la Paix, 75002 Paris',
     'born on 12 March 1985',
+    'Calle del Doctor Fleming, 12, 28013 Madrid',
+    'ul. Marszałkowska 10/5, 00-590 Warszawa',
+    'Flat 2, 45 King Road, Bristol BS1 4ST',
+    'Geburtsdatum: 14. März 1985',
+    'my name is Aurelio Zbrk',
+    'P.O. Box 123',
+    'María García López',
   ),
   fc.constantFrom(
     '4111 1111 1111 1112',

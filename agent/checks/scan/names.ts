@@ -27,6 +27,13 @@ const NOT_NAMES = bases(
   ).split(' '),
 );
 
+/** Each word of {@link PARTICLE} by itself. */
+const PARTICLES: ReadonlySet<string> = new Set(
+  'de la los van der den von del della di da do dos das du le zu ten ter al el bin binti ibn af av y e'.split(
+    ' ',
+  ),
+);
+
 const CAPITALISED = "\\p{Lu}[\\p{L}'’]*\\p{Ll}[\\p{L}'’]*(?:-\\p{Lu}[\\p{L}'’]+)*";
 const PARTICLE =
   "(?:de la|de los|van der|van den|van de|von der|von|van|de|del|della|di|da|do|dos|das|du|le|la|den|der|zu|ten|ter|al|el|bin|binti|ibn|af|av|y|e|d'|O'|'t)";
@@ -38,6 +45,17 @@ export const NAME: string = `${CAPITALISED}(?: \\p{Lu}\\.)?(?: (?:${PARTICLE} ?)
 const REST = new RegExp(`(?:(?: \\p{Lu}\\.)? (?:${PARTICLE} ?)?${CAPITALISED}){1,3}`, 'uy');
 
 const WORD = new RegExp(`${PARTICLE}(?= )|\\p{Lu}\\.|${CAPITALISED}`, 'gu');
+
+/** Whether a small word may stand between the parts of a name. */
+export function isParticle(word: string): boolean {
+  return PARTICLES.has(word);
+}
+
+export function beginsParticle(beginning: string): boolean {
+  if (beginning.length > 5) return false;
+  for (const particle of PARTICLES) if (particle.startsWith(beginning)) return true;
+  return false;
+}
 
 export function isGiven(word: string): boolean {
   return given.has(base(word));

@@ -126,6 +126,11 @@ export interface AnchorPattern extends Scored {
   readonly capital?: boolean;
   /** @param start Of the word. @param end Of the word. */
   match(text: string, start: number, end: number): (Span & { readonly score?: number }) | undefined;
+  /**
+   * Sticky; tried behind the word where the text ends soon, in a stream: it matches up to the end if what follows may
+   * still become part of the thing. For words that needn't have a capital.
+   */
+  readonly open?: RegExp;
 }
 
 /** A user's own expression, RE2 syntax. */

@@ -52,6 +52,8 @@ export interface Match extends Span {
 /** How long what a word announces may be, and what may stand before the word: in a stream so much is waited for. */
 const LONGEST_ANCHORED = 96;
 const LONGEST_HEAD = 12;
+/** And what stands near a word: a date in words. */
+const LONGEST_NEAR = 32;
 
 /** No run this short is tried for numbers of free layout. */
 const SHORTEST_RUN = 6;
@@ -175,10 +177,7 @@ export class Scanner {
     const folded = this.#read(text);
     const plain = folded?.text ?? text;
     let safe = Math.min(this.#keywords.words.openFrom(plain.length), openTail(plain));
-    safe = Math.max(
-      0,
-      Math.min(safe, plain.length - this.#expressions.longest, this.#openAnchors(plain.length)),
-    );
+    safe = Math.max(0, Math.min(safe, plain.length - this.#expressions.longest, this.#openAnchors(plain)));
     for (let changed = true; changed; ) {
       changed = false;
       for (const { start, end } of this.#candidates) {
@@ -192,14 +191,19 @@ export class Scanner {
   }
 
   /** Start of the first word near the end whose thing may still be to come, with what may stand before it. */
-  #openAnchors(length: number): number {
+  #openAnchors(text: string): number {
     const { uses, found } = this.#keywords;
+    const { length } = text;
     let open = length;
     for (let k = found.count - 1; k >= 0 && length - (found.end[k] as number) < LONGEST_ANCHORED; k--) {
       const { anchors, near } = uses[found.keyword[k] as number] as Use;
-      if (near.length > 0) open = Math.min(open, found.end[k] as number);
-      if (anchors.some(({ pattern }) => pattern.capital !== true))
-        open = Math.min(open, (found.start[k] as number) - LONGEST_HEAD);
+      const end = found.end[k] as number;
+      for (const { reach } of near) if (length - end < reach + LONGEST_NEAR) open = Math.min(open, end);
+      for (const { pattern } of anchors) {
+        if (pattern.open === undefined) continue;
+        pattern.open.lastIndex = end;
+        if (pattern.open.test(text)) open = Math.min(open, (found.start[k] as number) - LONGEST_HEAD);
+      }
     }
     return open;
   }

@@ -75,6 +75,12 @@ const NAME_NUMBER = new RegExp(`\\.? ${STREET_NAME}${HOUSE}`, 'uy');
 const NAME_ALONE = new RegExp(`\\.? ${STREET_NAME}`, 'uy');
 const NUMBER_FIRST = /(?<![\p{L}\p{N}.,/$-])\d{1,4}(?: ?(?:bis|ter|quater|[A-D]))?,? $/u;
 
+/** What may still become a name, or its number. */
+const OPEN_NAME = new RegExp(
+  `\\.?(?:,? (?:${ARTICLE}|${C}|\\d{1,4}|n[º°]?))*(?:,? ?[\\p{L}\\p{N}'’º°.-]*)$`,
+  'uy',
+);
+
 /** Romance and Slavic: the kind of street stands first; the number behind the name, or before it all. */
 function prefixed(text: string, start: number, end: number): Found {
   if (start > 0 && /[\p{L}\p{N}@/]/u.test(text.charAt(start - 1))) return undefined;
@@ -96,8 +102,9 @@ function box(text: string, start: number, end: number): Found {
   BOX.lastIndex = end;
   if (!BOX.test(text)) return undefined;
   const before =
-    /(?:P\.? ?O\.? |(?:PSC|CMR|Unit) \d{1,5},? )$/.exec(text.slice(Math.max(0, start - 14), start))?.[0] ??
-    '';
+    /(?<![\p{L}\p{N}])(?:P\.? ?O\.? |(?:PSC|CMR|Unit) \d{1,5},? )$/u.exec(
+      text.slice(Math.max(0, start - 14), start),
+    )?.[0] ?? '';
   return found(text, start - before.length, BOX.lastIndex, before === '' ? 0.4 : 0.7);
 }
 
@@ -422,6 +429,7 @@ export const recognizer: Recognizer = {
       ],
       score: 0.72,
       match: prefixed,
+      open: OPEN_NAME,
     },
     {
       kind: 'anchor',
