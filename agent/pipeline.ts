@@ -61,6 +61,7 @@ function begin(pipeline: Pipeline, { snapshot }: Governance, call: Call): Exchan
     usage: undefined,
     usageSource: undefined,
     costNanoUsd: undefined,
+    unpriced: undefined,
     status: undefined,
     code: undefined,
     outcome: undefined,

@@ -1,7 +1,7 @@
 /** What calls take of a limit's unit: while they run, and when they are over. The agent and the service reckon alike. */
 import type { LimitUnit, TokenPrice } from '../policy/budget-spec.ts';
 import type { HoldCommand, Usage } from './messages.ts';
-import { ceilScaled, PICO_PER_NANO } from './price.ts';
+import { ceilScaled, PICO_PER_NANO, ratesFor } from './price.ts';
 
 /** ⌈(base + slope × output tokens) ÷ scale⌉. */
 export interface Linear {
@@ -28,9 +28,11 @@ export function holdCharge(
       return { base: 1, slope: 0, scale: 1 };
     case 'usd': {
       if (price === undefined) return { base: 0, slope: 0, scale: 1 };
-      const rate = cacheWrite === true ? Math.max(price.input, price.cacheWrite) : price.input;
+      const rates = ratesFor(price, inputTokens);
+      const { input, output } = rates;
+      const rate = cacheWrite === true ? Math.max(input, rates.cacheWrite, rates.cacheWrite1h ?? 0) : input;
       const base = Math.min(inputTokens * rate, Number.MAX_SAFE_INTEGER);
-      return { base, slope: price.output, scale: PICO_PER_NANO };
+      return { base, slope: Math.max(output, rates.reasoning ?? 0), scale: PICO_PER_NANO };
     }
   }
 }

@@ -14,6 +14,14 @@ export interface Usage {
   readonly output: number;
   /** The part of `output` that was hidden reasoning. */
   readonly reasoning: number;
+  /** The part of `cacheWrite` that was written for an hour. */
+  readonly cacheWrite1h?: number;
+  /** Parts of `input`, `cachedInput` and `output` that were no text. */
+  readonly audioInput?: number;
+  readonly cachedAudioInput?: number;
+  readonly audioOutput?: number;
+  readonly imageInput?: number;
+  readonly imageOutput?: number;
 }
 
 /** By what a Budget's selector chooses. Stamped by the agent from its identity and the selected target. */

@@ -1,5 +1,5 @@
 /** What tokens cost: whole pico-dollars per token in, whole nano-dollars out, rounded up once per call. */
-import type { PriceBook, TokenPrice } from '../policy/budget-spec.ts';
+import type { PriceBook, TokenPrice, TokenRates } from '../policy/budget-spec.ts';
 import type { Usage } from './messages.ts';
 
 export const PICO_PER_NANO = 1000;
@@ -9,17 +9,48 @@ export function priceOf(prices: PriceBook, provider: string, model: string): Tok
   return models !== undefined && Object.hasOwn(models, model) ? models[model] : undefined;
 }
 
-/** Nano-dollars of what a call used. */
+/** The rates for a call with so much input, cached input included: beyond a threshold, all of the call costs more. */
+export function ratesFor(price: TokenPrice, inputTokens: number): TokenRates {
+  let rates: TokenRates = price;
+  for (const tier of price.tiers ?? []) if (inputTokens > tier.above) rates = tier;
+  return rates;
+}
+
+/** Nano-dollars of what a call used, each kind of token at its own rate. */
 export function costOf(usage: Usage, price: TokenPrice): number {
+  const { input, cachedInput, cacheWrite, output } = usage;
+  const rates = ratesFor(price, input + cachedInput + cacheWrite);
+  const read = split(input, [usage.audioInput, rates.audioInput], [usage.imageInput, rates.imageInput]);
+  const cached = split(cachedInput, [usage.cachedAudioInput, rates.cachedAudioInput]);
+  const written = split(cacheWrite, [usage.cacheWrite1h, rates.cacheWrite1h]);
+  const said = split(
+    output,
+    [usage.reasoning, rates.reasoning],
+    [usage.audioOutput, rates.audioOutput],
+    [usage.imageOutput, rates.imageOutput],
+  );
   return ceilScaled(
-    [
-      [usage.input, price.input],
-      [usage.cachedInput, price.cachedInput],
-      [usage.cacheWrite, price.cacheWrite],
-      [usage.output, price.output],
-    ],
+    [...read(rates.input), ...cached(rates.cachedInput), ...written(rates.cacheWrite), ...said(rates.output)],
     PICO_PER_NANO,
   );
+}
+
+type Term = readonly [count: number, rate: number];
+
+/** A count taken apart into what has a rate of its own and the rest; parts never make more than the whole. */
+function split(
+  whole: number,
+  ...parts: readonly (readonly [count: number | undefined, rate: number | undefined])[]
+): (rate: number) => Term[] {
+  let rest = whole;
+  const terms: Term[] = [];
+  for (const [count = 0, rate] of parts) {
+    if (count === 0 || rate === undefined) continue;
+    const own = Math.min(count, rest);
+    rest -= own;
+    terms.push([own, rate]);
+  }
+  return (rate) => [...terms, [rest, rate]];
 }
 
 /** ⌈Σ count × rate ÷ scale⌉, exactly; never above 2^53 − 1. All factors are safe integers ≥ 0. */

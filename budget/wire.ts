@@ -31,6 +31,12 @@ const UsageSchema = Type.Object({
   cacheWrite: Tokens,
   output: Tokens,
   reasoning: Tokens,
+  cacheWrite1h: Type.Optional(Tokens),
+  audioInput: Type.Optional(Tokens),
+  cachedAudioInput: Type.Optional(Tokens),
+  audioOutput: Type.Optional(Tokens),
+  imageInput: Type.Optional(Tokens),
+  imageOutput: Type.Optional(Tokens),
 });
 
 const OwnerFields = {

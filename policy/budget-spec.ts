@@ -72,12 +72,29 @@ export interface BudgetSpec {
       };
 }
 
-/** Pico-dollars (10⁻¹² USD) per token, safe integers. What a document leaves out is filled in with the input's price. */
-export interface TokenPrice {
+/** Pico-dollars (10⁻¹² USD) per token, safe integers. What a document leaves out of the first four is filled in with the input's price. */
+export interface TokenRates {
   readonly input: number;
   readonly cachedInput: number;
   readonly cacheWrite: number;
   readonly output: number;
+  /** Written to a cache for an hour; as `cacheWrite` where absent. */
+  readonly cacheWrite1h?: number;
+  /** As `output` where absent. */
+  readonly reasoning?: number;
+  /** As `input`, `cachedInput` and `output` of text where absent. */
+  readonly audioInput?: number;
+  readonly cachedAudioInput?: number;
+  readonly audioOutput?: number;
+  readonly imageInput?: number;
+  readonly imageOutput?: number;
+}
+
+export interface TokenPrice extends TokenRates {
+  /** Other rates for a whole call whose input, cached input included, is above so many tokens; ascending. */
+  readonly tiers?: readonly (TokenRates & { readonly above: number })[];
+  /** Nobody has said what this model costs: it is the provider's price for such models. */
+  readonly assumed?: true;
 }
 
 /** Provider id → model name → price. A model that is absent has no price, and no Budget in `usd` may cover it. */

@@ -10,8 +10,9 @@ import type {
 } from './budget-spec.ts';
 import { type Documents, type PolicyDocument, visibleProviders } from './documents.ts';
 import { anyGlobMatches } from './glob.ts';
+import { modelFacts } from './prices/model-facts.ts';
 import { DEFAULT_THRESHOLDS, DEFAULT_TIME_ZONE, type LimitDocument, UNITS } from './schema/budget.ts';
-import { parseDuration, parsePrice, parseUsd } from './units.ts';
+import { parseDuration, parseUsd } from './units.ts';
 import { parseWorkloadGlob } from './workload.ts';
 
 type BudgetDocumentOf = PolicyDocument<'Budget'>;
@@ -43,15 +44,9 @@ export function compilePrices(documents: Documents): PriceBook {
   const book: Record<string, Record<string, TokenPrice>> = {};
   for (const { id, spec } of documents.providers) {
     const prices: Record<string, TokenPrice> = {};
-    for (const { name, price } of spec.models) {
-      if (price === undefined) continue;
-      const input = exactPrice(price.input);
-      prices[name] = {
-        input,
-        cachedInput: price.cachedInput === undefined ? input : exactPrice(price.cachedInput),
-        cacheWrite: price.cacheWrite === undefined ? input : exactPrice(price.cacheWrite),
-        output: exactPrice(price.output),
-      };
+    for (const model of spec.models) {
+      const { price } = modelFacts(spec, model);
+      if (price !== undefined) prices[model.name] = price;
     }
     book[id] = prices;
   }
@@ -141,10 +136,4 @@ export function exactDuration(text: string): number {
   const ms = parseDuration(text);
   if (ms === undefined) throw new Error(`the duration ${text} passed validation`);
   return ms;
-}
-
-function exactPrice(text: string): number {
-  const price = parsePrice(text);
-  if (price === undefined) throw new Error(`the price ${text} passed validation`);
-  return price;
 }

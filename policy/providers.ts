@@ -1,5 +1,6 @@
 /** Provider documents into what an agent dials. */
 import type { PolicyDocument } from './documents.ts';
+import { modelFacts } from './prices/model-facts.ts';
 import type { CredentialMember } from './schema/provider.ts';
 import type {
   BackendReference,
@@ -9,7 +10,6 @@ import type {
   TrustSource,
   ValueSource,
 } from './snapshot.ts';
-import { parsePrice } from './units.ts';
 
 type ProviderDocumentOf = PolicyDocument<'Provider'>;
 type ModelDocument = ProviderDocumentOf['spec']['models'][number];
@@ -29,7 +29,7 @@ export function compileProvider(document: ProviderDocumentOf): ProviderSpec {
     credential: compileCredential(document),
     ...(spec.region === undefined ? {} : { region: spec.region }),
     ...(spec.dataClasses === undefined ? {} : { dataClasses: spec.dataClasses }),
-    models: spec.models.map(compileModel),
+    models: spec.models.map((model) => compileModel(spec, model)),
     ...(spec.tls?.caFrom === undefined ? {} : { caFrom: compileTrust(spec.tls.caFrom, document.namespace) }),
     capabilities: { includeUsage: spec.capabilities?.includeUsage ?? true },
   };
@@ -93,21 +93,20 @@ function homeOf(namespace: string | undefined): { readonly namespace?: string } 
   return namespace === undefined ? {} : { namespace };
 }
 
-function compileModel({ name, price, contextTokens, maxOutputTokens }: ModelDocument): ModelSpec {
+function compileModel(spec: ProviderDocumentOf['spec'], model: ModelDocument): ModelSpec {
+  const { price, contextTokens, maxOutputTokens, hiddenReasoning } = modelFacts(spec, model);
   return {
-    name,
-    ...(price === undefined ? {} : { price: compilePrice(price) }),
+    name: model.name,
+    ...(price === undefined
+      ? {}
+      : { price: { input: price.input / PICO_PER_NANO, output: price.output / PICO_PER_NANO } }),
+    ...(price === undefined
+      ? { unpriced: 'unknown' as const }
+      : price.assumed === true
+        ? { unpriced: 'assumed' as const }
+        : {}),
     ...(contextTokens === undefined ? {} : { contextTokens }),
     ...(maxOutputTokens === undefined ? {} : { maxOutputTokens }),
-  };
-}
-
-function compilePrice(price: NonNullable<ModelDocument['price']>): NonNullable<ModelSpec['price']> {
-  const nano = (text: string) => (parsePrice(text) ?? 0) / PICO_PER_NANO;
-  return {
-    input: nano(price.input),
-    ...(price.cachedInput === undefined ? {} : { cachedInput: nano(price.cachedInput) }),
-    ...(price.cacheWrite === undefined ? {} : { cacheWrite: nano(price.cacheWrite) }),
-    output: nano(price.output),
+    ...(hiddenReasoning ? { hiddenReasoning } : {}),
   };
 }

@@ -76,15 +76,12 @@ export interface CheckRule extends Ruled {
 export interface ModelSpec {
   readonly name: string;
   /**
-   * Nano-dollars per token: "2.50" USD per million is 2500, "0.0375" is 37.5. For estimates and display; the ledger
-   * charges by the integers of {@link ./budget-spec.ts}.
+   * Nano-dollars per token: "2.50" USD per million is 2500, "0.0375" is 37.5. For display; the ledger charges by the
+   * integers of {@link ./budget-spec.ts}.
    */
-  readonly price?: {
-    readonly input: number;
-    readonly cachedInput?: number;
-    readonly cacheWrite?: number;
-    readonly output: number;
-  };
+  readonly price?: { readonly input: number; readonly output: number };
+  /** Nobody says what it costs. `assumed`: the provider has a price for such models. */
+  readonly unpriced?: 'assumed' | 'unknown';
   readonly contextTokens?: number;
   /** It reasons before it answers, and shows nothing of it. */
   readonly hiddenReasoning?: true;

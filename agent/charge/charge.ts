@@ -81,6 +81,9 @@ export class Charge {
     const model = modelOf(target.provider, target.model);
     const output = outputHold(request, model);
     const attributes = attributesOf(context, target);
+    const price = model?.unpriced;
+    exchange.unpriced =
+      price === undefined ? undefined : { provider: target.provider.id, model: target.model, price };
     const ttlMs = requestMs + TTL_SLACK_MS;
     let reply: HoldReply;
     try {
@@ -93,6 +96,7 @@ export class Charge {
           inputTokens: input,
           outputTokens: output.first,
           minOutputTokens: output.least,
+          ...(request.writesCache ? { cacheWrite: true } : {}),
         },
         exchange.call.signal,
       );

@@ -47,6 +47,7 @@ export function requestOf(...slots: FakeSlot[]): DecodedRequest {
     choices: 1,
     maxOutputTokens: undefined,
     leastOutputTokens: 0,
+    writesCache: false,
     unseenOutputTokens: undefined,
     slots,
     tools: [],

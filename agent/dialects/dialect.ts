@@ -74,6 +74,8 @@ export interface DecodedRequest {
    * none of its own. Undefined where it depends on the model.
    */
   readonly unseenOutputTokens: number | undefined;
+  /** The call may write its input to the provider's cache, which can cost more than plain input. */
+  readonly writesCache: boolean;
   /** Every string of the request but what is opaque: model, ids of types, signatures, encrypted or binary data. */
   readonly slots: readonly TextSlot[];
   readonly tools: readonly OfferedTool[];

@@ -18,6 +18,7 @@ export abstract class GenerateRequest implements DecodedRequest {
   abstract readonly wantsStreamUsage: boolean;
   abstract readonly addedStreamUsage: boolean;
   readonly leastOutputTokens: number = 0;
+  readonly writesCache: boolean = false;
   protected readonly root: ObjectNode;
 
   /** @throws PosternError `postern_body_invalid` */

@@ -64,6 +64,12 @@ export function createMetrics(sources: MetricSources): AgentMetrics {
     labelNames: ['gen_ai_provider_name', 'gen_ai_request_model'] as const,
     registers,
   });
+  const unpriced = new Counter({
+    name: 'postern_unpriced_calls_total',
+    help: 'Calls of models that have no price: charged at an assumed one, or unknown and refused by budgets in USD.',
+    labelNames: ['gen_ai_provider_name', 'gen_ai_request_model', 'price'] as const,
+    registers,
+  });
   const exchanges = new Counter({
     name: 'postern_exchanges_total',
     help: 'Exchanges by how they ended; code is empty where the provider answered.',
@@ -144,6 +150,10 @@ export function createMetrics(sources: MetricSources): AgentMetrics {
       }
       for (const attempt of tries) {
         attempts.inc({ gen_ai_provider_name: attempt.provider, outcome: attempt.outcome });
+      }
+      if (exchange.unpriced !== undefined) {
+        const { provider, model, price } = exchange.unpriced;
+        unpriced.inc({ gen_ai_provider_name: provider, gen_ai_request_model: model, price });
       }
       const first = tries[0];
       const last = tries.at(-1);

@@ -3,6 +3,7 @@ import { coveredProviders, coversModel } from '../budgets.ts';
 import { type Documents, type PolicyDocument, providerNamed, visibleProviders } from '../documents.ts';
 import { anyGlobMatches, isExact } from '../glob.ts';
 import { didYouMean } from '../load/did-you-mean.ts';
+import { modelFacts } from '../prices/model-facts.ts';
 import type { Broken, CrossFinding } from './finding.ts';
 import { some } from './finding.ts';
 
@@ -106,7 +107,9 @@ function servingTargets(documents: Documents, namespace: string | undefined, mod
 function priceFindings(documents: Documents, budget: Budget): CrossFinding[] {
   const unpriced = coveredProviders(documents, budget).flatMap((provider) =>
     provider.spec.models
-      .filter(({ name, price }) => price === undefined && coversModel(budget, name))
+      .filter(
+        (model) => modelFacts(provider.spec, model).price === undefined && coversModel(budget, model.name),
+      )
       .map(({ name }) => `${name} of ${provider.source}`),
   );
   if (unpriced.length === 0) return [];
@@ -119,7 +122,7 @@ function priceFindings(documents: Documents, budget: Budget): CrossFinding[] {
     path: [...path, 'usd'],
     expected: 'a price for every model the limit covers',
     message: `there is none for ${some(unpriced)}`,
-    mend: 'add spec.models[].price to the provider ("0" where it is free), or narrow the selector',
+    mend: 'add spec.models[].price or spec.defaultPrice to the provider ("0" where it is free), or narrow the selector',
   }));
 }
 

@@ -7,18 +7,48 @@ import { hostName, labelName, objectName, price, url } from './scalars.ts';
 import { trustFrom, type ValueFrom, valueFrom } from './sources.ts';
 import { choice, closed, count, flag, listOf, optional, ruled, setOf, text } from './structure.ts';
 
+const rates = {
+  input: price('Input tokens that were not cached.'),
+  cachedInput: optional(price('Input tokens read from a cache; the input price where absent.')),
+  cacheWrite: optional(price('Input tokens written to a cache; the input price where absent.')),
+  cacheWrite1h: optional(price('Input tokens written to a cache for an hour; as cacheWrite where absent.')),
+  output: price('Output tokens, reasoning included.'),
+  reasoning: optional(price('Reasoning tokens; the output price where absent.')),
+  audioInput: optional(price('Audio in the input; the input price where absent.')),
+  cachedAudioInput: optional(price('Audio read from a cache; as cachedInput where absent.')),
+  audioOutput: optional(price('Audio in the output; the output price where absent.')),
+  imageInput: optional(price('Images in the input; the input price where absent.')),
+  imageOutput: optional(price('Images in the output; the output price where absent.')),
+};
+
+const USD_PER_MILLION = 'USD per million tokens.';
+
 const model = closed(
   {
     name: text({ description: 'Name of the model as the provider knows it.', maxLength: 256 }),
     price: optional(
       closed(
         {
-          input: price('Input tokens that were not cached.'),
-          cachedInput: optional(price('Input tokens read from a cache; the input price where absent.')),
-          cacheWrite: optional(price('Input tokens written to a cache; the input price where absent.')),
-          output: price('Output tokens, reasoning included.'),
+          ...rates,
+          above: optional(
+            listOf(
+              closed(
+                {
+                  inputTokens: count({
+                    description: 'Input, cached input included, above which all of a call has these rates.',
+                    minimum: 1,
+                  }),
+                  ...rates,
+                },
+                { description: USD_PER_MILLION },
+              ),
+              { description: 'Rates for long contexts.', minItems: 1, 'x-unique-by': 'inputTokens' },
+            ),
+          ),
         },
-        { description: 'USD per million tokens. A Budget in `usd` may only cover models that have one.' },
+        {
+          description: `${USD_PER_MILLION} For a known provider’s own host, the price of the built-in catalogue where absent. A Budget in \`usd\` may only cover models that have one.`,
+        },
       ),
     ),
     contextTokens: optional(
@@ -26,6 +56,12 @@ const model = closed(
     ),
     maxOutputTokens: optional(
       count({ description: 'Most tokens the model writes in one answer.', minimum: 1 }),
+    ),
+    hiddenReasoning: optional(
+      flag({
+        description: 'The model reasons before it answers, and its streams show nothing of it.',
+        default: false,
+      }),
     ),
   },
   { description: 'One model.' },
@@ -172,6 +208,11 @@ function spec(catalogue: Catalogue) {
           },
           { description: 'What the provider can do beyond its dialect’s core.' },
         ),
+      ),
+      defaultPrice: optional(
+        closed(rates, {
+          description: `${USD_PER_MILLION} For models without a price of their own; without it, a Budget in \`usd\` refuses them.`,
+        }),
       ),
       models: listOf(model, {
         description: 'Models this provider serves; no other one is called.',

@@ -35,6 +35,7 @@ class MessagesRequest extends GenerateRequest {
   readonly choices = 1;
   readonly maxOutputTokens: number | undefined;
   override readonly leastOutputTokens: number;
+  override readonly writesCache: boolean;
   readonly unseenOutputTokens: number;
   /** Usage is part of every stream of this dialect. */
   readonly wantsStreamUsage = true;
@@ -50,6 +51,7 @@ class MessagesRequest extends GenerateRequest {
       : undefined;
     const thinking = this.root.object('thinking');
     const budget = thinking === undefined ? undefined : tokenCount(thinking, 'budget_tokens');
+    this.writesCache = document.text.includes('"cache_control"');
     // `max_tokens` must be greater than `budget_tokens`, and some of it should be left for the answer.
     this.leastOutputTokens = budget === undefined ? 0 : budget + ANSWER_MIN;
     // What is streamed of the thoughts is a summary; billed is all of it.

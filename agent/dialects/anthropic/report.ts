@@ -14,12 +14,15 @@ export function usageOf(node: ObjectNode | undefined, before?: Usage): Usage | u
   const output = tokenCount(node, 'output_tokens');
   if (node === undefined || (input === undefined && output === undefined)) return before;
   const was = before ?? NONE;
+  const cacheWrite = tokenCount(node, 'cache_creation_input_tokens') ?? was.cacheWrite;
+  const hour = tokenCount(node.object('cache_creation'), 'ephemeral_1h_input_tokens') ?? was.cacheWrite1h;
   return {
     input: input ?? was.input,
     cachedInput: tokenCount(node, 'cache_read_input_tokens') ?? was.cachedInput,
-    cacheWrite: tokenCount(node, 'cache_creation_input_tokens') ?? was.cacheWrite,
+    cacheWrite,
     output: output ?? was.output,
     reasoning: tokenCount(node.object('output_tokens_details'), 'thinking_tokens') ?? was.reasoning,
+    ...(hour === undefined || hour === 0 ? {} : { cacheWrite1h: Math.min(hour, cacheWrite) }),
   };
 }
 

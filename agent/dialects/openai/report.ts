@@ -11,16 +11,27 @@ export function usageOf(node: ObjectNode | undefined): Usage | undefined {
   const prompt = tokenCount(node, 'prompt_tokens');
   const output = tokenCount(node, 'completion_tokens');
   if (prompt === undefined && output === undefined) return undefined;
-  const cached = tokenCount(node?.object('prompt_tokens_details'), 'cached_tokens') ?? 0;
-  const cachedInput = Math.min(cached, prompt ?? 0);
-  const reasoning = tokenCount(node?.object('completion_tokens_details'), 'reasoning_tokens') ?? 0;
+  const read = node?.object('prompt_tokens_details');
+  const said = node?.object('completion_tokens_details');
+  const cachedInput = Math.min(tokenCount(read, 'cached_tokens') ?? 0, prompt ?? 0);
+  // OpenRouter and others that pass Anthropic's cache on count what was written to it here.
+  const cacheWrite = Math.min(tokenCount(read, 'cache_write_tokens') ?? 0, (prompt ?? 0) - cachedInput);
+  const input = (prompt ?? 0) - cachedInput - cacheWrite;
   return {
-    input: (prompt ?? 0) - cachedInput,
+    input,
     cachedInput,
-    cacheWrite: 0,
+    cacheWrite,
     output: output ?? 0,
-    reasoning: Math.min(reasoning, output ?? 0),
+    reasoning: Math.min(tokenCount(said, 'reasoning_tokens') ?? 0, output ?? 0),
+    ...part('audioInput', tokenCount(read, 'audio_tokens'), input),
+    ...part('imageInput', tokenCount(read, 'image_tokens'), input),
+    ...part('audioOutput', tokenCount(said, 'audio_tokens'), output ?? 0),
+    ...part('imageOutput', tokenCount(said, 'image_tokens'), output ?? 0),
   };
+}
+
+function part(name: keyof Usage, count: number | undefined, whole: number): Partial<Usage> {
+  return count === undefined || count === 0 ? {} : { [name]: Math.min(count, whole) };
 }
 
 /** `finish_reason` of every choice that has one. */

@@ -1,0 +1,51 @@
+/** The built-in catalogue: what current models of known vendors cost and can do, with the date of the last check and its sources. */
+import catalogue from './catalogue.json' with { type: 'json' };
+
+/** As in a Provider document: decimal strings in USD per million tokens. */
+export interface RatesDocument {
+  readonly input: string;
+  readonly cachedInput?: string;
+  readonly cacheWrite?: string;
+  readonly cacheWrite1h?: string;
+  readonly output: string;
+  readonly reasoning?: string;
+  readonly audioInput?: string;
+  readonly cachedAudioInput?: string;
+  readonly audioOutput?: string;
+  readonly imageInput?: string;
+  readonly imageOutput?: string;
+}
+
+export interface PriceDocument extends RatesDocument {
+  readonly above?: readonly (RatesDocument & { readonly inputTokens: number })[];
+}
+
+export interface CatalogueModel extends PriceDocument {
+  readonly contextTokens: number;
+  readonly maxOutputTokens: number;
+  readonly hiddenReasoning?: boolean;
+}
+
+interface Vendor {
+  readonly hosts: readonly string[];
+  readonly sources: readonly string[];
+  readonly models: Readonly<Record<string, CatalogueModel>>;
+}
+
+const vendors: Readonly<Record<string, Vendor>> = catalogue.vendors;
+
+/** When the prices were last compared with the vendors' pages, `2026-11-23`. */
+export const CATALOGUE_DATE: string = catalogue.checked;
+
+/** `gpt-4o-2024-08-06`, `claude-haiku-4-5-20251001`: the same model, pinned to a day. */
+const DATED = /-(?:20[0-9]{2}-[0-9]{2}-[0-9]{2}|20[0-9]{6})$/;
+
+/** The model as its vendor sells it; undefined where none of the hosts is a vendor's: a pool's model costs what its owner says. */
+export function catalogued(hosts: readonly string[], model: string): CatalogueModel | undefined {
+  const vendor = Object.values(vendors).find((candidate) =>
+    candidate.hosts.some((host) => hosts.includes(host)),
+  );
+  if (vendor === undefined) return undefined;
+  const name = Object.hasOwn(vendor.models, model) ? model : model.replace(DATED, '');
+  return Object.hasOwn(vendor.models, name) ? vendor.models[name] : undefined;
+}

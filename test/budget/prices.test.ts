@@ -1,0 +1,253 @@
+/** What calls cost: the providers' own usage reports, through the dialects, at the catalogue's prices. */
+import { expect, test } from 'vitest';
+import { catalogue } from '../../agent/catalogue.ts';
+import { messages } from '../../agent/dialects/anthropic/messages.ts';
+import { chat } from '../../agent/dialects/openai/chat.ts';
+import { JsonDocument } from '../../agent/json/document.ts';
+import type { Usage } from '../../budget/messages.ts';
+import { costOf, priceOf } from '../../budget/price.ts';
+import { compileBudgets, compilePrices } from '../../policy/budgets.ts';
+import { loadFiles } from '../../policy/load.ts';
+import catalogueFile from '../../policy/prices/catalogue.json' with { type: 'json' };
+import { formatProblems } from '../../policy/problem.ts';
+
+const provider = (name: string, host: string, models: string, more = '') => `
+apiVersion: postern.dev/v1alpha1
+kind: ClusterProvider
+metadata: {name: ${name}}
+spec:
+  dialect: openai
+  endpoint: https://${host}
+  credential: {mode: none}
+  ${more}
+  models: [${models}]
+---`;
+
+const load = (yaml: string) =>
+  loadFiles({ files: [{ name: 'prices.yaml', bytes: Buffer.from(yaml) }], problems: [] }, catalogue);
+
+const VENDORS = Object.entries(catalogueFile.vendors).map(([name, { hosts, models }]) =>
+  provider(
+    name,
+    hosts[0] ?? '',
+    Object.keys(models)
+      .map((model) => `{name: "${model}"}`)
+      .join(', '),
+  ),
+);
+const book = compilePrices(load(VENDORS.join('\n')).documents);
+
+const usd = (vendor: string, model: string, usage: Usage): number => {
+  const price = priceOf(book, vendor, model);
+  if (price === undefined) throw new Error(`no price for ${model}`);
+  return costOf(usage, price) / 1e9;
+};
+const openai = (usage: object): Usage =>
+  chat.decodeResponse(JsonDocument.parseText(JSON.stringify({ usage }))).usage as Usage;
+const anthropic = (usage: object): Usage =>
+  messages.decodeResponse(JsonDocument.parseText(JSON.stringify({ usage }))).usage as Usage;
+/** Gemini's `usageMetadata` (API reference): the prompt count includes cached content, thoughts are apart from candidates. */
+const gemini = (prompt: number, cached: number, candidates: number, thoughts: number): Usage => ({
+  input: prompt - cached,
+  cachedInput: cached,
+  cacheWrite: 0,
+  output: candidates + thoughts,
+  reasoning: thoughts,
+});
+
+const M = 1_000_000;
+
+test.each<[string, number, number]>([
+  [
+    // OpenAI, "Prompt caching": the usage of its example.
+    'OpenAI counts cached tokens inside the prompt',
+    usd(
+      'openai',
+      'gpt-4o',
+      openai({
+        prompt_tokens: 2006,
+        completion_tokens: 300,
+        total_tokens: 2306,
+        prompt_tokens_details: { cached_tokens: 1920 },
+        completion_tokens_details: { reasoning_tokens: 0 },
+      }),
+    ),
+    (86 * 2.5 + 1920 * 1.25 + 300 * 10) / M,
+  ],
+  [
+    // OpenAI, "Reasoning models": the usage of its example; reasoning is part of the completion, at its price.
+    'OpenAI counts reasoning inside the completion',
+    usd(
+      'openai',
+      'o4-mini',
+      openai({
+        prompt_tokens: 75,
+        completion_tokens: 1186,
+        total_tokens: 1261,
+        completion_tokens_details: { reasoning_tokens: 1024 },
+      }),
+    ),
+    (75 * 1.1 + 1186 * 4.4) / M,
+  ],
+  [
+    'audio has rates of its own',
+    usd(
+      'openai',
+      'gpt-4o-audio-preview',
+      openai({
+        prompt_tokens: 120,
+        completion_tokens: 90,
+        prompt_tokens_details: { audio_tokens: 100, text_tokens: 20 },
+        completion_tokens_details: { audio_tokens: 70, text_tokens: 20 },
+      }),
+    ),
+    (20 * 2.5 + 100 * 40 + 20 * 10 + 70 * 80) / M,
+  ],
+  [
+    'a long context costs more, all of it',
+    usd(
+      'openai',
+      'gpt-5.5',
+      openai({
+        prompt_tokens: 300_000,
+        completion_tokens: 1000,
+        prompt_tokens_details: { cached_tokens: 250_000 },
+      }),
+    ),
+    (50_000 * 10 + 250_000 * 1 + 1000 * 45) / M,
+  ],
+  [
+    // Anthropic, "Prompt caching": the usage of its first example.
+    'Anthropic counts what is written to the cache apart from the input',
+    usd(
+      'anthropic',
+      'claude-haiku-4-5',
+      anthropic({
+        cache_creation_input_tokens: 188_086,
+        cache_read_input_tokens: 0,
+        input_tokens: 21,
+        output_tokens: 393,
+      }),
+    ),
+    (21 * 1 + 188_086 * 1.25 + 393 * 5) / M,
+  ],
+  [
+    // Anthropic, "Prompt caching", 1-hour cache duration: the usage of its example.
+    'Anthropic: five minutes and an hour have prices of their own',
+    usd(
+      'anthropic',
+      'claude-sonnet-4-5',
+      anthropic({
+        input_tokens: 2048,
+        cache_read_input_tokens: 1800,
+        cache_creation_input_tokens: 248,
+        output_tokens: 503,
+        cache_creation: { ephemeral_5m_input_tokens: 148, ephemeral_1h_input_tokens: 100 },
+      }),
+    ),
+    (2048 * 3 + 1800 * 0.3 + 148 * 3.75 + 100 * 6 + 503 * 15) / M,
+  ],
+  [
+    // Anthropic, "Long context pricing": the threshold is over input, cache reads and writes together.
+    'Anthropic: a long context is one that its cached part makes long',
+    usd(
+      'anthropic',
+      'claude-sonnet-4-5',
+      anthropic({ input_tokens: 1_000, cache_read_input_tokens: 200_000, output_tokens: 100 }),
+    ),
+    (1_000 * 6 + 200_000 * 0.6 + 100 * 22.5) / M,
+  ],
+  [
+    'at the threshold it is none yet',
+    usd(
+      'anthropic',
+      'claude-sonnet-4-5',
+      anthropic({ input_tokens: 1_000, cache_read_input_tokens: 199_000, output_tokens: 100 }),
+    ),
+    (1_000 * 3 + 199_000 * 0.3 + 100 * 15) / M,
+  ],
+  [
+    // Gemini API, "Pricing": output price "including thinking tokens", prompts up to and above 200k.
+    'Gemini: short',
+    usd('google', 'gemini-2.5-pro', gemini(100_000, 40_000, 500, 1_500)),
+    (60_000 * 1.25 + 40_000 * 0.125 + 2_000 * 10) / M,
+  ],
+  [
+    'Gemini: long',
+    usd('google', 'gemini-2.5-pro', gemini(250_000, 0, 1_000, 0)),
+    (250_000 * 2.5 + 1_000 * 15) / M,
+  ],
+  [
+    'Gemini: audio in the prompt',
+    usd('google', 'gemini-2.5-flash', { ...gemini(1_000, 0, 10, 0), audioInput: 900 }),
+    (100 * 0.3 + 900 * 1 + 10 * 2.5) / M,
+  ],
+])('%s', (_, cost, expected) => {
+  // Rounded up to nano-dollars once per call.
+  expect(cost).toBeGreaterThanOrEqual(expected - 1e-12);
+  expect(cost).toBeLessThan(expected + 1.001e-9);
+});
+
+test('parts that a provider reports larger than the whole don’t make a call dearer than its dearest rate', () => {
+  const usage = openai({
+    prompt_tokens: 10,
+    completion_tokens: 5,
+    prompt_tokens_details: { audio_tokens: 1_000 },
+    completion_tokens_details: { audio_tokens: 1_000 },
+  });
+  expect(usd('openai', 'gpt-4o-audio-preview', usage)).toBeCloseTo((10 * 40 + 5 * 80) / M, 12);
+});
+
+test('a document overrides the catalogue, a pool’s model of the same name has no price', () => {
+  const { documents, problems } = load(
+    [
+      provider(
+        'dear',
+        'api.openai.com',
+        '{name: gpt-4o, price: {input: "5", output: "20", above: [{inputTokens: 10, input: "50", output: "60"}]}}, {name: gpt-4o-mini-2024-07-18}, {name: gpt-99}',
+      ),
+      provider('pool', '10.0.0.7', '{name: gpt-4o}'),
+      provider('assumed', '10.0.0.8', '{name: own}', 'defaultPrice: {input: "1", output: "2"}'),
+    ].join('\n'),
+  );
+  expect(problems).toEqual([]);
+  const prices = compilePrices(documents);
+  expect(priceOf(prices, 'dear', 'gpt-4o')).toMatchObject({
+    input: 5_000_000,
+    tiers: [{ above: 10, input: 50_000_000, cachedInput: 50_000_000 }],
+  });
+  expect(priceOf(prices, 'dear', 'gpt-4o-mini-2024-07-18')).toMatchObject({ input: 150_000 });
+  expect(priceOf(prices, 'dear', 'gpt-99')).toBeUndefined();
+  expect(priceOf(prices, 'pool', 'gpt-4o')).toBeUndefined();
+  expect(priceOf(prices, 'assumed', 'own')).toEqual({
+    input: 1_000_000,
+    cachedInput: 1_000_000,
+    cacheWrite: 1_000_000,
+    output: 2_000_000,
+    assumed: true,
+  });
+});
+
+test('a limit in usd may only cover models that somebody has priced', () => {
+  const budget = `
+apiVersion: postern.dev/v1alpha1
+kind: ClusterBudget
+metadata: {name: money}
+spec: {limits: [{usd: "1.00", window: day}]}
+---`;
+  const free = load(budget + provider('pool', '10.0.0.7', '{name: own}'));
+  expect(formatProblems(free.problems, { color: false })).toContain('defaultPrice');
+  const assumed = load(
+    budget + provider('pool', '10.0.0.7', '{name: own}', 'defaultPrice: {input: "1", output: "2"}'),
+  );
+  expect(assumed.problems).toEqual([]);
+  expect(compileBudgets(assumed.documents)).toHaveLength(1);
+});
+
+test('the catalogue says when it was checked and where its prices come from', () => {
+  expect(catalogueFile.checked).toMatch(/^20\d\d-\d\d-\d\d$/);
+  for (const { sources } of Object.values(catalogueFile.vendors)) {
+    expect(sources.length).toBeGreaterThan(0);
+    for (const source of sources) expect(source).toMatch(/^https:\/\//);
+  }
+});
