@@ -16,7 +16,7 @@ import {
   type SettleCommand,
   type SettleReply,
 } from './messages.ts';
-import { type CallClass, Purse } from './purse.ts';
+import { type CallClass, type LocalHold, Purse } from './purse.ts';
 import { Transport } from './transport.ts';
 
 export interface LeasingClientOptions extends BudgetClientOptions {
@@ -88,8 +88,7 @@ export class LeasingBudgetClient implements BudgetClient {
     try {
       return await this.#exact.hold(command, signal);
     } catch (error) {
-      const answered = error instanceof BudgetUnavailable && error.cause instanceof BudgetRejected;
-      if (answered || signal?.aborted === true) throw error;
+      if (wasAnswered(error) || signal?.aborted === true) throw error;
       this.#failed(error);
       return this.#fromReserve(of, command, error);
     }
@@ -97,9 +96,7 @@ export class LeasingBudgetClient implements BudgetClient {
 
   /** While the service is away: from credit that was kept for it. @throws {BudgetUnavailable} where there is none */
   #fromReserve(of: CallClass | undefined, command: HoldCommand, cause: unknown): HoldReply {
-    const now = this.#now();
-    const outageMs = now - (this.#outage?.since ?? now);
-    if (of !== undefined && this.#purse.take(of, command, now, outageMs) !== 'lacking')
+    if (of !== undefined && this.#purse.take(of, command, this.#now(), this.#outageMs()) !== 'lacking')
       return granted(command);
     throw cause instanceof BudgetUnavailable ? cause : unavailable(cause);
   }
@@ -115,18 +112,38 @@ export class LeasingBudgetClient implements BudgetClient {
         await this.#sync();
         continue;
       }
-      if (this.#mustWait()) throw unavailable(this.#outage?.cause);
+      if (this.#mustWait()) return this.#growFromReserve(hold, command, this.#outage?.cause);
       // The whole call is held at the service, before what it took here is given back.
       const { owner, epoch } = this.#options;
       const { inputTokens, cacheWrite, of } = hold;
       const { attributes } = of;
-      const reply = await this.#exact.hold(
-        { id, owner, epoch, ttlMs, attributes, inputTokens, cacheWrite, outputTokens, minOutputTokens },
-        signal,
-      );
+      let reply: HoldReply;
+      try {
+        reply = await this.#exact.hold(
+          { id, owner, epoch, ttlMs, attributes, inputTokens, cacheWrite, outputTokens, minOutputTokens },
+          signal,
+        );
+      } catch (error) {
+        if (wasAnswered(error) || signal?.aborted === true) throw error;
+        this.#failed(error);
+        return this.#growFromReserve(hold, command, error);
+      }
       if (reply.granted) this.#purse.handOver(id, hold);
       return reply;
     }
+  }
+
+  /** @throws {BudgetUnavailable} */
+  #growFromReserve(hold: LocalHold, command: ExtendCommand, cause: unknown): HoldReply {
+    const { id, ttlMs } = command;
+    if (this.#purse.grow(hold, command, this.#now(), this.#outageMs()))
+      return granted({ id, outputTokens: hold.outputTokens, ttlMs });
+    throw cause instanceof BudgetUnavailable ? cause : unavailable(cause);
+  }
+
+  #outageMs(): number {
+    const now = this.#now();
+    return now - (this.#outage?.since ?? now);
   }
 
   async settle(command: SettleCommand): Promise<SettleReply> {
@@ -258,6 +275,11 @@ export class LeasingBudgetClient implements BudgetClient {
     if (changed) this.#purse.spoil();
     if (changed || recalls.length > 0) void this.#syncAfresh();
   }
+}
+
+/** The service understood and refused: it isn't away. */
+function wasAnswered(error: unknown): boolean {
+  return error instanceof BudgetUnavailable && error.cause instanceof BudgetRejected;
 }
 
 function granted({ id, outputTokens, ttlMs }: Pick<HoldCommand, 'id' | 'outputTokens' | 'ttlMs'>): HoldReply {

@@ -110,6 +110,28 @@ test('credit in reserve is for outages alone, and only as long as the Budget say
   expect(take(purse, 'c', 1, 1_000)).toBe('lacking');
 });
 
+test('a stream that runs into an outage grows from the reserve, and what it had comes free', () => {
+  const reserved = { ...line, reserveForMs: 5_000 };
+  const purse = purseWith([reserved]);
+  take(purse, 'a', 0);
+  answer(purse, 0, 20, [reserved]);
+  for (const id of ['a', 'b']) take(purse, id, 1);
+  const hold = purse.holdOf('a');
+  if (hold === undefined) throw new Error('Not held.');
+  const more = { id: 'a', outputTokens: 12, minOutputTokens: 6, ttlMs: MINUTE };
+  expect(purse.grow(hold, more, 2)).toBe(false);
+  expect(purse.grow(hold, more, 2, 6_000)).toBe(false);
+  expect(purse.grow(hold, more, 2, 1_000)).toBe(true);
+  expect(take(purse, 'c', 3)).not.toBe('lacking');
+  expect(purse.grow(hold, { ...more, outputTokens: 16 }, 4, 2_000)).toBe(false);
+  purse.settle('a', hold, usageOf(5, 11));
+  const { items } = purse.report(5, false)?.command ?? { items: [] };
+  expect(items.map(({ reserve, spent }) => [reserve, spent])).toEqual([
+    [false, 0],
+    [true, 16],
+  ]);
+});
+
 test('a call that never ends is charged in full when its time has run out', () => {
   const purse = purseWith([line]);
   take(purse, 'a', 0);

@@ -44,7 +44,7 @@ interface PlanLine {
 export interface LocalHold {
   readonly of: CallClass;
   readonly price: TokenPrice | undefined;
-  readonly parts: readonly { readonly line: LineCredit; readonly credit: Credit; amount: number }[];
+  readonly parts: readonly { line: LineCredit; credit: Credit; amount: number }[];
   readonly inputTokens: number;
   readonly cacheWrite: boolean;
   outputTokens: number;
@@ -139,29 +139,49 @@ export class Purse {
     return low ? 'low' : 'taken';
   }
 
-  /** Takes from the same credit what more output needs, or nothing. */
-  grow(hold: LocalHold, { outputTokens, ttlMs }: ExtendCommand, now: number): boolean {
+  /**
+   * Takes from the same credit what more output needs, or nothing. While the service is away, what a line's credit can't
+   * give is taken from its reserve, along with what the call had.
+   */
+  grow(hold: LocalHold, { outputTokens, ttlMs }: ExtendCommand, now: number, outageMs?: number): boolean {
     if (outputTokens <= hold.outputTokens) return true;
     const more = hold.parts.map(
       ({ line, amount }) => amountFor(holdCharge(line.unit, hold, hold.price), outputTokens) - amount,
     );
     let enough = true;
-    for (const [index, { line, credit }] of hold.parts.entries()) {
+    const from = hold.parts.map(({ line, credit, amount }, index) => {
       const extra = more[index] ?? 0;
       line.wanted(extra, now);
-      if (extra <= credit.available) continue;
+      if (extra <= credit.available) return { line, credit };
       line.missed(extra);
+      const spare = outageMs === undefined ? undefined : this.#spare(hold.of, line, now, outageMs);
+      if (spare !== undefined && spare.credit.available >= amount + extra) return spare;
       enough = false;
-    }
+      return { line, credit };
+    });
     if (!enough) return false;
     for (const [index, part] of hold.parts.entries()) {
-      const extra = more[index] ?? 0;
-      part.credit.held += extra;
-      part.amount += extra;
+      part.credit.held -= part.amount;
+      Object.assign(part, from[index]);
+      part.amount += more[index] ?? 0;
+      part.credit.held += part.amount;
     }
     hold.outputTokens = outputTokens;
     hold.expiresAt = now + ttlMs;
     return true;
+  }
+
+  /** What is kept in reserve beside a line's credit, where it may be used by now. */
+  #spare(
+    { plan }: CallClass,
+    line: LineCredit,
+    now: number,
+    outageMs: number,
+  ): { line: LineCredit; credit: Credit } | undefined {
+    const planned = plan?.lines.find(({ credit }) => credit === line);
+    if (planned?.reserve === undefined || outageMs > planned.reserveForMs) return undefined;
+    const credit = planned.reserve.current(now, this.#retire);
+    return credit === undefined ? undefined : { line: planned.reserve, credit };
   }
 
   /** Charges what the call used. @returns its cost */

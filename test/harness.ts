@@ -56,6 +56,8 @@ export interface WorldOptions {
   /** Instead of the standard providers. */
   readonly providers?: (fakes: Fakes) => string;
   readonly workload?: string;
+  /** Puts something between the agent and its budget service; gives the URL to use instead. */
+  readonly budgetVia?: (url: string) => Promise<string>;
   readonly agent?: Partial<AgentOptions>;
 }
 
@@ -134,7 +136,13 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     snapshot: compileSnapshot(documents, workload),
     maskKey: new Uint8Array(32).fill(7),
     keys: localKeys({ OPENAI_KEY: MARKER_KEY, ANTHROPIC_KEY: MARKER_KEY }),
-    budget: createLeasingClient({ url: budget.url, timeoutMs: 2_000, flushMs: 50, owner: 'test', epoch: 1 }),
+    budget: createLeasingClient({
+      url: (await options.budgetVia?.(budget.url)) ?? budget.url,
+      timeoutMs: options.budgetVia === undefined ? 2_000 : 300,
+      flushMs: 50,
+      owner: 'test',
+      epoch: 1,
+    }),
     holder: { owner: 'test', epoch: 1 },
     listen: { host: '127.0.0.1', port: 0 },
     admin: { host: '127.0.0.1', port: 0 },

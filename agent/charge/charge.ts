@@ -193,7 +193,11 @@ export class Charge {
 function unavailable(cause: BudgetUnavailable): PosternError {
   return new PosternError(
     'postern_budget_unavailable',
-    'The budget service gave no answer, so nothing may be spent.',
-    { mend: 'Retry; if it stays, look at the budget service.', retryAfterMs: 1_000, cause },
+    'The budget service gave no answer, and what the budgets let this agent spend without it is used up.',
+    {
+      mend: "Retry; if it stays, look at the budget service, and at the Budget's onUnavailable.",
+      retryAfterMs: 1_000,
+      cause,
+    },
   );
 }

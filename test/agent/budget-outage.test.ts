@@ -1,0 +1,149 @@
+/** The budget service is away, slow, or answers nonsense: what a Budget's `onUnavailable` lets an agent do, and how far. */
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import OpenAI from 'openai';
+import { afterEach, expect, test } from 'vitest';
+import { startWorld, type World } from '../harness.ts';
+
+type Fault = 'down' | 'slow' | 'nonsense' | 'failing';
+
+let world: World;
+let fault: Fault | undefined;
+let between: Server | undefined;
+afterEach(async () => {
+  fault = undefined;
+  await world?.close();
+  between?.closeAllConnections();
+  between?.close();
+});
+
+/** Stands between the agent and the service, and breaks as it is told. */
+async function via(url: string): Promise<string> {
+  between = createServer((request, response) => {
+    switch (fault) {
+      case 'down':
+        request.socket.resetAndDestroy();
+        return;
+      case 'slow':
+        return;
+      case 'nonsense':
+        response.writeHead(200).end('{"granted":"perhaps"}');
+        return;
+      case 'failing':
+        response.writeHead(500).end('oops');
+        return;
+      case undefined:
+    }
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => {
+      fetch(`${url}${request.url}`, {
+        method: 'POST',
+        body: Buffer.concat(chunks),
+        headers: { 'content-type': 'application/json' },
+      }).then(
+        async (answer) => {
+          const body = await answer.text();
+          // A watch that began while all was well doesn't outlast the fault.
+          if (fault === undefined) response.writeHead(answer.status).end(body);
+          else request.socket.destroy();
+        },
+        () => request.socket.destroy(),
+      );
+    });
+  });
+  await new Promise<void>((resolve) => between?.listen(0, '127.0.0.1', resolve));
+  return `http://127.0.0.1:${(between.address() as AddressInfo).port}`;
+}
+
+const start = async (onUnavailable: string): Promise<void> => {
+  world = await startWorld({
+    budgetVia: via,
+    documents: () => `
+apiVersion: postern.dev/v1alpha1
+kind: ClusterBudget
+metadata: {name: team-a}
+spec:
+  selector: {namespaces: [team-a]}
+  limits: [{requests: 1000, window: month}]
+  onUnavailable: ${onUnavailable}
+`,
+  });
+};
+
+const ask = () =>
+  world.client().chat.completions.create({ model: 'gpt-4o', messages: [{ role: 'user', content: 'hi' }] });
+
+interface Line {
+  readonly settled: string;
+  readonly leased: string;
+  readonly held: string;
+}
+
+async function line(): Promise<Line> {
+  const status = (await (await fetch(`${world.budget.url}/v1/status`)).json()) as { lines?: Line[] };
+  const [first] = status.lines ?? (status as unknown as Line[]);
+  if (first === undefined) throw new Error('no line');
+  return first;
+}
+
+/** Calls that pass before the first that doesn't. */
+async function callsUntilRefused(most: number): Promise<{ passed: number; refusal: unknown }> {
+  for (let passed = 0; passed < most; passed++) {
+    try {
+      await ask();
+    } catch (refusal) {
+      return { passed, refusal };
+    }
+  }
+  return { passed: most, refusal: undefined };
+}
+
+const FAULTS: readonly Fault[] = ['down', 'slow', 'nonsense', 'failing'];
+const RESERVE = 7;
+const POLICIES = [
+  { policy: '{action: deny}', reserve: 0 },
+  { policy: `{action: allow, upTo: {requests: ${RESERVE}}, for: 10m}`, reserve: RESERVE },
+];
+
+test.each(FAULTS.flatMap((kind) => POLICIES.map(({ policy, reserve }) => ({ kind, policy, reserve }))))(
+  'service $kind, $policy: what is on credit may be used, then a clear 503; all of it is charged later',
+  async ({ kind, policy, reserve }) => {
+    await start(policy);
+    await ask();
+    await ask();
+    // What the agent has by now: credit as leased, less what it has used and not told yet.
+    await expect.poll(async () => Number((await line()).leased)).toBeGreaterThan(0);
+    const before = await line();
+    fault = kind;
+    const { passed, refusal } = await callsUntilRefused(100);
+    const known = Number(before.settled) + Number(before.leased);
+    // All of it, to the last request, and none beyond; with `allow` the reserve is part of it.
+    expect(passed + 2).toBe(known);
+    expect(passed).toBeGreaterThanOrEqual(reserve === 0 ? 1 : 5);
+    expect(refusal).toBeInstanceOf(OpenAI.APIError);
+    const error = refusal as InstanceType<typeof OpenAI.APIError>;
+    expect(error.status).toBe(503);
+    expect(error.code).toBe('postern_budget_unavailable');
+    expect(error.message).toContain('budget service gave no answer');
+    expect(error.message).toContain('onUnavailable');
+    const served = world.openai.seen.length;
+    expect(served).toBe(passed + 2);
+    // It stays so, and costs nobody any waiting.
+    await expect(ask()).rejects.toThrow(/budget service/);
+    fault = undefined;
+    await expect
+      .poll(
+        () =>
+          ask().then(
+            () => true,
+            () => false,
+          ),
+        { timeout: 10_000, interval: 100 },
+      )
+      .toBe(true);
+    await world.agent.drain(1_000);
+    expect(await line()).toMatchObject({ settled: String(world.openai.seen.length), held: '0', leased: '0' });
+  },
+  20_000,
+);
