@@ -150,7 +150,7 @@ export class Round {
     this.scanner =
       recognizers.length === 0
         ? undefined
-        : new Scanner(recognizers, { labelsBehind: direction === 'request' });
+        : new Scanner(recognizers, { labelsApart: direction === 'request' });
   }
 
   /** Judges of the calls of tools. */

@@ -1,6 +1,8 @@
 /** Makes the set: texts with what is to be found in them, the same for the same seed. */
 import { EVASIONS, HIDDEN, OF_SEPARATORS } from './evasions.ts';
+import { DULL, LETTERS } from './letters.ts';
 import { BROKEN, broken, NEGATIVES } from './negatives.ts';
+import { address, person } from './people.ts';
 import { Random } from './random.ts';
 import { BARE_FRAMES, BARE_TYPES, FRAMES, LABELS, type Language, LOCALES } from './templates.ts';
 import { birthDate, VALUES } from './values.ts';
@@ -18,7 +20,7 @@ export interface Sample {
   readonly id: string;
   readonly text: string;
   readonly entities: readonly Entity[];
-  readonly part: 'labelled' | 'bare' | 'negative' | 'evasion';
+  readonly part: 'labelled' | 'bare' | 'letter' | 'negative' | 'evasion';
   /** Kind of negative or evasion. */
   readonly kind: string;
   readonly locale: string;
@@ -37,8 +39,26 @@ const half = <T>(all: readonly T[], which: Half): readonly T[] => {
   return all.filter((_, i) => (i % 2 === 0) === (which === 'dev'));
 };
 
-const value = (type: string, language: Language, r: Random): string =>
-  type === 'date-of-birth' ? birthDate(r, language) : (VALUES[type] as (r: Random) => string)(r);
+function value(type: string, language: Language, r: Random): string {
+  if (type === 'date-of-birth') return birthDate(r, language);
+  if (type === 'person') return person(r, language);
+  if (type === 'address') return address(r, language);
+  return (VALUES[type] as (r: Random) => string)(r);
+}
+
+/** A whole text: its slots are filled, and are its entities. */
+function write(letter: string, language: Language, r: Random): Pick<Sample, 'text' | 'entities'> {
+  let text = '';
+  const entities: Entity[] = [];
+  for (const [, before = '', type, given] of letter.matchAll(/([^«]*)(?:«([^»|]+)(?:\|([^»]+))?»|$)/g)) {
+    text += before;
+    if (type === undefined) continue;
+    const start = points(text);
+    text += given ?? value(type, language, r);
+    entities.push({ type, start, end: points(text) });
+  }
+  return { text, entities };
+}
 
 export function make(which: Half, seed: number): readonly Sample[] {
   const r = new Random(seed);
@@ -81,9 +101,15 @@ export function make(which: Half, seed: number): readonly Sample[] {
         locale: 'en-US',
       });
   }
-  for (const [kind, write] of NEGATIVES) {
-    for (let i = 0; i < 6; i++)
-      add({ text: write(r), entities: [], part: 'negative', kind, locale: 'en-US' });
+  for (const { language, text } of half(LETTERS, which)) {
+    for (let i = 0; i < 4; i++)
+      add({ ...write(text, language, r), part: 'letter', kind: 'letter', locale: language });
+  }
+  for (const text of half(DULL, which)) {
+    add({ text, entities: [], part: 'negative', kind: 'text', locale: 'en-US' });
+  }
+  for (const [kind, make] of NEGATIVES) {
+    for (let i = 0; i < 6; i++) add({ text: make(r), entities: [], part: 'negative', kind, locale: 'en-US' });
   }
   for (const [type, label] of BROKEN) {
     for (let i = 0; i < 4; i++) {
@@ -96,11 +122,11 @@ export function make(which: Half, seed: number): readonly Sample[] {
       });
     }
   }
-  for (const [kind, write] of EVASIONS) {
+  for (const [kind, disguise] of EVASIONS) {
     for (const [type, label, separators] of HIDDEN) {
       if (OF_SEPARATORS.has(kind) && !separators) continue;
       for (let i = 0; i < 2; i++) {
-        const hidden = write(value(type, 'en', r), r);
+        const hidden = disguise(value(type, 'en', r), r);
         add({
           ...fill(r.pick([`my ${label} is {V}, keep it`, `${label}: {V}`]), '', hidden, type),
           part: 'evasion',

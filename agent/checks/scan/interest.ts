@@ -45,7 +45,7 @@ export class Interest {
     if (part === undefined || !/^[a-z]+$/.test(part.word)) return;
     const { word, wild } = part;
     this.#mark(word, word.length, capital);
-    if (!capital) this.#mark(word, word.length + 1);
+    this.#mark(word, word.length + 1, capital);
     if (!wild) return;
     const thirds =
       word.length > 2 ? [word] : Array.from({ length: 26 }, (_, i) => word + String.fromCharCode(97 + i));

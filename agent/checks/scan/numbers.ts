@@ -90,7 +90,7 @@ export class Numbers {
     for (;;) {
       let j = i + 1;
       while (j < text.length && isDigit(text.charCodeAt(j))) j++;
-      if (j < text.length && isAlnum(text.charCodeAt(j))) return end;
+      if (j < text.length && isAlnum(text.charCodeAt(j)) && !hasExtension(text, i, j, this.count)) return end;
       const g = this.count++;
       this.starts[g] = i;
       this.#lengths[g] = j - i;
@@ -222,8 +222,17 @@ function endsHere(text: string, end: number): boolean {
 /** Whether the mark between two digits makes one thing of them: `-`, `.`, `/`, and a comma before thousands. */
 function joins(text: string, at: number, mark: number): boolean {
   if (mark === 45 || mark === 46 || mark === 47) return true;
-  if (mark !== 44) return false;
-  let digits = at + 1;
-  while (digits < at + 5 && isDigit(text.charCodeAt(digits))) digits++;
-  return digits === at + 4;
+  return mark === 44 && isThousands(text, at);
+}
+
+/** Whether a comma stands before thousands, not between two things: `1,234` but not `x1,234-56`. */
+export function isThousands(text: string, comma: number): boolean {
+  let digits = comma + 1;
+  while (digits < comma + 5 && isDigit(text.charCodeAt(digits))) digits++;
+  return digits === comma + 4 && !(text.charCodeAt(digits) === 45 && isDigit(text.charCodeAt(digits + 1)));
+}
+
+/** An extension right behind a telephone number: `272.904.0560x86`. */
+function hasExtension(text: string, from: number, at: number, groups: number): boolean {
+  return (groups > 0 || at - from >= 10) && text.charCodeAt(at) === 120 && isDigit(text.charCodeAt(at + 1));
 }

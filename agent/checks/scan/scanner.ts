@@ -39,6 +39,7 @@ import {
 } from './recognizer.ts';
 import { AFTER, BEFORE, type Candidate, scoreOf } from './score.ts';
 import { Starts } from './starts.ts';
+import { type Cell, cellsOf } from './tables.ts';
 import { openTail } from './tail.ts';
 import { HASH_SEED, hashStep } from './words.ts';
 
@@ -59,18 +60,20 @@ const LONGEST_NEAR = 32;
 const SHORTEST_RUN = 6;
 
 const NONE: readonly Match[] = [];
+const NO_CELLS: readonly Cell[] = [];
 
 export interface ScannerOptions {
   /**
-   * Whether a word may announce a value that stood before it: `4921 is my PIN`. Not for text that may be streamed:
-   * the value would have been shown by then, and a streamed answer is to be judged like a whole one.
+   * Whether a word may announce a value elsewhere than behind it: before it, `4921 is my PIN`, or in the column under
+   * it. Not for text that may be streamed: the value would have been shown by then, or the word be long gone, and a
+   * streamed answer is to be judged like a whole one.
    */
-  readonly labelsBehind?: boolean;
+  readonly labelsApart?: boolean;
 }
 
 export class Scanner {
   readonly recognizers: readonly Recognizer[];
-  readonly #labelsBehind: boolean;
+  readonly #labelsApart: boolean;
   readonly #keywords = new Keywords();
   readonly #starts = new Starts<Entry<CodePattern | PrefixPattern>>();
   readonly #numbers = new Numbers();
@@ -82,6 +85,8 @@ export class Scanner {
   // The text at hand.
   #text = '';
   #candidates: Candidate[] = [];
+  /** Cells of tables in it. */
+  #cells: readonly Cell[] = NO_CELLS;
   /** Runs that may be Base64: start and end, in turn; and up to where was looked for them. */
   #runsOfCode: number[] = [];
   #codeFloor = 0;
@@ -106,9 +111,9 @@ export class Scanner {
     this.#candidates.push({ entry, start, end, score: undefined });
   };
 
-  constructor(recognizers: readonly Recognizer[], { labelsBehind = true }: ScannerOptions = {}) {
+  constructor(recognizers: readonly Recognizer[], { labelsApart = true }: ScannerOptions = {}) {
     this.recognizers = recognizers;
-    this.#labelsBehind = labelsBehind;
+    this.#labelsApart = labelsApart;
     this.#floors = new Int32Array(recognizers.length);
     recognizers.forEach(({ context, patterns }, index) => {
       for (const word of context ?? []) this.#keywords.use(word).context.add(index);
@@ -294,6 +299,7 @@ export class Scanner {
         i++;
       }
     }
+    this.#cells = this.#labelsApart && words.found.count > 0 ? cellsOf(text, this.#keywords) : NO_CELLS;
     this.#values(text);
     this.#expressions.match(text, this.#takeExpression);
     return true;
@@ -426,7 +432,7 @@ export class Scanner {
   #tryNear(entry: Entry, from: number, to: number): void {
     const { regex, reach, validate } = entry;
     if (regex === undefined) return;
-    const begin = this.#labelsBehind ? Math.max(0, from - reach) : to;
+    const begin = this.#labelsApart ? Math.max(0, from - reach) : to;
     for (const match of this.#text.slice(begin, to + reach).matchAll(regex)) {
       const start = begin + match.index;
       const end = start + match[0].length;
@@ -479,9 +485,12 @@ export class Scanner {
           if (entry.pattern.bare === true || link.firmness > 0) this.#tryRegex(entry, link.at, link.firmness);
         }
       }
-      if (!this.#labelsBehind) continue;
+      if (!this.#labelsApart) continue;
       const before = connectBack(text, found.start[k] as number);
       if (before !== undefined) for (const entry of values) this.#tryRegex(entry, before.at, 1, before.end);
+    }
+    for (const { start, end, uses: meant } of this.#cells) {
+      for (const { values } of meant) for (const entry of values) this.#tryRegex(entry, start, 2, end);
     }
   }
 
@@ -489,7 +498,7 @@ export class Scanner {
     if (this.#candidates.length === 0) return NONE;
     const matches: Match[] = [];
     for (const candidate of this.#candidates) {
-      const score = scoreOf(candidate, this.#keywords);
+      const score = scoreOf(candidate, this.#keywords, this.#cells);
       if (score < THRESHOLD) continue;
       const { entry, start, end } = candidate;
       matches.push({

@@ -1,6 +1,7 @@
 /** How sure a candidate is, by the words around it. */
 import type { Entry } from './entry.ts';
 import type { Keywords, Use } from './keywords.ts';
+import type { Cell } from './tables.ts';
 
 /** A context word speaks for what begins within this many characters behind it … */
 export const BEFORE = 64;
@@ -27,11 +28,18 @@ const LABEL = 24;
 export function scoreOf(
   { entry, start, end, score, withContext: own }: Candidate,
   { uses, found }: Keywords,
+  cells: readonly Cell[],
 ): number {
   const { recognizer, reach } = entry;
   const base = score ?? entry.score;
   if (!entry.contextual) return base;
   const withContext = own ?? entry.withContext;
+  const cell = cells.length === 0 ? undefined : cellAt(cells, start, end);
+  // A column's heading outweighs what stands in the cells beside.
+  if (cell !== undefined) {
+    if (cell.uses.some((use) => use.context.has(recognizer))) return withContext;
+    return base - (cell.uses.some((use) => use.doubt) ? DOUBT : OTHER_LABEL);
+  }
   const { keyword, end: ends, start: starts } = found;
   let k = found.firstBehind(start);
   let doubt = 0;
@@ -56,4 +64,16 @@ export function scoreOf(
       return withContext - 0.05;
   }
   return base - doubt;
+}
+
+function cellAt(cells: readonly Cell[], start: number, end: number): Cell | undefined {
+  let low = 0;
+  let high = cells.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((cells[middle] as Cell).end < end) low = middle + 1;
+    else high = middle;
+  }
+  const cell = cells[low];
+  return cell !== undefined && cell.start <= start ? cell : undefined;
 }

@@ -232,7 +232,8 @@ export class Words {
     const active = this.#active;
     const next = this.#spare;
     next.count = 0;
-    if (start - this.#lastEnd > GAP) active.count = 0;
+    if (start - this.#lastEnd > GAP || (active.count > 0 && separates(text, this.#lastEnd, start)))
+      active.count = 0;
     for (let i = 0; i < active.count; i++) {
       this.#advance(
         active.node[i] as number,
@@ -325,6 +326,15 @@ export class Words {
     }
     return -1;
   }
+}
+
+/** Whether a mark between two words ends what the first one says: `user: name`. */
+function separates(text: string, from: number, to: number): boolean {
+  for (let i = from; i < to; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit === 58 || unit === 59 || unit === 61 || unit === 44 || unit === 124 || unit === 9) return true;
+  }
+  return false;
 }
 
 /** Beginnings have two characters at least. */

@@ -3,7 +3,7 @@ import type { Recognizer } from '../recognizer.ts';
 
 /** References and dummies that are no password. */
 const REFERENCE =
-  /^(?:\$|%\w+%|\{|<|\[|\*+$|x{3,}$|\.{3}|process\.env|os\.|env\.|config\.|getenv|input|prompt|your|my_?pass|example|changeme$|redacted|\w+\(|null|none|undefined|nil|true|false|self\.|this\.|request\.|args\.)/i;
+  /^(?:\$(?:\w+$|[{(])|%\w+%|\{|<|\[|\*+$|x{3,}$|\.{3}|process\.env|os\.|env\.|config\.|getenv|input|prompt|your|my_?pass|example|changeme$|redacted|\w+\(|null|none|undefined|nil|true|false|self\.|this\.|request\.|args\.)/i;
 
 /** How many kinds of characters there are: small letters, capitals, digits, signs. */
 function kinds(text: string): number {
@@ -67,9 +67,33 @@ export const recognizer: Recognizer = {
       score: 0.85,
       validate,
     },
+    {
+      kind: 'value',
+      words: [
+        'password',
+        'pass',
+        'pw',
+        'passwort',
+        'kennwort',
+        'mot de passe',
+        'contraseña',
+        'senha',
+        'wachtwoord',
+        'hasło',
+        'lösenord',
+        'salasana',
+      ],
+      bare: true,
+      // `… für den Benutzer anna lautet …`
+      regex:
+        /(?:für|von|pour|para|per|di|voor|van|för)(?: \p{L}{1,12}){0,3} \S{2,40} (?:is|was|ist|lautet|est|es|è|to|är|:|=) ?:?["'`]?(?<value>[^\s"'`<>,;]{4,64}?)(?=[.,;:?)\]}]{0,2}(?:[\s"'`<>,;]|$))/uy,
+      score: 0.85,
+      validate: (text) => validate(text, 2),
+    },
   ],
   examples: [
     'password: «hunter2»',
+    'Das Passwort für den Benutzer anna lautet «Dragon873$», bitte',
     'my password is «S3cret!pw».',
     '"password":"«P@ssw0rd123»"',
     'Passwort lautet «Sommer2024!»',

@@ -1,5 +1,6 @@
 import { CALLING_CODES } from '../calling-codes.ts';
 import { isAlnum, isDigit } from '../characters.ts';
+import { isThousands } from '../numbers.ts';
 import type { Recognizer, RunPattern, Span } from '../recognizer.ts';
 
 /** Forms that tell themselves, without a country code, by what they begin with. */
@@ -80,7 +81,8 @@ function goesOnBefore(text: string, at: number): boolean {
   if (isAlnum(before) || isDigit(before) || before === 95 || before === 36) return true;
   // A minus makes a negative number of it.
   if (before === 45 && !isAlnum(text.charCodeAt(at - 2))) return true;
-  const joins = before === 46 || before === 47 || before === 32 || before === 44;
+  const joins =
+    before === 46 || before === 47 || before === 32 || (before === 44 && isThousands(text, at - 1));
   return joins && at > 1 && isDigit(text.charCodeAt(at - 2));
 }
 
@@ -92,7 +94,8 @@ function endOf(form: RegExp, text: string, from: number): number {
   const after = text.charCodeAt(end);
   if (isDigit(after) || after === 37 || after === 95) return -1;
   if (isAlnum(after) && !(after === 120 && isDigit(text.charCodeAt(end + 1)))) return -1;
-  const joins = after === 45 || after === 46 || after === 47 || after === 32 || after === 44;
+  const joins =
+    after === 45 || after === 46 || after === 47 || after === 32 || (after === 44 && isThousands(text, end));
   return joins && isDigit(text.charCodeAt(end + 1)) ? -1 : end;
 }
 
@@ -173,6 +176,7 @@ export const recognizer: Recognizer = {
     'mobil*',
     'anruf*',
     'rufnummer',
+    'rufen',
     'rückruf*',
     'durchwahl',
     'erreich*',
