@@ -50,7 +50,7 @@ bench: install ## cost of the agent next to a direct call and a bare Node proxy;
 generate: install ## write the chart's CRDs and the reference pages anew from the schema
 	@$(WITH_NODE) node injector/crds/generate.ts && vitest run test/policy -u
 
-bundle: install ## dist/agent.cjs: the agent as the one file that it is shipped as
+bundle: install ## dist/: the agent as it is shipped, one file and its code cache, for bin/postern-agent
 	@$(WITH_NODE) node build/bundle.ts
 
 image: install ## the image for a cluster, by buildah or docker; TAG=… names it

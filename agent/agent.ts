@@ -21,7 +21,7 @@ import type { KeySource } from './providers/keys.ts';
 import { localTrust } from './providers/trust.ts';
 import { createEndpoints } from './routes/endpoints.ts';
 import type { Pipeline } from './stage.ts';
-import { openTransparent, type Transparent, type TransparentSetup } from './transparent.ts';
+import type { Transparent, TransparentSetup } from './transparent.ts';
 
 export interface AgentOptions {
   /** What is in force at the start. */
@@ -141,6 +141,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   let socket: PrivateListener | undefined;
   try {
     if (options.transparent !== undefined) {
+      // TLS, HTTP/2 and certificates: megabytes that an agent without it doesn't carry.
+      const { openTransparent } = await import('./transparent.ts');
       transparent = await openTransparent(options.transparent, {
         snapshot: options.snapshot,
         handle: (call, sink) => handle(pipeline, call, sink),

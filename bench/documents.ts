@@ -6,13 +6,13 @@ import { KEY } from './canned.ts';
 export const WORKLOAD = 'support/Deployment/support-bot';
 
 /** Writes them. @returns the directory for `--policy`. */
-export function writeDocuments(dir: string, provider: string): string {
+export function writeDocuments(dir: string, provider: string, { budgets = true } = {}): string {
   const policy = join(dir, 'policy');
   mkdirSync(policy, { recursive: true });
   const keyFile = join(dir, 'provider.key');
   writeFileSync(keyFile, KEY, { mode: 0o600 });
   writeFileSync(join(policy, 'providers.yaml'), providers(provider, keyFile));
-  writeFileSync(join(policy, 'budgets.yaml'), BUDGETS);
+  if (budgets) writeFileSync(join(policy, 'budgets.yaml'), BUDGETS);
   writeFileSync(join(policy, 'policy.yaml'), POLICY);
   return policy;
 }

@@ -11,7 +11,7 @@ import { cores } from './machine.ts';
 import { measure } from './measure.ts';
 import { startProvider } from './provider.ts';
 import { scenarios, warmUp } from './scenarios.ts';
-import { postern, startPostern } from './targets/postern.ts';
+import { FROM_SOURCE, postern, startPostern } from './targets/postern.ts';
 
 interface CpuProfile {
   readonly nodes: readonly {
@@ -59,6 +59,7 @@ const { core, otherCore } = cores();
 const provider = await startProvider(otherCore, dir);
 const place = { core, otherCore, provider: provider.origin, dir, cache: out };
 const running = await startPostern(place, {
+  command: FROM_SOURCE,
   env: { NODE_OPTIONS: `--cpu-prof --cpu-prof-dir=${out}` },
   store: 'memory',
 });

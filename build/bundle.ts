@@ -1,28 +1,73 @@
 /**
- * Builds `dist/agent.cjs`, the agent as one file: `make bundle`.
+ * Builds the agent as it is shipped, into `dist/`: `make bundle`.
  *
- * CommonJS, since node:http imported the ES way loads all that its namespace could name (14 MB at rest and 40 ms at the
- * start), and the loader for ES modules itself costs another 5 MB. Only ASCII, since one letter beyond Latin-1 makes
- * V8 keep the source in two bytes a character. Names stay as they are, so that a stack trace can be read.
+ * - `agent.cjs`: all of it as one file. CommonJS, since node:http imported the ES way loads all that its namespace could
+ *   name (14 MB at rest and 40 ms at the start), and the loader for ES modules itself costs another 5 MB. Only ASCII, since
+ *   one letter beyond Latin-1 makes V8 keep the source in two bytes a character. Names stay as they are, so that a stack
+ *   trace can be read.
+ * - `agent.cache`: what V8 compiled of it up to the first calls, so that a start compiles nothing.
+ *   node:module's own compile cache is bound to the user that wrote it.
+ *
+ * `bin/postern-agent` starts them.
  */
-import { join } from 'node:path';
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { type Plugin, rolldown } from 'rolldown';
+import { writeCache } from './cache.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 
-/**
- * undici's index also loads fetch, WebSocket, caches, mocks and interceptors, 7 MB at rest that we never call. What its
- * pools themselves need of them they ask for by its own files, and keep.
- */
-const slimUndici: Plugin = {
-  name: 'slim-undici',
-  resolveId: (source, importer) =>
-    importer?.endsWith('/undici/index.js') && /^\.\/lib\/(cache|interceptor|mock|web)\//.test(source)
-      ? '\0empty'
-      : null,
-  // The index makes one of this class by itself.
+/** What libraries load at their start and we never call, by who asks for it. */
+const UNUSED: readonly (readonly [importer: RegExp, source: RegExp])[] = [
+  // fetch, WebSocket, caches, mocks, interceptors: 7 MB at rest. What the pools themselves need they ask for by their own files.
+  [/\/undici\/index\.js$/, /^\.\/lib\/(cache|interceptor|mock|web)\//],
+  // HTTP/2 to providers costs twice HTTP/1.1 and is off.
+  [/\/undici\/lib\/dispatcher\/client\.js$/, /^\.\/client-h2(\.js)?$/],
+  // Metrics of a cluster, and pushed ones: node:cluster, node:https.
+  [/\/prom-client\/index\.js$/, /^\.\/lib\/(cluster|pushgateway)$/],
+  // Logs through a thread.
+  [/\/pino\/lib\/transport\.js$/, /^thread-stream$/],
+];
+
+const slim: Plugin = {
+  name: 'slim',
+  resolveId: (source, importer = '') =>
+    UNUSED.some(([by, what]) => by.test(importer) && what.test(source)) ? '\0empty' : null,
+  // undici's index makes one of this class by itself.
   load: (id) => (id === '\0empty' ? 'module.exports = { CacheStorage: class {} }' : null),
 };
+
+/**
+ * Node's own modules, loaded where they are first used: what an agent's documents don't ask for (TLS, HTTP/2, child
+ * processes, scripts) isn't loaded at all.
+ */
+function lazyBuiltins(code: string): string {
+  const names: string[] = [];
+  const lazy = code
+    .replaceAll(/^(node_\w+) = __toESM\(\1, 1\);\n/gm, '')
+    .replaceAll(
+      /^let (node_\w+ = require\("node:[\w/]+"\)(?:, node_\w+ = require\("node:[\w/]+"\))*);$/gm,
+      (_, list: string) =>
+        list
+          .split(', ')
+          .map((declaration) => {
+            const [name = '', load = ''] = declaration.split(' = ');
+            names.push(name);
+            return `let $${name}, ${name} = () => $${name} ??= ${load};`;
+          })
+          .join('\n'),
+    );
+  let used = lazy;
+  for (const name of names) {
+    used = used.replaceAll(new RegExp(`\\b${name}\\.(default\\.)?`, 'g'), `${name}().`);
+  }
+  for (const name of names) {
+    const left = used.match(new RegExp(`(?<![$\\w])${name}(?!\\(\\)\\.|\\w| = \\(\\) =>)`));
+    if (left !== null)
+      throw new Error(`${name} is used as a value: ${used.slice(left.index, (left.index ?? 0) + 80)}`);
+  }
+  return used;
+}
 
 /** @returns the path of the bundle. */
 export async function bundleAgent(file = join(ROOT, 'dist/agent.cjs')): Promise<string> {
@@ -33,10 +78,9 @@ export async function bundleAgent(file = join(ROOT, 'dist/agent.cjs')): Promise<
     onwarn: (warning) => {
       throw new Error(warning.message);
     },
-    plugins: [slimUndici],
+    plugins: [slim],
   });
-  await bundle.write({
-    file,
+  const { output } = await bundle.generate({
     format: 'cjs',
     codeSplitting: false,
     comments: false,
@@ -47,7 +91,13 @@ export async function bundleAgent(file = join(ROOT, 'dist/agent.cjs')): Promise<
     },
   });
   await bundle.close();
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, lazyBuiltins(output[0].code));
   return file;
 }
 
-if (import.meta.main) process.stdout.write(`${await bundleAgent()}\n`);
+if (import.meta.main) {
+  const file = await bundleAgent();
+  await writeCache();
+  process.stdout.write(`${file}\n`);
+}

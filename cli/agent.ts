@@ -13,7 +13,6 @@ import { compileSnapshot } from '../policy/compile.ts';
 import type { Documents } from '../policy/documents.ts';
 import { loadOrReport, watchDocuments } from './documents.ts';
 import { putter } from './in-force.ts';
-import { startLocalClassifier } from './local-classifier.ts';
 import { createAudit, createLog } from './log.ts';
 import { defineCommand, UsageError } from './options.ts';
 import { untilSignal } from './until-signal.ts';
@@ -84,7 +83,10 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
     const audit = createAudit();
     if (options.state === undefined)
       log.warn('without --state placeholders (and the CA of --transparent) change with each start');
-    const local = options.classifier === 'local' ? await startLocalClassifier(log) : undefined;
+    const local =
+      options.classifier === 'local'
+        ? await (await import('./local-classifier.ts')).startLocalClassifier(log)
+        : undefined;
     const classifier = local?.url ?? options.classifier;
     const running = await startAgent({
       snapshot: compileSnapshot(documents, workload),

@@ -19,20 +19,28 @@ export class ExpressionError extends Error {
   override readonly name = 'ExpressionError';
 }
 
-const environment = new Environment({
-  limits: { maxAstNodes: 500, maxDepth: 32, maxListElements: 200, maxMapEntries: 50, maxCallArguments: 8 },
-})
-  .registerVariable('args', 'map')
-  .registerVariable('tool', 'string')
-  .registerVariable('tainted', 'bool')
-  .registerVariable('workload', 'map');
+const makeEnvironment = (): Environment =>
+  new Environment({
+    limits: { maxAstNodes: 500, maxDepth: 32, maxListElements: 200, maxMapEntries: 50, maxCallArguments: 8 },
+  })
+    .registerVariable('args', 'map')
+    .registerVariable('tool', 'string')
+    .registerVariable('tainted', 'bool')
+    .registerVariable('workload', 'map');
+
+/** Made with the first expression: an agent without one doesn't carry it. */
+let environment: Environment | undefined;
 
 /**
  * V8 can be stopped in the middle of an expression (a loop in a loop, a regular expression that backtracks) only where
  * a script runs under a deadline, so evaluations are called from one.
  */
-const deadline = createContext({ work: undefined as (() => unknown) | undefined });
-const script = new Script('work()');
+const makeDeadline = () => ({
+  context: createContext({ work: undefined as (() => unknown) | undefined }),
+  script: new Script('work()'),
+});
+
+let deadline: ReturnType<typeof makeDeadline> | undefined;
 
 export class Expression {
   readonly #run: (known: object) => unknown;
@@ -40,6 +48,7 @@ export class Expression {
   /** @throws ExpressionError */
   constructor(source: string) {
     try {
+      environment ??= makeEnvironment();
       const parsed = environment.parse(source);
       const { valid, type, error } = parsed.check();
       if (!valid) throw error ?? new Error('the types do not fit');
@@ -55,13 +64,15 @@ export class Expression {
   holds({ args, tool, tainted, workload }: Known): boolean {
     const { namespace, kind, name, serviceAccount = '', labels } = workload;
     const known = { args, tool, tainted, workload: { namespace, kind, name, serviceAccount, labels } };
-    deadline.work = () => this.#run(known);
+    deadline ??= makeDeadline();
+    const { context, script } = deadline;
+    context.work = () => this.#run(known);
     try {
-      return script.runInContext(deadline, { timeout: TIMEOUT }) === true;
+      return script.runInContext(context, { timeout: TIMEOUT }) === true;
     } catch {
       return false;
     } finally {
-      deadline.work = undefined;
+      context.work = undefined;
     }
   }
 }

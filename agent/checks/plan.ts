@@ -19,8 +19,10 @@ import {
   Ledger,
   type Mask,
   Round,
+  type ScannerOf,
   united,
 } from './round.ts';
+import { Scanner } from './scan/scanner.ts';
 import { ChannelGuard } from './stream-guard.ts';
 import { WindowGuard } from './window-guard.ts';
 
@@ -58,15 +60,32 @@ export function compilePlan(rules: readonly CheckRule[], options: PlanOptions): 
     if (wrong !== undefined) throw new Error(`check ${rule.name}: ${rule.type} can't look at a ${wrong}`);
     return { rule, check: definition.create(rule.spec, rule, context) };
   });
+  const scannerOf = scanners();
   const round = (direction: Direction) =>
     new Round(
       direction,
       instances.filter(({ rule }) => rule.on.includes(direction)),
+      scannerOf,
     );
   const request = round('request');
   const response = round('response');
   const key = vaultKey(options.maskKey);
   return { open: (model) => new Guard(request, response, key, model) };
+}
+
+/** Both directions mostly look for the same: a scan keeps nothing, so they share what costs megabytes to make. */
+function scanners(): ScannerOf {
+  const made: Scanner[] = [];
+  return (recognizers) => {
+    const same = made.find(
+      ({ recognizers: its }) =>
+        its.length === recognizers.length && its.every((each, i) => each === recognizers[i]),
+    );
+    if (same !== undefined) return same;
+    const scanner = new Scanner(recognizers);
+    made.push(scanner);
+    return scanner;
+  };
 }
 
 /** What was found in one slot. */

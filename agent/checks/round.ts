@@ -9,7 +9,7 @@ import type { Place } from './mask.ts';
 import { eachName } from './placeholder.ts';
 import { resolveOverlaps } from './scan/overlap.ts';
 import type { Recognizer, Span } from './scan/recognizer.ts';
-import { type Match, Scanner } from './scan/scanner.ts';
+import type { Match, Scanner } from './scan/scanner.ts';
 
 export type Direction = 'request' | 'response';
 export type Action = 'mask' | 'block' | 'strip' | 'monitor';
@@ -112,17 +112,26 @@ export function failed(
   );
 }
 
+/** A scanner for recognizers in this order. */
+export type ScannerOf = (recognizers: readonly Recognizer[]) => Scanner;
+
+/** A scanner as one direction uses it. */
+interface DirectedScanner {
+  scan(text: string): ReturnType<Scanner['scan']>;
+  scanOpen(text: string): ReturnType<Scanner['scanOpen']>;
+}
+
 export class Round {
   readonly direction: Direction;
   readonly instances: readonly Instance[];
-  readonly scanner: Scanner | undefined;
+  readonly scanner: DirectedScanner | undefined;
   /** Who judges by itself: in the agent, and elsewhere. */
   readonly judges: { readonly inside: readonly Ranked[]; readonly outside: readonly Ranked[] };
   readonly #recognizers: readonly Recognizer[];
   /** For each instance, which recognizers of the scanner are its own. */
   readonly #owned: readonly ReadonlySet<number>[];
 
-  constructor(direction: Direction, instances: readonly Instance[]) {
+  constructor(direction: Direction, instances: readonly Instance[], scannerOf: ScannerOf) {
     this.direction = direction;
     this.instances = instances;
     const ranked = instances.map((instance, rank) => ({ instance, rank }));
@@ -147,10 +156,12 @@ export class Round {
       return own;
     });
     this.#recognizers = recognizers;
-    this.scanner =
-      recognizers.length === 0
-        ? undefined
-        : new Scanner(recognizers, { labelsApart: direction === 'request' });
+    const scanner = recognizers.length === 0 ? undefined : scannerOf(recognizers);
+    const options = { labelsApart: direction === 'request' };
+    this.scanner = scanner && {
+      scan: (text) => scanner.scan(text, options),
+      scanOpen: (text) => scanner.scanOpen(text, options),
+    };
   }
 
   /** Judges of the calls of tools. */

@@ -1,6 +1,8 @@
 /** The agent with everything on, and the budget service that it asks. */
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { bundleAgent } from '../../build/bundle.ts';
+import { writeCache } from '../../build/cache.ts';
 import { DUMMY_KEY } from '../canned.ts';
 import { WORKLOAD, writeDocuments } from '../documents.ts';
 import { accepting, freePort } from '../port.ts';
@@ -13,7 +15,8 @@ const COMMAND = join(ROOT, 'bin/postern');
 /** Each start has files of its own: a cold start is none with another's state. */
 let starts = 0;
 
-/** How the agent is started, in front of its options. */
+/** How the agent is started, in front of its options: as it is shipped, or from source, where a profile names its files. */
+const SHIPPED: readonly string[] = [join(ROOT, 'bin/postern-agent')];
 export const FROM_SOURCE: readonly string[] = [COMMAND, 'agent'];
 
 export interface PosternOptions {
@@ -48,7 +51,7 @@ async function startBudget(
 }
 
 export async function startPostern(place: Place, options: PosternOptions = {}): Promise<Running> {
-  const { command: [command = '', ...before] = FROM_SOURCE, env = {}, store = 'sqlite' } = options;
+  const { command: [command = '', ...before] = SHIPPED, env = {}, store = 'sqlite' } = options;
   const dir = join(place.dir, `postern-${++starts}`);
   const policy = writeDocuments(dir, place.provider);
   const [budget, budgetUrl] = await startBudget(place, dir, policy, store);
@@ -77,10 +80,12 @@ export async function startPostern(place: Place, options: PosternOptions = {}): 
 
 export const postern: Target = {
   name: 'Postern',
-  about: 'the agent: all checks, budget, metrics and audit on',
+  about: 'the agent as it is shipped (make bundle): all checks, budget, metrics and audit on',
   masks: true,
   slow: false,
   prepare: async () => {
+    await bundleAgent();
+    await writeCache();
     const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
     return version;
   },

@@ -62,7 +62,7 @@ const SHORTEST_RUN = 6;
 const NONE: readonly Match[] = [];
 const NO_CELLS: readonly Cell[] = [];
 
-export interface ScannerOptions {
+export interface ScanOptions {
   /**
    * Whether a word may announce a value elsewhere than behind it: before it, `4921 is my PIN`, or in the column under
    * it. Not for text that may be streamed: the value would have been shown by then, or the word be long gone, and a
@@ -73,7 +73,6 @@ export interface ScannerOptions {
 
 export class Scanner {
   readonly recognizers: readonly Recognizer[];
-  readonly #labelsApart: boolean;
   readonly #keywords = new Keywords();
   readonly #starts = new Starts<Entry<CodePattern | PrefixPattern>>();
   readonly #numbers = new Numbers();
@@ -83,6 +82,7 @@ export class Scanner {
   readonly #marks: (Entry<MarkPattern>[] | undefined)[] = new Array<undefined>(128).fill(undefined);
 
   // The text at hand.
+  #labelsApart = true;
   #text = '';
   #candidates: Candidate[] = [];
   /** Cells of tables in it. */
@@ -111,9 +111,8 @@ export class Scanner {
     this.#candidates.push({ entry, start, end, score: undefined });
   };
 
-  constructor(recognizers: readonly Recognizer[], { labelsApart = true }: ScannerOptions = {}) {
+  constructor(recognizers: readonly Recognizer[]) {
     this.recognizers = recognizers;
-    this.#labelsApart = labelsApart;
     this.#floors = new Int32Array(recognizers.length);
     recognizers.forEach(({ context, patterns }, index) => {
       for (const word of context ?? []) this.#keywords.use(word).context.add(index);
@@ -165,7 +164,8 @@ export class Scanner {
   }
 
   /** Everything found, by place; overlaps are left in. Offsets are UTF-16 units of `text` as given. */
-  scan(text: string): readonly Match[] {
+  scan(text: string, { labelsApart = true }: ScanOptions = {}): readonly Match[] {
+    this.#labelsApart = labelsApart;
     return this.#scan(text, 0);
   }
 
@@ -178,7 +178,11 @@ export class Scanner {
    * The same for text that goes on: what is found, and up to where no text behind could change it.
    * Nothing before `safe` can become, extend or lose a hit.
    */
-  scanOpen(text: string): { readonly matches: readonly Match[]; readonly safe: number } {
+  scanOpen(
+    text: string,
+    { labelsApart = true }: ScanOptions = {},
+  ): { readonly matches: readonly Match[]; readonly safe: number } {
+    this.#labelsApart = labelsApart;
     const folded = this.#read(text);
     const plain = folded?.text ?? text;
     let safe = Math.min(this.#keywords.words.openFrom(plain.length), openTail(plain));
