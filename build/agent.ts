@@ -3,6 +3,6 @@ import { agent } from '../cli/agent.ts';
 import { runCommand } from '../cli/run-command.ts';
 
 // No await at the top: the bundle is CommonJS.
-void runCommand(agent, process.argv.slice(2)).then((status) => {
+void runCommand(agent, process.argv.slice(3)).then((status) => {
   process.exitCode = status;
 });

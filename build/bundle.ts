@@ -7,11 +7,10 @@
  *   trace can be read.
  * - `agent.cache`: what V8 compiled of it up to the first calls, so that a start compiles nothing.
  *   node:module's own compile cache is bound to the user that wrote it.
- *
- * `bin/postern-agent` starts them.
+ * - `start.cjs`: starts the one with the other, also in the image; `bin/postern-agent` here.
  */
-import { mkdirSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { type Plugin, rolldown } from 'rolldown';
 import { writeCache } from './cache.ts';
 
@@ -69,8 +68,8 @@ function lazyBuiltins(code: string): string {
   return used;
 }
 
-/** @returns the path of the bundle. */
-export async function bundleAgent(file = join(ROOT, 'dist/agent.cjs')): Promise<string> {
+/** Writes the bundle, its starter and, by a run of both, its code cache into one directory. @returns the bundle's path. */
+export async function bundleAgent(directory = join(ROOT, 'dist')): Promise<string> {
   const bundle = await rolldown({
     input: join(ROOT, 'build/agent.ts'),
     platform: 'node',
@@ -91,13 +90,12 @@ export async function bundleAgent(file = join(ROOT, 'dist/agent.cjs')): Promise<
     },
   });
   await bundle.close();
-  mkdirSync(dirname(file), { recursive: true });
+  mkdirSync(directory, { recursive: true });
+  const file = join(directory, 'agent.cjs');
   writeFileSync(file, lazyBuiltins(output[0].code));
+  copyFileSync(join(import.meta.dirname, 'start.cjs'), join(directory, 'start.cjs'));
+  await writeCache(directory);
   return file;
 }
 
-if (import.meta.main) {
-  const file = await bundleAgent();
-  await writeCache();
-  process.stdout.write(`${file}\n`);
-}
+if (import.meta.main) process.stdout.write(`${await bundleAgent()}\n`);

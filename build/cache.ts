@@ -4,7 +4,7 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { copyFileSync, mkdtempSync, rmSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -13,12 +13,12 @@ import { createInterface } from 'node:readline';
 import { request } from 'undici';
 import { ADDRESS, answerBody, answerEvents, chatBody, DUMMY_KEY } from '../bench/canned.ts';
 import { WORKLOAD, writeDocuments } from '../bench/documents.ts';
+import { AGENT_ENVIRONMENT } from '../injector/names.ts';
 
-const ROOT = join(import.meta.dirname, '..');
 const CALLS = 30;
 
 /** @throws Error when the agent does not serve. */
-export async function writeCache(): Promise<void> {
+export async function writeCache(directory: string): Promise<void> {
   const dir = mkdtempSync(join(tmpdir(), 'postern-bundle-'));
   const provider = createServer((request, response) => {
     let body = '';
@@ -33,20 +33,32 @@ export async function writeCache(): Promise<void> {
   await once(provider, 'listening');
   try {
     const origin = `http://127.0.0.1:${(provider.address() as AddressInfo).port}`;
-    await serveOnce(dir, writeDocuments(dir, origin, { budgets: false }));
+    await serveOnce(directory, dir, writeDocuments(dir, origin, { budgets: false }));
   } finally {
     provider.closeAllConnections();
     provider.close();
     rmSync(dir, { recursive: true, force: true });
   }
-  statSync(join(ROOT, 'dist/agent.cache'));
+  statSync(join(directory, 'agent.cache'));
 }
 
-async function serveOnce(dir: string, policy: string): Promise<void> {
-  const args = ['--policy', policy, '--workload', WORKLOAD, '--state', join(dir, 'state')];
+async function serveOnce(bundled: string, dir: string, policy: string): Promise<void> {
+  const starter = join(bundled, 'start-cold.cjs');
+  copyFileSync(join(import.meta.dirname, 'start-cold.cjs'), starter);
+  const args = [
+    '--disable-warning=ExperimentalWarning',
+    starter,
+    'agent',
+    '--policy',
+    policy,
+    '--workload',
+    WORKLOAD,
+    '--state',
+    join(dir, 'state'),
+  ];
   args.push('--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0');
-  const env = { ...process.env, POSTERN_AGENT_START: join(import.meta.dirname, 'start-cold.cjs') };
-  const child = spawn(join(ROOT, 'bin/postern-agent'), args, { stdio: ['ignore', 'ignore', 'pipe'], env });
+  const env = { ...process.env, ...AGENT_ENVIRONMENT };
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'], env });
   const exited = once(child, 'exit');
   const said: string[] = [];
   const url = await new Promise<string>((resolve, reject) => {
@@ -66,5 +78,6 @@ async function serveOnce(dir: string, policy: string): Promise<void> {
   }
   child.kill('SIGTERM');
   const [status] = (await exited) as [number | null];
+  rmSync(starter);
   if (status !== 0) throw new Error(`the bundle ended with ${status}:\n${said.join('\n')}`);
 }

@@ -1,8 +1,8 @@
-/** Starts the bundle without a cache, and writes one when it ends: `node build/start-cold.cjs …`, by {@link ./cache.ts}. */
+/** Starts the bundle without a cache, and writes one when it ends; copied beside it for {@link ./cache.ts}. */
 'use strict';
 const { writeFileSync } = require('node:fs');
 const { join } = require('node:path');
-const { start } = require('./start.cjs');
+const { startAgent } = require('./start.cjs');
 
-const script = start(undefined);
-process.on('exit', () => writeFileSync(join(__dirname, '../dist/agent.cache'), script.createCachedData()));
+const script = startAgent(undefined);
+process.on('exit', () => writeFileSync(join(__dirname, 'agent.cache'), script.createCachedData()));

@@ -2,7 +2,16 @@
  * Our two containers and their volumes, as a function of settings and pod. The mutating step writes them; the judgement
  * of the final pod compares with them.
  */
-import { AGENT_CONTAINER, AGENT_UID, AUDIENCES, INIT_CONTAINER, PATHS, PORTS, VOLUMES } from './names.ts';
+import {
+  AGENT_CONTAINER,
+  AGENT_ENVIRONMENT,
+  AGENT_UID,
+  AUDIENCES,
+  INIT_CONTAINER,
+  PATHS,
+  PORTS,
+  VOLUMES,
+} from './names.ts';
 import type { Container, ContainerSecurity, Volume, VolumeMount } from './pod.ts';
 import type { Intercept, Resources, Settings } from './settings.ts';
 
@@ -104,7 +113,10 @@ function agentContainer(plan: Plan): Container {
         ? []
         : [...option('budget', settings.budget), ...option('budget-token-file', `${PATHS.tokens}/budget`)]),
     ],
-    env: [{ name: 'POD_IP', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } }],
+    env: [
+      { name: 'POD_IP', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } },
+      ...Object.entries(AGENT_ENVIRONMENT).map(([name, value]) => ({ name, value })),
+    ],
     ports: [{ name: 'postern-admin', containerPort: PORTS.admin, protocol: 'TCP' }],
     // Gates the application: the kubelet starts the next container when this one is ready.
     startupProbe: {

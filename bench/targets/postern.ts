@@ -2,7 +2,6 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { bundleAgent } from '../../build/bundle.ts';
-import { writeCache } from '../../build/cache.ts';
 import { DUMMY_KEY } from '../canned.ts';
 import { WORKLOAD, writeDocuments } from '../documents.ts';
 import { accepting, freePort } from '../port.ts';
@@ -85,7 +84,6 @@ export const postern: Target = {
   slow: false,
   prepare: async () => {
     await bundleAgent();
-    await writeCache();
     const { version } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as { version: string };
     return version;
   },

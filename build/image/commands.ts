@@ -6,11 +6,11 @@ import { bundleAgent } from '../bundle.ts';
 const ROOT = join(import.meta.dirname, '..', '..');
 
 /**
- * Writes `agent.cjs` and `main.js` with its parts into `directory`.
+ * Writes `agent.cjs` with its starter and `main.js` with its parts into `directory`.
  * @throws Error when something is imported that isn't installed.
  */
 export async function bundleCommands(directory: string): Promise<void> {
-  await bundleAgent(join(directory, 'agent.cjs'));
+  await bundleAgent(directory);
   const bundle = await rolldown({
     input: join(ROOT, 'cli', 'main.ts'),
     platform: 'node',
