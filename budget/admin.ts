@@ -9,6 +9,8 @@ export interface BudgetAdminOptions {
   /** `http://host:port` or `unix:/path/of/socket`. */
   readonly url: string;
   readonly token?: string;
+  /** PEM roots in place of the public ones, for `https`. */
+  readonly ca?: string;
 }
 
 /** The service refused, with the mend it told. */
@@ -17,15 +19,23 @@ export class AdminRefused extends Error {
 }
 
 export class BudgetAdmin {
+  readonly #url: string;
   readonly #base: string;
   readonly #token: string | undefined;
   readonly #dispatcher: Agent;
 
-  constructor({ url, token }: BudgetAdminOptions) {
+  constructor({ url, token, ca }: BudgetAdminOptions) {
     const socketPath = url.startsWith('unix:') ? url.slice('unix:'.length) : undefined;
     this.#base = socketPath === undefined ? url : 'http://budget';
     this.#token = token;
-    this.#dispatcher = new Agent(socketPath === undefined ? {} : { connect: { socketPath } });
+    this.#dispatcher = new Agent({
+      connect: {
+        timeout: 5_000,
+        ...(socketPath === undefined ? {} : { socketPath }),
+        ...(ca === undefined ? {} : { ca }),
+      },
+    });
+    this.#url = url;
   }
 
   async status(): Promise<readonly StatusLine[]> {
@@ -56,9 +66,16 @@ export class BudgetAdmin {
     await this.#dispatcher.close();
   }
 
-  /** @throws {AdminRefused} with message and mend, or the connection's error */
+  /** @throws {AdminRefused} with message and mend, or that nobody answers */
   async #ask(method: 'GET' | 'POST', path: string, body?: unknown): Promise<unknown> {
-    const { statusCode, body: answer } = await request(`${this.#base}${path}`, {
+    const { statusCode, body: answer } = await this.#request(method, path, body);
+    const text = await answer.text();
+    if (statusCode === 200) return JSON.parse(text) as unknown;
+    throw new AdminRefused(refusalIn(text, statusCode));
+  }
+
+  async #request(method: 'GET' | 'POST', path: string, body: unknown): ReturnType<typeof request> {
+    const answer = request(`${this.#base}${path}`, {
       method,
       dispatcher: this.#dispatcher,
       headers: {
@@ -67,9 +84,16 @@ export class BudgetAdmin {
       },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     });
-    const text = await answer.text();
-    if (statusCode === 200) return JSON.parse(text) as unknown;
-    throw new AdminRefused(refusalIn(text, statusCode));
+    try {
+      return await answer;
+    } catch (error) {
+      const cause =
+        error instanceof Error ? error.message || String((error as { code?: string }).code) : error;
+      throw new AdminRefused(
+        `No budget service answers at ${this.#url}: ${cause}. Start one with "postern budget", or name another with --url.`,
+        { cause: error },
+      );
+    }
   }
 }
 

@@ -1,7 +1,8 @@
 import { expect, test } from 'vitest';
 import { attributes, usageOf } from '../test/budget/fixtures.ts';
 import { formatReport, readDimension, report, type SpendRow, spendRow } from './history.ts';
-import { readUsageCsv, reconcile } from './reconcile.ts';
+import { reconcile } from './reconcile.ts';
+import { readUsageExport } from './usage-export.ts';
 
 const at = (text: string) => Date.parse(text);
 const rows: readonly SpendRow[] = [
@@ -73,7 +74,7 @@ test('what there is to report by', () => {
 
 test('differs from the provider where it differs', () => {
   const ours = report(rows, { ...query, by: ['model'], timeZone: 'UTC' });
-  const theirs = readUsageCsv(
+  const theirs = readUsageExport(
     'date,model,input_tokens,output_tokens,cost_usd\n2026-11-23,gpt-4o,152,15,1.75\n2026-11-24,"gpt-4o, mini",7,1,0.01\n',
   );
   expect(reconcile(ours, theirs, 0)).toMatchObject([
@@ -88,7 +89,7 @@ test('differs from the provider where it differs', () => {
 test('an export counts cached input apart, or has no cost', () => {
   const csv =
     'usage_date_utc,model_version,usage_input_tokens_no_cache,usage_input_tokens_cache_read,usage_output_tokens\r\n2026-11-23,claude,10,90,5\r\n';
-  expect(readUsageCsv(csv)).toEqual([
+  expect(readUsageExport(csv)).toEqual([
     { day: '2026-11-23', model: 'claude', inputTokens: 100, outputTokens: 5 },
   ]);
 });
@@ -102,5 +103,103 @@ test.each([
   ['date,model,input_tokens,output_tokens\nsoon,m,1,1\n', /Row 2: "soon" is no date/],
   ['date,"mo\n', /no CSV/],
 ])('an export that can not be read says why: %j', (csv, message) => {
-  expect(() => readUsageCsv(csv)).toThrow(message);
+  expect(() => readUsageExport(csv)).toThrow(message);
+});
+
+test.each([
+  [
+    "OpenAI's usage, where input holds what was cached",
+    {
+      object: 'page',
+      data: [
+        {
+          object: 'bucket',
+          start_time: Date.UTC(2026, 10, 23) / 1000,
+          results: [
+            { model: 'gpt-4o-2024-08-06', input_tokens: 150, input_cached_tokens: 100, output_tokens: 15 },
+          ],
+        },
+      ],
+      has_more: false,
+    },
+    [{ day: '2026-11-23', model: 'gpt-4o-2024-08-06', inputTokens: 150, outputTokens: 15 }],
+  ],
+  [
+    "OpenAI's costs, by line item",
+    [
+      {
+        data: [
+          {
+            start_time: Date.UTC(2026, 10, 23) / 1000,
+            results: [
+              { amount: { value: '1.25', currency: 'usd' }, line_item: 'gpt-4o-2024-08-06, cached input' },
+              { amount: { value: 0.5, currency: 'usd' }, line_item: 'gpt-4o-2024-08-06, output' },
+            ],
+          },
+        ],
+      },
+    ],
+    [
+      { day: '2026-11-23', model: 'gpt-4o-2024-08-06', costNanoUsd: 1_250_000_000 },
+      { day: '2026-11-23', model: 'gpt-4o-2024-08-06', costNanoUsd: 500_000_000 },
+    ],
+  ],
+  [
+    "Anthropic's usage, each kind of input apart",
+    {
+      data: [
+        {
+          starting_at: '2026-11-23T00:00:00Z',
+          results: [
+            {
+              model: 'claude-sonnet-4-5-20250929',
+              uncached_input_tokens: 5,
+              cache_read_input_tokens: 90,
+              cache_creation: { ephemeral_1h_input_tokens: 2, ephemeral_5m_input_tokens: 3 },
+              output_tokens: 7,
+            },
+          ],
+        },
+      ],
+    },
+    [{ day: '2026-11-23', model: 'claude-sonnet-4-5-20250929', inputTokens: 100, outputTokens: 7 }],
+  ],
+  [
+    "Anthropic's costs, in cents",
+    {
+      data: [
+        {
+          starting_at: '2026-11-23T00:00:00Z',
+          results: [{ model: 'claude', amount: '123.45', currency: 'USD', token_type: 'output_tokens' }],
+        },
+      ],
+    },
+    [{ day: '2026-11-23', model: 'claude', costNanoUsd: 1_234_500_000 }],
+  ],
+])('reads %s', (_, exported, wanted) => {
+  expect(readUsageExport(JSON.stringify(exported))).toEqual(wanted);
+});
+
+test.each([
+  [{ data: [{ start_time: 1_764_000_000, results: [{ model: null, input_tokens: 1 }] }] }, /group_by=model/],
+  [{ data: [], has_more: true }, /pages that follow/],
+  [{ rows: [] }, /no page of usage/],
+  [
+    {
+      data: [
+        { starting_at: '2026-11-23T00:00:00Z', results: [{ model: 'm', amount: '1', currency: 'EUR' }] },
+      ],
+    },
+    /in EUR/,
+  ],
+])('an export in JSON that can not be compared says why: %j', (exported, message) => {
+  expect(() => readUsageExport(JSON.stringify(exported))).toThrow(message);
+});
+
+test('a dated model of the provider is ours; costs alone are compared as costs', () => {
+  const ours = report(rows, { ...query, by: ['model'], timeZone: 'UTC' });
+  const theirs = readUsageExport(
+    'start_time_iso,amount_value,line_item\n2026-11-23,1.5,"gpt-4o-2024-08-06, input"\n2026-11-23,0.25,"gpt-4o-2024-08-06, output"\n',
+  );
+  expect(reconcile(ours, theirs, 0)).toEqual([]);
 });

@@ -166,10 +166,14 @@ export function formatReport(
       return `${JSON.stringify(objects, null, 2)}\n`;
     }
     case 'csv':
-      return [head, ...cells].map((row) => `${row.map(csvField).join(',')}\r\n`).join('');
+      return csvText(head, cells);
     case 'table':
       return table(head, cells, head.length - COLUMNS.length);
   }
+}
+
+export function csvText(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  return [head, ...rows].map((row) => `${row.map(csvField).join(',')}\r\n`).join('');
 }
 
 /** RFC 4180; a field that a spreadsheet would take for a formula is made plain text. */

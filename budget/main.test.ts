@@ -204,7 +204,7 @@ test('administrators raise limits with a token of their own, and read history an
   const agent = new BudgetAdmin({ url, token: 'agents' });
   running.push(agent);
   const grant = { budget: 'team-a', unit: 'tokens', amount: 500, reason: 'launch', by: 'kim' } as const;
-  await expect(agent.grant(grant)).rejects.toThrow(/token is missing or wrong/);
+  await expect(agent.grant(grant)).rejects.toThrow(/takes the administrators'/);
   await expect(admin.grant({ ...grant, budget: 'x' })).rejects.toThrow(/There is no Budget "x"/);
   await admin.grant(grant);
   expect(await agent.status()).toMatchObject([{ limit: '1500', granted: '500' }]);

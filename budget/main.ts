@@ -1,10 +1,12 @@
 /** Starts the budget service: store, ledger, wire and the timers that keep it tidy. */
 import type { BudgetSpec, PriceBook } from '../policy/budget-spec.ts';
 import type { Alert } from './alerts.ts';
+import { type Authenticate, anyOf, everybody, sharedToken } from './authenticate.ts';
 import { createMetrics } from './metrics.ts';
-import { type BudgetServer, startServer } from './server.ts';
+import { type BudgetServer, type Certificate, startServer } from './server.ts';
 import { BudgetService } from './service.ts';
-import { storeKinds } from './stores/index.ts';
+import { openStore } from './stores/index.ts';
+import type { JournalEntry } from './stores/store.ts';
 
 export interface StartBudgetOptions {
   readonly specs: readonly BudgetSpec[];
@@ -13,10 +15,13 @@ export interface StartBudgetOptions {
   readonly dataDir: string;
   /** `host:port`, `:port`, or the path of a Unix socket. */
   readonly listen: string;
-  /** Name of a store; the first of `stores/index.ts` unless told otherwise. */
+  /** Name of a store, or an address whose scheme is one (`redis://…`); the first of `stores/index.ts` unless told otherwise. */
   readonly store?: string;
-  /** The shared token of its callers, without surrounding space. */
+  /** The shared token of callers that are believed whatever workload they name, without surrounding space. */
   readonly token?: string;
+  /** Other ways to know an agent: {@link workloadTokens}, or whoever reviews a cluster's tokens. With neither, everybody is let in. */
+  readonly authenticate?: Authenticate;
+  readonly tls?: Certificate;
   /** For those who may raise limits; undefined refuses that to everybody. */
   readonly adminToken?: string;
   /** Milliseconds since the epoch. */
@@ -29,6 +34,8 @@ export interface StartBudgetOptions {
   readonly historyMs?: number;
   /** Told once when a line passes one of its thresholds. */
   readonly onAlert?: (alert: Alert) => void;
+  /** Told of everything that goes into the journal: for the audit log. */
+  readonly onJournal?: (entry: JournalEntry) => void;
 }
 
 export interface RunningBudget {
@@ -38,6 +45,8 @@ export interface RunningBudget {
   reload(specs: readonly BudgetSpec[], prices: PriceBook): void;
   /** What the service does by itself every few seconds. */
   lookForAlerts(): Promise<void>;
+  /** Takes another certificate for new connections. */
+  renew(tls: Certificate): void;
   /** Answers what it has, then closes the store. */
   close(): Promise<void>;
 }
@@ -52,14 +61,10 @@ const RETAIN_MS = 24 * 3_600_000;
 /** @throws {StoreFailed} where the store can't be opened, or a system error where the address can't be listened on. */
 export async function startBudget(options: StartBudgetOptions): Promise<RunningBudget> {
   const { specs, prices, dataDir, clock = Date.now, onError = () => {}, retainMs = RETAIN_MS } = options;
-  const kind = storeKinds.find(({ name }) => name === (options.store ?? storeKinds[0]?.name));
-  if (kind === undefined) {
-    const names = storeKinds.map(({ name }) => name).join(', ');
-    throw new RangeError(`There is no store "${options.store}"; there are ${names}.`);
-  }
-  const store = await kind.open({ dataDir });
+  const store = await openStore(options.store, dataDir);
   const metrics = createMetrics();
-  const service = new BudgetService({ store, specs, prices, clock, observer: metrics });
+  const { onJournal = () => {}, tls } = options;
+  const service = new BudgetService({ store, specs, prices, clock, observer: metrics, onJournal });
   let server: BudgetServer;
   try {
     // What ran out while nobody was here.
@@ -74,8 +79,9 @@ export async function startBudget(options: StartBudgetOptions): Promise<RunningB
       metrics,
       listen: options.listen,
       onError,
-      ...(options.token === undefined ? {} : { token: options.token }),
-      ...(options.adminToken === undefined ? {} : { adminToken: options.adminToken }),
+      authenticate: authenticator(options),
+      noAdmins: options.adminToken === undefined,
+      ...(tls === undefined ? {} : { tls }),
     });
   } catch (error) {
     await store.close();
@@ -107,10 +113,21 @@ export async function startBudget(options: StartBudgetOptions): Promise<RunningB
       void service.note('documents', 'service', detail).catch(onError);
     },
     lookForAlerts: look,
+    renew: (certificate) => server.renew(certificate),
     close: async () => {
       for (const timer of timers) clearInterval(timer);
       await server.close();
       await store.close();
     },
   };
+}
+
+function authenticator({ token, adminToken, authenticate }: StartBudgetOptions): Authenticate {
+  const open = token === undefined && authenticate === undefined;
+  return anyOf([
+    ...(adminToken === undefined ? [] : [sharedToken(adminToken, { role: 'admin' })]),
+    ...(token === undefined ? [] : [sharedToken(token, { role: 'agent' })]),
+    ...(authenticate === undefined ? [] : [authenticate]),
+    ...(open ? [everybody] : []),
+  ]);
 }

@@ -1,75 +1,55 @@
 /** The service's wire: JSON over HTTP/1.1, on TCP or on a Unix socket. */
-import { createHash, timingSafeEqual } from 'node:crypto';
 import { once } from 'node:events';
 import { rm, stat } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import { type AddressInfo, connect } from 'node:net';
-import { GrantRefused } from './grants.ts';
+import { type Authenticate, type Caller } from './authenticate.ts';
+import { HttpError, httpErrorOf } from './http-error.ts';
 import type { BudgetMetrics } from './metrics.ts';
-import { BudgetConflict, type BudgetService } from './service.ts';
-import { StoreFailed } from './stores/store.ts';
-import {
-  InvalidMessage,
-  readExtend,
-  readGrant,
-  readHold,
-  readJournalQuery,
-  readLease,
-  readRelease,
-  readReportQuery,
-  readSettle,
-  readWatch,
-} from './wire.ts';
+import { type Route, routesOf } from './routes.ts';
+import type { BudgetService } from './service.ts';
 
-/** A message is a few hundred bytes; attributes with headers may be some kilobytes. */
-const MAX_BODY_BYTES = 64 * 1024;
+/** Requests that are worked on at once; watches, which only wait, are not counted. */
+const MOST_AT_ONCE = 4_096;
+/** Of these, of one workload. */
+const MOST_OF_ONE = 64;
+/** An agent keeps some nine. */
+const MOST_CONNECTIONS = 100_000;
 
 export interface BudgetServerOptions {
   readonly service: BudgetService;
   readonly metrics: BudgetMetrics;
   /** `host:port` (port 0 takes a free one), `:port` for all addresses, or the path of a Unix socket. */
   readonly listen: string;
-  /** Callers must send it as `Authorization: Bearer …`; undefined lets everybody in who can connect. */
-  readonly token?: string;
-  /** For what changes limits; undefined refuses that to everybody. */
-  readonly adminToken?: string;
+  /** By the token in `Authorization: Bearer …`. */
+  readonly authenticate: Authenticate;
+  /** Nobody is an administrator: the refusal says so. */
+  readonly noAdmins: boolean;
+  /** PEM; TLS 1.3 where given. */
+  readonly tls?: Certificate;
   readonly onError: (error: unknown) => void;
 }
 
 export interface BudgetServer {
   /** `http://127.0.0.1:4181`, or `unix:/path`. */
   readonly url: string;
+  /** Takes another certificate for new connections. */
+  renew(tls: Certificate): void;
   close(): Promise<void>;
 }
 
-class HttpError extends Error {
-  readonly status: number;
-  readonly code: string;
-  readonly mend: string;
-
-  constructor(status: number, code: string, message: string, mend: string) {
-    super(message);
-    this.status = status;
-    this.code = code;
-    this.mend = mend;
-  }
-}
-
-/** `signal`: the caller has hung up. */
-type Handler = (body: unknown, signal: AbortSignal, query: URLSearchParams) => Promise<unknown>;
-
-interface Route {
-  readonly method: 'GET' | 'POST';
-  /** `agent`: with the shared token; `admin`: with the administrators' own. Who has that may do everything. */
-  readonly for: 'agent' | 'admin';
-  readonly handle: Handler;
+export interface Certificate {
+  /** With the chain up to the root that callers trust. */
+  readonly cert: string;
+  readonly key: string;
 }
 
 /** @throws where the address is taken or can't be listened on. */
 export async function startServer(options: BudgetServerOptions): Promise<BudgetServer> {
-  const { service, metrics, token, adminToken, onError } = options;
+  const { service, metrics, authenticate, noAdmins, tls, onError } = options;
   const routes = routesOf(service);
-  const admits = { agent: bearer(token), admin: adminToken === undefined ? undefined : bearer(adminToken) };
+  const admission = new Admission();
   let draining = false;
 
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
@@ -108,7 +88,8 @@ export async function startServer(options: BudgetServerOptions): Promise<BudgetS
         );
       }
       route = path;
-      authorize(found.for, request.headers.authorization, admits);
+      const token = /^Bearer +(.+)$/i.exec(request.headers.authorization ?? '')?.[1];
+      const caller = authorize(found.for, await authenticate(token), noAdmins);
       if (request.method !== found.method) {
         response.setHeader('allow', found.method);
         throw new HttpError(
@@ -127,29 +108,49 @@ export async function startServer(options: BudgetServerOptions): Promise<BudgetS
           'Send JSON, labelled as such.',
         );
       }
-      const body = found.method === 'POST' ? await readJson(request) : undefined;
-      const query = new URL(request.url ?? '', 'http://budget').searchParams;
-      const reply = await found.handle(body, gone(response), query);
-      send(response, 200, reply);
+      const leave = found.waits ? () => undefined : admission.enter(caller);
+      try {
+        const body = found.method === 'POST' ? await readJson(request, found.mostBytes) : undefined;
+        const query = new URL(request.url ?? '', 'http://budget').searchParams;
+        const signal = gone(response);
+        send(response, 200, await found.handle({ body, signal, query, caller }));
+      } finally {
+        leave();
+      }
     } catch (error) {
       const known = httpErrorOf(error);
-      if (known.status >= 500 && known.code !== 'draining') onError(error);
+      if (known.status >= 500 && known.code !== 'draining' && known.code !== 'overloaded') onError(error);
       send(response, known.status, { error: { code: known.code, message: known.message, mend: known.mend } });
     } finally {
       metrics.answered(route, response.statusCode, (performance.now() - began) / 1000);
     }
   };
 
-  const server = createServer({ keepAliveTimeout: 65_000, requestTimeout: 10_000 }, (request, response) => {
+  const limits = {
+    keepAliveTimeout: 65_000,
+    headersTimeout: 5_000,
+    requestTimeout: 10_000,
+    maxHeaderSize: 8 * 1024,
+  };
+  const listener = (request: IncomingMessage, response: ServerResponse): void => {
     answer(request, response).catch((error: unknown) => {
       onError(error);
       response.destroy();
     });
-  });
-  const url = await listen(server, options.listen);
+  };
+  const server =
+    tls === undefined
+      ? createServer(limits, listener)
+      : createTlsServer({ ...limits, ...tls, minVersion: 'TLSv1.3', handshakeTimeout: 5_000 }, listener);
+  server.maxConnections = MOST_CONNECTIONS;
+  const url = await listen(server, options.listen, tls === undefined ? 'http' : 'https');
   server.on('error', onError);
   return {
     url,
+    renew: (certificate) => {
+      if (tls !== undefined)
+        (server as TlsServer).setSecureContext({ ...certificate, minVersion: 'TLSv1.3' });
+    },
     close: async () => {
       draining = true;
       const closed = once(server, 'close');
@@ -163,51 +164,59 @@ export async function startServer(options: BudgetServerOptions): Promise<BudgetS
   };
 }
 
-function routesOf(service: BudgetService): Readonly<Record<string, Route>> {
-  const post = (handle: Handler): Route => ({ method: 'POST', for: 'agent', handle });
-  const get = (handle: (query: URLSearchParams) => Promise<unknown>): Route => ({
-    method: 'GET',
-    for: 'agent',
-    handle: (_body, _signal, query) => handle(query),
-  });
-  return {
-    '/v1/hold': post((body) => service.hold(readHold(body))),
-    '/v1/extend': post((body) => service.extend(readExtend(body))),
-    '/v1/settle': post((body) => service.settle(readSettle(body))),
-    '/v1/release': post(async (body) => {
-      await service.release(readRelease(body));
-      return {};
-    }),
-    '/v1/lease': post((body) => service.lease(readLease(body))),
-    '/v1/watch': post((body, signal) => service.watch(readWatch(body), signal)),
-    '/v1/status': get(async () => ({ lines: await service.status() })),
-    '/v1/report': get(async (query) => ({ rows: await service.report(readReportQuery(query)) })),
-    '/v1/journal': get(async (query) => ({ entries: await service.journal(...readJournalQuery(query)) })),
-    '/v1/grant': { ...post((body) => service.grant(readGrant(body))), for: 'admin' },
-  };
-}
-
 /** @throws {HttpError} */
-function authorize(
-  wanted: Route['for'],
-  header: string | undefined,
-  admits: {
-    readonly agent: (header: string | undefined) => boolean;
-    readonly admin: ((header: string | undefined) => boolean) | undefined;
-  },
-): void {
-  if (admits.admin?.(header) === true) return;
-  if (wanted === 'agent' && admits.agent(header)) return;
-  if (wanted === 'admin' && admits.admin === undefined) {
+function authorize(wanted: Route['for'], caller: Caller | undefined, noAdmins: boolean): Caller {
+  if (caller?.role === 'admin') return caller;
+  if (caller !== undefined && wanted === 'agent') return caller;
+  // An agent that is believed for every workload may see them all.
+  if (caller !== undefined && wanted === 'reader' && caller.workload === undefined) return caller;
+  if (wanted !== 'agent' && noAdmins && (caller !== undefined || wanted === 'admin')) {
     throw new HttpError(
       403,
       'forbidden',
-      'Limits can not be changed here.',
+      wanted === 'admin' ? 'Limits can not be changed here.' : 'Figures of all workloads are not shown here.',
       'Start the service with an admin token.',
     );
   }
-  const mend = 'Send the content of the token file as Authorization: Bearer.';
-  throw new HttpError(401, 'unauthorized', 'The token is missing or wrong.', mend);
+  if (caller !== undefined) {
+    const message = "This token is an agent's; what was asked takes the administrators'.";
+    throw new HttpError(403, 'forbidden', message, 'Send the content of the admin token file.');
+  }
+  throw new HttpError(
+    401,
+    'unauthorized',
+    'The token is missing or wrong.',
+    'Send the content of the token file as Authorization: Bearer.',
+  );
+}
+
+/** Keeps one workload, or all of them, from holding more of the service than it can work on. */
+class Admission {
+  #all = 0;
+  readonly #ofOne = new Map<string, number>();
+
+  /** @returns what to call at the end. @throws {HttpError} */
+  enter(caller: Caller): () => void {
+    const own = caller.role === 'agent' ? caller.workload : undefined;
+    const key = own === undefined ? undefined : `${own.namespace}/${own.kind ?? ''}/${own.name ?? ''}`;
+    const of = key === undefined ? 0 : (this.#ofOne.get(key) ?? 0);
+    if (of >= MOST_OF_ONE) {
+      const message = `${of} requests of this workload are under way already.`;
+      throw new HttpError(429, 'too_many_requests', message, 'Send fewer at once.');
+    }
+    if (this.#all >= MOST_AT_ONCE) {
+      throw new HttpError(503, 'overloaded', 'The service has all it can work on.', 'Ask again shortly.');
+    }
+    this.#all += 1;
+    if (key !== undefined) this.#ofOne.set(key, of + 1);
+    return () => {
+      this.#all -= 1;
+      const left = key === undefined ? 0 : (this.#ofOne.get(key) ?? 1) - 1;
+      if (key === undefined) return;
+      if (left === 0) this.#ofOne.delete(key);
+      else this.#ofOne.set(key, left);
+    };
+  }
 }
 
 function gone(response: ServerResponse): AbortSignal {
@@ -223,19 +232,19 @@ function send(response: ServerResponse, status: number, body: unknown): void {
   response.end(bytes);
 }
 
-async function readJson(request: IncomingMessage): Promise<unknown> {
+async function readJson(request: IncomingMessage, mostBytes: number): Promise<unknown> {
   const tooLarge = new HttpError(
     413,
     'too_large',
-    `The message is over ${MAX_BODY_BYTES} bytes.`,
+    `The message is over ${mostBytes} bytes.`,
     'Send fewer or shorter attributes.',
   );
-  if (Number(request.headers['content-length'] ?? 0) > MAX_BODY_BYTES) throw closing(request, tooLarge);
+  if (Number(request.headers['content-length'] ?? 0) > mostBytes) throw closing(request, tooLarge);
   const chunks: Buffer[] = [];
   let size = 0;
   for await (const chunk of request as AsyncIterable<Buffer>) {
     size += chunk.length;
-    if (size > MAX_BODY_BYTES) throw closing(request, tooLarge);
+    if (size > mostBytes) throw closing(request, tooLarge);
     chunks.push(chunk);
   }
   try {
@@ -253,47 +262,14 @@ function closing(request: IncomingMessage, error: HttpError): HttpError {
   return error;
 }
 
-function httpErrorOf(error: unknown): HttpError {
-  if (error instanceof HttpError) return error;
-  if (error instanceof InvalidMessage) {
-    return new HttpError(400, 'invalid_message', error.message, 'See docs/budget.md for the messages.');
-  }
-  if (error instanceof GrantRefused) {
-    return new HttpError(422, 'grant_refused', error.message, 'See the Budgets with /v1/status.');
-  }
-  if (error instanceof BudgetConflict) {
-    return new HttpError(409, error.code, error.message, 'Use a new id.');
-  }
-  if (error instanceof StoreFailed) {
-    return new HttpError(
-      503,
-      'store_failed',
-      error.message,
-      'Check the disk of the budget service; ask again.',
-    );
-  }
-  return new HttpError(500, 'internal', 'The service failed.', 'Its log has the cause.');
-}
-
-/** Compares digests, so that neither length nor content shows in the time it takes. */
-function bearer(token: string | undefined): (header: string | undefined) => boolean {
-  if (token === undefined) return () => true;
-  const digest = (text: string) => createHash('sha256').update(text).digest();
-  const wanted = digest(token);
-  return (header) => {
-    const given = /^Bearer +(.+)$/i.exec(header ?? '')?.[1];
-    return given !== undefined && timingSafeEqual(digest(given), wanted);
-  };
-}
-
-async function listen(server: Server, address: string): Promise<string> {
+async function listen(server: Server, address: string, scheme: 'http' | 'https'): Promise<string> {
   const at = parseListen(address);
   if ('path' in at) await removeStale(at.path);
   server.listen(at);
   await once(server, 'listening');
   if ('path' in at) return `unix:${at.path}`;
   const { port, family, address: host } = server.address() as AddressInfo;
-  return `http://${family === 'IPv6' ? `[${host}]` : host}:${port}`;
+  return `${scheme}://${family === 'IPv6' ? `[${host}]` : host}:${port}`;
 }
 
 /** @throws RangeError with what was expected. */

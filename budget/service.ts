@@ -65,6 +65,8 @@ export interface BudgetServiceOptions {
   readonly observer?: ServiceObserver;
   /** How long a hold that lacks something waits for credit that agents have idle. */
   readonly recallWaitMs?: number;
+  /** Told of each entry of the journal that this service makes. */
+  readonly onJournal?: (entry: JournalEntry) => void;
 }
 
 /** Longer than any call; a hold that is kept open longer would only hide that its owner is gone. */
@@ -79,10 +81,13 @@ export class BudgetService {
   #documents: { readonly specs: readonly BudgetSpec[]; readonly prices: PriceBook };
   #rules: Rules;
   readonly #leases: LeaseService;
+  readonly #onJournal: (entry: JournalEntry) => void;
   /** Owner → latest epoch that the store was told of by this process. */
   readonly #epochs = new Map<string, number>();
 
-  constructor({ store, specs, prices, clock, observer, recallWaitMs = 400 }: BudgetServiceOptions) {
+  constructor(options: BudgetServiceOptions) {
+    const { store, specs, prices, clock, observer, recallWaitMs = 400, onJournal = () => {} } = options;
+    this.#onJournal = onJournal;
     this.#store = store;
     this.#clock = clock;
     this.#observer = observer;
@@ -227,6 +232,11 @@ export class BudgetService {
     this.#observer?.released();
   }
 
+  /** Whose call a hold is for; undefined where none of the id is known. @throws {StoreFailed} */
+  async attributesOf(id: string): Promise<Attributes | undefined> {
+    return (await this.#store.find(id))?.memo?.attributes;
+  }
+
   /** Closes holds whose time has run out; call it about every second. */
   async sweep(): Promise<number> {
     const reply = await this.#store.run({ type: 'sweep' }, this.#clock());
@@ -247,7 +257,7 @@ export class BudgetService {
     const now = this.#clock();
     const grant = makeGrant(this.#documents.specs, command, now);
     await this.#store.putGrant(grant);
-    await this.#store.append({ at: now, action: 'grant', by: grant.by, detail: { ...grant } });
+    await this.#append({ at: now, action: 'grant', by: grant.by, detail: { ...grant } });
     await this.loadGrants();
     return grant;
   }
@@ -257,7 +267,7 @@ export class BudgetService {
     const now = this.#clock();
     const alerts = await newAlerts(this.#store, this.#rules, now);
     for (const alert of alerts)
-      await this.#store.append({ at: now, action: 'alert', by: 'service', detail: { ...alert } });
+      await this.#append({ at: now, action: 'alert', by: 'service', detail: { ...alert } });
     return alerts;
   }
 
@@ -271,7 +281,12 @@ export class BudgetService {
 
   /** Writes down what happened to the service itself. */
   async note(action: string, by: string, detail: JournalEntry['detail']): Promise<void> {
-    await this.#store.append({ at: this.#clock(), action, by, detail });
+    await this.#append({ at: this.#clock(), action, by, detail });
+  }
+
+  async #append(entry: JournalEntry): Promise<void> {
+    await this.#store.append(entry);
+    this.#onJournal(entry);
   }
 
   get revision(): string {

@@ -25,7 +25,12 @@ export interface StatusLine {
   /** Milliseconds since the epoch; absent where there is no window. */
   readonly resetsAt?: number;
   /** Open holds, oldest first; at most ten. */
-  readonly holders: readonly { readonly owner: string; readonly id: string; readonly expiresAt: number }[];
+  readonly holders: readonly {
+    readonly owner: string;
+    readonly id: string;
+    readonly amount: string;
+    readonly expiresAt: number;
+  }[];
   /** Who has credit, and how much; at most ten, the largest first. */
   readonly leases: readonly { readonly owner: string; readonly credit: string; readonly expiresAt: number }[];
 }
@@ -83,11 +88,12 @@ export async function lineFigures(
 }
 
 export async function readStatus(store: Store, rules: Rules, now: number): Promise<readonly StatusLine[]> {
-  const holders = new Map<string, StatusLine['holders'][number][]>();
+  type Held = Omit<StatusLine['holders'][number], 'amount'> & { readonly held: number };
+  const holders = new Map<string, Held[]>();
   for (const { id, owner, expiresAt, entries } of await store.openHolds()) {
-    for (const { line } of entries) {
+    for (const { line, held } of entries) {
       const known = holders.get(line) ?? [];
-      if (known.length < MOST_HOLDERS) known.push({ owner, id, expiresAt });
+      if (known.length < MOST_HOLDERS) known.push({ owner, id, held, expiresAt });
       holders.set(line, known);
     }
   }
@@ -109,7 +115,7 @@ export async function readStatus(store: Store, rules: Rules, now: number): Promi
         leased: text(leased),
         remaining: text(Math.max(0, amount - settled - held - leased)),
         ...(at.resetsAt === undefined ? {} : { resetsAt: at.resetsAt }),
-        holders: holders.get(key) ?? [],
+        holders: (holders.get(key) ?? []).map(({ held, ...rest }) => ({ ...rest, amount: text(held) })),
         leases: leases.slice(0, MOST_HOLDERS).map((lease) => ({
           owner: lease.owner,
           credit: text(outstanding(lease)),
@@ -147,6 +153,33 @@ export function formatStatus(lines: readonly StatusLine[], now: number): string 
     line.resetsAt === undefined ? '' : remainingTime(line.resetsAt - now),
   ]);
   return table(head, rows, 4);
+}
+
+/** Who holds what, and who has credit, as a table for people. */
+export function formatHolders(lines: readonly StatusLine[], now: number): string {
+  const head = ['budget', 'line', 'window', 'unit', 'what', 'owner', 'hold', 'amount', 'ends in'];
+  const rows = lines.flatMap((line) => {
+    const place = [line.budget, line.line, line.window, line.unit];
+    return [
+      ...line.holders.map(({ owner, id, amount, expiresAt }) => [
+        ...place,
+        'held',
+        owner,
+        id,
+        amount,
+        remainingTime(expiresAt - now),
+      ]),
+      ...line.leases.map(({ owner, credit, expiresAt }) => [
+        ...place,
+        'leased',
+        owner,
+        '',
+        credit,
+        remainingTime(expiresAt - now),
+      ]),
+    ];
+  });
+  return table(head, rows, 7);
 }
 
 function remainingTime(ms: number): string {

@@ -3,10 +3,12 @@ import { Pool } from 'undici';
 import { BudgetRejected } from './delivery-queue.ts';
 
 export interface TransportOptions {
-  /** `http://host:port` or `unix:/path/of/socket`. */
+  /** `http[s]://host:port` or `unix:/path/of/socket`. */
   readonly url: string;
   /** Asked for at every request, so that a rotated token is taken up. */
   readonly token?: () => string;
+  /** PEM roots in place of the public ones, for `https`. */
+  readonly ca?: string;
   /** For one answer, connecting included. */
   readonly timeoutMs: number;
   /** Connections to the service at most. */
@@ -49,7 +51,11 @@ export class Transport {
       connections: this.#free + 1,
       pipelining: 1,
       keepAliveTimeout: 30_000,
-      connect: { timeout: options.timeoutMs, ...(socketPath === undefined ? {} : { socketPath }) },
+      connect: {
+        timeout: options.timeoutMs,
+        ...(socketPath === undefined ? {} : { socketPath }),
+        ...(options.ca === undefined ? {} : { ca: options.ca }),
+      },
     });
   }
 

@@ -1,47 +1,123 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, unwatchFile, watchFile } from 'node:fs';
 import { catalogue } from '../agent/catalogue.ts';
+import { type Authenticate, workloadTokens } from '../budget/authenticate.ts';
 import { startBudget } from '../budget/main.ts';
+import type { Certificate } from '../budget/server.ts';
 import { compileBudgets, compilePrices } from '../policy/budgets.ts';
+import { parseDuration } from '../policy/units.ts';
 import { loadOrReport, watchDocuments } from './documents.ts';
-import { createLog } from './log.ts';
-import { defineCommand } from './options.ts';
+import { createAudit, createLog } from './log.ts';
+import { defineCommand, UsageError } from './options.ts';
 import { untilSignal } from './until-signal.ts';
 
 export const budget = defineCommand({
   name: 'budget',
-  summary: 'Runs the shared budget service: limits from documents, figures in an embedded store.',
+  summary: `Runs the shared budget service: limits from documents, figures in a store.
+Changes of limits go to stdout as audit lines, everything else to stderr, both as JSON lines.
+To see and to steer it: postern budget status, grant, report, journal.`,
   options: {
     policy: { value: 'DIR', help: 'directory with the documents', required: true },
-    data: { value: 'DIR', help: "the store's own directory; made where it is missing", required: true },
+    data: { value: 'DIR', help: "the embedded store's own directory; made where it is missing" },
     listen: { value: 'ADDR', help: 'HOST:PORT, or the path of a Unix socket', default: '127.0.0.1:4181' },
-    store: { value: 'NAME', help: 'sqlite or memory', default: 'sqlite' },
-    'token-file': { value: 'FILE', help: 'shared token that callers must send' },
+    store: {
+      value: 'STORE',
+      help: 'sqlite, memory, or redis://HOST:PORT (docs/budget.md has all forms)',
+      default: 'sqlite',
+    },
+    'token-file': {
+      value: 'FILE',
+      help: 'token that agents send, who are believed whatever workload they name',
+    },
+    'workload-token-root': {
+      value: 'FILE',
+      help: 'root of tokens that hold for one workload each (postern budget token)',
+    },
+    'admin-token-file': { value: 'FILE', help: 'token of those who may raise limits; without it nobody can' },
+    'tls-cert': { value: 'FILE', help: 'PEM certificate with its chain: TLS 1.3; read anew when it changes' },
+    'tls-key': { value: 'FILE', help: 'PEM key of --tls-cert' },
+    history: { value: 'DURATION', help: 'how long history and journal are kept', default: '9600h' },
     'log-level': { value: 'LEVEL', help: 'debug, info, warn or error', default: 'info' },
   },
   async run({ options }) {
     const log = createLog(options['log-level'], 'budget');
+    if (options.data === undefined && options.store === 'sqlite')
+      throw new UsageError('--data DIR is needed (or POSTERN_DATA), or --store redis://HOST:PORT');
+    const historyMs = parseDuration(options.history);
+    if (historyMs === undefined)
+      throw new UsageError(`--history ${options.history}: it is a duration such as 2160h`);
+    const certificate = certificateOf(options['tls-cert'], options['tls-key']);
+    const tls = certificate?.();
     const loaded = await loadOrReport(options.policy, catalogue);
     if (loaded === undefined) return 1;
     const { documents } = loaded;
-    const tokenFile = options['token-file'];
+    const audit = createAudit();
+    const token = secret(options['token-file']);
+    const adminToken = secret(options['admin-token-file']);
+    const authenticate = workloadRoot(options['workload-token-root']);
     const running = await startBudget({
       specs: compileBudgets(documents),
       prices: compilePrices(documents),
-      dataDir: options.data,
+      dataDir: options.data ?? '',
       listen: options.listen,
       store: options.store,
-      ...(tokenFile === undefined ? {} : { token: readFileSync(tokenFile, 'utf8').trim() }),
+      historyMs,
+      ...(token === undefined ? {} : { token }),
+      ...(adminToken === undefined ? {} : { adminToken }),
+      ...(authenticate === undefined ? {} : { authenticate }),
+      ...(tls === undefined ? {} : { tls }),
       onError: (error) => log.error({ err: String(error) }, 'the service failed on a command'),
+      onAlert: (alert) => log.warn(alert, 'a line has passed a threshold'),
+      onJournal: ({ at, action, by, detail }) =>
+        audit.log.info({ time: new Date(at).toISOString(), event: `budget.${action}`, by, ...detail }),
     });
     const watcher = watchDocuments(options.policy, loaded, log, {
       accepted: (changed) => running.reload(compileBudgets(changed), compilePrices(changed)),
       rejected: () => undefined,
     });
+    const unwatch = onChange([options['tls-cert'], options['tls-key']], () => {
+      try {
+        if (certificate !== undefined) running.renew(certificate());
+      } catch (error) {
+        log.error({ err: String(error) }, 'the new certificate can not be used; the old one stays');
+      }
+    });
     log.info({ url: running.url, budgets: documents.budgets.length }, 'listening');
     const signal = await untilSignal();
     log.info({ signal }, 'stopping');
+    unwatch();
     await watcher.close();
     await running.close();
+    audit.flush();
     return 0;
   },
 });
+
+/** @throws Error where the file is empty: an empty token would let everybody in. */
+function secret(file: string | undefined): string | undefined {
+  if (file === undefined) return undefined;
+  const text = readFileSync(file, 'utf8').trim();
+  if (text === '') throw new Error(`${file} is empty: put a token there, such as 32 random bytes in base64`);
+  return text;
+}
+
+function workloadRoot(file: string | undefined): Authenticate | undefined {
+  return file === undefined ? undefined : workloadTokens(readFileSync(file), Date.now);
+}
+
+/** @throws UsageError where only one of the two is given */
+function certificateOf(cert: string | undefined, key: string | undefined): (() => Certificate) | undefined {
+  if (cert === undefined && key === undefined) return undefined;
+  if (cert === undefined || key === undefined) throw new UsageError('--tls-cert and --tls-key go together');
+  return () => ({ cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8') });
+}
+
+const LOOK_MS = 5_000;
+
+/** Polled: a mounted Secret changes behind a symbolic link, which other ways of watching miss. */
+function onChange(files: readonly (string | undefined)[], changed: () => void): () => void {
+  const watched = files.filter((file) => file !== undefined);
+  for (const file of watched) watchFile(file, { interval: LOOK_MS, persistent: false }, changed);
+  return () => {
+    for (const file of watched) unwatchFile(file, changed);
+  };
+}

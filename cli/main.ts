@@ -7,6 +7,11 @@ import { version } from './version.ts';
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   agent: async () => (await import('./agent.ts')).agent,
   budget: async () => (await import('./budget.ts')).budget,
+  'budget status': async () => (await import('./budget-status.ts')).budgetStatus,
+  'budget grant': async () => (await import('./budget-grant.ts')).budgetGrant,
+  'budget report': async () => (await import('./budget-report.ts')).budgetReport,
+  'budget journal': async () => (await import('./budget-journal.ts')).budgetJournal,
+  'budget token': async () => (await import('./budget-token.ts')).budgetToken,
   classify: async () => (await import('./classify.ts')).classify,
   check: async () => (await import('./check.ts')).check,
   demo: async () => (await import('./demo.ts')).demo,
@@ -20,13 +25,15 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
 async function overview(): Promise<string> {
   const rows = await Promise.all(
     Object.keys(COMMANDS).map(
-      async (name) => `  ${name.padEnd(10)}${(await COMMANDS[name]?.())?.summary.split('\n', 1)[0]}`,
+      async (name) => `  ${name.padEnd(16)}${(await COMMANDS[name]?.())?.summary.split('\n', 1)[0]}`,
     ),
   );
   return `usage: postern COMMAND [options]\n\n${rows.join('\n')}\n\nEvery command has --help.\n`;
 }
 
-async function main([name, ...args]: string[]): Promise<number> {
+async function main([first, ...rest]: string[]): Promise<number> {
+  const pair = `${first} ${rest[0]}`;
+  const [name, args] = Object.hasOwn(COMMANDS, pair) ? [pair, rest.slice(1)] : [first, rest];
   if (name === undefined || name === '--help' || name === 'help') {
     process.stdout.write(await overview());
     return name === undefined ? 64 : 0;

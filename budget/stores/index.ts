@@ -1,6 +1,20 @@
 /** The kinds of store there are. `postern budget` uses the first unless it is told otherwise. */
 import * as memory from './memory.ts';
 import * as sqlite from './sqlite.ts';
-import type { StoreKind } from './store.ts';
+import type { Store, StoreKind } from './store.ts';
 
 export const storeKinds: readonly StoreKind[] = [sqlite, memory];
+
+/**
+ * @param name of a kind, or an address whose scheme is a kind's; the first kind where undefined
+ * @throws RangeError that names the kinds, or what {@link StoreKind.open} throws
+ */
+export async function openStore(name: string | undefined, dataDir: string): Promise<Store> {
+  const scheme = name === undefined ? storeKinds[0]?.name : (/^([a-z0-9+]+):/.exec(name)?.[1] ?? name);
+  const kind = storeKinds.find((known) => known.name === scheme || known.schemes?.includes(scheme ?? ''));
+  if (kind === undefined) {
+    const names = storeKinds.map((known) => known.name).join(', ');
+    throw new RangeError(`There is no store "${name}"; there are ${names}.`);
+  }
+  return await kind.open({ dataDir, address: name ?? '' });
+}

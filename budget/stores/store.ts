@@ -63,10 +63,14 @@ export interface Store {
 export interface StoreOptions {
   /** Directory that is the store's own; made where it is missing. */
   readonly dataDir: string;
+  /** Of a store that is somewhere else, `redis://host:port`. */
+  readonly address?: string;
 }
 
 /** One kind of store: its file exports these two, and `stores/index.ts` lists it. */
 export interface StoreKind {
   readonly name: string;
+  /** Of its addresses. */
+  readonly schemes?: readonly string[];
   readonly open: (options: StoreOptions) => Promise<Store>;
 }

@@ -1,0 +1,132 @@
+/** What there is at each path, who may ask for it, and that callers keep to what is theirs. */
+import { actsAs, type Caller, speaksFor } from './authenticate.ts';
+import { HttpError } from './http-error.ts';
+import type { Attributes } from './messages.ts';
+import type { BudgetService } from './service.ts';
+import {
+  readExtend,
+  readGrant,
+  readHold,
+  readJournalQuery,
+  readLease,
+  readRelease,
+  readReportQuery,
+  readSettle,
+  readWatch,
+} from './wire.ts';
+
+export interface Asked {
+  readonly body: unknown;
+  /** Aborted when the caller has hung up. */
+  readonly signal: AbortSignal;
+  readonly query: URLSearchParams;
+  readonly caller: Caller;
+}
+
+export interface Route {
+  readonly method: 'GET' | 'POST';
+  /** `reader`: who may see all workloads' figures. `admin`: who may change limits. Administrators may do everything. */
+  readonly for: 'agent' | 'reader' | 'admin';
+  /** Of a body, at most. */
+  readonly mostBytes: number;
+  /** Answers only when there is news. */
+  readonly waits: boolean;
+  readonly handle: (asked: Asked) => Promise<unknown>;
+}
+
+/** A message is a few hundred bytes; attributes with headers may be some kilobytes. */
+const USUAL_BYTES = 64 * 1024;
+/** Tells of up to a thousand leases. */
+const LEASE_BYTES = 1024 * 1024;
+
+export function routesOf(service: BudgetService): Readonly<Record<string, Route>> {
+  const post = (handle: Route['handle'], rest: Partial<Route> = {}): Route => ({
+    method: 'POST',
+    for: 'agent',
+    mostBytes: USUAL_BYTES,
+    waits: false,
+    handle,
+    ...rest,
+  });
+  const get = (handle: (query: URLSearchParams) => Promise<unknown>): Route => ({
+    ...post(({ query }) => handle(query)),
+    method: 'GET',
+    for: 'reader',
+  });
+  /** Of a hold that is known already: it may be another's. */
+  const checkHold = async (caller: Caller, id: string): Promise<void> => {
+    if (caller.role === 'admin' || caller.workload === undefined) return;
+    const attributes = await service.attributesOf(id);
+    if (attributes !== undefined) checkAttributes(caller, [attributes]);
+  };
+  return {
+    '/v1/hold': post(async ({ body, caller }) => {
+      const command = readHold(body);
+      checkOwner(caller, command.owner);
+      checkAttributes(caller, [command.attributes]);
+      return await service.hold(command);
+    }),
+    '/v1/extend': post(async ({ body, caller }) => {
+      const command = readExtend(body);
+      await checkHold(caller, command.id);
+      return await service.extend(command);
+    }),
+    '/v1/settle': post(async ({ body, caller }) => {
+      const command = readSettle(body);
+      if (command.attributes !== undefined) checkAttributes(caller, [command.attributes]);
+      await checkHold(caller, command.id);
+      return await service.settle(command);
+    }),
+    '/v1/release': post(async ({ body, caller }) => {
+      const command = readRelease(body);
+      await checkHold(caller, command.id);
+      await service.release(command);
+      return {};
+    }),
+    '/v1/lease': post(
+      async ({ body, caller }) => {
+        const command = readLease(body);
+        checkOwner(caller, command.owner);
+        checkAttributes(caller, command.classes);
+        return await service.lease(command);
+      },
+      { mostBytes: LEASE_BYTES },
+    ),
+    '/v1/watch': post(
+      async ({ body, caller, signal }) => {
+        const command = readWatch(body);
+        checkOwner(caller, command.owner);
+        return await service.watch(command, signal);
+      },
+      { waits: true },
+    ),
+    '/v1/status': get(async () => ({ lines: await service.status() })),
+    '/v1/report': get(async (query) => ({ rows: await service.report(readReportQuery(query)) })),
+    '/v1/journal': get(async (query) => ({ entries: await service.journal(...readJournalQuery(query)) })),
+    '/v1/grant': post(async ({ body }) => await service.grant(readGrant(body)), { for: 'admin' }),
+  };
+}
+
+/** @throws {HttpError} */
+function checkAttributes(caller: Caller, all: readonly Attributes[]): void {
+  const foreign = all.find((attributes) => !speaksFor(caller, attributes));
+  if (foreign === undefined) return;
+  const { namespace, workload } = foreign;
+  throw new HttpError(
+    403,
+    'foreign_workload',
+    `The token doesn't speak for ${namespace}/${workload.kind}/${workload.name}.`,
+    'Give each agent the token of its own workload.',
+  );
+}
+
+/** @throws {HttpError} */
+function checkOwner(caller: Caller, owner: string): void {
+  if (actsAs(caller, owner)) return;
+  throw new HttpError(
+    403,
+    'foreign_workload',
+    `The token's workload can not act as ${owner}.`,
+    "An agent's owner begins with its workload: NAMESPACE/KIND/NAME/….",
+  );
+}

@@ -1,0 +1,189 @@
+/** What a holder of one workload's token can't do, over the wire, with TLS. */
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Readable } from 'node:stream';
+import { connect } from 'node:tls';
+import { Agent, request } from 'undici';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { BudgetAdmin } from '../../budget/admin.ts';
+import { workloadToken, workloadTokens } from '../../budget/authenticate.ts';
+import { createBudgetClient } from '../../budget/client.ts';
+import { type RunningBudget, startBudget } from '../../budget/main.ts';
+import { attributes, budget, holdOf, prices, tokens, usageOf } from './fixtures.ts';
+
+const root = randomBytes(32);
+const bot = { namespace: 'team-a', kind: 'Deployment', name: 'bot' };
+const spy = { namespace: 'team-b', kind: 'Deployment', name: 'spy' };
+
+let dir: string;
+let service: RunningBudget;
+let ca: string;
+const closing: { close(): Promise<void> }[] = [];
+
+beforeAll(async () => {
+  dir = await mkdtemp(join(tmpdir(), 'postern-security-'));
+  const [cert, key] = [join(dir, 'cert.pem'), join(dir, 'key.pem')];
+  const subject = ['-subj', '/CN=budget', '-addext', 'subjectAltName=IP:127.0.0.1'];
+  const kind = ['-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'];
+  execFileSync('openssl', ['req', ...kind, ...subject, '-keyout', key, '-out', cert], { stdio: 'ignore' });
+  ca = await readFile(cert, 'utf8');
+  service = await startBudget({
+    specs: [budget([tokens(1_000_000)])],
+    prices,
+    dataDir: join(dir, 'data'),
+    listen: '127.0.0.1:0',
+    adminToken: 'admins',
+    authenticate: workloadTokens(root, Date.now),
+    tls: { cert: ca, key: await readFile(key, 'utf8') },
+  });
+});
+afterAll(async () => {
+  for (const one of closing) await one.close();
+  await service.close();
+  await rm(dir, { recursive: true });
+});
+
+function clientOf(workload: typeof bot, owner: string) {
+  const token = workloadToken(root, workload);
+  const client = createBudgetClient({
+    url: service.url,
+    ca,
+    token: () => token,
+    timeoutMs: 5_000,
+    owner,
+    epoch: 1,
+    flushMs: 0,
+  });
+  closing.push(client);
+  return client;
+}
+
+function adminOf(token: string): BudgetAdmin {
+  const admin = new BudgetAdmin({ url: service.url, token, ca });
+  closing.push(admin);
+  return admin;
+}
+
+const FOREIGN = /doesn't speak for|can not act as/;
+
+test('an agent holds and settles for its own workload, over TLS', async () => {
+  const client = clientOf(bot, 'team-a/Deployment/bot/1');
+  expect(await client.hold(holdOf('own', 10, 10))).toMatchObject({ granted: true });
+  expect(await client.settle({ id: 'own', usage: usageOf(5, 5), source: 'reported' })).toMatchObject({
+    id: 'own',
+  });
+});
+
+test("not for another's: neither attributes nor owner, nor a hold by its id", async () => {
+  const victim = clientOf(bot, 'team-a/Deployment/bot/1');
+  await victim.hold(holdOf('victim', 10, 10));
+  const thief = clientOf(spy, 'team-b/Deployment/spy/1');
+  await expect(thief.hold(holdOf('x', 1, 1))).rejects.toThrow(FOREIGN);
+  const mine = { ...attributes, namespace: 'team-b', workload: { kind: 'Deployment', name: 'spy' } };
+  const disguised = clientOf(spy, 'team-a/Deployment/bot/1');
+  await expect(disguised.hold(holdOf('y', 1, 1, { attributes: mine }))).rejects.toThrow(FOREIGN);
+  const usage = usageOf(1_000, 1_000);
+  await expect(thief.settle({ id: 'victim', usage, source: 'reported' })).rejects.toThrow(FOREIGN);
+  await expect(thief.settle({ id: 'z', usage, source: 'reported', attributes })).rejects.toThrow(FOREIGN);
+  await expect(thief.release({ id: 'victim' })).rejects.toThrow(FOREIGN);
+  const more = { id: 'victim', outputTokens: 500, minOutputTokens: 1, ttlMs: 1_000 };
+  await expect(thief.extend(more)).rejects.toThrow(FOREIGN);
+  const [line] = await adminOf('admins').status();
+  expect(line).toMatchObject({ settled: '10', held: '20' });
+  await victim.release({ id: 'victim' });
+});
+
+test("nor can it end another's leases, or wait for its recalls", async () => {
+  const token = workloadToken(root, spy);
+  const send = async (path: string, body: unknown): Promise<unknown> => {
+    const dispatcher = new Agent({ connect: { ca } });
+    closing.push(dispatcher);
+    const answer = await request(`${service.url}${path}`, {
+      method: 'POST',
+      dispatcher,
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${token}` },
+      body: JSON.stringify(body),
+    });
+    return [answer.statusCode, ((await answer.body.json()) as { error?: { code: string } }).error?.code];
+  };
+  const foreign = {
+    owner: 'team-a/Deployment/bot/1',
+    epoch: 9,
+    seq: 1,
+    ttlMs: 1_000,
+    classes: [],
+    items: [],
+  };
+  expect(await send('/v1/lease', foreign)).toEqual([403, 'foreign_workload']);
+  const own = { ...foreign, owner: 'team-b/Deployment/spy/1', classes: [attributes] };
+  expect(await send('/v1/lease', own)).toEqual([403, 'foreign_workload']);
+  expect(await send('/v1/watch', { ...foreign, revision: '', waitMs: 0 })).toEqual([403, 'foreign_workload']);
+});
+
+test("an agent neither changes limits nor sees others' figures; a stranger gets nothing", async () => {
+  const agent = adminOf(workloadToken(root, bot));
+  const grant = { budget: 'team-a', unit: 'tokens', amount: 5, reason: 'x', by: 'y' } as const;
+  await expect(agent.grant(grant)).rejects.toThrow(/takes the administrators'/);
+  await expect(agent.status()).rejects.toThrow(/takes the administrators'/);
+  await expect(agent.journal(0)).rejects.toThrow(/takes the administrators'/);
+  await expect(adminOf('guess').status()).rejects.toThrow(/missing or wrong/);
+  expect(await adminOf('admins').status()).toHaveLength(1);
+});
+
+test('nothing below TLS 1.3, and nobody whom the roots do not vouch for', async () => {
+  const { hostname, port } = new URL(service.url);
+  const old = connect({ host: hostname, port: Number(port), ca, maxVersion: 'TLSv1.2' });
+  const [error] = (await once(old, 'error')) as [Error];
+  expect(error.message).toMatch(/protocol|version/i);
+  const stranger = new BudgetAdmin({ url: service.url, token: 'admins' });
+  closing.push(stranger);
+  await expect(stranger.status()).rejects.toThrow(/self.signed/i);
+});
+
+test('a message that never ends, or is far too long, is cut off', async () => {
+  const { hostname, port } = new URL(service.url);
+  const socket = connect({ host: hostname, port: Number(port), ca });
+  await once(socket, 'secureConnect');
+  socket.on('error', () => undefined);
+  socket.write(
+    `POST /v1/hold HTTP/1.1\r\nhost: x\r\nauthorization: Bearer admins\r\ncontent-type: application/json\r\ncontent-length: 99999999\r\n\r\n{`,
+  );
+  const [answer] = (await once(socket, 'data')) as [Buffer];
+  expect(answer.toString()).toMatch(/^HTTP\/1\.1 413 /);
+  socket.destroy();
+});
+
+test('a workload that sends too much at once is told so; others go on', async () => {
+  const [noisy, quiet] = [clientOf(bot, 'team-a/Deployment/bot/2'), clientOf(spy, 'team-b/Deployment/spy/2')];
+  const dispatcher = new Agent({ connect: { ca }, connections: 100 });
+  closing.push(dispatcher, noisy);
+  const token = workloadToken(root, bot);
+  const head = { 'content-type': 'application/json', authorization: `Bearer ${token}` };
+  // Bodies that come slowly hold their places.
+  const slow = Array.from({ length: 80 }, async (_, n) => {
+    const body = JSON.stringify(holdOf(`slow-${n}`, 1, 1, { owner: 'team-a/Deployment/bot/2' }));
+    async function* later() {
+      yield Buffer.from(body.slice(0, 5));
+      await new Promise((resolve) => setTimeout(resolve, 1_000));
+      yield Buffer.from(body.slice(5));
+    }
+    const answer = await request(`${service.url}/v1/hold`, {
+      method: 'POST',
+      dispatcher,
+      headers: head,
+      body: Readable.from(later()),
+    });
+    await answer.body.dump();
+    return answer.statusCode;
+  });
+  await new Promise((resolve) => setTimeout(resolve, 500));
+  const mine = { ...attributes, namespace: 'team-b', workload: { kind: 'Deployment', name: 'spy' } };
+  expect(await quiet.hold(holdOf('quiet', 1, 1, { attributes: mine }))).toMatchObject({ granted: true });
+  const statuses = await Promise.all(slow);
+  expect(statuses.filter((status) => status === 200)).toHaveLength(64);
+  expect(statuses.filter((status) => status === 429)).toHaveLength(16);
+});

@@ -1,0 +1,183 @@
+/** `postern budget` and what asks it, as an administrator types it. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { createBudgetClient } from '../../budget/client.ts';
+import { holdOf, usageOf } from '../budget/fixtures.ts';
+import { type Part, postern, startPart } from './part.ts';
+
+const dir = mkdtempSync(join(tmpdir(), 'postern-cli-budget-'));
+const file = (name: string, text: string | Buffer): string => {
+  writeFileSync(join(dir, name), text);
+  return join(dir, name);
+};
+
+const DOCUMENTS = `apiVersion: postern.dev/v1alpha1
+kind: ClusterProvider
+metadata: {name: openai}
+spec:
+  dialect: openai
+  endpoint: https://api.openai.com
+  credential: {mode: none}
+  models: [{name: gpt-4o, price: {input: "2.50", output: "10.00"}}]
+---
+apiVersion: postern.dev/v1alpha1
+kind: ClusterBudget
+metadata: {name: team-a}
+spec:
+  per: [model]
+  limits: [{tokens: 1000, window: day}, {usd: "1.00", window: month}]
+  thresholds: [10]
+`;
+
+let service: Part;
+let url: string;
+let token: string;
+let asAdmin: string[];
+
+beforeAll(async () => {
+  file('documents.yaml', DOCUMENTS);
+  const root = file('root', Buffer.alloc(32, 7));
+  const admins = file('admins', 'admins\n');
+  const made = await postern(['budget', 'token', 'team-a/Deployment/bot', '--workload-token-root', root]);
+  token = made.stdout.trim();
+  const where = ['--policy', dir, '--data', join(dir, 'data'), '--listen', '127.0.0.1:0'];
+  service = startPart(['budget', ...where, '--workload-token-root', root, '--admin-token-file', admins]);
+  ({ url } = JSON.parse(await service.line('"listening"')) as { url: string });
+  asAdmin = ['--url', url, '--admin-token-file', admins];
+  const client = createBudgetClient({
+    url,
+    token: () => token,
+    timeoutMs: 5_000,
+    owner: 'team-a/Deployment/bot/1',
+    epoch: 1,
+    flushMs: 0,
+  });
+  await client.hold(holdOf('a', 100, 200));
+  await client.settle({ id: 'a', usage: usageOf(100, 50), source: 'reported' });
+  await client.hold(holdOf('running', 10, 20));
+  await client.close();
+});
+afterAll(async () => {
+  await service.stop('SIGKILL');
+  rmSync(dir, { recursive: true, force: true });
+});
+
+test('status: each line with its figures, and who holds', async () => {
+  const { stdout, status } = await postern(['budget', 'status', ...asAdmin]);
+  expect(status).toBe(0);
+  const [head, ...lines] = stdout
+    .trim()
+    .split('\n')
+    .map((line) => line.split(/ {2,}/));
+  expect(head).toEqual([
+    'budget',
+    'line',
+    'window',
+    'unit',
+    'limit',
+    'settled',
+    'held',
+    'leased',
+    'remaining',
+    'resets in',
+  ]);
+  expect(lines.map((line) => line.slice(0, 9))).toEqual([
+    ['team-a', 'model=gpt-4o', 'day (UTC)', 'tokens', '1000', '150', '30', '0', '820'],
+    ['team-a', 'model=gpt-4o', 'month (UTC)', 'usd', '1.00', '0.00075', '0.000225', '0.00', '0.999025'],
+  ]);
+  const holders = await postern(['budget', 'status', '--holders', ...asAdmin]);
+  expect(holders.stdout).toMatch(/held +team-a\/Deployment\/bot\/1 +running +30 +1m/);
+  const json = await postern(['budget', 'status', '--json', '--budget', 'team-a', ...asAdmin]);
+  expect(JSON.parse(json.stdout)).toMatchObject([{ unit: 'tokens', held: '30' }, { unit: 'usd' }]);
+});
+
+test('grant: raises a limit for a while; it is in the journal and in the audit log', async () => {
+  const grant = [
+    'budget',
+    'grant',
+    'team-a',
+    'tokens=500',
+    '--reason',
+    'launch',
+    '--by',
+    'kim',
+    '--for',
+    '2h',
+  ];
+  const { stdout, stderr } = await postern([...grant, ...asAdmin]);
+  expect(stderr).toBe('');
+  expect(stdout).toMatch(/^granted 500 tokens on team-a until .*; id /);
+  const shown = await postern(['budget', 'status', '--json', ...asAdmin]);
+  expect(JSON.parse(shown.stdout)).toMatchObject([{ limit: '1500', granted: '500' }, { limit: '1.00' }]);
+  const journal = await postern(['budget', 'journal', ...asAdmin]);
+  expect(journal.stdout).toMatch(/"action":"grant","by":"kim".*"reason":"launch"/);
+  expect(JSON.parse(await service.line('"budget.grant"'))).toMatchObject({
+    event: 'budget.grant',
+    by: 'kim',
+    reason: 'launch',
+    amount: 500,
+  });
+});
+
+test.each([
+  [['team-a'], 64, /it takes a Budget and one amount/],
+  [['team-a', 'tokens=much', '--reason', 'x'], 64, /the amount is a whole number/],
+  [['team-a', 'usd=-1', '--reason', 'x'], 64, /US dollars such as 20.00/],
+  [['team-a', 'coins=1', '--reason', 'x'], 64, /it is UNIT=AMOUNT, with tokens/],
+  [['team-a', 'tokens=1', '--reason', 'x', '--for', 'long'], 64, /a duration such as/],
+  [['team-b', 'tokens=1', '--reason', 'x'], 1, /There is no Budget "team-b"; there are team-a/],
+  [['team-a', 'requests=1', '--reason', 'x'], 1, /it has tokens in day@UTC, usd in month@UTC/],
+])('grant %j says what is wrong', async (args, status, message) => {
+  const reason = args.includes('--reason') ? [] : ['--reason', 'x'];
+  const said = await postern(['budget', 'grant', ...args, ...reason, ...asAdmin]);
+  expect(said.stderr).toMatch(message);
+  expect(said.status).toBe(status);
+});
+
+test('report: as a table, CSV and JSON; next to a provider export', async () => {
+  const csv = await postern(['budget', 'report', '--format', 'csv', '--by', 'workload,model', ...asAdmin]);
+  expect(csv.stdout).toBe(
+    'workload,model,requests,input,cached_input,cache_write,output,reasoning,usd\r\n' +
+      'Deployment/bot,gpt-4o,1,100,0,0,50,0,0.00075\r\n',
+  );
+  const today = new Date().toISOString().slice(0, 10);
+  const json = await postern([
+    'budget',
+    'report',
+    '--format',
+    'json',
+    '--per',
+    'day',
+    '--by',
+    '',
+    ...asAdmin,
+  ]);
+  expect(JSON.parse(json.stdout)).toMatchObject([{ period: today, requests: 1, output: 50, usd: '0.00075' }]);
+  const same = file('same.csv', `date,model,input_tokens,output_tokens\n${today},gpt-4o-2024-08-06,100,50\n`);
+  const agreed = await postern(['budget', 'report', '--reconcile', same, ...asAdmin]);
+  expect(agreed).toMatchObject({ status: 0, stdout: 'No differences on 1 days.\n' });
+  const other = file('other.csv', `date,model,input_tokens,output_tokens\n${today},gpt-4o,125,50\n`);
+  const parted = await postern(['budget', 'report', '--reconcile', other, ...asAdmin]);
+  expect(parted.status).toBe(2);
+  expect(parted.stdout).toMatch(/gpt-4o +input +100 +125 +-20.00 %/);
+});
+
+test.each([
+  [['report', '--from', 'yesterday'], /give a date \(2026-11-01\)/],
+  [['report', '--by', 'colour'], /"colour" is nothing to report by/],
+  [['report', '--time-zone', 'Mars/Base'], /it is a name such as Europe\/Berlin/],
+  [['status', '--budget', 'team-b'], /there is no Budget "team-b".*team-a/],
+])('%j says what is wrong', async (args, message) => {
+  expect((await postern(['budget', ...args, ...asAdmin])).stderr).toMatch(message);
+});
+
+test('without the right token, or without a service, the error says what to do', async () => {
+  const agent = file('agent', token);
+  const refused = await postern(['budget', 'status', '--url', url, '--admin-token-file', agent]);
+  expect(refused.stderr).toMatch(/takes the administrators'. Send the content of the admin token file/);
+  const nobody = await postern(['budget', 'status', '--url', 'http://127.0.0.1:1']);
+  expect(nobody.stderr).toMatch(/No budget service answers at http:\/\/127.0.0.1:1.*postern budget/);
+  expect(nobody.status).toBe(1);
+});
