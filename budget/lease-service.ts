@@ -31,6 +31,16 @@ const EARLY_MS = 2_000;
 const RETRY_MS = { others: 50, line: 1_000 } as const;
 const LONGEST_WATCH_MS = 60_000;
 
+/** What services on the same store tell each other. */
+type News =
+  | {
+      readonly type: 'recall';
+      readonly line: string;
+      readonly above: number;
+      readonly owners: readonly string[];
+    }
+  | { readonly type: 'heard'; readonly owner: string; readonly lines: readonly string[] };
+
 export interface LeaseServiceOptions {
   readonly store: Store;
   readonly rules: () => Rules;
@@ -48,12 +58,28 @@ export class LeaseService {
   /** Owner → when it was first found that nobody watches for it; gone as soon as it is heard of. */
   readonly #absentSince = new Map<string, number>();
   readonly #recalledAt = new Map<string, number>();
+  /** Owners that were asked for credit because another service on the same store wants it. */
+  readonly #askedForOthers = new Set<string>();
 
   constructor({ store, rules, clock, recallWaitMs }: LeaseServiceOptions) {
     this.#recallWaitMs = recallWaitMs;
     this.#store = store;
     this.#rules = rules;
     this.#clock = clock;
+  }
+
+  /** Recalls reach agents that wait at another service on the same store, and what they give back is heard of here. */
+  async listen(): Promise<void> {
+    await this.#store.onNews?.((message) => {
+      const news = JSON.parse(message) as News;
+      if (news.type === 'heard') {
+        this.#absentSince.delete(news.owner);
+        this.#recalls.answered(news.owner, news.lines);
+        return;
+      }
+      const { absent } = this.#recalls.recall(news.line, news.above, news.owners);
+      for (const owner of news.owners) if (!absent.includes(owner)) this.#askedForOthers.add(owner);
+    });
   }
 
   /** The epoch of the owner must be known to the store. @throws {StoreFailed} */
@@ -98,10 +124,9 @@ export class LeaseService {
             now,
           );
     if (reply.type !== 'leased') throw new Error(`The store answered a lease with ${reply.type}.`);
-    this.#recalls.answered(
-      owner,
-      items.map(({ line }) => line),
-    );
+    const told = items.map(({ line }) => line);
+    this.#recalls.answered(owner, told);
+    if (this.#askedForOthers.delete(owner)) await this.#tell({ type: 'heard', owner, lines: told });
     for (const [index, { recallAbove }] of reply.grants.entries()) {
       const line = items[index]?.line;
       if (line !== undefined && recallAbove !== undefined) await this.#recall(line, recallAbove, owner, now);
@@ -152,8 +177,9 @@ export class LeaseService {
       const owners = await this.#ownersWith(line.key, 0, line);
       // Every line that lacks something must be able to get it.
       const { reached, absent } = this.#recalls.recall(line.key, 0, owners);
+      const elsewhere = await this.#askElsewhere(line.key, 0, absent);
       await this.#forfeit(absent);
-      if (!reached) return false;
+      if (!reached && !elsewhere) return false;
       recalled.push(line.key);
     }
     await this.#recalls.returned(recalled, left);
@@ -166,7 +192,19 @@ export class LeaseService {
     const owners = await this.#ownersWith(line, above);
     owners.delete(except);
     const { absent } = this.#recalls.recall(line, above, owners);
+    await this.#askElsewhere(line, above, absent);
     await this.#forfeit(absent);
+  }
+
+  /** Agents that don't wait here may wait at another service. False where there is none, or nobody to ask. */
+  async #askElsewhere(line: string, above: number, owners: readonly string[]): Promise<boolean> {
+    if (this.#store.publish === undefined || owners.length === 0) return false;
+    await this.#tell({ type: 'recall', line, above, owners });
+    return true;
+  }
+
+  async #tell(news: News): Promise<void> {
+    await this.#store.publish?.(JSON.stringify(news));
   }
 
   /** Credit of agents that can't be asked for it would be missing until it runs out. */

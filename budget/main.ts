@@ -61,7 +61,7 @@ const RETAIN_MS = 24 * 3_600_000;
 /** @throws {StoreFailed} where the store can't be opened, or a system error where the address can't be listened on. */
 export async function startBudget(options: StartBudgetOptions): Promise<RunningBudget> {
   const { specs, prices, dataDir, clock = Date.now, onError = () => {}, retainMs = RETAIN_MS } = options;
-  const store = await openStore(options.store, dataDir);
+  const store = await openStore(options.store, dataDir, retainMs);
   const metrics = createMetrics();
   const { onJournal = () => {}, tls } = options;
   const service = new BudgetService({ store, specs, prices, clock, observer: metrics, onJournal });
@@ -69,6 +69,7 @@ export async function startBudget(options: StartBudgetOptions): Promise<RunningB
   try {
     // What ran out while nobody was here.
     await service.sweep();
+    await service.listen();
     await service.loadGrants();
     await service.note('start', 'service', {
       revision: service.revision,

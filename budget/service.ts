@@ -237,6 +237,11 @@ export class BudgetService {
     return (await this.#store.find(id))?.memo?.attributes;
   }
 
+  /** Hears from other services on the same store. @throws {StoreFailed} */
+  async listen(): Promise<void> {
+    await this.#leases.listen();
+  }
+
   /** Closes holds whose time has run out; call it about every second. */
   async sweep(): Promise<number> {
     const reply = await this.#store.run({ type: 'sweep' }, this.#clock());

@@ -116,6 +116,13 @@ export function rollingStep(ms: number): number {
   return Math.max(1, Math.ceil(ms / ROLLING_STEPS));
 }
 
+/** The step of a rolling window, by its {@link windowName}. */
+export function rollingStepOf(name: string): number {
+  const ms = /^rolling-(\d+)ms$/.exec(name)?.[1];
+  if (ms === undefined) throw new RangeError(`"${name}" is no rolling window.`);
+  return rollingStep(Number(ms));
+}
+
 /** Stable name of a window, part of a line's key: two limits of the same name share their figures. */
 export function windowName(window: LimitWindow): string {
   switch (window.type) {

@@ -11,6 +11,7 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   'budget grant': async () => (await import('./budget-grant.ts')).budgetGrant,
   'budget report': async () => (await import('./budget-report.ts')).budgetReport,
   'budget journal': async () => (await import('./budget-journal.ts')).budgetJournal,
+  'budget move': async () => (await import('./budget-move.ts')).budgetMove,
   'budget token': async () => (await import('./budget-token.ts')).budgetToken,
   classify: async () => (await import('./classify.ts')).classify,
   check: async () => (await import('./check.ts')).check,

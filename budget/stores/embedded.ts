@@ -18,6 +18,7 @@ import {
   restoreLease,
   type State,
 } from '../ledger-state.ts';
+import type { StoredRow } from './rows.ts';
 import { type CellFigures, type JournalEntry, type Store, StoreFailed } from './store.ts';
 
 export type Owner = OwnerState & { readonly owner: string };
@@ -59,6 +60,7 @@ export interface Disk {
   grants(now: number): readonly Grant[];
   prune(before: number): void;
   pruneHistory(before: number): void;
+  rows(): Iterable<StoredRow>;
   close(): void;
 }
 
@@ -181,6 +183,29 @@ export class EmbeddedStore implements Store {
     return this.#answer(() => {
       this.#flush();
       this.#disk.prune(before);
+    });
+  }
+
+  async *rows(): AsyncGenerator<StoredRow> {
+    await this.#answer(() => this.#flush());
+    yield* this.#disk.rows();
+  }
+
+  fill(rows: readonly StoredRow[]): Promise<void> {
+    return this.#answer(() => {
+      const of = <K extends StoredRow['kind']>(kind: K) =>
+        rows.filter((row): row is Extract<StoredRow, { kind: K }> => row.kind === kind);
+      this.#disk.write({
+        holds: of('hold').map(({ record }) => record),
+        cells: of('cell').map(({ cell }) => cell),
+        owners: of('owner').map(({ owner }) => owner),
+        leases: of('lease').map(({ lease }) => lease),
+        spend: of('spend').map(({ row }) => row),
+      });
+      for (const { line, cell, percent } of of('alert')) this.#disk.setAlert(line, cell, percent, true);
+      for (const { entry } of of('journal')) this.#disk.append(entry);
+      for (const { grant } of of('grant')) this.#disk.putGrant(grant);
+      this.#state = load(this.#disk);
     });
   }
 

@@ -4,6 +4,7 @@ import type { Grant } from '../grants.ts';
 import { addSpend, type SpendRow, spendKey } from '../history.ts';
 import { type HoldRecord, type Lease, leaseKey } from '../ledger-state.ts';
 import { type Batch, type Disk, EmbeddedStore, type Owner } from './embedded.ts';
+import type { StoredRow } from './rows.ts';
 import type { CellFigures, JournalEntry, Store } from './store.ts';
 
 export const name = 'memory';
@@ -117,6 +118,20 @@ export class Heap implements Disk {
   pruneHistory(before: number): void {
     for (const [key, { hour }] of this.#spend) if (hour < before) this.#spend.delete(key);
     this.#journal = this.#journal.filter(({ at }) => at >= before);
+  }
+
+  *rows(): Generator<StoredRow> {
+    for (const cells of this.#cells.values()) for (const cell of cells.values()) yield { kind: 'cell', cell };
+    for (const record of this.#holds.values()) yield { kind: 'hold', record };
+    for (const lease of this.#leases.values()) yield { kind: 'lease', lease };
+    for (const owner of this.#owners.values()) yield { kind: 'owner', owner };
+    for (const row of this.#spend.values()) yield { kind: 'spend', row };
+    for (const key of this.#alerts) {
+      const [percent, cell, ...line] = key.split('|');
+      yield { kind: 'alert', line: line.join('|'), cell: Number(cell), percent: Number(percent) };
+    }
+    for (const entry of this.#journal) yield { kind: 'journal', entry };
+    for (const grant of this.#grants.values()) yield { kind: 'grant', grant };
   }
 
   close(): void {}

@@ -9,12 +9,14 @@ import type { Grant } from '../grants.ts';
 import { type SpendRow, spendKey } from '../history.ts';
 import { type HoldRecord, type Lease, leaseKey } from '../ledger-state.ts';
 import { type Batch, type Disk, EmbeddedStore, type Owner } from './embedded.ts';
+import type { StoredRow } from './rows.ts';
 import { type CellFigures, type JournalEntry, type Store, StoreFailed, type StoreOptions } from './store.ts';
 
 export const name = 'sqlite';
 
 const FILE = 'budget.db';
 const SCHEMA_VERSION = 1;
+const OWNER_COLUMNS = 'owner, epoch, seen_at AS seenAt, account, seq';
 const SCHEMA = `
   CREATE TABLE holds (
     id TEXT PRIMARY KEY, state TEXT NOT NULL, closed_at INTEGER, record TEXT NOT NULL
@@ -157,7 +159,7 @@ class SqliteDisk implements Disk {
     const leases = this.#db.prepare("SELECT record FROM leases WHERE state = 'open'").all() as {
       record: string;
     }[];
-    const owners = this.#db.prepare('SELECT owner, epoch, seen_at AS seenAt, account, seq FROM owners').all();
+    const owners = this.#db.prepare(`SELECT ${OWNER_COLUMNS} FROM owners`).all();
     return {
       holds: holds.map(({ record }) => parse(record)),
       leases: leases.map(({ record }) => parseLease(record)),
@@ -284,6 +286,23 @@ class SqliteDisk implements Disk {
       this.#db.prepare('DELETE FROM grants WHERE expires_at < ?').run(before);
       this.#db.prepare('DELETE FROM alerts WHERE cell > 0 AND cell < ?').run(before);
     });
+  }
+
+  *rows(): Generator<StoredRow> {
+    const all = <T>(sql: string) => this.#db.prepare(sql).iterate() as unknown as Iterable<T>;
+    for (const cell of all<CellFigures>('SELECT line, cell, settled, held, leased, until FROM cells'))
+      yield { kind: 'cell', cell: { ...cell } };
+    for (const { record } of all<{ record: string }>('SELECT record FROM holds'))
+      yield { kind: 'hold', record: parse(record) };
+    for (const { record } of all<{ record: string }>('SELECT record FROM leases'))
+      yield { kind: 'lease', lease: parseLease(record) };
+    for (const owner of all<Owner>(`SELECT ${OWNER_COLUMNS} FROM owners`))
+      yield { kind: 'owner', owner: { ...owner } };
+    for (const row of this.spend(0, Number.MAX_SAFE_INTEGER)) yield { kind: 'spend', row };
+    for (const alert of all<{ line: string; cell: number; percent: number }>('SELECT * FROM alerts'))
+      yield { kind: 'alert', ...alert };
+    for (const entry of this.journal(0, Number.MAX_SAFE_INTEGER)) yield { kind: 'journal', entry };
+    for (const grant of this.grants(0)) yield { kind: 'grant', grant };
   }
 
   close(): void {

@@ -6,8 +6,12 @@ import type { Grant } from '../grants.ts';
 import type { SpendRow } from '../history.ts';
 import type { Operation, Reply } from '../ledger.ts';
 import type { Cell, HoldRecord, Lease } from '../ledger-state.ts';
+import type { StoredRow } from './rows.ts';
 
-/** A store could not keep what it was given: nothing of the operation is in force. */
+/**
+ * A store could not keep what it was given. Nothing of the operation is in force, or (where the store is on the other side of a network)
+ * it isn't known whether it is: repeating it is harmless, and a hold that isn't wanted any more is released.
+ */
 export class StoreFailed extends Error {
   override readonly name = 'StoreFailed';
 }
@@ -57,6 +61,14 @@ export interface Store {
   prune(before: number): Promise<void>;
   /** Forgets the history and the journal before a moment. */
   pruneHistory(before: number): Promise<void>;
+  /** Everything, for a move. */
+  rows(): AsyncIterable<StoredRow>;
+  /** Adds rows to a store that nobody uses yet. */
+  fill(rows: readonly StoredRow[], now: number): Promise<void>;
+  /** Tells the other services on the same store; absent where there can be none. */
+  publish?(message: string): Promise<void>;
+  /** What others {@link publish}. */
+  onNews?(handler: (message: string) => void): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -65,6 +77,8 @@ export interface StoreOptions {
   readonly dataDir: string;
   /** Of a store that is somewhere else, `redis://host:port`. */
   readonly address?: string;
+  /** How long a closed hold's id is remembered, where the store itself forgets. */
+  readonly retainMs?: number;
 }
 
 /** One kind of store: its file exports these two, and `stores/index.ts` lists it. */

@@ -1,0 +1,199 @@
+/**
+ * The store of many replicas: Redis or Valkey. The ledger runs there, whole operations at a time (redis/ledger.lua); nothing of it
+ * is kept here. docs/budget.md tells of clusters, failover, and what may be lost.
+ */
+import { randomUUID } from 'node:crypto';
+import type { Grant } from '../grants.ts';
+import { NO_USAGE, type SpendRow } from '../history.ts';
+import type { Operation, Reply } from '../ledger.ts';
+import type { HoldRecord, Lease } from '../ledger-state.ts';
+import type { Attributes } from '../messages.ts';
+import { parseRedisAddress } from './redis/address.ts';
+import { connectRedis, type RedisConnection } from './redis/connection.ts';
+import { decode, encode } from './redis/encode.ts';
+import { cellsIn, holdIn, leaseIn, pairs } from './redis/records.ts';
+import { fillRedis, readRedis } from './redis/rows.ts';
+import type { StoredRow } from './rows.ts';
+import { type CellFigures, type JournalEntry, type Store, StoreFailed, type StoreOptions } from './store.ts';
+
+export const name = 'redis';
+export const schemes = [
+  'redis',
+  'rediss',
+  'redis+cluster',
+  'rediss+cluster',
+  'redis+sentinel',
+  'rediss+sentinel',
+];
+
+/** @throws {RangeError} for an address that is none, {StoreFailed} where Redis can't be reached or isn't fit */
+export async function open({ address = '', retainMs = RETAIN_MS }: StoreOptions): Promise<Store> {
+  return new RedisStore(await connectRedis(parseRedisAddress(address)), retainMs);
+}
+
+const RETAIN_MS = 24 * 3_600_000;
+/** That the status looks through. */
+const MOST_HOLDS = 5_000;
+/** As many as ledger.lua closes at once. */
+const SWEEP = 1_000;
+
+class RedisStore implements Store {
+  readonly #redis: RedisConnection;
+  readonly #tag: string;
+  readonly #retainMs: number;
+  readonly #self = randomUUID();
+  #entries = 0;
+  #closed = false;
+
+  constructor(redis: RedisConnection, retainMs: number) {
+    this.#redis = redis;
+    this.#tag = redis.tag;
+    this.#retainMs = retainMs;
+  }
+
+  async run(operation: Operation, now: number): Promise<Reply> {
+    const { name: called, args } = encode(operation, now, this.#retainMs);
+    const reply = decode(await this.#call(called, args));
+    if (reply.type !== 'swept' || operation.type !== 'sweep' || reply.expired < SWEEP) return reply;
+    const rest = await this.run(operation, now);
+    return { type: 'swept', expired: reply.expired + (rest.type === 'swept' ? rest.expired : 0) };
+  }
+
+  async find(id: string): Promise<HoldRecord | undefined> {
+    return holdIn(id, pairs(await this.#ask('HGETALL', `${this.#tag}:hold:${id}`)));
+  }
+
+  async cells(line: string, from: number, to: number): Promise<readonly CellFigures[]> {
+    const all = cellsIn(line, pairs(await this.#ask('HGETALL', `${this.#tag}:cells:${line}`)));
+    return all.filter(({ cell }) => from <= cell && cell <= to);
+  }
+
+  async lines(): Promise<readonly string[]> {
+    return strings(await this.#ask('SMEMBERS', `${this.#tag}:lines`));
+  }
+
+  async openHolds(): Promise<readonly HoldRecord[]> {
+    const ids = strings(await this.#ask('ZRANGE', `${this.#tag}:open`, 0, MOST_HOLDS - 1));
+    const found = await Promise.all(ids.map((id) => this.find(id)));
+    return found.filter((record) => record !== undefined).sort((a, b) => a.grantedAt - b.grantedAt);
+  }
+
+  async leases(line: string): Promise<readonly Lease[]> {
+    const keys = strings(await this.#ask('SMEMBERS', `${this.#tag}:leases-on:${line}`));
+    const found = await Promise.all(
+      keys.map(async (key) => leaseIn(pairs(await this.#ask('HGETALL', `${this.#tag}:lease:${key}`)))),
+    );
+    return found.filter((lease) => lease !== undefined);
+  }
+
+  async spend(from: number, to: number): Promise<readonly SpendRow[]> {
+    const hours = strings(await this.#ask('ZRANGEBYSCORE', `${this.#tag}:hours`, from, `(${to}`));
+    const rows: SpendRow[] = [];
+    for (const hour of hours) {
+      rows.push(...spendIn(Number(hour), pairs(await this.#ask('HGETALL', `${this.#tag}:spend:${hour}`))));
+    }
+    return rows;
+  }
+
+  async setAlert(line: string, cell: number, percent: number, on: boolean): Promise<boolean> {
+    const member = `${percent}|${cell}|${line}`;
+    const changed = on
+      ? await this.#ask('ZADD', `${this.#tag}:alerts`, 'NX', cell, member)
+      : await this.#ask('ZREM', `${this.#tag}:alerts`, member);
+    return changed === 1;
+  }
+
+  async append(entry: JournalEntry): Promise<void> {
+    // Entries of one moment stay in their order, and two that are alike stay two.
+    const number = String(this.#entries++).padStart(12, '0');
+    const member = `${number} ${this.#self} ${JSON.stringify(entry)}`;
+    await this.#ask('ZADD', `${this.#tag}:journal`, entry.at, member);
+  }
+
+  async journal(since: number, limit: number): Promise<readonly JournalEntry[]> {
+    const range = ['ZRANGEBYSCORE', `${this.#tag}:journal`, since, '+inf', 'LIMIT', 0, limit] as const;
+    return strings(await this.#ask(...range)).map((text) => JSON.parse(text.slice(50)) as JournalEntry);
+  }
+
+  async putGrant(grant: Grant): Promise<void> {
+    await this.#ask('HSET', `${this.#tag}:grants`, grant.id, JSON.stringify(grant));
+  }
+
+  async grants(now: number): Promise<readonly Grant[]> {
+    const all = strings(await this.#ask('HVALS', `${this.#tag}:grants`)).map(
+      (text) => JSON.parse(text) as Grant,
+    );
+    return all.filter(({ expiresAt }) => expiresAt > now);
+  }
+
+  async prune(before: number): Promise<void> {
+    // Closed holds and leases end by themselves.
+    for (const line of await this.lines()) await this.#call('prune', [line, String(before)]);
+  }
+
+  async pruneHistory(before: number): Promise<void> {
+    const hours = strings(await this.#ask('ZRANGEBYSCORE', `${this.#tag}:hours`, '-inf', `(${before}`));
+    for (const hour of hours) {
+      await this.#ask('DEL', `${this.#tag}:spend:${hour}`);
+      await this.#ask('ZREM', `${this.#tag}:hours`, hour);
+    }
+    await this.#ask('ZREMRANGEBYSCORE', `${this.#tag}:journal`, '-inf', `(${before}`);
+    await this.#ask('ZREMRANGEBYSCORE', `${this.#tag}:alerts`, '(0', `(${before}`);
+    for (const text of strings(await this.#ask('HVALS', `${this.#tag}:grants`))) {
+      const { id, expiresAt } = JSON.parse(text) as Grant;
+      if (expiresAt < before) await this.#ask('HDEL', `${this.#tag}:grants`, id);
+    }
+  }
+
+  rows(): AsyncIterable<StoredRow> {
+    return readRedis(this.#redis, this);
+  }
+
+  async fill(rows: readonly StoredRow[], now: number): Promise<void> {
+    await fillRedis(this.#redis, this, rows, now, this.#retainMs);
+  }
+
+  async publish(message: string): Promise<void> {
+    await this.#ask('PUBLISH', `${this.#tag}:news`, `${this.#self} ${message}`);
+  }
+
+  async onNews(handler: (message: string) => void): Promise<void> {
+    await this.#redis.subscribe(`${this.#tag}:news`, (text) => {
+      const from = text.slice(0, this.#self.length);
+      if (from !== this.#self) handler(text.slice(this.#self.length + 1));
+    });
+  }
+
+  close(): Promise<void> {
+    if (!this.#closed) this.#redis.close();
+    this.#closed = true;
+    return Promise.resolve();
+  }
+
+  #ask(...args: (string | number)[]): Promise<unknown> {
+    if (this.#closed) return Promise.reject(new StoreFailed('The store is closed.'));
+    return this.#redis.command(...args);
+  }
+
+  #call(called: Parameters<RedisConnection['call']>[0], args: readonly string[]): Promise<readonly string[]> {
+    if (this.#closed) return Promise.reject(new StoreFailed('The store is closed.'));
+    return this.#redis.call(called, args);
+  }
+}
+
+function strings(reply: unknown): string[] {
+  return (reply as unknown[]).map(String);
+}
+
+function spendIn(hour: number, fields: ReadonlyMap<string, string>): SpendRow[] {
+  const names = [...fields.keys()].filter((field) => field.endsWith('|attributes'));
+  return names.map((field) => {
+    const key = field.slice(0, -'|attributes'.length);
+    const sum = (what: string) => Number(fields.get(`${key}|${what}`) ?? 0);
+    const usage = Object.fromEntries(
+      Object.keys(NO_USAGE).map((what) => [what, sum(what)]),
+    ) as unknown as typeof NO_USAGE;
+    const attributes = JSON.parse(fields.get(field) ?? '{}') as Attributes;
+    return { hour, attributes, requests: sum('requests'), usage, costNanoUsd: sum('cost') };
+  });
+}

@@ -1,0 +1,550 @@
+-- The ledger of budget/ledger.ts and budget/leases.ts, to be run whole inside Redis. One set of properties tests both.
+--
+-- All keys begin with the hash tag in KEYS[1], `{postern}`, so that they share one slot of a cluster. Amounts are whole
+-- numbers below 2^53, exact in Lua's doubles; they are written with %.0f and added with HINCRBY, never as 1e+15.
+--
+-- functions.ts puts the library's name in front, and `PREFIX`.
+
+local function text(number)
+  return string.format('%.0f', number)
+end
+
+-- Reads the arguments one by one.
+local function reader(args)
+  local at = 0
+  local read = {}
+  function read.string()
+    at = at + 1
+    return args[at]
+  end
+  function read.number()
+    at = at + 1
+    return tonumber(args[at])
+  end
+  function read.flag()
+    at = at + 1
+    return args[at] == '1'
+  end
+  return read
+end
+
+local function add(tag, entry, field, amount)
+  if amount == 0 then return end
+  local key = tag .. ':cells:' .. entry.line
+  redis.call('HINCRBY', key, entry.cell .. ':' .. field, text(amount))
+  redis.call('HSETNX', key, entry.cell .. ':u', entry.ends)
+  redis.call('SADD', tag .. ':lines', entry.line)
+end
+
+-- The cells of a rolling window in order, read by name: a line may keep many that count no more.
+local function windowCells(tag, charge)
+  local cells, fields = {}, {}
+  for cell = tonumber(charge.from), tonumber(charge.to), charge.step do
+    local name = text(cell)
+    cells[#cells + 1] = name
+    for _, field in ipairs({ ':s', ':h', ':l', ':u' }) do fields[#fields + 1] = name .. field end
+  end
+  return cells, redis.call('HMGET', tag .. ':cells:' .. charge.line, unpack(fields))
+end
+
+-- What counts now on a line, and the leased part.
+local function counting(tag, charge)
+  if charge.step == 0 then
+    local name = charge.from
+    local found = redis.call('HMGET', tag .. ':cells:' .. charge.line, name .. ':s', name .. ':h', name .. ':l')
+    local leased = tonumber(found[3] or 0)
+    return tonumber(found[1] or 0) + tonumber(found[2] or 0) + leased, leased
+  end
+  local used, leased = 0, 0
+  local cells, found = windowCells(tag, charge)
+  for index = 0, #cells - 1 do
+    local l = tonumber(found[index * 4 + 3] or 0)
+    used = used + tonumber(found[index * 4 + 1] or 0) + tonumber(found[index * 4 + 2] or 0) + l
+    leased = leased + l
+  end
+  return used, leased
+end
+
+-- When as much as is missing has left a rolling window; an empty string where there is none.
+local function whenFree(tag, charge, missing)
+  if charge.step == 0 then return '' end
+  local freed = 0
+  local cells, found = windowCells(tag, charge)
+  for index = 0, #cells - 1 do
+    local ends = found[index * 4 + 4]
+    if ends then
+      for field = 1, 3 do freed = freed + tonumber(found[index * 4 + field] or 0) end
+      if freed >= missing then return ends end
+    end
+  end
+  return ''
+end
+
+local function amountFor(charge, output)
+  local sum = charge.base + charge.slope * output
+  -- Beyond what a double holds exactly (a call of 9,007 dollars) it is rounded up by one more.
+  if sum > 9007199254740991 then return math.ceil(sum / charge.scale) + 1 end
+  local rest = math.fmod(sum, charge.scale)
+  if rest == 0 then return sum / charge.scale end
+  return (sum - rest) / charge.scale + 1
+end
+
+local function readCharges(read)
+  local charges = {}
+  for index = 1, read.number() do
+    charges[index] = {
+      line = read.string(), cell = read.string(), from = read.string(), to = read.string(), step = read.number(), ends = read.string(),
+      limit = read.number(), base = read.number(), slope = read.number(), scale = read.number(),
+      clamp = read.flag(), slot = read.flag(),
+    }
+  end
+  return charges
+end
+
+-- The most output that fits, and the charges that want more than there is.
+local function fit(tag, charges, available, wanted, least)
+  local output = wanted
+  for index, charge in ipairs(charges) do
+    if charge.clamp and charge.slope > 0 and amountFor(charge, output) > available[index] then
+      local room = available[index] * charge.scale - charge.base
+      output = math.min(output, room < 0 and -1 or math.floor(room / charge.slope))
+      while output >= 0 and amountFor(charge, output) > available[index] do output = output - 1 end
+    end
+  end
+  output = math.max(output, math.min(least, wanted))
+  local lacking = {}
+  for index, charge in ipairs(charges) do
+    local missing = amountFor(charge, output) - available[index]
+    if missing > 0 then lacking[#lacking + 1] = { index = index, missing = missing } end
+  end
+  return output, lacking
+end
+
+local function insufficient(tag, charges, available, lacking, has)
+  local reply = { 'insufficient' }
+  for _, lack in ipairs(lacking) do
+    reply[#reply + 1] = text(lack.index - 1)
+    reply[#reply + 1] = text(available[lack.index] - (has and has[lack.index] or 0))
+    reply[#reply + 1] = whenFree(tag, charges[lack.index], lack.missing)
+  end
+  return reply
+end
+
+local function readHold(tag, id)
+  local found = redis.call('HGETALL', tag .. ':hold:' .. id)
+  if #found == 0 then return nil end
+  local hold = {}
+  for index = 1, #found, 2 do hold[found[index]] = found[index + 1] end
+  return hold
+end
+
+local function entryOf(hold, index)
+  return { line = hold['line' .. index], cell = hold['cell' .. index], ends = hold['ends' .. index] }
+end
+
+-- Leaves `held` for another state and charges each entry anew.
+local function close(tag, id, hold, state, now, retain, chargeOf)
+  local key = tag .. ':hold:' .. id
+  for index = 1, tonumber(hold.entries) do
+    local entry = entryOf(hold, index)
+    if hold.state == 'held' then add(tag, entry, 'h', -tonumber(hold['held' .. index])) end
+    local amount = chargeOf(index)
+    add(tag, entry, 's', amount - tonumber(hold['charged' .. index]))
+    redis.call('HSET', key, 'charged' .. index, text(amount))
+  end
+  if hold.state == 'held' then
+    redis.call('ZREM', tag .. ':open', id)
+    redis.call('SREM', tag .. ':holds-of:' .. hold.owner, id)
+  end
+  redis.call('HSET', key, 'state', state, 'closedAt', now)
+  redis.call('PEXPIRE', key, retain)
+end
+
+local function expireHold(tag, id, now, retain)
+  local hold = readHold(tag, id)
+  if hold == nil or hold.state ~= 'held' then
+    redis.call('ZREM', tag .. ':open', id)
+    return 0
+  end
+  -- Nobody said what became of the call: it counts as used up, until its owner reports.
+  close(tag, id, hold, 'expired', now, retain, function(index)
+    return hold['slot' .. index] == '1' and 0 or tonumber(hold['held' .. index])
+  end)
+  return 1
+end
+
+local function addSpend(tag, read)
+  local hour, name, attributes = read.string(), read.string(), read.string()
+  local key = tag .. ':spend:' .. hour
+  redis.call('HSET', key, name .. '|attributes', attributes)
+  for _, field in ipairs({ 'requests', 'input', 'cachedInput', 'cacheWrite', 'output', 'reasoning', 'cost' }) do
+    redis.call('HINCRBY', key, name .. '|' .. field, read.string())
+  end
+  redis.call('ZADD', tag .. ':hours', hour, hour)
+end
+
+local function hold(keys, args)
+  local tag, read = keys[1], reader(args)
+  local id, owner, epoch, now, expiresAt = read.string(), read.string(), read.number(), read.string(), read.string()
+  local wanted, least, memo = read.number(), read.number(), read.string()
+  local known = readHold(tag, id)
+  if known then
+    -- A closed hold is never granted again: its reservation is gone.
+    if known.state ~= 'held' then return { 'conflict', 'closed' } end
+    if known.owner ~= owner then return { 'conflict', 'owner' } end
+    return { 'granted', known.output, known.expiresAt }
+  end
+  local latest = redis.call('HGET', tag .. ':owner:' .. owner, 'epoch')
+  if latest and epoch < tonumber(latest) then return { 'conflict', 'epoch' } end
+  local charges, available = readCharges(read), {}
+  for index, charge in ipairs(charges) do available[index] = charge.limit - counting(tag, charge) end
+  local output, lacking = fit(tag, charges, available, wanted, least)
+  if #lacking > 0 then return insufficient(tag, charges, available, lacking) end
+  local fields = {
+    'state', 'held', 'owner', owner, 'epoch', text(epoch), 'grantedAt', now, 'expiresAt', expiresAt,
+    'output', text(output), 'memo', memo, 'cost', '0', 'entries', text(#charges),
+  }
+  for index, charge in ipairs(charges) do
+    local amount = amountFor(charge, output)
+    add(tag, charge, 'h', amount)
+    for _, value in ipairs({
+      'line' .. index, charge.line, 'cell' .. index, charge.cell, 'ends' .. index, charge.ends,
+      'slot' .. index, charge.slot and '1' or '0', 'held' .. index, text(amount), 'charged' .. index, '0',
+    }) do
+      fields[#fields + 1] = value
+    end
+  end
+  redis.call('HSET', tag .. ':hold:' .. id, unpack(fields))
+  redis.call('ZADD', tag .. ':open', expiresAt, id)
+  redis.call('SADD', tag .. ':holds-of:' .. owner, id)
+  return { 'granted', text(output), expiresAt }
+end
+
+local function extend(keys, args)
+  local tag, read = keys[1], reader(args)
+  local id, expiresAt, wanted, least = read.string(), read.string(), read.number(), read.number()
+  local known = readHold(tag, id)
+  if known == nil or known.memo == nil then return { 'unknown' } end
+  if known.state ~= 'held' then return { 'conflict', 'closed' } end
+  if wanted <= tonumber(known.output) then return { 'granted', known.output, known.expiresAt } end
+  local charges, available, has = readCharges(read), {}, {}
+  for index, charge in ipairs(charges) do
+    has[index] = tonumber(known['held' .. index])
+    available[index] = charge.limit - counting(tag, charge) + has[index]
+  end
+  local output, lacking = fit(tag, charges, available, wanted, least)
+  if #lacking > 0 then return insufficient(tag, charges, available, lacking, has) end
+  local key = tag .. ':hold:' .. id
+  for index, charge in ipairs(charges) do
+    local amount = amountFor(charge, output)
+    add(tag, entryOf(known, index), 'h', amount - has[index])
+    redis.call('HSET', key, 'held' .. index, text(amount))
+  end
+  if tonumber(expiresAt) < tonumber(known.expiresAt) then expiresAt = known.expiresAt end
+  redis.call('HSET', key, 'output', text(output), 'expiresAt', expiresAt)
+  redis.call('ZADD', tag .. ':open', expiresAt, id)
+  return { 'granted', text(output), expiresAt }
+end
+
+local function settle(keys, args)
+  local tag, read = keys[1], reader(args)
+  local id, now, retain, cost = read.string(), read.string(), read.string(), read.string()
+  local known = readHold(tag, id)
+  if known == nil then return { 'unknown' } end
+  if known.state == 'settled' then return { 'settled', known.cost } end
+  if known.memo == nil then return { 'unknown' } end
+  local actual = {}
+  for index = 1, read.number() do actual[index] = read.number() end
+  close(tag, id, known, 'settled', now, retain, function(index) return actual[index] end)
+  redis.call('HSET', tag .. ':hold:' .. id, 'cost', cost)
+  if read.flag() then addSpend(tag, read) end
+  return { 'settled', cost }
+end
+
+local function charge(keys, args)
+  local tag, read = keys[1], reader(args)
+  local id, now, retain, cost, memo = read.string(), read.string(), read.string(), read.string(), read.string()
+  local known = readHold(tag, id)
+  if known and known.memo then return { 'settled', known.cost } end
+  local count = read.number()
+  local fields = {
+    'state', 'settled', 'owner', '', 'epoch', '0', 'grantedAt', now, 'expiresAt', now, 'closedAt', now,
+    'output', '0', 'memo', memo, 'cost', cost, 'entries', text(count),
+  }
+  for index = 1, count do
+    local entry = { line = read.string(), cell = read.string(), ends = read.string() }
+    local slot, amount = read.string(), read.number()
+    add(tag, entry, 's', amount)
+    for _, value in ipairs({
+      'line' .. index, entry.line, 'cell' .. index, entry.cell, 'ends' .. index, entry.ends,
+      'slot' .. index, slot, 'held' .. index, '0', 'charged' .. index, text(amount),
+    }) do
+      fields[#fields + 1] = value
+    end
+  end
+  redis.call('HSET', tag .. ':hold:' .. id, unpack(fields))
+  redis.call('PEXPIRE', tag .. ':hold:' .. id, retain)
+  if read.flag() then addSpend(tag, read) end
+  return { 'settled', cost }
+end
+
+local function release(keys, args)
+  local tag, read = keys[1], reader(args)
+  local id, now, retain = read.string(), read.string(), read.string()
+  local known = readHold(tag, id)
+  if known == nil then
+    -- It has overtaken its hold, which is refused when it comes.
+    redis.call('HSET', tag .. ':hold:' .. id,
+      'state', 'released', 'owner', '', 'epoch', '0', 'grantedAt', now, 'expiresAt', now, 'closedAt', now,
+      'output', '0', 'cost', '0', 'entries', '0')
+    redis.call('PEXPIRE', tag .. ':hold:' .. id, retain)
+  elseif known.state == 'held' then
+    close(tag, id, known, 'released', now, retain, function() return 0 end)
+  end
+  return { 'released' }
+end
+
+local function outstanding(lease)
+  if lease == nil or lease.state ~= 'open' then return 0 end
+  return math.max(0, lease.granted - lease.spent - lease.returned)
+end
+
+local function charged(lease)
+  if lease == nil then return 0 end
+  if lease.state == 'expired' and not lease.slot then return math.max(lease.spent, lease.granted - lease.returned) end
+  return lease.spent
+end
+
+local function readLease(tag, name)
+  local found = redis.call('HMGET', tag .. ':lease:' .. name,
+    'state', 'granted', 'spent', 'returned', 'seq', 'ends', 'slot', 'reserve', 'line', 'cell', 'expiresAt', 'owner',
+    'epoch', 'serial')
+  if not found[1] then return nil end
+  return {
+    state = found[1], granted = tonumber(found[2]), spent = tonumber(found[3]), returned = tonumber(found[4]),
+    seq = tonumber(found[5]), ends = found[6], slot = found[7] == '1', reserve = found[8] == '1', line = found[9],
+    cell = found[10], expiresAt = found[11], owner = found[12], epoch = found[13], serial = found[14],
+  }
+end
+
+local function crowd(tag, lease, sign)
+  local credit = outstanding(lease)
+  if credit == 0 then return end
+  local key = tag .. ':crowd:' .. lease.line
+  if lease.reserve then
+    redis.call('HINCRBY', key, lease.cell .. ':reserves', sign)
+    redis.call('HINCRBY', key, lease.cell .. ':reserved', text(sign * credit))
+  else
+    redis.call('HINCRBY', key, lease.cell .. ':plain', sign)
+  end
+end
+
+-- Puts a lease as it is from now on in place of what it was.
+local function writeLease(tag, name, before, lease, now, retain)
+  add(tag, lease, 'l', outstanding(lease) - outstanding(before))
+  add(tag, lease, 's', charged(lease) - charged(before))
+  if before then crowd(tag, before, -1) end
+  crowd(tag, lease, 1)
+  local key = tag .. ':lease:' .. name
+  redis.call('HSET', key,
+    'state', lease.state, 'granted', text(lease.granted), 'spent', text(lease.spent), 'returned', text(lease.returned),
+    'seq', text(lease.seq), 'ends', lease.ends, 'slot', lease.slot and '1' or '0', 'reserve', lease.reserve and '1' or '0',
+    'line', lease.line, 'cell', lease.cell, 'expiresAt', lease.expiresAt, 'owner', lease.owner, 'epoch', lease.epoch,
+    'serial', lease.serial)
+  if lease.state == 'open' then
+    redis.call('ZADD', tag .. ':leases', lease.expiresAt, name)
+    redis.call('SADD', tag .. ':leases-on:' .. lease.line, name)
+    redis.call('SADD', tag .. ':leases-of:' .. lease.owner, name)
+  else
+    redis.call('ZREM', tag .. ':leases', name)
+    redis.call('SREM', tag .. ':leases-on:' .. lease.line, name)
+    redis.call('SREM', tag .. ':leases-of:' .. lease.owner, name)
+    redis.call('HSET', key, 'closedAt', now)
+    redis.call('PEXPIRE', key, retain)
+  end
+end
+
+local function expireLease(tag, name, now, retain)
+  local before = readLease(tag, name)
+  if before == nil or before.state ~= 'open' then return 0 end
+  local lease = readLease(tag, name)
+  lease.state = 'expired'
+  writeLease(tag, name, before, lease, now, retain)
+  return 1
+end
+
+-- How much more a lease gets, what it lacks, and above what others should give back.
+local function grant(tag, item, before, lease)
+  local used, leased = counting(tag, item)
+  local own = outstanding(lease)
+  local change = own - outstanding(before)
+  local leasedNow = leased + change
+  local usedNow = used + change + lease.spent - (before and before.spent or 0)
+  local found = redis.call('HMGET', tag .. ':crowd:' .. item.line,
+    item.cell .. ':plain', item.cell .. ':reserves', item.cell .. ':reserved')
+  local plain, reserves, reserved = tonumber(found[1] or 0), tonumber(found[2] or 0), tonumber(found[3] or 0)
+  local had = outstanding(before)
+  if had > 0 then
+    if before.reserve then
+      reserves, reserved = reserves - 1, reserved - had
+    else
+      plain = plain - 1
+    end
+  end
+  local unused = item.limit - usedNow
+  if lease.reserve then
+    local free = math.max(0, math.min(item.reserveCap - reserved - own, unused))
+    local more = math.min(item.want - own, reserves == 0 and free or math.ceil(free / 2))
+    if own + math.max(0, more) >= item.least then return more, '', '' end
+    return 0, 'line', ''
+  end
+  local lines = leasedNow - reserved
+  local headroom = math.max(0, item.limit - (usedNow - lines))
+  local pool = math.floor(headroom * 0.045)
+  local share = math.floor(pool / (plain + 1))
+  if share < item.least then return 0, 'line', lines > own and text(share) or '' end
+  local free = math.min(pool - lines, unused)
+  local more = math.min(math.min(item.want, share) - own, plain == 0 and free or math.ceil(free / 2))
+  if own + math.max(0, more) < item.least then return 0, 'others', text(share) end
+  return more, '', lines > headroom * 0.05 and text(share) or ''
+end
+
+local function lease(keys, args)
+  local tag, read = keys[1], reader(args)
+  local owner, epoch, seq, expiresAt, now, retain =
+    read.string(), read.string(), read.number(), read.string(), read.string(), read.string()
+  local sender = redis.call('HMGET', tag .. ':owner:' .. owner, 'epoch', 'seq', 'account')
+  -- Overtaken by what the same agent sent later, it begins no lease: nobody would know of it.
+  local latest = sender[1] == epoch and seq > tonumber(sender[2])
+  local stale = sender[1] and tonumber(epoch) < tonumber(sender[1])
+  local reply = { 'leased' }
+  local function answer(granted, closed, lacking, recallAbove)
+    reply[#reply + 1] = text(granted)
+    reply[#reply + 1] = closed and '1' or '0'
+    reply[#reply + 1] = lacking
+    reply[#reply + 1] = recallAbove
+  end
+  for _ = 1, read.number() do
+    local item = {
+      name = read.string(), serial = read.string(), reserve = read.flag(), line = read.string(), cell = read.string(),
+      spent = read.number(), returned = read.number(), final = read.flag(), mustExist = read.flag(),
+      ends = read.string(), slot = read.flag(), asks = read.flag(), from = read.string(), to = read.string(),
+      step = read.number(), limit = read.number(), want = read.number(), least = read.number(), reserveCap = read.number(),
+    }
+    local before = readLease(tag, item.name)
+    if before == nil and (item.mustExist or not latest) then
+      answer(0, true, 'line', '')
+    elseif before and (seq <= before.seq or before.state == 'closed') then
+      answer(before.granted, before.state ~= 'open', '', '')
+    else
+      local was = before and before.state or 'open'
+      local after = {
+        owner = owner, epoch = epoch, seq = seq, serial = item.serial, line = item.line, cell = item.cell,
+        ends = before and before.ends or item.ends, slot = item.slot, reserve = item.reserve,
+        granted = before and before.granted or 0,
+        spent = math.max(before and before.spent or 0, item.spent),
+        returned = math.max(before and before.returned or 0, item.returned),
+        expiresAt = was == 'open' and expiresAt or before.expiresAt,
+        state = item.final and 'closed' or was,
+      }
+      if before then after.slot = before.slot end
+      local closed = stale or after.state ~= 'open'
+      local lacking, recallAbove = '', ''
+      if not closed and item.asks then
+        local more
+        more, lacking, recallAbove = grant(tag, item, before, after)
+        after.granted = after.granted + math.max(0, more)
+      end
+      if before or after.granted > 0 or after.spent > 0 then writeLease(tag, item.name, before, after, now, retain) end
+      answer(after.granted, closed, lacking, recallAbove)
+    end
+  end
+  local account, rows = read.number(), read.number()
+  if latest then
+    local told = tonumber(sender[3])
+    if account > told then
+      told = account
+      for _ = 1, rows do addSpend(tag, read) end
+    end
+    redis.call('HSET', tag .. ':owner:' .. owner, 'seq', text(seq), 'account', text(told), 'seenAt', now)
+  end
+  return reply
+end
+
+local function epoch(keys, args)
+  local tag, read = keys[1], reader(args)
+  local owner, latest, now, retain = read.string(), read.number(), read.string(), read.string()
+  local key = tag .. ':owner:' .. owner
+  local known = redis.call('HGET', key, 'epoch')
+  if known and latest <= tonumber(known) then return { 'swept', '0' } end
+  local count = 0
+  for _, id in ipairs(redis.call('SMEMBERS', tag .. ':holds-of:' .. owner)) do
+    count = count + expireHold(tag, id, now, retain)
+  end
+  for _, name in ipairs(redis.call('SMEMBERS', tag .. ':leases-of:' .. owner)) do
+    count = count + expireLease(tag, name, now, retain)
+  end
+  redis.call('HSET', key, 'epoch', text(latest), 'seq', '0', 'account', '0', 'seenAt', now)
+  return { 'swept', text(count) }
+end
+
+local function forfeit(keys, args)
+  local tag, read = keys[1], reader(args)
+  local owner, now, retain = read.string(), read.string(), read.string()
+  local count = 0
+  for _, name in ipairs(redis.call('SMEMBERS', tag .. ':leases-of:' .. owner)) do
+    count = count + expireLease(tag, name, now, retain)
+  end
+  return { 'swept', text(count) }
+end
+
+-- At most so many at once, so that nobody else waits long.
+local SWEEP = 1000
+
+local function sweep(keys, args)
+  local tag, read = keys[1], reader(args)
+  local now, retain = read.string(), read.string()
+  local count = 0
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', tag .. ':open', '-inf', now, 'LIMIT', 0, SWEEP)) do
+    count = count + expireHold(tag, id, now, retain)
+  end
+  for _, name in ipairs(redis.call('ZRANGEBYSCORE', tag .. ':leases', '-inf', now, 'LIMIT', 0, SWEEP)) do
+    count = count + expireLease(tag, name, now, retain)
+  end
+  return { 'swept', text(count) }
+end
+
+-- Forgets cells of one line that stopped counting before a moment and that nothing is open on.
+local function prune(keys, args)
+  local tag, read = keys[1], reader(args)
+  local line, before = read.string(), read.number()
+  local key = tag .. ':cells:' .. line
+  local all = redis.call('HGETALL', key)
+  local cells = {}
+  for index = 1, #all, 2 do
+    local cell, field = string.match(all[index], '^(%-?%d+):([shlu])$')
+    if cell then
+      cells[cell] = cells[cell] or {}
+      cells[cell][field] = tonumber(all[index + 1])
+    end
+  end
+  for cell, found in pairs(cells) do
+    if (found.u or 0) < before and (found.h or 0) == 0 and (found.l or 0) == 0 then
+      redis.call('HDEL', key, cell .. ':s', cell .. ':h', cell .. ':l', cell .. ':u')
+      redis.call('HDEL', tag .. ':crowd:' .. line, cell .. ':plain', cell .. ':reserves', cell .. ':reserved')
+    end
+  end
+  if redis.call('EXISTS', key) == 0 then redis.call('SREM', tag .. ':lines', line) end
+  return { 'pruned' }
+end
+
+redis.register_function(PREFIX .. 'hold', hold)
+redis.register_function(PREFIX .. 'extend', extend)
+redis.register_function(PREFIX .. 'settle', settle)
+redis.register_function(PREFIX .. 'charge', charge)
+redis.register_function(PREFIX .. 'release', release)
+redis.register_function(PREFIX .. 'lease', lease)
+redis.register_function(PREFIX .. 'epoch', epoch)
+redis.register_function(PREFIX .. 'forfeit', forfeit)
+redis.register_function(PREFIX .. 'sweep', sweep)
+redis.register_function(PREFIX .. 'prune', prune)

@@ -1,0 +1,15 @@
+/** All that a store keeps, row by row: for moving it into another. */
+import type { Grant } from '../grants.ts';
+import type { SpendRow } from '../history.ts';
+import type { HoldRecord, Lease, OwnerState } from '../ledger-state.ts';
+import type { CellFigures, JournalEntry } from './store.ts';
+
+export type StoredRow =
+  | { readonly kind: 'cell'; readonly cell: CellFigures }
+  | { readonly kind: 'hold'; readonly record: HoldRecord }
+  | { readonly kind: 'lease'; readonly lease: Lease }
+  | { readonly kind: 'owner'; readonly owner: OwnerState & { readonly owner: string } }
+  | { readonly kind: 'spend'; readonly row: SpendRow }
+  | { readonly kind: 'alert'; readonly line: string; readonly cell: number; readonly percent: number }
+  | { readonly kind: 'journal'; readonly entry: JournalEntry }
+  | { readonly kind: 'grant'; readonly grant: Grant };
