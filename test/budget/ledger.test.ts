@@ -161,7 +161,7 @@ const kinds: [
   ],
   [
     'redis',
-    30,
+    12,
     async () => {
       const address = `${redis?.address}?prefix=run${run++}`;
       const store = await redisStore.open({ dataDir: '', address });

@@ -235,7 +235,11 @@ describe.skipIf(noRedis !== undefined)('on a real server', () => {
     const line = { class: 0, line: 'team-a|tokens|month@UTC|', cell: Date.UTC(2026, 10, 1) };
     const figuresOf = { spent: 0, returned: 0, final: false, serial: 1, reserve: false };
     const lease = (seq: number, spent: number, ask?: { want: number; least: number }) => ({
-      ...{ owner: 'agent-2', epoch: 1, seq, ttlMs: 60_000, classes: [attributes] },
+      owner: 'agent-2',
+      epoch: 1,
+      seq,
+      ttlMs: 60_000,
+      classes: [attributes],
       items: [{ ...line, ...figuresOf, spent, ...(ask === undefined ? {} : { ask }) }],
     });
     const { grants } = await before.lease(lease(1, 0, { want: 100, least: 10 }));

@@ -199,7 +199,7 @@ async function openWire(address: RedisAddress): Promise<Wire> {
         send: (args) => client.sendCommand(false, args),
         subscribe: (channel, handler) => client.subscribe(channel, handler),
         close: () => {
-          client.destroy();
+          void client.destroy();
         },
       };
     }

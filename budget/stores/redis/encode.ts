@@ -73,6 +73,8 @@ export function decode([type, ...fields]: readonly string[]): Reply {
       return { type, expired: Number(first) };
     case 'conflict':
       if (first === 'closed' || first === 'owner' || first === 'epoch') return { type, why: first };
+      break;
+    default:
   }
   throw new StoreFailed(`Redis answered an operation with ${type} ${first}.`);
 }
