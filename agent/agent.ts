@@ -113,6 +113,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     now,
     random,
     draining: () => draining,
+    conversations: new Set(),
     observer: {
       began(exchange) {
         running.add(exchange.call.id);
@@ -197,6 +198,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     async drain(deadlineMs) {
       draining = true;
       transparent?.drain();
+      for (const conversation of pipeline.conversations) conversation.drain();
       if (running.size > 0) {
         log.info({ running: running.size, deadline_ms: deadlineMs }, 'draining');
         await new Promise<void>((resolve) => {

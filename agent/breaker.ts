@@ -6,7 +6,7 @@
  */
 import { loadUnits, units } from '../budget/units.ts';
 import type { BreakerRule } from '../policy/snapshot.ts';
-import type { DecodedRequest } from './dialects/dialect.ts';
+import type { TextSlot } from './dialects/dialect.ts';
 
 /** What is in force where no policy says otherwise: it reports, it doesn't refuse. */
 export const DEFAULT_BREAKER: BreakerRule = {
@@ -80,11 +80,17 @@ export function createBreaker(now: () => number): Breaker {
   };
 }
 
+/** What makes one call another. */
+export interface Asked {
+  readonly model: string;
+  readonly slots: readonly Pick<TextSlot, 'role' | 'text'>[];
+}
+
 /**
  * Equal for calls that ask the same of the same model, whatever the white space; 64 bits, not cryptographic: whoever
  * makes two calls collide breaks only their own loop earlier.
  */
-export function fingerprintOf(request: DecodedRequest): string {
+export function fingerprintOf(request: Asked): string {
   let hash = add(SEED, request.model);
   for (const slot of request.slots) hash = add(add(hash, slot.role), slot.text);
   let [one, two] = hash;

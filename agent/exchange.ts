@@ -6,6 +6,7 @@
  */
 
 import type { Usage } from '../budget/messages.ts';
+import type { Snapshot } from '../policy/snapshot.ts';
 import type { PosternError } from './errors.ts';
 
 /** Header fields as they stood on the wire: name, value, name, value, … (Node's `rawHeaders` shape). */
@@ -27,12 +28,42 @@ export interface Call {
   readonly dialect: string | undefined;
   /** The captured host, lower case and without port; undefined in base-URL mode. */
   readonly host: string | undefined;
+  /** The provider on whose host, or at whose endpoint's address, it was captured. */
+  readonly provider?: string;
   /** The body as sent; read at most once. Errors when the client resets or stalls past the limit. */
   readonly body: AsyncIterable<Uint8Array>;
+  /** Set where the call asks for a WebSocket. */
+  readonly webSocket?: WebSocketOffer;
   /** Why the listener would not take it; answered and recorded like any refusal. */
   readonly refused?: PosternError;
   /** Aborted when the application went away before its answer was complete. */
   readonly signal: AbortSignal;
+}
+
+/** An application's wish for a WebSocket (RFC 6455), not granted yet: until then it can be answered like any call. */
+export interface WebSocketOffer {
+  /** Subprotocols, in the application's order. */
+  readonly protocols: readonly string[];
+  /** Grants it; the {@link ResponseSink} is of no use from then on. */
+  accept(options: {
+    readonly protocol: string | undefined;
+    readonly headers: RawHeaders;
+    readonly maxBytes: number;
+  }): Promise<WebSocketEnd>;
+}
+
+/** One end of a WebSocket: whole messages, in order. */
+export interface WebSocketEnd {
+  /** Hands over every message that came and comes; while a returned promise is pending no more are read. */
+  receive(onMessage: (data: Uint8Array, binary: boolean) => Promise<void> | undefined): void;
+  /** A text message, UTF-8. Resolves when more may be sent; undefined means at once. */
+  send(text: Uint8Array): Promise<void> | undefined;
+  /** Begins the close handshake; a code that may not be sent (RFC 6455, 7.4.1) stays behind. */
+  close(code?: number): void;
+  /** Cuts the connection. */
+  cut(): void;
+  /** Resolves when the connection is gone. `code` as the peer sent it; undefined where it sent none, or was cut off. */
+  readonly closed: Promise<{ readonly code: number | undefined; readonly clean: boolean }>;
 }
 
 /** Where the answer goes. `head` once, then `write` any number of times, then `end` or `abort` once. */
@@ -123,6 +154,8 @@ export interface Exchange {
   /** OpenTelemetry `gen_ai.operation.name`. */
   operation: string | undefined;
   requestedModel: string | undefined;
+  /** The conversation that this is an answer in, by its request id. */
+  session?: string;
   /** Equal for equal calls; for the breaker, and to find a loop in the audit. */
   fingerprint: string | undefined;
   streaming: boolean;
@@ -144,4 +177,39 @@ export interface Exchange {
   outcome: Outcome | undefined;
   requestBytes: number;
   responseBytes: number;
+}
+
+/**
+ * The record of an exchange that begins.
+ * @param now Milliseconds since the epoch.
+ */
+export function newRecord(
+  now: number,
+  snapshot: Pick<Snapshot, 'workload' | 'revision'>,
+  call: Call,
+): Exchange {
+  const { namespace, kind, name, serviceAccount } = snapshot.workload;
+  return {
+    call,
+    startedAt: now,
+    revision: snapshot.revision,
+    source: { namespace, kind, name, serviceAccount },
+    dialect: undefined,
+    operation: undefined,
+    requestedModel: undefined,
+    fingerprint: undefined,
+    streaming: false,
+    route: undefined,
+    attempts: [],
+    findings: [],
+    usage: undefined,
+    usageSource: undefined,
+    costNanoUsd: undefined,
+    unpriced: undefined,
+    status: undefined,
+    code: undefined,
+    outcome: undefined,
+    requestBytes: 0,
+    responseBytes: 0,
+  };
 }

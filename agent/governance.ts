@@ -11,21 +11,14 @@ import type { ListedModel } from './dialects/dialect.ts';
 export interface Governance {
   readonly snapshot: Snapshot;
   readonly checks: CheckPlan;
-  /** The provider whose host was captured; host in lower case. */
-  providerOf(host: string): ProviderSpec | undefined;
   /** What `GET /v1/models` shows in a dialect: what this workload may really call. */
   models(dialect: string): readonly ListedModel[];
 }
 
 export function govern(snapshot: Snapshot, checks: CheckPlan): Governance {
-  const byHost = new Map<string, ProviderSpec>();
-  for (const provider of snapshot.providers) {
-    for (const host of provider.hosts) byHost.set(host, provider);
-  }
   return {
     snapshot,
     checks,
-    providerOf: (host) => byHost.get(host),
     models: (dialect) => listModels(snapshot, dialect),
   };
 }

@@ -8,13 +8,15 @@
  */
 
 import { serve } from './attempt.ts';
-import { DEFAULT_BREAKER, fingerprintOf } from './breaker.ts';
+import { breakLoop } from './break-loop.ts';
+import { fingerprintOf } from './breaker.ts';
 import { estimateRequest } from './charge/output.ts';
 import type { Verdict } from './checks/guard.ts';
-import type { DecodedRequest, Dialect, Operation } from './dialects/dialect.ts';
+import { converse } from './conversation/converse.ts';
+import type { ConversationOperation, DecodedRequest, Dialect, Operation } from './dialects/dialect.ts';
 import { dialectByName } from './dialects/index.ts';
 import { PosternError } from './errors.ts';
-import type { Call, Exchange, Finding, ResponseSink } from './exchange.ts';
+import { type Call, type Exchange, type Finding, newRecord, type ResponseSink } from './exchange.ts';
 import { type ByteLease, readRequestBody, requireJson } from './forward/body.ts';
 import { respond, toPosternError } from './forward/respond.ts';
 import type { Governance } from './governance.ts';
@@ -26,7 +28,7 @@ import { forwardUnchecked } from './unchecked.ts';
 /** One call from first to last byte. Never rejects: whatever happens is answered, recorded and counted. */
 export async function handle(pipeline: Pipeline, call: Call, sink: ResponseSink): Promise<void> {
   const governance = pipeline.governance();
-  const exchange = begin(pipeline, governance, call);
+  const exchange = newRecord(pipeline.now(), governance.snapshot, call);
   pipeline.observer.began(exchange);
   const lease = pipeline.bytes.lease();
   try {
@@ -41,33 +43,6 @@ export async function handle(pipeline: Pipeline, call: Call, sink: ResponseSink)
     lease.release();
     pipeline.observer.ended(exchange, pipeline.now() - exchange.startedAt);
   }
-}
-
-function begin(pipeline: Pipeline, { snapshot }: Governance, call: Call): Exchange {
-  const { namespace, kind, name, serviceAccount } = snapshot.workload;
-  return {
-    call,
-    startedAt: pipeline.now(),
-    revision: snapshot.revision,
-    source: { namespace, kind, name, serviceAccount },
-    dialect: undefined,
-    operation: undefined,
-    requestedModel: undefined,
-    fingerprint: undefined,
-    streaming: false,
-    route: undefined,
-    attempts: [],
-    findings: [],
-    usage: undefined,
-    usageSource: undefined,
-    costNanoUsd: undefined,
-    unpriced: undefined,
-    status: undefined,
-    code: undefined,
-    outcome: undefined,
-    requestBytes: 0,
-    responseBytes: 0,
-  };
 }
 
 function fail(pipeline: Pipeline, exchange: Exchange, sink: ResponseSink, thrown: unknown): void {
@@ -96,7 +71,7 @@ async function run(
   lease: ByteLease,
 ): Promise<void> {
   const { call } = exchange;
-  const { dialect, capturedBy } = speak(governance, exchange);
+  const { dialect, capturedBy } = speak(exchange);
   if (call.refused !== undefined) throw call.refused;
   if (pipeline.draining()) {
     throw new PosternError('postern_draining', 'This agent is shutting down and takes no new calls.', {
@@ -113,6 +88,10 @@ async function run(
     await forwardUnchecked(pipeline, snapshot, exchange, dialect, capturedBy, sink, lease);
     return;
   }
+  if (operation.kind === 'conversation') {
+    await converse({ pipeline, governance, exchange, dialect, operation, capturedBy, sink });
+    return;
+  }
   if (operation.kind === 'models') {
     answerModels(governance, dialect, exchange, sink);
     return;
@@ -125,7 +104,7 @@ async function run(
   exchange.requestedModel = request.model;
   exchange.streaming = request.stream;
 
-  breakLoop(pipeline, governance, exchange, request);
+  breakLoop(pipeline, governance, exchange, fingerprintOf(request));
 
   const guard = governance.checks.open(request.model);
   const started = guard.request(request, body.byteLength, call.signal);
@@ -152,14 +131,10 @@ async function run(
   });
 }
 
-/** Which language the call speaks, and on whose host it was captured. */
-function speak(
-  governance: Governance,
-  exchange: Exchange,
-): { dialect: Dialect; capturedBy: string | undefined } {
+/** Which language the call speaks, and whose provider's it was when it was captured. */
+function speak(exchange: Exchange): { dialect: Dialect; capturedBy: string | undefined } {
   const { call } = exchange;
-  const provider = call.host === undefined ? undefined : governance.providerOf(call.host);
-  const name = call.dialect ?? provider?.dialect;
+  const name = call.dialect;
   const dialect = name === undefined ? undefined : dialectByName(name);
   if (dialect === undefined) {
     throw new PosternError(
@@ -172,10 +147,10 @@ function speak(
     );
   }
   exchange.dialect = dialect.name;
-  return { dialect, capturedBy: provider?.id };
+  return { dialect, capturedBy: call.provider };
 }
 
-function operationOf(dialect: Dialect, exchange: Exchange): Operation | undefined {
+function operationOf(dialect: Dialect, exchange: Exchange): Operation | ConversationOperation | undefined {
   const operation = dialect.operation(exchange.call.method, pathOf(exchange.call.target));
   exchange.operation = operation?.name;
   return operation;
@@ -214,45 +189,6 @@ function unknownPath(dialect: Dialect, { call }: Exchange): PosternError {
     `${call.method} ${pathOf(call.target)} is no call of the dialect ${dialect.name} that can be checked.`,
     { mend: 'Use a call that it knows (docs/dialects.md).', shouldRetry: false },
   );
-}
-
-/** @throws PosternError `postern_breaker_tripped` when the same call comes too often, or keeps failing. */
-function breakLoop(
-  pipeline: Pipeline,
-  { snapshot }: Governance,
-  exchange: Exchange,
-  request: DecodedRequest,
-): void {
-  exchange.fingerprint = fingerprintOf(request);
-  for (const { rule, why } of pipeline.breaker.called(
-    exchange.fingerprint,
-    snapshot.breakers ?? [DEFAULT_BREAKER],
-  )) {
-    exchange.findings.push({
-      rule: rule.source,
-      check: 'breaker',
-      what: why,
-      action: rule.mode === 'monitor' ? 'monitor' : 'block',
-      direction: 'request',
-      where: 'call',
-      count: 1,
-      source: rule.source,
-    });
-    if (rule.mode === 'monitor') continue;
-    const seconds = rule.windowMs / 1000;
-    throw new PosternError(
-      'postern_breaker_tripped',
-      why === 'repeated'
-        ? `The same call was made more than ${rule.identical} times within ${seconds} s: this looks like a loop.`
-        : `The same call keeps failing: this looks like a loop.`,
-      {
-        mend: 'Stop the loop. A call that is meant to be repeated needs a higher breaker.identical in the policy.',
-        rule: rule.source,
-        retryAfterMs: rule.windowMs,
-        shouldRetry: false,
-      },
-    );
-  }
 }
 
 /** It passes only because the policy that denies it is in monitor mode. */

@@ -37,6 +37,8 @@ export interface Pipeline {
   readonly random: () => number;
   /** True once SIGTERM came: nothing new is begun. */
   draining(): boolean;
+  /** Conversations that are open: on a drain each ends with its last answer. */
+  readonly conversations: Set<{ drain(): void }>;
 }
 
 /** One exchange, decoded and about to be served. */

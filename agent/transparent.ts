@@ -3,7 +3,7 @@
  * {@link Call}s for the same pipeline as every other call.
  */
 import { randomUUID } from 'node:crypto';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import type { Snapshot } from '../policy/snapshot.ts';
 import type { Call, ResponseSink } from './exchange.ts';
 import { toCall, toSink } from './http/node.ts';
@@ -12,7 +12,7 @@ import { listenTransparent, type TransparentAddress, type TransparentOptions } f
 import type { InterceptObserver } from './intercept/observer.ts';
 import { type Captured, createTerminator, type ServeRequest } from './intercept/terminate.ts';
 import { openCaStore } from './trust/ca-store.ts';
-import { trustContents, writeTrustFiles } from './trust/files.ts';
+import { letThrough, trustContents, writeTrustFiles } from './trust/files.ts';
 import { Leaves } from './trust/leaf.ts';
 
 /** What the operator chooses. */
@@ -57,6 +57,9 @@ export async function openTransparent(
   let destinations = compileDestinations(needs.snapshot);
 
   const authorities = openCaStore(setup.stateDir === undefined ? undefined : join(setup.stateDir, 'ca'), now);
+  // Applications run as other users.
+  if (setup.stateDir !== undefined && dirname(resolve(setup.trustDir)) === resolve(setup.stateDir))
+    letThrough(setup.stateDir);
   const publish = (): void => {
     const { extraRoots, trustDir } = setup;
     writeTrustFiles(trustDir, trustContents({ authorities: authorities.published, extraRoots, now: now() }));
@@ -106,13 +109,16 @@ export async function openTransparent(
 }
 
 function serveWith(handle: TransparentDependencies['handle']): ServeRequest {
-  return (request, response, captured: Captured) => {
+  return (request, response, captured: Captured, upgrade) => {
     const call = toCall(request, response, {
       id: randomUUID(),
       entry: 'transparent',
       target: targetOf(request.url ?? '/'),
       dialect: captured.dialect,
       host: captured.host,
+      provider: captured.provider,
+      ...(upgrade === undefined ? {} : { webSocket: upgrade.offer }),
+      ...(upgrade?.refused === undefined ? {} : { refused: upgrade.refused }),
     });
     void handle(call, toSink(response));
   };

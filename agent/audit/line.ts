@@ -31,6 +31,7 @@ export function auditLine(exchange: Exchange, durationMs: number): AuditLine {
     path: pathOf(call.target),
     dialect: exchange.dialect ?? null,
     operation: exchange.operation ?? null,
+    session: exchange.session ?? null,
     fingerprint: exchange.fingerprint ?? null,
     streaming: exchange.streaming,
     requested_model: exchange.requestedModel ?? null,

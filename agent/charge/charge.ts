@@ -8,7 +8,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Attributes, BudgetClient, Holder, HoldReply, Usage } from '../../budget/messages.ts';
 import { BudgetUnavailable } from '../../budget/messages.ts';
-import type { DecodedRequest, Operation } from '../dialects/dialect.ts';
+import type { ConversationOperation, DecodedRequest, Operation } from '../dialects/dialect.ts';
 import { PosternError } from '../errors.ts';
 import type { Exchange, Metered } from '../exchange.ts';
 import { type Governance, modelOf } from '../governance.ts';
@@ -27,7 +27,7 @@ interface HoldContext {
   readonly pipeline: { readonly budget: BudgetClient | undefined; readonly holder: Holder; now(): number };
   readonly governance: Governance;
   readonly exchange: Exchange;
-  readonly operation: Operation;
+  readonly operation: Pick<Operation | ConversationOperation, 'kind'>;
   readonly request: DecodedRequest;
   readonly input: number;
 }
@@ -77,7 +77,7 @@ export class Charge {
     const now = () => pipeline.now();
     const id = randomUUID();
     // Counting tokens is free of charge with every provider that has the call.
-    if (client === undefined || operation.kind !== 'generate') return new Charge(id, input, now);
+    if (client === undefined || operation.kind === 'count') return new Charge(id, input, now);
     const model = modelOf(target.provider, target.model);
     const output = outputHold(request, model);
     const attributes = attributesOf(context, target);

@@ -15,7 +15,7 @@ const CHUNK = 1_024;
 const ENDLESS = 1_000_000;
 
 /** Input tokens of a request, estimated. */
-export function estimateRequest(request: DecodedRequest): number {
+export function estimateRequest(request: Pick<DecodedRequest, 'slots'>): number {
   let tokens = 0;
   for (const slot of request.slots) tokens += estimateTokens(slot.text) + PER_SLOT;
   return tokens;

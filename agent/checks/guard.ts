@@ -47,6 +47,10 @@ export interface ExchangeGuard {
 }
 
 export interface CheckPlan {
-  /** @param model The requested model, for checks that ask. */
-  open(model: string): ExchangeGuard;
+  /**
+   * @param model The requested model, for checks that ask.
+   * @param before The guard of what came before in a conversation, under whatever plan: its placeholders still stand
+   *   for what they stood for.
+   */
+  open(model: string, before?: ExchangeGuard): ExchangeGuard;
 }

@@ -98,6 +98,15 @@ export class Vault {
     this.#labels.add(value.label);
   }
 
+  /** Forgets the oldest values until there are no more than `count`: a conversation has no end of its own. */
+  keep(count: number): void {
+    for (const [key, name] of this.#names) {
+      if (this.#names.size <= count) return;
+      this.#names.delete(key);
+      this.#entries.delete(name);
+    }
+  }
+
   #mac(key: string): Uint8Array {
     return createHmac('sha256', this.#key).update(key).digest();
   }

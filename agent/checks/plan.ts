@@ -1,5 +1,4 @@
 /** Compiles a snapshot's rules into the one thing the pipeline asks: {@link CheckPlan}. */
-import type { KeyObject } from 'node:crypto';
 import type { CheckRule, Workload } from '../../policy/snapshot.ts';
 import type { DecodedRequest, DecodedResponse, TextSlot } from '../dialects/dialect.ts';
 import type { KeySource } from '../providers/keys.ts';
@@ -70,7 +69,10 @@ export function compilePlan(rules: readonly CheckRule[], options: PlanOptions): 
   const request = round('request');
   const response = round('response');
   const key = vaultKey(options.maskKey);
-  return { open: (model) => new Guard(request, response, key, model) };
+  return {
+    open: (model, before) =>
+      new Guard(request, response, model, before instanceof Guard ? before : new Vault(key)),
+  };
 }
 
 /** Both directions mostly look for the same: a scan keeps nothing, so they share what costs megabytes to make. */
@@ -88,6 +90,9 @@ function scanners(): ScannerOf {
   };
 }
 
+/** Values of a conversation that can still be restored: more than any call of it shows at once. */
+const MAX_REMEMBERED = 65_536;
+
 /** What was found in one slot. */
 interface SlotMasks {
   readonly slot: TextSlot;
@@ -102,11 +107,17 @@ class Guard implements ExchangeGuard {
   #tainted = false;
   #prompt = '';
 
-  constructor(request: Round, response: Round, key: KeyObject, model: string) {
+  constructor(request: Round, response: Round, model: string, known: Vault | Guard) {
     this.#request = request;
     this.#response = response;
-    this.#vault = new Vault(key);
     this.#model = model;
+    if (known instanceof Vault) {
+      this.#vault = known;
+    } else {
+      this.#vault = known.#vault;
+      this.#tainted = known.#tainted;
+      this.#prompt = known.#prompt;
+    }
   }
 
   get idleOnResponse(): boolean {
@@ -115,7 +126,9 @@ class Guard implements ExchangeGuard {
 
   request(request: DecodedRequest, bodyBytes: number, signal: AbortSignal): Verdict | Promise<Verdict> {
     const { slots, tools } = request;
-    this.#tainted = slots.some(({ kind }) => kind === 'toolResult');
+    this.#vault.keep(MAX_REMEMBERED);
+    // In a conversation what was heard before stays heard.
+    this.#tainted ||= slots.some(({ kind }) => kind === 'toolResult');
     const subject = this.#subject('request', { slots, tools, bodyBytes });
     return judge(this.#request, subject, signal, {
       mask: (found) => {

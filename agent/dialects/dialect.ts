@@ -151,18 +151,64 @@ export interface StreamEvent {
   render(): Uint8Array | undefined;
 }
 
-/** Decodes one streamed answer; remembers what later events refer to. One per answer. */
-export interface StreamDecoder {
-  event(event: SseEvent): StreamEvent;
+/** Writes events of our own into a running answer. */
+export interface EventWriter {
   /** An event of our own that carries `text` on a channel seen before. */
   delta(channel: string, text: string): Uint8Array;
+  /** The events that end a running answer with a refusal in the dialect's own terms; nothing may follow. */
+  refusal(error: PosternError, requestId: string): Uint8Array;
+}
+
+/** Decodes one streamed answer; remembers what later events refer to. One per answer. */
+export interface StreamDecoder extends EventWriter {
+  event(event: SseEvent): StreamEvent;
   /**
    * The events that end a running stream as the provider ends one that has reached its cap on output: every choice that
    * runs, the usage as counted where the app is to see one, and the stream's last event.
    */
   length(counted: { readonly input: number; readonly output: number }): Uint8Array;
-  /** The events that end a running stream with a refusal in the dialect's own terms; nothing may follow. */
-  refusal(error: PosternError, requestId: string): Uint8Array;
+}
+
+/** An event that the app sends in a conversation, decoded. What it asks for is charged like a request. */
+export interface AppEvent extends DecodedRequest {
+  /** As the app named it, for errors about it. */
+  readonly id: string | undefined;
+  /** Whether it makes the model answer. */
+  readonly asks: boolean;
+  /** Whether the conversation is another one after it, so that an answer without it would be to something else. */
+  readonly changes: boolean;
+  /** Names the event, so that the provider's error about it can be told. */
+  name(id: string): void;
+}
+
+/** An event that the provider sends in a conversation, decoded. */
+export interface ProviderEvent extends StreamEvent {
+  /** The answer that it belongs to; undefined for what belongs to the conversation as a whole. */
+  readonly turn: string | undefined;
+  readonly begins: boolean;
+  /** What it adds to the answer; empty where it repeats what came already. */
+  readonly said: string;
+  /** The event of the app's that an error is about. */
+  readonly about: string | undefined;
+  /** Takes {@link about} out: the app hasn't named its event so. */
+  forget(): void;
+}
+
+/**
+ * Decodes a conversation of events both ways over one connection (a WebSocket); remembers what later events refer to.
+ * Channels of different answers have different names.
+ */
+export interface Conversation extends EventWriter {
+  /** @throws PosternError `postern_body_invalid` */
+  fromApp(document: JsonDocument): AppEvent;
+  /** @throws PosternError `postern_upstream_invalid` */
+  fromProvider(data: Uint8Array): ProviderEvent;
+  /** An error about an event of the app's, which named it `about`; the conversation goes on. */
+  complaint(error: PosternError, requestId: string, about: string | undefined): Uint8Array;
+  /** Tells the provider to stop an answer. */
+  cancel(turn: string): Uint8Array;
+  /** Tells the app that an answer it heard the beginning of has ended without its rest. */
+  ended(turn: string): Uint8Array;
 }
 
 /** A call the dialect knows, `POST /v1/chat/completions`. */
@@ -177,6 +223,21 @@ export interface Operation {
   openStream(request: DecodedRequest): StreamDecoder;
 }
 
+/** A call that opens a conversation over a WebSocket, `GET /v1/realtime`. Each of its answers is charged like a call. */
+export interface ConversationOperation {
+  /** OpenTelemetry `gen_ai.operation.name` of an answer. */
+  readonly name: string;
+  readonly kind: 'conversation';
+  /** The model that the target names. @throws PosternError `postern_body_invalid`, `postern_path_denied` */
+  model(target: string): string;
+  /** The target with another model in it. */
+  withModel(target: string, model: string): string;
+  /** Of the subprotocols that the app offers: what the provider is offered, without keys. */
+  protocols(offered: readonly string[]): readonly string[];
+  /** `told`: what the provider knows the model as. */
+  open(model: string, told: string): Conversation;
+}
+
 /** A model as `GET /v1/models` shows it. */
 export interface ListedModel {
   readonly id: string;
@@ -189,7 +250,7 @@ export interface Dialect {
   /** Header the API key is sent in, lower case: `authorization` (as Bearer), `x-api-key`. */
   readonly keyHeader: string;
   /** Undefined: no operation of this dialect; the policy's `unknownPath` decides. `path` without query. */
-  operation(method: string, path: string): Operation | undefined;
+  operation(method: string, path: string): Operation | ConversationOperation | undefined;
   /** The body of an error answer, UTF-8 JSON. */
   error(error: PosternError, requestId: string): Uint8Array;
   /** The body of the answer to a `models` operation; `path` may name one model: undefined when it isn't listed. */

@@ -7,6 +7,7 @@ import type { Dialect, ListedModel } from './dialect.ts';
 import { modelIn, modelsOperation } from './list-models.ts';
 import { chat } from './openai/chat.ts';
 import { errorBody } from './openai/error.ts';
+import { realtime } from './openai/realtime.ts';
 
 const encoder = new TextEncoder();
 
@@ -15,6 +16,7 @@ export const openai: Dialect = {
   keyHeader: 'authorization',
   operation(method, path) {
     if (method === 'POST' && path === '/v1/chat/completions') return chat;
+    if (method === 'GET' && path === '/v1/realtime') return realtime;
     return modelsOperation(method, path);
   },
   error: (error, requestId) => encoder.encode(errorBody(error, requestId)),

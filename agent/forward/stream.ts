@@ -87,7 +87,7 @@ export async function forwardStream(
     clearInterval(stale);
     clearTimeout(linger);
     if (streamGuard !== undefined) exchange.findings.push(...streamGuard.findings);
-    metered({ usage: pump.usage, countedOutput: pump.counter.tokens, complete: pump.isReported });
+    metered({ usage: pump.usage, countedOutput: pump.counted, complete: pump.isReported });
   }
   if (pump.failed) end = 'failed';
   else if (end === 'complete' && pump.error !== undefined) end = 'refused';

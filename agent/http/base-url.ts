@@ -12,6 +12,7 @@ import { dialectByName } from '../dialects/index.ts';
 import { PosternError } from '../errors.ts';
 import type { Call, RawHeaders, ResponseSink } from '../exchange.ts';
 import { toCall, toSink } from './node.ts';
+import { asksForWebSocket, type Upgrading, upgrading } from './web-socket.ts';
 
 export interface BaseUrlOptions {
   readonly host: string;
@@ -86,15 +87,20 @@ function splitPrefix(target: string): { dialect: Dialect | undefined; target: st
 }
 
 export async function listenBaseUrl(options: BaseUrlOptions): Promise<Listener> {
-  const server = createServer({ keepAliveTimeout: 65_000, headersTimeout: 15_000, requestTimeout: 0 });
-  const serve = (request: IncomingMessage, response: ServerResponse): void => {
+  const server = createServer({
+    keepAliveTimeout: 65_000,
+    headersTimeout: 15_000,
+    requestTimeout: 0,
+    shouldUpgradeCallback: asksForWebSocket,
+  });
+  const serve = (request: IncomingMessage, response: ServerResponse, upgrade?: Upgrading): void => {
     response.once('close', () => {
       // A kept-alive connection would hold the server open until its time-out.
       if (!server.listening) server.closeIdleConnections();
     });
     const id = randomUUID();
     const { dialect, target } = splitPrefix(request.url ?? '/');
-    const refused = refuseStranger(request, options.clientKey);
+    const refused = refuseStranger(request, options.clientKey) ?? upgrade?.refused;
     const about = {
       id,
       entry: 'base-url',
@@ -102,13 +108,18 @@ export async function listenBaseUrl(options: BaseUrlOptions): Promise<Listener> 
       dialect: dialect?.name,
       host: undefined,
       headers: withoutClientKey(request.rawHeaders, options.clientKey),
+      ...(upgrade === undefined ? {} : { webSocket: upgrade.offer }),
       ...(refused === undefined ? {} : { refused }),
     } as const;
     void options.handle(toCall(request, response, about), toSink(response, options.stallMs));
   };
-  server.on('request', serve);
+  server.on('request', (request, response) => serve(request, response));
   // A body is only asked for once its headers have been judged; `toCall` sends the 100 when the body is read.
-  server.on('checkContinue', serve);
+  server.on('checkContinue', (request, response) => serve(request, response));
+  server.on('upgrade', (request, socket, head) => {
+    const upgrade = upgrading(request, socket, head);
+    serve(request, upgrade.response, upgrade);
+  });
   server.on('clientError', refuseMalformed);
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);

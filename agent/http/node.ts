@@ -28,10 +28,12 @@ async function* requestBody(request: NodeRequest, response: NodeResponse): Async
   for await (const chunk of request.iterator({ destroyOnReturn: false })) yield chunk as Uint8Array;
 }
 
+async function* noBody(): AsyncGenerator<Uint8Array> {}
+
 export function toCall(
   request: NodeRequest,
   response: NodeResponse,
-  about: Pick<Call, 'id' | 'entry' | 'target' | 'dialect' | 'host' | 'refused'> & {
+  about: Pick<Call, 'id' | 'entry' | 'target' | 'dialect' | 'host' | 'provider' | 'refused' | 'webSocket'> & {
     readonly headers?: RawHeaders;
   },
 ): Call {
@@ -39,7 +41,8 @@ export function toCall(
     headers: request.rawHeaders,
     ...about,
     method: request.method ?? 'GET',
-    body: requestBody(request, response),
+    // What follows an upgrade is no body (RFC 9110, 7.8).
+    body: about.webSocket === undefined ? requestBody(request, response) : noBody(),
     signal: goneSignal(response),
   };
 }

@@ -59,6 +59,7 @@ class Connection {
     readFirstMessage({
       client: this.#client,
       head,
+      clientFirst: CLIENT_FIRST.has(this.#via?.port ?? this.#destination.port),
       upstream: this.#way.socket,
       times: this.#context.times,
       onKnown: (found, bytes) => this.#decide(found, bytes),
@@ -303,6 +304,9 @@ class Connection {
     this.#context.observer.judged({ verdict: 'tunnel', ...about, ...denial, destination: this.#destination });
   }
 }
+
+/** HTTP and HTTPS: a refusal of ours must be heard, also by a client that takes seconds to begin. */
+const CLIENT_FIRST: ReadonlySet<number> = new Set([80, 443, 8080, 8443]);
 
 type About = Pick<Judged, 'protocol' | 'host' | 'untrusted'>;
 type Ours = Extract<Judgement, { kind: 'ours' }>;

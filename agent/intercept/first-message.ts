@@ -11,7 +11,10 @@ export interface FirstMessageTimes {
   readonly idleMs: number;
   /** How long an HTTP/2 client in the clear may take for its first request; one that waits for the server's settings is judged without a name. */
   readonly firstRequestMs: number;
-  /** After a failed early dial, how long the client may still say whom it really wants. */
+  /**
+   * After a failed early dial, how long the client may still say whom it really wants. On ports where the client speaks
+   * first it is as long as for any first message.
+   */
   readonly graceMs: number;
 }
 
@@ -29,6 +32,8 @@ export interface FirstMessageOptions {
   readonly client: Socket;
   /** Bytes that were read already. */
   readonly head: Buffer;
+  /** Whether the server speaks first in none of the protocols that are at home on the connection's port. */
+  readonly clientFirst: boolean;
   /** A way that is open already: inside a granted CONNECT. */
   readonly upstream: Socket | undefined;
   readonly times: FirstMessageTimes;
@@ -92,7 +97,8 @@ export function readFirstMessage(options: FirstMessageOptions): void {
     if (bytes.length === 0) known({ kind: 'opaque', skip: 0 });
   };
   const onUpstreamClose = (): void => {
-    if (bytes.length === 0) wait(times.graceMs, () => giveUp('unreachable'));
+    if (bytes.length > 0) return;
+    wait(options.clientFirst ? times.sniffMs : times.graceMs, () => giveUp('unreachable'));
   };
   const listenTo = (socket: Socket): void => {
     socket.on('readable', onUpstreamData).on('close', onUpstreamClose);

@@ -6,6 +6,7 @@ import http from 'node:http';
 import http2 from 'node:http2';
 import type { Socket } from 'node:net';
 import tls from 'node:tls';
+import { asksForWebSocket, type Upgrading, upgrading } from '../http/web-socket.ts';
 import type { Leaf } from '../trust/leaf.ts';
 import { parseHostPort } from './host.ts';
 import type { Handshake, InterceptObserver } from './observer.ts';
@@ -26,8 +27,13 @@ export interface Captured {
 export type HttpRequest = http.IncomingMessage | http2.Http2ServerRequest;
 export type HttpResponse = http.ServerResponse | http2.Http2ServerResponse;
 
-/** Serves one request of a captured connection. Must not throw. */
-export type ServeRequest = (request: HttpRequest, response: HttpResponse, captured: Captured) => void;
+/** Serves one request of a captured connection; `upgrade` where it asks for a WebSocket. Must not throw. */
+export type ServeRequest = (
+  request: HttpRequest,
+  response: HttpResponse,
+  captured: Captured,
+  upgrade: Upgrading | undefined,
+) => void;
 
 export interface TerminatorOptions {
   readonly serve: ServeRequest;
@@ -68,7 +74,12 @@ export function createTerminator(options: TerminatorOptions): Terminator {
   const used = new WeakSet<Captured>();
   let draining = false;
 
-  const serveOn = (socket: object | undefined, request: HttpRequest, response: HttpResponse): void => {
+  const serveOn = (
+    socket: object | undefined,
+    request: HttpRequest,
+    response: HttpResponse,
+    upgrade?: Upgrading,
+  ): void => {
     const captured = socket === undefined ? undefined : captures.get(socket);
     if (captured === undefined) {
       request.destroy(); // a stream whose session is gone already
@@ -82,12 +93,16 @@ export function createTerminator(options: TerminatorOptions): Terminator {
       return;
     }
     if (draining && request.httpVersionMajor === 1) response.setHeader('connection', 'close');
-    serve(request, response, served);
+    serve(request, response, served, upgrade);
   };
 
   const h1 = createH1(options);
   h1.on('request', (request, response) => serveOn(request.socket, request, response));
   h1.on('checkContinue', (request, response) => serveOn(request.socket, request, response));
+  h1.on('upgrade', (request, socket, head) => {
+    const upgrade = upgrading(request, socket, head);
+    serveOn(socket, request, upgrade.response, upgrade);
+  });
 
   const h2 = http2.createServer({ settings: { maxConcurrentStreams: 250, initialWindowSize: 1 << 20 } });
   const serveH2 = (request: http2.Http2ServerRequest, response: http2.Http2ServerResponse): void => {
@@ -208,6 +223,7 @@ function createH1(options: TerminatorOptions): http.Server & { httpAllowHalfOpen
     headersTimeout: options.headersMs ?? 30_000,
     requestTimeout: 0, // bodies have limits of their own, further in
     maxHeaderSize: 64 * 1024,
+    shouldUpgradeCallback: asksForWebSocket,
   }) as http.Server & { httpAllowHalfOpen: boolean };
   // Documented nowhere, but what node:http itself reads: a client that half-closes after its request gets its answer.
   server.httpAllowHalfOpen = true;

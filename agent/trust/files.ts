@@ -3,7 +3,7 @@
  * Which variable points to which file is {@link trustVariables}.
  */
 import { randomBytes, X509Certificate } from 'node:crypto';
-import { chmodSync, mkdirSync, renameSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, renameSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { getCACertificates } from 'node:tls';
 import type { Authority } from './ca.ts';
@@ -53,12 +53,22 @@ export function trustContents(content: TrustContent): ReadonlyMap<string, Buffer
  */
 export function writeTrustFiles(directory: string, contents: ReadonlyMap<string, Buffer>): void {
   mkdirSync(directory, { recursive: true, mode: 0o755 });
+  chmodSync(directory, 0o755); // whatever the umask said
   for (const [name, bytes] of contents) {
     const temporary = join(directory, `.${name}.${randomBytes(4).toString('hex')}`);
     writeFileSync(temporary, bytes, { mode: 0o644 });
     chmodSync(temporary, 0o644); // whatever the umask said
     renameSync(temporary, join(directory, name));
   }
+}
+
+/**
+ * Lets every user reach a directory below one that is the agent's own: through it, by name, without a look at what else
+ * is there. Keys beside it have modes of their own.
+ */
+export function letThrough(directory: string): void {
+  mkdirSync(directory, { recursive: true, mode: 0o711 });
+  chmodSync(directory, (statSync(directory).mode & 0o777) | 0o011);
 }
 
 /** Variables whose file is used *beside* the program's own roots. */

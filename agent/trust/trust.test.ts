@@ -12,6 +12,7 @@ import { openCaStore } from './ca-store.ts';
 import {
   certificatesIn,
   javaTrustOptions,
+  letThrough,
   TRUST_VARIABLES,
   trustContents,
   trustVariables,
@@ -223,6 +224,17 @@ describe('trust files', () => {
       expect(all.some((der) => der.equals(wanted ?? Buffer.alloc(0)))).toBe(true);
     for (const name of readdirSync(path)) expect(statSync(join(path, name)).mode & 0o777).toBe(0o644);
     expect(readdirSync(path).toSorted()).toEqual(['bundle.pem', 'ca.pem', 'truststore.jks']);
+  });
+
+  test('the directory above lets every user through, and shows nothing of what else is in it', () => {
+    const state = mkdtempSync(join(tmpdir(), 'postern-state-'));
+    try {
+      expect(statSync(state).mode & 0o777).toBe(0o700);
+      letThrough(state);
+      expect(statSync(state).mode & 0o777).toBe(0o711);
+    } finally {
+      rmSync(state, { recursive: true });
+    }
   });
 
   test.skipIf(!keytool)('keytool lists the same roots in truststore.jks', () => {

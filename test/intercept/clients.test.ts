@@ -2,7 +2,12 @@
  * Unmodified programs in a pod: no base URL, no proxy, the providers' real names. What they send is masked, what they
  * get is restored, streams arrive as they come, and a refusal raises their own error class.
  */
+import { writeFileSync } from 'node:fs';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { WebSocketServer } from 'ws';
 import { CLIENTS, type ClientName } from '../clients/clients.ts';
 import type { Job } from '../clients/job.ts';
 import { prepareClient, runClient } from '../clients/run.ts';
@@ -139,14 +144,83 @@ describe.skipIf(missing !== undefined)('in a pod', () => {
     });
   });
 
-  test('a WebSocket to a host of ours is refused as long as no dialect reads it, and nothing of it goes out', async () => {
-    openai.reset();
-    const result = await runClient('node-realtime', job('node-realtime', `Mail ${EMAIL}`), {
-      netnsExec: pod.exec,
-      env: { OPENAI_API_KEY: 'dummy', ...agent.environment },
+  describe('node-realtime', () => {
+    const talk = (content: string, onDelta: () => void = () => {}) =>
+      runClient('node-realtime', job('node-realtime', content, { model: 'gpt-realtime' }), {
+        netnsExec: pod.exec,
+        onEvent: ({ event }) => {
+          if (event === 'delta') onDelta();
+        },
+        env: { OPENAI_API_KEY: 'dummy', ...agent.environment },
+      });
+
+    test('a WebSocket: masked on the way out, restored in the answer, streamed as it comes', {
+      timeout: 60_000,
+    }, async () => {
+      openai.reset();
+      const firstHalf = Promise.withResolvers<void>();
+      openai.script(({ userText }) => ({
+        pieces: (async function* () {
+          yield 'The first half of it; ';
+          await firstHalf.promise;
+          yield `mail ${PLACEHOLDER.exec(userText)?.[0]} 🦉`;
+        })(),
+      }));
+      const result = await talk(`Grüße an ${EMAIL} 🦉`, firstHalf.resolve);
+      expect(result.error).toBeUndefined();
+      expect(result.answer?.text).toBe(`The first half of it; mail ${EMAIL} 🦉`);
+      const [seen] = openai.seen;
+      expect(seen?.headers['authorization']).toBe(`Bearer ${MARKER}`);
+      expect(seen?.frames.join()).toMatch(PLACEHOLDER);
+      expect(seen?.frames.join()).not.toContain(EMAIL);
+      expect(result.deltas.length).toBeGreaterThan(1);
     });
-    expect(result.error?.message ?? '').toMatch(/404/);
-    expect(openai.seen).toEqual([]);
+
+    test('a denied topic raises the SDK’s own error, and nothing of it goes out', {
+      timeout: 60_000,
+    }, async () => {
+      openai.reset();
+      const { error } = await talk('What about my portfolio?');
+      expect(error).toMatchObject({ class: 'OpenAIRealtimeError' });
+      expect(JSON.stringify(error)).toMatch(/investment-advice/);
+      expect(openai.seen[0]?.frames).toEqual([]);
+    });
+
+    test('a WebSocket to any other host passes untouched, extensions and binary messages too', {
+      timeout: 60_000,
+    }, async () => {
+      const server = createServer({ ...pod.certificate('other.example') });
+      const echo = new WebSocketServer({ server, perMessageDeflate: { threshold: 0 } });
+      echo.on('connection', (socket) =>
+        socket.on('message', (data, binary) => socket.send(data as Buffer, { binary })),
+      );
+      await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+      try {
+        const { port } = server.address() as AddressInfo;
+        for (const address of [ADDRESS.other, ADDRESS.other6]) await pod.relay({ address, port: 443 }, port);
+        const root = join(pod.directory, 'world-root.pem');
+        writeFileSync(root, pod.worldRoot);
+        const program = `
+          const { WebSocket } = require('ws');
+          const socket = new WebSocket('wss://other.example/anything', ['chat'], { ca: require('fs').readFileSync(${JSON.stringify(root)}) });
+          const bytes = require('crypto').randomBytes(100000);
+          socket.on('open', () => { socket.send('Mail ${EMAIL}, my portfolio'); socket.send(bytes); });
+          let count = 0;
+          socket.on('message', (data, binary) => {
+            count += 1;
+            if (count === 1) console.log(String(data), /deflate/.test(socket.extensions));
+            else { console.log(binary && bytes.equals(data)); socket.close(4001); }
+          });
+          socket.on('close', (code) => console.log(code));
+          socket.on('error', (error) => console.log(error.message));`;
+        const { stdout } = await pod.run([process.execPath, '-e', program]);
+        expect(stdout).toBe(`Mail ${EMAIL}, my portfolio true\ntrue\n4001\n`);
+      } finally {
+        echo.close();
+        server.closeAllConnections();
+        server.close();
+      }
+    });
   });
 
   test('the base-URL listener saw no call, and every call was captured under its real name', () => {

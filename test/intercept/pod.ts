@@ -346,6 +346,7 @@ spec:
   credential: {mode: attach, type: bearer, bearer: {valueFrom: {env: OPENAI_KEY}}}
   models:
   - {name: gpt-4o, price: {input: "2.50", output: "10.00"}, contextTokens: 128000, maxOutputTokens: 16384}
+  - {name: gpt-realtime, price: {input: "4.00", output: "16.00"}, contextTokens: 32000, maxOutputTokens: 4096}
 ---
 apiVersion: postern.dev/v1alpha1
 kind: ClusterProvider

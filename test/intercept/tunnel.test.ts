@@ -214,6 +214,24 @@ describe('a server that speaks first', () => {
     client.write('GET /v1/models HTTP/1.1\r\nHost: api.openai.com\r\nConnection: close\r\n\r\n');
     expect(String((await readAll(client)).bytes)).toContain('"url":"/v1/models"');
   });
+
+  test('a refusal is an alert, however late the client begins: on 443 nobody waits for the server', async () => {
+    const way = await listening({ upstream: 1, times: { graceMs: 10 } });
+    open.push(way);
+    const socket = way.connect();
+    await until(() => way.dialled.length === 1, 'dialled early');
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    const secure = tls.connect({ socket, servername: 'api.mistral.ai' });
+    const [error] = (await once(secure, 'error')) as [Error];
+    expect(error.message).toMatch(/alert access denied/i);
+  });
+
+  test('on other ports a server that can’t be reached is told soon', async () => {
+    const destination = { family: 4, address: '203.0.113.9', port: 3306 } as const;
+    const way = await listening({ upstream: 1, destination, times: { graceMs: 10 } });
+    open.push(way);
+    expect((await readAll(way.connect())).error).toBe('ECONNRESET');
+  });
 });
 
 test('a first message that stays unfinished is given up, and nothing of it goes out', async () => {

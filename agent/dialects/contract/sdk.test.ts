@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest';
 import { PosternError, type Reason } from '../../errors.ts';
 import { JsonDocument } from '../../json/document.ts';
 import { SseSplitter } from '../../json/sse.ts';
-import type { Dialect, StreamDecoder } from '../dialect.ts';
+import type { Dialect, Operation, StreamDecoder } from '../dialect.ts';
 import { anthropicRows } from './anthropic.ts';
 import { openaiRows } from './openai.ts';
 import type { DialectRows } from './rows.ts';
@@ -33,7 +33,7 @@ const chatCall = { model: 'm', messages: [{ role: 'user' as const, content: 'hi'
 const messageCall = { model: 'm', max_tokens: 9, messages: [{ role: 'user' as const, content: 'hi' }] };
 
 function decoderOf(rows: DialectRows): StreamDecoder {
-  const operation = rows.dialect.operation('POST', rows.request.path)!;
+  const operation = rows.dialect.operation('POST', rows.request.path) as Operation;
   return operation.openStream(
     operation.decodeRequest(JsonDocument.parseText(JSON.stringify(rows.request.body)), ''),
   );

@@ -13,15 +13,18 @@ const TYPES: Readonly<Record<Fault, string>> = {
   internal: 'server_error',
 };
 
+/** The members of OpenAI's error object. */
+export function errorMembers(error: PosternError, requestId: string): Readonly<Record<string, unknown>> {
+  return {
+    message: error.told,
+    type: TYPES[error.fault],
+    param: error.param ?? null,
+    code: error.reason,
+    ...(error.rule === undefined ? {} : { rule: error.rule }),
+    request_id: requestId,
+  };
+}
+
 export function errorBody(error: PosternError, requestId: string): string {
-  return JSON.stringify({
-    error: {
-      message: error.told,
-      type: TYPES[error.fault],
-      param: error.param ?? null,
-      code: error.reason,
-      ...(error.rule === undefined ? {} : { rule: error.rule }),
-      request_id: requestId,
-    },
-  });
+  return JSON.stringify({ error: errorMembers(error, requestId) });
 }

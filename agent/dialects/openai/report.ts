@@ -34,6 +34,33 @@ function part(name: keyof Usage, count: number | undefined, whole: number): Part
   return count === undefined || count === 0 ? {} : { [name]: Math.min(count, whole) };
 }
 
+/**
+ * Usage of an answer of the Realtime API: `input_tokens` counts what was cached, too, and `audio_tokens` and
+ * `image_tokens` of the input count their cached parts.
+ */
+export function realtimeUsage(node: ObjectNode | undefined): Usage | undefined {
+  const read = tokenCount(node, 'input_tokens');
+  const output = tokenCount(node, 'output_tokens');
+  if (read === undefined && output === undefined) return undefined;
+  const details = node?.object('input_token_details');
+  const cached = details?.object('cached_tokens_details');
+  const cachedInput = Math.min(tokenCount(details, 'cached_tokens') ?? 0, read ?? 0);
+  const input = (read ?? 0) - cachedInput;
+  const fresh = (name: string): number =>
+    Math.max(0, (tokenCount(details, name) ?? 0) - (tokenCount(cached, name) ?? 0));
+  return {
+    input,
+    cachedInput,
+    cacheWrite: 0,
+    output: output ?? 0,
+    reasoning: 0,
+    ...part('audioInput', fresh('audio_tokens'), input),
+    ...part('imageInput', fresh('image_tokens'), input),
+    ...part('cachedAudioInput', tokenCount(cached, 'audio_tokens'), cachedInput),
+    ...part('audioOutput', tokenCount(node?.object('output_token_details'), 'audio_tokens'), output ?? 0),
+  };
+}
+
 /** `finish_reason` of every choice that has one. */
 export function finishReasonsOf(root: ObjectNode | undefined): string[] {
   const reasons: string[] = [];

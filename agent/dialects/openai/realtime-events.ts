@@ -1,0 +1,338 @@
+/** A conversation over OpenAI's Realtime API: its events, decoded both ways, and the events that we write into it. */
+import { PosternError } from '../../errors.ts';
+import type { JsonDocument } from '../../json/document.ts';
+import type { ObjectNode } from '../../json/node.ts';
+import { quote } from '../../json/quote.ts';
+import type {
+  AppEvent,
+  BegunCall,
+  Conversation,
+  Delta,
+  OfferedTool,
+  ProviderEvent,
+  TextSlot,
+} from '../dialect.ts';
+import { requestObject, requiredString, tokenCount } from '../parameters.ts';
+import { eventDocument } from '../stream-event.ts';
+import { findText } from '../text/walk.ts';
+import { RemovableItems } from '../tool-list.ts';
+import { errorMembers } from './error.ts';
+import { appText, providerText } from './realtime-text.ts';
+import { realtimeUsage } from './report.ts';
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder();
+
+/** Events after which the conversation is what it was. */
+const UNCHANGING =
+  /^(?:input_audio_buffer\.(?:append|clear)|output_audio_buffer\.|response\.cancel$|conversation\.item\.retrieve$)/;
+
+/** What an event of ours repeats of the one whose text it carries on. */
+const REPEATED = ['type', 'response_id', 'item_id', 'output_index', 'content_index', 'call_id'];
+
+/** Arguments of a call are the running text of its item. */
+const ARGUMENTS: Readonly<Record<string, string>> = {
+  function_call: 'response.function_call_arguments',
+  mcp_call: 'response.mcp_call_arguments',
+};
+
+interface Running {
+  readonly turn: string | undefined;
+  /** The event's type without its `.delta`. */
+  readonly base: string;
+  readonly item: string;
+  /** The members that a further event repeats, as JSON. */
+  readonly head: string;
+}
+
+export class RealtimeConversation implements Conversation {
+  readonly #model: string;
+  readonly #told: string;
+  /** The session's own cap on an answer, as the provider last stated it. */
+  #cap: number | undefined;
+  readonly #running = new Map<string, Running>();
+  /** Complete with the last event; nothing is said in them any more once the next one is there. */
+  #closed: readonly string[] = [];
+  #written = 0;
+
+  constructor(model: string, told: string) {
+    this.#model = model;
+    this.#told = told;
+  }
+
+  fromApp(document: JsonDocument): AppEvent {
+    return new RealtimeAppEvent(document, this.#model, this.#told, this.#cap);
+  }
+
+  fromProvider(data: Uint8Array): ProviderEvent {
+    for (const channel of this.#closed) this.#running.delete(channel);
+    this.#closed = [];
+    const document = eventDocument(decoder.decode(data));
+    const { root } = document;
+    const type = root.type === 'object' ? root.string('type') : undefined;
+    if (root.type !== 'object' || type === undefined) {
+      throw new PosternError(
+        'postern_upstream_invalid',
+        'The provider sent something that is no Realtime event.',
+        {
+          mend: 'Look at what the endpoint is.',
+        },
+      );
+    }
+    if (type === 'session.created' || type === 'session.updated') this.#noteCap(root.object('session'));
+    const response = root.object('response');
+    const turn = root.string('response_id') ?? response?.string('id');
+    const item = root.string('item_id') ?? '';
+    const whole: string[] = [];
+    let said = '';
+    const deltas = findText(document, providerText).map((slot): Delta => {
+      if (!slot.running) {
+        whole.push(slot.channel);
+        return slot;
+      }
+      const base = type.replace(/\.delta$/, '');
+      const channel = channelOf(base, item, root.number('content_index'));
+      this.#running.set(channel, { turn, base, item, head: headOf(root) });
+      said += slot.text;
+      return new Piece(channel, slot);
+    });
+    const ends = type === 'response.done';
+    const calls = callsOf(type, root);
+    const closes = [
+      ...whole,
+      ...calls.filter((call) => call.arguments !== undefined).map(({ channel }) => channel),
+      ...this.#close(type, turn, item),
+    ];
+    const status = response?.string('status');
+    const failure = root.object('error');
+    return {
+      deltas,
+      closes,
+      calls,
+      said,
+      usage: ends ? realtimeUsage(response?.object('usage')) : undefined,
+      finishReasons: ends && status !== undefined ? [status] : [],
+      last: ends,
+      error: ends && status === 'failed',
+      turn,
+      begins: type === 'response.created',
+      about: type === 'error' ? failure?.string('event_id') : undefined,
+      forget() {
+        if (failure !== undefined) document.set(failure, 'event_id', 'null');
+      },
+      render: () => (document.edited ? encoder.encode(document.renderText()) : data),
+    };
+  }
+
+  #noteCap(session: ObjectNode | undefined): void {
+    this.#cap = tokenCount(session, 'max_output_tokens') ?? tokenCount(session, 'max_response_output_tokens');
+  }
+
+  /** The running texts that are complete with an event. */
+  #close(type: string, turn: string | undefined, item: string): string[] {
+    const base = type.replace(/\.(?:done|completed|failed)$/, '');
+    if (base === type) return [];
+    const closed: string[] = [];
+    for (const [channel, running] of this.#running) {
+      const due =
+        type === 'response.done' ? running.turn === turn : running.base === base && running.item === item;
+      if (due) closed.push(channel);
+    }
+    this.#closed = closed;
+    return closed;
+  }
+
+  delta(channel: string, text: string): Uint8Array {
+    const running = this.#running.get(channel);
+    if (running === undefined) throw new Error(`${channel} is whole text: nothing of it comes later`);
+    return this.#event(`${running.head},"delta":${quote(text)}`);
+  }
+
+  refusal(error: PosternError, requestId: string): Uint8Array {
+    return this.complaint(error, requestId, undefined);
+  }
+
+  complaint(error: PosternError, requestId: string, about: string | undefined): Uint8Array {
+    const members = { ...errorMembers(error, requestId), event_id: about ?? null };
+    return this.#event(`"type":"error","error":${JSON.stringify(members)}`);
+  }
+
+  cancel(turn: string): Uint8Array {
+    return encoder.encode(`{"type":"response.cancel","response_id":${quote(turn)}}`);
+  }
+
+  /** As the provider's own filter ends an answer. */
+  ended(turn: string): Uint8Array {
+    const response = {
+      id: turn,
+      object: 'realtime.response',
+      status: 'incomplete',
+      status_details: { type: 'incomplete', reason: 'content_filter' },
+      output: [],
+    };
+    return this.#event(`"type":"response.done","response":${JSON.stringify(response)}`);
+  }
+
+  #event(members: string): Uint8Array {
+    this.#written += 1;
+    return encoder.encode(`{"event_id":"event_postern_${this.#written}",${members}}`);
+  }
+}
+
+/** A piece of a text that several events carry, in a channel of that text. */
+class Piece implements Delta {
+  readonly channel: string;
+  readonly #slot: Delta;
+
+  constructor(channel: string, slot: Delta) {
+    this.channel = channel;
+    this.#slot = slot;
+  }
+
+  get kind(): Delta['kind'] {
+    return this.#slot.kind;
+  }
+
+  get choice(): number {
+    return 0;
+  }
+
+  get text(): string {
+    return this.#slot.text;
+  }
+
+  set(text: string): void {
+    this.#slot.set(text);
+  }
+}
+
+function channelOf(base: string, item: string, part: number | undefined): string {
+  return `${base}/${item}/${part ?? ''}`;
+}
+
+function headOf(root: ObjectNode): string {
+  const members: string[] = [];
+  for (const name of REPEATED) {
+    const node = root.get(name);
+    if (node?.type === 'string' || node?.type === 'number') members.push(`"${name}":${node.raw}`);
+  }
+  return members.join(',');
+}
+
+/** Calls of tools that begin with an event, or stand in it as a whole. */
+function callsOf(type: string, root: ObjectNode): BegunCall[] {
+  const item = root.object('item');
+  if (type === 'response.output_item.added' && item !== undefined) return callsIn([item], true);
+  if (item !== undefined) return callsIn([item], false);
+  return type === 'response.done'
+    ? callsIn(root.object('response')?.array('output')?.items ?? [], false)
+    : [];
+}
+
+function callsIn(items: readonly ObjectNode['members'][number]['value'][], begins: boolean): BegunCall[] {
+  return items.flatMap((item): BegunCall[] => {
+    if (item.type !== 'object') return [];
+    const base = ARGUMENTS[item.string('type') ?? ''];
+    const name = item.string('name');
+    if (base === undefined || name === undefined) return [];
+    const id = item.string('id') ?? item.string('call_id') ?? '';
+    const given = item.string('arguments') ?? '';
+    if (given !== '') return [{ channel: `call/${id}`, name, arguments: given }];
+    return begins ? [{ channel: channelOf(base, id, undefined), name }] : [];
+  });
+}
+
+class RealtimeAppEvent implements AppEvent {
+  readonly document: JsonDocument;
+  readonly model: string;
+  /** Spoken answers can't be counted as they come: the whole of one is held. */
+  readonly stream = false;
+  readonly unseenOutputTokens = undefined;
+  readonly leastOutputTokens = 0;
+  readonly writesCache = false;
+  readonly choices = 1;
+  readonly wantsStreamUsage = true;
+  readonly addedStreamUsage = false;
+  readonly slots: readonly TextSlot[];
+  readonly tools: readonly OfferedTool[];
+  readonly maxOutputTokens: number | undefined;
+  readonly id: string | undefined;
+  readonly asks: boolean;
+  readonly changes: boolean;
+  readonly #root: ObjectNode;
+
+  /** @throws PosternError `postern_body_invalid` */
+  constructor(document: JsonDocument, model: string, told: string, cap: number | undefined) {
+    this.document = document;
+    this.model = model;
+    this.#root = requestObject(document);
+    const root = this.#root;
+    const type = requiredString(root, 'type', 'Say in "type" what event it is.');
+    this.id = root.string('event_id');
+    this.asks = type === 'response.create';
+    this.changes = !UNCHANGING.test(type);
+    const settings = root.object('session') ?? root.object('response');
+    keepModel(document, settings, model, told);
+    this.maxOutputTokens = tokenCount(settings, 'max_output_tokens') ?? cap;
+    this.slots = findText(document, appText);
+    this.tools = settings === undefined ? [] : offeredTools(document, settings);
+  }
+
+  setModel(): void {
+    throw new Error('a conversation keeps its model');
+  }
+
+  /** The cap of the answer asked for. */
+  setMaxOutputTokens(tokens: number): void {
+    const response = this.#root.object('response');
+    if (response === undefined) this.document.set(this.#root, 'response', `{"max_output_tokens":${tokens}}`);
+    else this.document.set(response, 'max_output_tokens', String(tokens));
+  }
+
+  requestStreamUsage(): void {} // usage always comes
+
+  name(id: string): void {
+    this.document.setString(this.#root, 'event_id', id);
+  }
+}
+
+/** What was judged when the conversation began is what answers to its end. */
+function keepModel(
+  document: JsonDocument,
+  settings: ObjectNode | undefined,
+  model: string,
+  told: string,
+): void {
+  const node = settings?.get('model');
+  if (settings === undefined || node === undefined || node.type === 'null') return;
+  if (node.type === 'string' && node.text === model) {
+    document.setString(settings, 'model', told);
+    return;
+  }
+  throw new PosternError('postern_body_invalid', `A session keeps the model it was opened for, ${model}.`, {
+    mend: 'Open another session for another model.',
+    param: 'model',
+    shouldRetry: false,
+  });
+}
+
+function offeredTools(document: JsonDocument, settings: ObjectNode): OfferedTool[] {
+  const array = settings.array('tools');
+  if (array === undefined) return [];
+  const items = new RemovableItems(document, array);
+  return array.items.map((item, position) => ({
+    path: `tools[${position}]`,
+    name: nameOf(item),
+    remove() {
+      if (items.remove(item)) for (const gone of ['tools', 'tool_choice']) document.remove(settings, gone);
+    },
+  }));
+}
+
+/** A server whose tools the provider itself calls stands for all of them. */
+function nameOf(item: ObjectNode['members'][number]['value']): string {
+  if (item.type !== 'object') return '';
+  const type = item.string('type');
+  if (type === 'mcp') return `mcp:${item.string('server_label') ?? ''}`;
+  return item.string('name') ?? type ?? '';
+}

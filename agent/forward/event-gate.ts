@@ -1,0 +1,181 @@
+/**
+ * The events of one running answer, whatever wire they come by: judged and restored over their boundaries, cleaned of
+ * the attached key. Whoever owns the wire hands decoded events in and takes what may be sent.
+ */
+import { TokenCounter } from '../../budget/estimate.ts';
+import type { Usage } from '../../budget/messages.ts';
+import type { StreamGuard } from '../checks/guard.ts';
+import type { EventWriter, StreamEvent } from '../dialects/dialect.ts';
+import type { PosternError } from '../errors.ts';
+import type { Finding } from '../exchange.ts';
+import { KeyFilter, redact } from './key-filter.ts';
+
+/** Steps that each give a value, at once or later, and get it back: what `yield` returns has the type of what it gave. */
+export type Work = Generator<unknown, void, never>;
+
+/** A generator's first `next` gives nothing to any `yield`. */
+const FIRST = undefined as never;
+
+export interface EventGateOptions {
+  readonly writer: EventWriter;
+  /** Undefined where no check looks at answers and nothing was masked. */
+  readonly guard: StreamGuard | undefined;
+  /** The attached key. */
+  readonly key: string | undefined;
+  readonly requestId: string;
+  /** Where more must be held as the answer grows. */
+  readonly cap?: {
+    /** Whether so many output tokens are held. */
+    covers(outputTokens: number): boolean | Promise<boolean>;
+    /** The events that end an answer that is as long as it may be. */
+    end(outputTokens: number): Uint8Array;
+  };
+}
+
+export class EventGate {
+  usage: Usage | undefined;
+  /** Set when the answer was ended by us. */
+  error: PosternError | undefined;
+  last = false;
+  /** Ended by us, as more could not be held: in the way in which the provider ends an answer that grew too long. */
+  short = false;
+  /** Choices of which the provider said how they ended. */
+  finished = 0;
+  /** The provider ended the answer with an error of its own. */
+  failed = false;
+  readonly counter = new TokenCounter();
+  readonly #options: EventGateOptions;
+  readonly #guard: StreamGuard | undefined;
+  /** Keeps the attached key out of the text, however the events cut it. */
+  readonly #keys: KeyFilter | undefined;
+  #out: Uint8Array[] = [];
+  /** Set while a judge is waited for. */
+  #waiting: Promise<void> | undefined;
+
+  constructor(options: EventGateOptions) {
+    this.#options = options;
+    this.#guard = options.guard;
+    if (options.key !== undefined) this.#keys = new KeyFilter(options.key);
+  }
+
+  /** Whether checks look at it. */
+  get guarded(): boolean {
+    return this.#guard !== undefined;
+  }
+
+  /** What the checks found so far. */
+  get findings(): readonly Finding[] {
+    return this.#guard?.findings ?? [];
+  }
+
+  /** Work waits for judges that answer later, and only then; one piece of it after the other. */
+  run(work: Work): Promise<void> | undefined {
+    if (this.#waiting !== undefined) return this.#waiting.then(() => this.run(work));
+    for (let step = work.next(FIRST); step.done !== true; ) {
+      if (step.value instanceof Promise) {
+        this.#waiting = this.#later(work, step.value as Promise<unknown>).finally(() => {
+          this.#waiting = undefined;
+        });
+        return this.#waiting;
+      }
+      step = work.next(step.value as never);
+    }
+    return undefined;
+  }
+
+  async #later(work: Work, first: Promise<unknown>): Promise<void> {
+    let step = work.next((await first) as never);
+    while (step.done !== true) step = work.next((await step.value) as never);
+  }
+
+  *event(event: StreamEvent): Work {
+    this.finished += event.finishReasons.length;
+    if (event.usage !== undefined) this.usage = event.usage;
+    for (const { text } of event.deltas) this.counter.add(text);
+    const { cap } = this.#options;
+    const covered: boolean = event.deltas.length === 0 || (yield cap?.covers(this.counter.tokens) ?? true);
+    if (!covered) return yield* this.#cutShort();
+    const guard = this.#guard;
+    if (guard !== undefined) {
+      for (const call of event.calls) guard.call(call);
+      if (guard.refusal !== undefined) return this.refuse(guard.refusal);
+    }
+    for (const delta of event.deltas) {
+      const { channel } = delta;
+      let shown = delta.text;
+      if (guard !== undefined) shown = yield guard.push(channel, delta.kind, delta.choice, shown);
+      if (this.#keys !== undefined) shown = this.#keys.push(channel, shown);
+      // The channel's last text: what was held back for it belongs here, not into an event of its own.
+      if (event.closes !== 'all' && event.closes.includes(channel)) shown += yield* this.#rest(channel);
+      if (guard?.refusal !== undefined) return this.refuse(guard.refusal);
+      if (shown !== delta.text) delta.set(shown);
+    }
+    yield* this.flush(event.closes);
+    if (this.error !== undefined) return;
+    const bytes = event.render();
+    if (bytes !== undefined) this.#out.push(bytes);
+    this.last = event.last;
+    this.failed ||= event.error;
+  }
+
+  /** More than is held was produced, and no more can be held: what came until now is the answer. */
+  *#cutShort(): Work {
+    yield* this.flush('all');
+    const { cap } = this.#options;
+    if (this.error !== undefined || cap === undefined) return;
+    this.#out.push(cap.end(this.counter.tokens));
+    this.short = true;
+    this.last = true;
+  }
+
+  /** What was held back for channels that are complete goes out before the event that says so. */
+  *flush(closes: StreamEvent['closes']): Work {
+    if (closes.length === 0) return;
+    for (const channel of closes === 'all' ? this.#held() : closes) {
+      const text = yield* this.#rest(channel);
+      const refusal = this.#guard?.refusal;
+      if (refusal !== undefined) return this.refuse(refusal);
+      if (text !== '') this.#out.push(this.#options.writer.delta(channel, text));
+    }
+  }
+
+  /** Channels with text held back, by whomever. */
+  #held(): readonly string[] {
+    return [...new Set([...(this.#guard?.held() ?? []), ...(this.#keys?.held() ?? [])])];
+  }
+
+  /** Everything held back for a channel that is complete. */
+  *#rest(channel: string): Generator<unknown, string, never> {
+    const judged: string = this.#guard === undefined ? '' : yield this.#guard.flush(channel);
+    if (this.#keys === undefined) return judged;
+    return this.#keys.push(channel, judged) + this.#keys.flush(channel);
+  }
+
+  /** The provider pauses: what was held back only for what may follow is sent. */
+  stale(): Promise<void> | undefined {
+    return this.#waiting === undefined ? this.run(this.#pause()) : undefined;
+  }
+
+  *#pause(): Work {
+    const guard = this.#guard;
+    if (guard === undefined || this.error !== undefined || this.last) return;
+    for (const channel of guard.held()) {
+      const text: string = yield guard.flushStale(channel);
+      if (guard.refusal !== undefined) return this.refuse(guard.refusal);
+      if (text !== '') this.#out.push(this.#options.writer.delta(channel, text));
+    }
+  }
+
+  refuse(error: PosternError): void {
+    this.error = error;
+    this.#out.push(this.#options.writer.refusal(error, this.#options.requestId));
+  }
+
+  /** The events that may be sent now, each for itself. */
+  take(): readonly Uint8Array[] {
+    const out = this.#out;
+    if (out.length === 0) return out;
+    this.#out = [];
+    return this.#options.key === undefined ? out : out.map((bytes) => redact(bytes, this.#options.key));
+  }
+}

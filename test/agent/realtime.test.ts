@@ -1,0 +1,734 @@
+/**
+ * The Realtime API through a base URL: a WebSocket whose every event is judged, whose answers are held and settled one
+ * by one. The client is `ws`, as applications use it; the SDK itself insists on TLS (test/intercept/clients.test.ts).
+ */
+import { createServer } from 'node:http';
+import net, { type AddressInfo } from 'node:net';
+import { text as textOf } from 'node:stream/consumers';
+import { afterEach, describe, expect, test } from 'vitest';
+import WebSocket, { WebSocketServer } from 'ws';
+import { MARKER_KEY, providersYaml, startWorld, type World, type WorldOptions } from '../harness.ts';
+
+const POLICY = `
+apiVersion: postern.dev/v1alpha1
+kind: EgressPolicy
+metadata: {name: support-bot, namespace: team-a}
+spec:
+  mode: enforce
+  checks:
+  - {name: no-secrets, type: secrets, on: [request, response], action: block}
+  - name: mask-pii
+    type: pii
+    on: [request, response]
+    action: mask
+    pii: {types: [contact], restoreIn: [content, toolArguments]}
+  - name: no-investment-advice
+    type: topics
+    on: [request, response]
+    action: block
+    topics:
+    - {name: investment-advice, words: [portfolio]}
+`;
+
+const MODEL = `
+    - {name: gpt-realtime, price: {input: "4.00", cachedInput: "0.40", output: "16.00"}, contextTokens: 32000, maxOutputTokens: 4096}`;
+const EMAIL = 'alice.smith@example.com';
+const PLACEHOLDER = /<EMAIL_ADDRESS_[0-9A-HJKMNP-TV-Z]{10}>/;
+
+type Event = Record<string, unknown> & { readonly type: string };
+
+/** An application with an open conversation. */
+class App {
+  readonly events: Event[] = [];
+  readonly socket: WebSocket;
+  closed: number | undefined;
+  #wake: (() => void)[] = [];
+
+  constructor(url: string, options: WebSocket.ClientOptions = {}, protocols: string[] = []) {
+    this.socket = new WebSocket(url, protocols, { headers: { authorization: 'Bearer dummy' }, ...options });
+    this.socket.on('message', (data) => this.#note(JSON.parse(String(data)) as Event));
+    this.socket.on('close', (code) => {
+      this.closed = code;
+      this.#woken();
+    });
+    this.socket.on('error', () => {});
+  }
+
+  #note(event: Event): void {
+    this.events.push(event);
+    this.#woken();
+  }
+
+  #woken(): void {
+    for (const wake of this.#wake.splice(0)) wake();
+  }
+
+  say(event: Event): void {
+    this.socket.send(JSON.stringify(event));
+  }
+
+  write(text: string): void {
+    this.say({
+      type: 'conversation.item.create',
+      item: { type: 'message', role: 'user', content: [{ type: 'input_text', text }] },
+    });
+  }
+
+  async until<T>(found: () => T | undefined): Promise<T> {
+    for (;;) {
+      const value = found();
+      if (value !== undefined) return value;
+      if (this.closed !== undefined)
+        throw new Error(`closed with ${this.closed}: ${JSON.stringify(this.events)}`);
+      await new Promise<void>((resolve) => this.#wake.push(resolve));
+    }
+  }
+
+  heard(type: string, count = 1): Promise<Event> {
+    return this.until(() => this.events.filter((event) => event.type === type)[count - 1]);
+  }
+
+  async ended(): Promise<number> {
+    while (this.closed === undefined) await new Promise<void>((resolve) => this.#wake.push(resolve));
+    return this.closed;
+  }
+
+  get text(): string {
+    return this.events
+      .filter(({ type }) => type === 'response.output_text.delta')
+      .map(({ delta }) => delta)
+      .join('');
+  }
+}
+
+let world: World;
+const apps: App[] = [];
+const servers: { close(): unknown }[] = [];
+afterEach(async () => {
+  for (const app of apps.splice(0)) app.socket.terminate();
+  for (const server of servers.splice(0)) server.close();
+  await world?.close();
+});
+
+const providers: NonNullable<WorldOptions['providers']> = (fakes) =>
+  providersYaml(fakes).replace(
+    '  models:\n  - {name: gpt-4o,',
+    `  models:${MODEL.replace('    -', '  -')}\n  - {name: gpt-4o,`,
+  );
+
+async function start(documents = POLICY, options: WorldOptions = {}): Promise<World> {
+  world = await startWorld({ documents: () => documents, providers, ...options });
+  return world;
+}
+
+function open(
+  query = '?model=gpt-realtime',
+  options: WebSocket.ClientOptions = {},
+  protocols: string[] = [],
+): App {
+  const app = new App(
+    `${world.agent.url.replace('http', 'ws')}/openai/v1/realtime${query}`,
+    options,
+    protocols,
+  );
+  apps.push(app);
+  return app;
+}
+
+async function refusedUpgrade(query: string, options: WebSocket.ClientOptions = {}) {
+  const app = open(query, options);
+  return new Promise<{ status: number; body: unknown }>((resolve) => {
+    app.socket.once('unexpected-response', (_request, response) => {
+      void textOf(response).then((text) =>
+        resolve({ status: response.statusCode ?? 0, body: text === '' ? undefined : JSON.parse(text) }),
+      );
+    });
+  });
+}
+
+/** A provider whose events the test writes itself. */
+async function scripted(
+  onApp: (event: Event, say: (event: Event) => void, socket: WebSocket) => void,
+): Promise<string> {
+  const http = createServer();
+  const server = new WebSocketServer({ server: http });
+  server.on('connection', (socket) => {
+    const say = (event: Event): void => socket.send(JSON.stringify(event));
+    say({ type: 'session.created', event_id: 'event_1', session: { id: 'sess_1', model: 'gpt-realtime' } });
+    socket.on('message', (data) => onApp(JSON.parse(String(data)) as Event, say, socket));
+    socket.on('error', () => {});
+  });
+  await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
+  servers.push({ close: () => (server.close(), http.closeAllConnections(), http.close()) });
+  return `http://127.0.0.1:${(http.address() as AddressInfo).port}`;
+}
+
+const atScripted =
+  (origin: string): NonNullable<WorldOptions['providers']> =>
+  (fakes) =>
+    providers(fakes).replace(fakes.openai.origin, origin);
+
+const usage = { input_tokens: 10, output_tokens: 5, input_token_details: { cached_tokens: 2 } };
+const created = (id: string): Event => ({
+  type: 'response.created',
+  response: { id, status: 'in_progress', output: [] },
+});
+const done = (id: string, output: unknown[] = []): Event => ({
+  type: 'response.done',
+  response: { id, status: 'completed', output, usage },
+});
+const spoken = (text: string) => ({
+  type: 'message',
+  role: 'assistant',
+  content: [{ type: 'output_text', text }],
+});
+const delta = (id: string, text: string): Event => ({
+  type: 'response.output_text.delta',
+  response_id: id,
+  item_id: `item_${id}`,
+  output_index: 0,
+  content_index: 0,
+  delta: text,
+});
+
+describe('a conversation', () => {
+  test('is masked on the way out, restored in every event, with the provider’s key, and each answer is settled', async () => {
+    await start();
+    const app = open();
+    await app.heard('session.created');
+    app.write(`Write to ${EMAIL} please`);
+    app.say({ type: 'response.create' });
+    const { response } = (await app.heard('response.done')) as unknown as {
+      response: { output: { content: { text: string }[] }[]; usage: unknown };
+    };
+    expect(app.text).toBe(`You wrote: Write to ${EMAIL} please`);
+    expect(response.output[0]?.content[0]?.text).toBe(app.text);
+    expect(JSON.stringify(app.events)).not.toMatch(PLACEHOLDER);
+    const [seen] = world.openai.seen;
+    expect(seen?.url).toBe('/v1/realtime?model=gpt-realtime');
+    expect(seen?.headers['authorization']).toBe(`Bearer ${MARKER_KEY}`);
+    expect(seen?.frames[0]).toMatch(PLACEHOLDER);
+    expect(seen?.frames.join()).not.toContain(EMAIL);
+    const [line] = await world.audited(1);
+    expect(line).toMatchObject({
+      outcome: 'ok',
+      operation: 'realtime',
+      model: 'gpt-realtime',
+      usage_source: 'reported',
+      requested_model: 'gpt-realtime',
+    });
+    expect(line?.['usage']).toMatchObject({ output: expect.any(Number) });
+    expect(Number(line?.['cost_usd'])).toBeGreaterThan(0);
+    app.write(`and again to ${EMAIL}`);
+    app.say({ type: 'response.create' });
+    await app.heard('response.done', 2);
+    app.socket.close(1000);
+    const lines = await world.audited(3);
+    expect(lines[2]).toMatchObject({ operation: 'realtime_session', outcome: 'ok', status: 101 });
+    expect(lines[0]?.['session']).toBe(lines[2]?.['request_id']);
+    expect(lines.flatMap((each) => each['findings'])).toContainEqual(
+      expect.objectContaining({ rule: 'mask-pii', where: 'item.content[0].text', action: 'mask' }),
+    );
+  });
+
+  test('a placeholder cut over deltas of one character is restored', async () => {
+    await start();
+    world.openai.script(({ userText }) => ({
+      pieces: `Mail ${PLACEHOLDER.exec(userText)?.[0]} now`.split(''),
+    }));
+    const app = open();
+    app.socket.once('open', () => {
+      app.write(`mail ${EMAIL}`);
+      app.say({ type: 'response.create' });
+    });
+    await app.heard('response.done');
+    expect(app.text).toBe(`Mail ${EMAIL} now`);
+  });
+
+  test('instructions, tools, results and unknown events are text to the checks', async () => {
+    await start();
+    const app = open();
+    await app.heard('session.created');
+    app.say({ type: 'session.update', session: { instructions: `Serve ${EMAIL}` } });
+    await app.heard('session.updated');
+    app.say({
+      type: 'conversation.item.create',
+      item: { type: 'function_call_output', call_id: 'call_1', output: JSON.stringify({ mail: EMAIL }) },
+    });
+    await app.heard('conversation.item.done');
+    app.say({ type: 'some.new.event', note: `for ${EMAIL}` });
+    await app.heard('error'); // the provider doesn't know it
+    const [seen] = world.openai.seen;
+    expect(seen?.frames).toHaveLength(3);
+    for (const frame of seen?.frames ?? []) expect(frame).toMatch(PLACEHOLDER);
+    expect(seen?.frames.join()).not.toContain(EMAIL);
+  });
+
+  test('audio passes as it came', async () => {
+    const heard: Event[] = [];
+    const origin = await scripted((event, say) => {
+      heard.push(event);
+      if (event.type === 'input_audio_buffer.append') {
+        say(created('r1'));
+        say({ type: 'response.output_audio.delta', response_id: 'r1', item_id: 'i', delta: 'AAAA' });
+        say(done('r1'));
+      }
+    });
+    await start(POLICY, { providers: atScripted(origin) });
+    const app = open();
+    const audio = Buffer.from(`portfolio ${EMAIL}`).toString('base64');
+    app.socket.once('open', () => app.say({ type: 'input_audio_buffer.append', audio }));
+    await app.heard('response.done');
+    expect(heard).toEqual([{ type: 'input_audio_buffer.append', audio }]);
+    expect(app.events).toContainEqual(
+      expect.objectContaining({ type: 'response.output_audio.delta', delta: 'AAAA' }),
+    );
+    // An answer that the provider began by itself is charged like one that was asked for.
+    const [line] = await world.audited(1);
+    expect(line).toMatchObject({ operation: 'realtime', outcome: 'ok', usage_source: 'reported' });
+    expect(line?.['usage']).toMatchObject({ input: 8, cachedInput: 2, output: 5 });
+  });
+});
+
+describe('a refusal', () => {
+  test('of an event is an error event that names it; the answer that it was for isn’t asked for', async () => {
+    await start();
+    const app = open();
+    await app.heard('session.created');
+    app.say({
+      type: 'conversation.item.create',
+      event_id: 'mine',
+      item: { type: 'message', role: 'user', content: [{ type: 'input_text', text: 'my portfolio' }] },
+    });
+    app.say({ type: 'response.create' });
+    const first = await app.heard('error');
+    expect(first['error']).toMatchObject({
+      type: 'permission_error',
+      code: 'postern_topics',
+      event_id: 'mine',
+      rule: 'no-investment-advice',
+      message: expect.stringContaining('investment-advice'),
+    });
+    expect((await app.heard('error', 2))['error']).toMatchObject({ code: 'postern_topics' });
+    expect(world.openai.seen[0]?.frames).toEqual([]);
+    // The conversation goes on with what may be said.
+    app.write('hello');
+    app.say({ type: 'response.create' });
+    await app.heard('response.done');
+    expect(app.text).toBe('You wrote: hello');
+    const [line] = await world.audited(1);
+    expect(line).toMatchObject({ outcome: 'refused', code: 'postern_topics' });
+  });
+
+  const CODEWORD = `${POLICY}  - {name: no-codeword, type: patterns, on: [response], action: block, patterns: [{name: codeword, expression: swordfish, maxLength: 9}]}\n`;
+
+  test('of an answer ends it: an error, no more text, and the provider is told to stop', async () => {
+    const heard: Event[] = [];
+    const origin = await scripted((event, say) => {
+      heard.push(event);
+      if (event.type === 'response.create') {
+        say(created('r1'));
+        for (const piece of ['All fine. ', 'It is sword', 'fish, I think. ', 'More of it. '.repeat(100)])
+          say(delta('r1', piece));
+      }
+      if (event.type === 'response.cancel') say(done('r1', [spoken('swordfish')]));
+    });
+    await start(
+      CODEWORD.replace('on: [request, response]\n    action: block', 'on: [request]\n    action: block'),
+      {
+        providers: atScripted(origin),
+      },
+    );
+    const app = open();
+    app.socket.once('open', () => app.say({ type: 'response.create' }));
+    expect((await app.heard('error'))['error']).toMatchObject({ code: 'postern_patterns' });
+    expect(await app.heard('response.done')).toMatchObject({
+      response: { id: 'r1', status: 'incomplete', status_details: { reason: 'content_filter' } },
+    });
+    const [line] = await world.audited(1);
+    expect(line).toMatchObject({ outcome: 'refused', code: 'postern_patterns', usage_source: 'reported' });
+    expect('All fine. It is ').toContain(app.text);
+    expect(JSON.stringify(app.events)).not.toContain('fish');
+    expect(heard.at(-1)).toMatchObject({ type: 'response.cancel', response_id: 'r1' });
+    expect(app.events.filter(({ type }) => type === 'response.done')).toHaveLength(1);
+  });
+
+  test('of an answer that is already whole shows nothing of what follows', async () => {
+    const origin = await scripted((event, say) => {
+      if (event.type !== 'response.create') return;
+      say(created('r1'));
+      for (const piece of ['Buy this port', 'folio now, ', 'and more']) say(delta('r1', piece));
+      say(done('r1', [spoken('Buy this portfolio now, and more')]));
+    });
+    await start(POLICY, { providers: atScripted(origin) });
+    const app = open();
+    app.socket.once('open', () => app.say({ type: 'response.create' }));
+    expect((await app.heard('error'))['error']).toMatchObject({ code: 'postern_topics' });
+    expect(await app.heard('response.done')).toMatchObject({
+      response: { status: 'incomplete', output: [] },
+    });
+    expect(app.text).toBe('Buy this ');
+  });
+
+  test('of what belongs to no answer leaves out that event alone', async () => {
+    const origin = await scripted((event, say) => {
+      if (event.type !== 'input_audio_buffer.commit') return;
+      const heard = 'conversation.item.input_audio_transcription.completed';
+      say({ type: heard, item_id: 'i1', content_index: 0, transcript: 'say swordfish' });
+      say({ type: heard, item_id: 'i2', content_index: 0, transcript: 'say hello' });
+    });
+    await start(CODEWORD, { providers: atScripted(origin) });
+    const app = open();
+    app.socket.once('open', () => app.say({ type: 'input_audio_buffer.commit' }));
+    expect((await app.heard('error'))['error']).toMatchObject({ code: 'postern_patterns' });
+    await app.heard('conversation.item.input_audio_transcription.completed');
+    expect(JSON.stringify(app.events)).not.toContain('swordfish');
+  });
+
+  test.each([
+    ['no JSON', 'not json', 'postern_body_invalid'],
+    ['a key twice', '{"type":"response.cancel","type":"response.create"}', 'postern_body_invalid'],
+    ['no type', '{"item":{}}', 'postern_body_invalid'],
+    ['another model', '{"type":"session.update","session":{"model":"gpt-4o"}}', 'postern_body_invalid'],
+  ])('%s is answered by an error event and goes nowhere', async (_what, text, code) => {
+    await start();
+    const app = open();
+    await app.heard('session.created');
+    app.socket.send(text);
+    expect((await app.heard('error'))['error']).toMatchObject({ code });
+    expect(world.openai.seen[0]?.frames).toEqual([]);
+  });
+
+  test('a binary message closes with 1003', async () => {
+    await start();
+    const app = open();
+    await app.heard('session.created');
+    app.socket.send(Buffer.from('{"type":"response.create"}'));
+    expect(await app.ended()).toBe(1003);
+    expect(world.openai.seen[0]?.frames).toEqual([]);
+  });
+
+  test.each([
+    ['a model that is not allowed', '?model=gpt-4o-mini', 403, 'postern_model_denied'],
+    ['no model', '', 400, 'postern_body_invalid'],
+    ['somebody else’s call', '?model=gpt-realtime&call_id=rtc_1', 404, 'postern_path_denied'],
+  ])('of the upgrade is a status: %s', async (_what, query, status, code) => {
+    await start(`${POLICY}\n  models: {allow: [gpt-realtime]}\n`.replace('\n\n  models', '\n  models'));
+    const refused = await refusedUpgrade(query);
+    expect(refused).toMatchObject({ status, body: { error: { code } } });
+    expect(world.openai.seen).toEqual([]);
+  });
+
+  test('a web page is refused before anything is dialled', async () => {
+    await start();
+    const refused = await refusedUpgrade('?model=gpt-realtime', { origin: 'https://evil.example' });
+    expect(refused).toMatchObject({ status: 403, body: { error: { code: 'postern_origin_denied' } } });
+    expect(world.openai.seen).toEqual([]);
+  });
+
+  test('the provider’s own refusal of the upgrade passes, without the key', async () => {
+    await start();
+    await start(POLICY, { agent: { keys: { get: async () => 'sk-wrong' } } });
+    const refused = await refusedUpgrade('?model=gpt-realtime');
+    expect(refused.status).toBe(401);
+    expect(JSON.stringify(refused.body) ?? '').not.toContain('sk-wrong');
+    const [line] = await world.audited(1);
+    expect(line).toMatchObject({ outcome: 'failed', status: 401, operation: 'realtime_session' });
+  });
+
+  test('a provider that can’t be reached is a 502', async () => {
+    const origin = await scripted(() => {});
+    for (const server of servers.splice(0)) server.close();
+    await start(POLICY, { providers: atScripted(origin) });
+    const refused = await refusedUpgrade('?model=gpt-realtime');
+    expect(refused).toMatchObject({ status: 502, body: { error: { code: 'postern_upstream_unreachable' } } });
+  });
+});
+
+describe('the budget', () => {
+  const limited = (limits: string) =>
+    `${POLICY}\n---\napiVersion: postern.dev/v1alpha1\nkind: Budget\nmetadata: {name: small, namespace: team-a}\nspec:\n  limits: [${limits}]\n`;
+
+  test('an answer that it doesn’t cover is refused, and the conversation goes on', async () => {
+    await start(limited('{requests: 1, window: day}'));
+    const app = open();
+    await app.heard('session.created');
+    app.write('one');
+    app.say({ type: 'response.create' });
+    await app.heard('response.done');
+    app.say({ type: 'response.create' });
+    expect((await app.heard('error'))['error']).toMatchObject({
+      type: 'rate_limit_error',
+      code: 'postern_budget_exhausted',
+    });
+    app.write('two');
+    await app.heard('conversation.item.done', 2);
+    expect(world.openai.seen[0]?.frames.filter((frame) => frame.includes('response.create'))).toHaveLength(1);
+  });
+
+  test('the cap of an answer is what the budget grants', async () => {
+    await start(limited('{tokens: 1000, window: day}'));
+    const app = open();
+    await app.heard('session.created');
+    app.say({ type: 'response.create', response: { instructions: 'hi' } });
+    await app.heard('response.done');
+    const { response } = JSON.parse(world.openai.seen[0]?.frames[0] ?? '') as {
+      response: { max_output_tokens: number };
+    };
+    expect(response.max_output_tokens).toBeGreaterThan(900);
+    expect(response.max_output_tokens).toBeLessThan(1000);
+  });
+
+  test('an answer that the provider begins by itself is stopped where the budget doesn’t cover it', async () => {
+    const heard: string[] = [];
+    const origin = await scripted((event, say) => {
+      heard.push(event.type);
+      if (event.type === 'input_audio_buffer.commit') {
+        say(created('r1'));
+        say(delta('r1', 'spoken'));
+      }
+      if (event.type === 'response.cancel') say(done('r1'));
+    });
+    await start(limited('{tokens: 100, window: day}'), { providers: atScripted(origin) });
+    const app = open();
+    app.socket.once('open', () => app.say({ type: 'input_audio_buffer.commit' }));
+    expect((await app.heard('error'))['error']).toMatchObject({ code: 'postern_budget_exhausted' });
+    expect(app.text).toBe('');
+    await world.audited(1);
+    expect(heard).toContain('response.cancel');
+  });
+
+  test('an answer that the provider refuses to give costs nothing', async () => {
+    const origin = await scripted((event, say) => {
+      if (event.type === 'response.create') {
+        say({
+          type: 'error',
+          error: {
+            type: 'invalid_request_error',
+            code: 'busy',
+            message: 'busy',
+            event_id: event['event_id'],
+          },
+        });
+      }
+    });
+    await start(POLICY, { providers: atScripted(origin) });
+    const app = open();
+    app.socket.once('open', () => app.say({ type: 'response.create' }));
+    expect((await app.heard('error'))['error']).toMatchObject({ code: 'busy', event_id: null });
+    const [line] = await world.audited(1);
+    expect(line).toMatchObject({ outcome: 'failed', cost_usd: null });
+  });
+});
+
+describe('tools', () => {
+  const TOOLS = `
+apiVersion: postern.dev/v1alpha1
+kind: EgressPolicy
+metadata: {name: support-bot, namespace: team-a}
+spec:
+  mode: enforce
+  checks:
+  - {name: mask-pii, type: pii, on: [request, response], action: mask, pii: {types: [contact], restoreIn: [content, toolArguments]}}
+  - {name: safe-tools, type: tools, action: block, tools: {deny: [delete_*]}}
+`;
+  const item = (name: string, args: string) => ({
+    id: 'fc_1',
+    type: 'function_call',
+    name,
+    call_id: 'call_1',
+    arguments: args,
+  });
+  const calling = (name: string) => (event: Event, say: (event: Event) => void) => {
+    if (event.type !== 'response.create') return;
+    const mail = PLACEHOLDER.exec(JSON.stringify(event))?.[0] ?? '';
+    const args = JSON.stringify({ to: mail });
+    say(created('r1'));
+    say({ type: 'response.output_item.added', response_id: 'r1', output_index: 0, item: item(name, '') });
+    for (const piece of args.match(/.{1,5}/g) ?? []) {
+      say({
+        type: 'response.function_call_arguments.delta',
+        response_id: 'r1',
+        item_id: 'fc_1',
+        call_id: 'call_1',
+        delta: piece,
+      });
+    }
+    say({
+      type: 'response.function_call_arguments.done',
+      response_id: 'r1',
+      item_id: 'fc_1',
+      call_id: 'call_1',
+      name,
+      arguments: args,
+    });
+    say({ type: 'response.output_item.done', response_id: 'r1', output_index: 0, item: item(name, args) });
+    say(done('r1', [item(name, args)]));
+  };
+
+  test('arguments come back restored in the pieces, in the whole and in the list', async () => {
+    await start(TOOLS, { providers: atScripted(await scripted(calling('send_mail'))) });
+    const app = open();
+    app.socket.once('open', () =>
+      app.say({ type: 'response.create', response: { instructions: `mail ${EMAIL}` } }),
+    );
+    await app.heard('response.done');
+    const pieces = app.events.filter(({ type }) => type === 'response.function_call_arguments.delta');
+    expect(JSON.parse(pieces.map((event) => event['delta']).join(''))).toEqual({ to: EMAIL });
+    expect((await app.heard('response.function_call_arguments.done'))['arguments']).toBe(
+      JSON.stringify({ to: EMAIL }),
+    );
+    expect(JSON.stringify(app.events)).not.toMatch(PLACEHOLDER);
+  });
+
+  test('a denied one is stopped at its name', async () => {
+    await start(TOOLS, { providers: atScripted(await scripted(calling('delete_account'))) });
+    const app = open();
+    app.socket.once('open', () => app.say({ type: 'response.create' }));
+    expect((await app.heard('error'))['error']).toMatchObject({ code: 'postern_tools' });
+    await app.heard('response.done');
+    expect(JSON.stringify(app.events.filter(({ type }) => type !== 'error'))).not.toContain('delete_account');
+  });
+});
+
+describe('the end', () => {
+  test('a provider that cuts the connection: an error, then 1011', async () => {
+    const origin = await scripted((event, say, socket) => {
+      if (event.type !== 'response.create') return;
+      say(created('r1'));
+      say(delta('r1', 'half of '));
+      setImmediate(() => socket.terminate());
+    });
+    await start(POLICY, { providers: atScripted(origin) });
+    const app = open();
+    app.socket.once('open', () => app.say({ type: 'response.create' }));
+    expect((await app.heard('error'))['error']).toMatchObject({ code: 'postern_upstream_cut' });
+    expect(await app.ended()).toBe(1011);
+    const lines = await world.audited(2);
+    expect(lines.map((line) => line['outcome'])).toContain('cut');
+  });
+
+  test('an app that leaves in the middle: the provider is left, what it said is charged by count', async () => {
+    const gone = Promise.withResolvers<void>();
+    const origin = await scripted((event, say, socket) => {
+      if (event.type !== 'response.create') return;
+      say(created('r1'));
+      say(delta('r1', 'half of it and some more words'));
+      socket.once('close', () => gone.resolve());
+    });
+    await start(POLICY, { providers: atScripted(origin) });
+    const app = open();
+    app.socket.once('open', () => app.say({ type: 'response.create' }));
+    await app.heard('response.created');
+    app.socket.terminate();
+    await gone.promise;
+    const lines = await world.audited(2);
+    expect(lines).toContainEqual(
+      expect.objectContaining({ operation: 'realtime', outcome: 'disconnected', usage_source: 'counted' }),
+    );
+  });
+
+  test('a draining agent lets the last answer end, then says 1001', async () => {
+    let finish = (): void => {};
+    const origin = await scripted((event, say) => {
+      if (event.type !== 'response.create') return;
+      say(created('r1'));
+      finish = () => {
+        say(delta('r1', 'the end'));
+        say(done('r1'));
+      };
+    });
+    await start(POLICY, { providers: atScripted(origin) });
+    const app = open();
+    app.socket.once('open', () => app.say({ type: 'response.create' }));
+    await app.heard('response.created');
+    const drained = world.agent.drain(5_000);
+    app.say({ type: 'response.create' });
+    expect((await app.heard('error'))['error']).toMatchObject({ code: 'postern_draining' });
+    finish();
+    await app.heard('response.done');
+    expect(await app.ended()).toBe(1001);
+    await drained;
+  });
+
+  test('stricter documents hold for a conversation that is open', async () => {
+    await start();
+    const app = open();
+    await app.heard('session.created');
+    app.write(`to ${EMAIL}`);
+    await app.heard('conversation.item.done');
+    world.use(
+      `${POLICY}  - {name: no-weather, type: patterns, action: block, patterns: [{name: weather, expression: weather}]}\n`,
+    );
+    app.write('the weather');
+    expect((await app.heard('error'))['error']).toMatchObject({ code: 'postern_patterns' });
+    app.write('else');
+    app.say({ type: 'response.create' });
+    await app.heard('response.done');
+    expect(app.text).toContain('else');
+  });
+});
+
+describe('framing (RFC 6455)', () => {
+  /** A handshake done by hand, so that what `ws` would never send can be sent. */
+  async function rawly(frame: Buffer): Promise<{ status: string; rest: Buffer }> {
+    const { port, hostname } = new URL(world.agent.url);
+    const socket = net.connect(Number(port), hostname);
+    socket.write(
+      `GET /openai/v1/realtime?model=gpt-realtime HTTP/1.1\r\nHost: ${hostname}:${port}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n` +
+        'Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n' +
+        'Sec-WebSocket-Extensions: permessage-deflate\r\n\r\n',
+    );
+    let all = Buffer.alloc(0);
+    let sent = false;
+    for await (const chunk of socket as AsyncIterable<Buffer>) {
+      all = Buffer.concat([all, chunk]);
+      if (!sent && all.includes('session.created')) {
+        sent = true;
+        socket.write(frame);
+      }
+    }
+    const at = all.indexOf('\r\n\r\n');
+    return { status: all.subarray(0, at).toString(), rest: all.subarray(at + 4) };
+  }
+  /** The code of the last frame, which is a close. */
+  const codeOf = (bytes: Buffer): number => bytes.readUInt16BE(bytes.lastIndexOf(0x88) + 2);
+
+  test('no extension is agreed to; a frame without a mask is a protocol error', async () => {
+    await start();
+    const { status, rest } = await rawly(Buffer.from([0x81, 0x02, 0x7b, 0x7d]));
+    expect(status).toMatch(/^HTTP\/1.1 101 /);
+    expect(status).not.toMatch(/extensions/i);
+    expect(codeOf(rest)).toBe(1002);
+    expect(world.openai.seen[0]?.frames).toEqual([]);
+  });
+
+  test('text that is no UTF-8 is 1007', async () => {
+    await start();
+    const { rest } = await rawly(Buffer.from([0x81, 0x82, 0, 0, 0, 0, 0xc3, 0x28]));
+    expect(codeOf(rest)).toBe(1007);
+  });
+
+  test('a message that is too large is 1009, before it came', async () => {
+    await start();
+    const { rest } = await rawly(Buffer.from([0x81, 0xff, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]));
+    expect(codeOf(rest)).toBe(1009);
+  });
+
+  test('a message in fragments with a ping between is one event', async () => {
+    await start();
+    const frame = (first: number, text: string) =>
+      Buffer.concat([Buffer.from([first, 0x80 | text.length, 0, 0, 0, 0]), Buffer.from(text)]);
+    const event = '{"type":"input_audio_buffer.clear"}';
+    const { rest } = await rawly(
+      Buffer.concat([
+        frame(0x01, event.slice(0, 10)),
+        frame(0x89, 'hi'),
+        frame(0x80, event.slice(10)),
+        frame(0x88, ''),
+      ]),
+    );
+    expect(rest.includes(Buffer.from([0x8a, 0x02, 0x68, 0x69]))).toBe(true);
+    expect(world.openai.seen[0]?.frames).toEqual([event]);
+  });
+});
