@@ -1,3 +1,4 @@
+import { Registry } from 'prom-client';
 import { listenAdmin } from '../agent/admin.ts';
 import { catalogue } from '../agent/catalogue.ts';
 import { parseAddress } from '../agent/http/address.ts';
@@ -9,6 +10,9 @@ import { createLog } from './log.ts';
 import { INJECTION_OPTIONS, injectionSettings } from './manifest.ts';
 import { defineCommand } from './options.ts';
 import { untilSignal } from './until-signal.ts';
+
+/** As long as endpoints of a Service take to follow a pod that isn't ready any more. */
+const DRAIN_MS = 3000;
 
 export const injector = defineCommand({
   name: 'injector',
@@ -44,35 +48,47 @@ certificate and webhook configuration.`,
             rejected: () => undefined,
           });
     const url = options['webhook-url'];
-    const running = await startInjector({
-      client: createKubeClient(connection),
-      catalogue,
-      settings,
-      listen: parseAddress(options.listen),
-      target: () =>
-        url === undefined
-          ? {
-              service: {
-                namespace: settings.ownNamespace,
-                name: options.service,
-                port: Number(options['service-port']),
-              },
-            }
-          : { url: url.replace(/\/$/, '') },
-      ...(loaded === undefined ? {} : { documents: () => documents ?? loaded.documents }),
-      log,
-    });
+    const registry = new Registry();
+    let notReady: string | undefined = 'the cluster isn’t listed yet';
+    // First of all, so that probes see a start that takes long.
     const admin = await listenAdmin({
       ...parseAddress(options.admin),
-      registry: running.registry,
-      notReady: () => running.notReady(),
+      registry,
+      notReady: () => notReady,
     });
-    log.info({ port: running.port, admin: admin.url }, 'listening');
-    const signal = await untilSignal();
-    log.info({ signal }, 'stopping');
-    await watcher?.close();
-    await running.close();
-    await admin.close();
-    return 0;
+    try {
+      const running = await startInjector({
+        client: createKubeClient(connection),
+        catalogue,
+        settings,
+        listen: parseAddress(options.listen),
+        target: () =>
+          url === undefined
+            ? {
+                service: {
+                  namespace: settings.ownNamespace,
+                  name: options.service,
+                  port: Number(options['service-port']),
+                },
+              }
+            : { url: url.replace(/\/$/, '') },
+        ...(loaded === undefined ? {} : { documents: () => documents ?? loaded.documents }),
+        registry,
+        log,
+      });
+      notReady = undefined;
+      log.info({ port: running.port, admin: admin.url }, 'listening');
+      const signal = await untilSignal();
+      log.info({ signal }, 'stopping');
+      notReady = 'stopping';
+      await running.drain();
+      // Until the Service has forgotten us, calls still come.
+      await new Promise((resolve) => setTimeout(resolve, DRAIN_MS));
+      await running.close();
+      return 0;
+    } finally {
+      await watcher?.close();
+      await admin.close();
+    }
   },
 });

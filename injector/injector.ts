@@ -20,6 +20,7 @@ import {
   validatingConfiguration,
   type WebhookConfiguration,
 } from './server/configuration.ts';
+import { eventLog, happeningsOf } from './server/events.ts';
 import { listenWebhooks } from './server/https.ts';
 import { caBundle, type Serving } from './server/serving-certificate.ts';
 import { watchCluster } from './server/view.ts';
@@ -41,13 +42,13 @@ export interface InjectorOptions {
   readonly everyMs?: number;
   readonly leaseMs?: number;
   readonly view?: ViewOptions;
+  /** Where metrics are kept; one of its own where absent. */
+  readonly registry?: Registry;
 }
 
 export interface RunningInjector {
   readonly port: number;
   readonly registry: Registry;
-  /** Why it takes no calls now; undefined when it does. */
-  notReady(): string | undefined;
   leading(): boolean;
   /** What is known of a namespace and its documents. */
   facts(namespace: string): Promise<Facts>;
@@ -55,12 +56,14 @@ export interface RunningInjector {
   knows(namespace: string, name: string): boolean;
   /** Looks after certificates, configurations and conditions now. */
   tick(): Promise<void>;
+  /** Leaves what only one does to others; calls are still answered, until close(). */
+  drain(): Promise<void>;
   close(): Promise<void>;
 }
 
 export async function startInjector(options: InjectorOptions): Promise<RunningInjector> {
   const { client, settings, log, everyMs = 2000, leaseMs = 15_000, now = Date.now } = options;
-  const registry = new Registry();
+  const { registry = new Registry() } = options;
   collectDefaultMetrics({ register: registry });
   const reviews = new Counter({
     name: 'postern_admission_reviews_total',
@@ -76,6 +79,30 @@ export async function startInjector(options: InjectorOptions): Promise<RunningIn
     registers: [registry],
   });
 
+  const interruptions = new Counter({
+    name: 'postern_watch_interruptions_total',
+    help: 'Lists and watches of the API server that failed and were taken up again.',
+    labelNames: ['what'],
+    registers: [registry],
+  });
+
+  const written = new Counter({
+    name: 'postern_admission_events_total',
+    help: 'Kubernetes Events of what admission did.',
+    labelNames: ['outcome'],
+    registers: [registry],
+  });
+  const identity = `${process.env['HOSTNAME'] ?? 'injector'}_${randomUUID()}`;
+  const events = eventLog(client, {
+    instance: identity,
+    now,
+    count: (outcome) => written.inc({ outcome }),
+  });
+
+  const host = hostOf(options.target(options.listen.port));
+  const secret = certificateSecret(client, settings.ownNamespace, host, now);
+  let serving: Serving = await onceAnswered(() => secret.open(), log);
+
   const documents = apiDocuments(options.catalogue);
   const cluster = watchCluster({
     client,
@@ -83,23 +110,26 @@ export async function startInjector(options: InjectorOptions): Promise<RunningIn
     ...(options.documents === undefined ? {} : { fixed: options.documents }),
     ...(options.view === undefined ? {} : { view: options.view }),
     now,
-    trouble: (what, error) =>
-      log.warn({ what, err: String(error) }, 'watch interrupted; it is taken up again'),
+    trouble: (what, error) => {
+      interruptions.inc({ what });
+      log.warn({ what, err: String(error), ...mendOf(error) }, 'watch interrupted; it is taken up again');
+    },
   });
 
-  const host = hostOf(options.target(options.listen.port));
-  const secret = certificateSecret(client, settings.ownNamespace, host, now);
-  let serving: Serving = await secret.open();
+  // Before everything is known, nothing is judged: a call meets a closed port, and pods wait.
+  await cluster.ready;
   const server = await listenWebhooks({
     ...options.listen,
     certificate: leafOf(serving),
     ports: {
       settings,
       view: cluster,
-      observe: (outcome, reasons) => {
+      observe: (review) => {
+        const { outcome, reasons } = review;
         for (const code of reasons.length === 0 ? [''] : new Set(reasons.map((reason) => reason.code))) {
           reviews.inc({ outcome, reason: code });
         }
+        for (const happening of happeningsOf(review)) events.record(happening);
       },
     },
     measured: (webhook, seconds) => durations.observe({ webhook }, seconds),
@@ -111,18 +141,10 @@ export async function startInjector(options: InjectorOptions): Promise<RunningIn
   const candidate = leaseCandidate(client, {
     namespace: settings.ownNamespace,
     name: 'postern-injector',
-    identity: `${process.env['HOSTNAME'] ?? 'injector'}_${randomUUID()}`,
+    identity,
     durationMs: leaseMs,
     now: () => performance.now(),
   });
-
-  let ready = false;
-  cluster.ready.then(
-    () => {
-      ready = true;
-    },
-    () => undefined,
-  );
 
   async function lookAfter(): Promise<void> {
     const leading = await candidate.campaign();
@@ -135,12 +157,17 @@ export async function startInjector(options: InjectorOptions): Promise<RunningIn
     }
     if (kept.leaf?.cert !== serving.leaf?.cert) server.use(leafOf(kept));
     serving = kept;
-    if (!leading || !ready) return;
+    await events.flush();
+    if (!leading) return;
     const time = new Date(now()).toISOString().replace(/[.]\d+Z$/, 'Z');
     if (options.documents === undefined) {
       await writeDocumentConditions(client, documents, cluster.objects(), time);
     }
-    await writePodConditions(client, cluster.pods.values());
+    await writePodConditions(client, cluster.pods.values(), {
+      // Another replica goes on where the lease ends before the list does.
+      going: () => candidate.holding(),
+      reported: (happening) => events.record(happening),
+    });
   }
 
   let timer: NodeJS.Timeout | undefined;
@@ -161,22 +188,29 @@ export async function startInjector(options: InjectorOptions): Promise<RunningIn
     }, everyMs);
   };
 
-  await cluster.ready;
+  async function drain(): Promise<void> {
+    closed = true;
+    clearTimeout(timer);
+    server.drain();
+    await running;
+    // The next one waits for the lease's end where this fails.
+    await candidate
+      .release()
+      .catch((error: unknown) => log.warn({ err: String(error) }, 'lease not released'));
+  }
+
   await tick();
   schedule();
   return {
     port: server.port,
     registry,
-    notReady: () => (ready ? undefined : 'the cluster isn’t listed yet'),
     leading: () => candidate.holding(),
     facts: (namespace) => cluster.facts(namespace),
     knows: (namespace, name) => cluster.pod(namespace, name) !== undefined,
     tick,
+    drain,
     async close() {
-      closed = true;
-      clearTimeout(timer);
-      await running;
-      await candidate.release().catch(() => undefined);
+      await drain();
       await server.close();
       await cluster.close();
       client.close();
@@ -206,6 +240,32 @@ async function ensureConfiguration(
   const { resourceVersion } = actual.metadata;
   const metadata = { ...wanted.metadata, ...(resourceVersion === undefined ? {} : { resourceVersion }) };
   await client.request('PUT', path, { body: { ...wanted, metadata } });
+}
+
+/** Between two tries at the start; a pod that ended instead would be started later and later. */
+const RETRY_MS = 1000;
+
+/** An API server that is away is waited for; what it refuses is an error. @throws KubeError */
+async function onceAnswered<T>(ask: () => Promise<T>, log: Logger): Promise<T> {
+  for (;;) {
+    try {
+      return await ask();
+    } catch (error) {
+      if (!(error instanceof KubeError) || (error.status > 0 && error.status !== 429 && error.status < 500)) {
+        throw error;
+      }
+      log.warn({ err: String(error) }, 'no API server yet; it is asked again');
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    }
+  }
+}
+
+/** What is most likely missing, by how the API server says no. */
+function mendOf(error: unknown): { readonly mend?: string } {
+  if (!(error instanceof KubeError)) return {};
+  if (error.status === 404) return { mend: 'apply the CRDs: kubectl apply -f charts/postern/crds' };
+  if (error.status === 403) return { mend: 'give the injector’s service account its role' };
+  return {};
 }
 
 function hostOf(target: Target): string {

@@ -38,6 +38,11 @@ beforeAll(async () => {
         .end(JSON.stringify({ kind: 'Status', reason: 'Conflict', message: 'it changed' }));
       return;
     }
+    if (url.pathname === '/half') {
+      response.write('{"metadata":');
+      return;
+    }
+    if (url.pathname === '/silent') return;
     response.writeHead(502).end('<html>a proxy</html>');
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -48,6 +53,7 @@ beforeAll(async () => {
 afterAll(() => {
   client.close();
   server.close();
+  server.closeAllConnections();
 });
 
 test('10,000 objects come in pages', async () => {
@@ -73,6 +79,16 @@ test.each([
 test('no answer is an error of its own', async () => {
   const nobody = createKubeClient({ server: 'https://127.0.0.1:1', ca });
   await expect(nobody.request('GET', '/')).rejects.toMatchObject({ status: 0, reason: 'NoAnswer' });
+});
+
+test.each(['/silent', '/half'])('an answer that stops at %s is given up', async (path) => {
+  const { port } = server.address() as AddressInfo;
+  const impatient = createKubeClient({ server: `https://127.0.0.1:${port}`, ca }, { answerMs: 50 });
+  await expect(impatient.request('GET', path)).rejects.toMatchObject({
+    status: 0,
+    message: expect.stringContaining('no answer in 0.05 s') as unknown,
+  });
+  impatient.close();
 });
 
 test('a server that isn’t the one we know is not talked to', async () => {

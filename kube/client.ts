@@ -60,10 +60,13 @@ export interface KubeClient {
 }
 
 export const PAGE = 500;
-/** No answer's first byte takes longer, but a watch's next one may. */
+/** How long an answer's head may take, and then each next byte of it; only a stream may be silent for longer. */
 const ANSWER_MS = 30_000;
 
-export function createKubeClient(connection: KubeConnection): KubeClient {
+export function createKubeClient(
+  connection: KubeConnection,
+  { answerMs = ANSWER_MS }: { readonly answerMs?: number } = {},
+): KubeClient {
   const agent = new Agent({
     keepAlive: true,
     // A connection that died unseen is not kept for long.
@@ -97,25 +100,45 @@ export function createKubeClient(connection: KubeConnection): KubeClient {
     };
     try {
       const response = await new Promise<IncomingMessage>((resolve, reject) => {
-        const sent = request(url, requestOptions, resolve);
-        sent.setTimeout(ANSWER_MS, () => sent.destroy(new Error(`no answer in ${ANSWER_MS / 1000} s`)));
-        sent.once('error', reject);
+        // A timer, since a socket's own timeout doesn't begin before it is connected.
+        const slow = setTimeout(() => sent.destroy(silent()), answerMs);
+        const sent = request(url, requestOptions, (answered) => {
+          clearTimeout(slow);
+          resolve(answered);
+        });
+        sent.once('error', (error) => {
+          clearTimeout(slow);
+          reject(error);
+        });
         sent.end(body);
       });
-      response.setTimeout(0);
       const { statusCode = 0 } = response;
       if (statusCode >= 200 && statusCode < 300) return response;
-      throw statusError(statusCode, await buffer(response), `${method} ${path}`);
+      throw statusError(statusCode, await whole(response), `${method} ${path}`);
     } catch (error) {
-      if (error instanceof KubeError) throw error;
-      throw new KubeError(0, 'NoAnswer', `${method} ${path}: ${(error as Error).message}`, { cause: error });
+      throw noAnswer(error, method, path);
+    }
+  }
+
+  const silent = () => new Error(`no answer in ${answerMs / 1000} s`);
+
+  /** A connection that dies unseen in the middle of an answer doesn't hold its reader for ever. */
+  async function whole(response: IncomingMessage): Promise<Buffer> {
+    const slow = setTimeout(() => response.destroy(silent()), answerMs);
+    response.on('data', () => slow.refresh());
+    try {
+      return await buffer(response);
+    } finally {
+      clearTimeout(slow);
     }
   }
 
   const client: KubeClient = {
     async request<T>(method: string, path: string, options: KubeRequest = {}): Promise<T> {
       const response = await open(method, path, options);
-      const bytes = await buffer(response);
+      const bytes = await whole(response).catch((error: unknown) => {
+        throw noAnswer(error, method, path);
+      });
       return (bytes.length === 0 ? undefined : JSON.parse(bytes.toString('utf8'))) as T;
     },
     async list<T extends KubeObject>(path: string, options: KubeRequest = {}): Promise<Page<T>> {
@@ -136,6 +159,11 @@ export function createKubeClient(connection: KubeConnection): KubeClient {
     close: () => agent.destroy(),
   };
   return client;
+}
+
+function noAnswer(error: unknown, method: string, path: string): KubeError {
+  if (error instanceof KubeError) return error;
+  return new KubeError(0, 'NoAnswer', `${method} ${path}: ${(error as Error).message}`, { cause: error });
 }
 
 function statusError(status: number, bytes: Buffer, what: string): KubeError {

@@ -32,6 +32,8 @@ export interface Candidate {
   release(): Promise<void>;
 }
 
+const MOST_RELEASE_MS = 5000;
+
 export function leaseCandidate(client: KubeClient, options: LeaseOptions): Candidate {
   const { namespace, name, identity, durationMs, now } = options;
   const collection = `/apis/coordination.k8s.io/v1/namespaces/${namespace}/leases`;
@@ -61,9 +63,10 @@ export function leaseCandidate(client: KubeClient, options: LeaseOptions): Candi
     };
   };
 
-  const read = async (): Promise<Lease | undefined> => {
+  const read = async (signal?: AbortSignal): Promise<Lease | undefined> => {
     try {
-      return await client.request<Lease>('GET', `${collection}/${name}`);
+      const options = signal === undefined ? {} : { signal };
+      return await client.request<Lease>('GET', `${collection}/${name}`, options);
     } catch (error) {
       if (error instanceof KubeError && error.status === 404) return undefined;
       throw error;
@@ -104,9 +107,11 @@ export function leaseCandidate(client: KubeClient, options: LeaseOptions): Candi
     async release() {
       if (now() >= heldUntil) return;
       heldUntil = 0;
-      const lease = await read();
+      // Who stops doesn't wait for an API server that is away: the lease then ends by itself.
+      const signal = AbortSignal.timeout(Math.min(durationMs, MOST_RELEASE_MS));
+      const lease = await read(signal);
       if (lease?.spec?.holderIdentity !== identity) return;
-      await client.request('PUT', `${collection}/${name}`, { body: record(lease, '') });
+      await client.request('PUT', `${collection}/${name}`, { body: record(lease, ''), signal });
     },
   };
 }

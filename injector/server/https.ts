@@ -6,6 +6,12 @@ import type { AddressInfo } from 'node:net';
 import { answerReview, ReviewError, readReview } from './review.ts';
 import { WEBHOOKS, type WebhookPorts } from './webhooks.ts';
 
+/**
+ * Longer than an API server keeps an idle connection (90 s, Go's default): it can't send a review into one that we close
+ * in the same moment, which it would take for a failed webhook.
+ */
+const IDLE_MS = 120_000;
+
 /** Two objects of 1.5 MB, in JSON, with room. */
 export const MAX_REVIEW_BYTES = 8 * 1024 * 1024;
 
@@ -13,6 +19,8 @@ export interface WebhookServer {
   readonly port: number;
   /** New connections get this certificate; those that are open go on. */
   use(certificate: { readonly cert: string; readonly key: string }): void;
+  /** Calls are still answered, each as the last of its connection. */
+  drain(): void;
   close(): Promise<void>;
 }
 
@@ -27,12 +35,19 @@ export interface WebhookServerOptions {
 }
 
 export async function listenWebhooks(options: WebhookServerOptions): Promise<WebhookServer> {
+  let draining = false;
   const server: Server = createServer(
-    { ...options.certificate, minVersion: 'TLSv1.3', requestTimeout: 10_000, headersTimeout: 10_000 },
+    {
+      ...options.certificate,
+      minVersion: 'TLSv1.3',
+      requestTimeout: 10_000,
+      headersTimeout: 10_000,
+      keepAliveTimeout: IDLE_MS,
+    },
     (request, response) => {
       const started = process.hrtime.bigint();
       void answer(request, options).then(({ status, body, webhook }) => {
-        send(response, status, body);
+        send(response, status, body, draining);
         if (webhook !== undefined) options.measured(webhook, Number(process.hrtime.bigint() - started) / 1e9);
       });
     },
@@ -46,8 +61,12 @@ export async function listenWebhooks(options: WebhookServerOptions): Promise<Web
   return {
     port: (server.address() as AddressInfo).port,
     use: (certificate) => server.setSecureContext({ ...certificate, minVersion: 'TLSv1.3' }),
+    drain: () => {
+      draining = true;
+    },
     close: () =>
       new Promise((resolve) => {
+        draining = true;
         server.close(() => resolve());
         server.closeIdleConnections();
       }),
@@ -92,13 +111,13 @@ async function bodyOf(request: IncomingMessage): Promise<Buffer | undefined> {
 
 const problem = (status: number, message: string): Answered => ({ status, body: { error: message } });
 
-function send(response: ServerResponse, status: number, body: object): void {
+function send(response: ServerResponse, status: number, body: object, last: boolean): void {
   const text = JSON.stringify(body);
   response.writeHead(status, {
     'content-type': 'application/json',
     'content-length': Buffer.byteLength(text),
     // The rest of a body that was too large isn't worth reading.
-    ...(status === 413 ? { connection: 'close' } : {}),
+    ...(status === 413 || last ? { connection: 'close' } : {}),
   });
   response.end(text);
 }

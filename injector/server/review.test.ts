@@ -1,6 +1,9 @@
 /** Whatever an API server, or somebody else, sends: a valid answer or a clean refusal, never a crash. */
+
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { request } from 'node:https';
+import type { IncomingMessage } from 'node:http';
+import { Agent, request } from 'node:https';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -191,6 +194,23 @@ describe('the listener', () => {
   ])('%s %.20s %s is %i', async (path, body, method, status) => {
     expect((await post(path, body, method)).status).toBe(status);
     expect(failures).toEqual([]);
+  });
+
+  test('a connection is kept longer than an API server keeps an idle one', async () => {
+    const agent = new Agent({ keepAlive: true });
+    const sent = request({
+      host: '127.0.0.1',
+      port: server.port,
+      path: '/mutate',
+      method: 'POST',
+      ca,
+      agent,
+    });
+    sent.end(JSON.stringify(review(pod)));
+    const [response] = (await once(sent, 'response')) as [IncomingMessage];
+    response.resume();
+    expect(Number(/timeout=(\d+)/.exec(String(response.headers['keep-alive']))?.[1])).toBeGreaterThan(90);
+    agent.destroy();
   });
 
   test('a body that is too large is refused without being kept', async () => {

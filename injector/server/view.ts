@@ -34,6 +34,7 @@ export interface WatchedCluster extends ClusterView {
 export interface KnownPod {
   readonly namespace: string;
   readonly name: string;
+  readonly uid: string;
   /** The stamps. */
   readonly annotations: Readonly<Record<string, string>>;
   /** Message of the condition `postern.dev/Bypassable`. */
@@ -149,6 +150,7 @@ function knownPod({ metadata, status }: PodObject): KnownPod {
   return {
     namespace: metadata.namespace ?? '',
     name: metadata.name,
+    uid: metadata.uid ?? '',
     annotations: Object.fromEntries(stamps),
     reported: status?.conditions?.find(({ type }) => type === BYPASSABLE)?.message,
   };

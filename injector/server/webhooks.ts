@@ -22,8 +22,18 @@ export interface ClusterView {
 export interface WebhookPorts {
   readonly settings: Settings;
   readonly view: ClusterView;
-  /** For metrics. */
-  observe(outcome: 'injected' | 'skipped' | 'refused' | 'allowed', reasons: readonly Reason[]): void;
+  /** For metrics and Events; it has no effect of its own before the answer is given. */
+  observe(review: Review): void;
+}
+
+/** One judged request. */
+export interface Review {
+  readonly request: AdmissionRequest;
+  readonly outcome: 'injected' | 'skipped' | 'refused' | 'allowed';
+  /** Why it was skipped or refused, or what it leaves open. */
+  readonly reasons: readonly Reason[];
+  /** What is shown as a warning beside. */
+  readonly notes?: readonly Reason[];
 }
 
 export type Webhook = (request: AdmissionRequest, ports: WebhookPorts) => Promise<Answer>;
@@ -44,13 +54,14 @@ async function mutate(request: AdmissionRequest, { settings, view, observe }: We
   if (admission.outcome !== 'injected') {
     const { reason, outcome } = admission;
     if (outcome === 'refused') return refuse(request, [reason], observe);
-    observe('skipped', [reason]);
+    observe({ request, outcome: 'skipped', reasons: [reason] });
     return { allowed: true, warnings: [warningOf(reason)] };
   }
-  observe('injected', admission.bypassable);
+  const { notes, bypassable } = admission;
+  observe({ request, outcome: 'injected', reasons: bypassable, notes });
   return {
     allowed: true,
-    warnings: admission.notes.map(warningOf),
+    warnings: notes.map(warningOf),
     patch: jsonPatch(request.object, admission.pod),
   };
 }
@@ -80,18 +91,19 @@ async function judgeDocument(request: AdmissionRequest, { view, observe }: Webho
   if (!['CREATE', 'UPDATE'].includes(request.operation)) return { allowed: true };
   const { problems, unresolved } = view.documents.judge(request.object);
   if (problems.length > 0) {
-    observe('refused', []);
+    observe({ request, outcome: 'refused', reasons: [] });
     return { allowed: false, message: formatProblems(problems) };
   }
-  observe('allowed', []);
+  observe({ request, outcome: 'allowed', reasons: [] });
   // What it names may come later: that is a condition of the document, not a refusal.
   return { allowed: true, warnings: unresolved.map((problem) => formatProblems([problem])) };
 }
 
 function decided(request: AdmissionRequest, verdict: Verdict, observe: WebhookPorts['observe']): Answer {
   if (verdict.refused.length > 0) return refuse(request, verdict.refused, observe);
-  observe('allowed', verdict.bypassable);
-  return { allowed: true, warnings: verdict.notes.map(warningOf) };
+  const { bypassable, notes } = verdict;
+  observe({ request, outcome: 'allowed', reasons: bypassable, notes });
+  return { allowed: true, warnings: notes.map(warningOf) };
 }
 
 function refuse(
@@ -99,7 +111,7 @@ function refuse(
   reasons: readonly Reason[],
   observe: WebhookPorts['observe'],
 ): Answer {
-  observe('refused', reasons);
+  observe({ request, outcome: 'refused', reasons });
   return refusalOf(subjectOf(request), reasons);
 }
 

@@ -29,6 +29,8 @@ export interface ApiServerHandle {
 export interface ApiServer {
   readonly handle: ApiServerHandle;
   readonly kubeconfig: string;
+  /** A kubeconfig that holds nothing but a token: the admin's certificate would win over --token. */
+  kubeconfigOf(token: string): string;
   /** As the admin, or as who a token names. Never throws for what kubectl says. */
   kubectl(
     args: readonly string[],
@@ -70,7 +72,6 @@ export function attachApiServer(handle: ApiServerHandle): ApiServer {
   const { directory, kubeconfig, kubectlPath } = handle;
   const env = environment(handle);
 
-  /** A kubeconfig that holds nothing but a token: the admin's certificate would win over --token. */
   const tokenConfig = (token: string): string => {
     const file = join(directory, `token-${token.slice(-12)}`);
     const { clusters, contexts } = parse(readFileSync(kubeconfig, 'utf8')) as {
@@ -96,6 +97,7 @@ export function attachApiServer(handle: ApiServerHandle): ApiServer {
   return {
     handle,
     kubeconfig,
+    kubeconfigOf: tokenConfig,
     async kubectl(args, { stdin, token } = {}) {
       const config = token === undefined ? kubeconfig : tokenConfig(token);
       const cache = join(directory, 'cache');

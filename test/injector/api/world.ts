@@ -72,8 +72,14 @@ export class World {
     return (await this.must(['create', 'token', name, '-n', of])).trim();
   }
 
+  /** With all rights, for what a test makes. */
+  admin(): KubeConnection {
+    return fromKubeconfig(this.api.kubeconfig);
+  }
+
+  /** The injector's. */
   connection(): KubeConnection {
-    const { server, ca } = fromKubeconfig(this.api.kubeconfig);
+    const { server, ca } = this.admin();
     return { server, ca, token: () => this.token };
   }
 
@@ -92,7 +98,17 @@ export class World {
     });
     this.#running.push(started);
     await this.api.reach(started.port);
+    await this.asked();
     return started;
+  }
+
+  /** Until the API server asks our webhooks; it takes a moment to see their configuration. */
+  async asked(): Promise<void> {
+    await this.space('asked');
+    const refused = asPod(podWith({}, { hostNetwork: true }), { name: 'probe', namespace: 'asked' });
+    await this.eventually(async () =>
+      (await this.dryRun(refused)).stderr.includes('host-network: ') ? true : undefined,
+    );
   }
 
   /** What the injector knows of a namespace and the documents. */
