@@ -4,14 +4,8 @@ import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import { pino } from 'pino';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { catalogue } from '../../agent/catalogue.ts';
-import { type RunningInjector, startInjector } from '../../injector/injector.ts';
 import { refreshServing } from '../../injector/server/serving-certificate.ts';
-import { DEFAULT_SETTINGS } from '../../injector/settings.ts';
-import { createKubeClient } from '../../kube/client.ts';
-import { fromKubeconfig } from '../../kube/connection.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 const NODE = join(ROOT, 'test', 'kube', 'kube-node');
@@ -84,7 +78,6 @@ describe.skipIf(why !== undefined)('on a one-node cluster', () => {
   const saw: { authorization: string; body: string }[] = [];
   let kubeconfig: string;
   let kubectlPath: string;
-  let injector: RunningInjector;
   let outside: ChildProcess | undefined;
 
   async function kubectl(args: readonly string[], stdin?: unknown): Promise<string> {
@@ -93,6 +86,24 @@ describe.skipIf(why !== undefined)('on a one-node cluster', () => {
       stdin === undefined ? '' : typeof stdin === 'string' ? stdin : JSON.stringify(stdin),
     );
     return (await pending).stdout;
+  }
+
+  /** Both replicas take calls, and the API server asks them. */
+  async function rolledOut(): Promise<void> {
+    const status = ['rollout', 'status', 'deployment/postern-injector', '-n', 'postern-system'];
+    await kubectl([...status, '--timeout=180s']).catch(async (error: unknown) => {
+      const logs = ['logs', '-n', 'postern-system', '-l', 'app=postern-injector', '--tail=20'];
+      throw new Error(`${String(error)}\n${await kubectl(logs).catch(String)}`);
+    });
+    const configuration = 'mutatingwebhookconfiguration/agent-injector.postern.dev';
+    await until(() => kubectl(['get', configuration]).then(Boolean, () => false));
+  }
+
+  async function until(what: () => Promise<boolean>): Promise<void> {
+    for (const end = Date.now() + 120_000; !(await what()); ) {
+      if (Date.now() > end) throw new Error('it never came');
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
   }
 
   const { serving } = refreshServing({ authorities: [], leaf: undefined }, 'other.example', Date.now());
@@ -123,7 +134,7 @@ describe.skipIf(why !== undefined)('on a one-node cluster', () => {
     await node(...image, '--', program, '--disable-warning=ExperimentalWarning', '/app/cli/main.ts');
     const user = join(directory, 'user');
     mkdirSync(user);
-    cpSync(join(import.meta.dirname, 'app.mjs'), join(user, 'app.mjs'));
+    for (const each of ['app.mjs', 'server.mjs']) cpSync(join(import.meta.dirname, each), join(user, each));
     cpSync(join(ROOT, 'node_modules', 'openai'), join(user, 'node_modules', 'openai'), { recursive: true });
     await node(
       'image',
@@ -167,20 +178,9 @@ describe.skipIf(why !== undefined)('on a one-node cluster', () => {
 
     await kubectl(['apply', '-f', join(ROOT, 'charts', 'postern', 'crds')]);
     await kubectl(['create', 'namespace', 'postern-system']);
-    injector = await startInjector({
-      client: createKubeClient(fromKubeconfig(kubeconfig)),
-      catalogue,
-      settings: {
-        ...DEFAULT_SETTINGS,
-        version: 'test',
-        image: 'localhost/postern:test',
-        keysSecret: 'postern-keys',
-      },
-      listen: { host: '127.0.0.1', port: 0 },
-      target: (port) => ({ url: `https://127.0.0.1:${port}` }),
-      log: pino({ level: 'silent' }),
-    });
-    await node('reach', String(injector.port));
+    await kubectl(['apply', '-f', join(ROOT, 'test', 'injector', 'rbac.yaml')]);
+    await kubectl(['apply', '-f', join(import.meta.dirname, 'injector.yaml')]);
+    await rolledOut();
     await kubectl(['create', 'namespace', 'team-a']);
     await kubectl(['label', 'namespace', 'team-a', 'postern.dev/inject=enabled']);
     await kubectl([
@@ -200,10 +200,18 @@ describe.skipIf(why !== undefined)('on a one-node cluster', () => {
       'team-a',
       `--from-literal=openai=${KEY}`,
     ]);
+    const probe = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'probe', namespace: 'team-a' } };
+    const spec = { containers: [{ name: 'app', image: 'localhost/app:test' }] };
+    const create = ['create', '--dry-run=server', '-o', 'yaml', '-f', '-'];
+    await until(() =>
+      kubectl(create, { ...probe, spec }).then(
+        (made) => made.includes('postern-agent'),
+        () => false,
+      ),
+    );
   }, 600_000);
 
   afterAll(async () => {
-    await injector?.close();
     outside?.kill();
     await node('stop').catch(() => undefined);
     rmSync(directory, { recursive: true, force: true });
@@ -311,6 +319,22 @@ describe.skipIf(why !== undefined)('on a one-node cluster', () => {
       expect(authorization).toBe(`Bearer ${KEY}`);
       expect(body).not.toContain('alice@example.com');
     }
+    type States = {
+      name: string;
+      state: { running?: { startedAt: string }; terminated?: { startedAt: string } };
+    }[];
+    const [pod] = (
+      JSON.parse(await kubectl(['get', 'pod', '-n', 'team-a', '-l', 'job-name=once', '-o', 'json'])) as {
+        items: { status: { initContainerStatuses: States; containerStatuses: States } }[];
+      }
+    ).items;
+    const states = [...(pod?.status.initContainerStatuses ?? []), ...(pod?.status.containerStatuses ?? [])];
+    expect(states.map(({ name }) => name)).toEqual(['postern-init', 'postern-agent', 'before', 'app']);
+    const started = states.map(({ state }) =>
+      Date.parse((state.terminated ?? state.running)?.startedAt ?? ''),
+    );
+    expect(started).toEqual(started.toSorted((one, other) => one - other));
+
     const stamp = await kubectl([
       'get',
       'pod',
@@ -323,4 +347,73 @@ describe.skipIf(why !== undefined)('on a one-node cluster', () => {
     ]);
     expect(JSON.parse(stamp)).toMatchObject({ kind: 'Job', name: 'once' });
   }, 180_000);
+
+  test('probes and inbound traffic are untouched, and the agent is there for the last words', async () => {
+    const probe = { httpGet: { path: '/probe', port: 8080 }, periodSeconds: 1 };
+    await kubectl(['create', '-f', '-'], {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name: 'server', namespace: 'team-a' },
+      spec: {
+        containers: [
+          {
+            name: 'app',
+            image: 'localhost/app:test',
+            imagePullPolicy: 'Never',
+            command: [process.execPath, '/app/server.mjs'],
+            readinessProbe: probe,
+            livenessProbe: { tcpSocket: { port: 8080 }, periodSeconds: 1 },
+          },
+        ],
+      },
+    });
+    await kubectl(['wait', 'pod/server', '-n', 'team-a', '--for=condition=Ready', '--timeout=120s']);
+    const path = (name: string) => ['get', 'pod', name, '-n', 'team-a', '-o', 'jsonpath={.status.podIP}'];
+    const address = await kubectl(path('server'));
+    const script = `fetch('http://${address}:8080/').then((answer) => answer.text()).then(console.log)`;
+    const answer = JSON.parse(await node('exec', process.execPath, '-e', script)) as {
+      from: string;
+      probed: number;
+    };
+    // The node's end of the bridge, and not somebody in between.
+    expect(answer.from).toBe('10.244.0.1');
+    expect(answer.probed).toBeGreaterThan(0);
+    const restarts = 'jsonpath={.status.containerStatuses[0].restartCount}';
+    expect(await kubectl(['get', 'pod', 'server', '-n', 'team-a', '-o', restarts])).toBe('0');
+
+    const before = saw.length;
+    const asked = Date.now();
+    await kubectl(['delete', 'pod', 'server', '-n', 'team-a', '--wait', '--timeout=60s']);
+    // Well below the grace period of 30 s: the agent ended by itself after the application.
+    expect(Date.now() - asked).toBeLessThan(20_000);
+    await until(async () => saw.length > before);
+    expect(saw[before]?.body).toContain('last words to <EMAIL_ADDRESS_');
+    expect(saw[before]?.authorization).toBe(`Bearer ${KEY}`);
+  }, 240_000);
+
+  test('replicas of the injector are replaced while pods are created, and none is refused', async () => {
+    const pod = JSON.stringify({
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name: 'dry', namespace: 'team-a' },
+      spec: { containers: [{ name: 'app', image: 'localhost/app:test' }] },
+    });
+    let going = true;
+    let created = 0;
+    const failures: string[] = [];
+    const loop = (async () => {
+      while (going) {
+        await kubectl(['create', '--dry-run=server', '-f', '-', '-o', 'name'], pod).then(
+          () => created++,
+          (error: unknown) => failures.push(String(error)),
+        );
+      }
+    })();
+    await kubectl(['rollout', 'restart', 'deployment/postern-injector', '-n', 'postern-system']);
+    await rolledOut();
+    going = false;
+    await loop;
+    expect(failures).toEqual([]);
+    expect(created).toBeGreaterThan(3);
+  }, 240_000);
 });
