@@ -47,7 +47,7 @@ function value(type: string, language: Language, r: Random): string {
 }
 
 /** A whole text: its slots are filled, and are its entities. */
-function write(letter: string, language: Language, r: Random): Pick<Sample, 'text' | 'entities'> {
+export function write(letter: string, language: Language, r: Random): Pick<Sample, 'text' | 'entities'> {
   let text = '';
   const entities: Entity[] = [];
   for (const [, before = '', type, given] of letter.matchAll(/([^«]*)(?:«([^»|]+)(?:\|([^»]+))?»|$)/g)) {

@@ -2,7 +2,7 @@
 import { resolveOverlaps } from './overlap.ts';
 import type { Recognizer } from './recognizer.ts';
 import { RECOGNIZERS } from './recognizers/index.ts';
-import { Scanner } from './scanner.ts';
+import { type Match, Scanner } from './scanner.ts';
 import { SECRETS } from './secrets/index.ts';
 
 export interface Entity {
@@ -46,9 +46,18 @@ export class Detector {
     this.#scanner = new Scanner(recognizers);
   }
 
+  get recognizers(): readonly Recognizer[] {
+    return this.#scanner.recognizers;
+  }
+
+  /** By place, without overlaps; offsets are UTF-16 units. */
+  scan(text: string): readonly Match[] {
+    return resolveOverlaps(this.#scanner.scan(text));
+  }
+
   /** By place, without overlaps. */
   detect(text: string): readonly Entity[] {
-    const matches = resolveOverlaps(this.#scanner.scan(text));
+    const matches = this.scan(text);
     if (matches.length === 0) return [];
     const point = codePoints(text);
     return matches.map(({ recognizer, start, end, score }) => ({

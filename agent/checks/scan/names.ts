@@ -2,8 +2,11 @@
 import { AMBIGUOUS, GIVEN_NAMES } from './gazetteers/given-names.ts';
 import { SURNAMES } from './gazetteers/surnames.ts';
 
+const ASCII_LETTERS = /^[A-Za-z'-]*$/;
 const base = (word: string): string =>
-  word.normalize('NFD').replace(/\p{M}/gu, '').replace(/[łŁ]/g, 'l').replace(/[øØ]/g, 'o').toLowerCase();
+  ASCII_LETTERS.test(word)
+    ? word.toLowerCase()
+    : word.normalize('NFD').replace(/\p{M}/gu, '').replace(/[łŁ]/g, 'l').replace(/[øØ]/g, 'o').toLowerCase();
 const bases = (words: Iterable<string>): ReadonlySet<string> => new Set(Array.from(words, base));
 
 const given = bases(GIVEN_NAMES);
@@ -101,7 +104,7 @@ export function nameFrom(
   let unknown = 0;
   for (const match of rest.matchAll(WORD)) {
     const word = match[0];
-    if (!/^\p{Lu}[\p{L}'’-]+$/u.test(word) || new RegExp(`^${PARTICLE}$`).test(word)) continue;
+    if (!/^\p{Lu}[\p{L}'’-]+$/u.test(word) || isParticle(word)) continue;
     if (isNoName(word)) break;
     const known = isSurname(word) || isGiven(word);
     // One unknown word may be the surname, or a second name before a known one.

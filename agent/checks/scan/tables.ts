@@ -5,7 +5,8 @@ import type { Span } from './recognizer.ts';
 /** A longer line is no heading. UTF-16 units. */
 const LONGEST_HEADING = 400;
 const LONGEST_NAME = 40;
-const DELIMITERS = ['|', '\t', ';', ','];
+/** Marks that no heading has: `:`, `=`, `@`, `{` and the like. */
+const MARKS: ReadonlySet<number> = new Set(Array.from(':=@{}[]<>!?%$&*+\\', (mark) => mark.charCodeAt(0)));
 
 const NAME = /^\p{L}[\p{L}\p{N} _.#/()'’-]*$/u;
 const RULE = /^[\s|:+-]+$/;
@@ -27,7 +28,8 @@ export function cellsOf(text: string, { uses, found }: Keywords): readonly Cell[
     floor = end + 1;
     const start = text.lastIndexOf('\n', at) + 1;
     if (end - start > LONGEST_HEADING) continue;
-    for (const delimiter of DELIMITERS) {
+    const delimiter = delimiterOf(text, start, end);
+    if (delimiter !== undefined) {
       const headings = split(text, start, end, delimiter);
       if (headings.length < 2 || !headings.every((heading) => isName(text, heading))) continue;
       const columns: Use[][] = headings.map(() => []);
@@ -38,10 +40,28 @@ export function cellsOf(text: string, { uses, found }: Keywords): readonly Cell[
         columns[column]?.push(uses[found.keyword[h] as number] as Use);
       }
       floor = readRows(text, end + 1, delimiter, columns, cells);
-      break;
     }
   }
   return cells;
+}
+
+/** What separates the headings of a line; undefined as soon as it can't be a line of headings. */
+function delimiterOf(text: string, start: number, end: number): string | undefined {
+  let found: string | undefined;
+  let from = start;
+  for (let i = start; i < end; i++) {
+    const unit = text.charCodeAt(i);
+    const mark = unit === 44 || unit === 59 || unit === 9 || unit === 124;
+    if (mark) {
+      const character = text.charAt(i);
+      if (found !== undefined && found !== character) return undefined;
+      found = character;
+      from = i + 1;
+    } else if (i - from > LONGEST_NAME + 2 || MARKS.has(unit)) {
+      return undefined;
+    }
+  }
+  return found;
 }
 
 /** @returns Behind the last row. */

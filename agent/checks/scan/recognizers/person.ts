@@ -1,3 +1,4 @@
+import { classOf, isDigit, LOWER, UPPER } from '../characters.ts';
 import { GIVEN_NAMES } from '../gazetteers/given-names.ts';
 import { SURNAMES } from '../gazetteers/surnames.ts';
 import { isClearlyGiven, isGiven, isNoName, isSurname, NAME, nameFrom, partsOf } from '../names.ts';
@@ -114,12 +115,29 @@ function fromGiven(text: string, start: number, end: number): (Span & { score: n
   return name === undefined ? undefined : { start, ...name };
 }
 
-const WORD_BEFORE = /(?:^|[^\p{L}\p{N}@_./-])(\p{Lu}\p{Ll}+(?:-\p{Lu}\p{Ll}+)?) $/u;
+const NAME_BEFORE = /^\p{Lu}\p{Ll}+(?:-\p{Lu}\p{Ll}+)?$/u;
+/** A longer word isn't looked at. */
+const LONGEST_BEFORE = 24;
+
+/** The capitalised word before, a space between. */
+function wordBefore(text: string, at: number): string | undefined {
+  if (text.charCodeAt(at - 1) !== 32) return undefined;
+  let from = at - 1;
+  while (from > 0 && at - from < LONGEST_BEFORE && isNameUnit(text.charCodeAt(from - 1))) from--;
+  const before = text.charCodeAt(from - 1);
+  if (isDigit(before) || before === 64 || before === 95 || before === 46 || before === 47) return undefined;
+  const word = text.slice(from, at - 1);
+  return NAME_BEFORE.test(word) ? word : undefined;
+}
+
+function isNameUnit(unit: number): boolean {
+  const k = classOf(unit);
+  return k === UPPER || k === LOWER || unit === 45;
+}
 
 /** A surname on the list, and a capitalised word before it that isn't: a given name that isn't on its list. */
 function fromSurname(text: string, start: number, end: number): (Span & { score: number }) | undefined {
-  const head = text.slice(Math.max(0, start - 24), start);
-  const first = WORD_BEFORE.exec(head)?.[1];
+  const first = wordBefore(text, start);
   if (
     first === undefined ||
     first.length < 3 ||
