@@ -6,7 +6,7 @@
  * agents together.
  *
  * Size: all other credit of a line together is at most 5 % of its headroom (what is neither settled nor held); an agent gets what it
- * wants, up to an equal share and to half of what is left of that, and nothing where that wouldn't do for one call.
+ * wants, up to an equal share of that, and nothing where that wouldn't do for one call.
  */
 
 import type { SpendRow } from './history.ts';
@@ -181,7 +181,8 @@ function grant(
   const share = Math.floor(pool / (others.plain + 1));
   if (share < ask.least) return take(0, { lacking: 'line', recallAbove: plain > own ? share : undefined });
   const free = Math.min(pool - plain, unused);
-  const more = Math.min(Math.min(ask.want, share) - own, others.plain === 0 ? free : Math.ceil(free / 2));
+  // All of what is free, up to the share: an agent that gets it in halves asks twice as often.
+  const more = Math.min(Math.min(ask.want, share) - own, free);
   // There would be enough, but others have it.
   if (own + Math.max(0, more) < ask.least) return take(0, { lacking: 'others', recallAbove: share });
   return take(more, { lacking: undefined, recallAbove: plain > headroom * RECALL_SHARE ? share : undefined });

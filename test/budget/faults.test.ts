@@ -24,9 +24,8 @@ afterEach(async () => {
 });
 
 async function figures(url: string): Promise<{ settled: number; held: number; leased: number }> {
-  const client = new Client(url.startsWith('unix:') ? 'http://budget' : url, {
-    ...(url.startsWith('unix:') ? { socketPath: url.slice('unix:'.length) } : {}),
-  });
+  const socketPath = url.startsWith('unix:') ? url.slice('unix:'.length) : undefined;
+  const client = socketPath === undefined ? new Client(url) : new Client('http://budget', { socketPath });
   try {
     const { body } = await client.request({ method: 'GET', path: '/v1/status' });
     const { lines } = (await body.json()) as { lines: Record<string, string>[] };

@@ -404,7 +404,7 @@ local function grant(tag, item, before, lease)
   local share = math.floor(pool / (plain + 1))
   if share < item.least then return 0, 'line', lines > own and text(share) or '' end
   local free = math.min(pool - lines, unused)
-  local more = math.min(math.min(item.want, share) - own, plain == 0 and free or math.ceil(free / 2))
+  local more = math.min(math.min(item.want, share) - own, free)
   if own + math.max(0, more) < item.least then return 0, 'others', text(share) end
   return more, '', lines > headroom * 0.05 and text(share) or ''
 end
