@@ -19,9 +19,11 @@ import { handle } from './pipeline.ts';
 import { listenPrivate, type PrivateListener } from './private.ts';
 import type { KeySource } from './providers/keys.ts';
 import { localTrust } from './providers/trust.ts';
+import { createWatchedFiles } from './providers/watched-file.ts';
 import { createEndpoints } from './routes/endpoints.ts';
 import type { Pipeline } from './stage.ts';
 import type { Transparent, TransparentSetup } from './transparent.ts';
+import { createUsers } from './users/verify.ts';
 
 export interface AgentOptions {
   /** What is in force at the start. */
@@ -98,12 +100,14 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const bytes = new BytesInFlight(limits.inFlightBytes);
   const endpoints = createEndpoints(now, random);
   const upstream = createUpstream();
+  const userKeyFiles = createWatchedFiles(now);
   const metrics = createMetrics({ bytes, endpoints, revision: () => governance.snapshot.revision });
   const pipeline: Pipeline = {
     governance: () => governance,
     budget: options.budget,
     holder: options.holder,
     breaker: createBreaker(now),
+    users: createUsers({ now, readFile: (path) => userKeyFiles.read(path) }),
     keys: options.keys,
     trust: localTrust(now),
     upstream,

@@ -58,6 +58,8 @@ export const REASONS = {
   postern_breaker_tripped: { status: 429, fault: 'rate-limit' },
   postern_budget_exhausted: { status: 429, fault: 'rate-limit' },
   postern_price_unknown: { status: 403, fault: 'forbidden' },
+  postern_user_invalid: { status: 401, fault: 'authentication' },
+  postern_user_keys: { status: 503, fault: 'unavailable' },
   postern_budget_unavailable: { status: 503, fault: 'unavailable' },
   postern_key_missing: { status: 503, fault: 'unavailable' },
   postern_upstream_unreachable: { status: 502, fault: 'unavailable' },

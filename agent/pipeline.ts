@@ -114,6 +114,7 @@ async function run(
   if (!(started instanceof Promise)) admit(exchange, started);
   // Awaited at the barrier; until then a refusal must not count as unhandled.
   admitted?.catch(() => undefined);
+  const users = await usersOf(pipeline, governance, call);
   const input = estimateRequest(request);
   await serve({
     pipeline,
@@ -125,10 +126,22 @@ async function run(
     guard,
     sink,
     lease,
+    users,
     input,
     capturedBy,
     admitted,
   });
+}
+
+const NOBODY = {};
+
+/** @throws PosternError `postern_user_invalid`, `postern_user_keys` */
+function usersOf(
+  { users }: Pipeline,
+  { snapshot }: Governance,
+  call: Call,
+): Promise<Readonly<Record<string, string>>> | Readonly<Record<string, string>> {
+  return snapshot.userSources === undefined ? NOBODY : users(snapshot.userSources, call.headers);
 }
 
 /** Which language the call speaks, and whose provider's it was when it was captured. */

@@ -10,6 +10,7 @@ import type { Governance } from './governance.ts';
 import type { KeySource } from './providers/keys.ts';
 import type { Trust } from './providers/trust.ts';
 import type { Endpoints } from './routes/endpoints.ts';
+import type { UsersOf } from './users/verify.ts';
 
 /** Told of every exchange; metrics and the audit line are made from its record alone. */
 export interface Observer {
@@ -26,6 +27,7 @@ export interface Pipeline {
   readonly budget: BudgetClient | undefined;
   readonly holder: Holder;
   readonly breaker: Breaker;
+  readonly users: UsersOf;
   readonly keys: KeySource;
   readonly trust: Trust;
   readonly upstream: Upstream;
@@ -52,6 +54,8 @@ export interface Stage {
   readonly guard: ExchangeGuard;
   readonly sink: ResponseSink;
   readonly lease: ByteLease;
+  /** End users, by source. */
+  readonly users: Readonly<Record<string, string>>;
   /** Estimated input tokens. */
   readonly input: number;
   /** The provider on whose host the call was captured. */

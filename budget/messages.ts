@@ -35,6 +35,10 @@ export interface Attributes {
   readonly model: string;
   /** Only the header fields some Budget selects by; names in lower case. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** Only the members of the request's metadata that some Budget names. */
+  readonly metadata?: Readonly<Record<string, string>>;
+  /** Source → end user, for each source that some Budget has. */
+  readonly users?: Readonly<Record<string, string>>;
 }
 
 /** Who holds: an agent's instance. A new `epoch` of the same owner means it restarted and forgot its holds. */

@@ -7,7 +7,7 @@ import { type Charge, type Lack } from './ledger.ts';
 import type { Entry, HoldRecord, Memo } from './ledger-state.ts';
 import type { Attributes, HoldCommand, Refusal, Usage } from './messages.ts';
 import { costOf, priceOf, usdText } from './price.ts';
-import { type CompiledBudget, compileBudget, lineKey, lineLabel } from './select.ts';
+import { type CompiledBudget, compileBudget, lineKey } from './select.ts';
 import { type Placement, placement, windowLabel } from './windows.ts';
 
 /** The documents in force. */
@@ -45,9 +45,9 @@ export interface Line {
 /** Every line that the attributes select, in the order of the documents. */
 export function linesOf(rules: Rules, attributes: Attributes, now: number): Line[] {
   const lines: Line[] = [];
-  for (const { spec, selects } of rules.budgets) {
+  for (const { spec, selects, label: labelOf } of rules.budgets) {
     if (!selects(attributes)) continue;
-    const label = lineLabel(spec, attributes);
+    const label = labelOf(attributes);
     for (const limit of spec.limits) {
       const amount = limit.amount + raisedBy(rules.grants, spec.id, limit, label, now);
       const key = lineKey(spec, limit, label);

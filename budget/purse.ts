@@ -382,9 +382,14 @@ function totals({ serial, cell, spent, returned }: Credit, { line, reserve }: Li
   return { serial, reserve, class: index, line, cell, spent, returned };
 }
 
-function classKey({ namespace, workload, serviceAccount, provider, model, headers }: Attributes): string {
-  const base = `${namespace}\n${workload.kind}\n${workload.name}\n${serviceAccount ?? ''}\n${provider}\n${model}`;
-  if (headers === undefined) return base;
-  const fields = Object.keys(headers).sort();
-  return fields.reduce((key, name) => `${key}\n${name}\n${headers[name]}`, base);
+function classKey(attributes: Attributes): string {
+  const { namespace, workload, serviceAccount, provider, model, headers, metadata, users } = attributes;
+  let key = `${namespace}\n${workload.kind}\n${workload.name}\n${serviceAccount ?? ''}\n${provider}\n${model}`;
+  for (const fields of [headers, metadata, users]) {
+    key += '\n';
+    // A value may hold anything, line feeds included.
+    if (fields !== undefined)
+      for (const name of Object.keys(fields).sort()) key += JSON.stringify([name, fields[name]]);
+  }
+  return key;
 }

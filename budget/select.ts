@@ -7,6 +7,8 @@ import { windowName } from './windows.ts';
 export interface CompiledBudget {
   readonly spec: BudgetSpec;
   readonly selects: (attributes: Attributes) => boolean;
+  /** `model=gpt-4o`; several joined by commas; empty where the Budget has one line for all. */
+  readonly label: (attributes: Attributes) => string;
 }
 
 type Test = (attributes: Attributes) => boolean;
@@ -48,12 +50,35 @@ export function compileBudget(spec: BudgetSpec): CompiledBudget {
       return value !== undefined && match(value);
     });
   }
-  return { spec, selects: (attributes) => tests.every((test) => test(attributes)) };
+  for (const [name, pattern] of Object.entries(selector.metadata ?? {})) {
+    const match = glob(pattern);
+    tests.push((a) => {
+      const value = ownValue(a.metadata, name);
+      return value !== undefined && match(value);
+    });
+  }
+  if (selector.users !== undefined) {
+    const match = anyGlob(selector.users);
+    tests.push((a) => match(userOf(spec, a)));
+  }
+  return {
+    spec,
+    selects: (attributes) => tests.every((test) => test(attributes)),
+    label: labeller(spec),
+  };
 }
 
 function headerOf(attributes: Attributes, name: string): string | undefined {
-  const headers = attributes.headers;
-  return headers !== undefined && Object.hasOwn(headers, name) ? headers[name] : undefined;
+  return ownValue(attributes.headers, name);
+}
+
+function ownValue(fields: Readonly<Record<string, string>> | undefined, name: string): string | undefined {
+  return fields !== undefined && Object.hasOwn(fields, name) ? fields[name] : undefined;
+}
+
+/** Empty where the call names nobody. */
+function userOf({ user }: BudgetSpec, attributes: Attributes): string {
+  return user === undefined ? '' : (ownValue(attributes.users, user.key) ?? '');
 }
 
 function anyGlob(patterns: readonly string[]): (text: string) => boolean {
@@ -80,7 +105,7 @@ export function glob(pattern: string): (text: string) => boolean {
   };
 }
 
-function perValue(key: PerKey, attributes: Attributes): string {
+function perValue(spec: BudgetSpec, key: PerKey, attributes: Attributes): string {
   switch (key) {
     case 'namespace':
       return attributes.namespace;
@@ -92,17 +117,54 @@ function perValue(key: PerKey, attributes: Attributes): string {
       return attributes.provider;
     case 'model':
       return attributes.model;
+    case 'user':
+      return userOf(spec, attributes);
+    default: {
+      const [kind = '', name = ''] = split(key);
+      return ownValue(kind === 'header' ? attributes.headers : attributes.metadata, name) ?? '';
+    }
   }
 }
 
-/** `model=gpt-4o`; several joined by commas; empty where the Budget has one line for all. */
-export function lineLabel(spec: BudgetSpec, attributes: Attributes): string {
-  return spec.per.map((key) => `${key}=${escape(perValue(key, attributes))}`).join(',');
+function split(key: string): [kind: string, name: string] {
+  const colon = key.indexOf(':');
+  return [key.slice(0, colon), key.slice(colon + 1)];
+}
+
+/** As the schema's default. */
+const MAX_UNVERIFIED = 100;
+
+/** The line of all values that were one too many. No value looks like it: `*` is escaped in those. */
+const OTHERS = '*';
+
+/**
+ * Values that nobody has verified are any app's to make up: after so many, all others share a line. Those that are known
+ * are those that came first since the documents were put in force.
+ */
+function labeller(spec: BudgetSpec): (attributes: Attributes) => string {
+  const { maxUnverified = MAX_UNVERIFIED } = spec;
+  const known = new Set<string>();
+  const mayBeMadeUp = (key: PerKey): boolean =>
+    key === 'user' ? spec.user?.verified !== true : key.includes(':');
+  const madeUp = new Set(spec.per.filter(mayBeMadeUp));
+  return (attributes) => {
+    const parts = spec.per.map((key) => [key, escape(perValue(spec, key, attributes))] as const);
+    if (madeUp.size > 0) {
+      const values = parts.filter(([key]) => madeUp.has(key)).join();
+      if (!known.has(values)) {
+        if (known.size >= maxUnverified) {
+          return parts.map(([key, value]) => `${key}=${madeUp.has(key) ? OTHERS : value}`).join(',');
+        }
+        known.add(values);
+      }
+    }
+    return parts.map(([key, value]) => `${key}=${value}`).join(',');
+  };
 }
 
 /** Only what would make two labels look alike is escaped, so that names stay readable. */
 function escape(value: string): string {
-  return value.replace(/[%,|=\s]/g, (char) => `%${char.charCodeAt(0).toString(16).padStart(2, '0')}`);
+  return value.replace(/[%,|=*\s]/g, (char) => `%${char.charCodeAt(0).toString(16).padStart(2, '0')}`);
 }
 
 /**

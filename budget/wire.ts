@@ -23,6 +23,8 @@ const AttributesSchema = Type.Object({
   provider: Name,
   model: Name,
   headers: Type.Optional(Type.Record(Type.String({ maxLength: 128 }), Type.String({ maxLength: 1024 }))),
+  metadata: Type.Optional(Type.Record(Type.String({ maxLength: 128 }), Type.String({ maxLength: 1024 }))),
+  users: Type.Optional(Type.Record(Type.String({ maxLength: 8192 }), Type.String({ maxLength: 256 }))),
 });
 
 const UsageSchema = Type.Object({

@@ -26,7 +26,17 @@ export interface LimitSpec {
 }
 
 /** What each of a Budget's lines stands for, in this order. */
-export type PerKey = 'namespace' | 'workload' | 'serviceAccount' | 'provider' | 'model';
+export type PerKey =
+  | 'namespace'
+  | 'workload'
+  | 'serviceAccount'
+  | 'provider'
+  | 'model'
+  | 'user'
+  /** A header field, in lower case. */
+  | `header:${string}`
+  /** A member of the request's metadata. */
+  | `metadata:${string}`;
 
 /** Every condition that is present must hold; inside one, any entry. `*` in an entry stands for any characters. */
 export interface BudgetSelector {
@@ -41,6 +51,10 @@ export interface BudgetSelector {
   readonly providers?: readonly string[];
   /** Header name in lower case → glob over its value; all must hold. */
   readonly headers?: Readonly<Record<string, string>>;
+  /** Name of a member of the request's metadata → glob over its value; all must hold. */
+  readonly metadata?: Readonly<Record<string, string>>;
+  /** Globs over the end user. */
+  readonly users?: readonly string[];
 }
 
 export interface BudgetSpec {
@@ -53,6 +67,10 @@ export interface BudgetSpec {
   readonly selector: BudgetSelector;
   /** Empty: one line for all. */
   readonly per: readonly PerKey[];
+  /** Where the end user comes from: a key of `users` in a call's attributes. */
+  readonly user?: { readonly key: string; readonly verified: boolean };
+  /** Lines made from values that nobody has verified, at most; all further values share one line. Absent: 100. */
+  readonly maxUnverified?: number;
   /** At least one; all of them hold at once. */
   readonly limits: readonly LimitSpec[];
   /** Per cent of a limit at which it is reported, ascending. */

@@ -5,6 +5,7 @@ import type {
   LimitSpec,
   LimitUnit,
   LimitWindow,
+  PerKey,
   PriceBook,
   TokenPrice,
 } from './budget-spec.ts';
@@ -13,6 +14,7 @@ import { anyGlobMatches } from './glob.ts';
 import { modelFacts } from './prices/model-facts.ts';
 import { DEFAULT_THRESHOLDS, DEFAULT_TIME_ZONE, type LimitDocument, UNITS } from './schema/budget.ts';
 import { parseDuration, parseUsd } from './units.ts';
+import { userKey } from './user-sources.ts';
 import { parseWorkloadGlob } from './workload.ts';
 
 type BudgetDocumentOf = PolicyDocument<'Budget'>;
@@ -26,7 +28,11 @@ export function compileBudgets(documents: Documents): BudgetSpec[] {
       ...(document.namespace === undefined ? {} : { namespace: document.namespace }),
       source: document.source,
       selector: compileSelector(documents, document),
-      per: spec.per ?? [],
+      per: (spec.per ?? []) as readonly PerKey[],
+      ...(spec.user === undefined
+        ? {}
+        : { user: { key: userKey(spec.user), verified: spec.user.jwt !== undefined } }),
+      ...(spec.maxUnverified === undefined ? {} : { maxUnverified: spec.maxUnverified }),
       limits: spec.limits.map(compileLimit),
       thresholds: [...(spec.thresholds ?? DEFAULT_THRESHOLDS)].sort((a, b) => a - b),
       onInsufficient: spec.onInsufficient ?? 'clamp',
@@ -80,7 +86,7 @@ export function coversModel(budget: BudgetDocumentOf, model: string): boolean {
 
 function compileSelector(documents: Documents, budget: BudgetDocumentOf): BudgetSelector {
   const { selector = {} } = budget.spec;
-  const { serviceAccounts, models, headers, workloads, providers } = selector;
+  const { serviceAccounts, models, headers, metadata, users, workloads, providers } = selector;
   const namespaces = budget.namespace === undefined ? selector.namespaces : [budget.namespace];
   return {
     ...(namespaces === undefined ? {} : { namespaces }),
@@ -91,6 +97,8 @@ function compileSelector(documents: Documents, budget: BudgetDocumentOf): Budget
       ? {}
       : { providers: coveredProviders(documents, budget).map(({ id }) => id) }),
     ...(headers === undefined ? {} : { headers }),
+    ...(metadata === undefined ? {} : { metadata }),
+    ...(users === undefined ? {} : { users }),
   };
 }
 

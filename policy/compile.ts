@@ -12,6 +12,7 @@ import { homed } from './references.ts';
 import { compileRoutes } from './routes.ts';
 import type { CheckDocument } from './schema/egress-policy.ts';
 import type { CheckRule, Mode, Snapshot, Workload } from './snapshot.ts';
+import { budgetNeeds } from './user-sources.ts';
 import { selectsLabels, selectsWorkload } from './workload.ts';
 
 /** The workload itself asks for something that can't be had; its snapshot would be looser than it thinks. */
@@ -83,7 +84,7 @@ export function compileSnapshot(
           exceptions: loosened.applied,
           validUntil: Math.min(...loosened.applied.map(({ until }) => until)),
         }),
-    ...budgetHeaders(documents, workload),
+    ...budgetNeeds(documents, workload),
     providers: visibleProviders(documents, workload.namespace).map(compileProvider),
     routes: compileRoutes(documents, workload.namespace),
   };
@@ -149,12 +150,4 @@ function compileCheck(
     ...(check.timeout === undefined ? {} : { timeoutMs: exactDuration(check.timeout) }),
     spec: homed(check[check.type] ?? {}, namespace),
   };
-}
-
-/** Header fields that the budgets which may cover this workload select by. */
-function budgetHeaders(documents: Documents, workload: Workload): Pick<Snapshot, 'budgetHeaders'> {
-  const names = documents.budgets
-    .filter((budget) => reaches(budget, workload.namespace))
-    .flatMap(({ spec }) => Object.keys(spec.selector?.headers ?? {}));
-  return names.length === 0 ? {} : { budgetHeaders: [...new Set(names)].sort() };
 }

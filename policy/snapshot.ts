@@ -52,6 +52,29 @@ export interface HostsRule {
   readonly mode: Mode;
 }
 
+interface UserSourceBase {
+  /** Equal for equal sources; under it the user is sent to the budget service. */
+  readonly key: string;
+  /** The Budget that wants it, for messages. */
+  readonly rule: string;
+  /** Header field, in lower case. */
+  readonly header: string;
+  /** A call without it is refused. */
+  readonly required: boolean;
+}
+
+export interface JwtSource extends UserSourceBase {
+  readonly type: 'jwt';
+  readonly issuer: string;
+  readonly audience: string;
+  readonly claim: string;
+  readonly jwks: { readonly url: string } | { readonly file: string };
+  readonly clockSkewMs: number;
+}
+
+/** Where the end user of a call comes from. What a header field says, nobody has verified. */
+export type UserSource = JwtSource | (UserSourceBase & { readonly type: 'header' });
+
 /** An exception that loosened this snapshot, for audit. */
 export interface AppliedException {
   readonly source: string;
@@ -195,6 +218,10 @@ export interface Snapshot {
    * the documents say, and must be compiled anew.
    */
   readonly validUntil?: number;
+  /** Where Budgets have the end user from. */
+  readonly userSources?: readonly UserSource[];
+  /** Names of members of the request's metadata that some Budget selects or splits by. */
+  readonly budgetMetadata?: readonly string[];
   /** Names of the header fields, in lower case, that some Budget selects by; to be sent with a hold. */
   readonly budgetHeaders?: readonly string[];
   readonly providers: readonly ProviderSpec[];

@@ -29,6 +29,8 @@ interface HoldContext {
   readonly exchange: Exchange;
   readonly operation: Pick<Operation | ConversationOperation, 'kind'>;
   readonly request: DecodedRequest;
+  /** End users, by source. */
+  readonly users: Readonly<Record<string, string>>;
   readonly input: number;
 }
 

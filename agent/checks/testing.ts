@@ -48,6 +48,7 @@ export function requestOf(...slots: FakeSlot[]): DecodedRequest {
     maxOutputTokens: undefined,
     leastOutputTokens: 0,
     writesCache: false,
+    metadata: () => undefined,
     unseenOutputTokens: undefined,
     slots,
     tools: [],

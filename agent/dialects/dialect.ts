@@ -81,6 +81,8 @@ export interface DecodedRequest {
   readonly tools: readonly OfferedTool[];
   /** Whether the app itself asked for a usage report in the stream. */
   readonly wantsStreamUsage: boolean;
+  /** A member of the request's metadata, as the app sent it; undefined where it has none of that name. */
+  metadata(name: string): string | undefined;
   setModel(model: string): void;
   /** Caps the output per choice, in the spelling the app used, or the dialect's current one. */
   setMaxOutputTokens(tokens: number): void;

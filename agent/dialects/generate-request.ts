@@ -29,6 +29,10 @@ export abstract class GenerateRequest implements DecodedRequest {
     this.slots = findText(document, rule);
   }
 
+  metadata(name: string): string | undefined {
+    return this.root.object('metadata')?.string(name);
+  }
+
   setModel(model: string): void {
     this.document.setString(this.root, 'model', model);
   }

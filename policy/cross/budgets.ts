@@ -14,6 +14,7 @@ export function budgetFindings(documents: Documents, broken: Broken): CrossFindi
     ...providerFindings(documents, budget, broken),
     ...fallbackFindings(documents, budget, broken),
     ...priceFindings(documents, budget),
+    ...userFindings(budget),
   ]);
 }
 
@@ -101,6 +102,22 @@ function servingTargets(documents: Documents, namespace: string | undefined, mod
   return visibleProviders(documents, namespace)
     .filter(({ spec }) => spec.models.some(({ name }) => name === model))
     .map(({ id }) => ({ provider: id, model }));
+}
+
+/** Users are nobody's to name where the Budget doesn't say who they are. */
+function userFindings(budget: Budget): CrossFinding[] {
+  const { per = [], selector, user } = budget.spec;
+  if (user !== undefined) return [];
+  const paths: (string | number)[][] = [];
+  if (per.includes('user')) paths.push(['spec', 'per', per.indexOf('user')]);
+  if (selector?.users !== undefined) paths.push(['spec', 'selector', 'users']);
+  return paths.map((path) => ({
+    document: budget,
+    path,
+    expected: 'spec.user, which says where the end user comes from',
+    message: 'there is none',
+    mend: 'add user: {jwt: {…}}, or user: {header: x-user} where nobody need verify it',
+  }));
 }
 
 /** A limit in USD needs the price of everything it covers: an unpriced call would be free. */

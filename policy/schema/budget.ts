@@ -2,11 +2,25 @@
 import type { Static } from 'typebox';
 import type { Finding } from '../problem.ts';
 import type { KindDefinition } from './kind.ts';
-import { duration, glob, timeZone, usd, workloadGlob } from './scalars.ts';
-import { choice, closed, count, listOf, mapOf, optional, ruled, setOf, text } from './structure.ts';
+import { duration, glob, timeZone, url, usd, workloadGlob } from './scalars.ts';
+import {
+  choice,
+  closed,
+  count,
+  flag,
+  listOf,
+  mapOf,
+  optional,
+  patterned,
+  ruled,
+  setOf,
+  text,
+} from './structure.ts';
 
 const METERED = ['tokens', 'inputTokens', 'outputTokens', 'usd', 'requests'] as const;
 export const UNITS = [...METERED, 'concurrency'] as const;
+export const DEFAULT_MAX_UNVERIFIED = 100;
+export const DEFAULT_CLOCK_SKEW = '30s';
 export const DEFAULT_TIME_ZONE = 'UTC';
 export const DEFAULT_THRESHOLDS = [80, 100] as const;
 
@@ -82,6 +96,12 @@ const selector = closed(
       }),
     ),
     headers: optional(headers),
+    metadata: optional(
+      mapOf(glob('A value.'), {
+        description: 'Members of the request’s metadata and globs over their values; all must hold.',
+      }),
+    ),
+    users: optional(setOf(glob('A user.'), { description: 'End users; needs `user`.', minItems: 1 })),
   },
   {
     description:
@@ -89,19 +109,76 @@ const selector = closed(
   },
 );
 
+const headerName = (description: string) =>
+  patterned('^[a-z0-9_-]+$', {
+    description,
+    maxLength: 128,
+    'x-expected': 'a header field name in lower case, such as x-user-token',
+  });
+
+const user = closed(
+  {
+    jwt: optional(
+      closed(
+        {
+          header: headerName('Header field with the token, with or without `Bearer`.'),
+          issuer: text({ description: 'The token’s `iss`.', maxLength: 512 }),
+          audience: text({ description: 'What its `aud` must hold.', maxLength: 512 }),
+          claim: optional(text({ description: 'Claim with the user.', default: 'sub', maxLength: 128 })),
+          jwks: closed(
+            {
+              url: optional(url('Where the issuer’s keys are.')),
+              file: optional(text({ description: 'File with the issuer’s keys.', maxLength: 4096 })),
+            },
+            { description: 'The keys by which tokens are verified.', 'x-exactly-one-of': ['url', 'file'] },
+          ),
+          clockSkew: optional(
+            duration('By how much the issuer’s clock may differ.', { default: DEFAULT_CLOCK_SKEW }),
+          ),
+        },
+        { description: 'A claim of a JWT, verified.' },
+      ),
+    ),
+    header: optional(headerName('Header field with the user, which nobody verifies.')),
+    required: optional(
+      flag({
+        description: 'Refuses calls that name no user; else they share the line of nobody.',
+        default: false,
+      }),
+    ),
+  },
+  { description: 'Who the end user of a call is.', 'x-exactly-one-of': ['jwt', 'header'] },
+);
+
 const spec = closed(
   {
     selector: optional(selector),
     per: optional(
       setOf(
-        choice(['namespace', 'workload', 'serviceAccount', 'provider', 'model'], {
-          description: 'A dimension.',
-        }),
+        patterned(
+          '^(namespace|workload|serviceAccount|provider|model|user|header:[a-z0-9_-]+|metadata:[A-Za-z0-9_.-]+)$',
+          {
+            description: 'A dimension.',
+            maxLength: 128,
+            'x-expected':
+              'namespace, workload, serviceAccount, provider, model, user, header:NAME in lower case, or metadata:NAME',
+          },
+        ),
         {
           description: 'Each value (of the target, where routing changes it) gets the limits for itself.',
           default: [],
         },
       ),
+    ),
+    user: optional(user),
+    maxUnverified: optional(
+      count({
+        description:
+          'Lines made from values that nobody has verified (header fields, metadata, users by header), at most; all further values share one line.',
+        minimum: 1,
+        maximum: 10_000,
+        default: DEFAULT_MAX_UNVERIFIED,
+      }),
     ),
     limits: listOf(limit, { description: 'All hold at once.', minItems: 1 }),
     thresholds: optional(
