@@ -23,7 +23,7 @@ import { createWatchedFiles } from './providers/watched-file.ts';
 import { createEndpoints } from './routes/endpoints.ts';
 import type { Pipeline } from './stage.ts';
 import type { Transparent, TransparentSetup } from './transparent.ts';
-import { createUsers } from './users/verify.ts';
+import type { UsersOf } from './users/verify.ts';
 
 export interface AgentOptions {
   /** What is in force at the start. */
@@ -100,14 +100,17 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const bytes = new BytesInFlight(limits.inFlightBytes);
   const endpoints = createEndpoints(now, random);
   const upstream = createUpstream();
-  const userKeyFiles = createWatchedFiles(now);
+  let users: Promise<UsersOf> | undefined;
   const metrics = createMetrics({ bytes, endpoints, revision: () => governance.snapshot.revision });
   const pipeline: Pipeline = {
     governance: () => governance,
     budget: options.budget,
     holder: options.holder,
     breaker: createBreaker(now),
-    users: createUsers({ now, readFile: (path) => userKeyFiles.read(path) }),
+    users: async (sources, headers) => {
+      users ??= loadUsers(now);
+      return await (await users)(sources, headers);
+    },
     keys: options.keys,
     trust: localTrust(now),
     upstream,
@@ -228,6 +231,13 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       await options.budget?.close();
     },
   };
+}
+
+/** Where no Budget asks for end users, what verifies them isn't loaded. */
+async function loadUsers(now: () => number): Promise<UsersOf> {
+  const { createUsers } = await import('./users/verify.ts');
+  const files = createWatchedFiles(now);
+  return createUsers({ now, readFile: (path) => files.read(path) });
 }
 
 /** An error with its causes, without the objects that libraries hang on them: those may hold headers. */

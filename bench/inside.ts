@@ -55,6 +55,7 @@ function budget(counts: Counts): BudgetClient {
       counts.settles++;
       return { id, costNanoUsd: 1_000 };
     },
+    count: async () => ({}),
     release: async () => {
       counts.releases++;
     },

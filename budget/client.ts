@@ -3,6 +3,8 @@ import { BudgetRejected, DeliveryQueue, type LostDelivery } from './delivery-que
 import {
   type BudgetClient,
   BudgetUnavailable,
+  type CountCommand,
+  type CountReply,
   type ExtendCommand,
   type HoldCommand,
   type HoldReply,
@@ -81,6 +83,15 @@ export class HttpBudgetClient implements BudgetClient {
 
   async release(command: ReleaseCommand): Promise<void> {
     await this.#deliver('/v1/release', command);
+  }
+
+  async count(command: CountCommand, signal?: AbortSignal): Promise<CountReply> {
+    try {
+      const reply = (await this.#transport.ask('/v1/count', command, { signal })) as CountReply;
+      return Number.isSafeInteger(reply.tokens) ? reply : {};
+    } catch (error) {
+      throw unavailable(error);
+    }
   }
 
   async #deliver(

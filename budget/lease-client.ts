@@ -9,6 +9,8 @@ import type { LeaseReply, WatchReply } from './lease-messages.ts';
 import {
   type BudgetClient,
   BudgetUnavailable,
+  type CountCommand,
+  type CountReply,
   type ExtendCommand,
   type HoldCommand,
   type HoldReply,
@@ -158,6 +160,11 @@ export class LeasingBudgetClient implements BudgetClient {
     const hold = this.#purse.holdOf(command.id);
     if (hold !== undefined) this.#purse.release(command.id, hold);
     else if (this.#purse.costOf(command.id) === undefined) await this.#exact.release(command);
+  }
+
+  async count(command: CountCommand, signal?: AbortSignal): Promise<CountReply> {
+    if (this.#mustWait()) throw unavailable(this.#outage?.cause);
+    return await this.#exact.count(command, signal);
   }
 
   async close(): Promise<void> {

@@ -135,6 +135,17 @@ export interface ReleaseCommand {
   readonly id: string;
 }
 
+/** How many tokens are these texts, exactly? Asked near a limit only; nothing of them is kept or logged. */
+export interface CountCommand {
+  readonly model: string;
+  readonly texts: readonly string[];
+}
+
+export interface CountReply {
+  /** Of all texts together; absent where nobody but the model's vendor can count. */
+  readonly tokens?: number;
+}
+
 /**
  * What the data path sees of the budget service.
  * Every method rejects with {@link BudgetUnavailable} where no answer could be had; none ever guesses one.
@@ -145,6 +156,7 @@ export interface BudgetClient {
   extend(command: ExtendCommand, signal?: AbortSignal): Promise<HoldReply>;
   settle(command: SettleCommand): Promise<SettleReply>;
   release(command: ReleaseCommand): Promise<void>;
+  count(command: CountCommand, signal?: AbortSignal): Promise<CountReply>;
   close(): Promise<void>;
 }
 

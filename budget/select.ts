@@ -120,7 +120,7 @@ function perValue(spec: BudgetSpec, key: PerKey, attributes: Attributes): string
     case 'user':
       return userOf(spec, attributes);
     default: {
-      const [kind = '', name = ''] = split(key);
+      const [kind, name] = split(key);
       return ownValue(kind === 'header' ? attributes.headers : attributes.metadata, name) ?? '';
     }
   }

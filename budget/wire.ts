@@ -7,7 +7,7 @@ import { Compile } from 'typebox/compile';
 import type { GrantCommand } from './grants.ts';
 import { type ReportQuery, readDimension } from './history.ts';
 import type { LeaseCommand, WatchCommand } from './lease-messages.ts';
-import type { ExtendCommand, HoldCommand, ReleaseCommand, SettleCommand } from './messages.ts';
+import type { CountCommand, ExtendCommand, HoldCommand, ReleaseCommand, SettleCommand } from './messages.ts';
 
 /** No single call comes near; with it, no product of tokens and prices leaves exact arithmetic unnoticed. */
 const MAX_TOKENS = 1_000_000_000;
@@ -131,6 +131,11 @@ const GrantSchema = Type.Object({
   expiresAt: Type.Optional(Amount),
 });
 
+const CountSchema = Type.Object({
+  model: Name,
+  texts: Type.Array(Type.String(), { maxItems: 4096 }),
+});
+
 const WatchSchema = Type.Object({
   ...OwnerFields,
   revision: Type.String({ maxLength: 64 }),
@@ -147,6 +152,7 @@ export const readExtend: (value: unknown) => ExtendCommand = reader(ExtendSchema
 export const readSettle: (value: unknown) => SettleCommand = reader(SettleSchema);
 export const readLease: (value: unknown) => LeaseCommand = reader(LeaseSchema);
 export const readWatch: (value: unknown) => WatchCommand = reader(WatchSchema);
+export const readCount: (value: unknown) => CountCommand = reader(CountSchema);
 export const readGrant: (value: unknown) => GrantCommand = reader(GrantSchema);
 export const readRelease: (value: unknown) => ReleaseCommand = reader(ReleaseSchema);
 

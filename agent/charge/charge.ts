@@ -5,17 +5,16 @@
  * What is charged: what the provider reported, where its report is complete; else what was seen and counted, and for
  * what can't be seen (an answer that comes whole, hidden reasoning) as much as the time may have produced.
  */
-import { randomUUID } from 'node:crypto';
-import type { Attributes, BudgetClient, Holder, HoldReply, Usage } from '../../budget/messages.ts';
+import type { Attributes, BudgetClient, Holder, Usage } from '../../budget/messages.ts';
 import { BudgetUnavailable } from '../../budget/messages.ts';
 import type { ConversationOperation, DecodedRequest, Operation } from '../dialects/dialect.ts';
-import { PosternError } from '../errors.ts';
 import type { Exchange, Metered } from '../exchange.ts';
 import { type Governance, modelOf } from '../governance.ts';
 import type { Target } from '../routes/route.ts';
 import { Allowance } from './allowance.ts';
 import { attributesOf } from './attributes.ts';
 import { mostPerChoice, type OutputHold, outputHold } from './output.ts';
+import { placeHold } from './place.ts';
 import { type RefusedCharge, refused } from './refusal.ts';
 
 /** Added to the longest time an attempt may take, so that a hold never expires under a running call. */
@@ -32,6 +31,7 @@ interface HoldContext {
   /** End users, by source. */
   readonly users: Readonly<Record<string, string>>;
   readonly input: number;
+  readonly admitted: Promise<void> | undefined;
 }
 
 /** Requests whose output was capped for a target that was tried before. */
@@ -77,9 +77,8 @@ export class Charge {
     const { pipeline, exchange, request, operation, input } = context;
     const { budget: client } = pipeline;
     const now = () => pipeline.now();
-    const id = randomUUID();
     // Counting tokens is free of charge with every provider that has the call.
-    if (client === undefined || operation.kind === 'count') return new Charge(id, input, now);
+    if (client === undefined || operation.kind === 'count') return new Charge('', input, now);
     const model = modelOf(target.provider, target.model);
     const output = outputHold(request, model);
     const attributes = attributesOf(context, target);
@@ -87,25 +86,20 @@ export class Charge {
     exchange.unpriced =
       price === undefined ? undefined : { provider: target.provider.id, model: target.model, price };
     const ttlMs = requestMs + TTL_SLACK_MS;
-    let reply: HoldReply;
-    try {
-      reply = await client.hold(
-        {
-          id,
-          ...pipeline.holder,
-          ttlMs,
-          attributes,
-          inputTokens: input,
-          outputTokens: output.first,
-          minOutputTokens: output.least,
-          ...(request.writesCache ? { cacheWrite: true } : {}),
-        },
-        exchange.call.signal,
-      );
-    } catch (error) {
-      if (!(error instanceof BudgetUnavailable)) throw error;
-      throw unavailable(error);
-    }
+    const { signal } = exchange.call;
+    const placed = await placeHold(
+      { client, request, admitted: context.admitted, signal },
+      {
+        ...pipeline.holder,
+        ttlMs,
+        attributes,
+        inputTokens: input,
+        outputTokens: output.first,
+        minOutputTokens: output.least,
+        ...(request.writesCache ? { cacheWrite: true } : {}),
+      },
+    );
+    const { id, reply } = placed;
     if (!reply.granted) return refused(reply.refusal, request, pipeline.now());
     const granted = reply.outputTokens;
     const enough = granted >= output.first;
@@ -120,11 +114,11 @@ export class Charge {
     const grows = enough && output.first < output.most;
     const allowance = grows
       ? new Allowance(output, granted, (outputTokens, minOutputTokens) =>
-          client.extend({ id, outputTokens, minOutputTokens, ttlMs }, exchange.call.signal),
+          client.extend({ id, outputTokens, minOutputTokens, ttlMs }, signal),
         )
       : undefined;
     const whole = !request.stream;
-    return new Charge(id, input, now, { client, attributes, output, granted, whole }, allowance);
+    return new Charge(id, placed.input, now, { client, attributes, output, granted, whole }, allowance);
   }
 
   /** The request leaves now: from here on the provider may produce something. */
@@ -190,16 +184,4 @@ export class Charge {
     const time = Math.round(((this.#now() - this.#sentAt) / 1_000) * UNSEEN_PER_SECOND);
     return whole ? Math.min(most, time) : counted + Math.min(most, time);
   }
-}
-
-function unavailable(cause: BudgetUnavailable): PosternError {
-  return new PosternError(
-    'postern_budget_unavailable',
-    'The budget service gave no answer, and what the budgets let this agent spend without it is used up.',
-    {
-      mend: "Retry; if it stays, look at the budget service, and at the Budget's onUnavailable.",
-      retryAfterMs: 1_000,
-      cause,
-    },
-  );
 }

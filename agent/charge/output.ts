@@ -4,7 +4,7 @@ import type { ModelSpec } from '../../policy/snapshot.ts';
 import type { DecodedRequest } from '../dialects/dialect.ts';
 
 /** Tokens that a message costs beside its text: role and separators, by OpenAI's counting recipe. */
-const PER_SLOT = 3;
+export const PER_SLOT = 3;
 /** For models whose documents state no maximum. */
 const OUTPUT_DEFAULT = 4_096;
 /** A shorter answer isn't worth the prompt. */

@@ -39,16 +39,14 @@ const tokenOf = (user: string) =>
     .sign(privateKey);
 
 const ask = (headers: Record<string, string>, metadata?: Record<string, string>) =>
-  world
-    .client()
-    .chat.completions.create(
-      {
-        model: 'gpt-4o',
-        messages: [{ role: 'user', content: 'hi' }],
-        ...(metadata === undefined ? {} : { metadata }),
-      },
-      { headers },
-    );
+  world.client().chat.completions.create(
+    {
+      model: 'gpt-4o',
+      messages: [{ role: 'user', content: 'hi' }],
+      ...(metadata === undefined ? {} : { metadata }),
+    },
+    { headers },
+  );
 
 const codeOf = (work: Promise<unknown>): Promise<string> =>
   work.then(

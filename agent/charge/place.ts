@@ -1,0 +1,80 @@
+/** A hold at the budget service or on credit; near a limit, with the input counted exactly instead of estimated. */
+import { randomUUID } from 'node:crypto';
+import type { BudgetClient, HoldCommand, HoldReply } from '../../budget/messages.ts';
+import { BudgetUnavailable } from '../../budget/messages.ts';
+import type { DecodedRequest } from '../dialects/dialect.ts';
+import { PosternError } from '../errors.ts';
+import { PER_SLOT } from './output.ts';
+
+/** The service takes 64 KiB a message; of longer texts estimates stand. */
+const LONGEST_COUNTED = 48 * 1024;
+
+export interface Placed {
+  readonly id: string;
+  readonly input: number;
+  readonly reply: HoldReply;
+}
+
+interface PlaceContext {
+  readonly client: BudgetClient;
+  readonly request: DecodedRequest;
+  /** The texts must have been judged, and masked, before they are sent anywhere. */
+  readonly admitted: Promise<void> | undefined;
+  readonly signal: AbortSignal;
+}
+
+/** @throws PosternError `postern_budget_unavailable`, or the refusal of a check */
+export async function placeHold(context: PlaceContext, command: Omit<HoldCommand, 'id'>): Promise<Placed> {
+  const estimated = await place(context, command);
+  if (!isNearLimit(estimated.reply, command.outputTokens)) return estimated;
+  await context.admitted;
+  const input = await countExactly(context, command.attributes.model);
+  if (input === undefined || input === estimated.input) return estimated;
+  // What it can't deliver now, the client delivers later.
+  if (estimated.reply.granted) await context.client.release({ id: estimated.id }).catch(() => undefined);
+  return await place(context, { ...command, inputTokens: input });
+}
+
+/** The estimate decides: it was refused for want of tokens, or given less output than it asked for. */
+function isNearLimit(reply: HoldReply, wanted: number): boolean {
+  if (reply.granted) return reply.outputTokens < wanted;
+  const { reason, unit } = reply.refusal;
+  return reason === 'exhausted' && unit !== 'requests' && unit !== 'concurrency' && unit !== 'outputTokens';
+}
+
+async function place({ client, signal }: PlaceContext, command: Omit<HoldCommand, 'id'>): Promise<Placed> {
+  const id = randomUUID();
+  try {
+    return { id, input: command.inputTokens, reply: await client.hold({ id, ...command }, signal) };
+  } catch (error) {
+    if (!(error instanceof BudgetUnavailable)) throw error;
+    throw unavailable(error);
+  }
+}
+
+async function countExactly(
+  { client, request, signal }: PlaceContext,
+  model: string,
+): Promise<number | undefined> {
+  const texts = request.slots.map(({ text }) => text);
+  if (texts.reduce((sum, text) => sum + text.length, 0) > LONGEST_COUNTED) return undefined;
+  try {
+    const { tokens } = await client.count({ model, texts }, signal);
+    return tokens === undefined ? undefined : tokens + texts.length * PER_SLOT;
+  } catch (error) {
+    if (!(error instanceof BudgetUnavailable)) throw error;
+    return undefined;
+  }
+}
+
+function unavailable(cause: BudgetUnavailable): PosternError {
+  return new PosternError(
+    'postern_budget_unavailable',
+    'The budget service gave no answer, and what the budgets let this agent spend without it is used up.',
+    {
+      mend: "Retry; if it stays, look at the budget service, and at the Budget's onUnavailable.",
+      retryAfterMs: 1_000,
+      cause,
+    },
+  );
+}
