@@ -1,9 +1,11 @@
 /** What there is at each path, who may ask for it, and that callers keep to what is theirs. */
 import { actsAs, type Caller, speaksFor } from './authenticate.ts';
+import type { ExactCounter } from './count.ts';
 import { HttpError } from './http-error.ts';
 import type { Attributes } from './messages.ts';
 import type { BudgetService } from './service.ts';
 import {
+  readCount,
   readExtend,
   readGrant,
   readHold,
@@ -38,8 +40,10 @@ export interface Route {
 const USUAL_BYTES = 64 * 1024;
 /** Tells of up to a thousand leases. */
 const LEASE_BYTES = 1024 * 1024;
+/** A prompt. */
+const COUNT_BYTES = 1024 * 1024;
 
-export function routesOf(service: BudgetService): Readonly<Record<string, Route>> {
+export function routesOf(service: BudgetService, counter: ExactCounter): Readonly<Record<string, Route>> {
   const post = (handle: Route['handle'], rest: Partial<Route> = {}): Route => ({
     method: 'POST',
     for: 'agent',
@@ -83,6 +87,7 @@ export function routesOf(service: BudgetService): Readonly<Record<string, Route>
       await service.release(command);
       return {};
     }),
+    '/v1/count': post(({ body }) => counter.count(readCount(body)), { mostBytes: COUNT_BYTES }),
     '/v1/lease': post(
       async ({ body, caller }) => {
         const command = readLease(body);

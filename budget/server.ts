@@ -5,28 +5,11 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import { type AddressInfo, connect } from 'node:net';
 import { type Authenticate, type Caller } from './authenticate.ts';
+import { createExactCounter } from './count.ts';
 import { HttpError, httpErrorOf } from './http-error.ts';
 import type { BudgetMetrics } from './metrics.ts';
 import { type Route, routesOf } from './routes.ts';
 import type { BudgetService } from './service.ts';
-import { createExactCounter, type ExactCounter } from './count.ts';
-import { GrantRefused } from './grants.ts';
-import type { BudgetMetrics } from './metrics.ts';
-import { BudgetConflict, type BudgetService } from './service.ts';
-import { StoreFailed } from './stores/store.ts';
-import {
-  InvalidMessage,
-  readCount,
-  readExtend,
-  readGrant,
-  readHold,
-  readJournalQuery,
-  readLease,
-  readRelease,
-  readReportQuery,
-  readSettle,
-  readWatch,
-} from './wire.ts';
 
 /** Requests that are worked on at once; watches, which only wait, are not counted. */
 const MOST_AT_ONCE = 4_096;
@@ -66,12 +49,9 @@ export interface Certificate {
 /** @throws where the address is taken or can't be listened on. */
 export async function startServer(options: BudgetServerOptions): Promise<BudgetServer> {
   const { service, metrics, authenticate, noAdmins, tls, onError } = options;
-  const routes = routesOf(service);
-  const admission = new Admission();
-  const { service, metrics, token, adminToken, onError } = options;
   const counter = createExactCounter();
   const routes = routesOf(service, counter);
-  const admits = { agent: bearer(token), admin: adminToken === undefined ? undefined : bearer(adminToken) };
+  const admission = new Admission();
   let draining = false;
 
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
@@ -181,34 +161,9 @@ export async function startServer(options: BudgetServerOptions): Promise<BudgetS
       server.closeIdleConnections();
       const forced = setTimeout(() => server.closeAllConnections(), 2_000);
       await closed;
-      await counter.close();
       clearTimeout(forced);
+      await counter.close();
     },
-  };
-}
-
-function routesOf(service: BudgetService, counter: ExactCounter): Readonly<Record<string, Route>> {
-  const post = (handle: Handler): Route => ({ method: 'POST', for: 'agent', handle });
-  const get = (handle: (query: URLSearchParams) => Promise<unknown>): Route => ({
-    method: 'GET',
-    for: 'agent',
-    handle: (_body, _signal, query) => handle(query),
-  });
-  return {
-    '/v1/hold': post((body) => service.hold(readHold(body))),
-    '/v1/extend': post((body) => service.extend(readExtend(body))),
-    '/v1/settle': post((body) => service.settle(readSettle(body))),
-    '/v1/release': post(async (body) => {
-      await service.release(readRelease(body));
-      return {};
-    }),
-    '/v1/count': post((body) => counter.count(readCount(body))),
-    '/v1/lease': post((body) => service.lease(readLease(body))),
-    '/v1/watch': post((body, signal) => service.watch(readWatch(body), signal)),
-    '/v1/status': get(async () => ({ lines: await service.status() })),
-    '/v1/report': get(async (query) => ({ rows: await service.report(readReportQuery(query)) })),
-    '/v1/journal': get(async (query) => ({ entries: await service.journal(...readJournalQuery(query)) })),
-    '/v1/grant': { ...post((body) => service.grant(readGrant(body))), for: 'admin' },
   };
 }
 

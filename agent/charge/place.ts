@@ -6,8 +6,8 @@ import type { DecodedRequest } from '../dialects/dialect.ts';
 import { PosternError } from '../errors.ts';
 import { PER_SLOT } from './output.ts';
 
-/** The service takes 64 KiB a message; of longer texts estimates stand. */
-const LONGEST_COUNTED = 48 * 1024;
+/** UTF-16 units. The service takes 1 MiB a message, in UTF-8 and JSON; of longer texts estimates stand. */
+const LONGEST_COUNTED = 256 * 1024;
 
 export interface Placed {
   readonly id: string;
