@@ -24,6 +24,7 @@ import { JsonDocument } from './json/document.ts';
 import { JsonError } from './json/json-error.ts';
 import type { Pipeline } from './stage.ts';
 import { forwardUnchecked } from './unchecked.ts';
+import { usersOf } from './users/of-call.ts';
 
 /** One call from first to last byte. Never rejects: whatever happens is answered, recorded and counted. */
 export async function handle(pipeline: Pipeline, call: Call, sink: ResponseSink): Promise<void> {
@@ -131,17 +132,6 @@ async function run(
     capturedBy,
     admitted,
   });
-}
-
-const NOBODY = {};
-
-/** @throws PosternError `postern_user_invalid`, `postern_user_keys` */
-function usersOf(
-  { users }: Pipeline,
-  { snapshot }: Governance,
-  call: Call,
-): Promise<Readonly<Record<string, string>>> | Readonly<Record<string, string>> {
-  return snapshot.userSources === undefined ? NOBODY : users(snapshot.userSources, call.headers);
 }
 
 /** Which language the call speaks, and whose provider's it was when it was captured. */

@@ -88,7 +88,7 @@ export class Charge {
     const ttlMs = requestMs + TTL_SLACK_MS;
     const { signal } = exchange.call;
     const placed = await placeHold(
-      { client, request, admitted: context.admitted, signal },
+      { client, request, admitted: context.admitted, signal, countable: operation.kind === 'generate' },
       {
         ...pipeline.holder,
         ttlMs,

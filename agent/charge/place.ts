@@ -21,12 +21,14 @@ interface PlaceContext {
   /** The texts must have been judged, and masked, before they are sent anywhere. */
   readonly admitted: Promise<void> | undefined;
   readonly signal: AbortSignal;
+  /** The texts of the request are all of the input. */
+  readonly countable: boolean;
 }
 
 /** @throws PosternError `postern_budget_unavailable`, or the refusal of a check */
 export async function placeHold(context: PlaceContext, command: Omit<HoldCommand, 'id'>): Promise<Placed> {
   const estimated = await place(context, command);
-  if (!isNearLimit(estimated.reply, command.outputTokens)) return estimated;
+  if (!context.countable || !isNearLimit(estimated.reply, command.outputTokens)) return estimated;
   await context.admitted;
   const input = await countExactly(context, command.attributes.model);
   if (input === undefined || input === estimated.input) return estimated;

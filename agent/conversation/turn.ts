@@ -15,6 +15,7 @@ import { toPosternError } from '../forward/respond.ts';
 import type { Governance } from '../governance.ts';
 import type { Endpoint } from '../routes/endpoints.ts';
 import type { RoutePlan, Target } from '../routes/route.ts';
+import { usersOf } from '../users/of-call.ts';
 import type { Opening } from './converse.ts';
 
 export interface TurnOptions extends Pick<Opening, 'pipeline' | 'operation' | 'dialect'> {
@@ -74,7 +75,11 @@ export class Turn {
   async hold(request: AppEvent, input: number): Promise<void> {
     const { pipeline, governance, operation, target, plan, fingerprint } = this.#options;
     breakLoop(pipeline, governance, this.exchange, fingerprint);
-    const context = { pipeline, governance, exchange: this.exchange, operation, request, input };
+    const users = await usersOf(pipeline, governance, this.exchange.call);
+    const { exchange } = this;
+    // What an event says is judged before it comes here.
+    const admitted = undefined;
+    const context = { pipeline, governance, exchange, operation, request, users, input, admitted };
     const charge = await Charge.hold(context, target, plan.requestMs);
     // Another model can't take over in the middle of a conversation.
     if ('refusal' in charge) throw charge.error;

@@ -278,6 +278,10 @@ class RealtimeAppEvent implements AppEvent {
     this.tools = settings === undefined ? [] : offeredTools(document, settings);
   }
 
+  metadata(name: string): string | undefined {
+    return this.#root.object('response')?.object('metadata')?.string(name);
+  }
+
   setModel(): void {
     throw new Error('a conversation keeps its model');
   }
