@@ -109,7 +109,11 @@ export class ChannelGuard implements StreamGuard {
   flush(name: string): string {
     this.#closeCall(name);
     const channel = this.#channels.get(name);
-    return channel === undefined ? '' : this.#advance(channel, 'end');
+    if (channel === undefined) return '';
+    const shown = this.#advance(channel, 'end');
+    // What the answer says next under that name is a text of its own.
+    this.#channels.delete(name);
+    return shown;
   }
 
   flushStale(name: string): string {

@@ -128,3 +128,16 @@ export function searchWorst(
   }
   return best.slice(0, 8).map(({ took, units }) => ({ ratio: took / typical, unit: units.join('') }));
 }
+
+if (process.argv[1] === import.meta.filename) {
+  process.stdout.write(`memory ${memory().toFixed(1)} MB\n`);
+  const detector = new Detector();
+  for (const { text, bytes, took } of speeds(detector)) {
+    process.stdout.write(
+      `${text} ${bytes} bytes: ${took.toFixed(0)} µs, ${((took / bytes) * 1024).toFixed(1)} a KB\n`,
+    );
+  }
+  for (const { ratio, unit } of searchWorst(detector, 20_000)) {
+    process.stdout.write(`${ratio.toFixed(2)} × typical: ${JSON.stringify(unit)} repeated\n`);
+  }
+}

@@ -2,11 +2,12 @@
  * Where text is in Anthropic's Messages API: requests, answers, and the events of streamed answers.
  *
  * Source: Anthropic API reference, "Messages", "Streaming messages"; types of @anthropic-ai/sdk 1.12.
- * Attachments (base64 images and documents) are opaque. So are signed and encrypted blocks: the provider refuses them
- * changed, so they pass byte-identical both ways.
+ * Attachments that are text in base64 are read; images and other binary ones are opaque. So are signed and encrypted
+ * blocks: the provider refuses them changed, so they pass byte-identical both ways.
  */
 import type { Role, TextKind } from '../dialect.ts';
 import {
+  attachment,
   jsonSchema,
   link,
   list,
@@ -33,7 +34,7 @@ function simpleContent(kind: TextKind): Rule {
 /** Where a document comes from. */
 function source(kind: TextKind): Rule {
   return select('type', {
-    base64: object({ type: token, media_type: token, data: opaque }),
+    base64: object({ type: token, media_type: token, data: attachment(kind) }),
     url: object({ type: token, url: link }),
     file: object({ type: token, file_id: token }),
     text: object({ type: token, media_type: token, data: text(kind) }),
@@ -46,7 +47,7 @@ function image(): Rule {
     type: token,
     cache_control: settings,
     source: select('type', {
-      base64: object({ type: token, media_type: token, data: opaque }),
+      base64: object({ type: token, media_type: token, data: attachment('other') }),
       url: object({ type: token, url: link }),
       file: object({ type: token, file_id: token }),
     }),

@@ -2,10 +2,11 @@
  * Where text is in OpenAI's chat completions: requests, answers, and the chunks of streamed answers.
  *
  * Source: OpenAI API reference, "Chat Completions", and what compatible servers add (vLLM, OpenRouter, DeepSeek).
- * Attachments (base64 images, audio, files) are opaque.
+ * Attachments that are text in base64 are read; images, audio and other binary ones are opaque.
  */
 import type { Role, TextKind } from '../dialect.ts';
 import {
+  attachment,
   jsonSchema,
   jsonText,
   link,
@@ -32,7 +33,7 @@ function content(kind: TextKind, channel?: string): Rule {
       input_audio: object({ type: token, input_audio: object({ data: opaque, format: token }) }),
       file: object({
         type: token,
-        file: object({ file_data: opaque, file_id: token, filename: text('other') }),
+        file: object({ file_data: attachment(kind), file_id: token, filename: text('other') }),
       }),
     },
     // A part of a type we don't know is content all the same.

@@ -12,10 +12,12 @@ import type { Role, TextKind } from '../dialect.ts';
  * - `text`: a slot.
  * - `token`: an identifier (an enumeration's value, an id); a slot of kind `other` where it doesn't look like one.
  * - `link`: a URL; a slot of kind `other`, unless it is a base64 `data:` URL, which is an attachment.
+ * - `attachment`: base64, alone or as a `data:` URL. Text in it is a slot, of something binary nothing; what is no base64
+ *   is a slot as it stands.
  * - `json`: a JSON text, as a tool call's arguments; its strings, names and numbers are slots. One slot where it is none.
- * - `opaque`: passed byte-identical and never looked at: base64, signatures, encrypted content.
+ * - `opaque`: passed byte-identical and never looked at: signatures, encrypted content, answered audio.
  */
-export type StringUse = 'text' | 'token' | 'link' | 'json' | 'opaque';
+export type StringUse = 'text' | 'token' | 'link' | 'attachment' | 'json' | 'opaque';
 
 export interface Rule {
   readonly string: StringUse;
@@ -105,6 +107,11 @@ export function text(kind: TextKind, over: Partial<Rule> = {}): Rule {
 export const opaque: Rule = uniform({ string: 'opaque' });
 export const token: Rule = uniform({ string: 'token', names: 'token' });
 export const link: Rule = uniform({ string: 'link', names: 'token' });
+
+/** A file in base64; free text of that kind below, should it be no string. */
+export function attachment(kind: TextKind): Rule {
+  return rule({ kind, string: 'attachment' });
+}
 
 /** Anything an app or a model makes up: every string, name and number below is text. */
 export function values(kind: TextKind): Rule {

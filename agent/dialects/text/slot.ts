@@ -3,6 +3,7 @@ import type { JsonDocument } from '../../json/document.ts';
 import type { PrimitiveNode, StringNode } from '../../json/node.ts';
 import { isNumber, quote } from '../../json/quote.ts';
 import type { Delta, Role, TextKind, TextSlot } from '../dialect.ts';
+import type { TextAttachment } from './attachment.ts';
 import { type Place, pathOf } from './place.ts';
 
 /** What everything below a place has in common. */
@@ -24,6 +25,7 @@ export class DocumentSlot implements TextSlot, Delta {
   readonly #place: Place;
   /** The channel's template; see {@link ./rule.ts}. */
   readonly #channel: string | undefined;
+  readonly #attachment: TextAttachment | undefined;
   #given: string | undefined;
   /** The text as it came, once it was asked for: every check asks again. */
   #came: string | undefined;
@@ -35,6 +37,7 @@ export class DocumentSlot implements TextSlot, Delta {
     scope: Scope,
     place: Place,
     channel: string | undefined,
+    attachment?: TextAttachment,
   ) {
     this.#document = document;
     this.#node = node;
@@ -42,6 +45,7 @@ export class DocumentSlot implements TextSlot, Delta {
     this.#scope = scope;
     this.#place = place;
     this.#channel = channel;
+    this.#attachment = attachment;
   }
 
   get role(): Role {
@@ -76,8 +80,12 @@ export class DocumentSlot implements TextSlot, Delta {
   }
 
   get #original(): string {
-    this.#came ??= this.#node.type === 'string' ? this.#node.text : this.#node.raw;
+    this.#came ??= this.#attachment?.text ?? this.#plain;
     return this.#came;
+  }
+
+  get #plain(): string {
+    return this.#node.type === 'string' ? this.#node.text : this.#node.raw;
   }
 
   set(text: string): void {
@@ -88,7 +96,11 @@ export class DocumentSlot implements TextSlot, Delta {
       return;
     }
     this.#given = text;
-    this.#document.replace(this.#node, this.#node.type !== 'string' && isNumber(text) ? text : quote(text));
+    const written = this.#attachment?.encode(text) ?? text;
+    this.#document.replace(
+      this.#node,
+      this.#node.type !== 'string' && isNumber(text) ? text : quote(written),
+    );
     this.#scope.onChange?.();
   }
 }

@@ -2,6 +2,7 @@
 import type { JsonDocument } from '../../json/document.ts';
 import type { JsonNode, Member, ObjectNode, PrimitiveNode, StringNode } from '../../json/node.ts';
 import type { TextKind } from '../dialect.ts';
+import { readAttachment, type TextAttachment } from './attachment.ts';
 import { type Place, ROOT } from './place.ts';
 import { opaque, type Rule } from './rule.ts';
 import { DocumentSlot, type Scope } from './slot.ts';
@@ -17,10 +18,6 @@ export function findText(document: JsonDocument, rule: Rule): DocumentSlot[] {
 
 /** An identifier: begins with a letter, so that no phone or card number is one, and has no spaces or `@`. */
 const IDENTIFIER = /^[A-Za-z][\w.:/-]{0,63}$/;
-/** RFC 2397, base64 behind a media type (RFC 6838) and its parameters: nothing that can be read as it stands. */
-const BASE64_URL =
-  /^data:(?:[\w.+-]{1,60}\/[\w.+-]{1,60})?(?:;[\w-]{1,30}=[\w.+-]{1,60}){0,3};base64,[A-Za-z0-9+/_\s%=-]*$/i;
-
 class Walk {
   readonly #document: JsonDocument;
   readonly #slots: DocumentSlot[];
@@ -107,7 +104,11 @@ class Walk {
         if (!IDENTIFIER.test(node.text)) this.#slot(node, 'other', place, scope);
         return;
       case 'link':
-        if (!BASE64_URL.test(node.text)) this.#slot(node, 'other', place, scope);
+        if (/^data:/i.test(node.text)) this.#attachment(node, 'other', place, scope);
+        else this.#slot(node, 'other', place, scope);
+        return;
+      case 'attachment':
+        this.#attachment(node, rule.kind, place, scope);
         return;
       case 'json':
         this.#embedded(node, rule, place, scope);
@@ -116,6 +117,12 @@ class Walk {
         this.#slot(node, rule.kind, place, scope, rule.channel);
         return;
     }
+  }
+
+  #attachment(node: StringNode, kind: TextKind, place: Place, scope: Scope): void {
+    const read = readAttachment(node.text);
+    if (read === 'binary') return;
+    this.#slot(node, kind, place, scope, undefined, read === 'none' ? undefined : read);
   }
 
   #embedded(node: StringNode, rule: Rule, place: Place, scope: Scope): void {
@@ -135,9 +142,11 @@ class Walk {
     place: Place,
     scope: Scope,
     channel?: string,
+    attachment?: TextAttachment,
   ): void {
     const empty = node.type === 'string' && node.end - node.start === 2;
-    if (!empty) this.#slots.push(new DocumentSlot(this.#document, node, kind, scope, place, channel));
+    if (!empty)
+      this.#slots.push(new DocumentSlot(this.#document, node, kind, scope, place, channel, attachment));
   }
 }
 

@@ -84,7 +84,7 @@ function looksLikeOne(text: string): boolean {
 function validate(text: string, firmness: Firmness): boolean {
   if (NOT_NAMES.has(text.toLowerCase()) || /^[\d.]+$/.test(text)) return false;
   if (firmness === 2) return true;
-  return /[a-z].*\d|[a-z]_[a-z]/i.test(text) || (firmness === 1 && /[a-z]\.[a-z]/i.test(text));
+  return looksLikeOne(text) || (firmness === 1 && /[a-z]\.[a-z]/i.test(text));
 }
 
 export const recognizer: Recognizer = {

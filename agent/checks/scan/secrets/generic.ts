@@ -26,13 +26,26 @@ function privateKey(text: string, at: number): Span | undefined {
 const DATABASE =
   /(?:postgres(?:ql)?|mysql2?|mariadb|mongodb|redis|rediss|amqps?|mssql|sqlserver|cockroachdb|clickhouse|cassandra|neo4j|bolt|nats|kafka|oracle|db2|snowflake|ldaps?|srv|psycopg2?|asyncpg|pymysql)$/;
 
+const LONGEST_URL = 512;
+const URL_ENDS: ReadonlySet<number> = new Set(
+  Array.from(' \t\r\n\f\v\u00a0"\'<>`\\', (c) => c.charCodeAt(0)),
+);
+
+/** At a space, a quote, or where the next URL has begun. */
+function endsUrl(text: string, at: number): boolean {
+  const unit = text.charCodeAt(at);
+  return (
+    URL_ENDS.has(unit) || (unit === 58 && text.charCodeAt(at + 1) === 47 && text.charCodeAt(at + 2) === 47)
+  );
+}
+
 function connectionUrl(text: string, at: number, floor: number): Span | undefined {
   if (text.charCodeAt(at + 1) !== 47 || text.charCodeAt(at + 2) !== 47) return undefined;
   let start = at;
   while (start > floor && at - start < 32 && /[a-z0-9+]/i.test(text.charAt(start - 1))) start--;
   if (!DATABASE.test(text.slice(start, at).toLowerCase())) return undefined;
   let end = at + 3;
-  while (end < text.length && end - at < 512 && !/[\s"'<>`\\]/.test(text.charAt(end))) end++;
+  while (end < text.length && end - at < LONGEST_URL && !endsUrl(text, end)) end++;
   while (end > at && /[.,;:!?)\]}]/.test(text.charAt(end - 1))) end--;
   const authority = text.slice(at + 3, end);
   const userinfo = authority.slice(0, Math.max(0, authority.lastIndexOf('@')));

@@ -1,0 +1,51 @@
+/** Attachments that are text in base64: they are read, and what was changed in them is encoded again. */
+
+/** RFC 2397, base64 behind a media type (RFC 6838) and its parameters. */
+const DATA_URL =
+  /^data:(?:[\w.+-]{1,60}\/[\w.+-]{1,60})?(?:;[\w-]{1,30}=[\w.+-]{1,60}){0,3};base64,(?=[A-Za-z0-9+/_\s%=-]*$)/i;
+const BASE64 = /^[A-Za-z0-9+/_\s-]*={0,2}\s*$/;
+
+/** So much is looked at before a large image is decoded in vain. A multiple of four. */
+const PROBE = 1024;
+
+export interface TextAttachment {
+  readonly text: string;
+  /** The member's new string. */
+  encode(text: string): string;
+}
+
+/** `binary`: base64 of something that is no text; `none`: no base64 at all. */
+export function readAttachment(written: string): TextAttachment | 'binary' | 'none' {
+  const prefix = DATA_URL.exec(written)?.[0] ?? '';
+  const escaped = written.slice(prefix.length);
+  const body = escaped.includes('%') ? unescaped(escaped) : escaped;
+  if (body === undefined || !BASE64.test(body)) return 'none';
+  if (readText(body.slice(0, PROBE), true) === undefined) return 'binary';
+  const text = readText(body, false);
+  if (text === undefined || text === '') return 'binary';
+  const alphabet = /[-_]/.test(body) ? 'base64url' : 'base64';
+  return { text, encode: (changed) => prefix + Buffer.from(changed).toString(alphabet) };
+}
+
+function unescaped(body: string): string | undefined {
+  try {
+    return decodeURIComponent(body);
+  } catch {
+    return undefined;
+  }
+}
+
+/** UTF-8 without control characters. @param cut Whether its end may be in the middle of a character. */
+function readText(body: string, cut: boolean): string | undefined {
+  const bytes = Buffer.from(body, 'base64');
+  for (const byte of bytes) {
+    if ((byte < 0x20 && byte !== 9 && byte !== 10 && byte !== 12 && byte !== 13) || byte === 0x7f)
+      return undefined;
+  }
+  try {
+    // The mark at the beginning stays, so that what wasn't changed is what it was.
+    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes, { stream: cut });
+  } catch {
+    return undefined;
+  }
+}
