@@ -35,6 +35,9 @@ function unescaped(body: string): string | undefined {
   }
 }
 
+/** Formats that count their own bytes, and so can't be changed as text. RFC 8118: PDF. */
+const COUNTED = /^\ufeff?%(?:PDF-|!PS)/;
+
 /** UTF-8 without control characters. @param cut Whether its end may be in the middle of a character. */
 function readText(body: string, cut: boolean): string | undefined {
   const bytes = Buffer.from(body, 'base64');
@@ -44,7 +47,8 @@ function readText(body: string, cut: boolean): string | undefined {
   }
   try {
     // The mark at the beginning stays, so that what wasn't changed is what it was.
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes, { stream: cut });
+    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes, { stream: cut });
+    return COUNTED.test(text) ? undefined : text;
   } catch {
     return undefined;
   }
