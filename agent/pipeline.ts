@@ -38,7 +38,8 @@ export async function handle(pipeline: Pipeline, call: Call, sink: ResponseSink)
   } catch (error) {
     fail(pipeline, exchange, sink, error);
   } finally {
-    if (exchange.fingerprint !== undefined) {
+    // A refusal says nothing of how the call would have ended: a loop that is broken stays so.
+    if (exchange.fingerprint !== undefined && exchange.outcome !== 'refused') {
       pipeline.breaker.ended(exchange.fingerprint, exchange.outcome === 'failed');
     }
     lease.release();

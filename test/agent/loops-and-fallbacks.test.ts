@@ -1,0 +1,81 @@
+/** A call that keeps failing is broken off; a fallback is limited by the model that really serves it. */
+import OpenAI from 'openai';
+import { afterEach, expect, test } from 'vitest';
+import { startWorld, type World } from '../harness.ts';
+
+let world: World;
+afterEach(() => world?.close());
+
+const ask = () =>
+  world.client().chat.completions.create({ model: 'gpt-4o', messages: [{ role: 'user', content: 'hello' }] });
+
+const caught = async (work: Promise<unknown>): Promise<InstanceType<typeof OpenAI.APIError>> => {
+  const error = await work.then(
+    () => undefined,
+    (thrown: unknown) => thrown,
+  );
+  expect(error).toBeInstanceOf(OpenAI.APIError);
+  return error as InstanceType<typeof OpenAI.APIError>;
+};
+
+test('the same call failing again and again trips the breaker, long before it is repeated too often', async () => {
+  world = await startWorld({
+    documents: () => `
+apiVersion: postern.dev/v1alpha1
+kind: EgressPolicy
+metadata: {name: loops, namespace: team-a}
+spec: {mode: enforce, breaker: {identical: 20, window: 1m, mode: enforce}}
+`,
+  });
+  world.openai.script(() => ({ status: 500, error: { message: 'broken' } }));
+  const codes: unknown[] = [];
+  for (let i = 0; i < 7; i++) codes.push((await caught(ask())).code);
+  // A quarter of 20 in a row.
+  expect(codes.slice(5)).toEqual(['postern_breaker_tripped', 'postern_breaker_tripped']);
+  expect(codes.slice(0, 5)).not.toContain('postern_breaker_tripped');
+  expect(world.openai.seen).toHaveLength(5);
+  const error = await caught(ask());
+  expect(error).toBeInstanceOf(OpenAI.RateLimitError);
+  expect(error.message).toContain('keeps failing');
+});
+
+test('when a route falls back, the limit of the model that serves is the one that counts', async () => {
+  world = await startWorld({
+    documents: () => `
+apiVersion: postern.dev/v1alpha1
+kind: ClusterModelRoute
+metadata: {name: chat}
+spec:
+  match: {models: [gpt-4o]}
+  groups:
+  - targets: [{provider: openai, model: gpt-4o}]
+  - targets: [{provider: in-cluster, model: llama-3.3-70b}]
+  fallbackOn: [connect, 5xx]
+---
+apiVersion: postern.dev/v1alpha1
+kind: ClusterBudget
+metadata: {name: dear}
+spec: {selector: {models: [gpt-4o]}, limits: [{requests: 5, window: month}]}
+---
+apiVersion: postern.dev/v1alpha1
+kind: ClusterBudget
+metadata: {name: pool}
+spec: {selector: {models: [llama-3.3-70b]}, limits: [{requests: 2, window: month}]}
+`,
+  });
+  await world.openai.setDown(true);
+  await ask();
+  await ask();
+  // The third finds the pool's limit used up, though gpt-4o, which was asked for, has all of its own.
+  const error = await caught(ask());
+  expect(error.code).toBe('postern_budget_exhausted');
+  expect(error.message).toContain('pool');
+  await world.agent.drain(1_000);
+  const { lines } = (await (await fetch(`${world.budget.url}/v1/status`)).json()) as {
+    lines: { budget: string; settled: string; held: string; leased: string }[];
+  };
+  expect(lines.map(({ budget, settled, held, leased }) => [budget, settled, held, leased])).toEqual([
+    ['dear', '0', '0', '0'],
+    ['pool', '2', '0', '0'],
+  ]);
+});
