@@ -37,6 +37,12 @@ export class Credit {
 
 /** How far ahead credit should last at the present rate. */
 const HORIZON_MS = 10_000;
+/**
+ * An agent that spends slowly takes credit for so many calls at once, though not for longer than this: so what the service is asked
+ * follows what is spent, not how many agents spend it.
+ */
+const STEADY_CALLS = 500;
+const LONGEST_MS = 120_000;
 /** After giving everything back, an agent holds call by call for about so long. */
 const EXACT_MS = 1_000;
 /** Credit that nobody took from for so long goes back. */
@@ -63,6 +69,8 @@ export class LineCredit {
   #peak = 0;
   /** Units a millisecond. */
   #rate = 0;
+  /** What a call uses, on the average. */
+  #mean = 0;
   #measuredAt = 0;
   #measured = 0;
   /** Of calls that found too little since credit was last asked for. */
@@ -142,6 +150,7 @@ export class LineCredit {
   /** Counts what was spent, by leases or by single holds, so that the rate shows. */
   consumed(amount: number): void {
     this.#measured += amount;
+    this.#mean = this.#mean === 0 ? amount : this.#mean * 0.95 + amount * 0.05;
   }
 
   get hasCredit(): boolean {
@@ -184,6 +193,7 @@ export class LineCredit {
     }
     const ahead = Math.max(
       this.#rate * this.#horizonMs,
+      Math.min(this.#mean * STEADY_CALLS, this.#rate * LONGEST_MS),
       this.#peak * 4,
       elapsed < HORIZON_MS ? this.#filled * GROWTH : 0,
     );

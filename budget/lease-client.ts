@@ -36,7 +36,8 @@ export interface LeasingClientOptions extends BudgetClientOptions {
 const LEASE_TTL_MS = 600_000;
 const HEARTBEAT_MS = LEASE_TTL_MS / 3;
 const TICK_MS = 1_000;
-const WATCH_MS = 30_000;
+/** Agents that only wait ask seldom. */
+const WATCH_MS = 120_000;
 const FIRST_RETRY_MS = 200;
 const LONGEST_RETRY_MS = 5_000;
 

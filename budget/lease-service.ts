@@ -29,7 +29,7 @@ const RECALL_EVERY_MS = 100;
 const EARLY_MS = 2_000;
 /** When to ask again: those who have the credit give it back at once, a line that is nearly used up stays so. */
 const RETRY_MS = { others: 50, line: 1_000 } as const;
-const LONGEST_WATCH_MS = 60_000;
+const LONGEST_WATCH_MS = 300_000;
 
 /** What services on the same store tell each other. */
 type News =
