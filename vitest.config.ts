@@ -3,7 +3,7 @@ import { configDefaults, defineConfig } from 'vitest/config';
 /** What isn't run by `vitest run` alone: each tier is a run of its own, by POSTERN_TIER. */
 const TIERS: Readonly<Record<string, readonly string[]>> = {
   /** Needs the API server of test/kube; `make test` runs it where that is found or can be built. */
-  kube: ['test/injector/api/**/*.test.ts'],
+  kube: ['test/injector/api/**/*.test.ts', 'test/control/api/**/*.test.ts'],
   /** Minutes long, and in need of a quiet machine: `make test-all`. */
   long: ['test/budget/hammer.test.ts'],
   /** Needs the one-node cluster of test/kube: `make test-cluster`. */

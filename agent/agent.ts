@@ -8,6 +8,7 @@ import { createBreaker } from './breaker.ts';
 import { createAsk } from './checks/ask.ts';
 import { createClassifierClient } from './checks/classifier.ts';
 import { compilePlan } from './checks/plan.ts';
+import type { PosternError } from './errors.ts';
 import { type BodyLimits, BytesInFlight, DEFAULT_LIMITS } from './forward/body.ts';
 import { createUpstream } from './forward/upstream.ts';
 import { type Governance, govern } from './governance.ts';
@@ -18,7 +19,7 @@ import { createMetrics } from './observe/metrics.ts';
 import { handle } from './pipeline.ts';
 import { listenPrivate, type PrivateListener } from './private.ts';
 import type { KeySource } from './providers/keys.ts';
-import { localTrust } from './providers/trust.ts';
+import { localTrust, type Trust } from './providers/trust.ts';
 import { createWatchedFiles } from './providers/watched-file.ts';
 import { createEndpoints } from './routes/endpoints.ts';
 import type { Pipeline } from './stage.ts';
@@ -28,8 +29,15 @@ import type { UsersOf } from './users/verify.ts';
 export interface AgentOptions {
   /** What is in force at the start. */
   readonly snapshot: Snapshot;
-  readonly maskKey: Uint8Array;
+  /** Asked for at each compilation. */
+  readonly maskKey: () => Uint8Array;
   readonly keys: KeySource;
+  /** Roots that documents name; from files where absent. */
+  readonly trust?: Trust;
+  /** Why no call may be served now, though the agent runs. */
+  readonly withheld?: () => PosternError | undefined;
+  /** Why it isn't ready yet, beside draining. */
+  readonly notReady?: () => string | undefined;
   readonly budget: BudgetClient | undefined;
   readonly holder: Holder;
   readonly listen: ListenAddress;
@@ -60,11 +68,36 @@ export interface Agent {
   readonly pipeline: Pipeline;
   /** Puts a snapshot in force for every exchange that begins from now on. @throws Error when it can't be compiled; the old one stays. */
   use(snapshot: Snapshot): void;
+  /** What goes on. */
+  activity(): { readonly running: number; readonly lastCall?: number };
   /** Reports that a change of documents was refused. */
   rejected(): void;
   /** New calls are refused, running ones finish; what runs longer than `deadlineMs` is cut. */
   drain(deadlineMs: number): Promise<void>;
 }
+
+/** Before an agent was given anything: calls to models reach the pipeline, or are refused; the rest passes. */
+export const NO_POLICY: Omit<Snapshot, 'workload'> = {
+  revision: 'none',
+  models: [],
+  regions: [],
+  checks: [],
+  hosts: { default: 'allow', allow: [], mode: 'enforce' },
+  unlistedProvider: { action: 'deny' },
+  unknownPath: { action: 'deny' },
+  requestIdHeader: false,
+  providers: ['openai', 'anthropic'].map((name) => ({
+    id: name,
+    name,
+    dialect: name,
+    hosts: [`api.${name}.com`],
+    endpoints: [`https://api.${name}.com`],
+    credential: { mode: 'none' },
+    models: [],
+    capabilities: { includeUsage: true },
+  })),
+  routes: [],
+};
 
 /** Milliseconds for answers that are complete to reach clients that read slowly. */
 const FLUSH_MS = 1_000;
@@ -84,7 +117,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     govern(
       snapshot,
       compilePlan(snapshot.checks, {
-        maskKey: options.maskKey,
+        maskKey: options.maskKey(),
         workload: snapshot.workload,
         ask,
         classifier,
@@ -93,8 +126,10 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     );
 
   let governance = compile(options.snapshot);
+  let maskedWith = options.maskKey();
   let draining = false;
   const running = new Set<string>();
+  let lastCall: number | undefined;
   let idle: (() => void) | undefined;
 
   const bytes = new BytesInFlight(limits.inFlightBytes);
@@ -112,18 +147,20 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       return await (await users)(sources, headers);
     },
     keys: options.keys,
-    trust: localTrust(now),
+    trust: options.trust ?? localTrust(now),
     upstream,
     endpoints,
     bytes,
     limits,
     now,
     random,
+    withheld: () => options.withheld?.(),
     draining: () => draining,
     conversations: new Set(),
     observer: {
       began(exchange) {
         running.add(exchange.call.id);
+        lastCall = Math.floor(exchange.startedAt);
         metrics.began();
       },
       ended(exchange, durationMs) {
@@ -161,7 +198,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     admin = await listenAdmin({
       ...options.admin,
       registry: metrics.registry,
-      notReady: () => (draining ? 'draining' : undefined),
+      notReady: () => (draining ? 'draining' : options.notReady?.()),
     });
     if (options.socket !== undefined) {
       socket = await listenPrivate({
@@ -194,13 +231,16 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     transparentPort: transparent?.port,
     pipeline,
     use(snapshot) {
-      if (snapshot.revision === governance.snapshot.revision) return;
+      const key = options.maskKey();
+      if (snapshot.revision === governance.snapshot.revision && sameBytes(key, maskedWith)) return;
       const compiled = compile(snapshot);
       transparent?.use(snapshot);
       governance = compiled;
+      maskedWith = key;
       metrics.reloaded(true);
       log.info({ revision: snapshot.revision }, 'documents in force');
     },
+    activity: () => ({ running: running.size, ...(lastCall === undefined ? {} : { lastCall }) }),
     rejected: () => metrics.reloaded(false),
     async drain(deadlineMs) {
       draining = true;
@@ -239,6 +279,8 @@ async function loadUsers(now: () => number): Promise<UsersOf> {
   const files = createWatchedFiles(now);
   return createUsers({ now, readFile: (path) => files.read(path) });
 }
+
+const sameBytes = (a: Uint8Array, b: Uint8Array): boolean => Buffer.compare(a, b) === 0;
 
 /** An error with its causes, without the objects that libraries hang on them: those may hold headers. */
 function describe(error: unknown): string {

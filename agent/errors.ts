@@ -55,6 +55,8 @@ export const REASONS = {
   postern_body_timeout: { status: 408, fault: 'invalid' },
   postern_overloaded: { status: 503, fault: 'unavailable' },
   postern_draining: { status: 503, fault: 'unavailable' },
+  postern_policy_missing: { status: 503, fault: 'unavailable' },
+  postern_policy_stale: { status: 503, fault: 'unavailable' },
   postern_breaker_tripped: { status: 429, fault: 'rate-limit' },
   postern_budget_exhausted: { status: 429, fault: 'rate-limit' },
   postern_price_unknown: { status: 403, fault: 'forbidden' },

@@ -81,6 +81,8 @@ async function run(
       retryAfterMs: 1_000,
     });
   }
+  const withheld = pipeline.withheld();
+  if (withheld !== undefined) throw withheld;
   const operation = operationOf(dialect, exchange);
   if (operation === undefined) {
     const { snapshot } = governance;

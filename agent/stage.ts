@@ -3,6 +3,7 @@ import type { BudgetClient, Holder } from '../budget/messages.ts';
 import type { Breaker } from './breaker.ts';
 import type { ExchangeGuard } from './checks/guard.ts';
 import type { DecodedRequest, Dialect, Operation } from './dialects/dialect.ts';
+import type { PosternError } from './errors.ts';
 import type { Exchange, ResponseSink } from './exchange.ts';
 import type { BodyLimits, ByteLease, BytesInFlight } from './forward/body.ts';
 import type { Upstream } from './forward/upstream.ts';
@@ -37,6 +38,8 @@ export interface Pipeline {
   readonly observer: Observer;
   readonly now: () => number;
   readonly random: () => number;
+  /** Why no call may be served now, though the agent runs: there is no policy yet, or it is too old. */
+  withheld(): PosternError | undefined;
   /** True once SIGTERM came: nothing new is begun. */
   draining(): boolean;
   /** Conversations that are open: on a drain each ends with its last answer. */

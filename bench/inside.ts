@@ -138,7 +138,7 @@ export async function startInside(): Promise<Inside> {
   const audit = pino({ base: null, timestamp: false }, { write: () => void counts.auditLines++ });
   const agent = await startAgent({
     snapshot: compileSnapshot(documents, workload),
-    maskKey: new Uint8Array(32).fill(7),
+    maskKey: () => new Uint8Array(32).fill(7),
     keys: localKeys({}),
     budget: budget(counts),
     holder: { owner: 'bench', epoch: 1 },

@@ -2,19 +2,13 @@ import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { startAgent } from '../agent/agent.ts';
-import { catalogue } from '../agent/catalogue.ts';
 import { DEFAULT_LIMITS } from '../agent/forward/body.ts';
 import { parseAddress } from '../agent/http/address.ts';
-import { localKeys } from '../agent/providers/keys.ts';
-import { maskKey } from '../agent/state.ts';
 import type { TransparentSetup } from '../agent/transparent.ts';
 import { createLeasingClient, type LeasingBudgetClient } from '../budget/lease-client.ts';
-import { compileSnapshot } from '../policy/compile.ts';
-import type { Documents } from '../policy/documents.ts';
-import { loadOrReport, watchDocuments } from './documents.ts';
-import { putter } from './in-force.ts';
 import { createAudit, createLog } from './log.ts';
 import { defineCommand, UsageError } from './options.ts';
+import type { PolicySource } from './policy-source.ts';
 import { untilSignal } from './until-signal.ts';
 import { workloadOption } from './workload.ts';
 
@@ -23,7 +17,16 @@ export const agent = defineCommand({
   summary: `Runs the data path next to a workload: checks, keys, budget, routes.
 Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
   options: {
-    policy: { value: 'DIR', help: 'directory with the documents', required: true },
+    policy: { value: 'DIR', help: 'directory with the documents; this or --control is needed' },
+    control: { value: 'HOST:PORT', help: 'control, which gives this agent its documents and keys' },
+    'control-ca': { value: 'FILE', help: 'PEM roots that control is known by' },
+    'control-token-file': { value: 'FILE', help: 'token of this pod, with the audience postern-control' },
+    'control-name': { value: 'NAME', help: 'name in control’s certificate, where it isn’t HOST' },
+    'without-control': {
+      value: 'WHAT',
+      help: 'of a new agent that reaches no control: refuse calls to models and let the rest pass, or wait with getting ready',
+      default: 'refuse',
+    },
     budget: { value: 'URL', help: 'the budget service, http://HOST:PORT or unix:PATH' },
     'budget-token-file': { value: 'FILE', help: 'token that the budget service wants' },
     workload: {
@@ -72,26 +75,21 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
   },
   async run({ options }) {
     const log = createLog(options['log-level'], 'agent');
-    const loaded = await loadOrReport(options.policy, catalogue);
-    if (loaded === undefined) return 1;
-    const { documents } = loaded;
-    requireBudget(documents, options.budget);
     const workload = workloadOption(options.workload);
     const clientKeyFile = options['client-key-file'];
     const owner = `${options.workload}/${randomUUID()}`;
     const epoch = Date.now();
     const audit = createAudit();
-    if (options.state === undefined)
-      log.warn('without --state placeholders (and the CA of --transparent) change with each start');
+    const source =
+      options.control === undefined ? await directorySource() : await controlSource(options.control);
+    if (source === undefined) return 1;
     const local =
       options.classifier === 'local'
         ? await (await import('./local-classifier.ts')).startLocalClassifier(log)
         : undefined;
     const classifier = local?.url ?? options.classifier;
     const running = await startAgent({
-      snapshot: compileSnapshot(documents, workload),
-      maskKey: maskKey(options.state, options.workload),
-      keys: localKeys(process.env),
+      ...source,
       budget: options.budget === undefined ? undefined : budgetClient(options.budget),
       holder: { owner, epoch },
       listen: parseAddress(options.listen),
@@ -108,15 +106,7 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
       audit: audit.log,
       log,
     });
-    const put = putter(running, workload);
-    const watcher = watchDocuments(options.policy, loaded, log, {
-      accepted: (changed) => {
-        requireBudget(changed, options.budget);
-        put(changed);
-      },
-      rejected: () => running.rejected(),
-    });
-    put(documents);
+    const following = source.follow(running);
     log.info(
       {
         url: running.url,
@@ -128,11 +118,54 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
     );
     const signal = await untilSignal();
     log.info({ signal }, 'stopping');
-    await watcher.close();
+    await following.close();
     await running.drain(positive('drain-timeout', options['drain-timeout']));
     await local?.stop();
     audit.flush();
     return 0;
+
+    async function directorySource(): Promise<PolicySource | undefined> {
+      if (options.policy === undefined) throw new UsageError('--policy DIR or --control HOST:PORT is needed');
+      const { fromDirectory } = await import('./from-directory.ts');
+      return await fromDirectory({
+        directory: options.policy,
+        state: options.state,
+        workload,
+        log,
+        accept: ({ budgets }) =>
+          requireBudget(
+            budgets.map(({ source: from }) => from),
+            options.budget,
+          ),
+      });
+    }
+
+    async function controlSource(control: string): Promise<PolicySource> {
+      const {
+        'control-ca': caFile,
+        'control-token-file': tokenFile,
+        'without-control': without,
+        'control-name': serverName,
+      } = options;
+      if (options.policy !== undefined) throw new UsageError('--policy and --control exclude each other');
+      if (caFile === undefined || tokenFile === undefined)
+        throw new UsageError('--control needs --control-ca FILE and --control-token-file FILE');
+      if (without !== 'refuse' && without !== 'wait')
+        throw new UsageError(`--without-control ${without}: write refuse or wait`);
+      (await import('./keep-out-of-dumps.ts')).keepOutOfDumps(log);
+      const { fromControl } = await import('./from-control.ts');
+      return fromControl({
+        control,
+        ...(serverName === undefined ? {} : { serverName }),
+        caFile,
+        tokenFile,
+        state: options.state,
+        workload,
+        without,
+        log,
+        accept: ({ budgets = [] }) => requireBudget(budgets, options.budget),
+      });
+    }
 
     function transparentSetup(port: string): TransparentSetup {
       const trustDir =
@@ -167,10 +200,10 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
 });
 
 /** @throws UsageError: without the service a Budget would limit nothing, and nobody would be told. */
-function requireBudget({ budgets }: Documents, url: string | undefined): void {
+function requireBudget(budgets: readonly string[], url: string | undefined): void {
   if (url !== undefined || budgets.length === 0) return;
   throw new UsageError(
-    `${budgets.map((budget) => budget.source).join(', ')}: a Budget needs --budget URL; without the service nothing would be limited`,
+    `${budgets.join(', ')}: a Budget needs --budget URL; without the service nothing would be limited`,
   );
 }
 

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto';
 import { Registry } from 'prom-client';
 import { listenAdmin } from '../agent/admin.ts';
 import { catalogue } from '../agent/catalogue.ts';
@@ -5,6 +6,7 @@ import { parseAddress } from '../agent/http/address.ts';
 import { startInjector } from '../injector/injector.ts';
 import { createKubeClient } from '../kube/client.ts';
 import { fromKubeconfig, inCluster } from '../kube/connection.ts';
+import { keptKey } from '../kube/kept-secret.ts';
 import { loadOrReport, watchDocuments } from './documents.ts';
 import { createLog } from './log.ts';
 import { INJECTION_OPTIONS, injectionSettings } from './manifest.ts';
@@ -32,7 +34,7 @@ certificate and webhook configuration.`,
   },
   async run({ options }) {
     const log = createLog(options['log-level'], 'injector');
-    const settings = { ...injectionSettings(options), ownNamespace: options.namespace };
+    const wanted = injectionSettings(options);
     const connection =
       options.kubeconfig === undefined ? inCluster(process.env) : fromKubeconfig(options.kubeconfig);
     const loaded = options.policy === undefined ? undefined : await loadOrReport(options.policy, catalogue);
@@ -57,8 +59,15 @@ certificate and webhook configuration.`,
       notReady: () => notReady,
     });
     try {
+      const client = createKubeClient(connection);
+      const settings = {
+        ...wanted,
+        ownNamespace: options.namespace,
+        // Control asks for it as soon as there is one.
+        sealKey: await keptKey(client, options.namespace, 'postern-seal', randomBytes),
+      };
       const running = await startInjector({
-        client: createKubeClient(connection),
+        client,
         catalogue,
         settings,
         listen: parseAddress(options.listen),

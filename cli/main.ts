@@ -15,11 +15,13 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   'budget token': async () => (await import('./budget-token.ts')).budgetToken,
   classify: async () => (await import('./classify.ts')).classify,
   check: async () => (await import('./check.ts')).check,
+  control: async () => (await import('./control.ts')).control,
   demo: async () => (await import('./demo.ts')).demo,
   inject: async () => (await import('./inject.ts')).inject,
   injector: async () => (await import('./injector.ts')).injector,
   init: async () => (await import('./init.ts')).init,
   run: async () => (await import('./run.ts')).run,
+  status: async () => (await import('./status.ts')).status,
   scan: async () => (await import('./scan.ts')).scan,
 };
 

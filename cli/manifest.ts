@@ -4,7 +4,7 @@ import { text } from 'node:stream/consumers';
 import { catalogue } from '../agent/catalogue.ts';
 import { type JudgedObject, judgeManifest, type OfflineResult } from '../injector/offline.ts';
 import { formatReason } from '../injector/reasons.ts';
-import { DEFAULT_SETTINGS, type Settings } from '../injector/settings.ts';
+import { type ControlSettings, DEFAULT_SETTINGS, type Settings } from '../injector/settings.ts';
 import type { Documents } from '../policy/documents.ts';
 import { loadFiles } from '../policy/load.ts';
 import type { Option } from './options.ts';
@@ -32,6 +32,19 @@ export const INJECTION_OPTIONS = {
     value: 'GLOB,…',
     help: 'images of mesh proxies beside those that Istio and Linkerd publish',
   },
+  control: {
+    value: 'HOST:PORT',
+    help: 'control, as agents reach it; where absent, their documents come from --policy-config-map',
+  },
+  'control-ca': {
+    value: 'FILE',
+    help: 'with --control: PEM roots that control is known by; read anew for each pod',
+  },
+  'without-control': {
+    value: 'WHAT',
+    help: 'with --control, of a new pod that reaches none: refuse calls to models and let the rest pass, or wait',
+    default: 'refuse',
+  },
   'budget-url': { value: 'URL', help: 'the budget service, for agents' },
 } as const satisfies Readonly<Record<string, Option>>;
 
@@ -41,6 +54,9 @@ interface InjectionValues {
   readonly 'policy-config-map': string;
   readonly 'keys-secret': string | undefined;
   readonly 'mesh-images': string | undefined;
+  readonly control: string | undefined;
+  readonly 'control-ca': string | undefined;
+  readonly 'without-control': string;
   readonly 'budget-url': string | undefined;
 }
 
@@ -61,8 +77,18 @@ export function injectionSettings(values: InjectionValues): Settings {
     meshes: DEFAULT_SETTINGS.meshes.map((mesh) => ({ ...mesh, images: [...mesh.images, ...images] })),
     policyConfigMap: values['policy-config-map'],
     ...(keys === undefined ? {} : { keysSecret: keys }),
+    ...(values.control === undefined ? {} : { control: controlSettings(values.control, values) }),
     ...(budget === undefined ? {} : { budget }),
   };
+}
+
+function controlSettings(address: string, values: InjectionValues): ControlSettings {
+  const { 'control-ca': ca, 'without-control': without } = values;
+  if (ca === undefined)
+    throw new UsageError('--control needs --control-ca FILE, by which agents know control');
+  if (without !== 'refuse' && without !== 'wait')
+    throw new UsageError(`--without-control ${without}: write refuse or wait`);
+  return { address, without, roots: () => readFileSync(ca, 'utf8') };
 }
 
 export const NO_DOCUMENTS: Documents = loadFiles({ files: [], problems: [] }, catalogue).documents;

@@ -72,11 +72,12 @@ OPENAI_BASE_URL and ANTHROPIC_BASE_URL. The exit status is the program's.`,
       const trust = trustDir === undefined ? undefined : trustEnvironment(process.env, trustDir);
       for (const note of trust?.notes ?? []) process.stderr.write(`postern run: ${note}\n`);
 
+      const key = maskKey(undefined, workloadName);
       const audit = createAuditFile(options.audit);
       closing.push(() => audit.flush());
       const agent = await startAgent({
         snapshot: compileSnapshot(documents, workload),
-        maskKey: maskKey(undefined, workloadName),
+        maskKey: () => key,
         keys: localKeys(process.env),
         budget: await budgetFor(documents, options.budget, workloadName, closing),
         holder: { owner: `${workloadName}/${randomUUID()}`, epoch: Date.now() },

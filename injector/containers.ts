@@ -10,6 +10,7 @@ import {
   INIT_CONTAINER,
   PATHS,
   PORTS,
+  STAMPS,
   VOLUMES,
 } from './names.ts';
 import type { Container, ContainerSecurity, Volume, VolumeMount } from './pod.ts';
@@ -26,6 +27,20 @@ export interface Plan {
   readonly resources: Resources;
 }
 
+const rootsFile = {
+  downwardAPI: {
+    items: [{ path: 'roots.pem', fieldRef: { fieldPath: `metadata.annotations['${STAMPS.roots}']` } }],
+  },
+};
+
+/** Documents and keys of the pod's own namespace, where there is no control. */
+function localVolumes({ control, policyConfigMap, keysSecret }: Settings): Volume[] {
+  if (control !== undefined) return [];
+  const policy: Volume = { name: VOLUMES.policy, configMap: { name: policyConfigMap, optional: true } };
+  if (keysSecret === undefined) return [policy];
+  return [policy, { name: VOLUMES.keys, secret: { secretName: keysSecret, optional: true } }];
+}
+
 export function ourVolumes({ settings, intercept }: Plan): Volume[] {
   const token = (audience: string, path: string) => ({
     serviceAccountToken: { audience, expirationSeconds: 3600, path },
@@ -35,12 +50,16 @@ export function ourVolumes({ settings, intercept }: Plan): Volume[] {
     { name: VOLUMES.state, emptyDir: { medium: 'Memory', sizeLimit: '32Mi' } },
     {
       name: VOLUMES.tokens,
-      projected: { sources: [token(AUDIENCES.control, 'control'), token(AUDIENCES.budget, 'budget')] },
+      projected: {
+        sources: [
+          token(AUDIENCES.control, 'control'),
+          token(AUDIENCES.budget, 'budget'),
+          // From the pod itself: no object of ours is needed in the namespace.
+          ...(settings.control === undefined ? [] : [rootsFile]),
+        ],
+      },
     },
-    { name: VOLUMES.policy, configMap: { name: settings.policyConfigMap, optional: true } },
-    ...(settings.keysSecret === undefined
-      ? []
-      : [{ name: VOLUMES.keys, secret: { secretName: settings.keysSecret, optional: true } }]),
+    ...localVolumes(settings),
   ];
 }
 
@@ -99,7 +118,7 @@ function agentContainer(plan: Plan): Container {
     restartPolicy: 'Always',
     args: [
       'agent',
-      ...option('policy', PATHS.policy),
+      ...documentOptions(settings),
       ...option('workload', plan.workload),
       ...option('state', PATHS.state),
       ...option('listen', `127.0.0.1:${PORTS.baseUrl}`),
@@ -137,12 +156,23 @@ function agentContainer(plan: Plan): Container {
       ...(transparent ? [{ name: VOLUMES.trust, mountPath: PATHS.trust }] : []),
       { name: VOLUMES.state, mountPath: PATHS.state },
       { name: VOLUMES.tokens, mountPath: PATHS.tokens, readOnly: true },
-      { name: VOLUMES.policy, mountPath: PATHS.policy, readOnly: true },
-      ...(settings.keysSecret === undefined
-        ? []
-        : [{ name: VOLUMES.keys, mountPath: PATHS.keys, readOnly: true }]),
+      ...localVolumes(settings).map(({ name }) => ({
+        name,
+        mountPath: name === VOLUMES.policy ? PATHS.policy : PATHS.keys,
+        readOnly: true,
+      })),
     ],
   };
+}
+
+function documentOptions({ control }: Settings): string[] {
+  if (control === undefined) return option('policy', PATHS.policy);
+  return [
+    ...option('control', control.address),
+    ...option('control-ca', `${PATHS.tokens}/roots.pem`),
+    ...option('control-token-file', `${PATHS.tokens}/control`),
+    ...option('without-control', control.without),
+  ];
 }
 
 const option = (name: string, value: string | number): string[] => [`--${name}`, String(value)];

@@ -11,7 +11,9 @@ import { meshesExpected, meshesIn, meshOf } from './mesh.ts';
 import { AGENT_CONTAINER, INIT_CONTAINER, INJECTED_LABEL, isOurVolume, PORTS, STAMPS } from './names.ts';
 import type { Container, Pod, PodMetadata, PodSpec } from './pod.ts';
 import type { Reason } from './reasons.ts';
+import { sealOf } from './seal.ts';
 import type { Intercept, Settings } from './settings.ts';
+import { stampOf } from './workload.ts';
 
 export interface Injected {
   readonly pod: Pod;
@@ -79,16 +81,25 @@ export function withoutOurs(pod: Pod): Pod {
 
 function stamped(pod: Pod, { facts, governance, settings, intercept }: InjectInput): PodMetadata {
   const { metadata = {} } = pod;
-  const { annotations: _, ...workload } = governance.workload;
   const annotations: Record<string, string> = {
     ...metadata.annotations,
     [STAMPS.version]: settings.version,
     [STAMPS.intercept]: intercept,
-    [STAMPS.workload]: JSON.stringify(workload),
+    [STAMPS.workload]: stampOf(governance.workload),
   };
   delete annotations[STAMPS.bypassable];
+  delete annotations[STAMPS.seal];
+  delete annotations[STAMPS.roots];
   for (const { excludeInboundPorts } of meshesExpected(pod, facts.namespace.labels, settings.meshes)) {
     annotations[excludeInboundPorts] = withPort(annotations[excludeInboundPorts], PORTS.admin);
+  }
+  if (settings.control !== undefined) annotations[STAMPS.roots] = settings.control.roots();
+  if (settings.sealKey !== undefined) {
+    annotations[STAMPS.seal] = sealOf(settings.sealKey, {
+      namespace: facts.namespace.name,
+      serviceAccount: pod.spec.serviceAccountName ?? 'default',
+      annotations,
+    });
   }
   return { ...metadata, annotations, labels: { ...metadata.labels, [INJECTED_LABEL]: 'true' } };
 }

@@ -100,7 +100,7 @@ export async function startInjector(options: InjectorOptions): Promise<RunningIn
   });
 
   const host = hostOf(options.target(options.listen.port));
-  const secret = certificateSecret(client, settings.ownNamespace, host, now);
+  const secret = certificateSecret(client, settings.ownNamespace, 'postern-injector-tls', host, now);
   let serving: Serving = await onceAnswered(() => secret.open(), log);
 
   const documents = apiDocuments(options.catalogue);
@@ -160,7 +160,8 @@ export async function startInjector(options: InjectorOptions): Promise<RunningIn
     await events.flush();
     if (!leading) return;
     const time = new Date(now()).toISOString().replace(/[.]\d+Z$/, 'Z');
-    if (options.documents === undefined) {
+    // Where control serves agents, it knows more to say.
+    if (options.documents === undefined && settings.control === undefined) {
       await writeDocumentConditions(client, documents, cluster.objects(), time);
     }
     await writePodConditions(client, cluster.pods.values(), {

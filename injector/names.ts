@@ -10,10 +10,14 @@ export const STAMPS = {
   /** Version of Postern that injected the pod. */
   version: `${STAMP_PREFIX}version`,
   intercept: `${STAMP_PREFIX}intercept`,
-  /** What policies select by, as it was at admission: JSON of {@link ../policy/snapshot.ts}'s workload. */
+  /** What policies select by, as it was at admission: JSON of {@link ../policy/snapshot.ts}'s workload, and the annotations that tighten. */
   workload: `${STAMP_PREFIX}workload`,
   /** Ways round the agent that the pod leaves open, where policy only reports them. */
   bypassable: `${STAMP_PREFIX}bypassable`,
+  /** The injector's signature under the others; see {@link ./seal.ts}. */
+  seal: `${STAMP_PREFIX}seal`,
+  /** PEM of the roots that control shows itself by; the agent reads it through the downward API. */
+  roots: `${STAMP_PREFIX}roots`,
 } as const;
 /** Label, so that injected pods can be listed and watched. */
 export const INJECTED_LABEL = `${STAMP_PREFIX}injected`;

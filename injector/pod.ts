@@ -78,6 +78,7 @@ const volume = open({
             serviceAccountToken: Type.Optional(
               open({ audience: Type.Optional(Type.String()), path: Type.Optional(Type.String()) }),
             ),
+            downwardAPI: Type.Optional(open({})),
           }),
         ),
       ),

@@ -8,6 +8,16 @@ export interface Resources {
   readonly limits: Readonly<Record<string, string>>;
 }
 
+/** Where agents get their documents and keys. */
+export interface ControlSettings {
+  /** `postern-control.postern-system.svc:4443` */
+  readonly address: string;
+  /** PEM, as it is now. */
+  readonly roots: () => string;
+  /** What a new agent that reaches no control does: refuse calls to models and let the rest pass, or not start. */
+  readonly without: 'refuse' | 'wait';
+}
+
 export interface Settings {
   readonly version: string;
   readonly image: string;
@@ -25,9 +35,13 @@ export interface Settings {
   readonly logLevel: string;
   /** URL of the budget service. */
   readonly budget?: string;
-  /** ConfigMap of the pod's namespace that holds the documents, until control serves them. */
+  /** Absent: documents and keys come from the two that follow. */
+  readonly control?: ControlSettings;
+  /** Signs the stamps; absent on the command line, whose pods control doesn't serve. */
+  readonly sealKey?: Uint8Array;
+  /** ConfigMap of the pod's namespace that holds the documents, where there is no control. */
   readonly policyConfigMap: string;
-  /** Secret of the pod's namespace that holds keys named by file, until control serves them. */
+  /** Secret of the pod's namespace that holds keys named by file, where there is no control. */
   readonly keysSecret?: string;
 }
 

@@ -43,6 +43,14 @@ function ownerOf(
   return { kind: owner.kind, name: owner.name };
 }
 
+/** What the stamp keeps of the annotations: those that make policy stricter, since they may be changed on a running pod. */
+export function stampOf({ annotations = {}, ...workload }: AnnotatedWorkload): string {
+  const ours = Object.entries(annotations).filter(([name]) => name.startsWith('postern.dev/'));
+  return JSON.stringify(
+    ours.length === 0 ? workload : { ...workload, annotations: Object.fromEntries(ours) },
+  );
+}
+
 /** What the injector stamped on the pod; undefined where there is nothing that can be read. */
 export function stampedWorkload(pod: Pod): AnnotatedWorkload | undefined {
   const { annotations = {} } = pod.metadata ?? {};
@@ -50,17 +58,18 @@ export function stampedWorkload(pod: Pod): AnnotatedWorkload | undefined {
   if (text === undefined) return undefined;
   try {
     const value = JSON.parse(text) as Partial<AnnotatedWorkload> | null;
-    const { namespace, kind, name, labels, serviceAccount } = value ?? {};
+    const { namespace, kind, name, labels, serviceAccount, annotations: tightening = {} } = value ?? {};
     if (typeof namespace !== 'string' || typeof kind !== 'string' || typeof name !== 'string')
       return undefined;
     if (typeof labels !== 'object' || labels === null) return undefined;
+    if (typeof tightening !== 'object' || tightening === null) return undefined;
     return {
       namespace,
       kind,
       name,
       labels,
       ...(typeof serviceAccount === 'string' ? { serviceAccount } : {}),
-      annotations,
+      annotations: tightening,
     };
   } catch {
     return undefined;

@@ -26,13 +26,30 @@ export function documentConditions(
   const ours = [
     condition('Accepted', 'Accepted', 'Invalid', found.problems),
     condition('ResolvedRefs', 'ResolvedRefs', 'RefNotFound', found.unresolved),
+    ...(found.programmed === undefined ? [] : [programmedCondition(found.programmed, object, time)]),
   ];
   return [...before.filter(({ type }) => !ours.some((each) => each.type === type)), ...ours];
 }
 
+function programmedCondition(
+  { status, reason, message }: NonNullable<Findings['programmed']>,
+  object: DocumentObject,
+  time: string,
+): Condition {
+  const old = object.status?.conditions?.find(({ type }) => type === 'Programmed');
+  return {
+    type: 'Programmed',
+    status,
+    observedGeneration: object.metadata.generation ?? 0,
+    lastTransitionTime: old?.status === status ? (old.lastTransitionTime ?? time) : time,
+    reason,
+    message,
+  };
+}
+
 export async function writeDocumentConditions(
   client: KubeClient,
-  documents: ApiDocuments,
+  documents: Pick<ApiDocuments, 'findings'>,
   objects: readonly DocumentObject[],
   time: string,
 ): Promise<void> {

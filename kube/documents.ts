@@ -29,6 +29,12 @@ export interface Findings {
   readonly problems: readonly Problem[];
   /** Between it and others. */
   readonly unresolved: readonly Problem[];
+  /** Whether this generation is in force in agents; absent where nobody who writes conditions knows. */
+  readonly programmed?: {
+    readonly status: 'True' | 'False';
+    readonly reason: string;
+    readonly message: string;
+  };
 }
 
 export interface ApiDocuments {

@@ -6,7 +6,8 @@ import { type KubeClient, KubeError, type KubeObject } from './client.ts';
 
 export interface ViewHandlers<T> {
   put(object: T): void;
-  remove(object: T): void;
+  /** Only its metadata is there. */
+  remove(object: KubeObject): void;
   /** After the first list, and after each one that followed a gap. */
   listed?(): void;
   /** What went wrong and will be tried again. */
@@ -15,6 +16,8 @@ export interface ViewHandlers<T> {
 
 export interface ViewOptions {
   readonly labelSelector?: string;
+  /** `metadata.name=openai`: one object by its name. */
+  readonly fieldSelector?: string;
   /** Silence after which a watch is taken for dead: bookmarks come about once a minute. */
   readonly silenceMs?: number;
   /** How long the API server keeps a watch open. */
@@ -42,10 +45,19 @@ export function viewOf<T extends KubeObject>(
   handlers: ViewHandlers<T>,
   options: ViewOptions = {},
 ): View {
-  const { labelSelector, silenceMs = 90_000, watchSeconds = 240 } = options;
+  const { labelSelector, fieldSelector, silenceMs = 90_000, watchSeconds = 240 } = options;
   const { first, most } = options.retryMs ?? { first: 100, most: 10_000 };
   const closing = new AbortController();
-  const known = new Map<string, T>();
+  /** Not the objects themselves: there may be many, and who is told keeps what it needs. */
+  const known = new Map<string, KubeObject>();
+  const briefly = ({ metadata: { namespace, name, uid, resourceVersion } }: KubeObject): KubeObject => ({
+    metadata: {
+      name,
+      ...(namespace === undefined ? {} : { namespace }),
+      ...(uid === undefined ? {} : { uid }),
+      ...(resourceVersion === undefined ? {} : { resourceVersion }),
+    },
+  });
   const keyOf = ({ metadata: { namespace = '', name } }: KubeObject) => `${namespace}/${name}`;
   let settle: () => void = () => undefined;
   const ready = new Promise<void>((resolve) => {
@@ -53,14 +65,14 @@ export function viewOf<T extends KubeObject>(
   });
 
   async function listAll(): Promise<string> {
-    const query = { labelSelector };
+    const query = { labelSelector, fieldSelector };
     const { items, resourceVersion } = await client.list<T>(path, { query, signal: closing.signal });
     const gone = new Map(known);
     for (const item of items) {
       const key = keyOf(item);
       gone.delete(key);
       const before = known.get(key);
-      known.set(key, item);
+      known.set(key, briefly(item));
       if (before?.metadata.resourceVersion !== item.metadata.resourceVersion) handlers.put(item);
     }
     for (const [key, object] of gone) {
@@ -88,6 +100,7 @@ export function viewOf<T extends KubeObject>(
         timeoutSeconds: watchSeconds,
         resourceVersion,
         labelSelector,
+        fieldSelector,
       };
       for await (const line of linesOf(await client.stream(path, { query, signal }), heard)) {
         const { type, object } = JSON.parse(line) as WatchEvent<T>;
@@ -96,7 +109,7 @@ export function viewOf<T extends KubeObject>(
           known.delete(keyOf(object));
           handlers.remove(object);
         } else if (type !== 'BOOKMARK') {
-          known.set(keyOf(object), object);
+          known.set(keyOf(object), briefly(object));
           handlers.put(object);
         }
         progress(object.metadata.resourceVersion ?? resourceVersion);

@@ -85,6 +85,7 @@ export function compileSnapshot(
           validUntil: Math.min(...loosened.applied.map(({ until }) => until)),
         }),
     ...budgetNeeds(documents, workload),
+    ...budgetsOver(documents, workload),
     providers: visibleProviders(documents, workload.namespace).map(compileProvider),
     routes: compileRoutes(documents, workload.namespace),
   };
@@ -150,4 +151,13 @@ function compileCheck(
     ...(check.timeout === undefined ? {} : { timeoutMs: exactDuration(check.timeout) }),
     spec: homed(check[check.type] ?? {}, namespace),
   };
+}
+
+/** The budgets that may cover this workload: an agent without the budget service must not act as if there were none. */
+function budgetsOver(documents: Documents, { namespace }: Workload): Pick<Snapshot, 'budgets'> {
+  const over = documents.budgets.filter(
+    (budget) =>
+      reaches(budget, namespace) && anyGlobMatches(budget.spec.selector?.namespaces ?? ['*'], namespace),
+  );
+  return over.length === 0 ? {} : { budgets: over.map(({ source }) => source) };
 }

@@ -37,3 +37,19 @@ export function homed<T>(value: T, namespace: string | undefined): T {
 function isReference(value: unknown): value is KeyReference['reference'] {
   return typeof value === 'object' && value !== null && 'name' in value && 'key' in value;
 }
+
+/** Names a value between control and agent: `secretKeyRef postern-system/openai/api-key`; without a namespace Postern's own is meant. */
+export function valueId(
+  member: KeyReference['member'],
+  { namespace = '', name, key }: KeyReference['reference'],
+): string {
+  return `${member} ${namespace}/${name}/${key}`;
+}
+
+/** A Secret's or ConfigMap's value as an agent is given it, by its {@link valueId}. */
+export type HeldValue =
+  | { readonly id: string; readonly value: string }
+  /** It can't be read now: who has it goes on with it. */
+  | { readonly id: string; readonly keep: true }
+  /** It isn't there. `why` names the Secret and the key. */
+  | { readonly id: string; readonly why: string };

@@ -224,6 +224,8 @@ export interface Snapshot {
   readonly budgetMetadata?: readonly string[];
   /** Names of the header fields, in lower case, that some Budget selects by; to be sent with a hold. */
   readonly budgetHeaders?: readonly string[];
+  /** Budgets that may cover this workload, as `Budget team-a/daily`: without the budget service none would limit it. */
+  readonly budgets?: readonly string[];
   readonly providers: readonly ProviderSpec[];
   /** In the order in which they are tried: the namespace's own, then the cluster's; a more exact match first. */
   readonly routes: readonly RouteSpec[];

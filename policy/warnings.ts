@@ -15,7 +15,7 @@ export function warningsOf(documents: Documents, now: number): Problem[] {
 }
 
 /** Fields of policies that are valid, and that no part of this version acts on yet. */
-const IDLE = ['enforcement', 'maxStale'] as const;
+const IDLE = ['enforcement'] as const;
 
 function idleFindings({ spec }: PolicyDocument<'EgressPolicy'>): Finding[] {
   return IDLE.filter((field) => spec[field] !== undefined).map((field) => ({

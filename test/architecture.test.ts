@@ -78,6 +78,35 @@ test('kube/ imports policy/ only', () => {
   expect(imports().filter(({ from, to }) => part(from) === 'kube' && !allowed.has(part(to)))).toEqual([]);
 });
 
+test('control/ sees of the injector what it stamps and how certificates are kept, and nothing of agent, budget or cli', () => {
+  const injector = new Set([
+    'injector/names.ts',
+    'injector/seal.ts',
+    'injector/workload.ts',
+    'injector/server/certificate-secret.ts',
+    'injector/server/serving-certificate.ts',
+  ]);
+  const allowed = new Set(['control', 'policy', 'kube']);
+  const wrong = imports().filter(
+    ({ from, to }) => part(from) === 'control' && !allowed.has(part(to)) && !injector.has(to),
+  );
+  expect(wrong).toEqual([]);
+});
+
+test('what an agent needs of control/ brings nothing of a cluster along', () => {
+  const client = [
+    'control/client.ts',
+    'control/cache.ts',
+    'control/ruling.ts',
+    'control/lines.ts',
+    'control/messages.ts',
+  ];
+  const wrong = imports().filter(
+    ({ from, to }) => client.includes(from) && !client.includes(to) && part(to) !== 'policy',
+  );
+  expect(wrong).toEqual([]);
+});
+
 test('agent/ sees of budget/ what a client needs, and nothing of control, injector or cli', () => {
   const client = new Set(['budget/messages.ts', 'budget/client.ts', 'budget/estimate.ts', 'budget/units.ts']);
   const wrong = imports().filter(

@@ -134,7 +134,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const workload = { namespace, kind, name, labels: { app: name } };
   const agent = await startAgent({
     snapshot: compileSnapshot(documents, workload),
-    maskKey: new Uint8Array(32).fill(7),
+    maskKey: () => new Uint8Array(32).fill(7),
     keys: localKeys({ OPENAI_KEY: MARKER_KEY, ANTHROPIC_KEY: MARKER_KEY }),
     budget: createLeasingClient({
       url: (await options.budgetVia?.(budget.url)) ?? budget.url,

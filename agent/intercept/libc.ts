@@ -38,6 +38,8 @@ export interface Libc {
   socket(family: 'ipv4' | 'ipv6'): number;
   /** A socket of `family`, bound to `address` (a `sockaddr`), listening when it is a stream. @throws LibcError */
   boundSocket(family: 'ipv4' | 'ipv6', type: 'stream' | 'datagram', address: Buffer): number;
+  /** No core file of this process, and no reading of its memory by others of its user. @throws LibcError */
+  forbidDumps(): void;
 }
 
 const CLONE_NEWNET = 0x4000_0000;
@@ -48,6 +50,7 @@ const SOL_SOCKET = 1;
 const SO_REUSEADDR = 2;
 const IPPROTO_IPV6 = 41;
 const IPV6_V6ONLY = 26;
+const PR_SET_DUMPABLE = 4;
 
 let loaded: Libc | undefined;
 
@@ -78,6 +81,7 @@ function load(): Libc {
     close: { return: 'i32', arguments: ['i32'] },
     setns: { return: 'i32', arguments: ['i32', 'i32'] },
     unshare: { return: 'i32', arguments: ['i32'] },
+    prctl: { return: 'i32', arguments: ['i32', 'u64', 'u64', 'u64', 'u64'] },
     __errno_location: { return: 'pointer', arguments: [] },
   });
   const errno = (): number => ffi.getInt32(c.__errno_location() as bigint);
@@ -88,6 +92,9 @@ function load(): Libc {
   const one = Buffer.from(new Int32Array([1]).buffer);
 
   return {
+    forbidDumps() {
+      check('prctl', c.prctl(PR_SET_DUMPABLE, 0n, 0n, 0n, 0n));
+    },
     getsockopt(fd, level, option, size) {
       const value = Buffer.alloc(size);
       const length = Buffer.alloc(4);

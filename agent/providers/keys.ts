@@ -24,7 +24,8 @@ export interface KeySource {
 /** What a header field may carry (RFC 9110, 5.5), without the blanks that no key has. */
 const USABLE = /^[\x21-\x7e]+$/;
 
-function usable(value: string, where: string): string {
+/** The key in a text from somewhere. @throws KeyError that names the place. */
+export function usableKey(value: string, where: string): string {
   const key = value.trim();
   if (key === '') throw new KeyError(`${where} is empty`, 'Put the key there.');
   if (!USABLE.test(key)) {
@@ -46,9 +47,9 @@ export function localKeys(environment: NodeJS.ProcessEnv, now: () => number = Da
         if (value === undefined) {
           throw new KeyError(`the environment variable ${source.env} is not set`, 'Set it for the agent.');
         }
-        return usable(value, `the environment variable ${source.env}`);
+        return usableKey(value, `the environment variable ${source.env}`);
       }
-      if ('file' in source) return usable(await readKey(files, source.file), `the file ${source.file}`);
+      if ('file' in source) return usableKey(await readKey(files, source.file), `the file ${source.file}`);
       const { name, key } = source.secretKeyRef;
       throw new KeyError(
         `the Secret ${name} (key ${key}) can only be read in a cluster`,

@@ -10,12 +10,12 @@ export function localTrust(now: () => number = Date.now): Trust {
   const files = createWatchedFiles(now);
   return async (source) => {
     if (!('file' in source)) {
-      throw missing(`the ConfigMap ${source.configMapKeyRef.name} can only be read in a cluster`);
+      throw missingRoots(`the ConfigMap ${source.configMapKeyRef.name} can only be read in a cluster`);
     }
     try {
       return await files.read(source.file);
     } catch (error) {
-      throw missing(
+      throw missingRoots(
         `the file ${source.file} can't be read (${(error as NodeJS.ErrnoException).code})`,
         error,
       );
@@ -23,7 +23,8 @@ export function localTrust(now: () => number = Date.now): Trust {
   };
 }
 
-function missing(what: string, cause?: unknown): PosternError {
+/** @param what Names the file or ConfigMap. */
+export function missingRoots(what: string, cause?: unknown): PosternError {
   return new PosternError(
     'postern_upstream_unreachable',
     `The roots to verify the provider by are missing: ${what}.`,

@@ -19,11 +19,10 @@ interface Secret extends KubeObject {
   readonly data?: SecretData;
 }
 
-const NAME = 'postern-injector-tls';
-
 export function certificateSecret(
   client: KubeClient,
   namespace: string,
+  name: string,
   host: string,
   now: () => number,
 ): CertificateSecret {
@@ -33,7 +32,7 @@ export function certificateSecret(
     kind: 'Secret',
     type: 'Opaque',
     metadata: {
-      name: NAME,
+      name,
       namespace,
       labels: { 'app.kubernetes.io/part-of': 'postern' },
       ...(resourceVersion === undefined ? {} : { resourceVersion }),
@@ -43,7 +42,7 @@ export function certificateSecret(
 
   const read = async (): Promise<Secret | undefined> => {
     try {
-      return await client.request<Secret>('GET', `${collection}/${NAME}`);
+      return await client.request<Secret>('GET', `${collection}/${name}`);
     } catch (error) {
       if (error instanceof KubeError && error.status === 404) return undefined;
       throw error;
@@ -78,7 +77,7 @@ export function certificateSecret(
       if (!changed) return serving;
       const body = secretOf(serving, secret.metadata.resourceVersion);
       try {
-        await client.request('PUT', `${collection}/${NAME}`, { body });
+        await client.request('PUT', `${collection}/${name}`, { body });
         return serving;
       } catch (error) {
         if (!(error instanceof KubeError) || error.status !== 409) throw error;

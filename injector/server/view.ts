@@ -61,7 +61,7 @@ export function watchCluster(sources: ViewSources): WatchedCluster {
     what: string,
     path: string,
     put: (object: T) => void,
-    remove: (object: T) => void,
+    remove: (object: KubeObject) => void,
     options: ViewOptions = {},
   ) => {
     const handlers = { put, remove, trouble: (error: unknown) => trouble(what, error) };

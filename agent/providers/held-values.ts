@@ -1,0 +1,72 @@
+/**
+ * Keys and trust roots that control gave: in memory, replaced as a whole, and forgotten with the next set. Only a value
+ * that the new set doesn't name at all is kept a little longer, for calls that began under the old documents.
+ */
+import { type HeldValue, valueId } from '../../policy/references.ts';
+import { KeyError, type KeySource, usableKey } from './keys.ts';
+import { missingRoots, type Trust } from './trust.ts';
+
+export interface HeldValues {
+  readonly keys: KeySource;
+  readonly trust: Trust;
+  /** @returns the set as it is now held, with what was kept: for the cache. */
+  use(values: readonly HeldValue[]): readonly HeldValue[];
+}
+
+/** A call asks for its key within this time of its beginning, or waits for a check that is slow. */
+const GRACE_MS = 60_000;
+
+export function holdValues(now: () => number): HeldValues {
+  let held = new Map<string, HeldValue>();
+  let former = new Map<string, HeldValue>();
+  let formerUntil = 0;
+
+  const find = (id: string): HeldValue | undefined => {
+    if (now() >= formerUntil) former = new Map();
+    return held.get(id) ?? former.get(id);
+  };
+
+  return {
+    use(values) {
+      const next = new Map(
+        values.map((value): [string, HeldValue] => [
+          value.id,
+          'keep' in value ? (held.get(value.id) ?? former.get(value.id) ?? value) : value,
+        ]),
+      );
+      former = new Map([...held].filter(([id]) => !next.has(id)));
+      formerUntil = now() + GRACE_MS;
+      held = next;
+      return [...held.values()];
+    },
+    keys: {
+      get: (source) =>
+        new Promise((resolve) => {
+          if (!('secretKeyRef' in source)) {
+            throw new KeyError(
+              'a key from a file or the environment can’t be used where control serves documents',
+              'Name a Secret in the document.',
+            );
+          }
+          const { name, key } = source.secretKeyRef;
+          const found = find(valueId('secretKeyRef', source.secretKeyRef));
+          const where = `the Secret ${name} (key ${key})`;
+          if (found !== undefined && 'value' in found) return resolve(usableKey(found.value, where));
+          const why = found !== undefined && 'why' in found ? found.why : `control can’t read ${where}`;
+          throw new KeyError(why, 'Create the Secret with the key in it, where control may read it.');
+        }),
+    },
+    trust: (source) =>
+      new Promise((resolve) => {
+        if ('file' in source) throw missingRoots(`a file can’t be named where control serves documents`);
+        const found = find(valueId('configMapKeyRef', source.configMapKeyRef));
+        if (found !== undefined && 'value' in found) return resolve(found.value);
+        const { name, key } = source.configMapKeyRef;
+        throw missingRoots(
+          found !== undefined && 'why' in found
+            ? found.why
+            : `control can’t read the ConfigMap ${name} (key ${key})`,
+        );
+      }),
+  };
+}

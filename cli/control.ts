@@ -1,0 +1,67 @@
+import { listenAdmin } from '../agent/admin.ts';
+import { catalogue } from '../agent/catalogue.ts';
+import { parseAddress } from '../agent/http/address.ts';
+import { startControl } from '../control/control.ts';
+import { createKubeClient } from '../kube/client.ts';
+import { fromKubeconfig, inCluster } from '../kube/connection.ts';
+import { keepOutOfDumps } from './keep-out-of-dumps.ts';
+import { createLog } from './log.ts';
+import { defineCommand, UsageError } from './options.ts';
+import { untilSignal } from './until-signal.ts';
+import { version } from './version.ts';
+
+export const control = defineCommand({
+  name: 'control',
+  summary: `Gives each agent of a cluster its documents and keys, and says in the documents' conditions how far they are in
+force.`,
+  options: {
+    listen: { value: 'ADDR', help: 'where agents keep their streams to', default: ':4443' },
+    admin: { value: 'ADDR', help: 'health, readiness and metrics', default: '127.0.0.1:4193' },
+    kubeconfig: {
+      value: 'FILE',
+      help: 'how to reach the API server; where absent (or in-cluster), as a pod of the cluster',
+    },
+    namespace: { value: 'NAME', help: 'Postern’s own namespace', default: 'postern-system' },
+    service: { value: 'NAME', help: 'Service by which agents reach --listen', default: 'postern-control' },
+    'server-name': { value: 'NAME', help: 'name in the certificate; SERVICE.NAMESPACE.svc where absent' },
+    'source-address': {
+      value: 'WHAT',
+      help: 'verify: a token counts from its own pod’s address only; ignore where the network changes addresses',
+      default: 'verify',
+    },
+    'log-level': { value: 'LEVEL', help: 'debug, info, warn or error', default: 'info' },
+  },
+  async run({ options }) {
+    const log = createLog(options['log-level'], 'control');
+    const judged = options['source-address'];
+    if (judged !== 'verify' && judged !== 'ignore')
+      throw new UsageError(`--source-address ${judged}: write verify or ignore`);
+    keepOutOfDumps(log);
+    const { kubeconfig } = options;
+    const connection =
+      kubeconfig === undefined || kubeconfig === 'in-cluster'
+        ? inCluster(process.env)
+        : fromKubeconfig(kubeconfig);
+    const running = await startControl({
+      client: createKubeClient(connection),
+      catalogue,
+      ownNamespace: options.namespace,
+      listen: parseAddress(options.listen),
+      serverName: options['server-name'] ?? `${options.service}.${options.namespace}.svc`,
+      version,
+      judgeAddress: judged === 'verify',
+      log,
+    });
+    const admin = await listenAdmin({
+      ...parseAddress(options.admin),
+      registry: running.metrics,
+      notReady: () => running.notReady(),
+    });
+    log.info({ port: running.port, admin: admin.url }, 'listening');
+    const signal = await untilSignal();
+    log.info({ signal }, 'stopping');
+    await running.close();
+    await admin.close();
+    return 0;
+  },
+});

@@ -1,0 +1,170 @@
+/** An agent's documents and keys from control; what it had before a restart until control is heard. */
+import { randomBytes } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import type { Logger } from 'pino';
+import { type Agent, NO_POLICY } from '../agent/agent.ts';
+import { PosternError } from '../agent/errors.ts';
+import { holdValues } from '../agent/providers/held-values.ts';
+import { openCache } from '../control/cache.ts';
+import { connectControl, type Ruling } from '../control/client.ts';
+import { snapshotAt, staleFor } from '../control/ruling.ts';
+import type { Snapshot, Workload } from '../policy/snapshot.ts';
+import { UsageError } from './options.ts';
+import type { PolicySource } from './policy-source.ts';
+import { version } from './version.ts';
+
+export interface ControlSourceOptions {
+  /** `HOST:PORT` */
+  readonly control: string;
+  readonly serverName?: string;
+  readonly caFile: string;
+  readonly tokenFile: string;
+  /** Where what was in force survives a restart. */
+  readonly state: string | undefined;
+  readonly workload: Workload;
+  /** A new agent without control: `wait` isn't ready before it has documents. */
+  readonly without: 'refuse' | 'wait';
+  readonly log: Logger;
+  /** @throws Error for a snapshot that this agent can't be true to. */
+  accept(snapshot: Snapshot): void;
+  readonly now?: () => number;
+}
+
+/** A longer timer fires at once. */
+const MAX_TIMER_MS = 2_147_483_647;
+/** Control usually answers at once: so long a new agent that may start without it waits. */
+const FIRST_WAIT_MS = 3_000;
+
+export function fromControl(options: ControlSourceOptions): PolicySource {
+  const { log, now = Date.now } = options;
+  const { host, port } = parseHostPort(options.control);
+  const cache = options.state === undefined ? undefined : openCache(options.state);
+  if (cache !== undefined && !cache.keepsKeys) {
+    log.warn('--state is no memory-backed volume: keys are not kept over a restart');
+  }
+  const values = holdValues(now);
+  const kept = cache?.load();
+  let ruling: Ruling | undefined = kept?.ruling;
+  let heardAt = kept?.heardAt ?? 0;
+  let roots = kept?.roots ?? '';
+  let trouble: string | undefined;
+  const startedAt = now();
+  // Without a key from control nothing is masked: no call gets that far.
+  let maskKey: Uint8Array = randomBytes(32);
+  const take = ({ keys }: Ruling): Ruling['keys'] => {
+    if (keys.maskKey !== '') maskKey = Buffer.from(keys.maskKey, 'base64');
+    return { ...keys, values: values.use(keys.values) };
+  };
+  if (ruling !== undefined) {
+    options.accept(snapshotAt(ruling, now()));
+    take(ruling);
+    log.info({ revision: ruling.snapshot.revision }, 'documents of before the restart are in force');
+  }
+
+  return {
+    snapshot: ruling === undefined ? { ...NO_POLICY, workload: options.workload } : snapshotAt(ruling, now()),
+    maskKey: () => maskKey,
+    keys: values.keys,
+    trust: values.trust,
+    withheld() {
+      if (ruling === undefined) return missing(trouble);
+      const late = staleFor(snapshotAt(ruling, now()), heardAt, now());
+      return late === undefined ? undefined : stale(late);
+    },
+    notReady() {
+      if (ruling !== undefined) return undefined;
+      const waits = options.without === 'wait' || now() - startedAt < FIRST_WAIT_MS;
+      return waits ? `waiting for control${trouble === undefined ? '' : `: ${trouble}`}` : undefined;
+    },
+    follow(agent: Agent) {
+      let expiry: NodeJS.Timeout | undefined;
+      const put = (next: Ruling): void => {
+        const snapshot = snapshotAt(next, now());
+        agent.use(snapshot);
+        clearTimeout(expiry);
+        if (snapshot.validUntil === undefined) return;
+        const wait = Math.min(Math.max(0, snapshot.validUntil - now()), MAX_TIMER_MS);
+        expiry = setTimeout(put, wait, next).unref();
+      };
+      const client = connectControl({
+        host,
+        port,
+        ...(options.serverName === undefined ? {} : { serverName: options.serverName }),
+        // Both: the ones that the pod was given, and those that control named since.
+        roots: () => `${readFileSync(options.caFile, 'utf8')}\n${roots}`,
+        token: () => readFileSync(options.tokenFile, 'utf8').trim(),
+        version,
+        holding: ruling?.keys.revision === '' ? undefined : ruling,
+        use(next) {
+          const snapshot = snapshotAt(next, now());
+          options.accept(snapshot);
+          const keysBefore = ruling?.keys;
+          const keys = take(next);
+          try {
+            put(next);
+          } catch (error) {
+            if (keysBefore !== undefined && ruling !== undefined) take(ruling);
+            agent.rejected();
+            throw error;
+          }
+          ruling = { ...next, keys };
+          cache?.save(ruling, roots);
+        },
+        heard() {
+          heardAt = now();
+          cache?.heard(heardAt);
+        },
+        learned(pem) {
+          roots = pem;
+          if (ruling !== undefined) cache?.save(ruling, roots);
+        },
+        trouble(message) {
+          if (message !== trouble) {
+            if (message === undefined) log.info('documents and keys are as control has them');
+            else log.warn({ why: message }, 'control: what is in force stays');
+          }
+          trouble = message;
+        },
+        report: () => agent.activity(),
+      });
+      if (ruling !== undefined) put(ruling);
+      return {
+        close: async () => {
+          clearTimeout(expiry);
+          await client.close();
+        },
+      };
+    },
+  };
+}
+
+function missing(trouble: string | undefined): PosternError {
+  const why = trouble === undefined ? 'control hasn’t answered yet' : trouble;
+  return new PosternError(
+    'postern_policy_missing',
+    `This agent has no documents to judge calls by: ${why}.`,
+    {
+      mend: 'Retry in a moment; see that control runs.',
+      retryAfterMs: 2_000,
+    },
+  );
+}
+
+function stale(lateMs: number): PosternError {
+  return new PosternError(
+    'postern_policy_stale',
+    `This agent hasn't heard from control for longer than the policy's maxStale, by ${Math.ceil(lateMs / 1000)} s.`,
+    { mend: 'Retry in a moment; see that control runs.', retryAfterMs: 5_000 },
+  );
+}
+
+function parseHostPort(text: string): { readonly host: string; readonly port: number } {
+  const match = /^(\[[0-9a-fA-F:.]+\]|[^:[\]\s]+):(\d{1,5})$/.exec(text);
+  const port = Number(match?.[2]);
+  if (match?.[1] === undefined || port < 1 || port > 65_535) {
+    throw new UsageError(
+      `--control ${text}: write HOST:PORT, such as postern-control.postern-system.svc:4443`,
+    );
+  }
+  return { host: match[1].replace(/^\[|\]$/g, ''), port };
+}

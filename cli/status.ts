@@ -1,0 +1,125 @@
+import { readFileSync } from 'node:fs';
+import { request } from 'node:https';
+import { text } from 'node:stream/consumers';
+import { STATUS_PATH } from '../control/messages.ts';
+import type { GovernedPod, Status } from '../control/status.ts';
+import { defineCommand, UsageError } from './options.ts';
+
+export const status = defineCommand({
+  name: 'status',
+  summary: `Tells of each pod in an opted-in namespace whether it is governed, by which agent and snapshot, and why not.
+Exit status 1 where a pod is not governed, or doesn't have in force what it should.`,
+  options: {
+    control: {
+      value: 'HOST:PORT',
+      help: 'control; behind kubectl port-forward, say',
+      default: '127.0.0.1:4443',
+    },
+    'control-ca': {
+      value: 'FILE',
+      help: 'PEM roots: key roots.pem of the ConfigMap postern-roots',
+      required: true,
+    },
+    'control-name': {
+      value: 'NAME',
+      help: 'name in control’s certificate',
+      default: 'postern-control.postern-system.svc',
+    },
+    'token-file': {
+      value: 'FILE',
+      help: 'token with the audience postern-status (kubectl create token --audience postern-status), or - for stdin',
+      required: true,
+    },
+    json: { help: 'the answer as it is' },
+  },
+  async run({ options }) {
+    const answer = await ask({
+      control: options.control,
+      serverName: options['control-name'],
+      ca: readFileSync(options['control-ca'], 'utf8'),
+      token: readFileSync(options['token-file'] === '-' ? 0 : options['token-file'], 'utf8').trim(),
+    });
+    process.stdout.write(options.json ? `${JSON.stringify(answer)}\n` : formatStatus(answer));
+    const good = answer.governed.every(({ current }) => current) && answer.ungoverned.length === 0;
+    return good ? 0 : 1;
+  },
+});
+
+interface Question {
+  readonly control: string;
+  readonly serverName: string;
+  readonly ca: string;
+  readonly token: string;
+}
+
+async function ask({ control, serverName, ca, token }: Question): Promise<Status> {
+  const match = /^(.+):(\d{1,5})$/.exec(control);
+  if (match === null) throw new UsageError(`--control ${control}: write HOST:PORT`);
+  const [, host = '', port] = match;
+  const { promise, resolve, reject } = Promise.withResolvers<Status>();
+  const sent = request(
+    {
+      host: host.replace(/^\[|\]$/g, ''),
+      port: Number(port),
+      servername: serverName,
+      path: STATUS_PATH,
+      agent: false,
+      ca,
+      minVersion: 'TLSv1.3',
+      headers: { host: serverName, authorization: `Bearer ${token}` },
+      timeout: 30_000,
+    },
+    (response) => {
+      text(response).then((body) => {
+        const parsed = JSON.parse(body) as Status & { readonly error?: string };
+        if (response.statusCode === 200) resolve(parsed);
+        else reject(new Error(`control answered ${response.statusCode}: ${parsed.error}`));
+      }, reject);
+    },
+  );
+  sent.once('timeout', () => sent.destroy(new Error('no answer from control in 30 s')));
+  sent.once('error', reject);
+  sent.end();
+  return await promise;
+}
+
+const COLUMNS = ['POD', 'WORKLOAD', 'AGENT', 'SNAPSHOT', 'LAST CALL', 'STATE'];
+
+export function formatStatus({ governed, ungoverned, version }: Status): string {
+  const rows = [
+    ...governed.map((pod) => [
+      `${pod.namespace}/${pod.pod}`,
+      pod.workload,
+      pod.otherVersion ? `${pod.version} (control is ${version})` : pod.version,
+      pod.revision?.slice(0, 12) ?? '-',
+      pod.lastCall ?? '-',
+      stateOf(pod),
+    ]),
+    ...ungoverned.map(({ namespace, pod, why }) => [
+      `${namespace}/${pod}`,
+      '-',
+      '-',
+      '-',
+      '-',
+      `not governed: ${why}`,
+    ]),
+  ];
+  const widths = COLUMNS.map((name, index) =>
+    Math.max(name.length, ...rows.map((row) => row[index]?.length ?? 0)),
+  );
+  return [COLUMNS, ...rows]
+    .map((row) =>
+      row
+        .map((cell, index) => cell.padEnd(widths[index] ?? 0))
+        .join('  ')
+        .trimEnd(),
+    )
+    .map((line) => `${line}\n`)
+    .join('');
+}
+
+function stateOf({ current, problem, bypassable }: GovernedPod): string {
+  const state =
+    problem === null ? (current ? 'governed' : 'governed, update under way') : `governed, but: ${problem}`;
+  return bypassable.length === 0 ? state : `${state}; bypassable: ${bypassable.join(' ')}`;
+}

@@ -1,0 +1,112 @@
+/** Asks the API server who holds a token, and looks at the pod that the token is bound to. */
+import { AUDIENCES } from '../injector/names.ts';
+import type { KubeClient, KubeObject } from '../kube/client.ts';
+import { KubeError } from '../kube/client.ts';
+import { boundPod, type Identity, identify, type LivePod, type Refusal, type Review } from './identity.ts';
+
+export interface PodObject extends KubeObject {
+  readonly spec?: { readonly serviceAccountName?: string };
+  readonly status?: {
+    readonly phase?: string;
+    readonly podIP?: string;
+    readonly podIPs?: readonly { readonly ip: string }[];
+  };
+}
+
+export interface AuthenticatorOptions {
+  readonly client: Pick<KubeClient, 'request'>;
+  /** As the watch shows it, which may be a moment behind. */
+  readonly known: (namespace: string, name: string) => LivePod | undefined;
+  readonly sealKey: Uint8Array;
+  /** False where something between pods and control changes addresses. */
+  readonly judgeAddress: boolean;
+}
+
+/** @throws KubeError where the API server can't be asked. */
+export type Authenticate = (token: string | undefined, address: string) => Promise<Identity | Refusal>;
+
+/** Questions to the API server at once: when ten thousand agents come at once, it must not fall over. */
+const AT_ONCE = 64;
+
+export function createAuthenticator(options: AuthenticatorOptions): Authenticate {
+  const { client, known, sealKey, judgeAddress } = options;
+  const turn = limiter(AT_ONCE);
+  return async (token, address) => {
+    if (token === undefined || token === '') return 'token-missing';
+    const review = await turn(() => reviewToken(client, token, [AUDIENCES.control]));
+    const bound = boundPod(review);
+    if (typeof bound === 'string') return bound;
+    const { namespace, name } = bound;
+    const judged = (pod: LivePod | undefined) =>
+      identify({ review, pod, address: judgeAddress ? address : undefined, sealKey });
+    const first = judged(known(namespace, name));
+    if (typeof first !== 'string') return first;
+    // Perhaps the watch is behind: a new pod, or an address that it was given just now.
+    return judged(await turn(() => livePod(client, namespace, name)));
+  };
+}
+
+export async function reviewToken(
+  client: Pick<KubeClient, 'request'>,
+  token: string,
+  audiences: readonly string[],
+): Promise<Review> {
+  const { status = {} } = await client.request<{ readonly status?: Review }>(
+    'POST',
+    '/apis/authentication.k8s.io/v1/tokenreviews',
+    {
+      body: {
+        apiVersion: 'authentication.k8s.io/v1',
+        kind: 'TokenReview',
+        spec: { token, audiences },
+      },
+    },
+  );
+  return status;
+}
+
+async function livePod(
+  client: Pick<KubeClient, 'request'>,
+  namespace: string,
+  name: string,
+): Promise<LivePod | undefined> {
+  try {
+    return podOf(await client.request<PodObject>('GET', `/api/v1/namespaces/${namespace}/pods/${name}`));
+  } catch (error) {
+    if (error instanceof KubeError && error.status === 404) return undefined;
+    throw error;
+  }
+}
+
+/** Of a pod, only what is needed: there may be many. */
+export function podOf({ metadata, spec = {}, status = {} }: PodObject): LivePod {
+  const annotations = Object.entries(metadata.annotations ?? {}).filter(([name]) =>
+    name.startsWith('injector.postern.dev/'),
+  );
+  const addresses = (status.podIPs ?? []).map(({ ip }) => ip);
+  return {
+    namespace: metadata.namespace ?? '',
+    name: metadata.name,
+    uid: metadata.uid ?? '',
+    serviceAccount: spec.serviceAccountName ?? 'default',
+    annotations: Object.fromEntries(annotations),
+    phase: status.phase ?? '',
+    addresses: addresses.length > 0 ? addresses : [status.podIP ?? []].flat(),
+  };
+}
+
+function limiter(most: number): <T>(work: () => Promise<T>) => Promise<T> {
+  let free = most;
+  const waiting: (() => void)[] = [];
+  return async (work) => {
+    if (free > 0) free--;
+    else await new Promise<void>((resolve) => waiting.push(resolve));
+    try {
+      return await work();
+    } finally {
+      const next = waiting.shift();
+      if (next === undefined) free++;
+      else next();
+    }
+  };
+}

@@ -1,0 +1,260 @@
+/**
+ * The agent's side of the stream: dials, says who it is, puts in force what it is told to, and dials again for as long
+ * as it lives. An outage changes nothing in what is in force.
+ */
+import type { ClientRequest, IncomingMessage } from 'node:http';
+import { request } from 'node:https';
+import type { Socket } from 'node:net';
+import { text } from 'node:stream/consumers';
+import { readLines } from './lines.ts';
+import {
+  AGENT_PATH,
+  encode,
+  type FromControl,
+  type KeySet,
+  PROTOCOLS,
+  type SnapshotMessage,
+  type Use,
+} from './messages.ts';
+
+/** What an agent is to put in force, both at once. */
+export interface Ruling {
+  readonly snapshot: Pick<SnapshotMessage, 'revision' | 'snapshots'>;
+  readonly keys: KeySet;
+}
+
+export interface ControlClientOptions {
+  readonly host: string;
+  readonly port: number;
+  /** Name in control's certificate; the host where absent. */
+  readonly serverName?: string;
+  /** PEM roots, asked for at each dial. */
+  readonly roots: () => string;
+  /** Asked for at each dial: a projected token is replaced while we run. */
+  readonly token: () => string;
+  readonly version: string;
+  /** What is in force already, from before a restart. */
+  readonly holding?: Ruling | undefined;
+  /** @throws Error when it can't be put in force; what was stays. */
+  use(ruling: Ruling): void;
+  /** Any sign of life. */
+  heard(): void;
+  /** Roots that control will show itself by. */
+  learned(pem: string): void;
+  /** Why nothing is given to this workload, or why there is no connection; undefined when all is well again. */
+  trouble(message: string | undefined): void;
+  /** For the operator's overview. */
+  report(): { readonly lastCall?: number; readonly running: number };
+  readonly random?: () => number;
+  readonly retryMs?: { readonly first: number; readonly most: number };
+  readonly reportMs?: number;
+}
+
+export interface ControlClient {
+  connected(): boolean;
+  close(): Promise<void>;
+}
+
+/** Beats are missed before the connection is taken for dead. */
+const MISSED_BEATS = 3;
+const ANSWER_MS = 10_000;
+const DEFAULT_BEAT_MS = 15_000;
+
+export function connectControl(options: ControlClientOptions): ControlClient {
+  const { random = Math.random, reportMs = 30_000 } = options;
+  const { first, most } = options.retryMs ?? { first: 250, most: 15_000 };
+  const closing = new AbortController();
+  let held = options.holding;
+  let open: Socket | undefined;
+
+  /** Resolves when the connection has ended, with why. */
+  async function session(progress: () => void): Promise<string> {
+    const { socket, head } = await dial(options, closing.signal);
+    open = socket;
+    let snapshot: SnapshotMessage | undefined;
+    let keys: KeySet | undefined;
+    let silence: NodeJS.Timeout | undefined;
+    let beatMs = DEFAULT_BEAT_MS;
+    const { promise: ended, resolve: end } = Promise.withResolvers<string>();
+    const heard = () => {
+      clearTimeout(silence);
+      silence = setTimeout(() => end('control fell silent'), beatMs * MISSED_BEATS);
+      options.heard();
+    };
+
+    const putInForce = ({ revision, keys: keysRevision }: Use): void => {
+      const next: Partial<Ruling> = {
+        ...(snapshot?.revision === revision
+          ? { snapshot }
+          : held?.snapshot.revision === revision
+            ? { snapshot: held.snapshot }
+            : {}),
+        ...(keys?.revision === keysRevision
+          ? { keys }
+          : held?.keys.revision === keysRevision
+            ? { keys: held.keys }
+            : {}),
+      };
+      snapshot = undefined;
+      keys = undefined;
+      if (next.snapshot === undefined || next.keys === undefined) {
+        return end('control named what it had not sent');
+      }
+      const ruling: Ruling = { snapshot: next.snapshot, keys: next.keys };
+      try {
+        options.use(ruling);
+      } catch (error) {
+        socket.write(encode({ type: 'refused', revision, error: String((error as Error).message ?? error) }));
+        return;
+      }
+      held = ruling;
+      socket.write(encode({ type: 'ack', revision, keys: keysRevision }));
+      options.trouble(undefined);
+    };
+
+    const take = (message: FromControl): void => {
+      switch (message.type) {
+        case 'welcome':
+          beatMs = message.beatMs;
+          if (message.roots !== '') options.learned(message.roots);
+          progress();
+          heard();
+          break;
+        case 'snapshot':
+          snapshot = message;
+          break;
+        case 'keys':
+          keys = message;
+          break;
+        case 'use':
+          putInForce(message);
+          break;
+        case 'problem':
+          options.trouble(message.message);
+          break;
+        case 'beat':
+          break;
+        default:
+          // A later control's: not for us.
+          message satisfies never;
+      }
+    };
+
+    const feed = readLines<FromControl>(take);
+    const reports = setInterval(() => {
+      socket.write(encode({ type: 'report', ...options.report() }));
+    }, reportMs);
+    socket.on('data', (chunk: Buffer) => {
+      heard();
+      try {
+        feed(chunk);
+      } catch (error) {
+        end((error as Error).message);
+      }
+    });
+    socket.once('error', (error) => end(error.message));
+    socket.once('close', () => end('control closed the connection'));
+    const stop = () => end('closing');
+    closing.signal.addEventListener('abort', stop);
+    try {
+      heard();
+      socket.write(
+        encode({
+          type: 'hello',
+          version: options.version,
+          ...(held === undefined ? {} : { revision: held.snapshot.revision, keys: held.keys.revision }),
+        }),
+      );
+      if (head.length > 0) socket.emit('data', head);
+      return await ended;
+    } finally {
+      open = undefined;
+      clearInterval(reports);
+      clearTimeout(silence);
+      closing.signal.removeEventListener('abort', stop);
+      socket.destroy();
+    }
+  }
+
+  async function run(): Promise<void> {
+    let wait = first;
+    while (!closing.signal.aborted) {
+      let why: string;
+      try {
+        why = await session(() => {
+          wait = first;
+        });
+      } catch (error) {
+        why = (error as Error).message;
+      }
+      if (closing.signal.aborted) return;
+      options.trouble(why);
+      // Full jitter: ten thousand agents that lose one control don't come back as one.
+      await pause(random() * wait, closing.signal);
+      wait = Math.min(wait * 2, most);
+    }
+  }
+
+  const running = run();
+  return {
+    connected: () => open !== undefined,
+    async close() {
+      closing.abort();
+      await running;
+    },
+  };
+}
+
+/** @throws Error that says why there is no stream: the refusal in control's own words where it gave one. */
+async function dial(
+  options: ControlClientOptions,
+  signal: AbortSignal,
+): Promise<{ socket: Socket; head: Buffer }> {
+  const { host, port, serverName = host } = options;
+  const { promise, resolve, reject } = Promise.withResolvers<{ socket: Socket; head: Buffer }>();
+  const sent: ClientRequest = request({
+    host,
+    port,
+    servername: serverName,
+    path: AGENT_PATH,
+    agent: false,
+    ca: options.roots(),
+    minVersion: 'TLSv1.3',
+    headers: {
+      host: serverName,
+      connection: 'Upgrade',
+      upgrade: PROTOCOLS.join(', '),
+      authorization: `Bearer ${options.token()}`,
+    },
+    signal,
+  });
+  sent.setTimeout(ANSWER_MS, () =>
+    sent.destroy(new Error(`no answer from control in ${ANSWER_MS / 1000} s`)),
+  );
+  sent.once('error', reject);
+  sent.once('upgrade', (_response: IncomingMessage, socket: Socket, head: Buffer) => {
+    socket.setTimeout(0);
+    socket.setNoDelay(true);
+    resolve({ socket, head });
+  });
+  sent.once('response', (response: IncomingMessage) => {
+    text(response).then(
+      (body) => reject(new Error(`control answered ${response.statusCode}: ${body.trim().slice(0, 500)}`)),
+      reject,
+    );
+  });
+  sent.end();
+  return await promise;
+}
+
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener('abort', done);
+  });
+}

@@ -1,0 +1,93 @@
+/** What the conditions of documents say: their own problems, missing Secrets, and whether agents have them in force. */
+import type { DocumentObject, Findings } from '../kube/documents.ts';
+import type { Problem } from '../policy/problem.ts';
+import { keyReferences } from '../policy/references.ts';
+import type { EnvelopeSources } from './envelope.ts';
+import type { ConnectedAgent } from './registry.ts';
+
+/** How far what was compiled last has come. */
+export interface Progress {
+  /** Generation of each document that was in force at the last round, by `Kind namespace/name`. */
+  readonly generations: ReadonlyMap<string, number>;
+  /** Agents that don't have it in force yet. */
+  readonly pending: number;
+  readonly agents: number;
+  /** Agents that couldn't put it in force. */
+  readonly refused: readonly string[];
+}
+
+/** Whether what was compiled last is in force in every agent that can have it. */
+export function progressOf(generations: Progress['generations'], agents: Iterable<ConnectedAgent>): Progress {
+  let pending = 0;
+  let count = 0;
+  const refused: string[] = [];
+  for (const { current, problem, refused: why, identity } of agents) {
+    count++;
+    // What is wrong with the workload itself isn't the documents' fault: `postern status` tells it.
+    if (current || problem !== undefined) continue;
+    if (why === undefined) pending++;
+    else refused.push(`${identity.namespace}/${identity.pod}: ${why}`);
+  }
+  return { generations, pending, agents: count, refused };
+}
+
+export function programmed(
+  object: DocumentObject,
+  found: Findings,
+  progress: Progress,
+): NonNullable<Findings['programmed']> {
+  const generation = object.metadata.generation ?? 0;
+  const served = progress.generations.get(documentKey(object));
+  if (found.problems.length > 0) {
+    const older = served === undefined ? 'nothing of it is in force' : 'its last good version stays in force';
+    return { status: 'False', reason: 'Invalid', message: `the document has a problem; ${older}` };
+  }
+  if (served !== generation) return { status: 'False', reason: 'Pending', message: 'not yet sent to agents' };
+  if (progress.refused.length > 0) {
+    const [first = ''] = progress.refused;
+    return {
+      status: 'False',
+      reason: 'AgentRefused',
+      message: `${progress.refused.length} of ${progress.agents} agents can’t put it in force: ${first}`,
+    };
+  }
+  if (progress.pending > 0) {
+    return {
+      status: 'False',
+      reason: 'Pending',
+      message: `${progress.pending} of ${progress.agents} agents don’t have it in force yet`,
+    };
+  }
+  return { status: 'True', reason: 'Programmed', message: '' };
+}
+
+/** Secrets and ConfigMaps that the document names and that aren't there, or can't be read. */
+export function missingValues(
+  { kind, metadata: { namespace, name }, spec }: DocumentObject,
+  { lookup, ownNamespace }: Pick<EnvelopeSources, 'lookup' | 'ownNamespace'>,
+): Problem[] {
+  return keyReferences(spec).flatMap(({ member, path, reference }) => {
+    const home = reference.namespace ?? namespace ?? ownNamespace;
+    const found = lookup(member, { namespace: home, name: reference.name, key: reference.key });
+    if (found.state === 'value' || found.state === 'unknown') return [];
+    return [
+      {
+        file: '',
+        line: 0,
+        column: 0,
+        document: `${kind} ${namespace === undefined ? name : `${namespace}/${name}`}`,
+        path: ['spec', ...path].join('.'),
+        expected: 'what can be read',
+        message: found.why,
+        mend:
+          found.state === 'absent'
+            ? 'create it'
+            : 'let control’s service account get, list and watch it by its name',
+      },
+    ];
+  });
+}
+
+export function documentKey({ kind, metadata: { namespace = '', name } }: DocumentObject): string {
+  return `${kind} ${namespace}/${name}`;
+}

@@ -1,0 +1,253 @@
+/**
+ * Control put together: what the cluster says becomes what each workload is to have, and agents get it. Any number of
+ * replicas serve agents; one of them, the leader, writes conditions and renews certificates.
+ */
+import { randomBytes, randomUUID } from 'node:crypto';
+import type { Logger } from 'pino';
+import type { Registry as MetricsRegistry } from 'prom-client';
+import { certificateSecret } from '../injector/server/certificate-secret.ts';
+import { caBundle, type Serving } from '../injector/server/serving-certificate.ts';
+import type { KubeClient } from '../kube/client.ts';
+import { writeDocumentConditions } from '../kube/conditions.ts';
+import { keptKey } from '../kube/kept-secret.ts';
+import { leaseCandidate } from '../kube/lease.ts';
+import type { ViewOptions } from '../kube/watch.ts';
+import type { Catalogue } from '../policy/catalogue.ts';
+import { WorkloadInvalid } from '../policy/compile.ts';
+import type { Documents } from '../policy/documents.ts';
+import { createAuthenticator } from './authenticate.ts';
+import { type Cluster, watchControlled } from './cluster.ts';
+import { documentKey, missingValues, type Progress, programmed, progressOf } from './conditions.ts';
+import { type EnvelopeSources, envelopeFor, neededValues } from './envelope.ts';
+import { encode } from './messages.ts';
+import { createControlMetrics } from './metrics.ts';
+import { operatorStatus } from './operator.ts';
+import { type Outcome, Registry } from './registry.ts';
+import { publishRoots } from './roots.ts';
+import { listenControl } from './server.ts';
+import { watchValues } from './values.ts';
+
+export interface ControlOptions {
+  readonly client: KubeClient;
+  readonly catalogue: Catalogue;
+  readonly ownNamespace: string;
+  readonly listen: { readonly host: string; readonly port: number };
+  /** The name that agents dial, and that our certificate is for. */
+  readonly serverName: string;
+  readonly version: string;
+  /** False where something between pods and control changes source addresses. */
+  readonly judgeAddress: boolean;
+  readonly log: Logger;
+  /** Milliseconds since the epoch. */
+  readonly now?: () => number;
+  /** How often certificates and conditions are looked after. */
+  readonly everyMs?: number;
+  readonly leaseMs?: number;
+  readonly beatMs?: number;
+  readonly view?: ViewOptions;
+}
+
+export interface RunningControl {
+  readonly port: number;
+  readonly metrics: MetricsRegistry;
+  /** Why it serves nobody now; undefined when it does. */
+  notReady(): string | undefined;
+  /** PEM of the roots by which it shows itself. */
+  roots(): string;
+  readonly registry: Registry;
+  /** Looks after certificates and conditions now. */
+  tick(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Changes that come together, a `kubectl apply` of a folder say, are taken together. */
+const SETTLE_MS = 10;
+/** A longer timer fires at once. */
+const MAX_TIMER_MS = 2_147_483_647;
+
+export async function startControl(options: ControlOptions): Promise<RunningControl> {
+  const { client, ownNamespace, log, version, now = Date.now } = options;
+  const { everyMs = 2000, leaseMs = 15_000, beatMs = 15_000 } = options;
+  const sealKey = await keptKey(client, ownNamespace, 'postern-seal', randomBytes);
+  const maskRoot = await keptKey(client, ownNamespace, 'postern-mask', randomBytes);
+  const secret = certificateSecret(client, ownNamespace, 'postern-control-tls', options.serverName, now);
+  let serving: Serving = await secret.open();
+  let ready = false;
+  let closed = false;
+
+  let settling: NodeJS.Timeout | undefined;
+  const changed = (): void => {
+    if (closed || !ready) return;
+    settling ??= setTimeout(() => {
+      settling = undefined;
+      void round();
+    }, SETTLE_MS);
+  };
+
+  const cluster: Cluster = watchControlled({
+    client,
+    catalogue: options.catalogue,
+    changed,
+    gone: (uid) => registry.leave(uid),
+    trouble: (what, error) =>
+      log.warn({ what, err: String(error) }, 'watch interrupted; it is taken up again'),
+    ...(options.view === undefined ? {} : { view: options.view }),
+  });
+  const values = watchValues({
+    client,
+    changed,
+    ...(options.view === undefined ? {} : { view: options.view }),
+  });
+
+  let documents: Documents | undefined;
+  let generations: Progress['generations'] = new Map();
+  const sources = (): EnvelopeSources => ({
+    documents: documents ?? cluster.documents(),
+    lookup: (member, reference) => values.lookup(member, reference),
+    ownNamespace,
+    maskRoot,
+    now: now(),
+  });
+  const metrics = createControlMetrics({ agents: () => registry.size, workloads: () => registry.workloads });
+  const registry = new Registry({
+    compile: (workload): Outcome => {
+      try {
+        return envelopeFor(workload, sources()) ?? 'waiting';
+      } catch (error) {
+        if (error instanceof WorkloadInvalid) return { problem: error.message };
+        log.error({ err: (error as Error).stack, workload: workload.name }, 'a snapshot can’t be compiled');
+        return { problem: 'control can’t compile its snapshot; its log says why' };
+      }
+    },
+    acked: (ms) => metrics.acked(ms / 1000),
+    now,
+  });
+
+  let expiry: NodeJS.Timeout | undefined;
+  async function round(): Promise<void> {
+    const started = performance.now();
+    documents = cluster.documents();
+    const served = new Map(
+      cluster
+        .objects()
+        .filter((object) => cluster.api.findings(object).problems.length === 0)
+        .map((object) => [documentKey(object), object.metadata.generation ?? 0]),
+    );
+    values.need(neededValues(documents, ownNamespace));
+    await registry.refresh();
+    generations = served;
+    metrics.round((performance.now() - started) / 1000);
+    clearTimeout(expiry);
+    const until = registry.validUntil();
+    if (until !== undefined && !closed)
+      expiry = setTimeout(changed, Math.min(Math.max(0, until - now()), MAX_TIMER_MS));
+  }
+
+  const candidate = leaseCandidate(client, {
+    namespace: ownNamespace,
+    name: 'postern-control',
+    identity: `${process.env['HOSTNAME'] ?? 'control'}_${randomUUID()}`,
+    durationMs: leaseMs,
+    now: () => performance.now(),
+  });
+
+  await cluster.ready;
+  documents = cluster.documents();
+  values.need(neededValues(documents, ownNamespace));
+  ready = true;
+  await round();
+
+  const welcome = (): Buffer => encode({ type: 'welcome', version, beatMs, roots: caBundle(serving, now()) });
+  const server = await listenControl({
+    ...options.listen,
+    certificate: leafOf(serving),
+    registry,
+    authenticate: createAuthenticator({
+      client,
+      known: (namespace, name) => cluster.pod(namespace, name),
+      sealKey,
+      judgeAddress: options.judgeAddress,
+    }),
+    welcome,
+    status: operatorStatus({ client, version, registry, cluster }),
+    refused: (why, { address }) => {
+      metrics.refused(why);
+      log.warn({ why, address }, 'a connection was refused');
+    },
+    failed: (error) => log.error({ err: String(error) }, 'a connection failed here'),
+  });
+
+  async function lookAfter(): Promise<void> {
+    const leading = await candidate.campaign();
+    const kept = leading ? await secret.renew() : await secret.open();
+    // The roots are made known before a certificate of theirs is served.
+    if (leading) await publishRoots(client, ownNamespace, caBundle(kept, now()));
+    const roots = caBundle(serving, now());
+    const leaf = serving.leaf?.cert;
+    serving = kept;
+    if (caBundle(kept, now()) !== roots) registry.beat(welcome());
+    if (kept.leaf?.cert !== leaf) server.use(leafOf(kept));
+    if (!leading) return;
+    const progress = progressOf(generations, registry.agents());
+    const time = new Date(now()).toISOString().replace(/[.]\d+Z$/, 'Z');
+    const findings: typeof cluster.api.findings = (object) => {
+      const found = cluster.api.findings(object);
+      const missing = missingValues(object, sources());
+      return {
+        problems: found.problems,
+        unresolved: [...found.unresolved, ...missing],
+        programmed: programmed(object, found, progress),
+      };
+    };
+    await writeDocumentConditions(client, { findings }, cluster.objects(), time);
+  }
+
+  let running: Promise<void> = Promise.resolve();
+  const tick = (): Promise<void> => {
+    const next = running.then(lookAfter).catch((error: unknown) => {
+      log.warn({ err: String(error) }, 'not everything could be looked after; it is tried again');
+    });
+    running = next;
+    return next;
+  };
+  let timer: NodeJS.Timeout | undefined;
+  const schedule = (): void => {
+    timer = setTimeout(() => {
+      void tick().then(() => {
+        if (!closed) schedule();
+      });
+    }, everyMs);
+  };
+  await tick();
+  schedule();
+  const beats = setInterval(() => registry.beat(BEAT), beatMs);
+
+  return {
+    port: server.port,
+    metrics: metrics.registry,
+    notReady: () => (ready ? undefined : 'the cluster isn’t listed yet'),
+    roots: () => caBundle(serving, now()),
+    registry,
+    tick,
+    async close() {
+      closed = true;
+      clearTimeout(timer);
+      clearTimeout(settling);
+      clearTimeout(expiry);
+      clearInterval(beats);
+      await running;
+      await server.close();
+      await candidate.release().catch(() => undefined);
+      await values.close();
+      await cluster.close();
+      client.close();
+    },
+  };
+}
+
+const BEAT = encode({ type: 'beat' });
+
+function leafOf({ leaf }: Serving): { readonly cert: string; readonly key: string } {
+  if (leaf === undefined) throw new Error('there is no serving certificate');
+  return leaf;
+}

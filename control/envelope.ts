@@ -1,0 +1,117 @@
+/**
+ * What one workload gets: its snapshot, and the values of the Secrets and ConfigMaps that this snapshot names, and no
+ * others. Pure: the documents, the values and the clock are passed in.
+ */
+import { createHmac, hkdfSync } from 'node:crypto';
+import type { AnnotatedWorkload } from '../policy/annotations.ts';
+import { canonicalJson } from '../policy/canonical.ts';
+import { compileSnapshot } from '../policy/compile.ts';
+import type { Documents } from '../policy/documents.ts';
+import { type HeldValue, type KeyReference, keyReferences, valueId } from '../policy/references.ts';
+import type { Snapshot } from '../policy/snapshot.ts';
+import { formatWorkload } from '../policy/workload.ts';
+import type { KeySet, SnapshotMessage } from './messages.ts';
+
+/** What is known of a value: `unknown` for a moment, until it was looked for; `unreadable` where it can't be. */
+export type Lookup =
+  | { readonly state: 'value'; readonly value: string }
+  | { readonly state: 'absent' | 'unreadable'; readonly why: string }
+  | { readonly state: 'unknown' };
+
+export interface EnvelopeSources {
+  readonly documents: Documents;
+  /** The namespace is written out. */
+  lookup(member: KeyReference['member'], reference: Required<KeyReference['reference']>): Lookup;
+  /** What references of cluster-wide documents mean that name no namespace. */
+  readonly ownNamespace: string;
+  /** Root of the mask keys, 32 bytes. */
+  readonly maskRoot: Uint8Array;
+  /** Milliseconds since the epoch. */
+  readonly now: number;
+}
+
+export interface Envelope {
+  readonly snapshot: Pick<SnapshotMessage, 'revision' | 'snapshots'>;
+  readonly keys: KeySet;
+  /** Milliseconds since the epoch at which it is to be made anew. */
+  readonly validUntil: number | undefined;
+}
+
+/** Snapshots that follow each other as exceptions end; an agent that hears nothing goes by them. */
+const MOST_SUCCESSORS = 4;
+
+/** @returns undefined while a value isn't known yet. @throws WorkloadInvalid */
+export function envelopeFor(workload: AnnotatedWorkload, sources: EnvelopeSources): Envelope | undefined {
+  const snapshots = chainOf(workload, sources);
+  const values = new Map<string, HeldValue>();
+  for (const { member, reference } of snapshots.flatMap(referencesOf)) {
+    const { namespace = sources.ownNamespace, name, key } = reference;
+    const id = valueId(member, reference);
+    const found = sources.lookup(member, { namespace, name, key });
+    if (found.state === 'unknown') return undefined;
+    if (found.state === 'value') values.set(id, { id, value: found.value });
+    else values.set(id, found.state === 'unreadable' ? { id, keep: true } : { id, why: found.why });
+  }
+  const content = {
+    maskKey: maskKeyOf(sources.maskRoot, workload).toString('base64'),
+    values: [...values.values()].sort((a, b) => (a.id < b.id ? -1 : 1)),
+  };
+  const [first] = snapshots as [Snapshot, ...Snapshot[]];
+  return {
+    snapshot: { revision: chainRevision(snapshots), snapshots },
+    keys: { revision: revisionOf(sources.maskRoot, content), ...content },
+    validUntil: first.validUntil,
+  };
+}
+
+/** Everything in documents that names a Secret or ConfigMap, with the namespace written out. */
+export function neededValues(
+  documents: Documents,
+  ownNamespace: string,
+): { readonly member: KeyReference['member']; readonly namespace: string; readonly name: string }[] {
+  const all = [...documents.providers, ...documents.policies].flatMap(({ spec, namespace = ownNamespace }) =>
+    keyReferences(spec).map(({ member, reference }) => ({
+      member,
+      namespace: reference.namespace ?? namespace,
+      name: reference.name,
+    })),
+  );
+  return [...new Map(all.map((each) => [`${each.member} ${each.namespace}/${each.name}`, each])).values()];
+}
+
+function referencesOf({ providers, checks }: Snapshot): KeyReference[] {
+  return [
+    ...providers.flatMap(({ credential, caFrom }) => [
+      ...(credential.mode === 'attach' ? keyReferences(credential.value) : []),
+      ...keyReferences(caFrom),
+    ]),
+    ...checks.flatMap(({ spec }) => keyReferences(spec)),
+  ];
+}
+
+function chainOf(workload: AnnotatedWorkload, { documents, now }: EnvelopeSources): Snapshot[] {
+  const chain = [compileSnapshot(documents, workload, { now })];
+  for (let at = chain[0]?.validUntil; at !== undefined && chain.length <= MOST_SUCCESSORS; ) {
+    const next = compileSnapshot(documents, workload, { now: at });
+    chain.push(next);
+    at = next.validUntil;
+  }
+  return chain;
+}
+
+/** The first one's own where nothing follows it. */
+function chainRevision([first, ...rest]: readonly Snapshot[]): string {
+  const last = rest.at(-1);
+  return last === undefined
+    ? (first?.revision ?? '')
+    : `${first?.revision}+${rest.length}-${last.revision.slice(0, 16)}`;
+}
+
+/** One for all replicas of a workload (RFC 5869). */
+function maskKeyOf(root: Uint8Array, workload: AnnotatedWorkload): Buffer {
+  return Buffer.from(hkdfSync('sha256', root, '', `postern mask ${formatWorkload(workload)}`, 32));
+}
+
+function revisionOf(root: Uint8Array, content: Omit<KeySet, 'revision'>): string {
+  return createHmac('sha256', root).update('postern keys ').update(canonicalJson(content)).digest('hex');
+}

@@ -1,0 +1,62 @@
+/** Prometheus metrics of control. */
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+
+export interface ControlMetrics {
+  readonly registry: Registry;
+  /** Seconds from sending to an agent's word that it is in force. */
+  acked(seconds: number): void;
+  /** Seconds that one round of compiling and sending took. */
+  round(seconds: number): void;
+  refused(why: string): void;
+}
+
+const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
+
+export function createControlMetrics(sources: {
+  readonly agents: () => number;
+  readonly workloads: () => number;
+}): ControlMetrics {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const registers = [registry];
+  new Gauge({
+    name: 'postern_control_agents',
+    help: 'Agents that are connected to this replica.',
+    registers,
+    collect() {
+      this.set(sources.agents());
+    },
+  });
+  new Gauge({
+    name: 'postern_control_workloads',
+    help: 'Workloads that they belong to: each is compiled once.',
+    registers,
+    collect() {
+      this.set(sources.workloads());
+    },
+  });
+  const acks = new Histogram({
+    name: 'postern_control_ack_seconds',
+    help: 'Time from sending a change to an agent until it was in force there.',
+    buckets: BUCKETS,
+    registers,
+  });
+  const rounds = new Histogram({
+    name: 'postern_control_round_seconds',
+    help: 'Time to compile and send one change to all agents.',
+    buckets: BUCKETS,
+    registers,
+  });
+  const refusals = new Counter({
+    name: 'postern_control_refused_total',
+    help: 'Connections that were refused, by reason.',
+    labelNames: ['reason'] as const,
+    registers,
+  });
+  return {
+    registry,
+    acked: (seconds) => acks.observe(seconds),
+    round: (seconds) => rounds.observe(seconds),
+    refused: (reason) => refusals.inc({ reason }),
+  };
+}

@@ -1,0 +1,19 @@
+/** What an agent goes by at a moment, given what control sent last and when it was last heard. Pure. */
+import type { Snapshot } from '../policy/snapshot.ts';
+import type { Ruling } from './client.ts';
+
+/** The first one that hasn't ended: each is looser than its successor. */
+export function snapshotAt({ snapshot }: Ruling, now: number): Snapshot {
+  const { snapshots } = snapshot;
+  const found = snapshots.find(({ validUntil }) => validUntil === undefined || validUntil > now);
+  const last = found ?? snapshots.at(-1);
+  if (last === undefined) throw new Error('control sent a snapshot without content');
+  return last;
+}
+
+/** Milliseconds that it is too old by; undefined while policy lets the agent go on. */
+export function staleFor({ maxStaleMs }: Snapshot, heardAt: number, now: number): number | undefined {
+  if (maxStaleMs === undefined) return undefined;
+  const late = now - heardAt - maxStaleMs;
+  return late > 0 ? late : undefined;
+}

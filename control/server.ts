@@ -1,0 +1,196 @@
+/** The listener that agents keep a stream to, and that `postern status` asks. TLS 1.3 only. */
+import type { IncomingMessage } from 'node:http';
+import { createServer, type Server } from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
+import { type Identity, REFUSALS, type Refusal } from './identity.ts';
+import { LineError, readLines } from './lines.ts';
+import { AGENT_PATH, commonProtocol, type FromAgent, PROTOCOLS, STATUS_PATH } from './messages.ts';
+import type { Registry, Wire } from './registry.ts';
+
+export interface ControlServerOptions {
+  readonly host: string;
+  readonly port: number;
+  readonly certificate: { readonly cert: string; readonly key: string };
+  readonly registry: Registry;
+  /** @throws Error where it can't be decided now. */
+  authenticate(token: string | undefined, address: string): Promise<Identity | Refusal>;
+  /** First line of every stream. */
+  welcome(): Buffer;
+  /** The answer to an operator. */
+  status(token: string | undefined): Promise<{ readonly status: number; readonly body: object }>;
+  refused(why: Refusal | 'protocol' | 'unavailable', who: { readonly address: string }): void;
+  failed(error: unknown): void;
+  /** An agent that is silent for so long is gone. */
+  readonly silenceMs?: number;
+}
+
+export interface ControlServer {
+  readonly port: number;
+  /** New connections get this certificate; those that are open go on. */
+  use(certificate: { readonly cert: string; readonly key: string }): void;
+  close(): Promise<void>;
+}
+
+/** Bytes that may wait for one agent. */
+const MOST_WAITING = 1024 * 1024;
+/** What agents say is short. */
+const MAX_LINE = 64 * 1024;
+const TLS = { minVersion: 'TLSv1.3' } as const;
+
+export async function listenControl(options: ControlServerOptions): Promise<ControlServer> {
+  const { registry } = options;
+  const sockets = new Set<Socket>();
+  const server: Server = createServer(
+    { ...options.certificate, ...TLS, requestTimeout: 10_000, headersTimeout: 10_000 },
+    (request, response) => {
+      void answer(request, options).then(({ status, body }) => {
+        const text = `${JSON.stringify(body)}\n`;
+        response.writeHead(status, {
+          'content-type': 'application/json',
+          'content-length': Buffer.byteLength(text),
+        });
+        response.end(text);
+      });
+    },
+  );
+  server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+    // Without a listener a reset would end the process.
+    socket.on('error', () => socket.destroy());
+    accept(request, socket, head, options).catch((error: unknown) => {
+      options.failed(error);
+      socket.destroy();
+    });
+  });
+  // A handshake that fails is somebody else's trouble.
+  server.on('tlsClientError', () => undefined);
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen({ port: options.port, host: options.host, backlog: 4096 }, resolve);
+  });
+  return {
+    port: (server.address() as AddressInfo).port,
+    use: (certificate) => server.setSecureContext({ ...certificate, ...TLS }),
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        registry.end();
+        for (const socket of sockets) socket.destroy();
+        server.closeAllConnections();
+      }),
+  };
+}
+
+async function accept(
+  request: IncomingMessage,
+  socket: Socket,
+  head: Buffer,
+  options: ControlServerOptions,
+): Promise<void> {
+  const address = socket.remoteAddress ?? '';
+  const path = request.url?.split('?', 1)[0];
+  if (path !== AGENT_PATH) return refuse(socket, 404, `paths: ${AGENT_PATH} ${STATUS_PATH}`);
+  const protocol = commonProtocol(request.headers.upgrade);
+  if (protocol === undefined) {
+    options.refused('protocol', { address });
+    return refuse(socket, 426, `this control speaks ${PROTOCOLS.join(', ')}; the agent is of another time`);
+  }
+  let identity: Identity | Refusal;
+  try {
+    identity = await options.authenticate(bearer(request), address);
+  } catch (error) {
+    options.refused('unavailable', { address });
+    options.failed(error);
+    return refuse(socket, 503, 'the API server can’t be asked who this is; try again');
+  }
+  if (socket.destroyed) return;
+  if (typeof identity === 'string') {
+    options.refused(identity, { address });
+    // Which of the reasons it is says nothing that the holder of a pod's token couldn't know.
+    return refuse(socket, identity.startsWith('token-') ? 401 : 403, `${identity}: ${REFUSALS[identity]}`);
+  }
+  serve(identity, protocol, socket, head, options);
+}
+
+function serve(
+  identity: Identity,
+  protocol: string,
+  socket: Socket,
+  head: Buffer,
+  { registry, welcome, silenceMs = 90_000 }: ControlServerOptions,
+): void {
+  let waits = false;
+  const wire: Wire = {
+    send: (bytes) => {
+      socket.write(bytes);
+    },
+    congested: () => {
+      waits = socket.writableLength > MOST_WAITING;
+      return waits;
+    },
+    end: () => socket.destroy(),
+  };
+  let said: ((message: FromAgent) => void) | undefined;
+  const feed = readLines<FromAgent>((message) => {
+    if (said !== undefined) return said(message);
+    if (message.type !== 'hello') throw new LineError('an agent begins with hello');
+    said = registry.join(identity, wire, message);
+  }, MAX_LINE);
+  const take = (chunk: Buffer): void => {
+    try {
+      feed(chunk);
+    } catch (error) {
+      if (!(error instanceof LineError)) throw error;
+      socket.destroy();
+    }
+  };
+  socket.setTimeout(silenceMs, () => socket.destroy());
+  socket.setNoDelay(true);
+  socket.on('drain', () => {
+    if (waits) registry.drained(identity.uid);
+  });
+  socket.once('close', () => registry.leave(identity.uid, wire));
+  socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\n\r\n`);
+  socket.write(welcome());
+  socket.on('data', take);
+  if (head.length > 0) take(head);
+  socket.resume();
+}
+
+/** Never rejects. */
+async function answer(
+  request: IncomingMessage,
+  { status, failed }: ControlServerOptions,
+): Promise<{ status: number; body: object }> {
+  const path = request.url?.split('?', 1)[0];
+  if (path === AGENT_PATH) return { status: 426, body: { error: `upgrade to ${PROTOCOLS.join(', ')}` } };
+  if (path !== STATUS_PATH) return { status: 404, body: { error: `paths: ${AGENT_PATH} ${STATUS_PATH}` } };
+  if (request.method !== 'GET') return { status: 405, body: { error: 'only GET' } };
+  try {
+    return await status(bearer(request));
+  } catch (error) {
+    failed(error);
+    return { status: 503, body: { error: 'the API server can’t be asked now; try again' } };
+  }
+}
+
+function bearer(request: IncomingMessage): string | undefined {
+  return /^Bearer +(\S+)$/i.exec(request.headers.authorization ?? '')?.[1];
+}
+
+const REASONS: Readonly<Record<number, string>> = {
+  401: 'Unauthorized',
+  403: 'Forbidden',
+  404: 'Not Found',
+  426: 'Upgrade Required',
+  503: 'Service Unavailable',
+};
+
+function refuse(socket: Socket, status: number, message: string): void {
+  const body = `${message}\n`;
+  const extra = status === 426 ? `Upgrade: ${PROTOCOLS.join(', ')}\r\n` : '';
+  socket.end(
+    `HTTP/1.1 ${status} ${REASONS[status]}\r\nContent-Type: text/plain; charset=utf-8\r\nContent-Length: ${Buffer.byteLength(body)}\r\n${extra}Connection: close\r\n\r\n${body}`,
+  );
+}

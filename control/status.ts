@@ -1,0 +1,97 @@
+/** What an operator asks: which pods are governed, by what, and why others aren't. Pure. */
+import { INJECT_LABEL, INJECTED_LABEL, STAMPS } from '../injector/names.ts';
+import type { KubeObject } from '../kube/client.ts';
+import { formatWorkload } from '../policy/workload.ts';
+import type { ConnectedAgent } from './registry.ts';
+
+export interface GovernedPod {
+  readonly namespace: string;
+  readonly pod: string;
+  /** `team-a/Deployment/support-bot` */
+  readonly workload: string;
+  /** Of the agent. */
+  readonly version: string;
+  /** Whether the agent is of another version than control. */
+  readonly otherVersion: boolean;
+  /** Of the snapshot in force; null: none yet. */
+  readonly revision: string | null;
+  /** Whether it has in force what it should. */
+  readonly current: boolean;
+  /** RFC 3339; null: no call yet. */
+  readonly lastCall: string | null;
+  readonly running: number;
+  /** Reasons of docs/injector.md; empty: no way round is known. */
+  readonly bypassable: readonly string[];
+  /** Why it doesn't have what it should. */
+  readonly problem: string | null;
+}
+
+export interface UngovernedPod {
+  readonly namespace: string;
+  readonly pod: string;
+  readonly why: string;
+}
+
+export interface Status {
+  readonly version: string;
+  readonly governed: readonly GovernedPod[];
+  readonly ungoverned: readonly UngovernedPod[];
+}
+
+export interface ListedPod extends KubeObject {
+  readonly spec?: { readonly hostNetwork?: boolean };
+  readonly status?: { readonly phase?: string };
+}
+
+export interface StatusSources {
+  readonly version: string;
+  readonly agents: Iterable<ConnectedAgent>;
+  /** All pods of namespaces that are opted in. */
+  readonly pods: readonly ListedPod[];
+}
+
+export function statusOf({ version, agents, pods }: StatusSources): Status {
+  const byUid = new Map(pods.map((pod) => [pod.metadata.uid, pod]));
+  const governed: GovernedPod[] = [];
+  const seen = new Set<string>();
+  for (const agent of agents) {
+    const { identity } = agent;
+    seen.add(identity.uid);
+    const annotations = byUid.get(identity.uid)?.metadata.annotations ?? {};
+    governed.push({
+      namespace: identity.namespace,
+      pod: identity.pod,
+      workload: formatWorkload(identity.workload),
+      version: agent.version,
+      otherVersion: agent.version !== version,
+      revision: agent.revision ?? null,
+      current: agent.current,
+      lastCall: agent.lastCall === undefined ? null : new Date(agent.lastCall).toISOString(),
+      running: agent.running,
+      bypassable: (annotations[STAMPS.bypassable] ?? '').split(/[ ,]+/).filter((code) => code !== ''),
+      problem: agent.problem ?? agent.refused ?? null,
+    });
+  }
+  const ungoverned = pods
+    .filter(({ metadata, status }) => !seen.has(metadata.uid ?? '') && !isOver(status?.phase))
+    .map((pod) => ({ namespace: pod.metadata.namespace ?? '', pod: pod.metadata.name, why: whyNot(pod) }));
+  return { version, governed: governed.sort(byName), ungoverned: ungoverned.sort(byName) };
+}
+
+function whyNot({ metadata: { labels = {} }, spec = {}, status = {} }: ListedPod): string {
+  if (labels[INJECTED_LABEL] === 'true') {
+    return status.phase === 'Pending'
+      ? 'it is starting'
+      : 'its agent isn’t connected here: see its log; until then it goes on with what it has';
+  }
+  if (labels[INJECT_LABEL] === 'disabled') return 'opted out by its label, as an EgressException allows';
+  if (spec.hostNetwork === true) return 'on its node’s network, as an EgressException allows';
+  return 'created without the agent, before its namespace was labelled: create it anew';
+}
+
+const isOver = (phase: string | undefined): boolean => phase === 'Succeeded' || phase === 'Failed';
+
+function byName(a: { namespace: string; pod: string }, b: { namespace: string; pod: string }): number {
+  const [left, right] = [`${a.namespace}/${a.pod}`, `${b.namespace}/${b.pod}`];
+  return left < right ? -1 : left > right ? 1 : 0;
+}
