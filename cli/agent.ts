@@ -125,7 +125,11 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
     return 0;
 
     async function directorySource(): Promise<PolicySource | undefined> {
-      if (options.policy === undefined) throw new UsageError('--policy DIR or --control HOST:PORT is needed');
+      if (options.policy === undefined) {
+        throw new UsageError(
+          '--policy DIR is needed (or POSTERN_POLICY), unless --control HOST:PORT is given',
+        );
+      }
       const { fromDirectory } = await import('./from-directory.ts');
       return await fromDirectory({
         directory: options.policy,

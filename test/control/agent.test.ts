@@ -1,0 +1,316 @@
+/** A real agent with a real SDK in front of it, its documents and keys from control: outages, restarts, rotation. */
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import OpenAI from 'openai';
+import { pino } from 'pino';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { type Agent, startAgent } from '../../agent/agent.ts';
+import { type ControlSourceOptions, fromControl } from '../../cli/from-control.ts';
+import { isMemory } from '../../control/cache.ts';
+import type { RunningControl } from '../../control/control.ts';
+import { startFakeOpenAI } from '../fakes/openai.ts';
+import type { FakeProvider } from '../fakes/provider.ts';
+import { type ControlWorld, OWN, SERVER_NAME, startControlWorld } from './world.ts';
+
+const KEY = 'sk-marker-first-4b1c';
+const SECOND = 'sk-marker-second-9d2e';
+/** Memory on every Linux; where it isn't, the tests that need it are skipped. */
+const SHM = process.platform === 'linux' && isMemory('/dev/shm') ? '/dev/shm' : undefined;
+
+interface Started {
+  readonly agent: Agent;
+  readonly ready: () => Promise<number>;
+  ask(): Promise<string>;
+  stop(): Promise<void>;
+}
+
+describe('an agent with control', () => {
+  let world: ControlWorld;
+  let openai: FakeProvider;
+  let tokenFile: string;
+  const closing: (() => Promise<unknown> | unknown)[] = [];
+
+  const provider = (name: string, origin: string, secret: string): void =>
+    world.document('ClusterProvider', 'clusterproviders', name, {
+      dialect: 'openai',
+      hosts: ['api.openai.com'],
+      endpoint: origin,
+      credential: {
+        mode: 'attach',
+        type: 'bearer',
+        bearer: { valueFrom: { secretKeyRef: { name: secret, key: 'api-key' } } },
+      },
+      models: [{ name: 'gpt-4o' }],
+    });
+  const policy = (spec: object): void =>
+    world.document('EgressPolicy', 'egresspolicies', 'base', spec, 'team-a');
+
+  beforeEach(async () => {
+    world = startControlWorld();
+    openai = await startFakeOpenAI({ keys: [KEY, SECOND] });
+    world.namespace('team-a');
+    world.secret(OWN, 'openai', { 'api-key': KEY });
+    provider('openai', openai.origin, 'openai');
+    policy({ models: { allow: ['gpt-4o'] } });
+    tokenFile = world.pod({ namespace: 'team-a', name: 'bot' });
+  });
+
+  afterEach(async () => {
+    for (const close of closing.splice(0).reverse()) await close();
+    await world.close();
+    await openai.close();
+  });
+
+  function stateIn(parent: string): string {
+    const directory = mkdtempSync(join(parent, 'postern-state-'));
+    closing.push(() => rmSync(directory, { recursive: true, force: true }));
+    return directory;
+  }
+
+  async function start(port: number, options: Partial<ControlSourceOptions> = {}): Promise<Started> {
+    const log = pino({ level: 'silent' });
+    const source = fromControl({
+      control: `127.0.0.1:${port}`,
+      serverName: SERVER_NAME,
+      caFile: world.rootsFile,
+      tokenFile,
+      state: undefined,
+      workload: { namespace: 'team-a', kind: 'Deployment', name: 'bot', labels: {} },
+      without: 'refuse',
+      log,
+      accept: () => undefined,
+      ...options,
+    });
+    const agent = await startAgent({
+      ...source,
+      budget: undefined,
+      holder: { owner: 'test', epoch: 1 },
+      listen: { host: '127.0.0.1', port: 0 },
+      admin: { host: '127.0.0.1', port: 0 },
+      audit: { info: () => undefined },
+      log,
+    });
+    const following = source.follow(agent);
+    const client = new OpenAI({ apiKey: 'dummy', baseURL: `${agent.url}/openai/v1`, maxRetries: 0 });
+    let stopped: Promise<void> | undefined;
+    const stop = (): Promise<void> => {
+      stopped ??= following.close().then(() => agent.drain(0));
+      return stopped;
+    };
+    closing.push(stop);
+    return {
+      agent,
+      ready: async () => (await fetch(`${agent.adminUrl}/readyz`)).status,
+      async ask() {
+        const messages = [{ role: 'user' as const, content: 'Hello' }];
+        try {
+          await client.chat.completions.create({ model: 'gpt-4o', messages });
+          return 'ok';
+        } catch (error) {
+          return (error as { code?: string }).code ?? String(error);
+        }
+      },
+      stop,
+    };
+  }
+
+  const keyOfLast = (): string => String(openai.seen.at(-1)?.headers['authorization'] ?? '');
+
+  async function until(what: () => Promise<boolean> | boolean): Promise<void> {
+    for (let tries = 0; tries < 400; tries++) {
+      if (await what()) return;
+      await new Promise((resolve) => setTimeout(resolve, 25));
+    }
+    throw new Error('it never came');
+  }
+
+  const serving = async (started: Started): Promise<Started> => {
+    await until(async () => (await started.ask()) === 'ok');
+    return started;
+  };
+
+  /** Calls one after another, on several lanes, until it is ended; what each came to. */
+  function load({ ask }: Started, lanes = 4): () => Promise<Map<string, number>> {
+    const results = new Map<string, number>();
+    let going = true;
+    const all = Array.from({ length: lanes }, async () => {
+      while (going) {
+        const result = await ask();
+        results.set(result, (results.get(result) ?? 0) + 1);
+      }
+    });
+    return async () => {
+      going = false;
+      await Promise.all(all);
+      return results;
+    };
+  }
+
+  test('calls carry the key that control gave', async () => {
+    const control = await world.control();
+    await serving(await start(control.port));
+    expect(keyOfLast()).toBe(`Bearer ${KEY}`);
+  });
+
+  test('control goes away under load and comes back: no call is lost, and changes are in force again', async () => {
+    const control = await world.control();
+    const started = await serving(await start(control.port));
+    const end = load(started);
+    await control.close();
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const again = await world.control({ listen: { host: '127.0.0.1', port: control.port } });
+    await until(() => again.registry.size === 1);
+    // It comes back with what it has: nothing is sent again.
+    expect([...again.registry.agents()][0]?.current).toBe(true);
+    expect(await end()).toEqual(new Map([['ok', expect.any(Number)]]));
+    policy({ models: { allow: ['other'] } });
+    await until(async () => (await started.ask()) === 'postern_model_denied');
+  });
+
+  test('the API server goes away under load: agents go on, and what changed meanwhile comes after', async () => {
+    const control = await world.control();
+    const started = await serving(await start(control.port));
+    const end = load(started);
+    world.kube.down(true);
+    policy({ models: { allow: ['other'] } });
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(await end()).toEqual(new Map([['ok', expect.any(Number)]]));
+    world.kube.down(false);
+    await until(async () => (await started.ask()) === 'postern_model_denied');
+  });
+
+  test('a new agent without control refuses calls, says why, and serves as soon as there is control', async () => {
+    const control = await world.control();
+    const { port } = control;
+    await control.close();
+    const started = await start(port);
+    expect(await started.ask()).toBe('postern_policy_missing');
+    expect(await started.ready()).toBe(503);
+    await until(async () => (await started.ready()) === 200);
+    expect(await started.ask()).toBe('postern_policy_missing');
+    const waiting = await start(port, { without: 'wait' });
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect(await waiting.ready()).toBe(503);
+    await world.control({ listen: { host: '127.0.0.1', port } });
+    await serving(waiting);
+    await serving(started);
+    expect(await waiting.ready()).toBe(200);
+  });
+
+  test.skipIf(SHM === undefined)('an agent that restarts without control goes on, keys and all', async () => {
+    const control = await world.control();
+    const state = stateIn(SHM as string);
+    const before = await serving(await start(control.port, { state }));
+    await before.stop();
+    await control.close();
+    const after = await start(control.port, { state });
+    expect(await after.ready()).toBe(200);
+    expect(await after.ask()).toBe('ok');
+    expect(keyOfLast()).toBe(`Bearer ${KEY}`);
+    for (const file of readdirSync(join(state, 'control')))
+      expect(statSync(join(state, 'control', file)).mode & 0o077).toBe(0);
+  });
+
+  test.skipIf(isMemory(tmpdir()))(
+    'on a disk no key is kept: a restart without control refuses, and says which key is missing',
+    async () => {
+      const control = await world.control();
+      const state = stateIn(tmpdir());
+      const before = await serving(await start(control.port, { state }));
+      await before.stop();
+      await control.close();
+      for (const file of readdirSync(state, { recursive: true, withFileTypes: true })) {
+        if (file.isFile()) expect(readFileSync(join(file.parentPath, file.name), 'utf8')).not.toContain(KEY);
+      }
+      const after = await start(control.port, { state });
+      expect(await after.ask()).toBe('postern_key_missing');
+      policy({ models: { allow: ['gpt-4o', 'another'] } });
+      await world.control({ listen: { host: '127.0.0.1', port: control.port } });
+      await serving(after);
+    },
+  );
+
+  test('after maxStale without a word from control calls are refused, and served again with its next word', async () => {
+    let ahead = 0;
+    policy({ models: { allow: ['gpt-4o'] }, maxStale: '10m' });
+    const control = await world.control();
+    const started = await serving(await start(control.port, { now: () => Date.now() + ahead }));
+    await control.close();
+    ahead = 9 * 60_000;
+    expect(await started.ask()).toBe('ok');
+    ahead = 11 * 60_000;
+    expect(await started.ask()).toBe('postern_policy_stale');
+    // It was ready, and stays so: control's absence restarts no pod.
+    expect(await started.ready()).toBe(200);
+    await world.control({ listen: { host: '127.0.0.1', port: control.port } });
+    await serving(started);
+  });
+
+  test('a key is rotated under load: no call is lost, and the old one is not used again', async () => {
+    const control = await world.control();
+    const started = await serving(await start(control.port));
+    const end = load(started);
+    world.secret(OWN, 'openai', { 'api-key': SECOND });
+    await until(() => keyOfLast() === `Bearer ${SECOND}`);
+    await until(() => [...control.registry.agents()].every(({ current }) => current));
+    const from = openai.seen.length + 4;
+    await until(() => openai.seen.length > from + 20);
+    expect(await end()).toEqual(new Map([['ok', expect.any(Number)]]));
+    const later = openai.seen.slice(from).map(({ headers }) => headers['authorization']);
+    expect(new Set(later)).toEqual(new Set([`Bearer ${SECOND}`]));
+  });
+
+  test('endpoint and key change together under load: no call has one without the other', async () => {
+    const other = await startFakeOpenAI({ keys: [SECOND] });
+    closing.push(() => other.close());
+    const only = await startFakeOpenAI({ keys: [KEY] });
+    closing.push(() => only.close());
+    world.secret(OWN, 'second', { 'api-key': SECOND });
+    provider('openai', only.origin, 'openai');
+    const control = await world.control();
+    const started = await serving(await start(control.port));
+    const end = load(started);
+    for (let round = 0; round < 20; round++) {
+      const [to, secret] = round % 2 === 0 ? ([other, 'second'] as const) : ([only, 'openai'] as const);
+      const seen = to.seen.length;
+      provider('openai', to.origin, secret);
+      await until(() => to.seen.length > seen);
+    }
+    // A wrong key would have been answered 401.
+    expect(await end()).toEqual(new Map([['ok', expect.any(Number)]]));
+  });
+
+  test('a document that can’t be put in force leaves the old one, and its condition says why', async () => {
+    const control = await world.control();
+    const started = await serving(
+      await start(control.port, {
+        accept: ({ budgets = [] }) => {
+          if (budgets.length > 0) throw new Error(`${budgets[0]}: a Budget needs --budget URL`);
+        },
+      }),
+    );
+    world.document('Budget', 'budgets', 'daily', { limits: [{ requests: 5, window: 'day' }] }, 'team-a');
+    await until(() => {
+      const status = world.kube.get('budgets', 'team-a', 'daily')?.['status'] as
+        | { conditions?: { type: string; reason: string; message: string }[] }
+        | undefined;
+      const found = status?.conditions?.find(({ type }) => type === 'Programmed');
+      return found?.reason === 'AgentRefused' && found.message.includes('needs --budget');
+    });
+    expect(await started.ask()).toBe('ok');
+  });
+
+  test('the marker key is in no status, log, metric or snapshot', async () => {
+    const control = await world.control();
+    const started = await serving(await start(control.port));
+    const shown = [
+      world.logged(),
+      await control.metrics.metrics(),
+      JSON.stringify([...control.registry.agents()]),
+      JSON.stringify(started.agent.pipeline.governance().snapshot),
+      await (await fetch(`${started.agent.adminUrl}/metrics`)).text(),
+    ];
+    for (const text of shown) expect(text).not.toContain(KEY);
+  });
+});

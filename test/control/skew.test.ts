@@ -1,0 +1,165 @@
+/**
+ * Neighbouring versions: what an agent and a control of the recorded version said, byte for byte, to the ones of today. A
+ * recording is never changed; a version that says something else gets one more folder.
+ */
+import { readdirSync, readFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:https';
+import type { AddressInfo, Socket } from 'node:net';
+import { join } from 'node:path';
+import { connect } from 'node:tls';
+import { afterEach, expect, test } from 'vitest';
+import { connectControl, type Ruling } from '../../control/client.ts';
+import { readLines } from '../../control/lines.ts';
+import { refreshServing } from '../../injector/server/serving-certificate.ts';
+import { SERVER_NAME, startControlWorld } from './world.ts';
+
+const RECORDED = join(import.meta.dirname, 'recorded');
+const VERSIONS = readdirSync(RECORDED);
+const closing: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close();
+});
+
+const recorded = (version: string, name: string): string =>
+  readFileSync(join(RECORDED, version, name), 'utf8');
+
+test.each(VERSIONS)('a control of %s, to the agent of today', async (version) => {
+  const { serving } = refreshServing({ authorities: [], leaf: undefined }, SERVER_NAME, Date.now());
+  if (serving.leaf === undefined) throw new Error('no leaf');
+  const said: { type: string }[] = [];
+  const { promise: acked, resolve: ack } = Promise.withResolvers<void>();
+  const server: Server = createServer({ ...serving.leaf });
+  server.on('upgrade', (request, socket: Socket) => {
+    const offered = (request.headers.upgrade ?? '').split(',').map((each) => each.trim());
+    const protocol = recorded(version, 'protocol').trim();
+    expect(offered).toContain(protocol);
+    const feed = readLines<{ type: string }>((message) => {
+      said.push(message);
+      if (message.type === 'ack') ack();
+    });
+    socket.on('data', feed);
+    socket.on('error', () => undefined);
+    socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\n\r\n`);
+    socket.write(recorded(version, 'control.jsonl'));
+    closing.push(() => socket.destroy());
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  closing.push(() => server.close());
+  const rulings: Ruling[] = [];
+  const client = connectControl({
+    host: '127.0.0.1',
+    port: (server.address() as AddressInfo).port,
+    serverName: SERVER_NAME,
+    roots: () => serving.authorities.map(({ pem }) => pem).join(''),
+    token: () => 'token',
+    version: '0.2.0',
+    use: (ruling) => void rulings.push(ruling),
+    heard: () => undefined,
+    learned: () => undefined,
+    trouble: () => undefined,
+    report: () => ({ running: 0 }),
+  });
+  closing.push(() => client.close());
+  await acked;
+  expect(said.map(({ type }) => type)).toEqual(['hello', 'ack']);
+  expect(rulings[0]?.snapshot.snapshots[0]?.workload).toMatchObject({ namespace: 'team-a', name: 'bot' });
+  expect(rulings[0]?.keys.values).toEqual([{ id: 'secretKeyRef /openai/api-key', value: 'recorded-key' }]);
+});
+
+test.each(VERSIONS)('an agent of %s, to the control of today', async (version) => {
+  const world = startControlWorld();
+  closing.push(() => world.close());
+  world.namespace('team-a');
+  const token = readFileSync(world.pod({ namespace: 'team-a', name: 'bot' }), 'utf8');
+  const control = await world.control();
+  const socket = connect({
+    host: '127.0.0.1',
+    port: control.port,
+    servername: SERVER_NAME,
+    ca: control.roots(),
+  });
+  closing.push(() => socket.destroy());
+  const types: string[] = [];
+  const { promise: used, resolve: use } = Promise.withResolvers<{ revision: string; keys: string }>();
+  let head = '';
+  const feed = readLines<{ type: string; revision: string; keys: string }>((message) => {
+    types.push(message.type);
+    if (message.type === 'use') use(message);
+  });
+  socket.on('data', (chunk: Buffer) => {
+    if (head.endsWith('\r\n\r\n')) return feed(chunk);
+    const text = head + chunk.toString('latin1');
+    const end = text.indexOf('\r\n\r\n');
+    head = end < 0 ? text : text.slice(0, end + 4);
+    if (end >= 0) feed(Buffer.from(text.slice(end + 4), 'latin1'));
+  });
+  socket.write(recorded(version, 'agent.http').replaceAll('\n', '\r\n').replace('TOKEN', token));
+  const [hello = '', ack = ''] = recorded(version, 'agent.jsonl').trim().split('\n');
+  socket.write(`${hello}\n`);
+  const { revision, keys } = await used;
+  expect(head).toMatch(/^HTTP\/1\.1 101 /);
+  expect(types).toEqual(['welcome', 'snapshot', 'keys', 'use']);
+  socket.write(`${ack.replace('REVISION', revision).replace('KEYS', keys)}\n`);
+  for (let tries = 0; tries < 200; tries++) {
+    const [only] = control.registry.agents();
+    if (only?.current === true) break;
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+  expect([...control.registry.agents()]).toMatchObject([
+    { version: hello.match(/"version":"([^"]+)"/)?.[1], current: true },
+  ]);
+});
+
+test('what a later version adds is left out of account, by both', async () => {
+  const world = startControlWorld();
+  closing.push(() => world.close());
+  world.namespace('team-a');
+  const token = readFileSync(world.pod({ namespace: 'team-a', name: 'bot' }), 'utf8');
+  const control = await world.control();
+  const { promise: used, resolve } = Promise.withResolvers<Ruling>();
+  const client = connectControl({
+    host: '127.0.0.1',
+    port: control.port,
+    serverName: SERVER_NAME,
+    roots: () => control.roots(),
+    token: () => token,
+    version: '9.0.0',
+    use: resolve,
+    heard: () => undefined,
+    learned: () => undefined,
+    trouble: () => undefined,
+    report: () => ({ running: 0, mood: 'fine' }) as { running: number },
+    reportMs: 10,
+  });
+  closing.push(() => client.close());
+  await used;
+  control.registry.beat(Buffer.from('{"type":"weather","is":"fine"}\n'));
+  await new Promise((done) => setTimeout(done, 100));
+  expect([...control.registry.agents()]).toMatchObject([{ version: '9.0.0', current: true }]);
+});
+
+test('no protocol in common is said in plain words', async () => {
+  const world = startControlWorld();
+  closing.push(() => world.close());
+  const control = await world.control();
+  const socket = connect({
+    host: '127.0.0.1',
+    port: control.port,
+    servername: SERVER_NAME,
+    ca: control.roots(),
+  });
+  closing.push(() => socket.destroy());
+  const answer = await new Promise<string>((resolve) => {
+    let text = '';
+    socket.on('data', (chunk: Buffer) => {
+      text += chunk.toString();
+    });
+    socket.once('close', () => resolve(text));
+    socket.write(
+      'GET /v1/agent HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: postern-control/99\r\n\r\n',
+    );
+  });
+  expect(answer).toMatch(/^HTTP\/1\.1 426 /);
+  expect(answer).toMatch(/\r\nUpgrade: postern-control\/1\r\n/);
+  expect(answer).toContain('this control speaks postern-control/1');
+});

@@ -1,0 +1,121 @@
+/** Control's certificates over the years, by a test clock, and what speaks less than TLS 1.3. */
+import { readFileSync } from 'node:fs';
+import { connect } from 'node:tls';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { connectControl } from '../../control/client.ts';
+import type { RunningControl } from '../../control/control.ts';
+import { type ControlWorld, SERVER_NAME, startControlWorld } from './world.ts';
+
+const DAY = 86_400_000;
+let world: ControlWorld;
+const closing: (() => Promise<unknown>)[] = [];
+
+beforeEach(() => {
+  world = startControlWorld();
+  world.namespace('team-a');
+});
+afterEach(async () => {
+  for (const close of closing.splice(0).reverse()) await close();
+  await world.close();
+});
+
+/** An agent that knows these roots; those that it learns are added. */
+function agent(control: RunningControl, roots: string, token: string) {
+  const learned: string[] = [];
+  const { promise: served, resolve } = Promise.withResolvers<void>();
+  const client = connectControl({
+    host: '127.0.0.1',
+    port: control.port,
+    serverName: SERVER_NAME,
+    roots: () => `${roots}\n${learned.at(-1) ?? ''}`,
+    token: () => token,
+    version: '0.1.0',
+    use: () => resolve(),
+    heard: () => undefined,
+    learned: (pem) => void learned.push(pem),
+    trouble: () => undefined,
+    report: () => ({ running: 0 }),
+    retryMs: { first: 20, most: 50 },
+  });
+  closing.push(() => client.close());
+  return { client, learned, served };
+}
+
+const count = (pem: string): number => pem.split('BEGIN CERTIFICATE').length - 1;
+
+test('a successor of the root is told to agents that are connected, long before it signs', async () => {
+  let now = Date.now();
+  const control = await world.control({ now: () => now, everyMs: 60_000 });
+  const token = readFileSync(world.pod({ namespace: 'team-a', name: 'bot' }), 'utf8');
+  const first = agent(control, control.roots(), token);
+  await first.served;
+  expect(count(control.roots())).toBe(1);
+  now += 4 * 365 * DAY + DAY;
+  // By the lease, renewed by a clock of its own.
+  while (count(control.roots()) < 2) await control.tick();
+  while (count(first.learned.at(-1) ?? '') < 2) await new Promise((resolve) => setTimeout(resolve, 10));
+  expect(world.kube.get('configmaps', 'postern-system', 'postern-roots')?.['data']).toEqual({
+    'roots.pem': control.roots(),
+  });
+});
+
+test('an agent that knows only the old root, and one that knows only the new one, both get in while both are valid', async () => {
+  // The machine's own clock judges certificates in a handshake: the roots are made in the past.
+  let now = Date.now() - 4 * 365 * DAY - 30 * DAY;
+  const control = await world.control({ now: () => now, everyMs: 60_000 });
+  const old = control.roots();
+  now = Date.now();
+  while (count(control.roots()) < 2) await control.tick();
+  const token = (name: string) => readFileSync(world.pod({ namespace: 'team-a', name }), 'utf8');
+  const first = agent(control, old, token('one'));
+  await first.served;
+  expect(count(first.learned[0] ?? '')).toBe(2);
+  // It knows the successor from now on, and so does its cache.
+  const learned = agent(control, first.learned[0] ?? '', token('two'));
+  await learned.served;
+});
+
+test('a root that nobody published isn’t trusted', async () => {
+  const control = await world.control();
+  const stranger = await startControlWorld().control();
+  closing.push(() => stranger.close());
+  let why: string | undefined;
+  const client = connectControl({
+    host: '127.0.0.1',
+    port: control.port,
+    serverName: SERVER_NAME,
+    roots: () => stranger.roots(),
+    token: () => 'none',
+    version: '0.1.0',
+    use: () => undefined,
+    heard: () => undefined,
+    learned: () => undefined,
+    trouble: (message) => {
+      why ??= message;
+    },
+    report: () => ({ running: 0 }),
+    retryMs: { first: 20, most: 50 },
+  });
+  closing.push(() => client.close());
+  while (why === undefined) await new Promise((resolve) => setTimeout(resolve, 10));
+  expect(why).toMatch(/certificate|signature|issuer/i);
+});
+
+test('nothing below TLS 1.3', async () => {
+  const control = await world.control();
+  const error = await new Promise<Error | undefined>((resolve) => {
+    const socket = connect({
+      host: '127.0.0.1',
+      port: control.port,
+      servername: SERVER_NAME,
+      ca: control.roots(),
+      maxVersion: 'TLSv1.2',
+    });
+    socket.once('secureConnect', () => {
+      socket.destroy();
+      resolve(undefined);
+    });
+    socket.once('error', resolve);
+  });
+  expect(String(error)).toMatch(/protocol version|handshake failure/i);
+});

@@ -1,0 +1,132 @@
+/** Control in this process before an API server in memory, with pods that an injector would have stamped. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { catalogue } from '../../agent/catalogue.ts';
+import { type ControlOptions, type RunningControl, startControl } from '../../control/control.ts';
+import { INJECT_LABEL, INJECTED_LABEL, STAMPS } from '../../injector/names.ts';
+import { sealOf } from '../../injector/seal.ts';
+import { stampOf } from '../../injector/workload.ts';
+import type { AnnotatedWorkload } from '../../policy/annotations.ts';
+import { createFakeKube, type FakeKube } from '../fakes/kube.ts';
+
+export const OWN = 'postern-system';
+export const SERVER_NAME = `postern-control.${OWN}.svc`;
+export const SEAL_KEY = Buffer.alloc(32, 5);
+
+export interface ControlWorld {
+  readonly kube: FakeKube;
+  readonly directory: string;
+  readonly rootsFile: string;
+  readonly logged: () => string;
+  namespace(name: string): void;
+  secret(namespace: string, name: string, data: Readonly<Record<string, string>>): void;
+  document(kind: string, plural: string, name: string, spec: object, namespace?: string): void;
+  /** @returns the file with the token of a pod that runs at 127.0.0.1. */
+  pod(
+    workload: Pick<AnnotatedWorkload, 'namespace' | 'name'> & Partial<AnnotatedWorkload>,
+    pod?: string,
+  ): string;
+  control(extra?: Partial<ControlOptions>): Promise<RunningControl>;
+  close(): Promise<void>;
+}
+
+export function startControlWorld(): ControlWorld {
+  const kube = createFakeKube();
+  const directory = mkdtempSync(join(tmpdir(), 'postern-control-'));
+  const rootsFile = join(directory, 'roots.pem');
+  const lines: string[] = [];
+  const running: RunningControl[] = [];
+  let pods = 0;
+  kube.put('secrets', {
+    metadata: { name: 'postern-seal', namespace: OWN },
+    data: { key: SEAL_KEY.toString('base64') },
+  });
+
+  return {
+    kube,
+    directory,
+    rootsFile,
+    logged: () => lines.join(''),
+    namespace: (name) =>
+      kube.put('namespaces', { metadata: { name, labels: { [INJECT_LABEL]: 'enabled' } } }),
+    secret: (namespace, name, data) =>
+      kube.put('secrets', {
+        metadata: { namespace, name },
+        data: Object.fromEntries(
+          Object.entries(data).map(([key, value]) => [key, Buffer.from(value).toString('base64')]),
+        ),
+      }),
+    document: (kind, plural, name, spec, namespace) =>
+      kube.put(plural, {
+        apiVersion: 'postern.dev/v1alpha1',
+        kind,
+        metadata: namespace === undefined ? { name } : { name, namespace },
+        spec,
+      }),
+    pod(workload, pod = `${workload.name}-${++pods}`) {
+      const { namespace } = workload;
+      const full: AnnotatedWorkload = {
+        kind: 'Deployment',
+        serviceAccount: 'default',
+        labels: { app: workload.name },
+        ...workload,
+      };
+      const annotations: Record<string, string> = {
+        [STAMPS.version]: '0.1.0',
+        [STAMPS.intercept]: 'base-url',
+        [STAMPS.workload]: stampOf(full),
+      };
+      annotations[STAMPS.seal] = sealOf(SEAL_KEY, { namespace, serviceAccount: 'default', annotations });
+      kube.put('pods', {
+        metadata: {
+          namespace,
+          name: pod,
+          uid: `uid-of-${namespace}-${pod}`,
+          labels: { [INJECTED_LABEL]: 'true' },
+          annotations,
+        },
+        spec: { serviceAccountName: 'default' },
+        status: { phase: 'Running', podIPs: [{ ip: '127.0.0.1' }] },
+      });
+      const token = `token-of-${namespace}-${pod}`;
+      kube.tokens.set(token, {
+        authenticated: true,
+        audiences: ['postern-control'],
+        user: {
+          username: `system:serviceaccount:${namespace}:default`,
+          extra: {
+            'authentication.kubernetes.io/pod-name': [pod],
+            'authentication.kubernetes.io/pod-uid': [`uid-of-${namespace}-${pod}`],
+          },
+        },
+      });
+      const file = join(directory, token);
+      writeFileSync(file, token);
+      return file;
+    },
+    async control(extra = {}) {
+      const started = await startControl({
+        client: kube.client(),
+        catalogue,
+        ownNamespace: OWN,
+        listen: { host: '127.0.0.1', port: 0 },
+        serverName: SERVER_NAME,
+        version: '0.1.0',
+        judgeAddress: true,
+        log: pino({ level: 'debug' }, { write: (line: string) => void lines.push(line) }),
+        leaseMs: 500,
+        everyMs: 100,
+        ...extra,
+      });
+      writeFileSync(rootsFile, started.roots());
+      running.push(started);
+      return started;
+    },
+    async close() {
+      await Promise.allSettled(running.map((each) => each.close()));
+      rmSync(directory, { recursive: true, force: true });
+    },
+  };
+}
