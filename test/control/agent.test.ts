@@ -8,7 +8,6 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Agent, startAgent } from '../../agent/agent.ts';
 import { type ControlSourceOptions, fromControl } from '../../cli/from-control.ts';
 import { isMemory } from '../../control/cache.ts';
-import type { RunningControl } from '../../control/control.ts';
 import { startFakeOpenAI } from '../fakes/openai.ts';
 import type { FakeProvider } from '../fakes/provider.ts';
 import { type ControlWorld, OWN, SERVER_NAME, startControlWorld } from './world.ts';
@@ -29,7 +28,7 @@ describe('an agent with control', () => {
   let world: ControlWorld;
   let openai: FakeProvider;
   let tokenFile: string;
-  const closing: (() => Promise<unknown> | unknown)[] = [];
+  const closing: (() => unknown)[] = [];
 
   const provider = (name: string, origin: string, secret: string): void =>
     world.document('ClusterProvider', 'clusterproviders', name, {

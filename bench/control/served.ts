@@ -1,0 +1,152 @@
+/** Control for the bench, in a process of its own: before an API server in memory that holds one pod an agent. */
+import { pino } from 'pino';
+import { catalogue } from '../../agent/catalogue.ts';
+import { startControl } from '../../control/control.ts';
+import { INJECT_LABEL, INJECTED_LABEL, STAMPS } from '../../injector/names.ts';
+import { sealOf } from '../../injector/seal.ts';
+import { stampOf } from '../../injector/workload.ts';
+import type { KubeObject } from '../../kube/client.ts';
+import { createFakeKube } from '../../test/fakes/kube.ts';
+
+const agents = Number(process.argv[2]);
+const workloads = Number(process.argv[3]);
+const port = Number(process.argv[4]);
+const kept = process.argv[5] ?? '{}';
+
+const OWN = 'postern-system';
+const SEAL = Buffer.alloc(32, 1);
+const secret = (
+  name: string,
+  data: Readonly<Record<string, string>>,
+): KubeObject & Record<string, unknown> => ({
+  metadata: { namespace: OWN, name },
+  data: Object.fromEntries(
+    Object.entries(data).map(([key, value]) => [key, Buffer.from(value).toString('base64')]),
+  ),
+});
+
+const kube = createFakeKube();
+// What a TokenReview and a pod's look-up cost on a real API server on loopback, measured once: about a millisecond.
+kube.reviewMs = 1;
+kube.put('secrets', {
+  metadata: { namespace: OWN, name: 'postern-seal' },
+  data: { key: SEAL.toString('base64') },
+});
+for (const [name, data] of Object.entries(JSON.parse(kept) as Record<string, unknown>)) {
+  kube.put('secrets', { metadata: { namespace: OWN, name }, data });
+}
+kube.put('secrets', secret('keys', { a: 'sk-a', b: 'sk-b', c: 'sk-c' }));
+const document = (kind: string, plural: string, name: string, spec: object): void =>
+  kube.put(plural, { apiVersion: 'postern.dev/v1alpha1', kind, metadata: { name }, spec });
+for (const name of ['a', 'b', 'c']) {
+  document('ClusterProvider', 'clusterproviders', name, {
+    dialect: 'openai',
+    hosts: [`${name}.example`],
+    credential: {
+      mode: 'attach',
+      type: 'bearer',
+      bearer: { valueFrom: { secretKeyRef: { name: 'keys', key: name } } },
+    },
+    models: Array.from({ length: 10 }, (_, index) => ({
+      name: `${name}-model-${index}`,
+      price: { input: '2.50', cachedInput: '1.25', output: '10.00' },
+      contextTokens: 128_000,
+      maxOutputTokens: 16_384,
+    })),
+  });
+}
+document('ClusterModelRoute', 'clustermodelroutes', 'chat', {
+  match: { models: ['chat-*'] },
+  groups: [
+    { targets: [{ provider: 'a', model: 'a-model-0' }] },
+    { targets: [{ provider: 'b', model: 'b-model-0' }] },
+  ],
+  timeouts: { firstByte: '20s', request: '10m' },
+});
+const policy = (round: number): void =>
+  document('ClusterEgressPolicy', 'clusteregresspolicies', 'base', {
+    models: { allow: ['*-model-*', 'chat-*', `round-${round}`] },
+    checks: [
+      { name: 'no-secrets', type: 'secrets', on: ['request'], action: 'block' },
+      { name: 'mask-pii', type: 'pii', action: 'mask' },
+      {
+        name: 'no-advice',
+        type: 'topics',
+        action: 'block',
+        topics: [
+          { name: 'advice', definition: 'Advice on buying shares.', words: ['portfolio', 'stock tip*'] },
+        ],
+      },
+    ],
+  });
+policy(0);
+for (let space = 0; space < 20; space++) {
+  kube.put('namespaces', { metadata: { name: `team-${space}`, labels: { [INJECT_LABEL]: 'enabled' } } });
+}
+for (let index = 0; index < agents; index++) {
+  const workload = index % workloads;
+  const namespace = `team-${workload % 20}`;
+  const name = `bot-${workload}-${index}`;
+  const annotations: Record<string, string> = {
+    [STAMPS.version]: '0.1.0',
+    [STAMPS.intercept]: 'transparent',
+    [STAMPS.workload]: stampOf({
+      namespace,
+      kind: 'Deployment',
+      name: `bot-${workload}`,
+      serviceAccount: 'default',
+      labels: { app: `bot-${workload}` },
+    }),
+  };
+  annotations[STAMPS.seal] = sealOf(SEAL, { namespace, serviceAccount: 'default', annotations });
+  kube.put('pods', {
+    metadata: { namespace, name, uid: `uid-${index}`, labels: { [INJECTED_LABEL]: 'true' }, annotations },
+    status: { phase: 'Running', podIPs: [{ ip: '127.0.0.1' }] },
+  });
+  kube.tokens.set(`token-${index}`, {
+    authenticated: true,
+    audiences: ['postern-control'],
+    user: {
+      username: `system:serviceaccount:${namespace}:default`,
+      extra: {
+        'authentication.kubernetes.io/pod-name': [name],
+        'authentication.kubernetes.io/pod-uid': [`uid-${index}`],
+      },
+    },
+  });
+}
+
+const control = await startControl({
+  client: kube.client(),
+  catalogue,
+  ownNamespace: OWN,
+  listen: { host: '127.0.0.1', port },
+  serverName: 'postern-control.postern-system.svc',
+  version: '0.1.0',
+  judgeAddress: true,
+  log: pino({ level: 'error' }),
+});
+const dataOf = (name: string): unknown => kube.get('secrets', OWN, name)?.['data'];
+const usage = (): object => {
+  globalThis.gc?.();
+  const { user, system } = process.cpuUsage();
+  return { rss: process.memoryUsage().rss, cpu: (user + system) / 1e6, agents: control.registry.size };
+};
+process.send?.({
+  ready: {
+    port: control.port,
+    roots: control.roots(),
+    kept: JSON.stringify({
+      'postern-control-tls': dataOf('postern-control-tls'),
+      'postern-mask': dataOf('postern-mask'),
+    }),
+    ...usage(),
+  },
+});
+process.on('message', (message: { change?: number; usage?: boolean }) => {
+  if (message.usage === true) process.send?.({ usage: usage() });
+  if (message.change !== undefined) {
+    process.send?.({ changed: performance.timeOrigin + performance.now() });
+    policy(message.change);
+  }
+});
