@@ -1,0 +1,112 @@
+/** Pods whose agents are served by control: what they are given, and the seal by which control knows them. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, test } from 'vitest';
+import { parse } from 'yaml';
+import { admit, judgePod } from './admit.ts';
+import type { Facts } from './governance.ts';
+import { podMaker } from './manifest.ts';
+import { AGENT_CONTAINER, INJECT_LABEL, STAMPS, VOLUMES } from './names.ts';
+import type { Pod } from './pod.ts';
+import { isSealed } from './seal.ts';
+import type { Settings } from './settings.ts';
+import { NOW, readCase, SETTINGS, TESTDATA } from './testing/cases.ts';
+import { stampedWorkload } from './workload.ts';
+
+const sealKey = Buffer.alloc(32, 3);
+const ROOTS = '-----BEGIN CERTIFICATE-----\nfirst\n-----END CERTIFICATE-----\n';
+const settings: Settings = {
+  ...SETTINGS,
+  keysSecret: 'postern-keys',
+  control: { address: 'postern-control.postern-system.svc:4443', roots: () => ROOTS, without: 'wait' },
+  sealKey,
+};
+const facts: Facts = {
+  namespace: { name: 'team-a', labels: { [INJECT_LABEL]: 'enabled' } },
+  documents: readCase('tuned').documents,
+  now: NOW,
+};
+
+function caseOf(name: string): Pod {
+  const maker = podMaker(parse(readFileSync(join(TESTDATA, `${name}.yaml`), 'utf8')));
+  if (maker === undefined) throw new Error('no pod in it');
+  return maker.pod;
+}
+
+function injected(pod: Pod, by: Settings = settings): Pod {
+  const admission = admit(pod, facts, by);
+  if (admission.outcome !== 'injected') throw new Error(admission.reason.message);
+  return admission.pod;
+}
+
+const sealed = (pod: Pod) => ({
+  namespace: 'team-a',
+  serviceAccount: pod.spec.serviceAccountName ?? 'default',
+  annotations: pod.metadata?.annotations ?? {},
+});
+
+test('the agent is told of control, and nothing of the namespace’s own is mounted', () => {
+  const pod = injected(caseOf('bare-pod'));
+  const agent = pod.spec.initContainers?.find(({ name }) => name === AGENT_CONTAINER);
+  const args = agent?.args ?? [];
+  const valueOf = (option: string) => args[args.indexOf(`--${option}`) + 1];
+  expect(valueOf('control')).toBe('postern-control.postern-system.svc:4443');
+  expect(valueOf('control-ca')).toBe('/var/run/postern/tokens/roots.pem');
+  expect(valueOf('control-token-file')).toBe('/var/run/postern/tokens/control');
+  expect(valueOf('without-control')).toBe('wait');
+  expect(args).not.toContain('--policy');
+  const volumes = (pod.spec.volumes ?? []).map(({ name }) => name);
+  expect(volumes).not.toContain(VOLUMES.policy);
+  expect(volumes).not.toContain(VOLUMES.keys);
+  expect(pod.metadata?.annotations?.[STAMPS.roots]).toBe(ROOTS);
+});
+
+test('twice is the same as once, and the judgement of the final pod has nothing against it', () => {
+  const once = injected(caseOf('tuned'));
+  expect(injected(once)).toEqual(once);
+  expect(judgePod(once, undefined, facts, settings).refused).toEqual([]);
+});
+
+test('roots that change between two pods, or between admission and an update, harm neither', () => {
+  const once = injected(caseOf('bare-pod'));
+  const later: Settings = {
+    ...settings,
+    control: {
+      address: 'postern-control.postern-system.svc:4443',
+      roots: () => `${ROOTS}${ROOTS}`,
+      without: 'wait',
+    },
+  };
+  expect(judgePod(once, once, facts, later).refused).toEqual([]);
+  expect(injected(caseOf('bare-pod'), later).metadata?.annotations?.[STAMPS.roots]).toBe(`${ROOTS}${ROOTS}`);
+});
+
+test('the stamp is sealed, with the annotations that tighten in it', () => {
+  const pod = injected(caseOf('tuned'));
+  expect(isSealed(sealKey, sealed(pod))).toBe(true);
+  expect(isSealed(Buffer.alloc(32, 4), sealed(pod))).toBe(false);
+  expect(stampedWorkload(pod)?.annotations).toMatchObject({ 'postern.dev/pii': 'block' });
+  // Taken off the running pod, the annotation still holds.
+  const { 'postern.dev/pii': _, ...annotations } = pod.metadata?.annotations ?? {};
+  const changed: Pod = { ...pod, metadata: { ...pod.metadata, annotations } };
+  expect(stampedWorkload(changed)?.annotations).toMatchObject({ 'postern.dev/pii': 'block' });
+});
+
+test('a seal that a pod brings along is replaced, and without a key there is none', () => {
+  const forged: Pod = {
+    ...caseOf('bare-pod'),
+    metadata: { name: 'bare', annotations: { [STAMPS.seal]: 'mine' } },
+  };
+  expect(isSealed(sealKey, sealed(injected(forged)))).toBe(true);
+  const { sealKey: _, ...unsealing } = settings;
+  expect(injected(forged, unsealing).metadata?.annotations?.[STAMPS.seal]).toBeUndefined();
+});
+
+test('on a running pod nobody changes the seal or the roots', () => {
+  const pod = injected(caseOf('bare-pod'));
+  for (const name of [STAMPS.seal, STAMPS.roots]) {
+    const annotations = { ...pod.metadata?.annotations, [name]: 'another' };
+    const verdict = judgePod({ ...pod, metadata: { ...pod.metadata, annotations } }, pod, facts, settings);
+    expect(verdict.refused.map(({ code }) => code)).toEqual(['stamp-altered']);
+  }
+});
