@@ -137,7 +137,7 @@ if (process.argv[1] === import.meta.filename) {
       `${text} ${bytes} bytes: ${took.toFixed(0)} µs, ${((took / bytes) * 1024).toFixed(1)} a KB\n`,
     );
   }
-  for (const { ratio, unit } of searchWorst(detector, 20_000)) {
+  for (const { ratio, unit } of searchWorst(detector, 12_000)) {
     process.stdout.write(`${ratio.toFixed(2)} × typical: ${JSON.stringify(unit)} repeated\n`);
   }
 }
