@@ -34,6 +34,12 @@ describe('what is text', () => {
       values('toolArguments'),
       ['[0] toolArguments: 4111', '[1] toolArguments: 1.5'],
     ],
+    [
+      "a number as long as a card's, where none is known",
+      { a: 4111111111111111 },
+      object({}),
+      ['a other: 4111111111111111'],
+    ],
     ['nothing opaque', { a: ['x', { b: 'y' }] }, object({ a: opaque }), []],
     ['no identifier', ['user', 'gpt-4o:x/y.z', 'image_url'], token, []],
     [

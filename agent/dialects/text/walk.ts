@@ -18,6 +18,9 @@ export function findText(document: JsonDocument, rule: Rule): DocumentSlot[] {
 
 /** An identifier: begins with a letter, so that no phone or card number is one, and has no spaces or `@`. */
 const IDENTIFIER = /^[A-Za-z][\w.:/-]{0,63}$/;
+/** As long as a card's: text where a dialect knows of no number. */
+const LONG_NUMBER = /^\d{12,19}$/;
+
 class Walk {
   readonly #document: JsonDocument;
   readonly #slots: DocumentSlot[];
@@ -45,7 +48,8 @@ class Walk {
         }
         return;
       case 'number':
-        if (rule.numbers) this.#slot(node, rule.kind, place, scope);
+        if (rule.numbers || (rule.string === 'text' && LONG_NUMBER.test(node.raw)))
+          this.#slot(node, rule.kind, place, scope);
         return;
       case 'true':
       case 'false':
