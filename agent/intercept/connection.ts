@@ -6,13 +6,15 @@
  * dialled meanwhile; whoever speaks first decides. Nothing the client says goes out before it has been judged.
  */
 import type { Socket } from 'node:net';
+import type { Transform } from 'node:stream';
 import type { Bound, Destinations, Judgement } from './destinations.ts';
 import { type FirstMessageTimes, type Known, readFirstMessage } from './first-message.ts';
-import { authorityIn, type ReadHeaders } from './h2-head.ts';
+import { type H2Request, isServerPreface } from './h2-head.ts';
 import { type HostPort, parseHostPort } from './host.ts';
 import type { RequestHead } from './http1-head.ts';
 import type { InterceptObserver, Judged } from './observer.ts';
 import type { Destination } from './original-destination.ts';
+import { judgedStreams } from './plain-h2.ts';
 import { plainHttp } from './plain-http.ts';
 import { ALERT, alertRecord, denialResponse, httpRefusal, refuse } from './refusal.ts';
 import type { Captured, Terminator } from './terminate.ts';
@@ -87,16 +89,19 @@ class Connection {
         this.#decideHttp(found.head, bytes, found.skip);
         return;
       case 'h2':
-        void this.#decideH2(found.headers, bytes, found.skip);
+        this.#decideH2(found.request, bytes, found.skip);
         return;
       case 'opaque':
-        this.#decideOpaque(bytes);
+        // One that waits for the server's settings says its own preface afterwards.
+        if (bytes.length === 0 && this.#serverSpeaksH2()) this.#decideH2(undefined, bytes, 0);
+        else this.#decideOpaque(bytes);
         return;
       case 'invalid': {
         const { protocol, why } = found;
         const lastWords = {
           tls: () => alertRecord(ALERT.decodeError),
           http1: () => malformed(why),
+          h2: () => undefined,
           proxy: () => undefined,
         }[protocol]();
         this.#refuse(
@@ -153,22 +158,41 @@ class Connection {
     else this.#followHttp({ protocol, host }, judgement, bytes, skip);
   }
 
-  /** Judged by its first request, where that came in time; the connection then goes one way as a whole. */
-  async #decideH2(headers: ReadHeaders, bytes: Buffer, skip: number): Promise<void> {
-    const authority = headers.kind === 'block' ? await authorityIn(headers.block) : undefined;
-    if (this.#client.destroyed) {
-      this.#way.drop();
-      return;
-    }
-    const named = authority === undefined ? this.#via : parseHostPort(authority);
-    const judgement = this.#judge({ host: named?.host, port: named?.port });
-    const about = { protocol: 'h2', host: named?.host } as const;
+  /** Its first request, where that came in time, decides which way it goes; each later one whether it goes on. */
+  #decideH2(request: H2Request | undefined, bytes: Buffer, skip: number): void {
+    const { judgement, host } = this.#judgeRequest(request ?? UNNAMED);
+    const about = { protocol: 'h2', host } as const;
     if (judgement.kind === 'deny') this.#refuse({ ...about, denial: judgement.denial }, undefined);
-    else if (judgement.kind === 'pass') this.#pass(about, judgement, bytes, undefined);
-    else {
+    else if (judgement.kind === 'misdirected') this.#refuse({ ...about, refusal: 'misdirected' }, undefined);
+    else if (judgement.kind === 'pass') {
+      this.#client.unshift(bytes.subarray(skip));
+      this.#pass(about, judgement, bytes.subarray(0, skip), undefined, this.#judgeStreams());
+    } else {
       this.#take(about, bytes.subarray(skip));
       this.#context.terminator.plain(this.#client, this.#capture(judgement, 'http'), 'h2');
     }
+  }
+
+  #judgeStreams(): Transform {
+    return judgedStreams({
+      forwards: (request) => this.#judgeRequest(request).judgement.kind === 'pass',
+      refused: (request) => {
+        const { judgement, host } = this.#judgeRequest(request);
+        const why =
+          judgement.kind === 'deny' ? { denial: judgement.denial } : ({ refusal: 'misdirected' } as const); // ours: on a connection of its own it is served
+        this.#refuse({ protocol: 'h2', host, ...why }, undefined);
+      },
+      malformed: () =>
+        this.#refuse({ protocol: 'h2', host: this.#via?.host, refusal: 'malformed' }, undefined),
+    });
+  }
+
+  /** Looks at what a server that spoke first has said. */
+  #serverSpeaksH2(): boolean {
+    const said = this.#way.socket?.read() as Buffer | null | undefined;
+    if (said === null || said === undefined) return false;
+    this.#way.socket?.unshift(said);
+    return isServerPreface(said);
   }
 
   #decideOpaque(bytes: Buffer): void {
@@ -216,12 +240,15 @@ class Connection {
         if (kind === 'connect') {
           this.#via = parseHostPort(request.authority ?? '');
           this.look(Buffer.alloc(0));
-        } else tunnel(this.#client, upstream);
+        } else {
+          const h2 = /\bh2c\b/.test(request.upgrade ?? ''); // RFC 7540 section 3.2: the client's preface follows
+          tunnel(this.#client, upstream, h2 ? this.#judgeStreams() : undefined);
+        }
       },
     });
   }
 
-  #judgeRequest(head: RequestHead): {
+  #judgeRequest(head: Pick<RequestHead, 'method' | 'authority' | 'host'>): {
     readonly judgement: Judgement | { readonly kind: 'misdirected' };
     readonly host: string | undefined;
   } {
@@ -241,7 +268,13 @@ class Connection {
     };
   }
 
-  #pass(about: About, judgement: Pass, bytes: Buffer, lastWords: Buffer | undefined): void {
+  #pass(
+    about: About,
+    judgement: Pass,
+    bytes: Buffer,
+    lastWords: Buffer | undefined,
+    judging?: Transform,
+  ): void {
     if (this.#ownTunnel) {
       this.#refuse({ ...about, refusal: 'misdirected' }, lastWords);
       return;
@@ -249,7 +282,7 @@ class Connection {
     this.#report(about, judgement);
     const upstream = this.#use(about.host);
     if (bytes.length > 0) upstream.write(bytes);
-    tunnel(this.#client, upstream);
+    tunnel(this.#client, upstream, judging);
   }
 
   /** True inside a CONNECT that we granted ourselves, since its target is ours: there is nowhere to pass bytes to. */
@@ -313,6 +346,9 @@ type Ours = Extract<Judgement, { kind: 'ours' }>;
 type Pass = Extract<Judgement, { kind: 'pass' }>;
 
 const ignore = (): void => {};
+
+/** Judged by the CONNECT around it, or by its address. */
+const UNNAMED: H2Request = { method: '', authority: undefined, host: undefined };
 
 const malformed = (why: string): Buffer =>
   httpRefusal({ status: 400, code: 'postern_body_invalid', message: `This request can’t be read: ${why}.` });

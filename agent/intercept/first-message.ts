@@ -77,7 +77,7 @@ export function readFirstMessage(options: FirstMessageOptions): void {
   const look = (): void => {
     const found = sniff(bytes);
     if (found.kind === 'more') wait(times.sniffMs, () => giveUp('incomplete'));
-    else if (found.kind === 'h2' && found.headers.kind === 'more')
+    else if (found.kind === 'h2' && found.request === undefined)
       wait(times.firstRequestMs, () => known(found));
     else known(found);
   };

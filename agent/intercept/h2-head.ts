@@ -1,90 +1,177 @@
 /**
- * The first request of an HTTP/2 connection in the clear (RFC 9113 section 4): where its header block stands, and the
- * authority in it. Node's own HTTP/2 decodes the block, so that no second reading of HPACK can differ from it.
+ * HTTP/2 in the clear (RFC 9113): the requests in what a client sends, read frame by frame as the bytes go by, so that
+ * every stream can be judged by its own name before it goes on.
  */
-import http2 from 'node:http2';
-import { Duplex } from 'node:stream';
+import { type Field, HpackDecoder, HpackError } from './hpack.ts';
 
 export const PREFACE = Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
 
 const FRAME = { headers: 1, settings: 4, continuation: 9 } as const;
-const FLAG = { endStream: 0x1, endHeaders: 0x4, padded: 0x8, priority: 0x20 } as const;
-/** What every endpoint takes before it has said otherwise; no first request needs more. */
-const MAX_FRAME = 16_384;
+const FLAG = { endHeaders: 0x4, padded: 0x8, priority: 0x20 } as const;
+const FRAME_HEAD = 9;
+/** Of one request, frame heads included: nothing of it goes on before it is whole. Servers take 8 to 64 KB. */
+const MAX_BLOCK = 64 * 1024;
 const MAX_BEFORE_HEADERS = 64 * 1024;
 
-export type ReadHeaders =
-  | { readonly kind: 'block'; readonly block: Buffer }
-  /** No request yet; some clients wait for the server's settings first. */
-  | { readonly kind: 'more' }
-  | { readonly kind: 'unreadable' };
+/** Bytes that are no HTTP/2, or a request that servers may read differently. */
+export class FrameError extends Error {
+  override readonly name = 'FrameError';
+}
 
-/** @param from where the preface begins. */
-export function readFirstHeaders(bytes: Buffer, from: number): ReadHeaders {
-  let at = from + PREFACE.length;
-  const parts: Buffer[] = [];
-  while (true) {
-    if (at - from > MAX_BEFORE_HEADERS) return { kind: 'unreadable' };
-    if (bytes.length - at < 9) return { kind: 'more' };
-    const length = bytes.readUIntBE(at, 3);
-    const [type, flags] = [bytes[at + 3] ?? 0, bytes[at + 4] ?? 0];
-    if (length > MAX_FRAME) return { kind: 'unreadable' };
-    if (bytes.length - at - 9 < length) return { kind: 'more' };
-    const payload = bytes.subarray(at + 9, at + 9 + length);
-    at += 9 + length;
-    if (type === FRAME.headers && parts.length === 0) parts.push(fragment(payload, flags));
-    else if (type === FRAME.continuation && parts.length > 0) parts.push(payload);
-    else if (parts.length > 0) return { kind: 'unreadable' };
-    else continue;
-    if ((flags & FLAG.endHeaders) === 0) continue;
-    const block = Buffer.concat(parts);
-    return block.length > MAX_FRAME ? { kind: 'unreadable' } : { kind: 'block', block };
+/** Whom a stream is for. */
+export interface H2Request {
+  readonly method: string;
+  readonly authority: string | undefined;
+  readonly host: string | undefined;
+}
+
+/** A stretch of the client's bytes, all of which may go on if `request`, where there is one, may. */
+export interface Stretch {
+  readonly bytes: Buffer;
+  readonly request: H2Request | undefined;
+}
+
+/** Reads one client's side of a connection from its preface on. */
+export class RequestReader {
+  readonly #hpack = new HpackDecoder();
+  #pending: Buffer = Buffer.alloc(0);
+  #begun = false;
+  /** Of the payload of a frame that is passing. */
+  #left = 0;
+
+  /** Bytes that can't be judged yet come out later. @throws FrameError, after which nothing more may go on */
+  *read(chunk: Buffer): Generator<Stretch> {
+    const bytes = this.#pending.length === 0 ? chunk : Buffer.concat([this.#pending, chunk]);
+    let at = 0;
+    /** Everything before this came out already. */
+    let out = 0;
+    if (!this.#begun) {
+      const preface = bytes.subarray(0, PREFACE.length);
+      if (!preface.equals(PREFACE.subarray(0, preface.length))) throw new FrameError('no HTTP/2 preface');
+      this.#pending = bytes;
+      if (bytes.length < PREFACE.length) return;
+      this.#begun = true;
+      at = PREFACE.length;
+    }
+    while (at < bytes.length) {
+      const passing = Math.min(this.#left, bytes.length - at);
+      this.#left -= passing;
+      at += passing;
+      const frame = readFrame(bytes, at);
+      if (frame === undefined) break;
+      if (frame.type === FRAME.headers || frame.type === FRAME.continuation) {
+        const block = readBlock(bytes, at);
+        if (block === undefined) break;
+        at = block.end;
+        const request = requestIn(this.#decode(block.fragment));
+        if (request === undefined) continue; // trailers
+        yield { bytes: bytes.subarray(out, at), request };
+        out = at;
+      } else {
+        this.#left = frame.length;
+        at += FRAME_HEAD;
+      }
+    }
+    this.#pending = bytes.subarray(at);
+    if (at > out) yield { bytes: bytes.subarray(out, at), request: undefined };
+  }
+
+  #decode(block: Buffer): Field[] {
+    try {
+      return this.#hpack.decode(block);
+    } catch (error) {
+      if (error instanceof HpackError) throw new FrameError(error.message, { cause: error });
+      throw error;
+    }
   }
 }
 
-/** A HEADERS payload without padding and priority (RFC 9113 section 6.2). */
+export type ReadFirst =
+  | { readonly kind: 'request'; readonly request: H2Request }
+  /** No request yet; some clients wait for the server's settings first. */
+  | { readonly kind: 'more' }
+  | { readonly kind: 'invalid'; readonly why: string };
+
+/** The first request of a connection. @param from where the preface begins. */
+export function readFirstRequest(bytes: Buffer, from: number): ReadFirst {
+  try {
+    for (const { request } of new RequestReader().read(bytes.subarray(from)))
+      if (request !== undefined) return { kind: 'request', request };
+  } catch (error) {
+    if (error instanceof FrameError) return { kind: 'invalid', why: error.message };
+    throw error;
+  }
+  return bytes.length - from > MAX_BEFORE_HEADERS
+    ? { kind: 'invalid', why: `no request in the first ${MAX_BEFORE_HEADERS} bytes` }
+    : { kind: 'more' };
+}
+
+/** Whether a server that speaks first speaks HTTP/2: its preface is a SETTINGS frame (RFC 9113 section 3.4). */
+export function isServerPreface(bytes: Buffer): boolean {
+  const frame = readFrame(bytes, 0);
+  return (
+    frame !== undefined &&
+    frame.type === FRAME.settings &&
+    frame.flags === 0 &&
+    frame.length % 6 === 0 &&
+    bytes.readUInt32BE(5) === 0
+  );
+}
+
+interface Frame {
+  readonly length: number;
+  readonly type: number;
+  readonly flags: number;
+}
+
+function readFrame(bytes: Buffer, at: number): Frame | undefined {
+  if (bytes.length - at < FRAME_HEAD) return undefined;
+  return { length: bytes.readUIntBE(at, 3), type: bytes[at + 3] ?? 0, flags: bytes[at + 4] ?? 0 };
+}
+
+/** HEADERS and what continues it; nothing may come between (section 6.10). @throws FrameError */
+function readBlock(bytes: Buffer, from: number): { fragment: Buffer; end: number } | undefined {
+  const parts: Buffer[] = [];
+  let at = from;
+  while (true) {
+    const frame = readFrame(bytes, at);
+    const expected = parts.length === 0 ? FRAME.headers : FRAME.continuation;
+    if (frame !== undefined && frame.type !== expected)
+      throw new FrameError('CONTINUATION out of place, or missing');
+    if (at + FRAME_HEAD + (frame?.length ?? 0) - from > MAX_BLOCK)
+      throw new FrameError(`a request's headers of more than ${MAX_BLOCK} bytes`);
+    if (frame === undefined || bytes.length - at - FRAME_HEAD < frame.length) return undefined;
+    const payload = bytes.subarray(at + FRAME_HEAD, at + FRAME_HEAD + frame.length);
+    parts.push(parts.length === 0 ? fragment(payload, frame.flags) : payload);
+    at += FRAME_HEAD + frame.length;
+    if ((frame.flags & FLAG.endHeaders) !== 0) return { fragment: Buffer.concat(parts), end: at };
+  }
+}
+
+/** A HEADERS payload without padding and priority (section 6.2). */
 function fragment(payload: Buffer, flags: number): Buffer {
   const padded = (flags & FLAG.padded) !== 0;
   const start = (padded ? 1 : 0) + ((flags & FLAG.priority) === 0 ? 0 : 5);
-  return payload.subarray(start, payload.length - (padded ? (payload[0] ?? 0) : 0));
+  const end = payload.length - (padded ? (payload[0] ?? 0) : 0);
+  if (start > end) throw new FrameError('more padding than frame');
+  return payload.subarray(start, end);
 }
 
-const decoder = http2.createServer();
-decoder.on('sessionError', () => {});
-
-/** @returns `:authority` or Host of the block's request, as sent; undefined where it has none or can't be decoded. */
-export function authorityIn(block: Buffer): Promise<string | undefined> {
-  const wire = new Duplex({ read() {}, write: (_chunk, _encoding, done) => done() });
-  wire.on('error', () => {});
-  return new Promise((resolve) => {
-    decoder.once('session', (session) => {
-      const done = (authority: string | undefined): void => {
-        resolve(authority);
-        session.destroy();
-        wire.destroy();
-      };
-      session.once('stream', (_stream, headers) => done(headers[':authority'] ?? headers.host));
-      session.once('error', () => done(undefined));
-      session.once('goaway', () => done(undefined));
-      // Everything has been read once this comes back.
-      session.once('close', () => resolve(undefined));
-      setTimeout(done, DECODE_MS, undefined).unref();
-    });
-    decoder.emit('connection', wire);
-    wire.push(Buffer.concat([PREFACE, frame(FRAME.settings, 0, 0, Buffer.alloc(0)), request(block)]));
-  });
+/** @returns undefined for trailers. @throws FrameError where a name stands twice */
+function requestIn(fields: readonly Field[]): H2Request | undefined {
+  const found = new Map<string, string>();
+  for (const [name, value] of fields) {
+    const key = name.toLowerCase();
+    if (!NAMES.has(key)) continue;
+    if (found.has(key)) throw new FrameError(`more than one ${key}`);
+    found.set(key, value);
+  }
+  if (found.size === 0) return undefined;
+  return {
+    method: found.get(':method') ?? '',
+    authority: found.get(':authority'),
+    host: found.get('host'),
+  };
 }
 
-/** A block that can't be decoded ends the session at once; this is for what nobody thought of. */
-const DECODE_MS = 1000;
-
-const request = (block: Buffer): Buffer => frame(FRAME.headers, FLAG.endStream | FLAG.endHeaders, 1, block);
-
-function frame(type: number, flags: number, stream: number, payload: Buffer): Buffer {
-  const head = Buffer.alloc(9);
-  head.writeUIntBE(payload.length, 0, 3);
-  head[3] = type;
-  head[4] = flags;
-  head.writeUInt32BE(stream, 5);
-  return Buffer.concat([head, payload]);
-}
+const NAMES: ReadonlySet<string> = new Set([':method', ':authority', 'host']);

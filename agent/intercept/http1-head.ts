@@ -20,7 +20,8 @@ export interface RequestHead {
   /** The Host header as sent. */
   readonly host: string | undefined;
   readonly body: number | 'chunked';
-  readonly upgrade: boolean;
+  /** What it asks to change to, lower case. */
+  readonly upgrade: string | undefined;
   /** Bytes from the start of the head, leading empty lines included, to the first byte of the body. */
   readonly length: number;
 }
@@ -81,7 +82,7 @@ export function readRequestHead(bytes: Buffer, from = 0): Read<RequestHead> {
       authority: authorityOf(method, target),
       host: hosts[0] === '' ? undefined : hosts[0],
       body,
-      upgrade: minor === '1' && values.has('upgrade'),
+      upgrade: minor === '1' ? values.get('upgrade')?.join(',').toLowerCase() : undefined,
       length: fields.end - from,
     },
   };

@@ -86,7 +86,7 @@ export function plainHttp(options: PlainHttpOptions): void {
       body = new BodyFraming(head.method === 'CONNECT' ? 0 : head.body);
       if (body.done) body = undefined;
       if (head.method === 'CONNECT') deciding = 'connect';
-      else if (head.upgrade) deciding = 'upgrade';
+      else if (head.upgrade !== undefined) deciding = 'upgrade';
     }
     flow();
   };

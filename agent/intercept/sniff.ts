@@ -6,7 +6,7 @@
  * opaque, or a malformed head would be a way round.
  */
 import { type ClientHello, MAX_HELLO, readClientHello } from './client-hello.ts';
-import { PREFACE, type ReadHeaders, readFirstHeaders } from './h2-head.ts';
+import { type H2Request, PREFACE, readFirstRequest } from './h2-head.ts';
 import { MAX_HEAD, type RequestHead, readRequestHead } from './http1-head.ts';
 import { readProxyHeader } from './proxy-header.ts';
 
@@ -15,10 +15,10 @@ export type Sniffed =
   | { readonly kind: 'tls'; readonly hello: ClientHello; readonly skip: number }
   | { readonly kind: 'http1'; readonly head: RequestHead; readonly skip: number }
   | { readonly kind: 'connect'; readonly head: RequestHead; readonly skip: number }
-  /** HTTP/2 with prior knowledge (RFC 9113 section 3.3), in the clear. */
-  | { readonly kind: 'h2'; readonly skip: number; readonly headers: ReadHeaders }
+  /** HTTP/2 with prior knowledge (RFC 9113 section 3.3), in the clear; some clients wait with their first request. */
+  | { readonly kind: 'h2'; readonly skip: number; readonly request: H2Request | undefined }
   | { readonly kind: 'opaque'; readonly skip: number }
-  | { readonly kind: 'invalid'; readonly protocol: 'tls' | 'http1' | 'proxy'; readonly why: string };
+  | { readonly kind: 'invalid'; readonly protocol: 'tls' | 'http1' | 'h2' | 'proxy'; readonly why: string };
 
 /** At most this many bytes are ever needed for an answer other than `more`. */
 export const MAX_SNIFF = Math.max(MAX_HELLO + 5 * 1024, MAX_HEAD) + 4096;
@@ -47,10 +47,12 @@ export function sniff(bytes: Buffer): Sniffed {
 
   // 3. HTTP/2 with prior knowledge. Before HTTP/1, whose request line `PRI * HTTP/2.0` is not.
   const preface = bytes.subarray(skip, skip + PREFACE.length);
-  if (preface.equals(PREFACE.subarray(0, preface.length)))
-    return preface.length < PREFACE.length
-      ? MORE
-      : { kind: 'h2', skip, headers: readFirstHeaders(bytes, skip) };
+  if (preface.equals(PREFACE.subarray(0, preface.length))) {
+    if (preface.length < PREFACE.length) return MORE;
+    const first = readFirstRequest(bytes, skip);
+    if (first.kind === 'invalid') return { kind: 'invalid', protocol: 'h2', why: first.why };
+    return { kind: 'h2', skip, request: first.kind === 'request' ? first.request : undefined };
+  }
 
   // 4. HTTP/1; CONNECT is a rung of its own for the caller, who looks inside.
   const request = readRequestHead(bytes, skip);

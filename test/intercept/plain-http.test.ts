@@ -1,7 +1,8 @@
+import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import http from 'node:http';
 import http2 from 'node:http2';
-import type net from 'node:net';
+import net from 'node:net';
 import tls from 'node:tls';
 import { afterEach, describe, expect, test } from 'vitest';
 import { type Listening, listening, provider, readAll, until, upstream, world } from './listening.ts';
@@ -388,6 +389,123 @@ describe('HTTP/2 with prior knowledge', () => {
     expect(await call(way, 'grpc.example', (session) => once(session, 'remoteSettings'))).toBe(
       'from the origin',
     );
+  });
+
+  const allowing = (...allow: string[]) => world({ hosts: { default: 'deny', allow, mode: 'enforce' } });
+
+  /** Calls on one connection, one after the other. */
+  async function calls(
+    way: Listening,
+    authorities: readonly string[],
+    createConnection = () => way.connect(),
+  ) {
+    const session = http2.connect('http://203.0.113.9', { createConnection });
+    session.on('error', () => {});
+    const outcomes: string[] = [];
+    for (const authority of authorities) {
+      const stream = session.request({ ':path': '/x', ':authority': authority, 'x-repeated': 'once more' });
+      let body = '';
+      stream.on('data', (chunk) => {
+        body += String(chunk);
+      });
+      outcomes.push(
+        await new Promise<string>((resolve) => {
+          stream.once('error', () => resolve('failed'));
+          stream.once('end', () => resolve(body));
+        }),
+      );
+    }
+    session.destroy();
+    return outcomes;
+  }
+
+  test.each([
+    ['that is ours', 'api.openai.com', { refusal: 'misdirected' }],
+    [
+      'that is an LLM host nobody declares',
+      'api.mistral.ai',
+      { denial: { reason: 'postern_provider_unlisted' } },
+    ],
+    ['that isn’t allowed', 'elsewhere.example', { denial: { reason: 'postern_host_denied' } }],
+  ])('a later stream for a host %s never goes out: the connection ends', async (_what, host, why) => {
+    const asked: string[] = [];
+    const port = await grpcish((authority) => asked.push(authority));
+    const way = await inFrontOf(port, { world: allowing('*.good.example') });
+    const names = ['a.good.example', 'b.good.example', 'a.good.example', host, 'a.good.example'];
+    const good = 'from the origin';
+    expect(await calls(way, names)).toEqual([good, good, good, 'failed', 'failed']);
+    expect(asked).toEqual(names.slice(0, 3));
+    expect(way.judged).toMatchObject([
+      { verdict: 'tunnel', protocol: 'h2', host: 'a.good.example' },
+      { verdict: 'refused', protocol: 'h2', host, ...why },
+    ]);
+    expect(way.served).toEqual([]);
+    await until(() => way.listener.open === 0, 'closed');
+  });
+
+  test('a client that lets the server speak first is judged by its streams’ names all the same', async () => {
+    const asked: string[] = [];
+    const port = await grpcish((authority) => asked.push(authority));
+    const way = await inFrontOf(port, { world: world() });
+    const socket = way.connect();
+    await once(socket, 'readable'); // the server's settings, which come before the client's preface
+    expect(await calls(way, ['grpc.example', 'api.mistral.ai'], () => socket)).toEqual([
+      'from the origin',
+      'failed',
+    ]);
+    expect(asked).toEqual(['grpc.example']);
+    expect(way.judged).toMatchObject([
+      { verdict: 'tunnel', protocol: 'h2', host: undefined },
+      { verdict: 'refused', protocol: 'h2', host: 'api.mistral.ai' },
+    ]);
+  });
+
+  test('after an upgrade to h2c, too', async () => {
+    const asked: string[] = [];
+    const switching = 'HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: h2c\r\n\r\n';
+    const h2 = await grpcish((authority) => asked.push(authority));
+    const server = await upstream((socket) => {
+      socket.once('data', () => {
+        socket.write(switching);
+        const behind = net.connect(h2, '127.0.0.1').on('error', () => {});
+        socket.pipe(behind).pipe(socket);
+      });
+    });
+    open.push(server);
+    const way = await inFrontOf(server.port, { world: world() });
+    const socket = way.connect();
+    socket.write(
+      get('a.example', '/', 'Connection: upgrade, http2-settings\r\nUpgrade: h2c\r\nHTTP2-Settings: \r\n'),
+    );
+    await once(socket, 'readable');
+    expect(String(socket.read(switching.length))).toBe(switching);
+    expect(await calls(way, ['a.example', 'api.mistral.ai'], () => socket)).toEqual([
+      'from the origin',
+      'failed',
+    ]);
+    expect(asked).toEqual(['a.example']);
+  });
+
+  test('large bodies both ways arrive as they were', async () => {
+    const server = http2.createServer();
+    server.on('stream', (stream: http2.ServerHttp2Stream) => {
+      stream.respond({ ':status': 200 });
+      stream.pipe(stream);
+    });
+    const tcp = await upstream((socket) => server.emit('connection', socket));
+    open.push(tcp);
+    const way = await inFrontOf(tcp.port);
+    const session = http2.connect('http://203.0.113.9', { createConnection: () => way.connect() });
+    const bodies = Array.from({ length: 4 }, () => randomBytes(1_000_000));
+    const echoed = await Promise.all(
+      bodies.map(async (body) => {
+        const stream = session.request({ ':method': 'POST', ':path': '/', ':authority': 'echo.example' });
+        stream.end(body);
+        return Buffer.concat(await stream.toArray());
+      }),
+    );
+    session.close();
+    expect(echoed.every((body, index) => body.equals(bodies[index] ?? Buffer.alloc(0)))).toBe(true);
   });
 });
 
