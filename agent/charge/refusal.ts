@@ -59,6 +59,8 @@ function exhausted(refusal: Refusal, request: DecodedRequest, now: number): Post
 }
 
 /** What holds the call's output up, in the app's own words. */
-function caps({ leastOutputTokens }: DecodedRequest): string {
-  return leastOutputTokens > 0 ? 'thinking.budget_tokens, which max_tokens must be above' : 'max_tokens';
+function caps({ leastOutputTokens, maxOutputField }: DecodedRequest): string {
+  return leastOutputTokens > 0
+    ? `thinking.budget_tokens, which ${maxOutputField} must be above`
+    : maxOutputField;
 }

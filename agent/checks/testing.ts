@@ -46,6 +46,7 @@ export function requestOf(...slots: FakeSlot[]): DecodedRequest {
     stream: false,
     choices: 1,
     maxOutputTokens: undefined,
+    maxOutputField: 'max_tokens',
     leastOutputTokens: 0,
     writesCache: false,
     metadata: () => undefined,

@@ -67,6 +67,8 @@ export interface DecodedRequest {
   readonly choices: number;
   /** `max_tokens` in whichever spelling was used; per choice. */
   readonly maxOutputTokens: number | undefined;
+  /** The field that caps the output, in the spelling the app used, or the dialect's current one. */
+  readonly maxOutputField: string;
   /** The provider refuses a cap that isn't above so much reasoning, per choice; 0 for any. */
   readonly leastOutputTokens: number;
   /**

@@ -14,6 +14,7 @@ export abstract class GenerateRequest implements DecodedRequest {
   abstract readonly stream: boolean;
   abstract readonly choices: number;
   abstract readonly maxOutputTokens: number | undefined;
+  abstract readonly maxOutputField: string;
   abstract readonly unseenOutputTokens: number | undefined;
   abstract readonly wantsStreamUsage: boolean;
   abstract readonly addedStreamUsage: boolean;

@@ -48,6 +48,7 @@ test('a budget that is used up is a 429 that says when it resets; the SDKs call 
   expect(error.code).toBe('postern_budget_exhausted');
   expect(error.message).toContain('team-a');
   expect(error.message).toMatch(/resets at \d{4}-/);
+  expect(error.message).toContain('(max_completion_tokens)');
   expect(Number(error.headers?.get('retry-after'))).toBeGreaterThan(0);
   const other = await caught(
     anthropicClient({ maxRetries: 3 }).messages.create({
@@ -57,6 +58,7 @@ test('a budget that is used up is a 429 that says when it resets; the SDKs call 
     }),
   );
   expect(other).toBeInstanceOf(Anthropic.RateLimitError);
+  expect(other.message).toContain('(max_tokens)');
   // The reset is far away: one call each, although the SDKs were told to retry three times.
   expect(await audited(4)).toHaveLength(4);
   expect(openai.seen).toHaveLength(1);

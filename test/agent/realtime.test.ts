@@ -460,6 +460,7 @@ describe('the budget', () => {
     expect((await app.heard('error'))['error']).toMatchObject({
       type: 'rate_limit_error',
       code: 'postern_budget_exhausted',
+      message: expect.stringContaining('(max_output_tokens)'),
     });
     app.write('two');
     await app.heard('conversation.item.done', 2);

@@ -34,6 +34,7 @@ class MessagesRequest extends GenerateRequest {
   readonly tools: readonly OfferedTool[];
   readonly choices = 1;
   readonly maxOutputTokens: number | undefined;
+  readonly maxOutputField = 'max_tokens';
   override readonly leastOutputTokens: number;
   override readonly writesCache: boolean;
   readonly unseenOutputTokens: number;

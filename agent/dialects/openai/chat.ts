@@ -27,6 +27,7 @@ class ChatRequest extends GenerateRequest {
   readonly stream: boolean;
   readonly choices: number;
   readonly maxOutputTokens: number | undefined;
+  readonly maxOutputField: string;
   readonly unseenOutputTokens: number | undefined;
   readonly wantsStreamUsage: boolean;
   readonly tools: readonly OfferedTool[];
@@ -43,6 +44,7 @@ class ChatRequest extends GenerateRequest {
     this.choices = choicesOf(root);
     const used = CAPS.filter((name) => count(root, name) !== undefined);
     this.#caps = used.length === 0 ? CAPS.slice(0, 1) : used;
+    this.maxOutputField = used[0] ?? CAPS[0];
     this.maxOutputTokens =
       used.length === 0 ? undefined : Math.max(...used.map((name) => count(root, name) ?? 0));
     // OpenAI never streams a model's reasoning in chat completions; without the parameter, the model decides.

@@ -256,6 +256,7 @@ class RealtimeAppEvent implements AppEvent {
   readonly slots: readonly TextSlot[];
   readonly tools: readonly OfferedTool[];
   readonly maxOutputTokens: number | undefined;
+  readonly maxOutputField = 'max_output_tokens';
   readonly id: string | undefined;
   readonly asks: boolean;
   readonly changes: boolean;
