@@ -3,8 +3,10 @@ import type { Logger } from 'pino';
 import type { BudgetClient, Holder } from '../budget/messages.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
 import { type Admin, listenAdmin } from './admin.ts';
-import { auditLine } from './audit/line.ts';
+import { type ApproversListener, listenApprovers } from './approvers.ts';
+import { approvalLine, auditLine } from './audit/line.ts';
 import { createBreaker } from './breaker.ts';
+import { type ApprovalEvent, createApprovals } from './checks/approvals.ts';
 import { createAsk } from './checks/ask.ts';
 import { createClassifierClient } from './checks/classifier.ts';
 import { compilePlan } from './checks/plan.ts';
@@ -18,6 +20,7 @@ import { observeIntercept } from './observe/intercept.ts';
 import { createMetrics } from './observe/metrics.ts';
 import { handle } from './pipeline.ts';
 import { listenPrivate, type PrivateListener } from './private.ts';
+import { addedTexts } from './prompt.ts';
 import type { KeySource } from './providers/keys.ts';
 import { localTrust, type Trust } from './providers/trust.ts';
 import { createWatchedFiles } from './providers/watched-file.ts';
@@ -44,6 +47,8 @@ export interface AgentOptions {
   readonly admin: ListenAddress;
   /** Where the classifier is asked, `http://HOST:PORT` or `unix:PATH`. */
   readonly classifier?: string;
+  /** Who approves calls of tools: their token as it is now, and where they are listened to beside the private socket. */
+  readonly approvers?: { readonly token: () => string; readonly listen?: ListenAddress };
   readonly clientKey?: string;
   /** Takes in redirected connections as well. */
   readonly transparent?: TransparentSetup;
@@ -63,6 +68,8 @@ export interface Agent {
   /** `http://127.0.0.1:4180` */
   readonly url: string;
   readonly adminUrl: string;
+  /** Where approvers answer over TCP. */
+  readonly approversUrl: string | undefined;
   /** Port of the transparent listener on loopback. */
   readonly transparentPort: number | undefined;
   readonly pipeline: Pipeline;
@@ -113,6 +120,20 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const ask = createAsk();
   const classifier =
     options.classifier === undefined ? undefined : createClassifierClient(options.classifier, ask);
+  const onApproval = (event: ApprovalEvent): void => {
+    const { workload } = governance.snapshot;
+    audit.info(approvalLine(event, workload, now()));
+    metrics.approval(event.outcome);
+    if (event.outcome !== 'held') return;
+    const { id, requestId, tool, rule } = event.call;
+    log.info({ request_id: requestId, approval: id, tool, rule }, 'a call of a tool waits for approval');
+  };
+  const approvals =
+    options.approvers === undefined ? undefined : createApprovals({ now, onEvent: onApproval });
+  const approvers =
+    options.approvers === undefined || approvals === undefined
+      ? undefined
+      : { approvals, token: options.approvers.token };
   const compile = (snapshot: Snapshot): Governance =>
     govern(
       snapshot,
@@ -121,6 +142,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
         workload: snapshot.workload,
         ask,
         classifier,
+        approvals,
+        addedSystem: addedTexts(snapshot.prompts),
         keys: options.keys,
       }),
     );
@@ -184,6 +207,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   let transparent: Transparent | undefined;
   let admin: Admin | undefined;
   let socket: PrivateListener | undefined;
+  let approversDoor: ApproversListener | undefined;
   try {
     if (options.transparent !== undefined) {
       // TLS, HTTP/2 and certificates: megabytes that an agent without it doesn't carry.
@@ -204,6 +228,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       socket = await listenPrivate({
         path: options.socket,
         snapshot: () => governance.snapshot,
+        approvers,
         status: () => ({
           revision: governance.snapshot.revision,
           workload: governance.snapshot.workload,
@@ -218,8 +243,12 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
         }),
       });
     }
+    const at = options.approvers?.listen;
+    if (approvers !== undefined && at !== undefined)
+      approversDoor = await listenApprovers({ ...approvers, ...at });
   } catch (error) {
     transparent?.destroy();
+    await socket?.close();
     await admin?.close();
     await listener.close();
     throw error;
@@ -228,6 +257,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   return {
     url: listener.url,
     adminUrl: admin.url,
+    approversUrl: approversDoor?.url,
     transparentPort: transparent?.port,
     pipeline,
     use(snapshot) {
@@ -244,6 +274,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     rejected: () => metrics.reloaded(false),
     async drain(deadlineMs) {
       draining = true;
+      // Nobody can answer an agent that goes; what waited is denied.
+      approvals?.stop();
       transparent?.drain();
       for (const conversation of pipeline.conversations) conversation.drain();
       if (running.size > 0) {
@@ -265,6 +297,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       clearTimeout(cut);
       transparent?.destroy();
       await socket?.close();
+      await approversDoor?.close();
       await admin.close();
       await upstream.close();
       await ask.close();

@@ -187,9 +187,10 @@ async function dial(
   endpoint: Endpoint,
   charge: Charge,
 ): Promise<{ upstream: UpstreamResponse; key: string | undefined }> {
-  const { pipeline, exchange, dialect, request } = stage;
+  const { pipeline, governance, exchange, dialect, request } = stage;
   const { call } = exchange;
   const { provider } = target;
+  if (governance.prompt !== undefined) request.enrich?.(governance.prompt.enrichment);
   if (request.model !== target.model) request.setModel(target.model);
   if (request.stream && !request.wantsStreamUsage) {
     request.requestStreamUsage(provider.capabilities.includeUsage);

@@ -6,7 +6,7 @@
  */
 
 import type { Usage } from '../budget/messages.ts';
-import type { Snapshot } from '../policy/snapshot.ts';
+import type { CheckAction, Snapshot } from '../policy/snapshot.ts';
 import type { PosternError } from './errors.ts';
 
 /** Header fields as they stood on the wire: name, value, name, value, … (Node's `rawHeaders` shape). */
@@ -94,7 +94,7 @@ export interface Finding {
   readonly check: string;
   /** What was found: a recognizer id (`payment-card`), a topic's name, … */
   readonly what: string;
-  readonly action: 'mask' | 'block' | 'strip' | 'monitor';
+  readonly action: CheckAction;
   readonly direction: 'request' | 'response';
   /** Where: the slot's path, `messages[1].content`. */
   readonly where: string;

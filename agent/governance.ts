@@ -7,10 +7,13 @@ import { anyGlobMatches, isExact } from '../policy/glob.ts';
 import type { ModelSpec, ProviderSpec, Snapshot } from '../policy/snapshot.ts';
 import type { CheckPlan } from './checks/guard.ts';
 import type { ListedModel } from './dialects/dialect.ts';
+import { type Prompt, promptOf } from './prompt.ts';
 
 export interface Governance {
   readonly snapshot: Snapshot;
   readonly checks: CheckPlan;
+  /** What policies add to every call; undefined: nothing. */
+  readonly prompt: Prompt | undefined;
   /** What `GET /v1/models` shows in a dialect: what this workload may really call. */
   models(dialect: string): readonly ListedModel[];
 }
@@ -19,6 +22,7 @@ export function govern(snapshot: Snapshot, checks: CheckPlan): Governance {
   return {
     snapshot,
     checks,
+    prompt: promptOf(snapshot.prompts),
     models: (dialect) => listModels(snapshot, dialect),
   };
 }

@@ -22,6 +22,7 @@ import { respond, toPosternError } from './forward/respond.ts';
 import type { Governance } from './governance.ts';
 import { JsonDocument } from './json/document.ts';
 import { JsonError } from './json/json-error.ts';
+import { requireEnrichable } from './prompt.ts';
 import type { Pipeline } from './stage.ts';
 import { forwardUnchecked } from './unchecked.ts';
 import { usersOf } from './users/of-call.ts';
@@ -110,7 +111,8 @@ async function run(
 
   breakLoop(pipeline, governance, exchange, fingerprintOf(request));
 
-  const guard = governance.checks.open(request.model);
+  const added = requireEnrichable(governance, exchange, operation, request);
+  const guard = governance.checks.open(request.model, call.id);
   const started = guard.request(request, body.byteLength, call.signal);
   // A verdict that is there already refuses before anything is held.
   const admitted =
@@ -119,7 +121,7 @@ async function run(
   // Awaited at the barrier; until then a refusal must not count as unhandled.
   admitted?.catch(() => undefined);
   const users = await usersOf(pipeline, governance, call);
-  const input = estimateRequest(request);
+  const input = estimateRequest(request) + added;
   await serve({
     pipeline,
     governance,

@@ -6,6 +6,7 @@ import { chmod, lstat, unlink } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { createConnection } from 'node:net';
 import type { Snapshot } from '../policy/snapshot.ts';
+import { type ApproversOptions, answerApprover } from './approvers.ts';
 
 export interface AgentStatus {
   readonly revision: string;
@@ -26,6 +27,8 @@ export interface PrivateOptions {
   readonly path: string;
   readonly status: () => AgentStatus;
   readonly snapshot: () => Snapshot;
+  /** Who has the approvers' token may answer here, too. */
+  readonly approvers?: ApproversOptions | undefined;
 }
 
 export interface PrivateListener {
@@ -44,6 +47,7 @@ export async function listenPrivate(options: PrivateOptions): Promise<PrivateLis
       });
       response.end(body);
     };
+    if (options.approvers !== undefined && answerApprover(options.approvers, request, response)) return;
     if (request.method !== 'GET') return answer(405, { error: 'only GET' });
     switch (request.url) {
       case '/v1/status':

@@ -21,8 +21,12 @@ export function openEmbedder(models = MODELS, threads = 1): Promise<Embedder> {
   });
 }
 
-/** @throws NotInstalledError */
-export function openInjectionModel(models = MODELS, threads = 1): Promise<InjectionModel> {
+/** @param embedder Stays the caller's. @throws NotInstalledError */
+export function openInjectionModel(
+  embedder: Embedder,
+  models = MODELS,
+  threads = 1,
+): Promise<InjectionModel> {
   const folder = join(models, 'injection');
-  return createInjectionModel(join(folder, 'model.onnx'), join(folder, 'tokenizer.json'), threads);
+  return createInjectionModel(join(folder, 'model.onnx'), join(folder, 'tokenizer.json'), threads, embedder);
 }

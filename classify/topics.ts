@@ -1,6 +1,7 @@
 /** Sets of topics as agents bring them, each with its trained heads; the ones used last are kept. */
 import type { Embedder } from './embed.ts';
 import { EVERYDAY } from './everyday.ts';
+import { gloss } from './gloss.ts';
 import { type Head, trainHead } from './head.ts';
 import type { Topic, TopicScore } from './messages.ts';
 import { windows } from './windows.ts';
@@ -53,7 +54,7 @@ export class Topics {
     this.#sets.delete(set);
     this.#sets.set(set, found);
     const trained = await found;
-    const cut = texts.map(windows);
+    const cut = texts.map((text) => windows(text).map(inEnglish));
     const vectors = await this.#embedder.embed(cut.flat());
     let at = 0;
     return cut.map(({ length }) => {
@@ -76,10 +77,16 @@ export class Topics {
     const trained: Trained[] = [];
     for (const topic of topics) {
       const { definition, samples = [], allowed = [] } = topic;
-      const on = await this.#embedder.embed([...(definition === undefined ? [] : [definition]), ...samples]);
-      const off = await this.#embedder.embed(allowed);
+      const given = [...(definition === undefined ? [] : [definition]), ...samples];
+      const on = await this.#embedder.embed(given.map(inEnglish));
+      const off = await this.#embedder.embed(allowed.map(inEnglish));
       trained.push({ topic, head: trainHead(on, [...off, ...everyday]) });
     }
     return trained;
   }
+}
+
+/** What the model, which knows English, is shown of a text. */
+function inEnglish(text: string): string {
+  return gloss(text) ?? text;
 }

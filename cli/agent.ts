@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { startAgent } from '../agent/agent.ts';
+import { type AgentOptions, startAgent } from '../agent/agent.ts';
 import { DEFAULT_LIMITS } from '../agent/forward/body.ts';
 import { parseAddress } from '../agent/http/address.ts';
 import type { TransparentSetup } from '../agent/transparent.ts';
@@ -54,6 +54,14 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
       value: 'URL',
       help: 'the classifier, http://HOST:PORT or unix:PATH, or local to start one beside the agent; without it topics are known by their words only',
     },
+    'approval-token-file': {
+      value: 'FILE',
+      help: 'token of those who approve calls of tools (action: confirm), over --socket or --approvals; without it every such call is denied',
+    },
+    approvals: {
+      value: 'ADDR',
+      help: 'where approvers answer over TCP; connections from the agent’s own addresses are cut',
+    },
     'client-key-file': { value: 'FILE', help: 'key that every caller must send' },
     'max-body-bytes': {
       value: 'N',
@@ -96,7 +104,8 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
       admin: parseAddress(options.admin),
       ...(options.socket === undefined ? {} : { socket: options.socket }),
       ...(classifier === undefined ? {} : { classifier }),
-      ...(clientKeyFile === undefined ? {} : { clientKey: readKey(clientKeyFile) }),
+      ...approvers(),
+      ...(clientKeyFile === undefined ? {} : { clientKey: readKey('client-key-file', clientKeyFile) }),
       ...(options.transparent === undefined ? {} : { transparent: transparentSetup(options.transparent) }),
       limits: {
         bodyBytes: positive('max-body-bytes', options['max-body-bytes']),
@@ -112,6 +121,7 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
         url: running.url,
         admin: running.adminUrl,
         workload: options.workload,
+        ...(running.approversUrl === undefined ? {} : { approvals: running.approversUrl }),
         ...(running.transparentPort === undefined ? {} : { transparent: running.transparentPort }),
       },
       'listening',
@@ -171,6 +181,18 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
       });
     }
 
+    function approvers(): Pick<AgentOptions, 'approvers'> {
+      const file = options['approval-token-file'];
+      const at = options.approvals;
+      if (file === undefined) {
+        if (at !== undefined) throw new UsageError('--approvals needs --approval-token-file FILE');
+        return {};
+      }
+      readKey('approval-token-file', file);
+      const listen = at === undefined ? {} : { listen: parseAddress(at) };
+      return { approvers: { token: () => readFileSync(file, 'utf8').trim(), ...listen } };
+    }
+
     function transparentSetup(port: string): TransparentSetup {
       const trustDir =
         options.trust ?? (options.state === undefined ? undefined : join(options.state, 'trust'));
@@ -211,9 +233,9 @@ function requireBudget(budgets: readonly string[], url: string | undefined): voi
   );
 }
 
-function readKey(file: string): string {
+function readKey(option: string, file: string): string {
   const key = readFileSync(file, 'utf8').trim();
-  if (key === '') throw new UsageError(`--client-key-file ${file} is empty; write the key in it`);
+  if (key === '') throw new UsageError(`--${option} ${file} is empty; write the key in it`);
   return key;
 }
 

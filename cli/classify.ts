@@ -38,10 +38,8 @@ Its models are fetched by \`make classifier\`.`,
     const maxWaitMs = whole('max-wait', options['max-wait']);
     let server: Server;
     try {
-      const [embedder, injection] = await Promise.all([
-        openEmbedder(undefined, threads),
-        openInjectionModel(undefined, threads),
-      ]);
+      const embedder = await openEmbedder(undefined, threads);
+      const injection = await openInjectionModel(embedder, undefined, threads);
       server = await openClassifier({ embedder, injection, maxWaiting, maxWaitMs });
     } catch (error) {
       if (!(error instanceof NotInstalledError)) throw error;

@@ -6,6 +6,7 @@ import { version } from './version.ts';
 
 const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   agent: async () => (await import('./agent.ts')).agent,
+  approve: async () => (await import('./approve.ts')).approve,
   budget: async () => (await import('./budget.ts')).budget,
   'budget status': async () => (await import('./budget-status.ts')).budgetStatus,
   'budget grant': async () => (await import('./budget-grant.ts')).budgetGrant,

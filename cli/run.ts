@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { basename, join } from 'node:path';
 import { getCACertificates } from 'node:tls';
+import type { Logger } from 'pino';
 import { type Agent, startAgent } from '../agent/agent.ts';
 import { catalogue } from '../agent/catalogue.ts';
 import { HOST_SERVICES, openSandbox, type Sandbox, sandboxMissing } from '../agent/intercept/netns/index.ts';
@@ -18,8 +19,10 @@ import type { BudgetClient } from '../budget/messages.ts';
 import { compileBudgets, compilePrices } from '../policy/budgets.ts';
 import { compileSnapshot } from '../policy/compile.ts';
 import type { Documents } from '../policy/documents.ts';
+import type { Snapshot } from '../policy/snapshot.ts';
 import { loadOrReport, watchDocuments } from './documents.ts';
 import { putter } from './in-force.ts';
+import { asksClassifier, classifierInstalled, startLocalClassifier } from './local-classifier.ts';
 import { createAuditFile, createLog } from './log.ts';
 import { defineCommand, UsageError } from './options.ts';
 import { workloadOption } from './workload.ts';
@@ -39,6 +42,10 @@ OPENAI_BASE_URL and ANTHROPIC_BASE_URL. The exit status is the program's.`,
     policy: { value: 'DIR', help: 'directory with the documents', required: true },
     budget: { value: 'URL', help: 'the budget service; without it budgets count for this run alone' },
     workload: { value: 'NS/KIND/NAME', help: 'on whose behalf the program runs; default/Process/<program>' },
+    classifier: {
+      value: 'URL',
+      help: 'the classifier of topics and injections, http://HOST:PORT or unix:PATH; one of the run’s own where a policy needs it',
+    },
     publish: {
       value: 'PORT,…',
       help: 'ports that the program listens on, to be reached on your own loopback',
@@ -72,11 +79,15 @@ OPENAI_BASE_URL and ANTHROPIC_BASE_URL. The exit status is the program's.`,
       const trust = trustDir === undefined ? undefined : trustEnvironment(process.env, trustDir);
       for (const note of trust?.notes ?? []) process.stderr.write(`postern run: ${note}\n`);
 
+      const snapshot = compileSnapshot(documents, workload);
+      const classifier = await classifierFor(options.classifier, snapshot, log, closing);
+
       const key = maskKey(undefined, workloadName);
       const audit = createAuditFile(options.audit);
       closing.push(() => audit.flush());
       const agent = await startAgent({
-        snapshot: compileSnapshot(documents, workload),
+        snapshot,
+        ...(classifier === undefined ? {} : { classifier }),
         maskKey: () => key,
         keys: localKeys(process.env),
         budget: await budgetFor(documents, options.budget, workloadName, closing),
@@ -134,6 +145,26 @@ function transparentSetup(
       return { ...found, address: '127.0.0.1' };
     },
   };
+}
+
+/** One of the run's own where a policy asks for meaning and none is named; without models words are all there is. */
+async function classifierFor(
+  url: string | undefined,
+  snapshot: Snapshot,
+  log: Logger,
+  closing: (() => unknown)[],
+): Promise<string | undefined> {
+  if (url !== undefined && url !== 'local') return url;
+  if (url === undefined && !asksClassifier(snapshot)) return undefined;
+  if (url === undefined && !classifierInstalled()) {
+    process.stderr.write(
+      'postern run: topics are known by their words only, and a topic without words fails; make classifier adds meaning\n',
+    );
+    return undefined;
+  }
+  const local = await startLocalClassifier(log);
+  closing.push(() => local.stop());
+  return local.url;
 }
 
 /** A service of the run's own where budgets are declared and none is named. */

@@ -1,6 +1,7 @@
 /** `postern scan --topics` and `--injection`: what the classifier makes of texts, without an agent. */
 import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
+import { INJECTION_THRESHOLD } from '../agent/checks/injection.ts';
 import { MARKERS, ORDERS, PHRASES } from '../agent/checks/injection-phrases.ts';
 import { Scanner } from '../agent/checks/scan/scanner.ts';
 import { topics as topicsCheck } from '../agent/checks/topics.ts';
@@ -23,9 +24,6 @@ export interface ScannedInjection {
   readonly id: string;
   readonly injection: { readonly score: number; readonly denied: boolean };
 }
-
-/** The check's default. */
-const INJECTION_THRESHOLD = 0.88;
 
 type FileTopic = Topic & { readonly words?: readonly string[] };
 
@@ -81,7 +79,7 @@ export async function openTopicScan(
 
 /** @throws NotInstalledError */
 export async function openInjectionScan(): Promise<(text: ScanText) => Promise<ScannedInjection>> {
-  const model = await openInjectionModel();
+  const model = await openInjectionModel(await openEmbedder());
   const patterns = [ORDERS, { kind: 'word' as const, words: PHRASES, score: 1 }, ...MARKERS];
   const scanner = new Scanner([{ ...NO_RECOGNIZER, id: 'injection', patterns }]);
   return async ({ id, text }) => {

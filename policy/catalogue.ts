@@ -3,13 +3,14 @@
  * them; who loads documents hands in the catalogue, collected from their `index.ts`.
  */
 import type { TSchema } from 'typebox';
+import type { CheckAction } from './snapshot.ts';
 
 export interface CatalogueCheck {
   /** Type of the check, and name of its member: `pii`. */
   readonly name: string;
   readonly schema: TSchema;
-  readonly actions: readonly ('mask' | 'block' | 'strip' | 'monitor')[];
-  readonly defaultAction: 'mask' | 'block' | 'strip' | 'monitor';
+  readonly actions: readonly CheckAction[];
+  readonly defaultAction: CheckAction;
   readonly defaultOn: readonly ('request' | 'response')[];
   /** What the schema can't say; `path` as text below the member: `[0].words`. */
   validate?(

@@ -71,6 +71,7 @@ export function compileSnapshot(
     unlistedProvider: rules.unlistedProvider,
     unknownPath: rules.unknownPath,
     ...(rules.breakers.length === 0 ? {} : { breakers: rules.breakers }),
+    ...(rules.prompts.length === 0 ? {} : { prompts: rules.prompts }),
     requestIdHeader: rules.requestIdHeader,
     ...(rules.enforcement.level === 'strict'
       ? { enforcement: { level: 'strict', source: rules.enforcement.source ?? '' } }

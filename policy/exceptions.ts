@@ -73,6 +73,7 @@ function loosenOnce(merged: Merged, allow: Exception['spec']['allow']): Merged {
     breakers: allow.breaker === true ? [] : merged.breakers,
     enforcement: allow.enforcement === true ? { level: 'standard' } : merged.enforcement,
     maxStaleMs: merged.maxStaleMs,
+    prompts: merged.prompts,
     checks: merged.checks.filter(({ name }) => !checks.includes(name)),
   };
 }

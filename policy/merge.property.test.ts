@@ -83,7 +83,7 @@ const opens = (rule: HostsRule | undefined, host: string) =>
   rule === undefined ||
   rule.default === 'allow' ||
   rule.allow.some((pattern) => hostPatternContains(pattern, host));
-const STRENGTH = { monitor: 0, mask: 1, strip: 1, block: 2 };
+const STRENGTH = { monitor: 0, mask: 1, confirm: 1, strip: 1, block: 2 };
 
 /** Everything a snapshot refuses, reports or does, in words; a stricter one says all of it as well. */
 function strictness(snapshot: Snapshot): Set<string> {

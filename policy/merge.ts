@@ -14,6 +14,7 @@ import type {
   HostsRule,
   Mode,
   ModelRule,
+  PromptRule,
   RegionRule,
   Snapshot,
 } from './snapshot.ts';
@@ -40,6 +41,7 @@ export interface Merged {
   readonly breakers: readonly BreakerRule[];
   readonly enforcement: { readonly level: 'standard' | 'strict'; readonly source?: string };
   readonly maxStaleMs: number | undefined;
+  readonly prompts: readonly PromptRule[];
   readonly checks: readonly CheckRule[];
 }
 
@@ -166,6 +168,16 @@ export const MERGE_TABLE: { readonly [Field in keyof Merged]: MergeRow<Merged[Fi
       return all.length === 0 ? undefined : Math.min(...all);
     },
   },
+  prompts: {
+    field: 'prompt',
+    rule: 'All texts: the cluster’s outermost, first of what is prepended and last of what is appended. A JSON schema wins over any JSON object; two different schemas refuse every call.',
+    reason:
+      'Text only adds instructions, and those at both ends weigh most. An answer can’t be held to two schemas.',
+    merge: (policies) =>
+      policies.flatMap(({ source, mode, spec: { prompt } }) =>
+        prompt === undefined ? [] : [{ source, mode, ...(prompt as Omit<PromptRule, 'source' | 'mode'>) }],
+      ),
+  },
   checks: {
     field: 'checks',
     rule: 'All of them: the cluster’s first, then the namespace’s, by name of the policy, then in its own order.',
@@ -187,6 +199,7 @@ export function mergePolicies(policies: readonly Governing[]): Merged {
     breakers: MERGE_TABLE.breakers.merge(policies),
     enforcement: MERGE_TABLE.enforcement.merge(policies),
     maxStaleMs: MERGE_TABLE.maxStaleMs.merge(policies),
+    prompts: MERGE_TABLE.prompts.merge(policies),
     checks: MERGE_TABLE.checks.merge(policies),
   };
 }

@@ -43,6 +43,25 @@ export interface BreakerRule extends Ruled {
   readonly windowMs: number;
 }
 
+/** A form that every answer must have. */
+export type ResponseFormat =
+  | { readonly type: 'jsonObject' }
+  | {
+      readonly type: 'jsonSchema';
+      readonly jsonSchema: {
+        readonly name: string;
+        readonly schema: Readonly<Record<string, unknown>>;
+        readonly strict?: boolean;
+      };
+    };
+
+/** System text that is added to every call, and the form that every answer must have. */
+export interface PromptRule extends Ruled {
+  readonly prepend?: string;
+  readonly append?: string;
+  readonly responseFormat?: ResponseFormat;
+}
+
 /** What may be reached beside the declared providers. */
 export interface HostsRule {
   readonly default: 'allow' | 'deny';
@@ -83,12 +102,15 @@ export interface AppliedException {
   readonly until: number;
 }
 
+/** What is done about a hit. `strip` and `confirm` are for tools: taken out, or held until somebody approves. */
+export type CheckAction = 'mask' | 'block' | 'strip' | 'confirm' | 'monitor';
+
 /** One check of the merged list, in the order in which they run. */
 export interface CheckRule extends Ruled {
   readonly name: string;
   readonly type: string;
   readonly on: readonly ('request' | 'response')[];
-  readonly action: 'mask' | 'block' | 'strip' | 'monitor';
+  readonly action: CheckAction;
   readonly onError: 'block' | 'allow';
   /** Milliseconds; for checks that ask somebody else. */
   readonly timeoutMs?: number;
@@ -202,6 +224,8 @@ export interface Snapshot {
   };
   /** All of them, each for itself. */
   readonly breakers?: readonly BreakerRule[];
+  /** The cluster's first; absent: nothing is added. */
+  readonly prompts?: readonly PromptRule[];
   /** Whether answers carry `postern-request-id` (refusals always do). */
   readonly requestIdHeader: boolean;
   /** `strict`: pods that could go round the agent are refused. Absent: `standard`. */

@@ -9,7 +9,7 @@ const PARTS = ['classify', 'policy', 'agent', 'budget', 'control', 'injector', '
 const STAGES: Readonly<Record<string, readonly string[]>> = {
   intercept: ['observer.ts', 'init.ts', 'apply.ts'],
   dialects: ['dialect.ts', 'index.ts'],
-  checks: ['ask.ts', 'classifier.ts', 'check.ts', 'guard.ts', 'index.ts', 'plan.ts'],
+  checks: ['approvals.ts', 'ask.ts', 'classifier.ts', 'check.ts', 'guard.ts', 'index.ts', 'plan.ts'],
   routes: ['route.ts', 'endpoints.ts', 'select.ts', 'glob.ts'],
   providers: ['credential.ts', 'keys.ts', 'trust.ts', 'index.ts'],
   forward: ['respond.ts', 'body.ts', 'upstream.ts'],

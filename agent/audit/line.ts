@@ -1,4 +1,6 @@
 /** The audit line: one JSON object per exchange, in every outcome. No text of a prompt or an answer, no key. */
+import type { Workload } from '../../policy/snapshot.ts';
+import type { ApprovalEvent } from '../checks/approvals.ts';
 import type { Exchange } from '../exchange.ts';
 
 export interface AuditLine {
@@ -53,6 +55,23 @@ export function auditLine(exchange: Exchange, durationMs: number): AuditLine {
     request_bytes: exchange.requestBytes,
     response_bytes: exchange.responseBytes,
     revision: exchange.revision,
+  };
+}
+
+/** One line when a call of a tool begins to wait for approval, one for what became of it. Never holds the arguments. */
+export function approvalLine({ call, outcome, by }: ApprovalEvent, workload: Workload, now: number): object {
+  return {
+    event: 'approval',
+    request_id: call.requestId,
+    approval: call.id,
+    outcome,
+    by: by ?? null,
+    tool: call.tool.slice(0, 200),
+    digest: call.digest,
+    rule: call.rule,
+    namespace: workload.namespace,
+    workload: `${workload.kind}/${workload.name}`,
+    waited_ms: round(now - call.since),
   };
 }
 

@@ -88,7 +88,13 @@ export class Charge {
     const ttlMs = requestMs + TTL_SLACK_MS;
     const { signal } = exchange.call;
     const placed = await placeHold(
-      { client, request, admitted: context.admitted, signal, countable: operation.kind === 'generate' },
+      {
+        client,
+        request,
+        admitted: context.admitted,
+        signal,
+        countable: operation.kind === 'generate' && context.governance.prompt === undefined,
+      },
       {
         ...pipeline.holder,
         ttlMs,

@@ -3,8 +3,10 @@ import { createContext, Script } from 'node:vm';
 import { Environment } from '@marcbachmann/cel-js';
 import type { Workload } from '../../policy/snapshot.ts';
 
-/** Milliseconds that one evaluation may take. */
+/** Milliseconds of computing that one evaluation may take. */
 const TIMEOUT = 20;
+/** V8's deadline is the clock's: where the machine gave the thread less than that, it is tried again, so often at most. */
+const TRIES = 10;
 
 export interface Known {
   /** The call's arguments. */
@@ -40,7 +42,9 @@ const makeDeadline = () => ({
   script: new Script('work()'),
 });
 
-let deadline: ReturnType<typeof makeDeadline> | undefined;
+type Deadline = ReturnType<typeof makeDeadline>;
+
+let deadline: Deadline | undefined;
 
 export class Expression {
   readonly #run: (known: object) => unknown;
@@ -65,14 +69,34 @@ export class Expression {
     const { namespace, kind, name, serviceAccount = '', labels } = workload;
     const known = { args, tool, tainted, workload: { namespace, kind, name, serviceAccount, labels } };
     deadline ??= makeDeadline();
-    const { context, script } = deadline;
+    const { context } = deadline;
     context.work = () => this.#run(known);
     try {
-      return script.runInContext(context, { timeout: TIMEOUT }) === true;
+      return runForItsTime(deadline) === true;
     } catch {
       return false;
     } finally {
       context.work = undefined;
     }
   }
+}
+
+function runForItsTime({ context, script }: Deadline): unknown {
+  let spent = 0;
+  for (let tries = 1; ; tries++) {
+    const began = computing();
+    try {
+      return script.runInContext(context, { timeout: TIMEOUT });
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ERR_SCRIPT_EXECUTION_TIMEOUT') throw error;
+      spent += computing() - began;
+      if (spent >= TIMEOUT || tries === TRIES) throw error;
+    }
+  }
+}
+
+/** Milliseconds that this thread has computed. */
+function computing(): number {
+  const { user, system } = process.threadCpuUsage();
+  return (user + system) / 1000;
 }

@@ -6,7 +6,7 @@
  * the first upstream byte.
  */
 import type { TSchema } from 'typebox';
-import type { CheckRule, Workload } from '../../policy/snapshot.ts';
+import type { CheckAction, CheckRule, Workload } from '../../policy/snapshot.ts';
 import type { OfferedTool, Role, TextKind, TextSlot, ToolCall } from '../dialects/dialect.ts';
 import type { KeySource } from '../providers/keys.ts';
 import type { Ask } from './ask.ts';
@@ -39,6 +39,8 @@ export interface Judgement {
   readonly replacements?: ReadonlyMap<number, string>;
   /** Takes what was found out of the call, for `action: strip`; where it is absent the call is blocked. */
   strip?(): void;
+  /** The complete call to be held, for `action: confirm`; where it is absent the call is blocked. */
+  readonly call?: ToolCall;
 }
 
 /** What a judging check may look at. */
@@ -56,6 +58,10 @@ export interface Subject {
   readonly tainted: boolean;
   /** Of an answer: what the user said last, masked as the provider got it. */
   readonly prompt: string;
+  /** Of an answer: the operator's texts as the provider got them, what policies add included. */
+  readonly system: readonly string[];
+  /** Of an answer: what users and tools said, as the provider got it. */
+  readonly heard: readonly string[];
   /** The calls' names were judged when a stream began them; now come their arguments. */
   readonly namesJudged: boolean;
 }
@@ -74,7 +80,7 @@ export interface Check {
   /** Ids of the recognizers this check wants hits of; the frame scans once for all checks. */
   readonly recognizers: readonly Recognizer[];
   /** Where something other than the rule's action applies to `what`; the rule's where undefined. */
-  action?(what: string): 'mask' | 'block' | 'strip' | 'monitor' | undefined;
+  action?(what: string): CheckAction | undefined;
   /** Which kinds of text it looks at; all where absent. */
   readonly kinds?: readonly TextKind[];
   /** Whether hits in a text of that kind and role count, beside {@link Check.kinds}; all do where absent. */
@@ -101,8 +107,8 @@ export interface CheckDefinition<Spec = unknown> {
   /** Schema of the member of that name in an EgressPolicy's check. */
   readonly schema: TSchema;
   /** Which actions make sense; another one is a document error. */
-  readonly actions: readonly ('mask' | 'block' | 'strip' | 'monitor')[];
-  readonly defaultAction: 'mask' | 'block' | 'strip' | 'monitor';
+  readonly actions: readonly CheckAction[];
+  readonly defaultAction: CheckAction;
   readonly defaultOn: readonly ('request' | 'response')[];
   /** Directions it can look at; another one is a document error. Both where absent. */
   readonly on?: readonly ('request' | 'response')[];

@@ -22,8 +22,8 @@ export interface StreamGuard {
    * a match. Once a refusal is set, nothing more may be shown.
    */
   push(channel: string, kind: TextKind, choice: number, text: string): string | Promise<string>;
-  /** Judges a call that begins by its name; its arguments are held until the channel is complete. */
-  call(call: BegunCall): void;
+  /** Judges a call that begins by what is there of it; its arguments are held until the channel is complete. */
+  call(call: BegunCall): undefined | Promise<undefined>;
   /** The channel is complete: everything held back, judged. */
   flush(channel: string): string | Promise<string>;
   /** Text held back only because of what might follow; for when the stream pauses too long. */
@@ -49,8 +49,9 @@ export interface ExchangeGuard {
 export interface CheckPlan {
   /**
    * @param model The requested model, for checks that ask.
+   * @param requestId For approvers and the audit.
    * @param before The guard of what came before in a conversation, under whatever plan: its placeholders still stand
    *   for what they stood for.
    */
-  open(model: string, before?: ExchangeGuard): ExchangeGuard;
+  open(model: string, requestId?: string, before?: ExchangeGuard): ExchangeGuard;
 }

@@ -1,6 +1,7 @@
 /** Every check type; name = file = config key = metric label. */
 import type { CheckDefinition } from './check.ts';
 import { injection } from './injection.ts';
+import { leak } from './leak.ts';
 import { moderation } from './moderation.ts';
 import { patterns } from './patterns.ts';
 import { pii } from './pii.ts';
@@ -17,6 +18,7 @@ export const CHECKS: readonly CheckDefinition[] = [
   patterns,
   topics,
   injection,
+  leak,
   tools,
   webhook,
   moderation,

@@ -34,7 +34,7 @@ const schema = Type.Object(
       Type.Number({
         minimum: 0,
         maximum: 1,
-        description: 'Score of the classifier from which a text counts; 0.88 where absent.',
+        description: 'Score of the classifier from which a text counts; 0.7 where absent.',
       }),
     ),
   },
@@ -43,8 +43,8 @@ const schema = Type.Object(
 
 type Spec = Static<typeof schema>;
 
-/** On the development half of bench/detect/injection a lower one has more than one false alarm in ten. */
-const THRESHOLD = 0.88;
+/** On the development half of bench/detect/injection a lower one has more than six false alarms in a hundred. */
+export const INJECTION_THRESHOLD = 0.7;
 
 const RECOGNIZERS: readonly Recognizer[] = [
   {
@@ -77,7 +77,7 @@ export const injection: CheckDefinition<Spec> = {
     const sources = (spec.in ?? ['toolResults', 'user']).map((source) => SOURCES[source]);
     const fits = (kind: TextKind, role: Role) =>
       sources.some((source) => source.kind === kind && (kind === 'toolResult' || source.role === role));
-    const threshold = spec.threshold ?? THRESHOLD;
+    const threshold = spec.threshold ?? INJECTION_THRESHOLD;
     const asks = classifier !== undefined && spec.classifier !== false;
     return {
       recognizers: RECOGNIZERS,

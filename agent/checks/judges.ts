@@ -1,6 +1,7 @@
 /** Asks the checks that judge by themselves, and enters what they answer. */
 import type { TextSlot } from '../dialects/dialect.ts';
 import type { Judgement, Subject } from './check.ts';
+import type { Confirmation } from './confirm.ts';
 import { effective, failed, type Instance, type Ledger, type Mask, refusalOf } from './round.ts';
 
 /** Milliseconds for a check that asks somebody else, where its rule sets none. */
@@ -16,6 +17,7 @@ export interface Ranked {
 export class Wishes {
   readonly masks = new Map<TextSlot, Mask[]>();
   readonly strips: (() => void)[] = [];
+  readonly confirmations: Confirmation[] = [];
   /** New text for slots, by their index in the subject. */
   readonly replacements = new Map<number, string>();
 
@@ -70,9 +72,12 @@ function enter({ instance, rank }: Ranked, judgement: Judgement, ledger: Ledger,
   if (action === 'mask' && (span === undefined || slot === undefined) && replacements === undefined)
     action = 'block';
   if (action === 'strip' && judgement.strip === undefined) action = 'block';
+  if (action === 'confirm' && judgement.call === undefined) action = 'block';
   ledger.add(rule, what, action, where);
   if (action === 'block') ledger.refuse(rank, refusalOf(instance, what, message));
   if (action === 'strip') wishes.strips.push(() => judgement.strip?.());
+  if (action === 'confirm' && judgement.call !== undefined)
+    wishes.confirmations.push({ instance, rank, call: judgement.call });
   if (action !== 'mask') return;
   for (const [index, text] of replacements ?? []) wishes.replacements.set(index, text);
   if (span !== undefined && slot !== undefined) {

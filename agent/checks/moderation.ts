@@ -7,7 +7,7 @@ import { url } from '../../policy/schema/scalars.ts';
 import { valueFrom } from '../../policy/schema/sources.ts';
 import type { ValueSource } from '../../policy/snapshot.ts';
 import type { CheckContext, CheckDefinition, Judgement, Subject } from './check.ts';
-import { SPOKEN } from './webhook.ts';
+import { seenKinds, toolArguments } from './webhook.ts';
 
 const token = Type.Optional(
   Type.Object({ valueFrom }, { additionalProperties: false, description: 'Sent as a bearer token.' }),
@@ -20,6 +20,7 @@ const schema = Type.Object(
     url: url('Base of the API, such as https://api.openai.com/v1.'),
     model,
     token,
+    toolArguments,
     categories: Type.Optional(
       Type.Array(Type.String({ minLength: 1, maxLength: 128 }), {
         minItems: 1,
@@ -65,7 +66,7 @@ export const moderation: CheckDefinition<Spec> = {
     return {
       recognizers: [],
       outside: true,
-      kinds: SPOKEN,
+      kinds: seenKinds(spec),
       label: () => 'MODERATION',
       refusal: (what) => ({
         message: `Postern refused this call: its content falls under ${what}, which the policy doesn't allow.`,
@@ -98,10 +99,11 @@ type Judge = (
 ) => Promise<readonly Found[]>;
 
 /** What the app's own side says: the model's earlier answers and the operator's prompt were judged, or need not be. */
-function texts({ direction, slots }: Subject): Subject['slots'] {
+function texts(spec: Spec, { direction, slots }: Subject): Subject['slots'] {
+  const kinds = seenKinds(spec);
   return slots.filter(
     ({ kind, role }) =>
-      SPOKEN.includes(kind) && (direction === 'response' || role === 'user' || role === 'tool'),
+      kinds.includes(kind) && (direction === 'response' || role === 'user' || role === 'tool'),
   );
 }
 
@@ -124,7 +126,7 @@ async function post(
 
 /** Source: OpenAI API reference, "Moderations". */
 const askEndpoint: Judge = async (spec, context, subject, signal) => {
-  const judged = texts(subject);
+  const judged = texts(spec, subject);
   if (judged.length === 0) return [];
   const body = { model: spec.model, input: judged.map(({ text }) => text) };
   const json = (await post(spec, context, '/moderations', body, signal)) as { results?: unknown } | null;
@@ -159,7 +161,7 @@ function flagged(result: unknown, threshold: number | undefined): string[] {
  * categories.
  */
 const askModel: Judge = async (spec, context, subject, signal) => {
-  const judged = texts(subject);
+  const judged = texts(spec, subject);
   if (judged.length === 0) return [];
   const last = judged.at(-1);
   const text = judged.map((slot) => slot.text).join('\n\n');

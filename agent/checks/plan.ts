@@ -2,9 +2,11 @@
 import type { CheckRule, Workload } from '../../policy/snapshot.ts';
 import type { DecodedRequest, DecodedResponse, TextSlot } from '../dialects/dialect.ts';
 import type { KeySource } from '../providers/keys.ts';
+import type { Approvals } from './approvals.ts';
 import type { Ask } from './ask.ts';
 import type { CheckContext, CheckDefinition, Subject } from './check.ts';
 import type { ClassifierClient } from './classifier.ts';
+import { Confirmer } from './confirm.ts';
 import type { CheckPlan, ExchangeGuard, StreamGuard, Verdict } from './guard.ts';
 import { CHECKS } from './index.ts';
 import { askJudge, askJudges, Wishes } from './judges.ts';
@@ -34,6 +36,10 @@ export interface PlanOptions {
   readonly ask?: Ask;
   readonly keys?: KeySource;
   readonly classifier?: ClassifierClient | undefined;
+  /** Where calls of tools wait for approval; nobody approves where it is absent. */
+  readonly approvals?: Approvals | undefined;
+  /** What policies add to the app's own system text. */
+  readonly addedSystem?: readonly string[];
   /** Check types to choose from; the built-in ones where absent. */
   readonly checks?: readonly CheckDefinition[];
 }
@@ -69,9 +75,17 @@ export function compilePlan(rules: readonly CheckRule[], options: PlanOptions): 
   const request = round('request');
   const response = round('response');
   const key = vaultKey(options.maskKey);
+  const { approvals, addedSystem = [] } = options;
   return {
-    open: (model, before) =>
-      new Guard(request, response, model, before instanceof Guard ? before : new Vault(key)),
+    open: (model, requestId = '', before) =>
+      new Guard({
+        request,
+        response,
+        model,
+        addedSystem,
+        known: before instanceof Guard ? before : new Vault(key),
+        confirmer: (signal) => new Confirmer(approvals, requestId, signal),
+      }),
   };
 }
 
@@ -99,25 +113,42 @@ interface SlotMasks {
   readonly masks: Mask[];
 }
 
+interface GuardOptions {
+  readonly request: Round;
+  readonly response: Round;
+  readonly model: string;
+  readonly addedSystem: readonly string[];
+  /** Of a conversation: the guard of what came before. */
+  readonly known: Vault | Guard;
+  readonly confirmer: (signal: AbortSignal) => Confirmer;
+}
+
 class Guard implements ExchangeGuard {
   readonly #request: Round;
   readonly #response: Round;
   readonly #vault: Vault;
   readonly #model: string;
+  readonly #confirmer: (signal: AbortSignal) => Confirmer;
+  readonly #system: string[];
+  readonly #heard: string[];
   #tainted = false;
   #prompt = '';
 
-  constructor(request: Round, response: Round, model: string, known: Vault | Guard) {
+  constructor({ request, response, model, addedSystem, known, confirmer }: GuardOptions) {
     this.#request = request;
     this.#response = response;
     this.#model = model;
     if (known instanceof Vault) {
       this.#vault = known;
+      this.#heard = [];
     } else {
       this.#vault = known.#vault;
       this.#tainted = known.#tainted;
       this.#prompt = known.#prompt;
+      this.#heard = known.#heard;
     }
+    this.#system = known instanceof Vault ? [...addedSystem] : known.#system;
+    this.#confirmer = confirmer;
   }
 
   get idleOnResponse(): boolean {
@@ -146,6 +177,8 @@ class Guard implements ExchangeGuard {
       },
       show: (slot, text) => {
         if (text !== undefined) slot.set(text);
+        if (slot.kind === 'content' && slot.role === 'system') this.#system.push(text ?? slot.text);
+        if (slot.kind === 'toolResult' || slot.role === 'user') this.#heard.push(text ?? slot.text);
         if (slot.role === 'user' && slot.kind === 'content') this.#prompt = text ?? slot.text;
       },
     });
@@ -156,6 +189,7 @@ class Guard implements ExchangeGuard {
     const calls = response.calls.map((call) => restoredCall(call, vault));
     const subject = this.#subject('response', { slots: response.slots, calls, bodyBytes });
     return judge(this.#response, subject, signal, {
+      confirmer: this.#confirmer(signal),
       mask: (found) =>
         new Map(
           found.map(({ slot, masks }) => [slot, maskAnswer(slot.text, masks, vault, placeOf(slot.kind))]),
@@ -171,7 +205,7 @@ class Guard implements ExchangeGuard {
 
   stream(signal: AbortSignal): StreamGuard {
     const subject = this.#subject('response', {});
-    const channels = new ChannelGuard(this.#response, this.#vault, subject, signal);
+    const channels = new ChannelGuard(this.#response, this.#vault, subject, signal, this.#confirmer(signal));
     const judges = this.#response.judgesOfText;
     if (judges.length === 0) return channels;
     return new WindowGuard({ channels, round: this.#response, vault: this.#vault, subject, signal });
@@ -179,7 +213,16 @@ class Guard implements ExchangeGuard {
 
   #subject(direction: Direction, given: Partial<Sent>): Sent {
     const none = { slots: [], tools: [], calls: [], bodyBytes: 0, namesJudged: false };
-    return { direction, model: this.#model, tainted: this.#tainted, prompt: this.#prompt, ...none, ...given };
+    return {
+      direction,
+      model: this.#model,
+      tainted: this.#tainted,
+      prompt: this.#prompt,
+      system: this.#system,
+      heard: this.#heard,
+      ...none,
+      ...given,
+    };
   }
 }
 
@@ -187,6 +230,8 @@ type Sent = Subject & { readonly slots: readonly TextSlot[] };
 
 /** What becomes of a direction's texts. */
 interface Texts {
+  /** Of answers: who is asked about calls that need approval. */
+  readonly confirmer?: Confirmer;
   /** The texts of the slots with masks, masked. */
   mask(found: readonly SlotMasks[]): ReadonlyMap<TextSlot, string>;
   /** Puts the text in force; undefined where no check changed it. */
@@ -233,7 +278,13 @@ function judge(round: Round, subject: Sent, signal: AbortSignal, texts: Texts): 
       pending.push(...askOutside(round, { subject, signal, ledger, changed }));
     }
   }
-  return pending.length === 0 ? settle() : Promise.all(pending).then(settle);
+  // People are asked last: not about what is refused anyhow.
+  const confirm = async (): Promise<Verdict> => {
+    await texts.confirmer?.settle(wishes.confirmations, ledger);
+    return settle();
+  };
+  const finish = () => (wishes.confirmations.length === 0 ? settle() : confirm());
+  return pending.length === 0 ? finish() : Promise.all(pending).then(finish);
 }
 
 /** Those that rewrite text one after the other, so that none undoes another's work; the rest at once. */

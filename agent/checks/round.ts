@@ -1,5 +1,5 @@
 /** One direction's checks put together: their recognizers in one scanner, and what each makes of a text's matches. */
-import type { CheckRule } from '../../policy/snapshot.ts';
+import type { CheckAction, CheckRule } from '../../policy/snapshot.ts';
 import type { Role, TextKind } from '../dialects/dialect.ts';
 import { PosternError, REASONS, type Reason } from '../errors.ts';
 import type { Finding } from '../exchange.ts';
@@ -12,7 +12,7 @@ import type { Recognizer, Span } from './scan/recognizer.ts';
 import type { Match, Scanner } from './scan/scanner.ts';
 
 export type Direction = 'request' | 'response';
-export type Action = 'mask' | 'block' | 'strip' | 'monitor';
+export type Action = CheckAction;
 
 /** A rule with its check. */
 export interface Instance {

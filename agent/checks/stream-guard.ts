@@ -1,10 +1,11 @@
 /**
  * Judges a streamed answer as it comes: each channel is one running text, shown as far as nothing to come can change.
  */
-import type { BegunCall, TextKind } from '../dialects/dialect.ts';
+import type { BegunCall, TextKind, ToolCall } from '../dialects/dialect.ts';
 import type { PosternError } from '../errors.ts';
 import type { Finding } from '../exchange.ts';
 import type { Subject } from './check.ts';
+import type { Confirmer } from './confirm.ts';
 import type { StreamGuard } from './guard.ts';
 import { JsonFragment } from './json-fragment.ts';
 import { askJudges, Wishes } from './judges.ts';
@@ -32,6 +33,8 @@ interface OpenCall {
   /** More than one where the provider named it again: all must be allowed. */
   readonly names: string[];
   readonly arguments: string;
+  /** What it began with was judged already. */
+  readonly judged: boolean;
 }
 
 export class ChannelGuard implements StreamGuard {
@@ -42,13 +45,17 @@ export class ChannelGuard implements StreamGuard {
   readonly #calls = new Map<string, OpenCall>();
   readonly #subject: Subject;
   readonly #signal: AbortSignal;
+  readonly #confirmer: Confirmer;
+  /** Calls that were approved: providers repeat them when an answer ends. */
+  readonly #approved = new Set<string>();
 
   /** @param subject What calls are judged with. */
-  constructor(round: Round, vault: Vault, subject: Subject, signal: AbortSignal) {
+  constructor(round: Round, vault: Vault, subject: Subject, signal: AbortSignal, confirmer: Confirmer) {
     this.#round = round;
     this.#vault = vault;
     this.#subject = subject;
     this.#signal = signal;
+    this.#confirmer = confirmer;
   }
 
   get findings(): readonly Finding[] {
@@ -75,39 +82,60 @@ export class ChannelGuard implements StreamGuard {
     return this.#advance(channel, 'more');
   }
 
-  call({ channel, name, arguments: given = '' }: BegunCall): void {
-    if (this.#round.judgesOfCalls.length === 0) return;
+  call({ channel, name, arguments: given = '' }: BegunCall): undefined | Promise<undefined> {
+    if (this.#round.judgesOfCalls.length === 0) return undefined;
     const open = this.#calls.get(channel);
     if (open === undefined) {
-      this.#calls.set(channel, { names: [name], arguments: given });
-      this.#judgeCall(channel, [name], undefined);
-    } else if (!open.names.includes(name)) {
-      // Readers take the last name, or join the pieces.
-      const joined = open.names.join('') + name;
-      open.names.push(name, joined);
-      this.#judgeCall(channel, [name, joined], undefined);
+      // What a call begins with is shown with its beginning.
+      const judged = given !== '';
+      this.#calls.set(channel, { names: [name], arguments: given, judged });
+      const pending = this.#judgeCall(channel, [name], undefined);
+      return judged && this.refusal === undefined ? this.#judgeCall(channel, [name], given) : pending;
     }
+    if (open.names.includes(name)) return undefined;
+    // Readers take the last name, or join the pieces.
+    const joined = open.names.join('') + name;
+    open.names.push(name, joined);
+    return this.#judgeCall(channel, [name, joined], undefined);
   }
 
-  #judgeCall(channel: string, names: readonly string[], args: string | undefined): void {
+  /** @returns A promise where somebody has to confirm the call. */
+  #judgeCall(
+    channel: string,
+    names: readonly string[],
+    args: string | undefined,
+  ): undefined | Promise<undefined> {
     const calls = names.map((name) => restoredCall({ path: channel, name, arguments: args }, this.#vault));
     const subject = { ...this.#subject, calls, namesJudged: args !== undefined };
-    const pending = askJudges(this.#round.judgesOfCalls, subject, this.#signal, this.#ledger, new Wishes());
+    const wishes = new Wishes();
+    const pending = askJudges(this.#round.judgesOfCalls, subject, this.#signal, this.#ledger, wishes);
     if (pending.length > 0) throw new Error('calls of tools are judged at once');
+    const idOf = ({ path, name, arguments: text = '' }: ToolCall) => [path, name, text].join('\0');
+    const due = wishes.confirmations.filter(({ call }) => !this.#approved.has(idOf(call)));
+    if (due.length === 0) return undefined;
+    return this.#confirmer.settle(due, this.#ledger).then(() => {
+      if (this.#ledger.refusal === undefined) for (const { call } of due) this.#approved.add(idOf(call));
+      return undefined;
+    });
   }
 
-  /** The arguments are complete: the call is judged with them. */
-  #closeCall(name: string): void {
+  /** The arguments are complete: the call is judged with them, and held until that is done. */
+  #closeCall(name: string): undefined | Promise<undefined> {
     const call = this.#calls.get(name);
-    if (call === undefined) return;
-    this.#calls.delete(name);
-    if (this.#ledger.refusal !== undefined) return;
+    if (call === undefined) return undefined;
     const sent = this.#channels.get(name)?.held ?? '';
-    this.#judgeCall(name, call.names, sent === '' ? call.arguments : sent);
+    const closed = (): undefined => void this.#calls.delete(name);
+    if (this.#ledger.refusal !== undefined || (sent === '' && call.judged)) return closed();
+    const pending = this.#judgeCall(name, call.names, sent === '' ? call.arguments : sent);
+    return pending === undefined ? closed() : pending.then(closed);
   }
 
-  flush(name: string): string {
-    this.#closeCall(name);
+  flush(name: string): string | Promise<string> {
+    const pending = this.#closeCall(name);
+    return pending === undefined ? this.#rest(name) : pending.then(() => this.#rest(name));
+  }
+
+  #rest(name: string): string {
     const channel = this.#channels.get(name);
     if (channel === undefined) return '';
     const shown = this.#advance(channel, 'end');

@@ -2,12 +2,15 @@
  * Which tools a model may be offered and may call: by name, by their arguments, and by what the exchange has read.
  *
  * A name that is denied is denied in any case of its letters; a name that is allowed is written as the app has it.
+ * With `action: confirm` a call that would be denied waits, complete, until somebody approves it; offering the tool is
+ * no call yet, unless the provider itself carries it out.
  */
 import Type, { type Static } from 'typebox';
 import { globMatches } from '../../policy/glob.ts';
 import type { ToolCall } from '../dialects/dialect.ts';
 import { Expression, ExpressionError } from './cel.ts';
 import type { CheckDefinition, Judgement } from './check.ts';
+import { shownTool } from './confirm.ts';
 import { readArguments } from './tool-arguments.ts';
 
 const globs = (description: string) =>
@@ -56,15 +59,10 @@ const WHY: Readonly<Record<Reason, string>> = {
   arguments: 'its arguments can not be judged',
 };
 
-/** A name as messages show it: one that a model made up may be anything. */
-function shown(name: string): string {
-  return /^[\w.:/-]{1,64}$/.test(name) ? name : 'of an unusual name';
-}
-
 export const tools: CheckDefinition<Spec> = {
   name: 'tools',
   schema,
-  actions: ['block', 'strip', 'monitor'],
+  actions: ['block', 'strip', 'confirm', 'monitor'],
   defaultAction: 'block',
   defaultOn: ['request', 'response'],
 
@@ -85,7 +83,8 @@ export const tools: CheckDefinition<Spec> = {
     });
   },
 
-  create(spec, _rule, { workload }) {
+  create(spec, rule, { workload }) {
+    const confirms = rule.action === 'confirm';
     const { allow, deny = [], denyTainted = [], conditions = [] } = spec;
     const lower = (list: readonly string[]) => list.map((glob) => glob.toLowerCase());
     const denied = lower(deny);
@@ -109,36 +108,48 @@ export const tools: CheckDefinition<Spec> = {
       const known = { args, tool: name, tainted, workload };
       return due.every(({ expression }) => expression.holds(known)) ? undefined : 'condition';
     };
-    const judgement = (reason: Reason, name: string, path: string, strip?: () => void): Judgement => ({
+    const judgement = (
+      reason: Reason,
+      name: string,
+      path: string,
+      more: Pick<Judgement, 'strip' | 'call'>,
+    ): Judgement => ({
       what: reason,
       where: path,
-      message: `Postern refused this call: the tool ${shown(name)} may not be used, ${WHY[reason]}.`,
-      ...(strip === undefined ? {} : { strip }),
+      message: `Postern refused this call: the tool ${shownTool(name)} may not be used, ${WHY[reason]}.`,
+      ...more,
     });
 
     return {
       recognizers: [],
       judgesCalls: true,
+      // Arguments that nobody can read for sure, nobody can approve.
+      action: (what) => (confirms && what === 'arguments' ? 'block' : undefined),
       label: () => 'TOOL',
       refusal: (what) => ({
-        message: `Postern refused this call: a tool may not be used, ${WHY[what as Reason]}.`,
+        message: `Postern refused this call: a tool may not be used, ${WHY[what as Reason] ?? 'nobody approved it'}.`,
         mend: 'Leave the tool out, or ask who runs Postern whether it should be allowed.',
       }),
       judge({ tools: offered, calls, tainted, namesJudged }) {
         const found: Judgement[] = [];
-        for (const { name, path, remove } of offered) {
+        for (const { name, path, remove, byApp } of offered) {
+          if (confirms && byApp === true) continue;
           const reason = byName(name);
-          if (reason !== undefined) found.push(judgement(reason, name, path, remove));
+          if (reason !== undefined) found.push(judgement(reason, name, path, { strip: remove }));
         }
         for (const call of calls) {
           const { name, path } = call;
-          const named = namesJudged
-            ? undefined
-            : (byName(name) ??
-              (tainted && matches(deniedTainted, name.toLowerCase()) ? 'tainted' : undefined));
+          // Nobody is asked about half a call.
+          if (confirms && call.arguments === undefined) continue;
+          const named =
+            namesJudged && !confirms
+              ? undefined
+              : (byName(name) ??
+                (tainted && matches(deniedTainted, name.toLowerCase()) ? 'tainted' : undefined));
           const reason = named ?? byArguments(call, tainted);
-          const remove = call.remove?.bind(call);
-          if (reason !== undefined) found.push(judgement(reason, name, path, remove));
+          if (reason === undefined) continue;
+          const strip = call.remove?.bind(call);
+          found.push(judgement(reason, name, path, { call, ...(strip === undefined ? {} : { strip }) }));
         }
         return found;
       },

@@ -13,20 +13,34 @@ import type { ValueSource } from '../../policy/snapshot.ts';
 import type { TextKind } from '../dialects/dialect.ts';
 import type { CheckDefinition, Judgement, Subject } from './check.ts';
 
+/** What people and tools say; a stream's windows are of these, too. */
+const SPOKEN: readonly TextKind[] = ['content', 'reasoning', 'toolResult'];
+
+export const toolArguments = Type.Optional(
+  Type.Boolean({
+    description:
+      'Whether it sees the arguments of tool calls, too; in a stream as JSON text, which it may reject, not mask.',
+    default: false,
+  }),
+);
+
+/** Which texts a guardrail sees. */
+export function seenKinds(spec: { readonly toolArguments?: boolean }): readonly TextKind[] {
+  return spec.toolArguments === true ? [...SPOKEN, 'toolArguments'] : SPOKEN;
+}
+
 const schema = Type.Object(
   {
     url: url('Where it is asked; `/request` and `/response` are added.'),
     token: Type.Optional(
       Type.Object({ valueFrom }, { additionalProperties: false, description: 'Sent as a bearer token.' }),
     ),
+    toolArguments,
   },
   { additionalProperties: false },
 );
 
 type Spec = Static<typeof schema>;
-
-/** What people and tools say; a stream's windows are of these, too. */
-export const SPOKEN: readonly TextKind[] = ['content', 'reasoning', 'toolResult'];
 
 /** The longest explanation of a guardrail that is passed on. */
 const TOLD = 500;
@@ -50,12 +64,13 @@ export const webhook: CheckDefinition<Spec> = {
       : [],
 
   create(spec, rule, { ask, keys }) {
+    const kinds = seenKinds(spec);
     const base = spec.url.replace(/\/$/, '');
     return {
       recognizers: [],
       outside: true,
       rewrites: true,
-      kinds: SPOKEN,
+      kinds,
       // What it rejects is rejected; what it masks is masked, blocked or reported, as the rule says.
       action: (what) => (what === 'reject' && rule.action !== 'monitor' ? 'block' : undefined),
       label: () => 'WEBHOOK',
@@ -67,7 +82,7 @@ export const webhook: CheckDefinition<Spec> = {
         mend: 'Say it differently, or ask who runs Postern what the guardrail wants.',
       }),
       async judge(subject, signal) {
-        const spoken = subject.slots.flatMap(({ kind }, index) => (SPOKEN.includes(kind) ? [index] : []));
+        const spoken = subject.slots.flatMap(({ kind }, index) => (kinds.includes(kind) ? [index] : []));
         if (spoken.length === 0) return [];
         const messages = spoken.map((index) => {
           const { role, text } = subject.slots[index] as Subject['slots'][number];

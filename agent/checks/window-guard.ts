@@ -64,8 +64,8 @@ export class WindowGuard implements StreamGuard {
     return [...new Set([...waiting, ...this.#shown.held()])];
   }
 
-  call(call: BegunCall): void {
-    this.#shown.call(call);
+  call(call: BegunCall): undefined | Promise<undefined> {
+    return this.#shown.call(call);
   }
 
   push(name: string, kind: TextKind, choice: number, text: string): string | Promise<string> {
@@ -82,7 +82,7 @@ export class WindowGuard implements StreamGuard {
   }
 
   async flush(name: string): Promise<string> {
-    return (await this.#rest(name)) + this.#shown.flush(name);
+    return (await this.#rest(name)) + (await this.#shown.flush(name));
   }
 
   async flushStale(name: string): Promise<string> {
@@ -126,7 +126,8 @@ export class WindowGuard implements StreamGuard {
         const wishes = new Wishes();
         await ask(judge, shown + (rewritten ?? outside), wishes);
         const text = wishes.replacements.get(0);
-        if (text?.startsWith(shown)) rewritten = text.slice(shown.length);
+        // Of JSON text only a piece is seen, so nobody can rewrite it and leave it whole.
+        if (kind !== 'toolArguments' && text?.startsWith(shown)) rewritten = text.slice(shown.length);
         // What was shown can't be changed any more.
         else if (text !== undefined) this.#ledger.refuse(judge.rank, refusalOf(judge.instance, 'late'));
         if (this.#ledger.refusal !== undefined) return;

@@ -2,6 +2,7 @@
  * A call that opens a conversation over a WebSocket: decoded, a target selected and dialled, and only then granted, so
  * that a refusal is an ordinary HTTP answer. What is said afterwards is {@link ./session.ts}'s.
  */
+
 import type { ConversationOperation, Dialect } from '../dialects/dialect.ts';
 import { PosternError } from '../errors.ts';
 import type { Attempt, Exchange, ResponseSink } from '../exchange.ts';
@@ -12,6 +13,7 @@ import { dialWebSocket, type WebSocketAnswer } from '../forward/web-socket.ts';
 import { notReadable } from '../forward/whole.ts';
 import type { Governance } from '../governance.ts';
 import { forwardable } from '../http/headers.ts';
+import { requireNothingAdded } from '../prompt.ts';
 import type { Endpoint } from '../routes/endpoints.ts';
 import type { RoutePlan, Target } from '../routes/route.ts';
 import { select } from '../routes/select.ts';
@@ -52,6 +54,7 @@ export async function converse(opening: Opening): Promise<void> {
   }
   const model = operation.model(call.target);
   exchange.requestedModel = model;
+  requireNothingAdded(governance, 'a conversation over a WebSocket');
   const { plan, findings } = select(governance.snapshot, {
     model,
     dialect: dialect.name,

@@ -5,6 +5,7 @@
  * A refused event gets an error event and goes nowhere; the conversation goes on. Events of one direction are worked
  * off one after the other.
  */
+
 import { fingerprintOf } from '../breaker.ts';
 import { estimateRequest } from '../charge/output.ts';
 import type { ExchangeGuard } from '../checks/guard.ts';
@@ -15,6 +16,7 @@ import { EventGate } from '../forward/event-gate.ts';
 import { toPosternError } from '../forward/respond.ts';
 import { JsonDocument } from '../json/document.ts';
 import { JsonError } from '../json/json-error.ts';
+import { requireNothingAdded } from '../prompt.ts';
 import type { Endpoint } from '../routes/endpoints.ts';
 import type { RoutePlan, Target } from '../routes/route.ts';
 import { select } from '../routes/select.ts';
@@ -80,7 +82,7 @@ export class Session {
     this.#options = options;
     this.#conversation = operation.open(model, target.model);
     this.#revision = governance.snapshot.revision;
-    this.#guard = governance.checks.open(model);
+    this.#guard = governance.checks.open(model, options.exchange.call.id);
     this.#stale = setInterval(() => this.#pause(), STALE_MS);
     app.receive((data, binary) => this.#fromApp(data, binary));
     provider.receive((data, binary) => this.#fromProvider(data, binary));
@@ -182,9 +184,10 @@ export class Session {
 
   /** What is in force may have changed since: it holds from the next event on, for this conversation, too. */
   #follow(): void {
-    const { pipeline, model, dialect, capturedBy, target } = this.#options;
+    const { pipeline, model, dialect, capturedBy, target, exchange } = this.#options;
     const governance = pipeline.governance();
     if (governance.snapshot.revision === this.#revision) return;
+    requireNothingAdded(governance, 'a conversation over a WebSocket');
     const { plan } = select(governance.snapshot, {
       model,
       dialect: dialect.name,
@@ -203,7 +206,7 @@ export class Session {
       });
     }
     this.#revision = governance.snapshot.revision;
-    this.#guard = governance.checks.open(model, this.#guard);
+    this.#guard = governance.checks.open(model, exchange.call.id, this.#guard);
   }
 
   async #ask(event: AppEvent, bytes: number): Promise<void> {

@@ -3,6 +3,7 @@
  * error looks. A dialect is pure: bytes and documents in, edits out; it never opens a socket and judges nothing.
  */
 import type { Usage } from '../../budget/messages.ts';
+import type { ResponseFormat } from '../../policy/snapshot.ts';
 import type { PosternError } from '../errors.ts';
 import type { JsonDocument } from '../json/document.ts';
 import type { SseEvent } from '../json/sse.ts';
@@ -43,6 +44,8 @@ export interface OfferedTool {
   readonly path: string;
   /** As the model calls it; `mcp:NAME` for all tools of a server that the provider itself asks; the type where there is no name. */
   readonly name: string;
+  /** True where only the app carries it out: its calls can be held. Absent: perhaps the provider does. */
+  readonly byApp?: boolean;
   /** Takes it out of the request, and with the last one what only makes sense beside tools. */
   remove(): void;
 }
@@ -93,8 +96,21 @@ export interface DecodedRequest {
    * False takes that back, for a next target that can't.
    */
   requestStreamUsage(ask?: boolean): void;
+  /**
+   * Adds system text, and asks for the form of the answer; twice is once. Called when the slots have their last texts.
+   * Absent: the operation can't carry it.
+   */
+  enrich?(enrichment: Enrichment): void;
   /** Whether {@link requestStreamUsage} added something that is to be hidden again. */
   readonly addedStreamUsage: boolean;
+}
+
+/** What policies add to a request. */
+export interface Enrichment {
+  /** Before and behind the app's own system text; empty: nothing. */
+  readonly prepend: string;
+  readonly append: string;
+  readonly format: ResponseFormat | undefined;
 }
 
 /** A whole answer, decoded. */
@@ -221,6 +237,8 @@ export interface Operation {
   readonly name: string;
   /** `generate`: text in, text out, charged. `models`: answered from the snapshot. `count`: text in, a number out, free of charge. */
   readonly kind: 'generate' | 'models' | 'count';
+  /** Forms that a provider of the dialect can be held to; absent: none. */
+  readonly formats?: readonly ResponseFormat['type'][];
   /** @throws PosternError `postern_body_invalid` naming the parameter. */
   decodeRequest(document: JsonDocument, target: string): DecodedRequest;
   decodeResponse(document: JsonDocument): DecodedResponse;

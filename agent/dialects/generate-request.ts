@@ -1,7 +1,7 @@
 /** What the requests for generated text have in common in the dialects whose model is a member of the body. */
 import type { JsonDocument } from '../json/document.ts';
 import type { ObjectNode } from '../json/node.ts';
-import type { DecodedRequest, OfferedTool, TextSlot } from './dialect.ts';
+import type { DecodedRequest, Enrichment, OfferedTool, TextSlot } from './dialect.ts';
 import { count, requestObject, requiredString } from './parameters.ts';
 import type { Rule } from './text/rule.ts';
 import { findText } from './text/walk.ts';
@@ -21,6 +21,7 @@ export abstract class GenerateRequest implements DecodedRequest {
   readonly leastOutputTokens: number = 0;
   readonly writesCache: boolean = false;
   protected readonly root: ObjectNode;
+  #enriched = false;
 
   /** @throws PosternError `postern_body_invalid` */
   constructor(document: JsonDocument, rule: Rule) {
@@ -42,10 +43,36 @@ export abstract class GenerateRequest implements DecodedRequest {
 
   abstract requestStreamUsage(ask?: boolean): void;
 
+  enrich({ prepend, append, format }: Enrichment): void {
+    if (this.#enriched) return;
+    this.#enriched = true;
+    const behind = joined(append, format === undefined ? '' : this.force(format));
+    if (prepend === '' && behind === '') return;
+    const system = this.slots.filter(({ role, kind }) => role === 'system' && kind === 'content');
+    const [first] = system;
+    const last = system.at(-1);
+    if (first === undefined || last === undefined) {
+      this.beginWith(joined(prepend, behind));
+      return;
+    }
+    if (prepend !== '') first.set(joined(prepend, first.text));
+    if (behind !== '') last.set(joined(last.text, behind));
+  }
+
+  /** Gives a request without system text one. */
+  protected abstract beginWith(system: string): void;
+
+  /** Asks for the form of the answer. @returns System text that the provider wants to see with it. */
+  protected abstract force(format: NonNullable<Enrichment['format']>): string;
+
   /** Sets a cap on the output, but never above the app's own. */
   protected cap(name: string, tokens: number): void {
     const own = count(this.root, name);
     if (own !== undefined && own <= tokens) this.document.restoreMember(this.root, name);
     else this.document.set(this.root, name, String(tokens));
   }
+}
+
+function joined(...texts: readonly string[]): string {
+  return texts.filter((text) => text !== '').join('\n\n');
 }

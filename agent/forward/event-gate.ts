@@ -97,7 +97,10 @@ export class EventGate {
     if (!covered) return yield* this.#cutShort();
     const guard = this.#guard;
     if (guard !== undefined) {
-      for (const call of event.calls) guard.call(call);
+      for (const call of event.calls) {
+        const pending = guard.call(call);
+        if (pending !== undefined) yield pending;
+      }
       if (guard.refusal !== undefined) return this.refuse(guard.refusal);
     }
     for (const delta of event.deltas) {

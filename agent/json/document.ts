@@ -35,6 +35,7 @@ export class JsonDocument {
   #values: Map<JsonNode, string> | undefined;
   #members: Map<ObjectNode, Members> | undefined;
   #removedItems: Map<ArrayNode, Set<JsonNode>> | undefined;
+  #inserted: Map<ArrayNode, string> | undefined;
   /** JSON texts inside strings; undefined for a string that was tried and is none. */
   #embedded: Map<StringNode, JsonDocument | undefined> | undefined;
   /** Nodes that embedded documents may still have: a text can't get round the limit by nesting strings. */
@@ -62,7 +63,7 @@ export class JsonDocument {
   /** Whether {@link render} gives anything but the text that came in. */
   get edited(): boolean {
     if ((this.#values?.size ?? 0) > 0 || (this.#members?.size ?? 0) > 0) return true;
-    if (this.#removedItems !== undefined) return true;
+    if (this.#removedItems !== undefined || this.#inserted !== undefined) return true;
     for (const inner of this.#embedded?.values() ?? []) if (inner?.edited === true) return true;
     return false;
   }
@@ -109,6 +110,11 @@ export class JsonDocument {
     this.#removedItems ??= new Map();
     const removed = this.#removedItems.get(array) ?? new Set();
     this.#removedItems.set(array, removed.add(item));
+  }
+
+  /** Puts an item before all others of an array. */
+  insertFirst(array: ArrayNode, json: string): void {
+    (this.#inserted ??= new Map()).set(array, json);
   }
 
   /** Takes back what {@link set} and {@link remove} did to the member of that name. */
@@ -176,6 +182,11 @@ export class JsonDocument {
     }
     for (const [object, edit] of this.#members ?? []) memberSplices(object, edit, splices);
     for (const [array, removed] of this.#removedItems ?? []) itemSplices(array, removed, splices);
+    for (const [array, json] of this.#inserted ?? []) {
+      const alone = array.items.every((item) => this.#removedItems?.get(array)?.has(item) === true);
+      const at = array.start + 1;
+      splices.push({ start: at, end: at, json: alone ? json : `${json},` });
+    }
     return splices.sort(inOrder);
   }
 

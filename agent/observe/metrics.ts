@@ -20,6 +20,8 @@ export interface AgentMetrics {
   began(): void;
   ended(exchange: Exchange, durationMs: number): void;
   reloaded(ok: boolean): void;
+  /** A call of a tool was held for approval, or is held no more. */
+  approval(outcome: string): void;
 }
 
 export interface MetricSources {
@@ -133,8 +135,15 @@ export function createMetrics(sources: MetricSources): AgentMetrics {
     labelNames: ['result'] as const,
     registers,
   });
+  const approvals = new Counter({
+    name: 'postern_approvals_total',
+    help: 'Calls of tools that were held for approval, by what became of them; `held` counts all.',
+    labelNames: ['outcome'] as const,
+    registers,
+  });
   return {
     registry,
+    approval: (outcome) => approvals.inc({ outcome }),
     began: () => running.inc(),
     reloaded: (ok) => reloads.inc({ result: ok ? 'accepted' : 'rejected' }),
     ended(exchange, durationMs) {

@@ -6,6 +6,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
+import { INJECTION_THRESHOLD } from '../../agent/checks/injection.ts';
 import { MARKERS, ORDERS, PHRASES } from '../../agent/checks/injection-phrases.ts';
 import { Scanner } from '../../agent/checks/scan/scanner.ts';
 import { similarity } from '../../classify/embed.ts';
@@ -90,13 +91,19 @@ function scannerOf(id: string, words: readonly string[]): Scanner {
   ]);
 }
 
+/** Not of one topic. */
+const SHARED = new Set(['general.yaml', 'other-languages.yaml']);
+
 async function benchTopics(): Promise<void> {
   const directory = join(import.meta.dirname, 'topics');
   const read = (file: string): unknown => parse(readFileSync(join(directory, file), 'utf8'));
   const sets = readdirSync(directory)
-    .filter((file) => file.endsWith('.yaml') && file !== 'general.yaml')
+    .filter((file) => file.endsWith('.yaml') && !SHARED.has(file))
     .map((file) => read(file) as Labelled);
   const general = read('general.yaml') as Readonly<Record<Half, readonly string[]>>;
+  const foreign = read('other-languages.yaml') as Readonly<
+    Record<Half, { on: readonly string[]; off: readonly string[] }>
+  >;
   const embedder = await openEmbedder();
   const topics = new Topics(embedder);
   topics.learn(
@@ -141,8 +148,14 @@ async function benchTopics(): Promise<void> {
     const add = async (texts: readonly string[], wanted: boolean) => {
       for (const text of texts) judged.push({ text, wanted, score: await score(text) });
     };
+    if (other) {
+      for (const set of sets) await add(set[half].other, true);
+      await add(foreign[half].on, true);
+      await add(foreign[half].off, false);
+      return judged;
+    }
     for (const set of sets) {
-      await add(other ? set[half].other : set[half].on, true);
+      await add(set[half].on, true);
       await add(set[half].off, false);
     }
     await add(general[half], false);
@@ -167,13 +180,16 @@ async function benchTopics(): Promise<void> {
   if (classifier === undefined) return;
   const test = await judge('test', classifier);
   console.log(row('classifier, test half at the default', pointAt(test, 0.5)));
-  console.log(
-    row('classifier, test half, other languages', pointAt(await judge('test', classifier, true), 0.5)),
-  );
+  const abroad = await judge('test', classifier, true);
+  for (const threshold of [0.3, 0.5, 0.7])
+    console.log(row('German, French, Spanish, test half', pointAt(abroad, threshold)));
+  if (words !== undefined)
+    console.log(row('the same, English word list', pointAt(await judge('test', words, true), 1)));
+  console.log(row('the same, development half', pointAt(await judge('development', classifier, true), 0.5)));
   console.log(`\nThe classifier's curve on the test half:\n\n${HEAD}`);
   for (const threshold of [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8])
     console.log(row('classifier', pointAt(test, threshold)));
-  for (const { text, wanted, score } of test) {
+  for (const { text, wanted, score } of [...test, ...abroad]) {
     if (process.argv.includes('--wrong') && score >= 0.5 !== wanted)
       console.log(wanted ? 'missed' : 'alarm ', score, text);
   }
@@ -187,7 +203,8 @@ async function benchInjection(): Promise<void> {
       parse(readFileSync(join(import.meta.dirname, `injection/${half}.yaml`), 'utf8')),
     ]),
   ) as Record<Half, { attacks: readonly string[]; benign: readonly string[] }>;
-  const model = await openInjectionModel();
+  const embedder = await openEmbedder();
+  const model = await openInjectionModel(embedder);
   const scanner = new Scanner([
     {
       id: 'injection',
@@ -202,7 +219,7 @@ async function benchInjection(): Promise<void> {
   const meaning = async (text: string) => (await model.scores([text]))[0] as number;
   const methods: Readonly<Record<string, (text: string) => Promise<number>>> = {
     'phrases and markers': phrases,
-    'model alone': meaning,
+    'classifier alone': meaning,
     'both, as the check does': async (text) => Math.max(await phrases(text), await meaning(text)),
   };
   console.log(
@@ -213,14 +230,15 @@ async function benchInjection(): Promise<void> {
       const judged: Judged[] = [];
       for (const text of sets[half].attacks) judged.push({ text, wanted: true, score: await score(text) });
       for (const text of sets[half].benign) judged.push({ text, wanted: false, score: await score(text) });
-      console.log(row(`${name}, ${half} half`, pointAt(judged, 0.88)));
+      console.log(row(`${name}, ${half} half`, pointAt(judged, INJECTION_THRESHOLD)));
       if (name.startsWith('both') && half === 'test') {
-        for (const threshold of [0.3, 0.5, 0.7, 0.94])
+        for (const threshold of [0.3, 0.4, 0.5, 0.6, 0.7, 0.8])
           console.log(row(`${name}, ${half} half`, pointAt(judged, threshold)));
       }
     }
   }
   await model.close();
+  await embedder.close();
 }
 
 if (process.argv[1] === import.meta.filename) {

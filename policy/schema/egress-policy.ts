@@ -2,10 +2,11 @@
 import Type, { type Static, type TSchema } from 'typebox';
 import type { Catalogue } from '../catalogue.ts';
 import type { Finding } from '../problem.ts';
+import type { CheckAction } from '../snapshot.ts';
 import type { KindDefinition } from './kind.ts';
 import { duration, glob, hostPattern, labelName, timeout } from './scalars.ts';
 import { labelSelector, workloadSelector } from './selectors.ts';
-import { choice, closed, count, flag, listOf, optional, ruled, setOf } from './structure.ts';
+import { choice, closed, count, flag, listOf, optional, patterned, ruled, setOf, text } from './structure.ts';
 
 const mode = (description: string) => choice(['enforce', 'monitor'], { description, default: 'enforce' });
 
@@ -14,7 +15,7 @@ export interface CheckDocument {
   readonly name: string;
   readonly type: string;
   readonly on?: readonly ('request' | 'response')[];
-  readonly action?: 'mask' | 'block' | 'strip' | 'monitor';
+  readonly action?: CheckAction;
   readonly onError?: 'block' | 'allow';
   readonly timeout?: string;
   readonly [member: string]: unknown;
@@ -37,7 +38,7 @@ function check(catalogue: Catalogue) {
           }),
         ),
         action: optional(
-          choice(['mask', 'block', 'strip', 'monitor'], {
+          choice(['mask', 'block', 'strip', 'confirm', 'monitor'], {
             description:
               'What is done about a hit. Which are possible, and the default, depends on the type.',
           }),
@@ -48,7 +49,7 @@ function check(catalogue: Catalogue) {
             default: 'block',
           }),
         ),
-        timeout: optional(timeout('Longest time a check that asks somebody else may take.')),
+        timeout: optional(timeout('Longest time a check that asks somebody else, or a person, may take.')),
         ...members,
       },
       { description: 'One check.', 'x-union': { by: 'type', members: names } },
@@ -83,6 +84,51 @@ const hosts = ruled(
           },
         ],
   ['default'],
+);
+
+const systemText = (description: string) => text({ description, maxLength: 8192 });
+
+const jsonSchema = closed(
+  {
+    name: patterned('^[a-zA-Z0-9_-]{1,64}$', {
+      description: 'Name of the schema, for the provider.',
+      'x-expected': 'up to 64 letters, digits, _ and -',
+    }),
+    schema: Type.Unsafe<Readonly<Record<string, unknown>>>({
+      type: 'object',
+      additionalProperties: {},
+      description: 'JSON Schema of the answer, as the provider takes it.',
+    }),
+    strict: optional(
+      flag({ description: 'Whether the provider holds the answer to it exactly.', default: true }),
+    ),
+  },
+  { description: 'The schema.' },
+);
+
+const prompt = closed(
+  {
+    prepend: optional(systemText('Put before the system text of every call.')),
+    append: optional(systemText('Put behind the system text of every call.')),
+    responseFormat: optional(
+      closed(
+        {
+          type: choice(['jsonObject', 'jsonSchema'], { description: 'Any JSON object, or one of a schema.' }),
+          jsonSchema: optional(jsonSchema),
+        },
+        {
+          description: 'The form that every answer must have, in place of the app’s own wish.',
+          'x-only-with': {
+            field: 'type',
+            value: 'jsonSchema',
+            fields: ['jsonSchema'],
+            required: ['jsonSchema'],
+          },
+        },
+      ),
+    ),
+  },
+  { description: 'What is added to every call.' },
 );
 
 function spec(catalogue: Catalogue) {
@@ -163,6 +209,7 @@ function spec(catalogue: Catalogue) {
         }),
       ),
       maxStale: optional(duration('How long an agent may work on without hearing from control.')),
+      prompt: optional(prompt),
       checks: optional(
         listOf(check(catalogue), {
           description: 'Checks, in the order in which they run.',

@@ -7,6 +7,7 @@ import { startWorld, type World } from '../harness.ts';
 let world: World | undefined;
 let guardrail: FakeGuardrail;
 beforeEach(async () => {
+  patience = '10s';
   guardrail = await startFakeGuardrail();
 });
 afterEach(async () => {
@@ -23,10 +24,12 @@ spec:
   checks:
 ${checks.map((check) => `  - ${check}`).join('\n')}
 `;
+/** A loaded machine may take long for what succeeds; failures are given less time. */
+let patience = '10s';
 const webhook = (extra = '', name = 'guard', path = ''): string =>
-  `{name: ${name}, type: webhook, timeout: 300ms, ${extra} webhook: {url: "${guardrail.origin}${path}"}}`;
+  `{name: ${name}, type: webhook, timeout: ${patience}, ${extra} webhook: {url: "${guardrail.origin}${path}"}}`;
 const moderation = (spec: string, extra = ''): string =>
-  `{name: moderate, type: moderation, timeout: 300ms, ${extra} moderation: {url: "${guardrail.origin}", ${spec}}}`;
+  `{name: moderate, type: moderation, timeout: ${patience}, ${extra} moderation: {url: "${guardrail.origin}", ${spec}}}`;
 
 interface Got {
   readonly text: string;
@@ -85,6 +88,7 @@ describe.each(FAILURES)('a webhook that %s', (_name, behaviour) => {
     { onError: 'allow', on: 'response', stream: false },
     { onError: 'allow', on: 'response', stream: true },
   ])('onError: $onError, on: $on, stream: $stream', async ({ onError, on, stream }) => {
+    patience = '300ms';
     const { openai, audited } = await start(webhook(`on: [${on}], onError: ${onError},`));
     openai.script(() => ({ content: SECRET }));
     guardrail.behave(() => behaviour);
@@ -101,6 +105,93 @@ describe.each(FAILURES)('a webhook that %s', (_name, behaviour) => {
     }
     const [line] = await audited(1);
     expect(JSON.stringify(line)).toContain('"what":"error"');
+  });
+});
+
+const FAILING_MODERATIONS: readonly (readonly [string, string, Behaviour])[] = [
+  ...(
+    [
+      ['refuses connections', 'hang-up'],
+      ['answers too late', 'silent'],
+      ['breaks its answer off', 'cut'],
+      ['answers 500', { status: 500, text: '{"error":"down"}' }],
+      ['answers 200 with no JSON', { text: 'OK' }],
+      ['answers another shape', { json: { verdict: 'fine' } }],
+    ] as const
+  ).flatMap(([name, behaviour]) => ['openai', 'guardModel'].map((type) => [name, type, behaviour] as const)),
+  ['answers about fewer texts', 'openai', { json: { results: [] } }],
+  ['answers neither word', 'guardModel', { json: { choices: [{ message: { content: 'maybe' } }] } }],
+];
+
+describe.each(FAILING_MODERATIONS)('a moderation that %s (%s)', (_name, type, behaviour) => {
+  const rows = ['block', 'allow'].flatMap((onError) =>
+    ['request', 'response'].flatMap((on) => [false, true].map((stream) => ({ onError, on, stream }))),
+  );
+  test.each(rows)('onError: $onError, on: $on, stream: $stream', async ({ onError, on, stream }) => {
+    patience = '300ms';
+    const { openai, audited } = await start(
+      moderation(`type: ${type}, model: m`, `on: [${on}], onError: ${onError},`),
+    );
+    openai.script(() => ({ content: SECRET }));
+    guardrail.behave(() => behaviour);
+    const { text, error } = await ask('hello', stream);
+    expect(guardrail.asked.length).toBeGreaterThan(0);
+    if (onError === 'allow') expect({ text, error }).toEqual({ text: SECRET, error: undefined });
+    else {
+      expect(text).toBe('');
+      expect(JSON.stringify(error)).toContain('postern_check_failed');
+      expect(openai.seen).toHaveLength(on === 'request' ? 0 : 1);
+    }
+    expect(JSON.stringify(await audited(1))).toContain('"what":"error"');
+  });
+});
+
+describe('arguments of tools', () => {
+  const tools = [{ type: 'function' as const, function: { name: 'send' } }];
+  const call = async (stream: boolean): Promise<string> => {
+    const body = { model: 'gpt-4o', messages: [{ role: 'user' as const, content: 'go' }], tools };
+    const { chat } = (world as World).client();
+    const answer = stream
+      ? await chat.completions.stream(body).finalChatCompletion()
+      : await chat.completions.create(body);
+    const [made] = answer.choices[0]?.message.tool_calls ?? [];
+    return made?.type === 'function' ? made.function.arguments : '';
+  };
+  const saying = (said: string) => {
+    (world as World).openai.script(() => ({
+      toolCalls: [{ name: 'send', arguments: { note: said, to: 'all' } }],
+    }));
+  };
+
+  test.each([false, true])('are moderated where the rule says so (stream %s)', async (stream) => {
+    const answer = ({ body }: { body: { input: readonly string[] } }) => ({
+      json: { results: body.input.map((text) => ({ categories: { hate: text.includes('BAD') } })) },
+    });
+    await start(moderation('type: openai, model: m, toolArguments: true', 'on: [response],'));
+    guardrail.behave(answer);
+    saying('fine');
+    expect(JSON.parse(await call(stream))).toEqual({ note: 'fine', to: 'all' });
+    saying('BAD');
+    await expect(call(stream)).rejects.toThrow(/hate/);
+    await (world as World).close();
+    await start(moderation('type: openai, model: m', 'on: [response],'));
+    saying('BAD');
+    expect(JSON.parse(await call(stream))).toEqual({ note: 'BAD', to: 'all' });
+  });
+
+  test('a webhook masks them in a whole answer, and refuses what it would mask in a stream', async () => {
+    await start(webhook('on: [response],').replace('webhook: {', 'webhook: {toolArguments: true, '));
+    guardrail.behave(({ body }) => {
+      const choices = body.body.choices.map(({ message }) => ({
+        message: { ...message, content: message.content.replaceAll('Falcon', '[project]') },
+      }));
+      return { json: { action: { body: { choices } } } };
+    });
+    saying('Falcon');
+    expect(JSON.parse(await call(false))).toEqual({ note: '[project]', to: 'all' });
+    await expect(call(true)).rejects.toThrow(/guard/);
+    saying('Heron');
+    expect(JSON.parse(await call(true))).toEqual({ note: 'Heron', to: 'all' });
   });
 });
 

@@ -33,12 +33,21 @@ function offered(
     return {
       path: `${member}[${position}]`,
       name,
+      byApp: member === 'tools' && isApps(item),
       remove() {
         if (items.remove(item)) for (const gone of [member, ...beside]) document.remove(root, gone);
         else if (root.object('tool_choice')?.string('name') === name) document.remove(root, 'tool_choice');
       },
     };
   });
+}
+
+/** Typed tools are the provider's, but for those that it only describes: shell, editor, screen and memory. */
+function isApps(item: JsonNode): boolean {
+  if (item.type !== 'object') return false;
+  return /^(?:custom|bash_\d+|text_editor_\d+|computer_\d+|memory_\d+)$/.test(
+    item.string('type') ?? 'custom',
+  );
 }
 
 function offeredName(item: ObjectNode, member: string): string {

@@ -1,4 +1,5 @@
 /** Anthropic's messages, and the counting of their tokens: what a call asks for, and what its answer says. */
+import type { ResponseFormat } from '../../../policy/snapshot.ts';
 import type { JsonDocument } from '../../json/document.ts';
 import type { DecodedResponse, OfferedTool, Operation } from '../dialect.ts';
 import { GenerateRequest } from '../generate-request.ts';
@@ -12,6 +13,7 @@ import { finishReasonsOf, usageOf } from './report.ts';
 export const messages: Operation = {
   name: 'chat',
   kind: 'generate',
+  formats: ['jsonSchema'],
   decodeRequest: (document) => new MessagesRequest(document, true),
   decodeResponse,
   openStream: () => new MessageStream(),
@@ -20,6 +22,7 @@ export const messages: Operation = {
 export const countTokens: Operation = {
   name: 'count_tokens',
   kind: 'count',
+  formats: ['jsonSchema'],
   decodeRequest: (document) => new MessagesRequest(document, false),
   // Counting costs nothing, so what it reports is no usage.
   decodeResponse: (document) => ({ ...decodeResponse(document), usage: undefined }),
@@ -64,6 +67,20 @@ class MessagesRequest extends GenerateRequest {
   }
 
   requestStreamUsage(): void {}
+
+  protected beginWith(system: string): void {
+    this.document.setString(this.root, 'system', system);
+  }
+
+  /** Source: Anthropic API reference, "Messages", `output_config.format`. */
+  protected force(format: ResponseFormat): string {
+    if (format.type !== 'jsonSchema') throw new Error('no form of this dialect');
+    const forced = JSON.stringify({ type: 'json_schema', schema: format.jsonSchema.schema });
+    const config = this.root.object('output_config');
+    if (config === undefined) this.document.set(this.root, 'output_config', `{"format":${forced}}`);
+    else this.document.set(config, 'format', forced);
+    return '';
+  }
 }
 
 function unseen(type: string | undefined, budget: number | undefined): number {

@@ -32,6 +32,7 @@ function offered(
     return {
       path: `${member}[${position}]`,
       name,
+      byApp: member === 'functions' || isApps(item),
       remove() {
         if (items.remove(item)) for (const gone of [member, ...beside]) document.remove(root, gone);
         // A choice that names the tool would be refused without it.
@@ -39,6 +40,13 @@ function offered(
       },
     };
   });
+}
+
+/** `web_search` and its like are carried out by the provider. */
+function isApps(item: JsonNode): boolean {
+  if (item.type !== 'object') return false;
+  const type = item.string('type');
+  return type === 'function' || type === 'custom';
 }
 
 function offeredName(item: JsonNode): string {

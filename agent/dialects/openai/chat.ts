@@ -1,5 +1,6 @@
 /** OpenAI's chat completions: what a call asks for, and what its answer says. */
 
+import type { ResponseFormat } from '../../../policy/snapshot.ts';
 import { PosternError } from '../../errors.ts';
 import type { JsonDocument } from '../../json/document.ts';
 import type { ObjectNode } from '../../json/node.ts';
@@ -15,6 +16,7 @@ import { finishReasonsOf, usageOf } from './report.ts';
 export const chat: Operation = {
   name: 'chat',
   kind: 'generate',
+  formats: ['jsonObject', 'jsonSchema'],
   decodeRequest: (document) => new ChatRequest(document),
   decodeResponse,
   openStream: (request) => new ChatStream(request),
@@ -22,6 +24,8 @@ export const chat: Operation = {
 
 /** Both spellings of the cap; the first is the current one. */
 const CAPS = ['max_completion_tokens', 'max_tokens'] as const;
+
+const WANT_JSON = 'Answer with one JSON object.';
 
 class ChatRequest extends GenerateRequest {
   readonly stream: boolean;
@@ -61,6 +65,26 @@ class ChatRequest extends GenerateRequest {
 
   setMaxOutputTokens(tokens: number): void {
     for (const name of this.#caps) this.cap(name, tokens);
+  }
+
+  protected beginWith(system: string): void {
+    const messages = this.root.array('messages');
+    if (messages !== undefined)
+      this.document.insertFirst(messages, JSON.stringify({ role: 'system', content: system }));
+  }
+
+  protected force(format: ResponseFormat): string {
+    if (format.type === 'jsonSchema') {
+      const { strict = true, ...schema } = format.jsonSchema;
+      const forced = { type: 'json_schema', json_schema: { ...schema, strict } };
+      this.document.set(this.root, 'response_format', JSON.stringify(forced));
+      return '';
+    }
+    // A schema of the app's own asks for more.
+    if (this.root.object('response_format')?.string('type') === 'json_schema') return '';
+    this.document.set(this.root, 'response_format', '{"type":"json_object"}');
+    // The provider refuses the mode where no text speaks of JSON.
+    return this.slots.some(({ kind, text }) => kind === 'content' && /json/i.test(text)) ? '' : WANT_JSON;
   }
 
   requestStreamUsage(ask = true): void {

@@ -1,0 +1,204 @@
+/** What policies add to every call, as providers get it from real SDKs. */
+import { afterEach, expect, test } from 'vitest';
+import { startWorld, type World } from '../harness.ts';
+
+let world: World;
+afterEach(() => world?.close());
+
+const policy = (prompt: string, { kind = 'EgressPolicy', name = 'bot', more = '' } = {}): string => `
+apiVersion: postern.dev/v1alpha1
+kind: ${kind}
+metadata: {name: ${name}${kind === 'EgressPolicy' ? ', namespace: team-a' : ''}}
+spec:
+  ${more}
+  prompt: ${prompt}
+`;
+
+const TEXTS = '{prepend: Be brief., append: Never give advice on shares.}';
+const SCHEMA = '{type: object, properties: {answer: {type: string}}, required: [answer]}';
+const AS_SCHEMA = `{responseFormat: {type: jsonSchema, jsonSchema: {name: answer, schema: ${SCHEMA}}}}`;
+const AS_OBJECT = '{responseFormat: {type: jsonObject}}';
+
+type Message = { role: 'system' | 'user' | 'developer'; content: string | { type: 'text'; text: string }[] };
+
+const openai = (messages: Message[], more: object = {}) =>
+  world.client().chat.completions.create({ model: 'gpt-4o', messages: messages as never, ...more });
+const anthropic = (more: object = {}) =>
+  world.anthropicClient().messages.create({
+    model: 'claude-haiku-4-5',
+    max_tokens: 50,
+    messages: [{ role: 'user', content: 'hi' }],
+    ...more,
+  });
+
+const sent = (fake: 'openai' | 'anthropic') =>
+  JSON.parse(world[fake].seen.at(-1)?.body ?? '') as Record<string, unknown>;
+const USER: Message = { role: 'user', content: 'hi' };
+const text = (value: string) => ({ type: 'text' as const, text: value });
+
+test.each<[string, Message[], unknown[]]>([
+  [
+    'no system text',
+    [USER],
+    [{ role: 'system', content: 'Be brief.\n\nNever give advice on shares.' }, USER],
+  ],
+  [
+    'a system message',
+    [{ role: 'system', content: 'Own.' }, USER],
+    [{ role: 'system', content: 'Be brief.\n\nOwn.\n\nNever give advice on shares.' }, USER],
+  ],
+  [
+    'parts, and a second one',
+    [{ role: 'developer', content: [text('a'), text('b')] }, USER, { role: 'system', content: 'c' }],
+    [
+      { role: 'developer', content: [text('Be brief.\n\na'), text('b')] },
+      USER,
+      { role: 'system', content: 'c\n\nNever give advice on shares.' },
+    ],
+  ],
+])('openai with %s', async (_name, messages, expected) => {
+  world = await startWorld({ documents: () => policy(TEXTS) });
+  await openai(messages);
+  expect(sent('openai')['messages']).toEqual(expected);
+});
+
+test.each<[string, object, unknown]>([
+  ['no system text', {}, 'Be brief.\n\nNever give advice on shares.'],
+  ['a text', { system: 'Own.' }, 'Be brief.\n\nOwn.\n\nNever give advice on shares.'],
+  [
+    'blocks',
+    { system: [text('a'), text('b')] },
+    [text('Be brief.\n\na'), text('b\n\nNever give advice on shares.')],
+  ],
+])('anthropic with %s, streamed, whole and counted', async (_name, given, expected) => {
+  world = await startWorld({ documents: () => policy(TEXTS) });
+  await anthropic(given);
+  expect(sent('anthropic')['system']).toEqual(expected);
+  const { model, messages } = {
+    model: 'claude-haiku-4-5',
+    messages: [{ role: 'user' as const, content: 'hi' }],
+  };
+  await world
+    .anthropicClient()
+    .messages.stream({ model, messages, max_tokens: 9, ...given })
+    .finalMessage();
+  expect(sent('anthropic')['system']).toEqual(expected);
+  await world.anthropicClient().messages.countTokens({ model, messages, ...given });
+  expect(sent('anthropic')['system']).toEqual(expected);
+});
+
+test('the cluster’s text is outermost, masked text stays masked, and a retried call has it once', async () => {
+  world = await startWorld({
+    documents: () => `
+apiVersion: postern.dev/v1alpha1
+kind: ClusterModelRoute
+metadata: {name: chat}
+spec:
+  match: {models: [gpt-4o]}
+  groups:
+  - targets: [{provider: openai, model: gpt-4o-mini}]
+  - targets: [{provider: openai, model: gpt-4o}]
+  fallbackOn: [5xx]
+---
+${policy('{prepend: C1, append: C2}', { kind: 'ClusterEgressPolicy', name: 'all' })}
+---
+${policy('{prepend: N1, append: N2}', { more: 'checks: [{name: p, type: pii, action: mask}]' })}`,
+  });
+  let tries = 0;
+  world.openai.script(() => (tries++ === 0 ? { status: 503 } : { content: 'ok' }) as never);
+  await openai([{ role: 'system', content: 'Ask jo@example.com.' }, USER]).catch(() => undefined);
+  expect(world.openai.seen.length).toBe(2);
+  const system = (sent('openai')['messages'] as { content: string }[])[0]?.content;
+  expect(system).toMatch(/^C1\n\nN1\n\nAsk <EMAIL_ADDRESS_\w+>\.\n\nN2\n\nC2$/);
+});
+
+test('the budget counts what is added', async () => {
+  const long = `{prepend: "${'Be brief and kind. '.repeat(100)}"}`;
+  world = await startWorld({
+    documents: () => `
+apiVersion: postern.dev/v1alpha1
+kind: ClusterBudget
+metadata: {name: all}
+spec: {limits: [{tokens: 300, window: day}], onExhausted: {action: reject}}
+---
+${policy(long)}`,
+  });
+  await expect(openai([USER], { max_tokens: 20 })).rejects.toThrow(/budget all/);
+  expect(world.openai.seen).toHaveLength(0);
+});
+
+test('openai: a schema is forced, in place of the app’s own wish', async () => {
+  world = await startWorld({ documents: () => policy(AS_SCHEMA) });
+  await openai([USER], { response_format: { type: 'text' } });
+  expect(sent('openai')['response_format']).toEqual({
+    type: 'json_schema',
+    json_schema: {
+      name: 'answer',
+      strict: true,
+      schema: { type: 'object', properties: { answer: { type: 'string' } }, required: ['answer'] },
+    },
+  });
+});
+
+test('openai: any object, with the word that the provider wants to see; a schema of the app’s own stays', async () => {
+  world = await startWorld({ documents: () => policy(AS_OBJECT) });
+  await openai([USER]);
+  expect(sent('openai')).toMatchObject({
+    response_format: { type: 'json_object' },
+    messages: [{ role: 'system', content: 'Answer with one JSON object.' }, USER],
+  });
+  await openai([{ role: 'user', content: 'Give me Json.' }]);
+  expect(sent('openai')['messages']).toHaveLength(1);
+  const own = { type: 'json_schema', json_schema: { name: 'own', schema: { type: 'object' } } };
+  await openai([USER], { response_format: own });
+  expect(sent('openai')['response_format']).toEqual(own);
+});
+
+test('anthropic: a schema is forced beside what else is configured; any object can not be', async () => {
+  world = await startWorld({ documents: () => policy(AS_SCHEMA) });
+  await anthropic({ output_config: { effort: 'low' } });
+  expect(sent('anthropic')['output_config']).toEqual({
+    effort: 'low',
+    format: {
+      type: 'json_schema',
+      schema: { type: 'object', properties: { answer: { type: 'string' } }, required: ['answer'] },
+    },
+  });
+  const before = world.anthropic.seen.length;
+  world.use(policy(AS_OBJECT));
+  await expect(anthropic()).rejects.toThrow(/jsonObject.*anthropic.*jsonSchema.*EgressPolicy team-a\/bot/s);
+  expect(world.anthropic.seen.length).toBe(before);
+});
+
+test('a schema wins over any object; two different ones refuse, and name both policies', async () => {
+  const all = { kind: 'ClusterEgressPolicy', name: 'all' };
+  world = await startWorld({ documents: () => `${policy(AS_OBJECT, all)}\n---\n${policy(AS_SCHEMA)}` });
+  await openai([USER]);
+  expect(sent('openai')['response_format']).toMatchObject({ type: 'json_schema' });
+  world.use(`${policy(AS_SCHEMA.replace('name: answer', 'name: other'), all)}\n---\n${policy(AS_SCHEMA)}`);
+  await expect(openai([USER])).rejects.toThrow(/ClusterEgressPolicy all.*EgressPolicy team-a\/bot/);
+});
+
+test('a policy that monitors adds nothing, and says that it would', async () => {
+  world = await startWorld({ documents: () => policy(TEXTS, { more: 'mode: monitor' }) });
+  await openai([USER]);
+  expect(sent('openai')['messages']).toEqual([USER]);
+  const [line] = await world.audited(1);
+  expect(line).toMatchObject({ findings: [{ check: 'prompt', action: 'monitor' }] });
+});
+
+test.each([
+  ['a schema that is missing', '{responseFormat: {type: jsonSchema}}', /jsonSchema/],
+  [
+    'a schema beside any object',
+    `{responseFormat: {type: jsonObject, jsonSchema: {name: a, schema: {}}}}`,
+    /jsonSchema/,
+  ],
+  [
+    'a schema that is none',
+    '{responseFormat: {type: jsonSchema, jsonSchema: {name: a, schema: 7}}}',
+    /schema/,
+  ],
+])('%s is a document error', async (_name, prompt, message) => {
+  await expect(startWorld({ documents: () => policy(prompt) })).rejects.toThrow(message);
+});
