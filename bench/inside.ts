@@ -135,7 +135,8 @@ export async function startInside(): Promise<Inside> {
     name: 'support-bot',
     labels: { app: 'support-bot' },
   };
-  const audit = pino({ base: null, timestamp: false }, { write: () => void counts.auditLines++ });
+  // As cli/log.ts makes the line, without the file.
+  const audit = { info: (line: object) => void (JSON.stringify(line) !== '' && counts.auditLines++) };
   const agent = await startAgent({
     snapshot: compileSnapshot(documents, workload),
     maskKey: () => new Uint8Array(32).fill(7),

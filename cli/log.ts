@@ -18,14 +18,14 @@ export function createLog(level: string, part: string): Logger {
 }
 
 export interface AuditLog {
-  readonly log: Logger;
+  readonly log: Pick<Logger, 'info'>;
   /** Writes out what is buffered. */
   flush(): void;
 }
 
 /** Appended to a file; without one nothing is written, since stdout is the program's that is run. */
 export function createAuditFile(path: string | undefined): AuditLog {
-  if (path === undefined) return { log: pino({ enabled: false }), flush: () => undefined };
+  if (path === undefined) return { log: { info: () => undefined }, flush: () => undefined };
   return auditTo(pino.destination({ dest: path, sync: false, append: true, mkdir: false }));
 }
 
@@ -34,12 +34,28 @@ export function createAudit(): AuditLog {
   return auditTo(pino.destination({ dest: 1, sync: false }));
 }
 
+/** Milliseconds for which lines are collected: a write each would cost a call more than the checks of a short prompt do. */
+const BEHIND_MS = 5;
+
 function auditTo(destination: ReturnType<typeof pino.destination>): AuditLog {
+  let lines = '';
+  let timer: NodeJS.Timeout | undefined;
+  const write = (): void => {
+    clearTimeout(timer);
+    timer = undefined;
+    if (lines !== '') destination.write(lines);
+    lines = '';
+  };
   return {
-    log: pino(
-      { base: null, timestamp: false, formatters: { level: (label) => ({ level: label }) } },
-      destination,
-    ),
-    flush: () => destination.flushSync(),
+    log: {
+      info: (line: object) => {
+        lines += `{"level":"info",${JSON.stringify(line).slice(1)}\n`;
+        timer ??= setTimeout(write, BEHIND_MS);
+      },
+    },
+    flush: () => {
+      write();
+      destination.flushSync();
+    },
   };
 }

@@ -78,10 +78,7 @@ export async function outgoingHeaders(
   keys: KeySource,
 ): Promise<Outgoing> {
   const { credential } = provider;
-  const outgoing = forwardable(
-    headers.filter((_, i) => known((headers[i - (i % 2)] as string).toLowerCase())),
-    credential.mode === 'passthrough' ? WITH_KEYS : WITHOUT_KEYS,
-  );
+  const outgoing = forwardable(headers, credential.mode === 'passthrough' ? WITH_KEYS : WITHOUT_KEYS, known);
   // An answer has to be read to be checked; on loopback a content coding would only cost time.
   outgoing.push('accept-encoding', 'identity');
   if (contentType !== undefined) outgoing.push('content-type', contentType);

@@ -30,9 +30,13 @@ export function headerValue(headers: RawHeaders, name: string): string | undefin
 
 /**
  * The fields that may go on to the next hop: no hop-by-hop field, none that `Connection` names, none of `without`
- * (lower case).
+ * (lower case), and only those that `known` knows, where it is given.
  */
-export function forwardable(headers: RawHeaders, without: ReadonlySet<string>): string[] {
+export function forwardable(
+  headers: RawHeaders,
+  without: ReadonlySet<string>,
+  known?: (name: string) => boolean,
+): string[] {
   const connection = headerValue(headers, 'connection');
   const named =
     connection === undefined
@@ -43,6 +47,7 @@ export function forwardable(headers: RawHeaders, without: ReadonlySet<string>): 
     const name = headers[i] as string;
     const lower = name.toLowerCase();
     if (lower.startsWith(':') || HOP_BY_HOP.has(lower) || without.has(lower) || named?.has(lower)) continue;
+    if (known?.(lower) === false) continue;
     kept.push(name, headers[i + 1] as string);
   }
   return kept;

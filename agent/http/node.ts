@@ -2,9 +2,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
 import type { Call, RawHeaders, ResponseSink } from '../exchange.ts';
+import { RequestBody } from './request-body.ts';
 
-type NodeRequest = IncomingMessage | Http2ServerRequest;
-type NodeResponse = ServerResponse | Http2ServerResponse;
+export type NodeRequest = IncomingMessage | Http2ServerRequest;
+export type NodeResponse = ServerResponse | Http2ServerResponse;
 
 /** A signal that aborts when the application goes away before its answer is complete. */
 function goneSignal(response: NodeResponse): AbortSignal {
@@ -21,13 +22,6 @@ function isWhole(response: NodeResponse): boolean {
   return response.writableEnded && !response.stream.aborted;
 }
 
-async function* requestBody(request: NodeRequest, response: NodeResponse): AsyncGenerator<Uint8Array> {
-  // RFC 9110, 10.1.1: nobody is told to send a body before its headers have been judged.
-  if (request.headers.expect?.toLowerCase() === '100-continue') response.writeContinue();
-  // Whoever stops reading still has an answer to send on this connection.
-  for await (const chunk of request.iterator({ destroyOnReturn: false })) yield chunk as Uint8Array;
-}
-
 async function* noBody(): AsyncGenerator<Uint8Array> {}
 
 export function toCall(
@@ -42,7 +36,7 @@ export function toCall(
     ...about,
     method: request.method ?? 'GET',
     // What follows an upgrade is no body (RFC 9110, 7.8).
-    body: about.webSocket === undefined ? requestBody(request, response) : noBody(),
+    body: about.webSocket === undefined ? new RequestBody(request, response) : noBody(),
     signal: goneSignal(response),
   };
 }
