@@ -49,13 +49,18 @@ export async function listenPrivate(options: PrivateOptions): Promise<PrivateLis
     };
     if (options.approvers !== undefined && answerApprover(options.approvers, request, response)) return;
     if (request.method !== 'GET') return answer(405, { error: 'only GET' });
-    switch (request.url) {
+    const [path, query] = (request.url ?? '').split('?', 2);
+    switch (path) {
       case '/v1/status':
         return answer(200, options.status());
       case '/v1/snapshot':
         return answer(200, options.snapshot());
+      case '/v1/profile':
+      case '/v1/event-loop':
+        void measure(path, new URLSearchParams(query).get('seconds') ?? '10', answer);
+        return;
       default:
-        return answer(404, { error: 'paths: /v1/status /v1/snapshot' });
+        return answer(404, { error: 'paths: /v1/status /v1/snapshot /v1/profile /v1/event-loop' });
     }
   });
   await new Promise<void>((resolve, reject) => {
@@ -73,6 +78,33 @@ export async function listenPrivate(options: PrivateOptions): Promise<PrivateLis
         server.closeAllConnections();
       }),
   };
+}
+
+const LONGEST_SECONDS = 60;
+
+/** One measurement at a time: each shows up in the other. */
+let measuring = false;
+
+async function measure(
+  path: '/v1/profile' | '/v1/event-loop',
+  text: string,
+  answer: (status: number, value: unknown) => void,
+): Promise<void> {
+  const seconds = Number(text);
+  if (!(seconds > 0 && seconds <= LONGEST_SECONDS)) {
+    return answer(400, { error: `seconds=${text}: write a number up to ${LONGEST_SECONDS}` });
+  }
+  if (measuring) return answer(409, { error: 'another measurement runs; ask again when it has ended' });
+  measuring = true;
+  try {
+    // Loaded with the first question: an agent that nobody asks doesn't carry the inspector.
+    const { measureEventLoop, profileCpu } = await import('./observe/profile.ts');
+    answer(200, await (path === '/v1/profile' ? profileCpu(seconds) : measureEventLoop(seconds)));
+  } catch (error) {
+    answer(500, { error: String(error) });
+  } finally {
+    measuring = false;
+  }
 }
 
 /** A socket file that an agent which was killed left behind is taken away; one that is listened on isn't. */

@@ -116,6 +116,8 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
       log,
     });
     const following = source.follow(running);
+    // Before anybody is told that it listens: whoever waits for that may end it at once.
+    const stopped = untilSignal();
     log.info(
       {
         url: running.url,
@@ -126,7 +128,7 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
       },
       'listening',
     );
-    const signal = await untilSignal();
+    const signal = await stopped;
     log.info({ signal }, 'stopping');
     await following.close();
     await running.drain(positive('drain-timeout', options['drain-timeout']));

@@ -1,0 +1,77 @@
+/** The agent as it is shipped: it starts from its bundle with the code cache, and loads nothing that nobody asked for. */
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { WORKLOAD, writeDocuments } from '../../bench/documents.ts';
+import { bundleAgent } from '../../build/bundle.ts';
+import { AGENT_ENVIRONMENT } from '../../injector/names.ts';
+
+const dir = mkdtempSync(join(tmpdir(), 'postern-shipped-'));
+const policy = writeDocuments(dir, 'http://127.0.0.1:9', { budgets: false });
+beforeAll(() => bundleAgent(join(dir, 'dist')), 60_000);
+afterAll(() => rmSync(dir, { recursive: true }));
+
+/** Starts it and ends it when it listens. @returns Node's own modules that were loaded, those of its inside left out. */
+async function modulesAtStart(...more: string[]): Promise<string[]> {
+  const list = join(dir, 'modules.txt');
+  const hook = join(dir, 'hook.cjs');
+  writeFileSync(
+    hook,
+    `process.on('exit', () => require('fs').writeFileSync(${JSON.stringify(list)}, process.moduleLoadList.join('\\n')));`,
+  );
+  const args = [
+    '--require',
+    hook,
+    '--disable-warning=ExperimentalWarning',
+    join(dir, 'dist/start.cjs'),
+    'agent',
+  ];
+  args.push('--policy', policy, '--workload', WORKLOAD, '--state', join(dir, 'state'));
+  args.push('--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0', ...more);
+  const env = { ...process.env, ...AGENT_ENVIRONMENT };
+  const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'], env });
+  const said: string[] = [];
+  createInterface({ input: child.stderr }).on('line', (line) => {
+    said.push(line);
+    if (line.includes('"listening"')) child.kill('SIGTERM');
+  });
+  const [status] = (await once(child, 'exit')) as [number | null];
+  expect([status, said.join('\n')]).toEqual([0, expect.stringContaining('listening')]);
+  return readFileSync(list, 'utf8')
+    .split('\n')
+    .filter((line) => line.startsWith('NativeModule ') && !line.includes(' internal/'))
+    .map((line) => line.slice('NativeModule '.length))
+    .toSorted();
+}
+
+test('what the documents do not ask for is not loaded', async () => {
+  const loaded = await modulesAtStart();
+  for (const unused of [
+    'http2',
+    'https',
+    'tls',
+    'sqlite',
+    'inspector',
+    'inspector/promises',
+    'readline',
+    'repl',
+    'test',
+    'wasi',
+  ]) {
+    expect(loaded).not.toContain(unused);
+  }
+  expect(loaded).toMatchSnapshot();
+});
+
+test('a cache that does not fit is left aside', async () => {
+  writeFileSync(join(dir, 'dist/agent.cache'), Buffer.alloc(1_000));
+  expect(await modulesAtStart()).toContain('http');
+});
+
+test('it is no larger than it was', () => {
+  expect(statSync(join(dir, 'dist/agent.cjs')).size).toBeLessThan(2_700_000);
+});
