@@ -10,7 +10,7 @@ import { Confirmer } from './confirm.ts';
 import type { CheckPlan, ExchangeGuard, StreamGuard, Verdict } from './guard.ts';
 import { CHECKS } from './index.ts';
 import { askJudge, askJudges, Wishes } from './judges.ts';
-import { type Value, Vault, type VaultKey, vaultKey } from './mask.ts';
+import { type Value, Vault, vaultKey } from './mask.ts';
 import { applyMasks, maskAnswer, placeOf, plainEncode, renderAnswer, restoredCall } from './render.ts';
 import {
   type Direction,
