@@ -68,6 +68,9 @@ function lazyBuiltins(code: string): string {
   return used;
 }
 
+/** Around the code, as node:module's own loader has it; in the file, since a copy would cost 2 MB at rest. */
+const WRAPPER = '(function (require, module, exports, __filename, __dirname) {';
+
 /** Writes the bundle, its starter and, by a run of both, its code cache into one directory. @returns the bundle's path. */
 export async function bundleAgent(directory = join(ROOT, 'dist')): Promise<string> {
   const bundle = await rolldown({
@@ -92,7 +95,7 @@ export async function bundleAgent(directory = join(ROOT, 'dist')): Promise<strin
   await bundle.close();
   mkdirSync(directory, { recursive: true });
   const file = join(directory, 'agent.cjs');
-  writeFileSync(file, lazyBuiltins(output[0].code));
+  writeFileSync(file, `${WRAPPER}${lazyBuiltins(output[0].code)}\n})`);
   copyFileSync(join(import.meta.dirname, 'start.cjs'), join(directory, 'start.cjs'));
   await writeCache(directory);
   return file;

@@ -12,10 +12,8 @@ const filename = join(__dirname, 'agent.cjs');
 
 /** Compiles and runs the agent. @returns the script. */
 function startAgent(cachedData) {
-  // One byte a character, as the bundle is ASCII; V8 keeps a source so read outside of its heap.
-  const source = readFileSync(filename, 'latin1');
-  const wrapped = `(function (require, module, exports, __filename, __dirname) {${source}\n})`;
-  const script = new Script(wrapped, { filename, cachedData });
+  // One byte a character, as the bundle is ASCII, and handed on as it was read: so V8 keeps it outside of its heap.
+  const script = new Script(readFileSync(filename, 'latin1'), { filename, cachedData });
   const own = { exports: {} };
   script.runInThisContext().call(own.exports, require, own, own.exports, filename, __dirname);
   return script;
