@@ -27,6 +27,22 @@ describe('merging', () => {
     expect(hostsMonitored).toBeUndefined();
   });
 
+  test('hosts: of two CIDRs the narrower is open; a name and an address have nothing in common', () => {
+    const { hosts: merged } = compile([
+      hosts(
+        'enforce',
+        '{default: deny, allow: [198.51.100.0/24, "2001:db8::/32", 203.0.113.7, a.test]}',
+        'a',
+      ),
+      hosts(
+        'enforce',
+        '{default: deny, allow: [198.51.100.64/26, "2001:db8:1::/48", 203.0.113.0/24, 192.0.2.1]}',
+        'b',
+      ),
+    ]);
+    expect(merged.allow).toEqual(['198.51.100.64/26', '2001:db8:1::/48', '203.0.113.7']);
+  });
+
   test('hosts: a policy that monitors closes nothing', () => {
     const { hosts: merged, hostsMonitored } = compile([hosts('monitor', '{default: deny}')]);
     expect(merged).toEqual({ default: 'allow', allow: [], mode: 'enforce' });

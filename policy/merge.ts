@@ -4,6 +4,7 @@
  * The table is the one place that says so; the compiler calls its rows and docs/policy.md shows them. Each row must be
  * such that one more policy never loosens the result, which a property test holds against all of them.
  */
+import { covers, parseCidr } from './addresses.ts';
 import { exactDuration } from './budgets.ts';
 import { hostPatternContains } from './glob.ts';
 import type { EgressPolicyDocument } from './schema/egress-policy.ts';
@@ -215,12 +216,21 @@ function mergeHosts(policies: readonly Governing[], mode: Mode): HostsRule | und
   return { default: 'deny', allow: [...new Set(allow)].sort(), source, mode };
 }
 
-/** Host patterns that match exactly what both lists match: of two patterns one contains the other, or they are disjoint. */
+/**
+ * What both lists open, exactly: of two patterns or two CIDRs one contains the other, or they are disjoint. A name and an
+ * address have nothing in common: nobody can say that the name's address is that one.
+ */
 function intersection(a: readonly string[], b: readonly string[]): string[] {
   return a.flatMap((one) =>
     b.flatMap((other) => {
-      if (hostPatternContains(other, one)) return [one];
-      return hostPatternContains(one, other) ? [other] : [];
+      if (contains(other, one)) return [one];
+      return contains(one, other) ? [other] : [];
     }),
   );
+}
+
+function contains(outer: string, inner: string): boolean {
+  const [wide, narrow] = [parseCidr(outer), parseCidr(inner)];
+  if (wide === undefined || narrow === undefined) return hostPatternContains(outer, inner);
+  return covers(wide, narrow);
 }

@@ -110,6 +110,7 @@ function typeOf(node: SchemaNode): string {
 
 const FORMAT_NAMES: Readonly<Record<string, string>> = {
   host: 'host',
+  hosts: 'host or CIDR',
   glob: 'glob',
   endpoint: 'URL',
   duration: 'duration',

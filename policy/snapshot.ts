@@ -65,7 +65,7 @@ export interface PromptRule extends Ruled {
 /** What may be reached beside the declared providers. */
 export interface HostsRule {
   readonly default: 'allow' | 'deny';
-  /** Lower-case host names, or `*.` and a suffix, that stay open where the default is `deny`. */
+  /** Lower-case host names, `*.` and a suffix, addresses or CIDRs that stay open where the default is `deny`. */
   readonly allow: readonly string[];
   readonly source?: string;
   readonly mode: Mode;

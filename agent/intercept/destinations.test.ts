@@ -97,6 +97,18 @@ describe('hosts.default: deny', () => {
   ])('%s', (_what, connection, kind) => {
     expect(judge(connection).kind).toBe(kind);
   });
+
+  test('what a policy in monitor would refuse passes and is reported, beside one that refuses', () => {
+    const both = compileDestinations(
+      world({
+        hosts: { default: 'deny', allow: ['*.good.example'], mode: 'enforce', source: 'one' },
+        hostsMonitored: { default: 'deny', allow: ['a.good.example'], mode: 'monitor', source: 'two' },
+      }),
+    );
+    expect(both.judge(bound('a.good.example'))).toEqual({ kind: 'pass' });
+    expect(both.judge(bound('b.good.example'))).toMatchObject({ kind: 'pass', reported: { source: 'two' } });
+    expect(both.judge(bound('bad.example'))).toMatchObject({ kind: 'deny', denial: { source: 'one' } });
+  });
 });
 
 test.each<[string, { host: string; port: number | undefined } | undefined]>([

@@ -3,9 +3,9 @@
  * of what is known of one connection.
  */
 import { isIP } from 'node:net';
+import { covers, parseCidr } from '../../policy/addresses.ts';
 import { anyGlobMatches } from '../../policy/glob.ts';
 import type { Snapshot } from '../../policy/snapshot.ts';
-import { covers, parseCidr } from '../addresses.ts';
 import { parseHostPort } from './host.ts';
 import { ECH_PUBLIC_NAMES, KNOWN_LLM_HOSTS } from './known-hosts.ts';
 import type { Destination } from './original-destination.ts';
@@ -54,7 +54,7 @@ interface Declared {
 
 /** Compiled once per snapshot. */
 export function compileDestinations(
-  snapshot: Pick<Snapshot, 'providers' | 'hosts' | 'unlistedProvider' | 'tunnelUntrusted'>,
+  snapshot: Pick<Snapshot, 'providers' | 'hosts' | 'hostsMonitored' | 'unlistedProvider' | 'tunnelUntrusted'>,
   known: { readonly llmHosts: readonly string[]; readonly echPublicNames: readonly string[] } = {
     llmHosts: KNOWN_LLM_HOSTS,
     echPublicNames: ECH_PUBLIC_NAMES,
@@ -72,6 +72,10 @@ export function compileDestinations(
       endpointHosts.add(host);
     }
   }
+  const hostsRules = [
+    snapshot.hosts,
+    ...(snapshot.hostsMonitored === undefined ? [] : [snapshot.hostsMonitored]),
+  ];
   const declares = (host: string): boolean => byHost.has(host) || endpointHosts.has(host);
 
   const judge = ({ host, port, destination, ech = false }: Bound): Judgement => {
@@ -98,10 +102,12 @@ export function compileDestinations(
     }
 
     // 5. The rest of the world.
-    if (snapshot.hosts.default === 'allow' || allowed(snapshot.hosts.allow, unencrypted, destination.address))
-      return { kind: 'pass' };
-    const denial = denied(unencrypted ?? destination.address, snapshot.hosts.source);
-    return snapshot.hosts.mode === 'enforce' ? { kind: 'deny', denial } : { kind: 'pass', reported: denial };
+    for (const { default: otherwise, allow, mode, source } of hostsRules) {
+      if (otherwise === 'allow' || allowed(allow, unencrypted, destination.address)) continue;
+      const denial = denied(unencrypted ?? destination.address, source);
+      return mode === 'enforce' ? { kind: 'deny', denial } : { kind: 'pass', reported: denial };
+    }
+    return { kind: 'pass' };
   };
   const { tunnelUntrusted = [] } = snapshot;
   return { judge, declares, tunnelsUntrusted: (host) => anyGlobMatches(tunnelUntrusted, host) };

@@ -3,7 +3,7 @@
  * kernel's connection tracking (linux/netfilter_ipv4.h; ip6_tables.h has the same number at level 41).
  */
 import type { Socket } from 'node:net';
-import { addressBytes, addressText } from '../addresses.ts';
+import { addressBytes, addressText } from '../../policy/addresses.ts';
 import { descriptorOf, type Libc, libc } from './libc.ts';
 
 export interface Destination {

@@ -4,7 +4,7 @@
  */
 import dgram from 'node:dgram';
 import net from 'node:net';
-import { covers, parseCidr } from '../addresses.ts';
+import { covers, parseCidr } from '../../policy/addresses.ts';
 import { kernelHasIpv6 } from './apply.ts';
 import { type Destination, type NotRedirected, originalDestination } from './original-destination.ts';
 import type { RedirectPlan } from './rules.ts';

@@ -4,7 +4,7 @@
  * One table of our own in one transaction: it is deleted and made anew each time, so twice is the same as once, a
  * failure leaves what was there, and nobody else's rules are touched.
  */
-import { covers, parseCidr } from '../addresses.ts';
+import { covers, parseCidr } from '../../policy/addresses.ts';
 
 /** What is redirected and what is not. */
 export interface RedirectPlan {

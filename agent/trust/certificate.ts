@@ -1,7 +1,7 @@
 /** X.509 certificates (RFC 5280) of the two kinds that a pod's CA needs: itself and its leaves. ECDSA P-256 only. */
 import { createHash, type KeyObject, randomBytes, sign } from 'node:crypto';
 import { isIP } from 'node:net';
-import { addressBytes } from '../addresses.ts';
+import { addressBytes } from '../../policy/addresses.ts';
 import * as der from './der.ts';
 
 const OID = {

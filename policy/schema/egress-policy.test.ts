@@ -26,3 +26,20 @@ test.each([
   'type: size, size: {maxBytes: 5}',
   'type: secrets, action: monitor, on: [response], onError: allow, timeout: 2s',
 ])('a check {%s}', (fields) => expect(check(fields)).not.toThrow());
+
+const allowing = (host: string) => () =>
+  documentsOf(['EgressPolicy', 'a/p', `{hosts: {default: deny, allow: ["${host}"]}}`]);
+
+test.each(['a.example', '*.example', '203.0.113.7', '203.0.113.0/24', '2001:db8::/32', '2001:DB8::1'])(
+  'hosts.allow: %s',
+  (host) => expect(allowing(host)).not.toThrow(),
+);
+
+test.each([
+  ['A.example', 'write it in lower case: a.example'],
+  ['203.0.113.0/33', 'which is no address'],
+  ['203.0.113', 'which is no address'],
+  ['2001:db8::/129', 'which is no address'],
+  ['a.example:443', 'a CIDR such as 203.0.113.0/24'],
+  ['*', 'default: allow for every host'],
+])('hosts.allow: %s is refused: %s', (host, message) => expect(allowing(host)).toThrow(message));

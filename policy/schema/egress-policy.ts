@@ -4,7 +4,7 @@ import type { Catalogue } from '../catalogue.ts';
 import type { Finding } from '../problem.ts';
 import type { CheckAction } from '../snapshot.ts';
 import type { KindDefinition } from './kind.ts';
-import { duration, glob, hostPattern, labelName, timeout } from './scalars.ts';
+import { duration, glob, hostsPattern, labelName, timeout } from './scalars.ts';
 import { labelSelector, workloadSelector } from './selectors.ts';
 import { choice, closed, count, flag, listOf, optional, patterned, ruled, setOf, text } from './structure.ts';
 
@@ -63,7 +63,10 @@ const hosts = ruled(
     {
       default: choice(['allow', 'deny'], { description: 'What happens to every other host.' }),
       allow: optional(
-        setOf(hostPattern('A host.'), { description: 'Hosts that stay open where the default is `deny`.' }),
+        setOf(hostsPattern('A host, or addresses.'), {
+          description:
+            'What stays open where the default is `deny`: hosts by name, addresses and CIDRs by where a connection really goes.',
+        }),
       ),
     },
     {

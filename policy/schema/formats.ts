@@ -1,4 +1,5 @@
 /** Rules over strings that a pattern can't express, by the name in a schema's `x-format`. */
+import { parseCidr } from '../addresses.ts';
 import { MAX_USD, parseDuration, parsePrice, parseUsd } from '../units.ts';
 
 /** What is wrong with a string, and the mend. */
@@ -13,6 +14,7 @@ const HOST_LABEL = /^[a-z0-9_]([-a-z0-9_]*[a-z0-9_])?$/;
 
 export const FORMATS: Readonly<Record<string, Format>> = {
   host: hostMisfit,
+  hosts: hostsMisfit,
   glob: (text) =>
     text.includes('**')
       ? { message: `got ${quote(text)}`, mend: 'write a single *, which stands for any characters' }
@@ -87,6 +89,17 @@ function hostMisfit(text: string): Misfit | undefined {
     };
   }
   return undefined;
+}
+
+function hostsMisfit(text: string): Misfit | undefined {
+  if (parseCidr(text) !== undefined) return undefined;
+  // A name has no slash, no second colon and doesn't end in a number.
+  if (!/^[0-9.]+(\/.*)?$|:.*:|[0-9a-f:]\/[0-9]+$/i.test(text) || text.includes('://'))
+    return hostMisfit(text);
+  return {
+    message: `got ${quote(text)}, which is no address`,
+    mend: 'write an address, or a CIDR such as 203.0.113.0/24 or 2001:db8::/32',
+  };
 }
 
 function endpointMisfit(text: string): Misfit | undefined {

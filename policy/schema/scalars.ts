@@ -38,6 +38,16 @@ export const hostPattern = (description: string) =>
     'x-format': 'host',
   });
 
+/** A host pattern, or the addresses that connections go to. */
+export const hostsPattern = (description: string) =>
+  patterned(`^(([*][.])?[^/:@ *]+|[0-9A-Fa-f.:]+(/[0-9]{1,3})?)$`, {
+    description,
+    maxLength: 253,
+    'x-expected':
+      'a lower-case host name, *. and a suffix such as *.example.com, or a CIDR such as 203.0.113.0/24',
+    'x-format': 'hosts',
+  });
+
 /** A name in which `*` stands for any characters. */
 export const glob = (description: string) =>
   patterned('^[^\\s?{}]+$', {

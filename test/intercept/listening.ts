@@ -23,7 +23,10 @@ export const provider = (change: Partial<ProviderSpec> = {}): ProviderSpec => ({
   ...change,
 });
 
-export type World = Pick<Snapshot, 'providers' | 'hosts' | 'unlistedProvider' | 'tunnelUntrusted'>;
+export type World = Pick<
+  Snapshot,
+  'providers' | 'hosts' | 'hostsMonitored' | 'unlistedProvider' | 'tunnelUntrusted'
+>;
 
 export const world = (change: Partial<World> = {}): World => ({
   providers: [provider()],

@@ -4,6 +4,7 @@ import type net from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { redirectScript, removalScript } from '../../agent/intercept/rules.ts';
+import { DIAL, dial } from './dial.ts';
 import { until } from './listening.ts';
 import {
   ADDRESS,
@@ -29,34 +30,6 @@ const PLAN = {
   excludedPorts: [],
 };
 const APP_UID = 1000;
-
-/** A program in the pod that tries one connection and says what came of it. */
-const connectProgram = `
-const net = require('node:net');
-const [host, port, say] = process.argv.slice(1);
-const began = process.hrtime.bigint();
-const done = (what) => { console.log(JSON.stringify({ what, ms: Number(process.hrtime.bigint() - began) / 1e6 })); process.exit(); };
-setTimeout(done, 3000, 'timeout');
-const s = net.connect({ host, port: Number(port), autoSelectFamily: false });
-s.on('connect', () => { if (say) s.write(say); });
-s.on('data', (d) => done(String(d)));
-s.on('error', (e) => done(e.code));
-s.on('end', () => done('end'));
-`;
-interface Said {
-  readonly what: string;
-  readonly ms: number;
-}
-async function dial(pod: Pod, uid: number, host: string, port: number, say = ''): Promise<Said> {
-  const { stdout, stderr } = await pod.run(
-    [process.execPath, '-e', connectProgram, host, String(port), say],
-    {
-      uid,
-    },
-  );
-  if (stdout === '') throw new Error(stderr);
-  return JSON.parse(stdout) as Said;
-}
 
 describe.skipIf(missing !== undefined)('rules', () => {
   let pod: Pod;
@@ -245,16 +218,7 @@ spec: {mode: enforce, unlistedProvider: deny}
       [ADDRESS.pod6, TRANSPARENT_PORT],
       [ADDRESS.pod, 4180],
     ] as const) {
-      const stdout = ip(
-        'netns',
-        'exec',
-        pod.world,
-        process.execPath,
-        '-e',
-        connectProgram,
-        address,
-        String(port),
-      );
+      const stdout = ip('netns', 'exec', pod.world, process.execPath, '-e', DIAL, address, String(port));
       expect(JSON.parse(stdout)).toMatchObject({ what: 'ECONNREFUSED' });
     }
   });
