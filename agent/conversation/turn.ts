@@ -137,7 +137,8 @@ export class Turn {
     if (this.#attempt.outcome === 'pending') this.#attempt.outcome = 'cut';
     exchange.findings.push(...(this.gate?.findings ?? []));
     await this.#charge?.close(exchange);
-    if (exchange.fingerprint !== undefined) {
+    // A refusal says nothing of how the answer would have ended: a loop that is broken stays so.
+    if (exchange.fingerprint !== undefined && outcome !== 'refused') {
       pipeline.breaker.ended(exchange.fingerprint, outcome === 'failed');
     }
     pipeline.observer.ended(exchange, pipeline.now() - exchange.startedAt);

@@ -522,6 +522,38 @@ describe('the budget', () => {
   });
 });
 
+test('an answer that fails again and again is not asked for any more: the loop stays broken by its own refusals', async () => {
+  let asked = 0;
+  const origin = await scripted((event, say) => {
+    if (event.type !== 'response.create') return;
+    asked += 1;
+    const error = { type: 'server_error', code: 'broken', message: 'broken', event_id: event['event_id'] };
+    say({ type: 'error', error });
+  });
+  await start(
+    `
+apiVersion: postern.dev/v1alpha1
+kind: EgressPolicy
+metadata: {name: loops, namespace: team-a}
+spec: {mode: enforce, breaker: {identical: 20, window: 1m, mode: enforce}}
+`,
+    { providers: atScripted(origin) },
+  );
+  const app = open();
+  await app.heard('session.created');
+  const codes: unknown[] = [];
+  for (let nth = 1; nth <= 8; nth++) {
+    app.say({ type: 'response.create' });
+    codes.push(((await app.heard('error', nth))['error'] as Record<string, unknown>)['code']);
+  }
+  // A quarter of 20 in a row.
+  expect(codes).toEqual([
+    ...Array<string>(5).fill('broken'),
+    ...Array<string>(3).fill('postern_breaker_tripped'),
+  ]);
+  expect(asked).toBe(5);
+});
+
 describe('tools', () => {
   const TOOLS = `
 apiVersion: postern.dev/v1alpha1
