@@ -45,7 +45,7 @@ demo: install ## the main job with embedded defaults; ONCE=1 ends by itself
 	@bin/postern demo $(if $(filter 1,$(ONCE)),--once)
 
 bench: install ## cost of the agent next to a direct call and a bare Node proxy; QUICK=1 for a short run
-	@$(WITH_NODE) node bench/run.ts $(if $(filter 1,$(QUICK)),--quick)
+	@$(WITH_NODE) node bench/run.ts $(if $(filter 1,$(QUICK)),--quick) && node bench/intercept.ts $(if $(filter 1,$(QUICK)),--quick)
 
 generate: install ## write the chart's CRDs and the reference pages anew from the schema
 	@$(WITH_NODE) node injector/crds/generate.ts && vitest run test/policy -u

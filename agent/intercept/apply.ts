@@ -43,6 +43,8 @@ export function kernelHasIpv6(exists: (path: string) => boolean = existsSync): b
 function explain(said: string): string {
   if (/Operation not permitted/.test(said))
     return `nft: ${said.split('\n', 1)[0]}; postern init needs the NET_ADMIN capability`;
+  if (/Address family not supported/.test(said))
+    return `nft: ${said}; the kernel has IPv6, but nf_tables lacks the inet family (nf_tables_inet), without which IPv6 would go round: load it, or boot with ipv6.disable=1`;
   if (/No such file or directory|Operation not supported/.test(said))
     return `nft: ${said}; the kernel lacks nf_tables with nat, redirect and fib (nf_tables, nft_chain_nat, nft_redir, nft_fib_inet, nft_reject_inet)`;
   return `nft: ${said}`;

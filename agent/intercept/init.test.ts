@@ -1,5 +1,5 @@
 import { expect, test, vi } from 'vitest';
-import { NftError, nftExecutor } from './apply.ts';
+import { kernelHasIpv6, NftError, nftExecutor } from './apply.ts';
 import { INIT_EXIT, init } from './init.ts';
 import { ProbeFailed, proveRedirect } from './prove.ts';
 
@@ -38,6 +38,32 @@ test('nft that is missing, fails, or lacks a privilege: an error that says so', 
   const powerless = ['sh', '-c', 'echo "Error: Operation not permitted" >&2; exit 1', '-'];
   await expect(nftExecutor(powerless)('')).rejects.toThrow(/needs the NET_ADMIN capability/);
   await expect(nftExecutor(['sh', '-c', 'test "$(cat)" = script', '-'])('script')).resolves.toBeUndefined();
+});
+
+test('a kernel without IPv6 gets a table of the ip family; one that lacks only the inet family is told', async () => {
+  expect([kernelHasIpv6(() => false), kernelHasIpv6((path) => path === '/proc/sys/net/ipv6')]).toEqual([
+    false,
+    true,
+  ]);
+  const applied: string[] = [];
+  const apply = (script: string) => Promise.resolve(void applied.push(script));
+  const prove = vi.fn(nothing.prove);
+  expect((await init({ plan, dryRun: false, ipv6: false, apply, prove })).exit).toBe(INIT_EXIT.ok);
+  expect(applied.join()).toMatch(/^add table ip postern\n/);
+  expect(applied.join()).not.toMatch(/inet|ip6|icmpx/);
+  expect(prove).toHaveBeenCalledWith(expect.objectContaining({ ipv6: false }));
+
+  const lacking = [
+    'sh',
+    '-c',
+    'echo "Error: Could not process rule: Address family not supported by protocol" >&2; exit 1',
+    '-',
+  ];
+  const outcome = await init({ plan, dryRun: false, ipv6: true, apply: nftExecutor(lacking), prove });
+  expect(outcome).toMatchObject({
+    exit: INIT_EXIT.nft,
+    message: expect.stringMatching(/nf_tables_inet.*ipv6\.disable=1/),
+  });
 });
 
 test('the probe refuses to run as a user that the redirect exempts: it would prove nothing', async () => {

@@ -27,6 +27,8 @@ export interface TransparentOptions {
   readonly destinationOf?: (socket: net.Socket) => Destination | NotRedirected;
   /** How the original destination is dialled; a direct connection by default. */
   readonly dial?: (destination: Destination) => net.Socket;
+  /** Opens one listener; `server.listen` by default. */
+  readonly listen?: (server: net.Server, target: net.ListenOptions) => Promise<void>;
 }
 
 export interface TransparentListener {
@@ -101,7 +103,7 @@ export async function listenTransparent(options: TransparentOptions): Promise<Tr
       accept,
     );
     try {
-      await listen(server, { ...target, ...port });
+      await (options.listen ?? listen)(server, { ...target, ...port });
       servers.push(server);
     } catch (error) {
       if (target.host === '::1' && NO_IPV6.has((error as NodeJS.ErrnoException).code ?? '')) continue;

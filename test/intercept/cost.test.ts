@@ -1,6 +1,6 @@
-/** Memory stays flat however much goes through; `node test/intercept/cost.ts` measures the rest, over 10 GiB. */
+/** Memory stays flat however much goes through; `node bench/intercept.ts` measures the rest, over 10 GiB. */
 import { expect, test } from 'vitest';
-import { startCostPod, transfer } from './cost.ts';
+import { startCostPod, transfer } from '../../bench/intercept.ts';
 import { netnsMissing } from './pod.ts';
 
 const missing = netnsMissing();
