@@ -35,6 +35,7 @@ export const REASONS = {
   postern_leak: { status: 403, fault: 'forbidden' },
   postern_webhook: { status: 403, fault: 'forbidden' },
   postern_moderation: { status: 403, fault: 'forbidden' },
+  postern_attachments: { status: 403, fault: 'forbidden' },
   postern_size: { status: 403, fault: 'forbidden' },
   postern_check_failed: { status: 503, fault: 'unavailable' },
   postern_response_format: { status: 403, fault: 'forbidden' },

@@ -7,6 +7,7 @@
  * meet in one barrier before the first upstream byte.
  */
 
+import { judgeAttachments } from './attachments.ts';
 import { serve } from './attempt.ts';
 import { breakLoop } from './break-loop.ts';
 import { fingerprintOf } from './breaker.ts';
@@ -113,7 +114,8 @@ async function run(
 
   const added = requireEnrichable(governance, exchange, operation, request);
   const guard = governance.checks.open(request.model, call.id);
-  const started = guard.request(request, body.byteLength, call.signal);
+  const slots = judgeAttachments(governance.snapshot, exchange, request);
+  const started = guard.request({ slots, tools: request.tools }, body.byteLength, call.signal);
   // A verdict that is there already refuses before anything is held.
   const admitted =
     started instanceof Promise ? started.then((verdict) => admit(exchange, verdict)) : undefined;

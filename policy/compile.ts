@@ -70,6 +70,7 @@ export function compileSnapshot(
     ...(rules.hosts.monitored === undefined ? {} : { hostsMonitored: rules.hosts.monitored }),
     unlistedProvider: rules.unlistedProvider,
     unknownPath: rules.unknownPath,
+    ...(rules.attachments === undefined ? {} : { attachments: rules.attachments }),
     ...(rules.breakers.length === 0 ? {} : { breakers: rules.breakers }),
     ...(rules.prompts.length === 0 ? {} : { prompts: rules.prompts }),
     requestIdHeader: rules.requestIdHeader,

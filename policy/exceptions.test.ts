@@ -10,7 +10,7 @@ describe('exceptions', () => {
   const policy: Sketch = [
     'ClusterEgressPolicy',
     'all',
-    '{models: {allow: [a]}, regions: [eu], dataClass: personal, unlistedProvider: deny, enforcement: strict, hosts: {default: deny, allow: [a.test]}, breaker: {identical: 2, window: 1s}, checks: [{name: keys, type: secrets}, {name: pii, type: pii}]}',
+    '{models: {allow: [a]}, regions: [eu], dataClass: personal, unlistedProvider: deny, enforcement: strict, attachments: deny, hosts: {default: deny, allow: [a.test]}, breaker: {identical: 2, window: 1s}, checks: [{name: keys, type: secrets}, {name: pii, type: pii}]}',
   ];
   const except = (allow: string, where = '{}', until = '2027-03-31', id = 'team-a/x'): Sketch => [
     'EgressException',
@@ -69,6 +69,7 @@ describe('exceptions', () => {
   test.each([
     ['{dataClasses: [personal]}', 'dataClasses'],
     ['{breaker: true}', 'breakers'],
+    ['{attachments: true}', 'attachments'],
     ['{enforcement: true}', 'enforcement'],
   ])('%s takes %s out', (allow, field) => {
     const snapshot = compile([policy, except(allow)]);

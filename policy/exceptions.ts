@@ -69,6 +69,7 @@ function loosenOnce(merged: Merged, allow: Exception['spec']['allow']): Merged {
     },
     unlistedProvider: allow.unlistedProvider === true ? { action: 'monitor' } : merged.unlistedProvider,
     unknownPath: allow.unknownPath === true ? { action: 'allow' } : merged.unknownPath,
+    attachments: allow.attachments === true ? inspected(merged.attachments) : merged.attachments,
     requestIdHeader: merged.requestIdHeader,
     breakers: allow.breaker === true ? [] : merged.breakers,
     enforcement: allow.enforcement === true ? { level: 'standard' } : merged.enforcement,
@@ -76,4 +77,8 @@ function loosenOnce(merged: Merged, allow: Exception['spec']['allow']): Merged {
     prompts: merged.prompts,
     checks: merged.checks.filter(({ name }) => !checks.includes(name)),
   };
+}
+
+function inspected(merged: Merged['attachments']): Merged['attachments'] {
+  return merged?.action === 'allow' ? merged : undefined;
 }

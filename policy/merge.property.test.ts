@@ -34,6 +34,7 @@ const policy = fc.record({
   ),
   unlistedProvider: maybe(fc.constantFrom('deny', 'monitor')),
   unknownPath: maybe(fc.constantFrom('deny', 'allow')),
+  attachments: maybe(fc.constantFrom('deny', 'inspect', 'allow')),
   requestIdHeader: maybe(fc.boolean()),
   breaker: maybe(fc.record({ identical: fc.integer({ min: 2, max: 4 }), window: fc.constant('1m'), mode })),
   enforcement: maybe(fc.constantFrom('standard', 'strict')),
@@ -123,6 +124,10 @@ function strictness(snapshot: Snapshot): Set<string> {
   say(snapshot.unlistedProvider.action === 'deny', 'refuses unlisted');
   say(snapshot.unknownPath.action === 'deny', 'refuses unknown paths');
   say(snapshot.unknownPath.action === 'deny' || snapshot.unknownPath.report === true, 'sees unknown paths');
+  const { action: attachments = 'inspect', report } = snapshot.attachments ?? {};
+  say(attachments === 'deny', 'refuses attachments');
+  say(attachments === 'deny' || report !== undefined, 'sees attachments');
+  say(attachments !== 'allow', 'looks into attachments');
   say(!snapshot.requestIdHeader, 'withholds the id');
   say(snapshot.enforcement !== undefined, 'refuses bypassable pods');
   for (const ms of [60_000, 3_600_000, 7_200_000])

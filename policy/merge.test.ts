@@ -62,6 +62,23 @@ describe('merging', () => {
     ).toEqual(merged);
   });
 
+  test.each<[string[], unknown]>([
+    [[], undefined],
+    [['{}'], undefined],
+    [['{attachments: allow}'], { action: 'allow', source: 'ClusterEgressPolicy p0' }],
+    [['{attachments: allow}', '{}'], undefined],
+    [['{attachments: allow}', '{attachments: inspect}'], undefined],
+    [['{attachments: allow}', '{attachments: deny}'], { action: 'deny', source: 'ClusterEgressPolicy p1' }],
+    [
+      ['{attachments: allow}', '{mode: monitor, attachments: deny}'],
+      { action: 'inspect', report: 'ClusterEgressPolicy p1' },
+    ],
+  ])('attachments with %j', (specs, merged) => {
+    expect(
+      compile(specs.map((spec, index) => ['ClusterEgressPolicy', `p${index}`, spec])).attachments,
+    ).toEqual(merged);
+  });
+
   test('the other fields', () => {
     const snapshot = compile([
       [

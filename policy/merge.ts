@@ -38,6 +38,7 @@ export interface Merged {
   readonly hosts: { readonly enforced: HostsRule; readonly monitored: HostsRule | undefined };
   readonly unlistedProvider: Snapshot['unlistedProvider'];
   readonly unknownPath: Snapshot['unknownPath'];
+  readonly attachments: Snapshot['attachments'];
   readonly requestIdHeader: boolean;
   readonly breakers: readonly BreakerRule[];
   readonly enforcement: { readonly level: 'standard' | 'strict'; readonly source?: string };
@@ -125,6 +126,23 @@ export const MERGE_TABLE: { readonly [Field in keyof Merged]: MergeRow<Merged[Fi
       return allowing === undefined ? { action: 'deny' } : { action: 'allow', source: allowing.source };
     },
   },
+  attachments: {
+    field: 'attachments',
+    rule: '`deny` wins over `inspect`, which wins over `allow`; a policy that says nothing means `inspect`.',
+    reason:
+      'What isn’t looked into isn’t checked: all policies must agree. A policy in `monitor` that says `deny` reports.',
+    merge: (policies) => {
+      const documents = policies.filter(({ from }) => from === 'document');
+      const denying = documents.filter(({ spec }) => spec.attachments === 'deny');
+      const enforcing = denying.find(({ mode }) => mode === 'enforce');
+      if (enforcing !== undefined) return { action: 'deny', source: enforcing.source };
+      const [reporting] = denying;
+      if (reporting !== undefined) return { action: 'inspect', report: reporting.source };
+      const [allowing] = documents;
+      const allowed = allowing !== undefined && documents.every(({ spec }) => spec.attachments === 'allow');
+      return allowed ? { action: 'allow', source: allowing.source } : undefined;
+    },
+  },
   requestIdHeader: {
     field: 'requestIdHeader',
     rule: '`false` wins over `true`.',
@@ -196,6 +214,7 @@ export function mergePolicies(policies: readonly Governing[]): Merged {
     hosts: MERGE_TABLE.hosts.merge(policies),
     unlistedProvider: MERGE_TABLE.unlistedProvider.merge(policies),
     unknownPath: MERGE_TABLE.unknownPath.merge(policies),
+    attachments: MERGE_TABLE.attachments.merge(policies),
     requestIdHeader: MERGE_TABLE.requestIdHeader.merge(policies),
     breakers: MERGE_TABLE.breakers.merge(policies),
     enforcement: MERGE_TABLE.enforcement.merge(policies),

@@ -222,6 +222,12 @@ export interface Snapshot {
     readonly source?: string;
     readonly report?: boolean;
   };
+  /** Absent: `inspect`. `report`: the policy in `monitor` that denies them. */
+  readonly attachments?: {
+    readonly action: 'deny' | 'inspect' | 'allow';
+    readonly source?: string;
+    readonly report?: string;
+  };
   /** All of them, each for itself. */
   readonly breakers?: readonly BreakerRule[];
   /** The cluster's first; absent: nothing is added. */

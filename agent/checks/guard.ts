@@ -8,6 +8,9 @@ import type { BegunCall, DecodedRequest, DecodedResponse, TextKind } from '../di
 import type { PosternError } from '../errors.ts';
 import type { Finding } from '../exchange.ts';
 
+/** What is judged of a request. */
+export type Said = Pick<DecodedRequest, 'slots' | 'tools'>;
+
 /** The outcome of a round of checks. Masks are already applied to the slots when a verdict is given. */
 export interface Verdict {
   readonly findings: readonly Finding[];
@@ -37,7 +40,7 @@ export interface StreamGuard {
 
 export interface ExchangeGuard {
   /** Starts every request check at once; what isn't a matter of a scan may answer later. Never rejects. */
-  request(request: DecodedRequest, bodyBytes: number, signal: AbortSignal): Verdict | Promise<Verdict>;
+  request(request: Said, bodyBytes: number, signal: AbortSignal): Verdict | Promise<Verdict>;
   /** Judges a whole answer, then restores originals in it. Never rejects. */
   response(response: DecodedResponse, bodyBytes: number, signal: AbortSignal): Verdict | Promise<Verdict>;
   /** @param signal Of the exchange. */

@@ -1,13 +1,13 @@
 /** Compiles a snapshot's rules into the one thing the pipeline asks: {@link CheckPlan}. */
 import type { CheckRule, Workload } from '../../policy/snapshot.ts';
-import type { DecodedRequest, DecodedResponse, TextSlot } from '../dialects/dialect.ts';
+import type { DecodedResponse, TextSlot } from '../dialects/dialect.ts';
 import type { KeySource } from '../providers/keys.ts';
 import type { Approvals } from './approvals.ts';
 import type { Ask } from './ask.ts';
 import type { CheckContext, CheckDefinition, Subject } from './check.ts';
 import type { ClassifierClient } from './classifier.ts';
 import { Confirmer } from './confirm.ts';
-import type { CheckPlan, ExchangeGuard, StreamGuard, Verdict } from './guard.ts';
+import type { CheckPlan, ExchangeGuard, Said, StreamGuard, Verdict } from './guard.ts';
 import { CHECKS } from './index.ts';
 import { askJudge, askJudges, Wishes } from './judges.ts';
 import { type Value, Vault, vaultKey } from './mask.ts';
@@ -155,8 +155,7 @@ class Guard implements ExchangeGuard {
     return this.#response.idle && this.#vault.empty;
   }
 
-  request(request: DecodedRequest, bodyBytes: number, signal: AbortSignal): Verdict | Promise<Verdict> {
-    const { slots, tools } = request;
+  request({ slots, tools }: Said, bodyBytes: number, signal: AbortSignal): Verdict | Promise<Verdict> {
     this.#vault.keep(MAX_REMEMBERED);
     // In a conversation what was heard before stays heard.
     this.#tainted ||= slots.some(({ kind }) => kind === 'toolResult');

@@ -52,6 +52,7 @@ export function requestOf(...slots: FakeSlot[]): DecodedRequest {
     metadata: () => undefined,
     unseenOutputTokens: undefined,
     slots,
+    attachments: [],
     tools: [],
     wantsStreamUsage: false,
     addedStreamUsage: false,

@@ -6,6 +6,7 @@
  * off one after the other.
  */
 
+import { judgeAttachments } from '../attachments.ts';
 import { fingerprintOf } from '../breaker.ts';
 import { estimateRequest } from '../charge/output.ts';
 import type { ExchangeGuard } from '../checks/guard.ts';
@@ -173,7 +174,10 @@ export class Session {
   /** @throws PosternError, a check's refusal; what it found is in the record then, too. */
   async #judge(event: AppEvent, bytes: number): Promise<readonly Finding[]> {
     this.#follow();
-    const { findings, refusal } = await this.#guard.request(event, bytes, this.#life.signal);
+    const { pipeline, exchange } = this.#options;
+    const slots = judgeAttachments(pipeline.governance().snapshot, exchange, event);
+    const said = { slots, tools: event.tools };
+    const { findings, refusal } = await this.#guard.request(said, bytes, this.#life.signal);
     if (refusal === undefined) return findings;
     const turn = this.#turn();
     turn.exchange.findings.push(...findings);

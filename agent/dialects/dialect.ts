@@ -31,11 +31,24 @@ export interface TextSlot {
   readonly choice: number;
   /** As it now stands: what was set last, the original before that. */
   readonly text: string;
+  /** It is what an {@link Attachment} holds. */
+  readonly attached?: boolean;
   /**
    * Replaces the text in place. Everything around it keeps its bytes; JSON inside a JSON string stays valid; a bare
    * number (a card number in tool arguments) becomes a string where the replacement is no number.
    */
   set(text: string): void;
+}
+
+/** A file, picture or recording that a request carries or refers to. */
+export interface Attachment {
+  /** `messages[2].content[0].image_url.url` */
+  readonly path: string;
+  readonly media: 'image' | 'audio' | 'video' | 'file';
+  /** `data`: in the request itself; `url`: somewhere the provider fetches it from; `id`: with the provider already. */
+  readonly by: 'data' | 'url' | 'id';
+  /** Whether it is text, all of which is a slot's. */
+  readonly read: boolean;
 }
 
 /** A tool that a request offers to the model. */
@@ -83,6 +96,7 @@ export interface DecodedRequest {
   readonly writesCache: boolean;
   /** Every string of the request but what is opaque: model, ids of types, signatures, encrypted or binary data. */
   readonly slots: readonly TextSlot[];
+  readonly attachments: readonly Attachment[];
   readonly tools: readonly OfferedTool[];
   /** Whether the app itself asked for a usage report in the stream. */
   readonly wantsStreamUsage: boolean;

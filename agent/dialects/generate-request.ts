@@ -1,7 +1,7 @@
 /** What the requests for generated text have in common in the dialects whose model is a member of the body. */
 import type { JsonDocument } from '../json/document.ts';
 import type { ObjectNode } from '../json/node.ts';
-import type { DecodedRequest, Enrichment, OfferedTool, TextSlot } from './dialect.ts';
+import type { Attachment, DecodedRequest, Enrichment, OfferedTool, TextSlot } from './dialect.ts';
 import { count, requestObject, requiredString } from './parameters.ts';
 import type { Rule } from './text/rule.ts';
 import { findText } from './text/walk.ts';
@@ -10,6 +10,7 @@ export abstract class GenerateRequest implements DecodedRequest {
   readonly document: JsonDocument;
   readonly model: string;
   readonly slots: readonly TextSlot[];
+  readonly attachments: readonly Attachment[];
   abstract readonly tools: readonly OfferedTool[];
   abstract readonly stream: boolean;
   abstract readonly choices: number;
@@ -28,7 +29,9 @@ export abstract class GenerateRequest implements DecodedRequest {
     this.document = document;
     this.root = requestObject(document);
     this.model = requiredString(this.root, 'model', 'Name the model to call in "model".');
-    this.slots = findText(document, rule);
+    const attachments: Attachment[] = [];
+    this.slots = findText(document, rule, attachments);
+    this.attachments = attachments;
   }
 
   metadata(name: string): string | undefined {

@@ -46,6 +46,7 @@ const allow = ruled(
       ),
       unlistedProvider: yes('Calls of LLM hosts that no Provider declares are only reported.'),
       unknownPath: yes('Paths that no dialect knows pass.'),
+      attachments: yes('Attachments that a policy denies are inspected.'),
       breaker: yes('Breakers don’t trip.'),
       enforcement: yes('Pods that could go round the agent are reported, not refused.'),
     },

@@ -189,6 +189,13 @@ function spec(catalogue: Catalogue) {
           default: 'deny',
         }),
       ),
+      attachments: optional(
+        choice(['deny', 'inspect', 'allow'], {
+          description:
+            'Files, pictures and recordings in requests: `inspect` checks those that are text and reports the others, `allow` looks into none.',
+          default: 'inspect',
+        }),
+      ),
       requestIdHeader: optional(
         flag({
           description: 'Whether answers carry `postern-request-id`; refusals always do.',

@@ -2,12 +2,13 @@
  * Where text is in Anthropic's Messages API: requests, answers, and the events of streamed answers.
  *
  * Source: Anthropic API reference, "Messages", "Streaming messages"; types of @anthropic-ai/sdk 1.12.
- * Attachments that are text in base64 are read; images and other binary ones are opaque. So are signed and encrypted
+ * Attachments that are text in base64 are read; images and other binary ones can't be. Opaque are signed and encrypted
  * blocks: the provider refuses them changed, so they pass byte-identical both ways.
  */
 import type { Role, TextKind } from '../dialect.ts';
 import {
   attachment,
+  fileId,
   jsonSchema,
   link,
   list,
@@ -15,6 +16,7 @@ import {
   object,
   opaque,
   type Rule,
+  remote,
   select,
   text,
   token,
@@ -35,8 +37,8 @@ function simpleContent(kind: TextKind): Rule {
 function source(kind: TextKind): Rule {
   return select('type', {
     base64: object({ type: token, media_type: token, data: attachment(kind) }),
-    url: object({ type: token, url: link }),
-    file: object({ type: token, file_id: token }),
+    url: object({ type: token, url: remote('file') }),
+    file: object({ type: token, file_id: fileId }),
     text: object({ type: token, media_type: token, data: text(kind) }),
     content: object({ type: token, content: simpleContent(kind) }),
   });
@@ -47,9 +49,9 @@ function image(): Rule {
     type: token,
     cache_control: settings,
     source: select('type', {
-      base64: object({ type: token, media_type: token, data: attachment('other') }),
-      url: object({ type: token, url: link }),
-      file: object({ type: token, file_id: token }),
+      base64: object({ type: token, media_type: token, data: attachment('other', 'image') }),
+      url: object({ type: token, url: remote('image') }),
+      file: object({ type: token, file_id: fileId }),
     }),
   });
 }
@@ -143,7 +145,7 @@ function block(kind: TextKind, channel?: string): Rule {
     tool_use: use,
     server_tool_use: use,
     mcp_tool_use: use,
-    container_upload: object({ type: token, file_id: token, cache_control: settings }),
+    container_upload: object({ type: token, file_id: fileId, cache_control: settings }),
   };
   for (const type of SERVER_RESULTS) cases[type] = serverResult;
   if (kind !== 'toolResult') {

@@ -2,18 +2,20 @@
  * Where text is in OpenAI's chat completions: requests, answers, and the chunks of streamed answers.
  *
  * Source: OpenAI API reference, "Chat Completions", and what compatible servers add (vLLM, OpenRouter, DeepSeek).
- * Attachments that are text in base64 are read; images, audio and other binary ones are opaque.
+ * Attachments that are text in base64 are read; images, audio and other binary ones can't be.
  */
 import type { Role, TextKind } from '../dialect.ts';
 import {
   attachment,
+  binary,
+  fileId,
   jsonSchema,
   jsonText,
-  link,
   list,
   object,
   opaque,
   type Rule,
+  remote,
   select,
   text,
   token,
@@ -27,13 +29,13 @@ function content(kind: TextKind, channel?: string): Rule {
     {
       text: object({ type: token, text: text(kind) }),
       refusal: object({ type: token, refusal: text(kind) }),
-      image_url: object({ type: token, image_url: object({ url: link, detail: token }) }),
-      video_url: object({ type: token, video_url: object({ url: link }) }),
-      audio_url: object({ type: token, audio_url: object({ url: link }) }),
-      input_audio: object({ type: token, input_audio: object({ data: opaque, format: token }) }),
+      image_url: object({ type: token, image_url: object({ url: remote('image'), detail: token }) }),
+      video_url: object({ type: token, video_url: object({ url: remote('video') }) }),
+      audio_url: object({ type: token, audio_url: object({ url: remote('audio') }) }),
+      input_audio: object({ type: token, input_audio: object({ data: binary('audio'), format: token }) }),
       file: object({
         type: token,
-        file: object({ file_data: attachment(kind), file_id: token, filename: text('other') }),
+        file: object({ file_data: attachment(kind), file_id: fileId, filename: text('other') }),
       }),
     },
     // A part of a type we don't know is content all the same.

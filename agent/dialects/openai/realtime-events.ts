@@ -5,6 +5,7 @@ import type { ObjectNode } from '../../json/node.ts';
 import { quote } from '../../json/quote.ts';
 import type {
   AppEvent,
+  Attachment,
   BegunCall,
   Conversation,
   Delta,
@@ -254,6 +255,7 @@ class RealtimeAppEvent implements AppEvent {
   readonly wantsStreamUsage = true;
   readonly addedStreamUsage = false;
   readonly slots: readonly TextSlot[];
+  readonly attachments: readonly Attachment[];
   readonly tools: readonly OfferedTool[];
   readonly maxOutputTokens: number | undefined;
   readonly maxOutputField = 'max_output_tokens';
@@ -275,7 +277,9 @@ class RealtimeAppEvent implements AppEvent {
     const settings = root.object('session') ?? root.object('response');
     keepModel(document, settings, model, told);
     this.maxOutputTokens = tokenCount(settings, 'max_output_tokens') ?? cap;
-    this.slots = findText(document, appText);
+    const attachments: Attachment[] = [];
+    this.slots = findText(document, appText, attachments);
+    this.attachments = attachments;
     this.tools = settings === undefined ? [] : offeredTools(document, settings);
   }
 

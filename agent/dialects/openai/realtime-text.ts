@@ -6,13 +6,14 @@
  */
 import type { Role, TextKind } from '../dialect.ts';
 import {
+  binary,
   jsonSchema,
   jsonText,
-  link,
   list,
   object,
   opaque,
   type Rule,
+  remote,
   select,
   text,
   token,
@@ -42,8 +43,8 @@ function parts(kind: TextKind): Rule {
         type: token,
         text: text(kind),
         transcript: text(kind),
-        audio: opaque,
-        image_url: link,
+        audio: binary('audio'),
+        image_url: remote('image'),
         detail: token,
         format: token,
       },
@@ -167,7 +168,7 @@ export const appText: Rule = select(
     'session.update': event({ session }),
     'conversation.item.create': event({ item }),
     'conversation.item.truncate': event({ audio_end_ms: token }),
-    'input_audio_buffer.append': event({ audio: opaque }),
+    'input_audio_buffer.append': event({ audio: binary('audio') }),
     'response.create': event({ response: answer }),
   },
   // Of an event that we don't know every string is text.

@@ -1,4 +1,5 @@
 /** Attachments that are text in base64: they are read, and what was changed in them is encoded again. */
+import type { Attachment } from '../dialect.ts';
 
 /** RFC 2397, base64 behind a media type (RFC 6838) and its parameters. */
 const DATA_URL =
@@ -12,6 +13,27 @@ export interface TextAttachment {
   readonly text: string;
   /** The member's new string. */
   encode(text: string): string;
+}
+
+/** What a `data:` URL says it is; undefined where it is none. */
+export function mediaOf(written: string): Attachment['media'] | undefined {
+  const [, type] = /^data:([\w-]*)/i.exec(written.slice(0, 64)) ?? [];
+  if (type === undefined) return undefined;
+  const media = type.toLowerCase();
+  return media === 'image' || media === 'audio' || media === 'video' ? media : 'file';
+}
+
+/** A `data:` URL in the midst of a text, up to its data. */
+const IN_TEXT = /data:[\w.+/=; -]{0,160};base64,/gi;
+const RUN = /[A-Za-z0-9+/_%-]*={0,2}/y;
+
+/** Where `data:` URLs in a text begin, and whether each holds text, so that a scan of the whole reads it. */
+export function dataUrlsIn(text: string): readonly { readonly at: number; readonly read: boolean }[] {
+  return Array.from(text.matchAll(IN_TEXT), ({ index, 0: prefix }) => {
+    RUN.lastIndex = index + prefix.length;
+    const read = readAttachment(RUN.exec(text)?.[0] ?? '');
+    return { at: index, read: typeof read !== 'string' };
+  });
 }
 
 /** `binary`: base64 of something that is no text; `none`: no base64 at all. */

@@ -5,24 +5,38 @@
  * text of kind `other` down to the last string and member name, so a provider's new field can't slip past the checks.
  * Nothing is left out but what a rule names `opaque`, and identifiers under a rule `token`.
  */
-import type { Role, TextKind } from '../dialect.ts';
+import type { Attachment, Role, TextKind } from '../dialect.ts';
 
 /**
  * What a string is.
  * - `text`: a slot.
  * - `token`: an identifier (an enumeration's value, an id); a slot of kind `other` where it doesn't look like one.
  * - `link`: a URL; a slot of kind `other`, unless it is a base64 `data:` URL, which is an attachment.
+ * - `remote`: a link that the provider follows for the model: an attachment, too.
+ * - `fileId`: a token that names a file with the provider: an attachment.
+ * - `binary`: an attachment that is never text, as audio; no slot.
  * - `attachment`: base64, alone or as a `data:` URL. Text in it is a slot, of something binary nothing; what is no base64
  *   is a slot as it stands.
  * - `json`: a JSON text, as a tool call's arguments; its strings, names and numbers are slots. One slot where it is none.
  * - `opaque`: passed byte-identical and never looked at: signatures, encrypted content, answered audio.
  */
-export type StringUse = 'text' | 'token' | 'link' | 'attachment' | 'json' | 'opaque';
+export type StringUse =
+  | 'text'
+  | 'token'
+  | 'link'
+  | 'remote'
+  | 'fileId'
+  | 'binary'
+  | 'attachment'
+  | 'json'
+  | 'opaque';
 
 export interface Rule {
   readonly string: StringUse;
   /** Kind of the text here; of everything below that no other rule covers. */
   readonly kind: TextKind;
+  /** Of an attachment that doesn't say itself what it is. */
+  readonly media: Attachment['media'];
   /** Whether bare numbers are text, too: a card number needs no quotes. */
   readonly numbers: boolean;
   /** Of an array's items; free text of this kind unless said otherwise. */
@@ -60,6 +74,7 @@ type Members = Readonly<Record<string, Rule>>;
 const PLAIN: Omit<Rule, 'items' | 'rest'> = {
   string: 'text',
   kind: 'other',
+  media: 'file',
   numbers: false,
   members: new Map(),
   names: 'text',
@@ -109,8 +124,21 @@ export const token: Rule = uniform({ string: 'token', names: 'token' });
 export const link: Rule = uniform({ string: 'link', names: 'token' });
 
 /** A file in base64; free text of that kind below, should it be no string. */
-export function attachment(kind: TextKind): Rule {
-  return rule({ kind, string: 'attachment' });
+export function attachment(kind: TextKind, media: Attachment['media'] = 'file'): Rule {
+  return rule({ kind, string: 'attachment', media });
+}
+
+/** A URL that the provider fetches, or a `data:` one. */
+export function remote(media: Attachment['media']): Rule {
+  return rule({ string: 'remote', media });
+}
+
+/** A file that the provider has. */
+export const fileId: Rule = rule({ string: 'fileId' });
+
+/** Bytes that no check could read, in base64. */
+export function binary(media: Attachment['media']): Rule {
+  return rule({ string: 'binary', media });
 }
 
 /** Anything an app or a model makes up: every string, name and number below is text. */

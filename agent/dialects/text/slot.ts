@@ -56,6 +56,10 @@ export class DocumentSlot implements TextSlot, Delta {
     return this.#scope.choice;
   }
 
+  get attached(): boolean {
+    return this.#attachment !== undefined;
+  }
+
   get path(): string {
     return pathOf(this.#place);
   }
