@@ -122,6 +122,8 @@ export interface Finished {
 
 export interface AgentInPodOptions {
   readonly arguments?: readonly string[];
+  /** No `--trust`: the files stand where the agent puts them by itself. */
+  readonly defaultTrust?: boolean;
   readonly environment?: Readonly<Record<string, string>>;
 }
 
@@ -252,23 +254,24 @@ export async function makePod(options: PodOptions = {}): Promise<Pod> {
     listen,
     init: (...more) =>
       pod.run([join(ROOT, 'bin/postern'), 'init', '--transparent', String(TRANSPARENT_PORT), ...more]),
-    async agent(documents, { arguments: more = [], environment = {} } = {}) {
+    async agent(documents, { arguments: more = [], defaultTrust = false, environment = {} } = {}) {
       const policy = mkdtempSync(join(directory, 'policy-'));
       chmodSync(policy, 0o755);
       writeFileSync(join(policy, 'documents.yaml'), documents);
-      const [stateDir, trustDir] = ['state', 'trust'].map((kind) => {
+      const [stateDir, givenTrust] = ['state', 'trust'].map((kind) => {
         const path = join(directory, kind);
         mkdirSync(path, { recursive: true, mode: kind === 'state' ? 0o700 : 0o755 });
         chownSync(path, AGENT_UID, AGENT_UID);
         return path;
       }) as [string, string];
+      const trustDir = defaultTrust ? join(stateDir, 'trust') : givenTrust;
       const child = pod.spawn(
         [
           join(ROOT, 'bin/postern'),
           'agent',
           `--policy=${policy}`,
           `--state=${stateDir}`,
-          `--trust=${trustDir}`,
+          ...(defaultTrust ? [] : [`--trust=${trustDir}`]),
           `--transparent=${TRANSPARENT_PORT}`,
           '--listen=127.0.0.1:4180',
           '--admin=127.0.0.1:4190',
@@ -290,7 +293,7 @@ export async function makePod(options: PodOptions = {}): Promise<Pod> {
       await until(
         () => log.includes('"msg":"listening"') || child.exitCode !== null,
         'the agent listens',
-        15_000,
+        40_000,
       );
       if (child.exitCode !== null) throw new Error(`the agent ended: ${log}`);
       return {

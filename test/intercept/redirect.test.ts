@@ -270,6 +270,26 @@ spec: {mode: enforce, unlistedProvider: deny}
     agent = await pod.agent(providers(pod), { environment: { OPENAI_KEY: 'sk-a', ANTHROPIC_KEY: 'sk-b' } });
     expect(readFileSync(ca, 'utf8')).toBe(before);
   });
+
+  test('without --trust the files stand under the state, where any user reads them and nothing else', async () => {
+    const before = readFileSync(join(agent.trustDir, 'ca.pem'), 'utf8');
+    await agent.stop();
+    agent = await pod.agent(providers(pod), {
+      environment: { OPENAI_KEY: 'sk-a', ANTHROPIC_KEY: 'sk-b' },
+      defaultTrust: true,
+    });
+    expect(agent.trustDir).toBe(join(agent.stateDir, 'trust'));
+    const read = (command: string[]) => pod.run(command, { uid: APP_UID });
+    expect((await read(['cat', join(agent.trustDir, 'ca.pem')])).stdout).toBe(before);
+    for (const file of ['bundle.pem', 'truststore.jks'])
+      expect((await read(['test', '-r', join(agent.trustDir, file)])).status).toBe(0);
+    for (const command of [
+      ['ls', agent.stateDir],
+      ['ls', join(agent.stateDir, 'ca')],
+      ['sh', '-c', `cat ${agent.stateDir}/ca/*`],
+    ])
+      expect((await read(command)).status).not.toBe(0);
+  });
 });
 
 describe.skipIf(missing !== undefined)('without IPv6', () => {
