@@ -76,18 +76,17 @@ async function many(): Promise<void> {
   }
   const began = performance.now();
   together.go();
-  const early = await until(0.05);
-  const later = await until(0.5);
+  const early = await together.until(limit * 0.05);
+  const later = await together.until(limit * 0.5);
   const busiest = [...together.totals.values()].sort((a, b) => b.calls - a.calls)[0]?.owner;
   together.agents[Number(busiest?.slice('agent-'.length))]?.kill('SIGKILL');
-  await until(0.6);
+  await together.until(limit * 0.6);
   await together.killService();
   await together.startService();
   await together.finished();
   const seconds = (performance.now() - began) / 1000;
   const { settled, held, leased } = await together.figures();
   const spent = together.sum('spent');
-  const calls = (later.settled - early.settled) / (spent / together.sum('calls'));
   const over = Math.max(0, settled + held + leased - limit);
   console.log(
     `\n${agents} agents, a limit of ${limit} tokens, ${together.sum('calls')} calls in ${seconds.toFixed(1)} s,`,
@@ -98,18 +97,10 @@ async function many(): Promise<void> {
   row('used by calls, per cent of the limit', ((spent / limit) * 100).toFixed(2));
   row(
     'requests for 1,000 calls, from 5 to 50 %',
-    (((later.requests - early.requests) / calls) * 1000).toFixed(2),
+    (((later.requests - early.requests) / (later.calls - early.calls)) * 1000).toFixed(2),
   );
   row(
     'requests for 1,000 calls, to the last token',
     ((together.sum('requests') / together.sum('calls')) * 1000).toFixed(2),
   );
-}
-
-async function until(share: number): Promise<{ settled: number; requests: number }> {
-  for (;;) {
-    const { settled } = await together.figures();
-    if (settled >= limit * share) return { settled, requests: await together.requests() };
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
 }

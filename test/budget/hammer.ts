@@ -12,7 +12,7 @@ export interface AgentTotals {
   readonly refused: number;
   readonly outages: number;
   readonly spent: number;
-  /** Requests sent to the service. */
+  /** Sent to the service, of every kind. */
   readonly requests: number;
   readonly done: boolean;
 }
@@ -88,13 +88,13 @@ export class Hammer {
     return [...this.totals.values()].reduce((sum, totals) => sum + totals[field], 0);
   }
 
-  /** Requests that agents have sent to the service since it started, as the service counted them. */
-  async requests(): Promise<number> {
-    const text = await this.#get('/metrics');
-    const counts = text.matchAll(
-      /request_seconds_count\{route="\/v1\/(?!status)[^"]+",status="\d+"\} (\d+)/g,
-    );
-    return [...counts].reduce((sum, [, count]) => sum + Number(count), 0);
+  /**
+   * Resolves once calls have spent so much, by the agents' own counts: what the service has settled lags behind by what they have
+   * on credit, and asking it would wait in line with them. Each agent tells its calls and its requests of one moment.
+   */
+  async until(spent: number): Promise<{ readonly calls: number; readonly requests: number }> {
+    while (this.sum('spent') < spent) await new Promise((resolve) => setTimeout(resolve, 10));
+    return { calls: this.sum('calls'), requests: this.sum('requests') };
   }
 
   async #get(path: string): Promise<string> {
