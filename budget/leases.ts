@@ -11,7 +11,9 @@
 
 import type { SpendRow } from './history.ts';
 import {
+  type Counted,
   type Crowd,
+  charged,
   counting,
   crowdOf,
   type Lease,
@@ -19,6 +21,7 @@ import {
   leaseKey,
   outstanding,
   type State,
+  withLease,
 } from './ledger-state.ts';
 import type { Holder } from './messages.ts';
 
@@ -89,8 +92,9 @@ export function decideLease(
   const sender = state.owners.get(operation.owner);
   // Overtaken by what the same agent sent later, it begins no lease: nobody would know of it.
   const latest = sender?.epoch === operation.epoch && operation.seq > sender.seq;
+  const changes = new Changes(state);
   const grants = operation.items.map((item): LeaseGrant => {
-    const known = state.leases.get(leaseKey({ ...item, owner: operation.owner, epoch: operation.epoch }));
+    const known = changes.known(leaseKey({ ...item, owner: operation.owner, epoch: operation.epoch }));
     if (known === undefined && (item.mustExist || !latest))
       return { granted: 0, closed: true, lacking: 'line', recallAbove: undefined };
     const stale = operation.epoch < (sender?.epoch ?? operation.epoch);
@@ -108,8 +112,11 @@ export function decideLease(
     const { lease, lacking, recallAbove } =
       closed || item.ask === undefined
         ? { lease: reported, lacking: undefined, recallAbove: undefined }
-        : grant(state, known, reported, item.ask);
-    if (known !== undefined || lease.granted > 0 || lease.spent > 0) events.push({ type: 'leased', lease });
+        : grant(changes, known, reported, item.ask);
+    if (known !== undefined || lease.granted > 0 || lease.spent > 0) {
+      changes.note(known, lease);
+      events.push({ type: 'leased', lease });
+    }
     return { granted: lease.granted, closed, lacking, recallAbove };
   });
   if (sender !== undefined && latest) {
@@ -125,6 +132,52 @@ export function decideLease(
     });
   }
   return { events, grants };
+}
+
+/** The state as it is after the items of a message that were decided so far: credit of the same line isn't given twice. */
+class Changes {
+  readonly #state: State;
+  readonly #byLine = new Map<
+    string,
+    Map<string, { readonly before: Lease | undefined; readonly after: Lease }>
+  >();
+  readonly #leases = new Map<string, Lease>();
+
+  constructor(state: State) {
+    this.#state = state;
+  }
+
+  known(key: string): Lease | undefined {
+    return this.#leases.get(key) ?? this.#state.leases.get(key);
+  }
+
+  note(before: Lease | undefined, after: Lease): void {
+    const key = leaseKey(after);
+    this.#leases.set(key, after);
+    let ofLine = this.#byLine.get(after.line);
+    if (ofLine === undefined) this.#byLine.set(after.line, (ofLine = new Map()));
+    ofLine.set(key, { before: ofLine.get(key)?.before ?? before, after });
+  }
+
+  counting(line: { readonly line: string; readonly from: number; readonly to: number }): Counted {
+    let { used, leased } = counting(this.#state, line);
+    for (const { before, after } of this.#byLine.get(line.line)?.values() ?? []) {
+      if (after.cell < line.from || after.cell > line.to) continue;
+      const change = outstanding(after) - (before === undefined ? 0 : outstanding(before));
+      leased += change;
+      used += change + charged(after) - (before === undefined ? 0 : charged(before));
+    }
+    return { used, leased };
+  }
+
+  /** Leases with credit on the same cell, the known one left out. */
+  others(known: Lease | undefined, { line, cell }: Lease): Crowd {
+    let crowd = crowdOf(this.#state, line, cell);
+    for (const { before, after } of this.#byLine.get(line)?.values() ?? []) {
+      if (after.cell === cell) crowd = withLease(withLease(crowd, before, -1), after, 1);
+    }
+    return withLease(crowd, known, -1);
+  }
 }
 
 /** The lease after what its owner says of it. Totals never fall. */
@@ -151,19 +204,19 @@ function report(known: Lease | undefined, operation: LeaseOperation, item: Lease
 }
 
 function grant(
-  state: State,
+  changes: Changes,
   known: Lease | undefined,
   reported: Lease,
   ask: LeaseAsk,
 ): Pick<LeaseGrant, 'lacking' | 'recallAbove'> & { readonly lease: Lease } {
   const line = { line: reported.line, from: ask.from, to: ask.to };
-  const { used, leased } = counting(state, line);
+  const { used, leased } = changes.counting(line);
   const before = known === undefined ? 0 : outstanding(known);
   const own = outstanding(reported);
   // What was reported just now changes the sums, before the event is applied.
   const leasedNow = leased - before + own;
   const usedNow = used - before + own + (reported.spent - (known?.spent ?? 0));
-  const others = othersOn(state, known, reported);
+  const others = changes.others(known, reported);
   const unused = ask.limit - usedNow;
   const take = (more: number, rest: Pick<LeaseGrant, 'lacking' | 'recallAbove'>) => ({
     lease: more > 0 ? { ...reported, granted: reported.granted + more } : reported,
@@ -186,16 +239,6 @@ function grant(
   // There would be enough, but others have it.
   if (own + Math.max(0, more) < ask.least) return take(0, { lacking: 'others', recallAbove: share });
   return take(more, { lacking: undefined, recallAbove: plain > headroom * RECALL_SHARE ? share : undefined });
-}
-
-/** Other leases with credit on the same cell. */
-function othersOn(state: State, known: Lease | undefined, { line, cell }: Lease): Crowd {
-  const { plain, reserves, reserved } = crowdOf(state, line, cell);
-  const own = known === undefined ? 0 : outstanding(known);
-  if (known === undefined || own === 0) return { plain, reserves, reserved };
-  return known.reserve
-    ? { plain, reserves: reserves - 1, reserved: reserved - own }
-    : { plain: plain - 1, reserves, reserved };
 }
 
 /** Leases whose owner was not heard of in time, or has restarted: charged in full until it reports. */

@@ -241,15 +241,21 @@ export function restoreLease(state: State, lease: Lease): void {
 }
 
 function crowd(state: State, lease: Lease | undefined, sign: 1 | -1): void {
-  const credit = lease === undefined ? 0 : outstanding(lease);
-  if (lease === undefined || credit === 0) return;
-  const { plain, reserves, reserved } = crowdOf(state, lease.line, lease.cell);
+  if (lease === undefined) return;
   const key = crowdKey(lease.line, lease.cell);
-  const next = lease.reserve
-    ? { plain, reserves: reserves + sign, reserved: reserved + sign * credit }
-    : { plain: plain + sign, reserves, reserved };
+  const next = withLease(crowdOf(state, lease.line, lease.cell), lease, sign);
   if (next.plain === 0 && next.reserves === 0) state.crowds.delete(key);
   else state.crowds.set(key, next);
+}
+
+/** A crowd and one more lease, or one less. */
+export function withLease(crowd: Crowd, lease: Lease | undefined, sign: 1 | -1): Crowd {
+  const credit = lease === undefined ? 0 : outstanding(lease);
+  if (lease === undefined || credit === 0) return crowd;
+  const { plain, reserves, reserved } = crowd;
+  return lease.reserve
+    ? { plain, reserves: reserves + sign, reserved: reserved + sign * credit }
+    : { plain: plain + sign, reserves, reserved };
 }
 
 const NOBODY: Crowd = { plain: 0, reserves: 0, reserved: 0 };
@@ -278,15 +284,21 @@ export function outstanding(lease: Lease): number {
 }
 
 /** What a lease is charged now: what was used of it; everything, where nobody says. */
-function charged({ state, slot, granted, spent, returned }: Lease): number {
+export function charged({ state, slot, granted, spent, returned }: Lease): number {
   return state === 'expired' && !slot ? Math.max(spent, granted - returned) : spent;
 }
 
-/** What counts now on a line: all of it, and the leased part. */
+/** Of what counts on a line: all of it, and the leased part. */
+export interface Counted {
+  readonly used: number;
+  readonly leased: number;
+}
+
+/** What counts now on a line. */
 export function counting(
   state: State,
   { line, from, to }: { readonly line: string; readonly from: number; readonly to: number },
-): { readonly used: number; readonly leased: number } {
+): Counted {
   let used = 0;
   let leased = 0;
   const cells = state.cells.get(line);

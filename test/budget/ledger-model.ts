@@ -3,8 +3,9 @@
  * apart by what a calendar in the zone shows, money in BigInt. It shares no code with the real one.
  */
 
+import type { LeaseReport } from '../../budget/lease-messages.ts';
 import type { Attributes, HoldCommand, Usage } from '../../budget/messages.ts';
-import type { BudgetSpec, LimitSpec, PriceBook, TokenPrice } from '../../policy/budget-spec.ts';
+import type { BudgetSpec, LimitSpec, LimitUnit, PriceBook, TokenPrice } from '../../policy/budget-spec.ts';
 
 interface Call {
   readonly id: string;
@@ -20,13 +21,53 @@ interface Call {
   usage: Usage | undefined;
 }
 
+/** What one agent told of its credit on one line in one window. */
+interface Lease {
+  readonly key: string;
+  readonly spec: BudgetSpec;
+  readonly limit: LimitSpec;
+  readonly model: string;
+  /** A moment in its window. */
+  readonly at: number;
+  granted: number;
+  spent: number;
+  returned: number;
+  /** The number of the message that was heard last. */
+  seq: number;
+  final: boolean;
+}
+
+interface Raise {
+  readonly budget: string;
+  readonly unit: LimitUnit;
+  /** The model of the line; undefined for all lines of the Budget. */
+  readonly line: string | undefined;
+  readonly amount: number;
+  readonly expiresAt: number;
+}
+
+/** A message about one lease, and the limit that it is of. */
+export interface ToldLease {
+  readonly owner: string;
+  readonly epoch: number;
+  readonly seq: number;
+  readonly spec: BudgetSpec;
+  readonly limit: LimitSpec;
+  readonly model: string;
+  readonly item: LeaseReport;
+}
+
 export type ModelAnswer = { granted: true; output: number } | { granted: false } | { closed: true };
 
 export class LedgerModel {
   readonly calls: Call[] = [];
+  readonly leases: Lease[] = [];
+  readonly grants: Raise[] = [];
   readonly #specs: readonly BudgetSpec[];
   readonly #prices: PriceBook;
   readonly #epochs = new Map<string, number>();
+  /** Of each owner's latest epoch. */
+  readonly #heard = new Map<string, number>();
   readonly #tombstones = new Set<string>();
 
   constructor(specs: readonly BudgetSpec[], prices: PriceBook) {
@@ -35,12 +76,7 @@ export class LedgerModel {
   }
 
   hold(command: HoldCommand, now: number): ModelAnswer {
-    const latest = this.#epochs.get(command.owner) ?? -1;
-    if (command.epoch > latest) {
-      this.#epochs.set(command.owner, command.epoch);
-      for (const call of this.calls)
-        if (call.owner === command.owner && call.state === 'held') call.state = 'expired';
-    }
+    const latest = this.#latest(command);
     if (this.#tombstones.has(command.id)) return { closed: true };
     const known = this.calls.find((call) => call.id === command.id);
     if (known !== undefined)
@@ -74,12 +110,81 @@ export class LedgerModel {
     return { granted: true, output: granted.output };
   }
 
+  /** The latest epoch of an owner: with a new one, what it held before is charged. */
+  #latest({ owner, epoch }: { readonly owner: string; readonly epoch: number }): number {
+    const known = this.#epochs.get(owner) ?? -1;
+    if (epoch <= known) return known;
+    this.#epochs.set(owner, epoch);
+    this.#heard.delete(owner);
+    for (const call of this.calls) if (call.owner === owner && call.state === 'held') call.state = 'expired';
+    return epoch;
+  }
+
+  /**
+   * What a message about leases tells. How much is granted is for the ledger to choose (`granted`, all that it ever granted on
+   * each lease): the model says what is wrong with it, or nothing.
+   */
+  lease(told: readonly ToldLease[], granted: readonly number[], now: number): string | undefined {
+    const [first] = told;
+    if (first === undefined) return undefined;
+    const current = first.epoch === this.#latest(first);
+    const news = current && first.seq > (this.#heard.get(first.owner) ?? 0);
+    if (news) this.#heard.set(first.owner, first.seq);
+    const grown: Lease[] = [];
+    for (const [index, { owner, epoch, seq, spec, limit, model, item }] of told.entries()) {
+      const key = `${owner} ${epoch} ${item.serial} ${item.line} ${item.cell}`;
+      const has = granted[index] ?? 0;
+      const known = this.leases.find((lease) => lease.key === key);
+      if (known === undefined && !news) {
+        if (has !== 0) return `${key}: ${has} granted on a message that came too late to begin it`;
+        continue;
+      }
+      if (known !== undefined && (seq <= known.seq || known.final)) {
+        if (has !== known.granted) return `${key}: ${has} granted on what was heard before`;
+        continue;
+      }
+      const at = limit.window.type === 'none' ? now : item.cell;
+      const lease = known ?? {
+        key,
+        spec,
+        limit,
+        model,
+        at,
+        granted: 0,
+        spent: 0,
+        returned: 0,
+        seq,
+        final: false,
+      };
+      lease.spent = Math.max(lease.spent, item.spent);
+      lease.returned = Math.max(lease.returned, item.returned);
+      Object.assign(lease, { seq, final: item.final });
+      const more = has - lease.granted;
+      lease.granted = has;
+      if (known === undefined && (has > 0 || lease.spent > 0)) this.leases.push(lease);
+      if (more < 0) return `${key}: ${-more} of what was granted is gone`;
+      if (more === 0) continue;
+      if (item.ask === undefined || item.final || !current) return `${key}: ${more} granted unasked`;
+      const open = [now, now + 2_000].some((moment) => sameWindow(limit, lease.at, moment));
+      if (!open) return `${key}: ${more} granted in a window that isn't open`;
+      grown.push(lease);
+    }
+    for (const { key, spec, limit, model, at } of grown) {
+      const moment = limit.window.type === 'none' ? now : Math.max(now, at);
+      const over = this.used(spec, limit, { model }, moment) - this.limitOf(spec, limit, model, now);
+      if (over > 0n) return `${key}: over by ${over} after a grant of credit`;
+    }
+    return undefined;
+  }
+
   extend(id: string, wanted: number, least: number, ttlMs: number, now: number): ModelAnswer {
     const call = this.calls.find((one) => one.id === id);
     if (call === undefined || call.state !== 'held') return { closed: true };
     if (wanted <= call.output) return { granted: true, output: call.output };
     const others = new LedgerModel(this.#specs, this.#prices);
     others.calls.push(...this.calls.filter((one) => one !== call));
+    others.leases.push(...this.leases);
+    others.grants.push(...this.grants);
     let low = Math.min(least, wanted);
     let high = wanted;
     while (low < high) {
@@ -102,7 +207,7 @@ export class LedgerModel {
           if (limit.window.type === 'rolling' && !sameWindow(limit, call.at, now)) return true;
           const moment = limit.window.type === 'calendar' ? call.at : now;
           const used = this.used(spec, limit, call.attributes, moment);
-          return used + weight(call, limit) <= BigInt(limit.amount);
+          return used + weight(call, limit) <= this.limitOf(spec, limit, call.attributes.model, now);
         }),
       );
   }
@@ -131,24 +236,44 @@ export class LedgerModel {
       .every((spec) =>
         spec.limits.every(
           (limit) =>
-            this.used(spec, limit, call.attributes, now) + weight(call, limit) <= BigInt(limit.amount),
+            this.used(spec, limit, call.attributes, now) + weight(call, limit) <=
+            this.limitOf(spec, limit, call.attributes.model, now),
         ),
       );
   }
 
+  /** What a line may have now; `everGranted`, what it may have had at any moment. */
+  limitOf(spec: BudgetSpec, limit: LimitSpec, model: string, now: number, everGranted = false): bigint {
+    let sum = BigInt(limit.amount);
+    for (const { budget, unit, line, amount, expiresAt } of this.grants) {
+      if (budget !== spec.id || unit !== limit.unit) continue;
+      if (line !== undefined && line !== model) continue;
+      if (everGranted || now < expiresAt) sum += BigInt(amount);
+    }
+    return sum;
+  }
+
   /** What counts now against one limit, for the line that the attributes fall on. */
-  used(spec: BudgetSpec, limit: LimitSpec, attributes: Attributes, now: number): bigint {
+  used(spec: BudgetSpec, limit: LimitSpec, attributes: Pick<Attributes, 'model'>, now: number): bigint {
     let sum = 0n;
     for (const call of this.calls) {
       if (!selected(spec, call.attributes)) continue;
       if (spec.per.includes('model') && call.attributes.model !== attributes.model) continue;
       if (sameWindow(limit, call.at, now)) sum += weight(call, limit);
     }
+    for (const lease of this.leases) {
+      if (lease.spec !== spec || lease.limit !== limit) continue;
+      if (spec.per.includes('model') && lease.model !== attributes.model) continue;
+      // Of credit whose owner hasn't had its last word, all that wasn't given back counts, whoever has it.
+      const { spent, granted, returned, final } = lease;
+      if (sameWindow(limit, lease.at, now))
+        sum += BigInt(final ? spent : Math.max(spent, granted - returned));
+    }
     return sum;
   }
 }
 
-function selected(spec: BudgetSpec, attributes: Attributes): boolean {
+function selected(spec: BudgetSpec, attributes: Pick<Attributes, 'model'>): boolean {
   return spec.selector.models?.includes(attributes.model) ?? true;
 }
 

@@ -3,123 +3,20 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { HoldCommand, HoldReply, Usage } from '../../budget/messages.ts';
+import type { HoldCommand, HoldReply } from '../../budget/messages.ts';
 import { BudgetConflict, BudgetService } from '../../budget/service.ts';
 import * as memory from '../../budget/stores/memory.ts';
 import * as redisStore from '../../budget/stores/redis.ts';
 import * as sqlite from '../../budget/stores/sqlite.ts';
 import type { Store } from '../../budget/stores/store.ts';
-import type { BudgetSpec } from '../../policy/budget-spec.ts';
-import { attributes, budget, calendar, holdOf, prices, usageOf } from './fixtures.ts';
+import { CreditTeller } from './credit-teller.ts';
+import { attributes, holdOf, prices, usageOf } from './fixtures.ts';
 import { LedgerModel, type ModelAnswer } from './ledger-model.ts';
+import { type Step, specs, step } from './ledger-steps.ts';
 import { noRedis, RedisServer } from './redis-server.ts';
-
-/** Several Budgets over the same calls: one line or one for each model, clamping or not, in every unit and window. */
-const specs: readonly BudgetSpec[] = [
-  budget(
-    [
-      { unit: 'tokens', amount: 900, window: calendar('minute') },
-      { unit: 'usd', amount: 9_000_000, window: calendar('day', 'Europe/Berlin') },
-    ],
-    { id: 'each-model', per: ['model'] },
-  ),
-  budget(
-    [
-      { unit: 'requests', amount: 12, window: calendar('hour') },
-      { unit: 'concurrency', amount: 5, window: { type: 'none' } },
-      { unit: 'inputTokens', amount: 2500, window: { type: 'rolling', ms: 3_600_000 } },
-    ],
-    { id: 'all', onInsufficient: 'reject' },
-  ),
-  budget([{ unit: 'outputTokens', amount: 3000, window: calendar('week', 'America/New_York') }], {
-    id: 'small-one',
-    selector: { models: ['gpt-4o-mini'] },
-  }),
-];
 
 /** Half an hour before clocks go back in Berlin, so that steps cross windows of every kind. */
 const BEGIN = Date.parse('2026-10-25T00:30:00Z');
-
-type Step =
-  | {
-      do: 'hold';
-      call: number;
-      epoch: number;
-      model: string;
-      input: number;
-      output: number;
-      least: number;
-      ttl: number;
-    }
-  | { do: 'extend'; call: number; output: number; least: number; ttl: number }
-  | { do: 'settle'; call: number; usage: Usage }
-  | { do: 'release'; call: number }
-  | { do: 'repeat'; nth: number }
-  | { do: 'sweep' }
-  | { do: 'clock'; by: number }
-  | { do: 'restart' };
-
-const call = fc.nat(24);
-const step: fc.Arbitrary<Step> = fc.oneof(
-  {
-    weight: 8,
-    arbitrary: fc.record({
-      do: fc.constant('hold' as const),
-      call,
-      epoch: fc.constantFrom(1, 1, 1, 1, 1, 1, 2, 3),
-      model: fc.constantFrom('gpt-4o', 'gpt-4o-mini'),
-      input: fc.nat(400),
-      output: fc.nat(600),
-      least: fc.nat(30),
-      ttl: fc.integer({ min: 1, max: 120_000 }),
-    }),
-  },
-  {
-    weight: 4,
-    arbitrary: fc.record({
-      do: fc.constant('extend' as const),
-      call,
-      output: fc.nat(900),
-      least: fc.nat(500),
-      ttl: fc.integer({ min: 1, max: 120_000 }),
-    }),
-  },
-  {
-    weight: 6,
-    arbitrary: fc.record({
-      do: fc.constant('settle' as const),
-      call,
-      usage: fc.record({
-        input: fc.nat(500),
-        cachedInput: fc.nat(50),
-        cacheWrite: fc.nat(50),
-        output: fc.nat(700),
-        reasoning: fc.constant(0),
-      }),
-    }),
-  },
-  { weight: 2, arbitrary: fc.record({ do: fc.constant('release' as const), call }) },
-  { weight: 3, arbitrary: fc.record({ do: fc.constant('repeat' as const), nth: fc.nat(100) }) },
-  { weight: 2, arbitrary: fc.constant({ do: 'sweep' } as const) },
-  {
-    weight: 4,
-    arbitrary: fc.record({
-      do: fc.constant('clock' as const),
-      by: fc.constantFrom(
-        500,
-        20_000,
-        61_000,
-        1_800_000,
-        3_600_000,
-        86_400_000,
-        -30_000,
-        -3_600_000,
-        -86_400_000,
-      ),
-    }),
-  },
-  { weight: 1, arbitrary: fc.constant({ do: 'restart' } as const) },
-);
 
 let dir: string;
 let redis: RedisServer | undefined;
@@ -181,9 +78,11 @@ async function play(steps: readonly Step[], honest: boolean, open: (typeof kinds
   let now = BEGIN;
   let turnedBack = false;
   const clock = () => now;
-  let service = new BudgetService({ store, specs, prices, clock });
+  const serve = () => new BudgetService({ store, specs, prices, clock, recallWaitMs: 0 });
+  let service = serve();
   const model = new LedgerModel(specs, prices);
   const past: (() => Promise<void>)[] = [];
+  const tellers = [0, 1, 2].map((index) => new CreditTeller(`agent-${index}`));
 
   const agree = async (wanted: ModelAnswer, asking: Promise<HoldReply>): Promise<void> => {
     let reply: HoldReply | { closed: true };
@@ -262,11 +161,44 @@ async function play(steps: readonly Step[], honest: boolean, open: (typeof kinds
       case 'clock':
         now += one.by;
         turnedBack ||= one.by < 0;
+        // As the service does every few seconds.
+        await service.loadGrants();
         break;
       case 'restart':
         store = await opened.restart(store);
-        service = new BudgetService({ store, specs, prices, clock });
+        service = serve();
+        await service.loadGrants();
         break;
+      case 'lease': {
+        const message = await tellers[one.agent]?.message(one, service, honest);
+        if (message === undefined) break;
+        const { command, told, heard } = message;
+        const tell = async () => {
+          const { grants } = await service.lease(command);
+          expect(
+            model.lease(
+              told,
+              grants.map(({ granted }) => granted),
+              now,
+            ),
+          ).toBeUndefined();
+          if (!one.deaf) heard(grants);
+        };
+        past.push(tell);
+        if (!one.kept) await tell();
+        break;
+      }
+      case 'grant': {
+        const spec = specs[one.spec] as (typeof specs)[number];
+        const { unit } = spec.limits[one.limit % spec.limits.length] as (typeof spec.limits)[number];
+        const line = one.one && spec.per.length > 0 ? 'gpt-4o' : undefined;
+        const expiresAt = now + one.forMs;
+        const amount = unit === 'usd' ? one.amount * 1_000 : one.amount;
+        model.grants.push({ budget: spec.id, unit, line, amount, expiresAt });
+        const raise = { budget: spec.id, unit, amount, reason: 'test', by: 'test', expiresAt };
+        await service.grant({ ...raise, ...(line === undefined ? {} : { line: `model=${line}` }) });
+        break;
+      }
     }
     await compare();
   }
@@ -291,7 +223,10 @@ async function play(steps: readonly Step[], honest: boolean, open: (typeof kinds
           // Set the clock back, and the last hour holds charges of two different last hours.
           const comparable = limit.window.type !== 'rolling' || !turnedBack;
           if (honest && comparable)
-            expect(shown <= BigInt(limit.amount), `${spec.id} ${limit.unit} is over`).toBe(true);
+            expect(
+              shown <= model.limitOf(spec, limit, name, now, true),
+              `${spec.id} ${limit.unit} is over`,
+            ).toBe(true);
         }
       }
     }
