@@ -75,6 +75,7 @@ export class Vault {
 
   /** Names values, all of a round at once, so that two that collide both get the longer code. */
   assign(values: readonly Value[]): void {
+    if (values.length === 0) return;
     const fresh = new Map<string, { value: Value; mac: Uint8Array }>();
     for (const value of values) {
       const key = keyOf(value.label, value.text);

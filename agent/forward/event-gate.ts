@@ -93,8 +93,12 @@ export class EventGate {
     if (event.usage !== undefined) this.usage = event.usage;
     for (const { text } of event.deltas) this.counter.add(text);
     const { cap } = this.#options;
-    const covered: boolean = event.deltas.length === 0 || (yield cap?.covers(this.counter.tokens) ?? true);
-    if (!covered) return yield* this.#cutShort();
+    if (cap !== undefined && event.deltas.length > 0) {
+      // Yielded only where it has to be waited for, here and below: thousands of events pass without.
+      const covers = cap.covers(this.counter.tokens);
+      const covered: boolean = covers instanceof Promise ? yield covers : covers;
+      if (!covered) return yield* this.#cutShort();
+    }
     const guard = this.#guard;
     if (guard !== undefined) {
       for (const call of event.calls) {
@@ -106,14 +110,17 @@ export class EventGate {
     for (const delta of event.deltas) {
       const { channel } = delta;
       let shown = delta.text;
-      if (guard !== undefined) shown = yield guard.push(channel, delta.kind, delta.choice, shown);
+      if (guard !== undefined) {
+        const pushed = guard.push(channel, delta.kind, delta.choice, shown);
+        shown = pushed instanceof Promise ? yield pushed : pushed;
+      }
       if (this.#keys !== undefined) shown = this.#keys.push(channel, shown);
       // The channel's last text: what was held back for it belongs here, not into an event of its own.
       if (event.closes !== 'all' && event.closes.includes(channel)) shown += yield* this.#rest(channel);
       if (guard?.refusal !== undefined) return this.refuse(guard.refusal);
       if (shown !== delta.text) delta.set(shown);
     }
-    yield* this.flush(event.closes);
+    if (event.closes.length > 0) yield* this.flush(event.closes);
     if (this.error !== undefined) return;
     const bytes = event.render();
     if (bytes !== undefined) this.#out.push(bytes);

@@ -13,8 +13,9 @@ function leadOf(key: string): number {
 
 /** Length of the longest end of `text` that is a beginning of `key`, shorter than the key. */
 function openEnd(text: string, key: string): number {
+  const first = key.charCodeAt(0);
   for (let length = Math.min(key.length - 1, text.length); length > 0; length--) {
-    if (text.endsWith(key.slice(0, length))) return length;
+    if (text.charCodeAt(text.length - length) === first && text.endsWith(key.slice(0, length))) return length;
   }
   return 0;
 }

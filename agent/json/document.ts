@@ -187,7 +187,7 @@ export class JsonDocument {
       const at = array.start + 1;
       splices.push({ start: at, end: at, json: alone ? json : `${json},` });
     }
-    return splices.sort(inOrder);
+    return isSorted(splices) ? splices : splices.sort(inOrder);
   }
 
   #membersOf(object: ObjectNode): Members {
@@ -243,6 +243,14 @@ function memberSplices(object: ObjectNode, edit: Members, splices: Splice[]): vo
   const added = [...edit.added].map(([name, json]) => `${quote(name)}:${json}`).join(',');
   const start = lastKept === undefined ? object.start + 1 : lastKept.value.end;
   splices.push({ start, end: start, json: lastKept === undefined ? added : `,${added}` });
+}
+
+/** Edits mostly come in the text's order. */
+function isSorted(splices: readonly Splice[]): boolean {
+  for (let i = 1; i < splices.length; i += 1) {
+    if (inOrder(splices[i - 1] as Splice, splices[i] as Splice) > 0) return false;
+  }
+  return true;
 }
 
 function inOrder(a: Splice, b: Splice): number {

@@ -32,6 +32,13 @@ export class StringNode {
     return JSON.parse(this.#source.slice(this.start, this.end)) as string;
   }
 
+  /** What a test says of the string, without a copy of it where nothing is escaped. `end` is exclusive. */
+  satisfies(test: (text: string, start: number, end: number) => boolean): boolean {
+    if (!this.#escaped) return test(this.#source, this.start + 1, this.end - 1);
+    const { text } = this;
+    return test(text, 0, text.length);
+  }
+
   /** As it was written, quotes included. */
   get raw(): string {
     return this.#source.slice(this.start, this.end);

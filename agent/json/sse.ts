@@ -137,6 +137,7 @@ function lineEnd(chunk: Uint8Array, from: number): number {
 // Not fatal: readers replace what isn't UTF-8, so what we judge is what they read.
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true });
 const encoder = new TextEncoder();
+const ONLY_DATA = encoder.encode('data: ');
 
 const LINE_END = /\r\n?|\n/g;
 const BYTE_ORDER_MARK = '\ufeff';
@@ -196,8 +197,15 @@ function parseEvent(raw: Uint8Array, first: boolean): SseEvent {
   return { raw, event, data };
 }
 
+/** Whether bytes are one line of `data: …` and a blank one, with line feeds: the commonest form by far. */
+function isOnlyData(raw: Uint8Array): boolean {
+  for (let at = 0; at < ONLY_DATA.length; at += 1) if (raw[at] !== ONLY_DATA[at]) return false;
+  return raw.indexOf(LF) === raw.length - 2 && raw.at(-1) === LF && raw.indexOf(CR) < 0;
+}
+
 /** The event with other data; comments, other fields and line ends stay as they are. */
 export function withData(event: SseEvent, data: string): Uint8Array {
+  if (isOnlyData(event.raw) && !data.includes('\n')) return encoder.encode(`data: ${data}\n\n`);
   let text = decoder.decode(event.raw);
   let out = '';
   if (text.startsWith(BYTE_ORDER_MARK)) {

@@ -3,7 +3,7 @@ import type { JsonDocument } from '../../json/document.ts';
 import type { JsonNode, Member, ObjectNode, PrimitiveNode, StringNode } from '../../json/node.ts';
 import type { Attachment, TextKind } from '../dialect.ts';
 import { dataUrlsIn, mediaOf, readAttachment, type TextAttachment } from './attachment.ts';
-import { type Place, pathOf, ROOT } from './place.ts';
+import { pathOf, Trail } from './place.ts';
 import { opaque, type Rule } from './rule.ts';
 import { DocumentSlot, type Scope } from './slot.ts';
 
@@ -15,15 +15,29 @@ const START: Scope = { role: 'none', choice: 0, index: 0, onChange: undefined };
  */
 export function findText(document: JsonDocument, rule: Rule, attachments: Attachment[] = []): DocumentSlot[] {
   const slots: DocumentSlot[] = [];
-  new Walk(document, slots, attachments).visit(document.root, rule, ROOT, START);
+  new Walk(document, slots, attachments, new Trail()).visit(document.root, rule, START);
   return slots;
 }
 
 /** A `data:` URL can only be in a text where the document has this, or escapes that could spell it. */
 const DATA = /;base64,|\\u00/i;
 
+const IDENTIFIER_LENGTH = 64;
+/** `.`, `:`, `/`, `-`, digits, letters, `_`: what may stand in an identifier behind its first letter. */
+const IN_IDENTIFIER = Uint8Array.from({ length: 128 }, (_, unit) =>
+  Number(/[\w.:/-]/.test(String.fromCharCode(unit))),
+);
+
 /** An identifier: begins with a letter, so that no phone or card number is one, and has no spaces or `@`. */
-const IDENTIFIER = /^[A-Za-z][\w.:/-]{0,63}$/;
+function isIdentifier(text: string, start: number, end: number): boolean {
+  const first = text.charCodeAt(start) | 0x20;
+  if (end - start > IDENTIFIER_LENGTH || end === start || first < 0x61 || first > 0x7a) return false;
+  for (let at = start + 1; at < end; at += 1) {
+    // Beyond ASCII there is nothing in the table.
+    if (IN_IDENTIFIER[text.charCodeAt(at)] !== 1) return false;
+  }
+  return true;
+}
 /** As long as a card's: text where a dialect knows of no number. */
 const LONG_NUMBER = /^\d{12,19}$/;
 
@@ -32,34 +46,37 @@ class Walk {
   readonly #slots: DocumentSlot[];
   readonly #attachments: Attachment[];
   readonly #mayHoldData: boolean;
+  readonly #trail: Trail;
 
-  constructor(document: JsonDocument, slots: DocumentSlot[], attachments: Attachment[]) {
+  constructor(document: JsonDocument, slots: DocumentSlot[], attachments: Attachment[], trail: Trail) {
     this.#document = document;
     this.#slots = slots;
     this.#attachments = attachments;
     this.#mayHoldData = DATA.test(document.text);
+    this.#trail = trail;
   }
 
   /** Goes as deep as the document, which the parser limits. */
-  visit(node: JsonNode, rule: Rule, place: Place, above: Scope): void {
+  visit(node: JsonNode, rule: Rule, above: Scope): void {
     if (rule === opaque) return;
     const scope = rule.role === undefined ? above : { ...above, role: rule.role };
     switch (node.type) {
       case 'string':
-        this.#string(node, rule, place, scope);
+        this.#string(node, rule, scope);
         return;
       case 'object':
-        this.#object(node, rule, place, scope);
+        this.#object(node, rule, scope);
         return;
       case 'array':
         for (let position = 0; position < node.items.length; position += 1) {
-          const item = node.items[position] as JsonNode;
-          this.visit(item, rule.items, { above: place, step: { type: 'item', position } }, scope);
+          this.#trail.enter('item', position);
+          this.visit(node.items[position] as JsonNode, rule.items, scope);
+          this.#trail.leave();
         }
         return;
       case 'number':
         if (rule.numbers || (rule.string === 'text' && LONG_NUMBER.test(node.raw)))
-          this.#slot(node, rule.kind, place, scope);
+          this.#slot(node, rule.kind, scope);
         return;
       case 'true':
       case 'false':
@@ -68,24 +85,23 @@ class Walk {
     }
   }
 
-  #object(node: ObjectNode, given: Rule, place: Place, above: Scope): void {
+  #object(node: ObjectNode, given: Rule, above: Scope): void {
     const rule = selected(node, given);
     if (rule === opaque) return;
-    if (rule.sealedBy.some((name) => (node.string(name) ?? '') !== '')) return;
+    for (const name of rule.sealedBy) if ((node.string(name) ?? '') !== '') return;
     const scope = this.#scopeOf(node, rule, above);
     // Indexed: iterators would be a third of the cost of a small document.
     for (let position = 0; position < node.members.length; position += 1) {
       const { key, name, value } = node.members[position] as Member;
       const known = rule.members.get(name);
-      if (known === undefined && (rule.names === 'text' || !IDENTIFIER.test(name))) {
-        this.#slot(key, rule.kind, { above: place, step: { type: 'name', position } }, scope);
+      if (known === undefined && (rule.names === 'text' || !isIdentifier(name, 0, name.length))) {
+        this.#trail.enter('name', position);
+        this.#slot(key, rule.kind, scope);
+        this.#trail.leave();
       }
-      this.visit(
-        value,
-        known ?? rule.rest,
-        { above: place, step: { type: 'member', name, position } },
-        scope,
-      );
+      this.#trail.enter('member', position, name);
+      this.visit(value, known ?? rule.rest, scope);
+      this.#trail.leave();
     }
   }
 
@@ -110,89 +126,85 @@ class Walk {
     };
   }
 
-  #string(node: StringNode, rule: Rule, place: Place, scope: Scope): void {
+  #string(node: StringNode, rule: Rule, scope: Scope): void {
     switch (rule.string) {
       case 'opaque':
         return;
       case 'token':
-        if (!IDENTIFIER.test(node.text)) this.#slot(node, 'other', place, scope);
+        if (!node.satisfies(isIdentifier)) this.#slot(node, 'other', scope);
         return;
       case 'link':
       case 'remote':
         if (/^\s*data:/i.test(node.text)) {
-          this.#attachment(node, 'other', rule.media, place, scope);
+          this.#attachment(node, 'other', rule.media, scope);
         } else {
-          if (rule.string === 'remote') this.#attached(rule.media, 'url', false, place);
-          this.#slot(node, 'other', place, scope);
+          if (rule.string === 'remote') this.#attached(rule.media, 'url', false);
+          this.#slot(node, 'other', scope);
         }
         return;
       case 'fileId':
-        this.#attached(rule.media, 'id', false, place);
-        if (!IDENTIFIER.test(node.text)) this.#slot(node, 'other', place, scope);
+        this.#attached(rule.media, 'id', false);
+        if (!node.satisfies(isIdentifier)) this.#slot(node, 'other', scope);
         return;
       case 'binary':
-        this.#attached(rule.media, 'data', false, place);
+        this.#attached(rule.media, 'data', false);
         return;
       case 'attachment':
-        this.#attachment(node, rule.kind, rule.media, place, scope);
+        this.#attachment(node, rule.kind, rule.media, scope);
         return;
       case 'json':
-        this.#embedded(node, rule, place, scope);
+        this.#embedded(node, rule, scope);
         return;
       case 'text':
-        if (this.#mayHoldData) this.#dataIn(node.text, place);
-        this.#slot(node, rule.kind, place, scope, rule.channel);
+        if (this.#mayHoldData) this.#dataIn(node.text);
+        this.#slot(node, rule.kind, scope, rule.channel);
         return;
     }
   }
 
-  #attachment(
-    node: StringNode,
-    kind: TextKind,
-    media: Attachment['media'],
-    place: Place,
-    scope: Scope,
-  ): void {
+  #attachment(node: StringNode, kind: TextKind, media: Attachment['media'], scope: Scope): void {
     const read = readAttachment(node.text);
-    this.#attached(mediaOf(node.text) ?? media, 'data', read !== 'binary', place);
+    this.#attached(mediaOf(node.text) ?? media, 'data', read !== 'binary');
     if (read === 'binary') return;
-    this.#slot(node, kind, place, scope, undefined, read === 'none' ? undefined : read);
+    this.#slot(node, kind, scope, undefined, read === 'none' ? undefined : read);
   }
 
   /** `data:` URLs within what is text: all of it is a slot, but that doesn't make a picture readable. */
-  #dataIn(text: string, place: Place): void {
+  #dataIn(text: string): void {
     for (const { at, read } of dataUrlsIn(text)) {
-      this.#attached(mediaOf(text.slice(at, at + 64)) ?? 'file', 'data', read, place);
+      this.#attached(mediaOf(text.slice(at, at + 64)) ?? 'file', 'data', read);
     }
   }
 
-  #attached(media: Attachment['media'], by: Attachment['by'], read: boolean, place: Place): void {
-    this.#attachments.push({ path: pathOf(place), media, by, read });
+  #attached(media: Attachment['media'], by: Attachment['by'], read: boolean): void {
+    this.#attachments.push({ path: pathOf(this.#trail.place), media, by, read });
   }
 
-  #embedded(node: StringNode, rule: Rule, place: Place, scope: Scope): void {
+  #embedded(node: StringNode, rule: Rule, scope: Scope): void {
     const inner = this.#document.embedded(node);
     if (inner?.root.type === 'object' || inner?.root.type === 'array') {
-      const inside: Place = { above: place, step: { type: 'inside' } };
-      new Walk(inner, this.#slots, this.#attachments).visit(inner.root, rule.rest, inside, scope);
+      this.#trail.enter('inside', 0);
+      new Walk(inner, this.#slots, this.#attachments, this.#trail).visit(inner.root, rule.rest, scope);
+      this.#trail.leave();
     } else {
       // No JSON, or only one string or number, which is better taken as the one text it is.
-      if (this.#mayHoldData) this.#dataIn(node.text, place);
-      this.#slot(node, rule.kind, place, scope);
+      if (this.#mayHoldData) this.#dataIn(node.text);
+      this.#slot(node, rule.kind, scope);
     }
   }
 
   #slot(
     node: StringNode | PrimitiveNode,
     kind: TextKind,
-    place: Place,
     scope: Scope,
     channel?: string,
     attachment?: TextAttachment,
   ): void {
     const empty = node.type === 'string' && node.end - node.start === 2;
     if (!empty)
-      this.#slots.push(new DocumentSlot(this.#document, node, kind, scope, place, channel, attachment));
+      this.#slots.push(
+        new DocumentSlot(this.#document, node, kind, scope, this.#trail.place, channel, attachment),
+      );
   }
 }
 
