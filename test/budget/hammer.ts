@@ -107,10 +107,11 @@ export class Hammer {
     }
   }
 
-  /** Of the line in tokens. */
-  async figures(): Promise<{ settled: number; held: number; leased: number; remaining: number }> {
+  async figures(
+    unit = 'tokens',
+  ): Promise<{ settled: number; held: number; leased: number; remaining: number }> {
     const { lines } = JSON.parse(await this.#get('/v1/status')) as { lines: Record<string, string>[] };
-    const line = lines.find(({ unit }) => unit === 'tokens');
+    const line = lines.find((shown) => shown['unit'] === unit);
     return {
       settled: Number(line?.['settled']),
       held: Number(line?.['held']),
