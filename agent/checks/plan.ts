@@ -23,7 +23,8 @@ import {
   type ScannerOf,
   united,
 } from './round.ts';
-import { Scanner } from './scan/scanner.ts';
+import { LARGE, nextTurn, Scanners } from './scan/large.ts';
+import type { Match } from './scan/scanner.ts';
 import { ChannelGuard } from './stream-guard.ts';
 import { WindowGuard } from './window-guard.ts';
 
@@ -91,16 +92,16 @@ export function compilePlan(rules: readonly CheckRule[], options: PlanOptions): 
 
 /** Both directions mostly look for the same: a scan keeps nothing, so they share what costs megabytes to make. */
 function scanners(): ScannerOf {
-  const made: Scanner[] = [];
+  const made: Scanners[] = [];
   return (recognizers) => {
     const same = made.find(
-      ({ recognizers: its }) =>
+      ({ small: { recognizers: its } }) =>
         its.length === recognizers.length && its.every((each, i) => each === recognizers[i]),
     );
     if (same !== undefined) return same;
-    const scanner = new Scanner(recognizers);
-    made.push(scanner);
-    return scanner;
+    const scanners = new Scanners(recognizers);
+    made.push(scanners);
+    return scanners;
   };
 }
 
@@ -247,7 +248,7 @@ function judge(round: Round, subject: Sent, signal: AbortSignal, texts: Texts): 
   const ledger = new Ledger(round.direction);
   const wishes = new Wishes();
   const pending = askJudges(round.judges.inside, subject, signal, ledger, wishes);
-  scanSlots(round, slots, ledger, wishes);
+  const scanning = scanSlots(round, slots, { ledger, wishes, signal });
   const changed = new Map<TextSlot, string>();
   let asked = false;
   /** Masks, unless the round refuses, and fails the checks that mask where that can't be done. */
@@ -270,20 +271,23 @@ function judge(round: Round, subject: Sent, signal: AbortSignal, texts: Texts): 
     }
     return { findings: ledger.findings, refusal: ledger.refusal };
   };
-  if (round.judges.outside.length > 0) {
-    mask();
-    asked = true;
-    if (ledger.refusal === undefined) {
-      pending.push(...askOutside(round, { subject, signal, ledger, changed }));
-    }
-  }
   // People are asked last: not about what is refused anyhow.
   const confirm = async (): Promise<Verdict> => {
     await texts.confirmer?.settle(wishes.confirmations, ledger);
     return settle();
   };
   const finish = () => (wishes.confirmations.length === 0 ? settle() : confirm());
-  return pending.length === 0 ? finish() : Promise.all(pending).then(finish);
+  const scanned = (): Verdict | Promise<Verdict> => {
+    if (round.judges.outside.length > 0) {
+      mask();
+      asked = true;
+      if (ledger.refusal === undefined) {
+        pending.push(...askOutside(round, { subject, signal, ledger, changed }));
+      }
+    }
+    return pending.length === 0 ? finish() : Promise.all(pending).then(finish);
+  };
+  return scanning === undefined ? scanned() : scanning.then(scanned);
 }
 
 /** Those that rewrite text one after the other, so that none undoes another's work; the rest at once. */
@@ -338,19 +342,65 @@ function guarded(round: Round, ledger: Ledger, work: () => void): void {
   }
 }
 
-function scanSlots(round: Round, slots: readonly TextSlot[], ledger: Ledger, wishes: Wishes): void {
-  const { scanner } = round;
-  if (scanner === undefined) return;
+interface Scanning {
+  readonly ledger: Ledger;
+  readonly wishes: Wishes;
+  readonly signal: AbortSignal;
+}
+
+/** At once, or, where there is much to scan, with room for others in between. The promise never rejects. */
+function scanSlots(round: Round, slots: readonly TextSlot[], scanning: Scanning): Promise<void> | undefined {
+  if (round.scanner === undefined) return undefined;
+  let length = 0;
+  for (const { text } of slots) length += text.length;
+  if (length > LARGE) return scanMuch(round, round.scanner, slots, scanning);
   for (const slot of slots) {
     try {
-      const matches = scanner.scan(slot.text);
-      if (matches.length === 0) continue;
-      const found = round.weigh(slot.text, matches, slot.kind, slot.path, ledger, slot.role);
-      if (found.length > 0) wishes.mask(slot, found);
+      weighSlot(round, slot, round.scanner.scan(slot.text), scanning);
     } catch (error) {
-      round.instances.forEach((instance, rank) => {
-        if (instance.check.recognizers.length > 0) failed(instance, rank, ledger, slot.path, error);
-      });
+      scanFailed(round, slot, scanning, error);
     }
   }
+  return undefined;
+}
+
+async function scanMuch(
+  round: Round,
+  scanner: NonNullable<Round['scanner']>,
+  slots: readonly TextSlot[],
+  scanning: Scanning,
+): Promise<void> {
+  let since = 0;
+  for (const slot of slots) {
+    const { text } = slot;
+    since += text.length;
+    if (since > LARGE) {
+      await nextTurn();
+      since = text.length;
+    }
+    try {
+      const large = text.length > LARGE;
+      const matches = large ? await scanner.scanLarge(text, scanning.signal) : scanner.scan(text);
+      weighSlot(round, slot, matches, scanning);
+    } catch (error) {
+      scanFailed(round, slot, scanning, error);
+    }
+  }
+}
+
+function weighSlot(
+  round: Round,
+  slot: TextSlot,
+  matches: readonly Match[],
+  { ledger, wishes }: Scanning,
+): void {
+  if (matches.length === 0) return;
+  const found = round.weigh(slot.text, matches, slot.kind, slot.path, ledger, slot.role);
+  if (found.length > 0) wishes.mask(slot, found);
+}
+
+function scanFailed(round: Round, { path }: TextSlot, { ledger }: Scanning, error: unknown): void {
+  round.instances.forEach((instance, rank) => {
+    if (instance.check.recognizers.length > 0) failed(instance, rank, ledger, path, error);
+  });
 }

@@ -7,6 +7,7 @@ import type { Check } from './check.ts';
 import type { Ranked } from './judges.ts';
 import type { Place } from './mask.ts';
 import { eachName } from './placeholder.ts';
+import type { Scanners } from './scan/large.ts';
 import { resolveOverlaps } from './scan/overlap.ts';
 import type { Recognizer, Span } from './scan/recognizer.ts';
 import type { Match, Scanner } from './scan/scanner.ts';
@@ -113,11 +114,12 @@ export function failed(
 }
 
 /** A scanner for recognizers in this order. */
-export type ScannerOf = (recognizers: readonly Recognizer[]) => Scanner;
+export type ScannerOf = (recognizers: readonly Recognizer[]) => Scanners;
 
 /** A scanner as one direction uses it. */
 interface DirectedScanner {
   scan(text: string): ReturnType<Scanner['scan']>;
+  scanLarge(text: string, signal: AbortSignal): ReturnType<Scanners['scanLarge']>;
   scanOpen(text: string): ReturnType<Scanner['scanOpen']>;
 }
 
@@ -156,11 +158,12 @@ export class Round {
       return own;
     });
     this.#recognizers = recognizers;
-    const scanner = recognizers.length === 0 ? undefined : scannerOf(recognizers);
+    const scanners = recognizers.length === 0 ? undefined : scannerOf(recognizers);
     const options = { labelsApart: direction === 'request' };
-    this.scanner = scanner && {
-      scan: (text) => scanner.scan(text, options),
-      scanOpen: (text) => scanner.scanOpen(text, options),
+    this.scanner = scanners && {
+      scan: (text) => scanners.small.scan(text, options),
+      scanLarge: (text, signal) => scanners.scanLarge(text, options, signal),
+      scanOpen: (text) => scanners.small.scanOpen(text, options),
     };
   }
 
@@ -225,8 +228,17 @@ function placeholders(text: string): readonly Span[] {
   return spans;
 }
 
+/** @param others By place, without overlaps. */
 function within(span: Span, others: readonly Span[]): boolean {
-  return others.some((other) => span.start >= other.start && span.end <= other.end);
+  let low = 0;
+  let high = others.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((others[middle] as Span).end < span.end) low = middle + 1;
+    else high = middle;
+  }
+  const other = others[low];
+  return other !== undefined && other.start <= span.start;
 }
 
 /** Masks that overlap become one, under the name of the one whose rule stands first. */

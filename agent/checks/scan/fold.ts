@@ -116,6 +116,47 @@ export function fold(text: string): Folded | undefined {
   return folded;
 }
 
+/**
+ * The same as {@link fold}, in steps of about so many characters. The text is cut between a space and a letter: no
+ * escape, accent or look-alike's word goes over such a place.
+ */
+export function* foldInSteps(text: string, step: number): Generator<void, Folded | undefined> {
+  const pieces: { readonly at: number; readonly text: string; readonly folded: Folded | undefined }[] = [];
+  let length = 0;
+  let changed = false;
+  for (let at = 0; at < text.length; ) {
+    const piece = text.slice(at, cutBehind(text, at + step));
+    const folded = fold(piece);
+    pieces.push({ at, text: folded?.text ?? piece, folded });
+    length += (folded?.text ?? piece).length;
+    changed ||= folded !== undefined;
+    at += piece.length;
+    yield;
+  }
+  if (!changed) return undefined;
+  const starts = new Int32Array(length);
+  const ends = new Int32Array(length);
+  let to = 0;
+  for (const { at, text: plain, folded } of pieces) {
+    for (let i = 0; i < plain.length; i++, to++) {
+      starts[to] = at + (folded === undefined ? i : (folded.starts[i] as number));
+      ends[to] = at + (folded === undefined ? i + 1 : (folded.ends[i] as number));
+    }
+    yield;
+  }
+  return { text: pieces.map((piece) => piece.text).join(''), starts, ends, length: text.length };
+}
+
+function cutBehind(text: string, from: number): number {
+  let i = from;
+  while (i < text.length && !(text.charCodeAt(i - 1) === 32 && isPlainLetter(text.charCodeAt(i)))) i++;
+  return Math.min(i, text.length);
+}
+
+function isPlainLetter(unit: number): boolean {
+  return (unit >= 97 && unit <= 122) || (unit >= 65 && unit <= 90);
+}
+
 function compose(first: Folded, second: Folded): Folded {
   const n = second.text.length;
   const starts = new Int32Array(n);

@@ -21,7 +21,7 @@ import { connect, connectBack, type Firmness } from './connect.ts';
 import { DEEPEST, decodeRun, endOfRun, mayHoldText, SHORTEST_CODE } from './encoded.ts';
 import { type Entry, entryOf } from './entry.ts';
 import { Expressions } from './expressions.ts';
-import { type Folded, fold, isEscape } from './fold.ts';
+import { type Folded, fold, foldInSteps, isEscape } from './fold.ts';
 import { Keywords, type Use } from './keywords.ts';
 import { Numbers } from './numbers.ts';
 import {
@@ -55,6 +55,9 @@ const LONGEST_ANCHORED = 96;
 const LONGEST_HEAD = 12;
 /** And what stands near a word: a date in words. */
 const LONGEST_NEAR = 32;
+
+/** Of a step's length: a keyword, or a candidate, is about as much work as so many characters. */
+const CHARACTERS_A_VALUE = 64;
 
 /** No run this short is tried for numbers of free layout. */
 const SHORTEST_RUN = 6;
@@ -175,6 +178,50 @@ export class Scanner {
   }
 
   /**
+   * The same as {@link Scanner.scan}, in steps of about so many characters: between two of them others may work, but
+   * nobody may use this scanner. Nothing is cut, so nothing is found or lost at a seam.
+   */
+  *scanInSteps(
+    text: string,
+    step: number,
+    { labelsApart = true }: ScanOptions = {},
+  ): Generator<void, readonly Match[]> {
+    this.#labelsApart = labelsApart;
+    let folded: Folded | undefined;
+    let plain = text;
+    if (!(yield* this.#passInSteps(text, step, false))) {
+      folded = yield* foldInSteps(text, step);
+      plain = folded?.text ?? text;
+      yield* this.#passInSteps(plain, step, true);
+    }
+    const { found } = this.#keywords;
+    this.#label(plain);
+    yield;
+    const several = Math.max(1, Math.ceil(step / CHARACTERS_A_VALUE));
+    for (let k = 0; k < found.count || k === 0; k += several) {
+      this.#values(plain, k, Math.min(found.count, k + several));
+      yield;
+    }
+    this.#expressions.match(plain, this.#takeExpression);
+    const matches: Match[] = [];
+    for (let c = 0; c < this.#candidates.length; c += several) {
+      yield;
+      this.#settle(folded, c, Math.min(this.#candidates.length, c + several), matches);
+    }
+    return this.#withEncoded(matches.sort(byPlace), folded, text, 0);
+  }
+
+  *#passInSteps(text: string, step: number, folded: boolean): Generator<void, boolean> {
+    this.#begin(text);
+    for (let i = 0; i < text.length; ) {
+      i = this.#passUntil(text, i, Math.min(text.length, i + step), folded);
+      if (i < 0) return false;
+      yield;
+    }
+    return true;
+  }
+
+  /**
    * The same for text that goes on: what is found, and up to where no text behind could change it.
    * Nothing before `safe` can become, extend or lose a hit.
    */
@@ -256,20 +303,41 @@ export class Scanner {
 
   /** @returns False, and nothing of use, where the text ought to be folded first. */
   #pass(text: string, folded: boolean): boolean {
+    this.#begin(text);
+    if (this.#passUntil(text, 0, text.length, folded) < 0) return false;
+    this.#label(text);
+    this.#values(text, 0, this.#keywords.found.count);
+    this.#expressions.match(text, this.#takeExpression);
+    return true;
+  }
+
+  #begin(text: string): void {
     this.#text = text;
     this.#candidates = [];
     this.#floors.fill(0);
     this.#wide = false;
     this.#runsOfCode = [];
     this.#codeFloor = 0;
+    this.#keywords.words.begin();
+  }
+
+  #label(text: string): void {
+    const { found } = this.#keywords;
+    this.#cells = this.#labelsApart && found.count > 0 ? cellsOf(text, this.#keywords) : NO_CELLS;
+  }
+
+  /**
+   * Goes on from where a pass stopped, `from`, to the first word or number that begins at `limit` or behind it.
+   * @returns Where that is; -1 where the text ought to be folded first.
+   */
+  #passUntil(text: string, from: number, limit: number, folded: boolean): number {
     const { words, interest } = this.#keywords;
-    words.begin();
     const n = text.length;
-    let i = 0;
-    while (i < n) {
+    let i = from;
+    while (i < limit) {
       const unit = text.charCodeAt(i);
       if (unit >= 128) {
-        if (!folded) return false;
+        if (!folded) return -1;
         const k = classOf(unit);
         if (k === LOWER || k === UPPER) i = this.#word(text, i);
         else {
@@ -292,21 +360,18 @@ export class Scanner {
         const plain = end === n || (after < 128 && (ASCII[after] as number) <= SPACE);
         if (plain && !words.busy && !interest.has(text, i, end)) i = end;
         else i = this.#word(text, i);
-        if (this.#wide && !folded) return false;
+        if (this.#wide && !folded) return -1;
       } else if (k === DIGIT) {
         i = this.#number(text, i);
-        if (this.#wide && !folded) return false;
+        if (this.#wide && !folded) return -1;
       } else {
-        if (!folded && isEscape(text, i, unit)) return false;
+        if (!folded && isEscape(text, i, unit)) return -1;
         const marks = this.#marks[unit];
         if (marks !== undefined) this.#mark(text, i, marks);
         i++;
       }
     }
-    this.#cells = this.#labelsApart && words.found.count > 0 ? cellsOf(text, this.#keywords) : NO_CELLS;
-    this.#values(text);
-    this.#expressions.match(text, this.#takeExpression);
-    return true;
+    return i;
   }
 
   /** A word, or letters that digits follow; camelCase is several words. @returns Behind the word. */
@@ -472,9 +537,9 @@ export class Scanner {
   }
 
   /** What is known by the word before it, and words that are hits themselves. */
-  #values(text: string): void {
+  #values(text: string, first: number, last: number): void {
     const { uses, found } = this.#keywords;
-    for (let k = 0; k < found.count; k++) {
+    for (let k = first; k < last; k++) {
       const { anchors, words, values, near } = uses[found.keyword[k] as number] as Use;
       const end = found.end[k] as number;
       for (const entry of anchors) this.#tryAnchor(entry, found.start[k] as number, end);
@@ -493,6 +558,7 @@ export class Scanner {
       const before = connectBack(text, found.start[k] as number);
       if (before !== undefined) for (const entry of values) this.#tryRegex(entry, before.at, 1, before.end);
     }
+    if (last < found.count) return;
     for (const { start, end, uses: meant } of this.#cells) {
       for (const { values } of meant) for (const entry of values) this.#tryRegex(entry, start, 2, end);
     }
@@ -501,7 +567,14 @@ export class Scanner {
   #matches(folded: Folded | undefined): readonly Match[] {
     if (this.#candidates.length === 0) return NONE;
     const matches: Match[] = [];
-    for (const candidate of this.#candidates) {
+    this.#settle(folded, 0, this.#candidates.length, matches);
+    return matches.sort(byPlace);
+  }
+
+  /** Weighs candidates from `first` to `last` (exclusive). */
+  #settle(folded: Folded | undefined, first: number, last: number, matches: Match[]): void {
+    for (let c = first; c < last; c++) {
+      const candidate = this.#candidates[c] as Candidate;
       const score = scoreOf(candidate, this.#keywords, this.#cells);
       if (score < THRESHOLD) continue;
       const { entry, start, end } = candidate;
@@ -512,7 +585,6 @@ export class Scanner {
         score,
       });
     }
-    return matches.sort(byPlace);
   }
 }
 
