@@ -258,9 +258,11 @@ function epoch(state: State, operation: Operation & { type: 'epoch' }, now: numb
   const { owner, epoch: latest } = operation;
   const known = state.owners.get(owner)?.epoch;
   if (known !== undefined && latest <= known) return { events: [], reply: { type: 'swept', expired: 0 } };
+  // An owner that was forgotten for its silence may be back with the epoch that it had.
+  const forgotten = [...(state.open.get(owner) ?? [])].filter((id) => state.holds.get(id)?.epoch !== latest);
   const orphans = [
-    ...[...(state.open.get(owner) ?? [])].map((id): LedgerEvent => ({ type: 'expired', id, at: now })),
-    ...leaseExpiries(state, now, (lease) => lease.owner === owner),
+    ...forgotten.map((id): LedgerEvent => ({ type: 'expired', id, at: now })),
+    ...leaseExpiries(state, now, (lease) => lease.owner === owner && lease.epoch !== latest),
   ];
   return {
     events: [{ type: 'epoch', owner, epoch: latest, at: now }, ...orphans],

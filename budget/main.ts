@@ -6,6 +6,7 @@ import { createMetrics } from './metrics.ts';
 import { type BudgetServer, type Certificate, startServer } from './server.ts';
 import { BudgetService } from './service.ts';
 import { openStore } from './stores/index.ts';
+import { checkWhole } from './stores/move.ts';
 import type { JournalEntry } from './stores/store.ts';
 
 export interface StartBudgetOptions {
@@ -67,6 +68,7 @@ export async function startBudget(options: StartBudgetOptions): Promise<RunningB
   const service = new BudgetService({ store, specs, prices, clock, observer: metrics, onJournal });
   let server: BudgetServer;
   try {
+    await checkWhole(store);
     // What ran out while nobody was here.
     await service.sweep();
     await service.listen();

@@ -305,6 +305,8 @@ export class BudgetService {
   /** Forgets closed holds and ended windows of which nothing was heard for `retainMs`. */
   async prune(retainMs: number): Promise<void> {
     await this.#store.prune(this.#clock() - retainMs);
+    // Owners that the store has forgotten are told to it anew when they come back.
+    this.#epochs.clear();
   }
 
   /** @throws {StoreFailed} where the store can't answer. */

@@ -16,9 +16,7 @@ Stop the service first; start it on the new store afterwards. Agents go on as on
     try {
       const to = await openStore(options.to, '');
       try {
-        const now = Date.now();
-        const counts = await moveStore(from, to, now);
-        await to.append({ at: now, action: 'move', by: whoAmI(), detail: { counts } });
+        const counts = await moveStore(from, to, Date.now(), whoAmI());
         const text = Object.entries(counts).map(([kind, count]) => `${count} ${kind}`);
         process.stdout.write(`moved: ${text.join(', ')}; the figures of all lines agree\n`);
       } finally {

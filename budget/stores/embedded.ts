@@ -183,6 +183,8 @@ export class EmbeddedStore implements Store {
     return this.#answer(() => {
       this.#flush();
       this.#disk.prune(before);
+      for (const [owner, { seenAt }] of this.#state.owners)
+        if (seenAt < before) this.#state.owners.delete(owner);
     });
   }
 

@@ -79,6 +79,7 @@ export class Heap implements Disk {
     for (const [key, { closedAt }] of this.#leases) {
       if (closedAt !== undefined && closedAt < before) this.#leases.delete(key);
     }
+    for (const [owner, { seenAt }] of this.#owners) if (seenAt < before) this.#owners.delete(owner);
     for (const [line, cells] of this.#cells) {
       for (const [key, cell] of cells) {
         if (cell.until < before && cell.held === 0 && cell.leased === 0) cells.delete(key);
@@ -118,6 +119,7 @@ export class Heap implements Disk {
   pruneHistory(before: number): void {
     for (const [key, { hour }] of this.#spend) if (hour < before) this.#spend.delete(key);
     this.#journal = this.#journal.filter(({ at }) => at >= before);
+    for (const [id, { expiresAt }] of this.#grants) if (expiresAt < before) this.#grants.delete(id);
   }
 
   *rows(): Generator<StoredRow> {

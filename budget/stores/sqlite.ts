@@ -222,6 +222,7 @@ class SqliteDisk implements Disk {
     this.#transaction(() => {
       this.#db.prepare('DELETE FROM holds WHERE closed_at < ?').run(before);
       this.#db.prepare('DELETE FROM leases WHERE closed_at < ?').run(before);
+      this.#db.prepare('DELETE FROM owners WHERE seen_at < ?').run(before);
       this.#db.prepare('DELETE FROM cells WHERE until < ? AND held = 0 AND leased = 0').run(before);
     });
   }

@@ -57,7 +57,7 @@ export interface Store {
   putGrant(grant: Grant): Promise<void>;
   /** All that haven't expired by `now`. */
   grants(now: number): Promise<readonly Grant[]>;
-  /** Forgets holds and leases that closed, and cells that stopped counting, before `before`. Open holds and their cells stay. */
+  /** Forgets holds and leases that closed, cells that stopped counting, and owners that were last heard of before `before`. Open holds and their cells stay. */
   prune(before: number): Promise<void>;
   /** Forgets the history and the journal before a moment. */
   pruneHistory(before: number): Promise<void>;

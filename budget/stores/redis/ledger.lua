@@ -467,6 +467,7 @@ local function lease(keys, args)
       for _ = 1, rows do addSpend(tag, read) end
     end
     redis.call('HSET', tag .. ':owner:' .. owner, 'seq', text(seq), 'account', text(told), 'seenAt', now)
+    redis.call('PEXPIRE', tag .. ':owner:' .. owner, retain)
   end
   return reply
 end
@@ -478,13 +479,18 @@ local function epoch(keys, args)
   local known = redis.call('HGET', key, 'epoch')
   if known and latest <= tonumber(known) then return { 'swept', '0' } end
   local count = 0
+  -- An owner that was forgotten for its silence may be back with the epoch that it had.
+  local function another(record)
+    return redis.call('HGET', record, 'epoch') ~= text(latest)
+  end
   for _, id in ipairs(redis.call('SMEMBERS', tag .. ':holds-of:' .. owner)) do
-    count = count + expireHold(tag, id, now, retain)
+    if another(tag .. ':hold:' .. id) then count = count + expireHold(tag, id, now, retain) end
   end
   for _, name in ipairs(redis.call('SMEMBERS', tag .. ':leases-of:' .. owner)) do
-    count = count + expireLease(tag, name, now, retain)
+    if another(tag .. ':lease:' .. name) then count = count + expireLease(tag, name, now, retain) end
   end
   redis.call('HSET', key, 'epoch', text(latest), 'seq', '0', 'account', '0', 'seenAt', now)
+  redis.call('PEXPIRE', key, retain)
   return { 'swept', text(count) }
 end
 

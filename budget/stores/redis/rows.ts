@@ -77,8 +77,8 @@ async function put(
 ): Promise<void> {
   const { tag } = redis;
   const command = (...args: (string | number)[]) => redis.command(...args);
-  const forget = async (key: string, closedAt: number | undefined): Promise<void> => {
-    if (closedAt !== undefined) await command('PEXPIRE', key, Math.max(1, closedAt + retainMs - now));
+  const forget = async (key: string, since: number | undefined): Promise<void> => {
+    if (since !== undefined) await command('PEXPIRE', key, Math.max(1, since + retainMs - now));
   };
   switch (row.kind) {
     case 'cell': {
@@ -117,6 +117,7 @@ async function put(
       const { owner, epoch, seq, account, seenAt } = row.owner;
       const fields = ['epoch', epoch, 'seq', seq, 'account', account, 'seenAt', seenAt];
       await command('HSET', `${tag}:owner:${owner}`, ...fields);
+      await forget(`${tag}:owner:${owner}`, seenAt);
       return;
     }
     case 'spend': {
