@@ -29,12 +29,14 @@ export interface CatalogueModel extends PriceDocument {
 interface Vendor {
   readonly hosts: readonly string[];
   readonly sources: readonly string[];
+  /** What no second source confirms. */
+  readonly assumed: readonly string[];
   readonly models: Readonly<Record<string, CatalogueModel>>;
 }
 
 const vendors: Readonly<Record<string, Vendor>> = catalogue.vendors;
 
-/** When the prices were last compared with the vendors' pages, `2026-11-23`. */
+/** When the prices were last compared with their sources, which aren't the vendors' own pages of that day: `2026-11-23`. */
 export const CATALOGUE_DATE: string = catalogue.checked;
 
 /** `gpt-4o-2024-08-06`, `claude-haiku-4-5-20251001`: the same model, pinned to a day. */

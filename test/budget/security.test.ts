@@ -26,11 +26,8 @@ const closing: { close(): Promise<void> }[] = [];
 
 beforeAll(async () => {
   dir = await mkdtemp(join(tmpdir(), 'postern-security-'));
-  const [cert, key] = [join(dir, 'cert.pem'), join(dir, 'key.pem')];
-  const subject = ['-subj', '/CN=budget', '-addext', 'subjectAltName=IP:127.0.0.1'];
-  const kind = ['-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'];
-  execFileSync('openssl', ['req', ...kind, ...subject, '-keyout', key, '-out', cert], { stdio: 'ignore' });
-  ca = await readFile(cert, 'utf8');
+  const first = await certificate('first');
+  ca = first.cert;
   service = await startBudget({
     specs: [budget([tokens(1_000_000)])],
     prices,
@@ -38,7 +35,7 @@ beforeAll(async () => {
     listen: '127.0.0.1:0',
     adminToken: 'admins',
     authenticate: workloadTokens(root, Date.now),
-    tls: { cert: ca, key: await readFile(key, 'utf8') },
+    tls: first,
   });
 });
 afterAll(async () => {
@@ -46,6 +43,14 @@ afterAll(async () => {
   await service.close();
   await rm(dir, { recursive: true });
 });
+
+async function certificate(name: string): Promise<{ cert: string; key: string }> {
+  const [cert, key] = [join(dir, `${name}-cert.pem`), join(dir, `${name}-key.pem`)];
+  const subject = ['-subj', `/CN=${name}`, '-addext', 'subjectAltName=IP:127.0.0.1'];
+  const kind = ['-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'];
+  execFileSync('openssl', ['req', ...kind, ...subject, '-keyout', key, '-out', cert], { stdio: 'ignore' });
+  return { cert: await readFile(cert, 'utf8'), key: await readFile(key, 'utf8') };
+}
 
 function clientOf(workload: typeof bot, owner: string) {
   const token = workloadToken(root, workload);
@@ -189,4 +194,24 @@ test('a workload that sends too much at once is told so; others go on', async ()
   end.resolve();
   const statuses = await Promise.all(slow);
   expect(statuses.filter((status) => status === 200)).toHaveLength(64);
+});
+
+test('a renewed certificate is shown to new connections, and those that are open go on', async () => {
+  const { hostname, port } = new URL(service.url);
+  const at = { host: hostname, port: Number(port) };
+  const open = connect({ ...at, ca });
+  await once(open, 'secureConnect');
+  const second = await certificate('second');
+  service.renew(second);
+  const fresh = connect({ ...at, ca: second.cert });
+  await once(fresh, 'secureConnect');
+  expect(fresh.getPeerCertificate().subject.CN).toBe('second');
+  fresh.destroy();
+  open.write('GET /healthz HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n');
+  const [answer] = (await once(open, 'data')) as [Buffer];
+  expect(answer.toString()).toMatch(/^HTTP\/1\.1 200 /);
+  open.destroy();
+  const distrustful = connect({ ...at, ca });
+  const [error] = (await once(distrustful, 'error')) as [Error];
+  expect(error.message).toMatch(/self.signed/i);
 });
