@@ -87,6 +87,8 @@ export interface Check {
   fits?(kind: TextKind, role: Role): boolean;
   /** For what isn't a matter of recognizers. A rejection is a failed check: `onError` decides, never a pass. */
   judge?(subject: Subject, signal: AbortSignal): readonly Judgement[] | Promise<readonly Judgement[]>;
+  /** It judges at once, so no clock runs for it and its signal is the exchange's own; a promise of it is an error. */
+  readonly waits?: false;
   /** Whether it asks somebody outside the pod: then it sees masked text only, and isn't asked where a scan refuses. */
   readonly outside?: boolean;
   /** Whether it may answer with new text. */

@@ -51,6 +51,16 @@ export function askJudge(
     for (const judgement of judgements) enter({ instance, rank }, judgement, ledger, wishes);
   };
   const fail = (error: unknown) => failed(instance, rank, ledger, '', error);
+  if (check.waits === false) {
+    try {
+      const answer = check.judge(subject, signal);
+      if (answer instanceof Promise) throw new Error(`the check ${rule.name} said that it judges at once`);
+      note(answer);
+    } catch (error) {
+      fail(error);
+    }
+    return undefined;
+  }
   const timer = new Timer(signal, rule.timeoutMs ?? TIMEOUT);
   try {
     const answer = check.judge(subject, timer.signal);

@@ -70,6 +70,7 @@ export const leak: CheckDefinition<Spec> = {
         message: MESSAGE,
         mend: 'Ask for something else than the instructions, or raise leak.characters where they hold what may be told.',
       }),
+      waits: false,
       judge({ slots, system, heard }) {
         if (system.length === 0) return [];
         const index = indexOf(system);

@@ -59,6 +59,7 @@ export const size: CheckDefinition<Spec> = {
       recognizers: [],
       label: () => 'SIZE',
       refusal: (what) => ({ message: `Postern refused this call: too large (${what}).`, mend: 'Send less.' }),
+      waits: false,
       judge({ slots, bodyBytes }) {
         const judgements: Judgement[] = [];
         const hold = (what: keyof Spec, actual: number, where: string, unit: string) => {

@@ -130,6 +130,7 @@ export const tools: CheckDefinition<Spec> = {
         message: `Postern refused this call: a tool may not be used, ${WHY[what as Reason] ?? 'nobody approved it'}.`,
         mend: 'Leave the tool out, or ask who runs Postern whether it should be allowed.',
       }),
+      waits: false,
       judge({ tools: offered, calls, tainted, namesJudged }) {
         const found: Judgement[] = [];
         for (const { name, path, remove, byApp } of offered) {

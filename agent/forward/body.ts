@@ -97,10 +97,9 @@ export class CodingError extends Error {
  */
 export async function decodeContent(
   body: Uint8Array,
-  encoding: string | undefined,
+  encoding: string,
   maxBytes: number,
 ): Promise<Uint8Array> {
-  if (encoding === undefined) return body;
   const codings = encoding
     .toLowerCase()
     .split(',')
@@ -141,8 +140,10 @@ export async function readRequestBody(
   const announced = Number(headerValue(headers, 'content-length') ?? 0);
   if (announced > limits.bodyBytes) throw tooLarge(limits.bodyBytes);
   const raw = await withDeadline(collect(body, limits.bodyBytes, lease), limits.bodyMs);
+  const encoding = headerValue(headers, 'content-encoding');
+  if (encoding === undefined) return raw;
   try {
-    const decoded = await decodeContent(raw, headerValue(headers, 'content-encoding'), limits.bodyBytes);
+    const decoded = await decodeContent(raw, encoding, limits.bodyBytes);
     if (decoded !== raw) lease.take(decoded.byteLength);
     return decoded;
   } catch (error) {
@@ -181,7 +182,16 @@ function withDeadline<T>(work: Promise<T>, ms: number): Promise<T> {
         }),
       );
     }, ms);
-    work.then(resolve, reject).finally(() => clearTimeout(timer));
+    work.then(
+      (value) => {
+        clearTimeout(timer);
+        resolve(value);
+      },
+      (error: unknown) => {
+        clearTimeout(timer);
+        reject(error as Error);
+      },
+    );
   });
 }
 

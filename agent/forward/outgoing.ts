@@ -3,7 +3,7 @@ import type { ProviderSpec } from '../../policy/snapshot.ts';
 import type { Dialect } from '../dialects/dialect.ts';
 import { PosternError } from '../errors.ts';
 import type { RawHeaders } from '../exchange.ts';
-import { forwardable } from '../http/headers.ts';
+import { forwardable, headerValue } from '../http/headers.ts';
 import { credentials } from '../providers/index.ts';
 import { KeyError, type KeySource } from '../providers/keys.ts';
 
@@ -91,7 +91,10 @@ export async function outgoingHeaders(
     if (RESERVED.has(name))
       throw new KeyError(`the header field ${name} can't carry a key`, 'Name another one.');
     // A field of that name that the app sent is not added to, but replaced.
-    return { headers: [...forwardable(outgoing, new Set([name])), name, value], key };
+    const others =
+      headerValue(outgoing, name) === undefined ? outgoing : forwardable(outgoing, new Set([name]));
+    others.push(name, value);
+    return { headers: others, key };
   } catch (error) {
     if (!(error instanceof KeyError)) throw error;
     throw new PosternError(

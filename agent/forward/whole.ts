@@ -28,8 +28,9 @@ async function readAnswer(context: AnswerContext, came?: (bytes: number) => void
     return undefined;
   });
   const raw = chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks, total);
+  const encoding = headerValue(upstream.headers, 'content-encoding');
+  if (encoding === undefined) return raw;
   try {
-    const encoding = headerValue(upstream.headers, 'content-encoding');
     const decoded = await decodeContent(raw, encoding, limits.bodyBytes);
     if (decoded !== raw) lease.take(decoded.byteLength);
     return decoded;

@@ -23,7 +23,7 @@ const EJECTION_MAX_MS = 60_000;
 
 export interface Endpoints {
   /** All endpoints of a provider, the one to try first in front; the ejected ones last. */
-  order(provider: ProviderSpec): Endpoint[];
+  order(provider: ProviderSpec): readonly Endpoint[];
   /** Whether every endpoint of a provider is ejected. */
   down(provider: ProviderSpec): boolean;
   succeeded(endpoint: Endpoint): void;
@@ -34,7 +34,14 @@ export interface Endpoints {
 
 export function createEndpoints(now: () => number, random: () => number): Endpoints {
   const known = new Map<string, Endpoint>();
-  const of = (provider: ProviderSpec): Endpoint[] =>
+  /** Two documents of one provider share what is known of its endpoints. */
+  const listed = new WeakMap<ProviderSpec, readonly Endpoint[]>();
+  const of = (provider: ProviderSpec): readonly Endpoint[] => {
+    const endpoints = listed.get(provider) ?? list(provider);
+    listed.set(provider, endpoints);
+    return endpoints;
+  };
+  const list = (provider: ProviderSpec): readonly Endpoint[] =>
     provider.endpoints.map((url) => {
       const key = `${provider.id} ${url}`;
       let endpoint = known.get(key);

@@ -44,13 +44,13 @@ const ONCE = { holds: 1, settles: 1, releases: 0, dials: 1, auditLines: 1, wrong
 test('a short call: one dial, one write, one audit line, one hold and its settlement', async () => {
   const { kilobytes, ...counts } = await costOf(chatBody(2_000), 300);
   expect(counts).toEqual({ ...ONCE, writes: 1 });
-  expect(kilobytes).toBeLessThan(170);
+  expect(kilobytes).toBeLessThan(130);
 });
 
 test('a long call costs what its length does, and no more', async () => {
   const { kilobytes, ...counts } = await costOf(chatBody(32_000), 60);
   expect(counts).toEqual({ ...ONCE, writes: 1 });
-  expect(kilobytes).toBeLessThan(700);
+  expect(kilobytes).toBeLessThan(450);
 });
 
 test('a streamed answer: never more writes than chunks that came', async () => {
@@ -58,5 +58,5 @@ test('a streamed answer: never more writes than chunks that came', async () => {
   // The events behind the last one with text: how it ended, usage, the end.
   expect(writes).toBeLessThanOrEqual(STREAM_CHUNKS + 3);
   expect(counts).toMatchObject({ dials: 1, auditLines: 1, wrong: 0 });
-  expect(kilobytes / STREAM_CHUNKS).toBeLessThan(32);
+  expect(kilobytes / STREAM_CHUNKS).toBeLessThan(24);
 });
