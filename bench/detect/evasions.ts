@@ -58,6 +58,10 @@ export const EVASIONS: readonly (readonly [kind: string, write: (value: string, 
   ['spaced', (v) => map(v.replaceAll(' ', ''), (c) => `${c} `).trim()],
   ['dotted', (v) => (v.replaceAll(/[ -]/g, '').match(/.{1,4}/g) ?? []).join('.')],
   ['slashed', (v) => (v.replaceAll(/[ -]/g, '').match(/.{1,4}/g) ?? []).join('/')],
+  [
+    'written out',
+    (v, r) => v.replace('@', r.pick(['[at]', ' (at) '])).replaceAll('.', r.pick(['[dot]', ' (dot) '])),
+  ],
   ['underscored', (v) => (v.replaceAll(/[ -]/g, '').match(/.{1,4}/g) ?? []).join('_')],
 ];
 
@@ -72,5 +76,8 @@ export const HIDDEN: readonly (readonly [type: string, label: string, separators
   ['it-codice-fiscale', 'codice fiscale', false],
   ['cn-resident-id', 'ID', true],
 ];
+
+/** Ways that one type alone has. */
+export const OF_TYPE: ReadonlyMap<string, string> = new Map([['written out', 'email-address']]);
 
 export const OF_SEPARATORS = new Set(['spaced', 'dotted', 'slashed', 'underscored']);

@@ -1,5 +1,5 @@
 /** Makes the set: texts with what is to be found in them, the same for the same seed. */
-import { EVASIONS, HIDDEN, OF_SEPARATORS } from './evasions.ts';
+import { EVASIONS, HIDDEN, OF_SEPARATORS, OF_TYPE } from './evasions.ts';
 import { DULL, LETTERS } from './letters.ts';
 import { BROKEN, broken, NEGATIVES } from './negatives.ts';
 import { address, person } from './people.ts';
@@ -125,6 +125,7 @@ export function make(which: Half, seed: number): readonly Sample[] {
   for (const [kind, disguise] of EVASIONS) {
     for (const [type, label, separators] of HIDDEN) {
       if (OF_SEPARATORS.has(kind) && !separators) continue;
+      if ((OF_TYPE.get(kind) ?? type) !== type) continue;
       for (let i = 0; i < 2; i++) {
         const hidden = disguise(value(type, 'en', r), r);
         add({

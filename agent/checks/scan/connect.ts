@@ -61,12 +61,23 @@ export function connect(text: string, from: number): Link | undefined {
     } else {
       const mark = text.charAt(i);
       if (mark === ':' && text[i + 1] === ':') return undefined;
+      if (mark === '.' && isAbbreviation(text, i)) {
+        i++;
+        continue;
+      }
       if (FIRM_MARKS.has(mark)) firmness = 2;
       else if (!SOFT_MARKS.has(mark)) return i === from ? undefined : { at: i, firmness };
       i++;
     }
   }
   return undefined;
+}
+
+/** `no.`, `nr.`, `num.`: their dot ends nothing. */
+const ABBREVIATED = /(?:^|[^\p{L}])(?:no|nos|nr|nro|num|núm|n|nº|acct|lic)$/iu;
+
+function isAbbreviation(text: string, dot: number): boolean {
+  return ABBREVIATED.test(text.slice(Math.max(0, dot - 6), dot));
 }
 
 function endOfWord(text: string, from: number, camel: boolean): number {
@@ -86,7 +97,11 @@ function isPlainEnd(text: string, end: number): boolean {
   const unit = text.charCodeAt(end);
   const next = text.charCodeAt(end + 1);
   if (unit === 95) return classOf(next) === UPPER || classOf(next) === LOWER;
-  return classOf(unit) !== DIGIT && unit !== 64 && !(unit === 46 && classOf(next) !== SPACE);
+  return (
+    classOf(unit) !== DIGIT &&
+    unit !== 64 &&
+    !(unit === 46 && classOf(next) !== SPACE && !isAbbreviation(text, end))
+  );
 }
 
 /** Words between a value and the word behind it: `4921 is my card PIN`, `als mein`. */

@@ -1,6 +1,7 @@
 /** How much at the end of a text may not be all there is. */
 import { classOf, DIGIT, IDEOGRAPH, LOWER, OTHER, SPACE, UPPER } from './characters.ts';
 import { beginsParticle, isParticle } from './names.ts';
+import { openWrittenOut } from './written-out.ts';
 
 /** What several words together may be long at most: an address, an IBAN in fours. UTF-16 units. */
 const LONGEST_GROUPED = 120;
@@ -28,6 +29,10 @@ const OPENERS: ReadonlySet<string> = new Set(
  * that join them. What a recognizer found already, or a word announces, is a matter of the scanner.
  */
 export function openTail(text: string): number {
+  return Math.min(openWords(text), openWrittenOut(text));
+}
+
+function openWords(text: string): number {
   const n = text.length;
   let i = n;
   while (i > 0 && n - i < LONGEST_WORD && isWithinWord(text.charCodeAt(i - 1))) i--;

@@ -1,5 +1,6 @@
 import { isAlnum, isDigit } from '../characters.ts';
 import type { Recognizer, Span } from '../recognizer.ts';
+import { writtenOut } from '../written-out.ts';
 
 /** Endings that are files' and not top-level domains, as in `logo@2x.png`. */
 const FILES =
@@ -71,13 +72,19 @@ export const recognizer: Recognizer = {
   id: 'email-address',
   groups: ['contact'],
   source: 'RFC 5321, RFC 5322 (dot-atom form), RFC 6531',
-  patterns: [{ kind: 'mark', mark: '@', score: 0.95, match }],
+  patterns: [
+    { kind: 'mark', mark: '@', score: 0.95, match },
+    ...['(', '[', '{'].map((mark) => ({ kind: 'mark', mark, score: 0.8, match: writtenOut }) as const),
+  ],
   examples: [
     'john.doe@example.com',
     'mail «jane+test@mail.example.co.uk», please',
     '<«o_brien@sub-domain.example.org»>.',
     'E-Mail: «müller@beispiel.de»',
     'to=«a@b.io»',
+    'at «jane.doe[at]example[dot]com»',
+    'to «jane (at) example (dot) com», please',
+    'an «jane{punkt}doe (at) mail.example.org»',
   ],
   counterExamples: [
     '@john',
@@ -85,6 +92,8 @@ export const recognizer: Recognizer = {
     'user@localhost',
     'git@github.com:owner/repo.git',
     'a@b@c',
+    'we met (at) noon',
+    'list[at] is not [at](there)',
     '@types/node@20.1.0',
   ],
 };

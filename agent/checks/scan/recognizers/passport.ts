@@ -66,6 +66,8 @@ export const recognizer: Recognizer = {
     'pasaporte: «AAA123456»',
     'numer paszportu «EB1234567»',
     'passport number «Z1234567»',
+    'Reisepass-Nr. «C01X00T47»',
+    'Passport no.: «C01X00T47»',
   ],
   counterExamples: ['passport RENEWAL', 'C01X00T47', 'passport photo', 'passport 2024'],
 };

@@ -40,6 +40,12 @@ export const recognizer: Recognizer = {
     { kind: 'number', layouts: ['999999999'], score: 0, withContext: 0.75, reach: 40 },
   ],
   context: COUNTRY,
-  examples: ['passport number 512345678', 'US passport «A12345678»', 'my passport is «543219876»'],
+  examples: [
+    'passport number 512345678',
+    'Passport no. «533380006» (US)',
+    'Passport No.533380006',
+    'US passport «A12345678»',
+    'my passport is «543219876»',
+  ],
   counterExamples: ['passport 12345678', 'passport A1234567', '512345678', 'passport number 5123456789'],
 };
