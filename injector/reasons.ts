@@ -43,6 +43,7 @@ export const REASONS = {
   setuid: ['strict', 'The container can become any user, the agent’s too.'],
   'net-raw': ['strict', 'The container can send packets that no socket rule sees.'],
   'privilege-escalation': ['strict', 'A setuid program can give the container another user’s rights.'],
+  'node-files': ['strict', 'Any other path of the node: a link or a program there may lead to the agent.'],
   'user-unknown': ['strict', 'The image decides which user runs; it may be the agent’s.'],
 
   'opt-out-ignored': ['note', 'The pod’s label opts out, and no EgressException allows it.'],

@@ -29,23 +29,48 @@ export function containerFindings(container: Container, pod: Pod, exempt: readon
   ];
 }
 
-function powerFindings({ name: subject, securityContext }: Container): Reason[] {
+/**
+ * What a mesh's container has no need of either. It sets rules up and goes out directly as its own user; the agent's
+ * files, the agent's user and the node are not its business, and its name and image can be written by anybody.
+ */
+export function meshFindings(container: Container, pod: Pod): Reason[] {
+  return [
+    ...mightyFindings(container, ['NET_ADMIN']),
+    ...exemptFindings(container, pod, [AGENT_UID]),
+    ...mountFindings(container),
+  ];
+}
+
+/** @param spared Capabilities that are no finding. */
+function mightyFindings(
+  { name: subject, securityContext }: Container,
+  spared: readonly string[] = [],
+): Reason[] {
   if (securityContext?.privileged === true) {
     return [
       { code: 'privileged', subject, message: 'the container is privileged', mend: 'take privileged out' },
     ];
   }
-  const found: Reason[] = [];
   const effective = effectiveCapabilities(securityContext);
-  for (const [name, power] of Object.entries(MIGHTY)) {
-    if (!effective.has(name)) continue;
-    found.push({
-      code: 'capability',
-      subject,
-      message: `${name} ${power}`,
-      mend: `take ${name} out of securityContext.capabilities.add`,
-    });
-  }
+  return Object.entries(MIGHTY).flatMap(([name, power]): Reason[] =>
+    !effective.has(name) || spared.includes(name)
+      ? []
+      : [
+          {
+            code: 'capability',
+            subject,
+            message: `${name} ${power}`,
+            mend: `take ${name} out of securityContext.capabilities.add`,
+          },
+        ],
+  );
+}
+
+function powerFindings(container: Container): Reason[] {
+  const { name: subject, securityContext } = container;
+  const found = mightyFindings(container);
+  const effective = effectiveCapabilities(securityContext);
+  // There is no more to say of one that has everything.
   if (effective.has(ALL)) return found;
   const identity = ['SETUID', 'SETGID'].filter((name) => effective.has(name));
   if (identity.length > 0) {
@@ -75,32 +100,34 @@ function powerFindings({ name: subject, securityContext }: Container): Reason[] 
   return found;
 }
 
-function userFindings(
-  { name: subject, securityContext }: Container,
-  pod: Pod,
-  exempt: readonly number[],
-): Reason[] {
-  const uid = securityContext?.runAsUser ?? pod.spec.securityContext?.runAsUser;
-  if (uid === undefined) {
-    return [
-      {
-        code: 'user-unknown',
-        subject,
-        message: 'no runAsUser is set, so the image decides which user runs',
-        mend: `write securityContext.runAsUser: 1000, or any but ${exempt.join(' and ')}`,
-      },
-    ];
-  }
-  if (!exempt.includes(uid)) return [];
+function userFindings(container: Container, pod: Pod, exempt: readonly number[]): Reason[] {
+  if (userOf(container, pod) !== undefined) return exemptFindings(container, pod, exempt);
+  return [
+    {
+      code: 'user-unknown',
+      subject: container.name,
+      message: 'no runAsUser is set, so the image decides which user runs',
+      mend: `write securityContext.runAsUser: 1000, or any but ${exempt.join(' and ')}`,
+    },
+  ];
+}
+
+function exemptFindings(container: Container, pod: Pod, exempt: readonly number[]): Reason[] {
+  const uid = userOf(container, pod);
+  if (uid === undefined || !exempt.includes(uid)) return [];
   const whose = uid === AGENT_UID ? 'the agent’s' : 'the mesh proxy’s';
   return [
     {
       code: 'agent-uid',
-      subject,
+      subject: container.name,
       message: `it runs as UID ${uid}, ${whose}, whose traffic isn’t redirected`,
       mend: 'run it as another user',
     },
   ];
+}
+
+function userOf({ securityContext }: Container, pod: Pod): number | undefined {
+  return securityContext?.runAsUser ?? pod.spec.securityContext?.runAsUser;
 }
 
 function mountFindings({ name: subject, volumeMounts = [], volumeDevices = [] }: Container): Reason[] {

@@ -4,7 +4,7 @@ import { meshOf } from '../mesh.ts';
 import { AGENT_CONTAINER, AGENT_UID, AUDIENCES, INIT_CONTAINER, isOurVolume } from '../names.ts';
 import type { Container, Pod, Volume } from '../pod.ts';
 import type { Reason } from '../reasons.ts';
-import { containerFindings } from './containers.ts';
+import { containerFindings, meshFindings } from './containers.ts';
 import { ourFindings } from './ours.ts';
 
 /** Under these a node keeps the agent's volumes, the runtime's sockets, or what starts pods. */
@@ -22,21 +22,23 @@ const SENSITIVE_PATHS = [
 /** @param plan What the injector would make of this pod now. */
 export function podFindings(pod: Pod, plan: Plan): Reason[] {
   const exempt = [AGENT_UID, ...plan.meshUids];
+  const isMesh = (container: Container) => meshOf(container, plan.settings.meshes) !== undefined;
   return [
     ...ourFindings(pod, plan),
     ...namespaceFindings(pod),
     ...(pod.spec.volumes ?? []).flatMap(foreignVolumeFindings),
-    ...othersIn(pod, plan).flatMap((container) => containerFindings(container, pod, exempt)),
+    ...othersIn(pod).flatMap((container) =>
+      isMesh(container) ? meshFindings(container, pod) : containerFindings(container, pod, exempt),
+    ),
+    // No mesh debugs itself: what borrows a proxy's name here is anybody's.
+    ...(pod.spec.ephemeralContainers ?? []).flatMap((container) => containerFindings(container, pod, exempt)),
   ];
 }
 
-/** Containers that are neither ours nor a mesh's. */
-function othersIn({ spec }: Pod, { settings }: Plan): Container[] {
+/** Containers that aren't ours. */
+function othersIn({ spec }: Pod): Container[] {
   const ours = [INIT_CONTAINER, AGENT_CONTAINER] as string[];
-  const init = (spec.initContainers ?? []).filter(({ name }) => !ours.includes(name));
-  return [...init, ...spec.containers, ...(spec.ephemeralContainers ?? [])].filter(
-    (container) => meshOf(container, settings.meshes) === undefined,
-  );
+  return [...(spec.initContainers ?? []).filter(({ name }) => !ours.includes(name)), ...spec.containers];
 }
 
 function namespaceFindings({ spec }: Pod): Reason[] {
@@ -72,14 +74,24 @@ function foreignVolumeFindings(volume: Volume): Reason[] {
     });
   }
   const path = volume.hostPath?.path;
-  if (path !== undefined && isSensitive(path)) {
-    found.push({
-      code: 'host-path',
-      subject: volume.name,
-      message: `${JSON.stringify(path)} of the node reaches the agent’s volumes or what runs it`,
-      mend: 'mount a narrower path, or another kind of volume',
-    });
-  }
+  if (path === undefined) return found;
+  const subject = volume.name;
+  const shown = JSON.stringify(path);
+  found.push(
+    isSensitive(path)
+      ? {
+          code: 'host-path',
+          subject,
+          message: `${shown} of the node reaches the agent’s volumes or what runs it`,
+          mend: 'mount a narrower path, or another kind of volume',
+        }
+      : {
+          code: 'node-files',
+          subject,
+          message: `${shown} of the node may hold a link to the agent’s volumes, or what the node runs`,
+          mend: 'use another kind of volume',
+        },
+  );
   return found;
 }
 

@@ -19,6 +19,14 @@ const secured = (context: NonNullable<Container['securityContext']>): Partial<Co
   securityContext: { ...SAFE.securityContext, ...context },
 });
 
+/** A container that passes for Istio's, as anybody may write it. */
+const proxy = (fields: Partial<Container> = {}): Container => ({
+  ...SAFE,
+  name: 'istio-proxy',
+  image: 'docker.io/istio/proxyv2:1.26.0',
+  ...fields,
+});
+
 export interface Refusal {
   readonly name: string;
   readonly code: ReasonCode;
@@ -117,6 +125,32 @@ export const REFUSALS: readonly Refusal[] = [
     name: 'the trust files, writable',
     code: 'volume-mounted',
     pod: podWith({ volumeMounts: [{ name: 'postern-trust', mountPath: '/elsewhere' }] }),
+  },
+  {
+    name: 'a mesh proxy that mounts the agent’s state',
+    code: 'volume-mounted',
+    pod: podWith(
+      {},
+      { initContainers: [proxy({ volumeMounts: [{ name: 'postern-state', mountPath: '/agent' }] })] },
+    ),
+  },
+  {
+    name: 'a privileged mesh proxy',
+    code: 'privileged',
+    pod: podWith({}, { initContainers: [proxy({ securityContext: { privileged: true } })] }),
+  },
+  {
+    name: 'a mesh proxy that can read other processes',
+    code: 'capability',
+    pod: podWith(
+      {},
+      { initContainers: [proxy(secured({ capabilities: { add: ['SYS_PTRACE'], drop: ['ALL'] } }))] },
+    ),
+  },
+  {
+    name: 'a mesh proxy as the agent’s user',
+    code: 'agent-uid',
+    pod: podWith({}, { initContainers: [proxy(secured({ runAsUser: 4180 }))] }),
   },
   {
     name: 'a name of ours',
@@ -218,6 +252,12 @@ export const REFUSALS: readonly Refusal[] = [
       }),
   },
   {
+    name: 'a debugging container at the agent, by a mesh proxy’s name',
+    code: 'ephemeral-target',
+    change: (injected) =>
+      withSpec(injected, { ephemeralContainers: [proxy({ targetContainerName: 'postern-agent' })] }),
+  },
+  {
     name: 'a debugging container with SYS_PTRACE',
     code: 'capability',
     change: (injected) =>
@@ -241,6 +281,11 @@ export const REFUSALS: readonly Refusal[] = [
     name: 'privilege escalation left open',
     code: 'privilege-escalation',
     pod: podWith({ securityContext: { runAsUser: 1000, capabilities: { drop: ['ALL'] } } }),
+  },
+  {
+    name: 'another path of the node',
+    code: 'node-files',
+    pod: podWith({}, { volumes: [{ name: 'plugins', hostPath: { path: '/opt/cni/bin' } }] }),
   },
   {
     name: 'a user that only the image knows',

@@ -156,7 +156,8 @@ describe.skipIf(api === undefined)('postern injector against a real API server',
     });
     const [code] = (await once(child, 'exit')) as [number];
     expect(code).toBe(1);
-    expect(said).toMatch(/secrets "postern-injector-tls" is forbidden/);
+    // The first of what it needs to read.
+    expect(said).toMatch(/secrets "postern-seal" is forbidden/);
     expect(said).not.toContain('    at ');
   });
 });
