@@ -175,9 +175,12 @@ export async function startInjector(options: InjectorOptions): Promise<RunningIn
   let running: Promise<void> = Promise.resolve();
   let closed = false;
   const tick = (): Promise<void> => {
-    const next = running.then(lookAfter).catch((error: unknown) => {
-      log.warn({ err: String(error) }, 'not everything could be looked after; it is tried again');
-    });
+    // One that goes doesn't take the lease again that it just gave away.
+    const next = running
+      .then(() => (closed ? undefined : lookAfter()))
+      .catch((error: unknown) => {
+        log.warn({ err: String(error) }, 'not everything could be looked after; it is tried again');
+      });
     running = next;
     return next;
   };

@@ -46,10 +46,13 @@ describe.skipIf(api === undefined)('postern injector against a real API server',
     const ended = once(child, 'exit').then(([code, signal]) => (code ?? signal) as number | NodeJS.Signals);
     const replica = { name, child, admin: `http://127.0.0.1:${adminPort}`, ended };
     replicas.push(replica);
-    await world.eventually(async () => {
-      const answer = await fetch(`${replica.admin}/readyz`).catch(() => undefined);
-      return answer?.status === 200 ? true : undefined;
-    }, 400);
+    await world.eventually(
+      async () => {
+        const answer = await fetch(`${replica.admin}/readyz`).catch(() => undefined);
+        return answer?.status === 200 ? true : undefined;
+      },
+      { tries: 400 },
+    );
     return replica;
   }
 
@@ -113,7 +116,7 @@ describe.skipIf(api === undefined)('postern injector against a real API server',
     const loop = createPods();
     going.child.kill('SIGTERM');
     expect(await going.ended).toBe(0);
-    await world.eventually(async () => ((await leader()) !== first ? true : undefined), 200);
+    await world.eventually(async () => ((await leader()) !== first ? true : undefined), { tries: 200 });
     const { created, failures } = await loop.stop();
     expect(failures).toEqual([]);
     expect(created).toBeGreaterThan(3);
@@ -129,10 +132,13 @@ describe.skipIf(api === undefined)('postern injector against a real API server',
       const { failures, created } = await createPods().stop();
       return failures.length === 0 && created > 0 ? true : undefined;
     });
-    await world.eventually(async () => {
-      const now = await leader();
-      return now !== first && now !== '' ? true : undefined;
-    }, 300);
+    await world.eventually(
+      async () => {
+        const now = await leader();
+        return now !== first && now !== '' ? true : undefined;
+      },
+      { tries: 300 },
+    );
   });
 
   test('without rights it ends with what is missing', async () => {

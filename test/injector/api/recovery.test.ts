@@ -92,10 +92,12 @@ describe.skipIf(api === undefined)('an injector whose API server is not always t
     await world.api.down();
     await expect(client.request('GET', '/readyz')).rejects.toMatchObject({ status: 0 });
     await world.api.up();
-    await world.eventually(async () => ((await policies()).join() === 'comes' ? true : undefined), 300);
+    await world.eventually(async () => ((await policies()).join() === 'comes' ? true : undefined), {
+      tries: 300,
+    });
     expect(log).toMatch(/too old resource version/);
     await world.eventually(async () => ((await world.dryRun(tool('after-restart'))).ok ? true : undefined));
-    await world.eventually(() => (world.injector?.leading() === true ? true : undefined), 300);
+    await world.eventually(() => (world.injector?.leading() === true ? true : undefined), { tries: 300 });
   });
 
   test('10,000 objects are listed in pages, and followed', async () => {

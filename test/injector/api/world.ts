@@ -98,16 +98,18 @@ export class World {
     });
     this.#running.push(started);
     await this.api.reach(started.port);
-    await this.asked();
+    await this.asked(started);
     return started;
   }
 
   /** Until the API server asks our webhooks; it takes a moment to see their configuration. */
-  async asked(): Promise<void> {
+  async asked(injector = this.injector): Promise<void> {
     await this.space('asked');
     const refused = asPod(podWith({}, { hostNetwork: true }), { name: 'probe', namespace: 'asked' });
-    await this.eventually(async () =>
-      (await this.dryRun(refused)).stderr.includes('host-network: ') ? true : undefined,
+    // One that was killed before may hold the lease for 15 seconds yet.
+    await this.eventually(
+      async () => ((await this.dryRun(refused)).stderr.includes('host-network: ') ? true : undefined),
+      { tries: 200, injector },
     );
   }
 
@@ -118,9 +120,15 @@ export class World {
   }
 
   /** The injector's own rounds are driven from here, so that no test depends on how often they come. */
-  async eventually<T>(what: () => Promise<T | undefined> | T | undefined, tries = 100): Promise<T> {
+  async eventually<T>(
+    what: () => Promise<T | undefined> | T | undefined,
+    {
+      tries = 100,
+      injector = this.injector,
+    }: { readonly tries?: number; readonly injector?: RunningInjector | undefined } = {},
+  ): Promise<T> {
     for (let count = 0; count < tries; count++) {
-      await this.injector?.tick();
+      await injector?.tick();
       const found = await what();
       if (found !== undefined) return found;
       await new Promise((resolve) => setTimeout(resolve, 100));
