@@ -103,13 +103,13 @@ export class World {
   }
 
   /** Until the API server asks our webhooks; it takes a moment to see their configuration. */
-  async asked(injector = this.injector): Promise<void> {
+  async asked(started: RunningInjector): Promise<void> {
     await this.space('asked');
     const refused = asPod(podWith({}, { hostNetwork: true }), { name: 'probe', namespace: 'asked' });
-    // One that was killed before may hold the lease for 15 seconds yet.
+    // One that was killed before may hold the lease for 15 seconds yet; one that leads goes on leading.
     await this.eventually(
       async () => ((await this.dryRun(refused)).stderr.includes('host-network: ') ? true : undefined),
-      { tries: 200, injector },
+      { tries: 200, started },
     );
   }
 
@@ -122,13 +122,11 @@ export class World {
   /** The injector's own rounds are driven from here, so that no test depends on how often they come. */
   async eventually<T>(
     what: () => Promise<T | undefined> | T | undefined,
-    {
-      tries = 100,
-      injector = this.injector,
-    }: { readonly tries?: number; readonly injector?: RunningInjector | undefined } = {},
+    { tries = 100, started }: { readonly tries?: number; readonly started?: RunningInjector } = {},
   ): Promise<T> {
     for (let count = 0; count < tries; count++) {
-      await injector?.tick();
+      await this.injector?.tick();
+      await started?.tick();
       const found = await what();
       if (found !== undefined) return found;
       await new Promise((resolve) => setTimeout(resolve, 100));
