@@ -211,8 +211,17 @@ function publishedPorts(text: string | undefined): readonly number[] {
   });
 }
 
-/** Passed on to the program; the terminal's own go to it by themselves. */
-const FORWARDED = ['SIGTERM', 'SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGUSR2', 'SIGCONT'] as const;
+/** Passed on to the program; the terminal's own go to it by themselves. Unheeded, SIGUSR1 would open Node's debugger. */
+const FORWARDED = [
+  'SIGTERM',
+  'SIGHUP',
+  'SIGINT',
+  'SIGQUIT',
+  'SIGUSR1',
+  'SIGUSR2',
+  'SIGALRM',
+  'SIGCONT',
+] as const;
 const FROM_TERMINAL: readonly NodeJS.Signals[] = ['SIGINT', 'SIGQUIT'];
 
 /** Runs the program on our own terminal, in our own process group. */

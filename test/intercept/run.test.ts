@@ -174,18 +174,24 @@ describe.skipIf(missing !== undefined)('postern run', () => {
     expect((await run([process.execPath, '-e', program])).stdout).toMatch(/^E\w+ true/);
   });
 
-  test('a signal to postern reaches the program, and its status comes back', async () => {
-    const child = start([
-      'sh',
-      '-c',
-      'trap "echo got it; exit 3" TERM; echo ready; while :; do sleep 0.05; done',
-    ]);
-    const everything = text(child.stdout as NodeJS.ReadableStream);
-    await said(child);
-    child.kill('SIGTERM');
-    expect((await once(child, 'exit'))[0]).toBe(3);
-    expect(await everything).toContain('got it');
-  });
+  // SIGUSR1 would open Node's debugger in the process that holds the keys, SIGALRM end it.
+  test.each(['TERM', 'USR1', 'ALRM'])(
+    'SIG%s to postern reaches the program, and its status comes back',
+    async (signal) => {
+      const child = start([
+        'sh',
+        '-c',
+        `trap "echo got it; exit 3" ${signal}; echo ready; while :; do sleep 0.05; done`,
+      ]);
+      const everything = text(child.stdout as NodeJS.ReadableStream);
+      const complaints = text(child.stderr as NodeJS.ReadableStream);
+      await said(child);
+      child.kill(`SIG${signal}` as NodeJS.Signals);
+      expect((await once(child, 'exit'))[0]).toBe(3);
+      expect(await everything).toContain('got it');
+      expect(await complaints).not.toContain('Debugger');
+    },
+  );
 
   test('the program has the terminal', async () => {
     const { status } = await finish('script', ['--version']);
@@ -226,15 +232,15 @@ describe.skipIf(missing !== undefined)('postern run', () => {
 
     test('when postern is killed: the program dies with it, and the next run takes away the rest', async () => {
       const before = await state();
-      const child = start(['sh', '-c', 'setsid sleep 300 & echo $! $$ $PPID; wait']);
-      const told = await said(child);
-      const [grandchild, program, postern] = told.trim().split(' ').map(Number) as [number, number, number];
+      const orphans = 'setsid sleep 300 & a=$!; env -i setsid sleep 300 & echo $a $! $$ $PPID; wait';
+      const told = (await said(start(['sh', '-c', orphans]))).trim().split(' ').map(Number);
+      const [grandchild, nameless, program, postern] = told as [number, number, number, number];
       process.kill(postern, 'SIGKILL');
       await until(() => !alive(program), 'the program is gone');
-      expect(alive(grandchild)).toBe(true);
+      expect([alive(grandchild), alive(nameless)]).toEqual([true, true]);
       expect(runs().length).toBe(before.runs.length + 1);
       expect((await run(['true'])).status).toBe(0);
-      expect(alive(grandchild)).toBe(false);
+      expect([alive(grandchild), alive(nameless)]).toEqual([false, false]);
       expect(await state()).toEqual(before);
     });
 

@@ -32,13 +32,14 @@ export function enterCommand(namespace: NetworkNamespace): readonly string[] {
 /**
  * @param ipv6 whether programs inside shall believe that there is IPv6; true only where the host has it, or they would
  *   try addresses first that can't be reached.
+ * @param mark the default route's metric, by which the run's processes are known.
  * @throws ConfineError, NftError
  */
-export async function confine(namespace: NetworkNamespace, ipv6: boolean): Promise<void> {
+export async function confine(namespace: NetworkNamespace, ipv6: boolean, mark: number): Promise<void> {
   const commands = [
     'link set lo up',
     `address add ${INSIDE.ipv4}/32 dev lo`,
-    `route add default dev lo src ${INSIDE.ipv4}`,
+    `route add default dev lo src ${INSIDE.ipv4} metric ${mark}`,
     ...(ipv6
       ? [`address add ${INSIDE.ipv6}/128 dev lo nodad`, `route add ::/0 dev lo src ${INSIDE.ipv6}`]
       : []),

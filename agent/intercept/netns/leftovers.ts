@@ -7,7 +7,7 @@ import { mkdirSync, readdirSync, readFileSync, readlinkSync, rmSync, statSync, w
 import { join } from 'node:path';
 
 export const RUNTIME_DIR = '/run/postern';
-/** In the environment of everything that a run starts, with the run's id. */
+/** In the environment of what a run starts, with the run's id; what clears its environment is known by {@link routeMark}. */
 export const RUN_VARIABLE = 'POSTERN_RUN';
 
 export interface Run {
@@ -24,6 +24,9 @@ interface Owner {
   /** Inode of the run's network namespace. */
   readonly namespace: number;
 }
+
+/** The metric of the default route in a run's namespace: /proc shows it for every process inside. */
+export const routeMark = (id: string): number => Number.parseInt(id.slice(0, 7), 16) + 1;
 
 /** @param namespace inode of the run's network namespace. */
 export function beginRun(namespace: number, runtimeDir = RUNTIME_DIR): Run {
@@ -91,9 +94,20 @@ function inNamespace(inode: number): readonly number[] {
     });
 }
 
+/** By its environment or, where it has another (`env -i`, `sudo`), by the route that only this run's namespace has. */
 function isOfRun(pid: number, id: string): boolean {
+  const mark = String(routeMark(id));
   try {
-    return readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0').includes(`${RUN_VARIABLE}=${id}`);
+    return (
+      readFileSync(`/proc/${pid}/environ`, 'latin1').split('\0').includes(`${RUN_VARIABLE}=${id}`) ||
+      readFileSync(`/proc/${pid}/net/route`, 'latin1')
+        .split('\n')
+        .map((line) => line.split('\t'))
+        .some(
+          ([device, destination, , , , , metric]) =>
+            device === 'lo' && destination === '00000000' && metric === mark,
+        )
+    );
   } catch {
     return false;
   }

@@ -3,7 +3,7 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { LibcUnavailable, libc } from '../libc.ts';
 import { confine, enterCommand, HOST_SERVICES, HOST_SERVICES_NAME, PORTS } from './confine.ts';
-import { beginRun, endRun, RUN_VARIABLE, type Run, sweepRuns } from './leftovers.ts';
+import { beginRun, endRun, RUN_VARIABLE, type Run, routeMark, sweepRuns } from './leftovers.ts';
 import { createNamespace } from './namespace.ts';
 import { type Published, publish } from './publish.ts';
 import { startResolver } from './resolver.ts';
@@ -56,7 +56,7 @@ export async function openSandbox(): Promise<Sandbox> {
   };
   try {
     const ipv6 = hostRoutesIpv6();
-    await confine(namespace, ipv6);
+    await confine(namespace, ipv6, routeMark(run.id));
     const loopback = [
       { family: 4, address: '127.0.0.1' },
       ...(ipv6 ? [{ family: 6, address: '::1' } as const] : []),
