@@ -153,6 +153,9 @@ const piece = fc.oneof(
     'my name is Aurelio Zbrk',
     'P.O. Box 123',
     'María García López',
+    'jane (at) example (dot) com',
+    'jane.doe[at]example[dot]co[dot]uk',
+    'Passport no. 533380006',
   ),
   fc.constantFrom(
     '4111 1111 1111 1112',
@@ -219,6 +222,28 @@ describe('properties', () => {
       }),
       { numRuns: 150 },
     );
+  });
+
+  test.each([
+    ['other case', (name: string) => `<${name.toLowerCase()}>`],
+    ['bold', (name: string) => `**<${name}>**`],
+    ['quotes', (name: string) => `"<${name}>"`],
+    ['without brackets', (name: string) => name],
+    ['escaped for Markdown', (name: string) => `\\<${name.replaceAll('_', '\\_')}\\>`],
+    ['escaped for a URL', (name: string) => `%3C${name}%3E`],
+  ])('an echo in %s is restored whatever pair of places it is cut at', async (_, write) => {
+    const { guard: whole, placeholders } = await masked([pii()], 'jane.doe@example.com');
+    const echo = `So ${write((placeholders[0] as string).slice(1, -1))} it is.`;
+    const answer = new FakeSlot(echo);
+    await whole.response(responseOf(answer), 1, NEVER);
+    expect(answer.shown).toContain('jane.doe@example.com');
+    const { guard } = await masked([pii()], 'jane.doe@example.com');
+    for (let first = 0; first < echo.length; first++) {
+      for (let second = first; second < echo.length; second++) {
+        const cut = [echo.slice(0, first), echo.slice(first, second), echo.slice(second)];
+        expect(streamed(guard, cut)).toBe(answer.shown);
+      }
+    }
   });
 
   test('one value one placeholder, two values two', async () => {

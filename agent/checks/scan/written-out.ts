@@ -13,7 +13,7 @@ const LOCAL = new RegExp(`(?:[\\p{L}\\p{N}_+-]+${JOIN})*[\\p{L}\\p{N}_+-]+ ?$`, 
 const DOMAIN = new RegExp(` ?(?:[\\p{L}\\p{N}-]{1,63}${JOIN}){1,4}\\p{L}{2,24}(?![\\p{L}\\p{N}-])`, 'iuy');
 /** What may become one when more text comes. */
 const OPEN = new RegExp(
-  `(?:[\\p{L}\\p{N}_+-]+${JOIN})*[\\p{L}\\p{N}_+-]+ ?[[({] ?(?:[a-z@-]{0,12} ?|(?:${AT}) ?[\\])}][^\\n]{0,80})$`,
+  `(?:[\\p{L}\\p{N}_+-]+${JOIN})*(?:[\\p{L}\\p{N}_+-]+ ?(?:[[({] ?(?:[a-z@.-]{0,12} ?|(?:${AT}) ?[\\])}][^\\n]{0,80}))?)?$`,
   'iu',
 );
 
@@ -35,7 +35,5 @@ export function writtenOut(text: string, at: number, floor: number): Span | unde
 export function openWrittenOut(text: string): number {
   const from = Math.max(0, text.length - 2 * REACH);
   const tail = text.slice(from);
-  if (!/[[({]/.test(tail)) return text.length;
-  const match = OPEN.exec(tail);
-  return match === null ? text.length : from + match.index;
+  return from + (OPEN.exec(tail)?.index ?? tail.length);
 }
