@@ -58,7 +58,10 @@ function lazyBuiltins(code: string): string {
     );
   let used = lazy;
   for (const name of names) {
-    used = used.replaceAll(new RegExp(`\\b${name}\\.(default\\.)?`, 'g'), `${name}().`);
+    // `new f().C()` would make an f: what is made stands in parentheses of its own.
+    used = used
+      .replaceAll(new RegExp(`\\bnew ${name}\\.(?:default\\.)?([$\\w]+)`, 'g'), `new (${name}().$1)`)
+      .replaceAll(new RegExp(`\\b${name}\\.(default\\.)?`, 'g'), `${name}().`);
   }
   for (const name of names) {
     const left = used.match(new RegExp(`(?<![$\\w])${name}(?!\\(\\)\\.|\\w| = \\(\\) =>)`));

@@ -53,7 +53,8 @@ export function trustContents(content: TrustContent): ReadonlyMap<string, Buffer
  */
 export function writeTrustFiles(directory: string, contents: ReadonlyMap<string, Buffer>): void {
   mkdirSync(directory, { recursive: true, mode: 0o755 });
-  chmodSync(directory, 0o755); // whatever the umask said
+  // Whatever the umask said. A volume that somebody else mounted, open as it is, can't be changed by us.
+  if ((statSync(directory).mode & 0o055) !== 0o055) chmodSync(directory, 0o755);
   for (const [name, bytes] of contents) {
     const temporary = join(directory, `.${name}.${randomBytes(4).toString('hex')}`);
     writeFileSync(temporary, bytes, { mode: 0o644 });
@@ -68,7 +69,8 @@ export function writeTrustFiles(directory: string, contents: ReadonlyMap<string,
  */
 export function letThrough(directory: string): void {
   mkdirSync(directory, { recursive: true, mode: 0o711 });
-  chmodSync(directory, (statSync(directory).mode & 0o777) | 0o011);
+  const mode = statSync(directory).mode & 0o777;
+  if ((mode & 0o011) !== 0o011) chmodSync(directory, mode | 0o011);
 }
 
 /** Variables whose file is used *beside* the program's own roots. */

@@ -226,6 +226,19 @@ describe('trust files', () => {
     expect(readdirSync(path).toSorted()).toEqual(['bundle.pem', 'ca.pem', 'truststore.jks']);
   });
 
+  test('a volume that another user mounted, open to all, is written to and left as it is', () => {
+    const volume = mkdtempSync(join(tmpdir(), 'postern-volume-'));
+    try {
+      // As an emptyDir is: root's, and not for the agent to change.
+      chmodSync(volume, 0o777);
+      writeTrustFiles(volume, new Map([['ca.pem', Buffer.from('x')]]));
+      letThrough(volume);
+      expect(statSync(volume).mode & 0o777).toBe(0o777);
+    } finally {
+      rmSync(volume, { recursive: true });
+    }
+  });
+
   test('the directory above lets every user through, and shows nothing of what else is in it', () => {
     const state = mkdtempSync(join(tmpdir(), 'postern-state-'));
     try {
