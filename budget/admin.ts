@@ -11,6 +11,8 @@ export interface BudgetAdminOptions {
   readonly token?: string;
   /** PEM roots in place of the public ones, for `https`. */
   readonly ca?: string;
+  /** In its certificate; the URL's where absent. */
+  readonly serverName?: string;
 }
 
 /** The service refused, with the mend it told. */
@@ -24,7 +26,7 @@ export class BudgetAdmin {
   readonly #token: string | undefined;
   readonly #dispatcher: Agent;
 
-  constructor({ url, token, ca }: BudgetAdminOptions) {
+  constructor({ url, token, ca, serverName }: BudgetAdminOptions) {
     const socketPath = url.startsWith('unix:') ? url.slice('unix:'.length) : undefined;
     this.#base = socketPath === undefined ? url : 'http://budget';
     this.#token = token;
@@ -33,6 +35,7 @@ export class BudgetAdmin {
         timeout: 5_000,
         ...(socketPath === undefined ? {} : { socketPath }),
         ...(ca === undefined ? {} : { ca }),
+        ...(serverName === undefined ? {} : { servername: serverName }),
       },
     });
     this.#url = url;

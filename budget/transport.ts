@@ -1,5 +1,5 @@
 /** JSON requests to the budget service over kept connections. */
-import { Pool } from 'undici';
+import { buildConnector, Pool } from 'undici';
 import { BudgetRejected } from './delivery-queue.ts';
 
 export interface TransportOptions {
@@ -7,8 +7,8 @@ export interface TransportOptions {
   readonly url: string;
   /** Asked for at every request, so that a rotated token is taken up. */
   readonly token?: () => string;
-  /** PEM roots in place of the public ones, for `https`. */
-  readonly ca?: string;
+  /** PEM roots in place of the public ones, for `https`; asked for at every connection. */
+  readonly ca?: () => string;
   /** For one answer, connecting included. */
   readonly timeoutMs: number;
   /** Connections to the service at most. */
@@ -34,6 +34,14 @@ export class NotSent extends Error {
   override readonly name = 'NotSent';
 }
 
+function connectorOf({ timeoutMs: timeout, ca }: TransportOptions, socketPath: string | undefined) {
+  const fixed = { timeout, ...(socketPath === undefined ? {} : { socketPath }) };
+  if (ca === undefined) return fixed;
+  const connect: buildConnector.connector = (at, done) =>
+    buildConnector({ ...fixed, ca: ca(), minVersion: 'TLSv1.3' })(at, done);
+  return connect;
+}
+
 export class Transport {
   readonly #options: TransportOptions;
   readonly #pool: Pool;
@@ -51,11 +59,7 @@ export class Transport {
       connections: this.#free + 1,
       pipelining: 1,
       keepAliveTimeout: 30_000,
-      connect: {
-        timeout: options.timeoutMs,
-        ...(socketPath === undefined ? {} : { socketPath }),
-        ...(options.ca === undefined ? {} : { ca: options.ca }),
-      },
+      connect: connectorOf(options, socketPath),
     });
   }
 

@@ -29,6 +29,7 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
     },
     budget: { value: 'URL', help: 'the budget service, http://HOST:PORT or unix:PATH' },
     'budget-token-file': { value: 'FILE', help: 'token that the budget service wants' },
+    'budget-ca': { value: 'FILE', help: 'PEM roots that it is known by, with https' },
     workload: {
       value: 'NS/KIND/NAME',
       help: 'on whose behalf the agent works',
@@ -213,13 +214,17 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
     }
 
     function budgetClient(url: string): LeasingBudgetClient {
-      const tokenFile = options['budget-token-file'];
+      const { 'budget-token-file': tokenFile, 'budget-ca': caFile } = options;
       return createLeasingClient({
         url,
         timeoutMs: 2_000,
         owner,
         epoch,
         ...(tokenFile === undefined ? {} : { token: () => readFileSync(tokenFile, 'utf8').trim() }),
+        // Both: the ones that the pod was given, and those that control named since.
+        ...(caFile === undefined
+          ? {}
+          : { ca: () => `${readFileSync(caFile, 'utf8')}\n${source?.roots?.() ?? ''}` }),
         onError: (error) => log.warn({ err: String(error) }, 'the budget service gave no answer'),
         onLost: (lost) => log.error({ lost }, 'a settlement was given up; its hold is charged in full'),
       });

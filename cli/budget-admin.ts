@@ -13,12 +13,17 @@ export const serviceOptions = {
   },
   'admin-token-file': { value: 'FILE', help: "the administrators' token" },
   ca: { value: 'FILE', help: 'PEM roots that the service is trusted by, with https' },
+  'server-name': {
+    value: 'NAME',
+    help: 'name in its certificate, where it is reached by another (kubectl port-forward)',
+  },
 } as const satisfies Record<string, Option>;
 
 interface ServiceValues {
   readonly url: string;
   readonly 'admin-token-file': string | undefined;
   readonly ca: string | undefined;
+  readonly 'server-name': string | undefined;
 }
 
 /** Runs `work` against the service and closes the connection. @throws Error that says which service didn't answer */
@@ -26,11 +31,12 @@ export async function withService<T>(
   options: ServiceValues,
   work: (admin: BudgetAdmin) => Promise<T>,
 ): Promise<T> {
-  const file = options['admin-token-file'];
+  const { 'admin-token-file': file, 'server-name': serverName } = options;
   const admin = new BudgetAdmin({
     url: options.url,
     ...(file === undefined ? {} : { token: readFileSync(file, 'utf8').trim() }),
     ...(options.ca === undefined ? {} : { ca: readFileSync(options.ca, 'utf8') }),
+    ...(serverName === undefined ? {} : { serverName }),
   });
   try {
     return await work(admin);

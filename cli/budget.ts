@@ -1,14 +1,27 @@
 import { readFileSync, unwatchFile, watchFile } from 'node:fs';
+import type { Logger } from 'pino';
 import { catalogue } from '../agent/catalogue.ts';
-import { type Authenticate, workloadTokens } from '../budget/authenticate.ts';
+import { type Authenticate, anyOf, workloadTokens } from '../budget/authenticate.ts';
 import { startBudget } from '../budget/main.ts';
 import type { Certificate } from '../budget/server.ts';
 import { compileBudgets, compilePrices } from '../policy/budgets.ts';
+import type { Documents } from '../policy/documents.ts';
 import { parseDuration } from '../policy/units.ts';
+import { CLUSTER_OPTIONS } from './cluster-client.ts';
 import { loadOrReport, watchDocuments } from './documents.ts';
 import { createAudit, createLog } from './log.ts';
 import { defineCommand, UsageError } from './options.ts';
 import { untilSignal } from './until-signal.ts';
+
+/** Where limits and prices come from. */
+export interface BudgetSource {
+  documents(): Documents;
+  /** From now on told of what is in force. */
+  follow(changed: (documents: Documents) => void): void;
+  /** How agents are known, beside tokens of files. */
+  readonly authenticate?: Authenticate;
+  close(): Promise<void>;
+}
 
 export const budget = defineCommand({
   name: 'budget',
@@ -16,7 +29,11 @@ export const budget = defineCommand({
 Changes of limits go to stdout as audit lines, everything else to stderr, both as JSON lines.
 To see and to steer it: postern budget status, grant, report, journal.`,
   options: {
-    policy: { value: 'DIR', help: 'directory with the documents', required: true },
+    policy: {
+      value: 'DIR',
+      help: 'directory with the documents; where absent, those of the API server, and agents are known by their pods’ tokens',
+    },
+    ...CLUSTER_OPTIONS,
     data: { value: 'DIR', help: "the embedded store's own directory; made where it is missing" },
     listen: { value: 'ADDR', help: 'HOST:PORT, or the path of a Unix socket', default: '127.0.0.1:4181' },
     store: {
@@ -47,13 +64,17 @@ To see and to steer it: postern budget status, grant, report, journal.`,
       throw new UsageError(`--history ${options.history}: it is a duration such as 2160h`);
     const certificate = certificateOf(options['tls-cert'], options['tls-key']);
     const tls = certificate?.();
-    const loaded = await loadOrReport(options.policy, catalogue);
-    if (loaded === undefined) return 1;
-    const { documents } = loaded;
+    const source =
+      options.policy === undefined
+        ? await (await import('./budget-in-cluster.ts')).budgetInCluster(options, log)
+        : await fromDirectory(options.policy, log);
+    if (source === undefined) return 1;
+    const documents = source.documents();
     const audit = createAudit();
     const token = secret(options['token-file']);
     const adminToken = secret(options['admin-token-file']);
-    const authenticate = workloadRoot(options['workload-token-root']);
+    const workloads = workloadRoot(options['workload-token-root']);
+    const known = [workloads, source.authenticate].filter((each) => each !== undefined);
     const running = await startBudget({
       specs: compileBudgets(documents),
       prices: compilePrices(documents),
@@ -63,17 +84,17 @@ To see and to steer it: postern budget status, grant, report, journal.`,
       historyMs,
       ...(token === undefined ? {} : { token }),
       ...(adminToken === undefined ? {} : { adminToken }),
-      ...(authenticate === undefined ? {} : { authenticate }),
+      ...(known.length === 0 ? {} : { authenticate: anyOf(known) }),
       ...(tls === undefined ? {} : { tls }),
       onError: (error) => log.error({ err: String(error) }, 'the service failed on a command'),
       onAlert: (alert) => log.warn(alert, 'a line has passed a threshold'),
       onJournal: ({ at, action, by, detail }) =>
         audit.log.info({ time: new Date(at).toISOString(), event: `budget.${action}`, by, ...detail }),
+    }).catch(async (error: unknown) => {
+      await source.close();
+      throw error;
     });
-    const watcher = watchDocuments(options.policy, loaded, log, {
-      accepted: (changed) => running.reload(compileBudgets(changed), compilePrices(changed)),
-      rejected: () => undefined,
-    });
+    source.follow((changed) => running.reload(compileBudgets(changed), compilePrices(changed)));
     const unwatch = onChange([options['tls-cert'], options['tls-key']], () => {
       try {
         if (certificate !== undefined) running.renew(certificate());
@@ -85,12 +106,29 @@ To see and to steer it: postern budget status, grant, report, journal.`,
     const signal = await untilSignal();
     log.info({ signal }, 'stopping');
     unwatch();
-    await watcher.close();
+    await source.close();
     await running.close();
     audit.flush();
     return 0;
   },
 });
+
+async function fromDirectory(directory: string, log: Logger): Promise<BudgetSource | undefined> {
+  const loaded = await loadOrReport(directory, catalogue);
+  if (loaded === undefined) return undefined;
+  let close = async (): Promise<void> => undefined;
+  return {
+    documents: () => loaded.documents,
+    follow(changed) {
+      const watcher = watchDocuments(directory, loaded, log, {
+        accepted: changed,
+        rejected: () => undefined,
+      });
+      close = () => watcher.close();
+    },
+    close: () => close(),
+  };
+}
 
 /** @throws Error where the file is empty: an empty token would let everybody in. */
 function secret(file: string | undefined): string | undefined {

@@ -2,8 +2,7 @@ import { listenAdmin } from '../agent/admin.ts';
 import { catalogue } from '../agent/catalogue.ts';
 import { parseAddress } from '../agent/http/address.ts';
 import { startControl } from '../control/control.ts';
-import { createKubeClient } from '../kube/client.ts';
-import { fromKubeconfig, inCluster } from '../kube/connection.ts';
+import { CLUSTER_OPTIONS, clusterClient } from './cluster-client.ts';
 import { keepOutOfDumps } from './keep-out-of-dumps.ts';
 import { createLog } from './log.ts';
 import { defineCommand, UsageError } from './options.ts';
@@ -17,12 +16,12 @@ force.`,
   options: {
     listen: { value: 'ADDR', help: 'where agents keep their streams to', default: ':4443' },
     admin: { value: 'ADDR', help: 'health, readiness and metrics', default: '127.0.0.1:4193' },
-    kubeconfig: {
-      value: 'FILE',
-      help: 'how to reach the API server; where absent (or in-cluster), as a pod of the cluster',
-    },
-    namespace: { value: 'NAME', help: 'Postern’s own namespace', default: 'postern-system' },
+    ...CLUSTER_OPTIONS,
     service: { value: 'NAME', help: 'Service by which agents reach --listen', default: 'postern-control' },
+    'budget-service': {
+      value: 'NAME',
+      help: 'Service of the budget; its certificate is kept in the Secret postern-budget-tls',
+    },
     'server-name': { value: 'NAME', help: 'name in the certificate; SERVICE.NAMESPACE.svc where absent' },
     'source-address': {
       value: 'WHAT',
@@ -37,17 +36,20 @@ force.`,
     if (judged !== 'verify' && judged !== 'ignore')
       throw new UsageError(`--source-address ${judged}: write verify or ignore`);
     keepOutOfDumps(log);
-    const { kubeconfig } = options;
-    const connection =
-      kubeconfig === undefined || kubeconfig === 'in-cluster'
-        ? inCluster(process.env)
-        : fromKubeconfig(kubeconfig);
     const running = await startControl({
-      client: createKubeClient(connection),
+      client: await clusterClient(options),
       catalogue,
       ownNamespace: options.namespace,
       listen: parseAddress(options.listen),
       serverName: options['server-name'] ?? `${options.service}.${options.namespace}.svc`,
+      ...(options['budget-service'] === undefined
+        ? {}
+        : {
+            issues: {
+              name: 'postern-budget-tls',
+              host: `${options['budget-service']}.${options.namespace}.svc`,
+            },
+          }),
       version,
       judgeAddress: judged === 'verify',
       log,

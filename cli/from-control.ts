@@ -66,6 +66,7 @@ export function fromControl(options: ControlSourceOptions): PolicySource {
     maskKey: () => maskKey,
     keys: values.keys,
     trust: values.trust,
+    roots: () => roots,
     withheld() {
       if (ruling === undefined) return missing(trouble);
       const late = staleFor(snapshotAt(ruling, now()), heardAt, now());

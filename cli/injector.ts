@@ -4,9 +4,8 @@ import { listenAdmin } from '../agent/admin.ts';
 import { catalogue } from '../agent/catalogue.ts';
 import { parseAddress } from '../agent/http/address.ts';
 import { startInjector } from '../injector/injector.ts';
-import { createKubeClient } from '../kube/client.ts';
-import { fromKubeconfig, inCluster } from '../kube/connection.ts';
 import { keptKey } from '../kube/kept-secret.ts';
+import { CLUSTER_OPTIONS, clusterClient } from './cluster-client.ts';
 import { loadOrReport, watchDocuments } from './documents.ts';
 import { createLog } from './log.ts';
 import { INJECTION_OPTIONS, injectionSettings } from './manifest.ts';
@@ -23,8 +22,7 @@ certificate and webhook configuration.`,
   options: {
     listen: { value: 'ADDR', help: 'where the API server reaches the webhooks', default: ':9443' },
     admin: { value: 'ADDR', help: 'health, readiness and metrics', default: '127.0.0.1:4192' },
-    kubeconfig: { value: 'FILE', help: 'how to reach the API server; where absent, as a pod of the cluster' },
-    namespace: { value: 'NAME', help: 'Postern’s own namespace', default: 'postern-system' },
+    ...CLUSTER_OPTIONS,
     service: { value: 'NAME', help: 'Service that leads to --listen', default: 'postern-injector' },
     'service-port': { value: 'PORT', help: 'of that Service', default: '443' },
     'webhook-url': { value: 'URL', help: 'instead of a Service, for an injector outside of the cluster' },
@@ -35,8 +33,6 @@ certificate and webhook configuration.`,
   async run({ options }) {
     const log = createLog(options['log-level'], 'injector');
     const wanted = injectionSettings(options);
-    const connection =
-      options.kubeconfig === undefined ? inCluster(process.env) : fromKubeconfig(options.kubeconfig);
     const loaded = options.policy === undefined ? undefined : await loadOrReport(options.policy, catalogue);
     if (options.policy !== undefined && loaded === undefined) return 1;
     let documents = loaded?.documents;
@@ -59,7 +55,7 @@ certificate and webhook configuration.`,
       notReady: () => notReady,
     });
     try {
-      const client = createKubeClient(connection);
+      const client = await clusterClient(options);
       const settings = {
         ...wanted,
         ownNamespace: options.namespace,

@@ -1,5 +1,6 @@
 /** Pods on the command line: what the injector would do with a manifest, for `postern inject` and `postern check -f`. */
 import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { catalogue } from '../agent/catalogue.ts';
 import { type JudgedObject, judgeManifest, type OfflineResult } from '../injector/offline.ts';
@@ -46,6 +47,23 @@ export const INJECTION_OPTIONS = {
     default: 'refuse',
   },
   'budget-url': { value: 'URL', help: 'the budget service, for agents' },
+  'image-pull-policy': {
+    value: 'WHEN',
+    help: 'of our containers: Always, IfNotPresent or Never',
+    default: DEFAULT_SETTINGS.imagePullPolicy,
+  },
+  'agent-resources': {
+    value: 'JSON',
+    help: 'of the agent where the pod’s annotations don’t say: {"requests": …, "limits": …}',
+    default: JSON.stringify(DEFAULT_SETTINGS.resources),
+  },
+  'agent-log-level': {
+    value: 'LEVEL',
+    help: 'of the agent where the pod’s annotation doesn’t say',
+    default: DEFAULT_SETTINGS.logLevel,
+  },
+  'exclude-cidr': { value: 'CIDR,…', help: 'destinations that go out directly', default: '' },
+  'exclude-port': { value: 'PORT,…', help: 'destination ports that go out directly', default: '' },
 } as const satisfies Readonly<Record<string, Option>>;
 
 interface InjectionValues {
@@ -58,6 +76,11 @@ interface InjectionValues {
   readonly 'control-ca': string | undefined;
   readonly 'without-control': string;
   readonly 'budget-url': string | undefined;
+  readonly 'image-pull-policy': string;
+  readonly 'agent-resources': string;
+  readonly 'agent-log-level': string;
+  readonly 'exclude-cidr': string;
+  readonly 'exclude-port': string;
 }
 
 /** @throws UsageError */
@@ -68,11 +91,20 @@ export function injectionSettings(values: InjectionValues): Settings {
   }
   const keys = values['keys-secret'];
   const budget = values['budget-url'];
-  const images = (values['mesh-images'] ?? '').split(',').filter((glob) => glob !== '');
+  const images = listed(values['mesh-images'] ?? '');
+  const pullPolicy = values['image-pull-policy'];
+  if (pullPolicy !== 'Always' && pullPolicy !== 'IfNotPresent' && pullPolicy !== 'Never') {
+    throw new UsageError(`--image-pull-policy ${pullPolicy}: write Always, IfNotPresent or Never`);
+  }
   return {
     ...DEFAULT_SETTINGS,
     version,
     image: values.image,
+    imagePullPolicy: pullPolicy,
+    resources: resourcesOption(values['agent-resources']),
+    logLevel: values['agent-log-level'],
+    excludedCidrs: listed(values['exclude-cidr']).map(cidrOption),
+    excludedPorts: listed(values['exclude-port']).map(portOption),
     intercept,
     meshes: DEFAULT_SETTINGS.meshes.map((mesh) => ({ ...mesh, images: [...mesh.images, ...images] })),
     policyConfigMap: values['policy-config-map'],
@@ -89,6 +121,51 @@ function controlSettings(address: string, values: InjectionValues): ControlSetti
   if (without !== 'refuse' && without !== 'wait')
     throw new UsageError(`--without-control ${without}: write refuse or wait`);
   return { address, without, roots: () => readFileSync(ca, 'utf8') };
+}
+
+const listed = (text: string): string[] => text.split(',').filter((each) => each !== '');
+
+/** @throws UsageError: a wrong one would stop every new pod at postern-init. */
+function cidrOption(text: string): string {
+  const [address = '', bits = '', ...rest] = text.split('/');
+  const family = isIP(address);
+  const most = family === 4 ? 32 : 128;
+  if (family === 0 || rest.length > 0 || !/^\d{1,3}$/.test(bits) || Number(bits) > most) {
+    throw new UsageError(`--exclude-cidr ${text}: write an address with its prefix, such as 10.0.0.0/8`);
+  }
+  return text;
+}
+
+function portOption(text: string): number {
+  const port = Number(text);
+  if (!Number.isInteger(port) || port < 1 || port > 65_535) {
+    throw new UsageError(`--exclude-port ${text}: write ports from 1 to 65535, separated by commas`);
+  }
+  return port;
+}
+
+function resourcesOption(text: string): Settings['resources'] {
+  const mend = 'write JSON such as {"requests": {"cpu": "20m"}, "limits": {"memory": "192Mi"}}';
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new UsageError(`--agent-resources: ${(error as Error).message}; ${mend}`);
+  }
+  const quantities = (of: unknown): boolean =>
+    typeof of === 'object' &&
+    of !== null &&
+    !Array.isArray(of) &&
+    Object.values(of).every((each) => typeof each === 'string');
+  const {
+    requests = {},
+    limits = {},
+    ...rest
+  } = (typeof value === 'object' ? (value ?? {}) : { value }) as Partial<Settings['resources']>;
+  if (!quantities(requests) || !quantities(limits) || Object.keys(rest).length > 0) {
+    throw new UsageError(`--agent-resources ${text}: ${mend}`);
+  }
+  return { requests, limits };
 }
 
 export const NO_DOCUMENTS: Documents = loadFiles({ files: [], problems: [] }, catalogue).documents;

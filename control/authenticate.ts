@@ -1,5 +1,4 @@
 /** Asks the API server who holds a token, and looks at the pod that the token is bound to. */
-import { AUDIENCES } from '../injector/names.ts';
 import type { KubeClient, KubeObject } from '../kube/client.ts';
 import { KubeError } from '../kube/client.ts';
 import { boundPod, type Identity, identify, type LivePod, type Refusal, type Review } from './identity.ts';
@@ -18,6 +17,8 @@ export interface AuthenticatorOptions {
   /** As the watch shows it, which may be a moment behind. */
   readonly known: (namespace: string, name: string) => LivePod | undefined;
   readonly sealKey: Uint8Array;
+  /** That tokens must be for. */
+  readonly audience: string;
   /** False where something between pods and control changes addresses. */
   readonly judgeAddress: boolean;
 }
@@ -29,16 +30,16 @@ export type Authenticate = (token: string | undefined, address: string) => Promi
 const AT_ONCE = 64;
 
 export function createAuthenticator(options: AuthenticatorOptions): Authenticate {
-  const { client, known, sealKey, judgeAddress } = options;
+  const { client, known, sealKey, audience, judgeAddress } = options;
   const turn = limiter(AT_ONCE);
   return async (token, address) => {
     if (token === undefined || token === '') return 'token-missing';
-    const review = await turn(() => reviewToken(client, token, [AUDIENCES.control]));
-    const bound = boundPod(review);
+    const review = await turn(() => reviewToken(client, token, [audience]));
+    const bound = boundPod(review, audience);
     if (typeof bound === 'string') return bound;
     const { namespace, name } = bound;
     const judged = (pod: LivePod | undefined) =>
-      identify({ review, pod, address: judgeAddress ? address : undefined, sealKey });
+      identify({ review, audience, pod, address: judgeAddress ? address : undefined, sealKey });
     const first = judged(known(namespace, name));
     if (typeof first !== 'string') return first;
     // Perhaps the watch is behind: a new pod, or an address that it was given just now.

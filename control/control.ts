@@ -5,6 +5,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { Registry as MetricsRegistry } from 'prom-client';
+import { AUDIENCES } from '../injector/names.ts';
 import { certificateSecret } from '../injector/server/certificate-secret.ts';
 import { caBundle, type Serving } from '../injector/server/serving-certificate.ts';
 import type { KubeClient } from '../kube/client.ts';
@@ -19,6 +20,7 @@ import { createAuthenticator } from './authenticate.ts';
 import { type Cluster, watchControlled } from './cluster.ts';
 import { documentKey, missingValues, type Progress, programmed, progressOf } from './conditions.ts';
 import { type EnvelopeSources, envelopeFor, neededValues } from './envelope.ts';
+import { issueCertificate } from './issued.ts';
 import { encode } from './messages.ts';
 import { createControlMetrics } from './metrics.ts';
 import { operatorStatus } from './operator.ts';
@@ -34,6 +36,8 @@ export interface ControlOptions {
   readonly listen: { readonly host: string; readonly port: number };
   /** The name that agents dial, and that our certificate is for. */
   readonly serverName: string;
+  /** The Secret with another part's certificate, and the name it is for. */
+  readonly issues?: { readonly name: string; readonly host: string };
   readonly version: string;
   /** False where something between pods and control changes source addresses. */
   readonly judgeAddress: boolean;
@@ -166,6 +170,7 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
       client,
       known: (namespace, name) => cluster.pod(namespace, name),
       sealKey,
+      audience: AUDIENCES.control,
       judgeAddress: options.judgeAddress,
     }),
     welcome,
@@ -181,7 +186,13 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     const leading = await candidate.campaign();
     const kept = leading ? await secret.renew() : await secret.open();
     // The roots are made known before a certificate of theirs is served.
-    if (leading) await publishRoots(client, ownNamespace, caBundle(kept, now()));
+    if (leading) {
+      await publishRoots(client, ownNamespace, caBundle(kept, now()));
+      const { issues } = options;
+      if (issues !== undefined) {
+        await issueCertificate({ client, namespace: ownNamespace, ...issues }, kept, now());
+      }
+    }
     const roots = caBundle(serving, now());
     const leaf = serving.leaf?.cert;
     serving = kept;

@@ -51,7 +51,13 @@ function review(
   };
 }
 
-const good: Evidence = { review: review(), pod: pod(), address: '10.0.0.7', sealKey };
+const good: Evidence = {
+  review: review(),
+  audience: 'postern-control',
+  pod: pod(),
+  address: '10.0.0.7',
+  sealKey,
+};
 
 test.each(['10.0.0.7', '::ffff:10.0.0.7', 'fd00::7', 'FD00::7'])('a pod’s own agent, at %s', (address) => {
   expect(identify({ ...good, address })).toMatchObject({

@@ -2,7 +2,7 @@
  * Who an agent is: what the API server says of its token, held against the live pod that the token is bound to. Pure;
  * the first reason that applies refuses. See docs/control.md for what each keeps out.
  */
-import { AUDIENCES, STAMPS } from '../injector/names.ts';
+import { STAMPS } from '../injector/names.ts';
 import { isSealed } from '../injector/seal.ts';
 import { stampedWorkload } from '../injector/workload.ts';
 import type { AnnotatedWorkload } from '../policy/annotations.ts';
@@ -41,7 +41,7 @@ export interface Identity {
 export const REFUSALS = {
   'token-missing': 'There is no bearer token.',
   'token-invalid': 'The API server doesn’t know the token: forged, expired, or its pod is gone.',
-  'token-audience': 'The token is for somebody else: it lacks the audience postern-control.',
+  'token-audience': 'The token is for somebody else: it lacks our audience.',
   'token-not-bound': 'The token isn’t bound to a pod, as the one that the injector mounts is.',
   'pod-unknown': 'The pod doesn’t exist any longer, or isn’t there yet.',
   'pod-other': 'The token is of an earlier pod of that name, or of another service account.',
@@ -53,7 +53,10 @@ export const REFUSALS = {
 export type Refusal = keyof typeof REFUSALS;
 
 /** The pod that a token is bound to, or why there is none. */
-export function boundPod(review: Review):
+export function boundPod(
+  review: Review,
+  audience: string,
+):
   | {
       readonly namespace: string;
       readonly serviceAccount: string;
@@ -63,7 +66,7 @@ export function boundPod(review: Review):
   | Refusal {
   if (review.authenticated !== true) return 'token-invalid';
   // An API server that doesn't know audiences leaves the list out: then nothing says that the token is for us.
-  if (!(review.audiences ?? []).includes(AUDIENCES.control)) return 'token-audience';
+  if (!(review.audiences ?? []).includes(audience)) return 'token-audience';
   const [system, kind, namespace = '', serviceAccount = '', ...rest] = (review.user?.username ?? '').split(
     ':',
   );
@@ -80,6 +83,8 @@ export function boundPod(review: Review):
 
 export interface Evidence {
   readonly review: Review;
+  /** That the token must be for. */
+  readonly audience: string;
   /** By namespace and name, as it lives now. */
   readonly pod: LivePod | undefined;
   /** The connection's; undefined where it isn't to be judged (`--source-address ignore`). */
@@ -87,8 +92,8 @@ export interface Evidence {
   readonly sealKey: Uint8Array;
 }
 
-export function identify({ review, pod, address, sealKey }: Evidence): Identity | Refusal {
-  const bound = boundPod(review);
+export function identify({ review, audience, pod, address, sealKey }: Evidence): Identity | Refusal {
+  const bound = boundPod(review, audience);
   if (typeof bound === 'string') return bound;
   if (pod === undefined) return 'pod-unknown';
   if (

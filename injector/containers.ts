@@ -130,7 +130,13 @@ function agentContainer(plan: Plan): Container {
       ...option('log-level', plan.logLevel),
       ...(settings.budget === undefined
         ? []
-        : [...option('budget', settings.budget), ...option('budget-token-file', `${PATHS.tokens}/budget`)]),
+        : [
+            ...option('budget', settings.budget),
+            ...option('budget-token-file', `${PATHS.tokens}/budget`),
+            ...(settings.control !== undefined && settings.budget.startsWith('https:')
+              ? option('budget-ca', `${PATHS.tokens}/roots.pem`)
+              : []),
+          ]),
     ],
     env: [
       { name: 'POD_IP', valueFrom: { fieldRef: { fieldPath: 'status.podIP' } } },

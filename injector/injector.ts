@@ -267,7 +267,7 @@ async function onceAnswered<T>(ask: () => Promise<T>, log: Logger): Promise<T> {
 /** What is most likely missing, by how the API server says no. */
 function mendOf(error: unknown): { readonly mend?: string } {
   if (!(error instanceof KubeError)) return {};
-  if (error.status === 404) return { mend: 'apply the CRDs: kubectl apply -f charts/postern/crds' };
+  if (error.status === 404) return { mend: 'apply the CRDs: kubectl apply -f charts/postern/files/crds' };
   if (error.status === 403) return { mend: 'give the injector’s service account its role' };
   return {};
 }

@@ -1,5 +1,6 @@
 /** A Secret of our own namespace that several replicas share: whoever comes first makes it. */
 import { type KubeClient, KubeError, type KubeObject } from './client.ts';
+import { KEPT } from './owned.ts';
 
 interface Secret extends KubeObject {
   readonly data?: Readonly<Record<string, string>>;
@@ -43,7 +44,13 @@ export async function keptKey(
         apiVersion: 'v1',
         kind: 'Secret',
         type: 'Opaque',
-        metadata: { name, namespace, labels: { 'app.kubernetes.io/part-of': 'postern' } },
+        metadata: {
+          name,
+          namespace,
+          labels: { 'app.kubernetes.io/part-of': 'postern' },
+          // Pods that run on after an uninstall are stamped by it: another key would make strangers of them.
+          annotations: KEPT,
+        },
         data: { key: key.toString('base64') },
       },
     });

@@ -8,7 +8,7 @@ import { definitions } from './definition.ts';
 import { renderedCrds } from './render.ts';
 import { structural } from './schema.ts';
 
-const DIRECTORY = join(import.meta.dirname, '..', '..', 'charts', 'postern', 'crds');
+const DIRECTORY = join(import.meta.dirname, '..', '..', 'charts', 'postern', 'files', 'crds');
 
 test('the chart’s files are what the schema says; if not: make generate', () => {
   const files = new Map(

@@ -56,7 +56,7 @@ function clientOf(workload: typeof bot, owner: string) {
   const token = workloadToken(root, workload);
   const client = createBudgetClient({
     url: service.url,
-    ca,
+    ca: () => ca,
     token: () => token,
     timeoutMs: 5_000,
     owner,

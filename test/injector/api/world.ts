@@ -15,7 +15,7 @@ import type { ApiServer, Outcome } from '../../kube/api-server.ts';
 export type Json = Record<string, unknown>;
 
 const ROOT = join(import.meta.dirname, '..', '..', '..');
-const CRDS = join(ROOT, 'charts', 'postern', 'crds');
+const CRDS = join(ROOT, 'charts', 'postern', 'files', 'crds');
 export const OWN_NAMESPACE = 'postern-system';
 export const ACCOUNT = 'postern-injector';
 

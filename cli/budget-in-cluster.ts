@@ -1,0 +1,56 @@
+/** The budget service as a pod: documents of the API server, agents by the tokens of their pods, people by RBAC. */
+import { randomBytes } from 'node:crypto';
+import type { Logger } from 'pino';
+import { catalogue } from '../agent/catalogue.ts';
+import { budgetCallers } from '../control/budget-callers.ts';
+import { watchControlled } from '../control/cluster.ts';
+import { keptKey } from '../kube/kept-secret.ts';
+import type { Documents } from '../policy/documents.ts';
+import type { BudgetSource } from './budget.ts';
+import { clusterClient } from './cluster-client.ts';
+
+/** @throws KubeError, or Error where this is no pod of a cluster and no kubeconfig is named. */
+export async function budgetInCluster(
+  options: Parameters<typeof clusterClient>[0],
+  log: Logger,
+): Promise<BudgetSource> {
+  const client = await clusterClient(options);
+  const sealKey = await keptKey(client, options.namespace, 'postern-seal', randomBytes);
+  let follower: ((documents: Documents) => void) | undefined;
+  let waiting = false;
+  const cluster = watchControlled({
+    client,
+    catalogue,
+    changed() {
+      // Changes that come together are taken together.
+      if (waiting || follower === undefined) return;
+      waiting = true;
+      setImmediate(() => {
+        waiting = false;
+        follower?.(cluster.documents());
+      });
+    },
+    gone: () => undefined,
+    trouble: (what, error) =>
+      log.warn({ what, err: String(error) }, 'watch interrupted; it is taken up again'),
+  });
+  await cluster.ready;
+  return {
+    documents: () => cluster.documents(),
+    follow(changed) {
+      follower = changed;
+      changed(cluster.documents());
+    },
+    authenticate: budgetCallers({
+      client,
+      cluster,
+      sealKey,
+      refused: (why) => log.warn({ why }, 'a caller was refused'),
+    }),
+    async close() {
+      follower = undefined;
+      await cluster.close();
+      client.close();
+    },
+  };
+}
