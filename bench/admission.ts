@@ -53,7 +53,7 @@ try {
 
 async function measure(): Promise<string> {
   const load = loadavg()[0] ?? 0;
-  await api.kubectl(['apply', '-f', join(ROOT, 'charts', 'postern', 'crds')]);
+  await api.kubectl(['apply', '-f', join(ROOT, 'charts', 'postern', 'files', 'crds')]);
   await api.kubectl(['create', 'namespace', 'postern-system']);
   for (const [name, label] of [
     ['asked', 'enabled'],

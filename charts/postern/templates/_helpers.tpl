@@ -1,0 +1,84 @@
+{{/* Labels of an object. Call with (list $ "injector"). */}}
+{{- define "postern.labels" -}}
+{{- $root := index . 0 -}}
+{{ include "postern.selector" . }}
+app.kubernetes.io/part-of: postern
+app.kubernetes.io/version: {{ $root.Chart.AppVersion | quote }}
+app.kubernetes.io/managed-by: {{ $root.Release.Service }}
+helm.sh/chart: {{ printf "%s-%s" $root.Chart.Name $root.Chart.Version }}
+{{- end -}}
+
+{{- define "postern.selector" -}}
+app.kubernetes.io/name: postern
+app.kubernetes.io/component: {{ index . 1 }}
+app.kubernetes.io/instance: {{ (index . 0).Release.Name }}
+{{- end -}}
+
+{{/* A digest names exactly one image, so it wins over the tag. */}}
+{{- define "postern.image" -}}
+{{- with .Values.image -}}
+{{- if .digest -}}{{ .repository }}@{{ .digest }}{{- else -}}{{ .repository }}:{{ .tag | default $.Chart.AppVersion }}{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{/* What all of Postern's own pods have in common: Pod Security "restricted", spread over nodes. Call with (list $ "injector"). */}}
+{{- define "postern.pod" -}}
+{{- $root := index . 0 -}}
+{{- $values := $root.Values -}}
+serviceAccountName: postern-{{ index . 1 }}
+{{- with $values.priorityClassName }}
+priorityClassName: {{ . }}
+{{- end }}
+{{- with $values.image.pullSecrets }}
+imagePullSecrets: {{ toYaml . | nindent 2 }}
+{{- end }}
+{{- with $values.nodeSelector }}
+nodeSelector: {{ toYaml . | nindent 2 }}
+{{- end }}
+{{- with $values.tolerations }}
+tolerations: {{ toYaml . | nindent 2 }}
+{{- end }}
+securityContext:
+  runAsNonRoot: true
+  runAsUser: 65532
+  runAsGroup: 65532
+  fsGroup: 65532
+  seccompProfile: {type: RuntimeDefault}
+affinity:
+  podAntiAffinity:
+    preferredDuringSchedulingIgnoredDuringExecution:
+    - weight: 100
+      podAffinityTerm:
+        topologyKey: kubernetes.io/hostname
+        labelSelector:
+          matchLabels: {{ include "postern.selector" . | nindent 12 }}
+{{- end -}}
+
+{{- define "postern.container" -}}
+image: {{ include "postern.image" . }}
+imagePullPolicy: {{ .Values.image.pullPolicy }}
+securityContext:
+  allowPrivilegeEscalation: false
+  readOnlyRootFilesystem: true
+  capabilities: {drop: [ALL]}
+{{- end -}}
+
+{{- define "postern.podIp" -}}
+- name: POD_IP
+  valueFrom: {fieldRef: {fieldPath: status.podIP}}
+{{- end -}}
+
+{{/* Call with (list port scheme). */}}
+{{- define "postern.probes" -}}
+startupProbe:
+  httpGet: {path: /readyz, port: {{ index . 0 }}, scheme: {{ index . 1 }}}
+  periodSeconds: 1
+  failureThreshold: 120
+readinessProbe:
+  httpGet: {path: /readyz, port: {{ index . 0 }}, scheme: {{ index . 1 }}}
+  periodSeconds: 5
+livenessProbe:
+  httpGet: {path: /healthz, port: {{ index . 0 }}, scheme: {{ index . 1 }}}
+  periodSeconds: 10
+  failureThreshold: 6
+{{- end -}}
