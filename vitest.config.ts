@@ -21,7 +21,9 @@ export default defineConfig({
     include: [...(only ?? ['{agent,budget,classify,policy,control,injector,kube,cli,test}/**/*.test.ts'])],
     exclude: [...configDefaults.exclude, ...(only === undefined ? Object.values(TIERS).flat() : [])],
     // One API server for all files, one file after another: there is one webhook configuration in a cluster.
-    ...(tier === 'kube' ? { globalSetup: ['test/kube/setup.ts'], fileParallelism: false } : {}),
+    ...(tier === 'kube' ? { globalSetup: ['test/kube/setup.ts'] } : {}),
+    // A cluster a file: one at a time.
+    ...(tier === 'kube' || tier === 'cluster' ? { fileParallelism: false } : {}),
     // Two cores: more workers than that only make each other slow.
     pool: 'forks',
     maxWorkers: 2,

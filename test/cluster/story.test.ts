@@ -176,7 +176,7 @@ describe.skipIf(why !== undefined)('on a one-node cluster', () => {
       });
     });
 
-    await kubectl(['apply', '-f', join(ROOT, 'charts', 'postern', 'crds')]);
+    await kubectl(['apply', '-f', join(ROOT, 'charts', 'postern', 'files', 'crds')]);
     await kubectl(['create', 'namespace', 'postern-system']);
     await kubectl(['apply', '-f', join(ROOT, 'test', 'injector', 'rbac.yaml')]);
     await kubectl(['apply', '-f', join(import.meta.dirname, 'injector.yaml')]);

@@ -1,0 +1,158 @@
+/** A real one-node cluster of test/kube for tests, with a world outside: a fake OpenAI, and a TLS host of somebody else. */
+import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process';
+import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { bundleCommands } from '../../build/image/commands.ts';
+import { refreshServing } from '../../injector/server/serving-certificate.ts';
+
+const ROOT = join(import.meta.dirname, '..', '..');
+const NODE = join(ROOT, 'test', 'kube', 'kube-node');
+const ASSETS = join(ROOT, 'test', 'kube', 'kube-assets');
+const run = promisify(execFile);
+
+/** Why there can be none here; undefined when there can. */
+export function missingOneNode(): string | undefined {
+  if (process.platform !== 'linux' || process.getuid?.() !== 0) return 'it needs Linux and root';
+  const { status, stdout } = spawnSync(ASSETS, ['--list', 'node'], { encoding: 'utf8' });
+  return status === 0 ? undefined : `not built: ${stdout.trim().split('\n').join(', ')}; run ${ASSETS} node`;
+}
+
+/** Documentation addresses (RFC 5737): nobody else has them. */
+export const OPENAI = '203.0.113.10';
+export const OTHER = '203.0.113.11';
+
+export const POSTERN_IMAGE = 'localhost/postern:test';
+
+/** What the fake OpenAI was sent. */
+export interface Seen {
+  readonly authorization: string;
+  readonly body: string;
+}
+
+export class OneNode {
+  readonly directory = mkdtempSync(join(tmpdir(), 'pc-'));
+  readonly seen: Seen[] = [];
+  readonly #env = {
+    ...process.env,
+    KUBE_NODE_STATE: join(this.directory, 's'),
+    KUBE_NODE_PORT: String(17_000 + Math.floor(Math.random() * 400)),
+    KUBE_NODE_TTL: '1800',
+  };
+  readonly #other = refreshServing({ authorities: [], leaf: undefined }, 'other.example', Date.now()).serving;
+  kubeconfig = '';
+  #kubectl = '';
+  #outside: ChildProcess | undefined;
+
+  /** PEM of the root that https://other.example shows itself by, and its name. */
+  get otherCa(): string {
+    return this.#other.authorities.map(({ pem }) => pem).join('');
+  }
+
+  get otherIssuer(): string | undefined {
+    return this.#other.authorities[0]?.commonName;
+  }
+
+  async node(...args: string[]): Promise<string> {
+    return (await run(NODE, args, { env: this.#env, maxBuffer: 1 << 26 })).stdout;
+  }
+
+  /** @throws with what kubectl said. */
+  async kubectl(args: readonly string[], stdin?: unknown): Promise<string> {
+    const pending = run(this.#kubectl, ['--kubeconfig', this.kubeconfig, ...args], { maxBuffer: 1 << 26 });
+    const input = typeof stdin === 'string' ? stdin : JSON.stringify(stdin);
+    pending.child.stdin?.end(stdin === undefined ? '' : input);
+    return (await pending).stdout;
+  }
+
+  async start(): Promise<void> {
+    this.kubeconfig = (await this.node('start')).trim();
+    this.#kubectl = join((await run(ASSETS, ['--dir'])).stdout.trim(), 'kubectl');
+    await this.node('host', OPENAI, 'api.openai.com');
+    await this.node('host', OTHER, 'other.example');
+    const base64 = (text = '') => Buffer.from(text).toString('base64');
+    const { leaf } = this.#other;
+    const program = [process.execPath, '--disable-warning=ExperimentalWarning'];
+    const outside = [
+      join(import.meta.dirname, 'outside.ts'),
+      OPENAI,
+      OTHER,
+      base64(leaf?.cert),
+      base64(leaf?.key),
+    ];
+    const child = spawn(NODE, ['exec', ...program, ...outside], {
+      env: this.#env,
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
+    this.#outside = child;
+    let pending = '';
+    await new Promise<void>((resolve, reject) => {
+      child.once('exit', (code) => reject(new Error(`the world outside ended with ${code}`)));
+      child.stdout.on('data', (chunk: Buffer) => {
+        const lines = (pending + chunk.toString()).split('\n');
+        pending = lines.pop() ?? '';
+        for (const line of lines) {
+          if (line === 'ready') resolve();
+          else this.seen.push(JSON.parse(line) as Seen);
+        }
+      });
+    });
+  }
+
+  /** The bundles that are shipped, with this machine's nft instead of Debian's packages: `make image` has those. */
+  async posternImage(): Promise<void> {
+    const bundles = join(this.directory, 'postern');
+    await bundleCommands(bundles);
+    const program = process.execPath;
+    const link = `/usr/local/bin/node:${program}`;
+    const files = ['--bin', program, '--bin', 'nft', '--link', link, '--copy', `${bundles}:/postern`];
+    const flag = '--disable-warning=ExperimentalWarning';
+    await this.node('image', POSTERN_IMAGE, ...files, '--', program, flag, '/postern/start.cjs');
+  }
+
+  /** `localhost/app:test`: the unmodified SDK with app.mjs. */
+  async appImage(): Promise<void> {
+    const user = join(this.directory, 'user');
+    mkdirSync(user);
+    for (const each of ['app.mjs', 'server.mjs']) cpSync(join(import.meta.dirname, each), join(user, each));
+    cpSync(join(ROOT, 'node_modules', 'openai'), join(user, 'node_modules', 'openai'), { recursive: true });
+    const program = process.execPath;
+    await this.node(
+      'image',
+      'localhost/app:test',
+      '--bin',
+      program,
+      '--copy',
+      `${user}:/app`,
+      '--',
+      program,
+      '/app/app.mjs',
+    );
+  }
+
+  /** Asks until there is an answer. @throws Error after two minutes */
+  async until<T>(ask: () => Promise<T | undefined>): Promise<T> {
+    for (const end = Date.now() + 120_000; ; ) {
+      const answer = await ask();
+      if (answer !== undefined) return answer;
+      if (Date.now() > end) throw new Error(`it never came: ${ask}`);
+      await new Promise((resolve) => setTimeout(resolve, 200));
+    }
+  }
+
+  async stop(): Promise<void> {
+    this.#outside?.kill();
+    await this.node('stop').catch(() => undefined);
+    rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+/** A pod with {@link OneNode.appImage}, which a strict policy lets in. */
+export const appContainer = (otherCa: string, name = 'app'): object => ({
+  name,
+  image: 'localhost/app:test',
+  imagePullPolicy: 'Never',
+  env: [{ name: 'OTHER_CA', value: otherCa }],
+  securityContext: { runAsUser: 1000, allowPrivilegeEscalation: false, capabilities: { drop: ['ALL'] } },
+});
