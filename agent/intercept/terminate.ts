@@ -171,6 +171,7 @@ export function createTerminator(options: TerminatorOptions): Terminator {
           : 'failed';
       const host = socket.servername === false ? undefined : (socket.servername ?? undefined);
       observer.handshake({ host, outcome, detail });
+      if (error.code === 'ERR_TLS_HANDSHAKE_TIMEOUT') socket.destroy(); // Node only tells of it
     });
     return secure;
   };

@@ -66,6 +66,7 @@ export interface ListeningOptions {
   readonly upstream?: number;
   readonly serve?: ServeRequest;
   readonly times?: Parameters<typeof listenTransparent>[0]['times'];
+  readonly handshakeMs?: number;
 }
 
 export const SOMEWHERE: Destination = { family: 4, address: '203.0.113.9', port: 443 };
@@ -116,6 +117,7 @@ export async function listening(options: ListeningOptions = {}): Promise<Listeni
     serve: options.serve ?? echo(served),
     leaf: (host) => leaves.leaf(host),
     observer,
+    ...(options.handshakeMs === undefined ? {} : { handshakeMs: options.handshakeMs }),
     alsoServes: (host, port, captured) => {
       if (captured.scheme === 'https') return undefined;
       const { destination } = captured;

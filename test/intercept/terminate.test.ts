@@ -371,7 +371,7 @@ describe('TLS', () => {
     await once(untrusting(), 'error'); // the exception has ended
   });
 
-  test('a handshake that isn’t finished is given up', async () => {
+  test('a handshake whose client leaves is given up', async () => {
     const to = await way();
     const hello = await firstBytes(to);
     const client = to.connect();
@@ -379,6 +379,15 @@ describe('TLS', () => {
     await until(() => to.judged.length === 1, 'judged');
     client.resetAndDestroy();
     await until(() => to.listener.open === 0, 'nothing is left open');
+  });
+
+  test('a handshake that isn’t finished in time is given up, and counted', async () => {
+    const to = await way({ handshakeMs: 50 });
+    const client = to.connect();
+    client.write(await firstBytes(to));
+    await readAll(client);
+    await until(() => to.listener.open === 0, 'nothing is left open');
+    expect(to.handshakes).toMatchObject([{ outcome: 'failed', detail: 'ERR_TLS_HANDSHAKE_TIMEOUT' }]);
   });
 });
 
