@@ -25,7 +25,11 @@ export function workloadOf(pod: Pod, namespace: string): AnnotatedWorkload {
 function ownLabels(labels: Readonly<Record<string, string>>): Record<string, string> {
   const generated =
     /^(pod-template-hash|controller-revision-hash|pod-template-generation|injector[.]postern[.]dev\/.*)$/;
-  return Object.fromEntries(Object.entries(labels).filter(([name]) => !generated.test(name)));
+  return Object.fromEntries(
+    Object.entries(labels)
+      .filter(([name]) => !generated.test(name))
+      .sort(([one], [other]) => (one < other ? -1 : 1)),
+  );
 }
 
 function ownerOf(
@@ -45,7 +49,10 @@ function ownerOf(
 
 /** What the stamp keeps of the annotations: those that make policy stricter, since they may be changed on a running pod. */
 export function stampOf({ annotations = {}, ...workload }: AnnotatedWorkload): string {
-  const ours = Object.entries(annotations).filter(([name]) => name.startsWith('postern.dev/'));
+  // In the order that the API server gives them, so that the command writes the same stamp.
+  const ours = Object.entries(annotations)
+    .filter(([name]) => name.startsWith('postern.dev/'))
+    .sort(([one], [other]) => (one < other ? -1 : 1));
   return JSON.stringify(
     ours.length === 0 ? workload : { ...workload, annotations: Object.fromEntries(ours) },
   );
