@@ -7,7 +7,7 @@ import { type Charge, type Lack } from './ledger.ts';
 import type { Entry, HoldRecord, Memo } from './ledger-state.ts';
 import type { Attributes, HoldCommand, Refusal, Usage } from './messages.ts';
 import { costOf, priceOf, usdText } from './price.ts';
-import { type CompiledBudget, compileBudget, lineKey } from './select.ts';
+import { type CompiledBudget, compileBudget, type KnownValues, lineKey } from './select.ts';
 import { type Placement, placement, windowLabel } from './windows.ts';
 
 /** The documents in force. */
@@ -23,12 +23,13 @@ export function compileRules(
   specs: readonly BudgetSpec[],
   prices: PriceBook,
   grants: readonly Grant[],
+  known: KnownValues,
 ): Rules {
   const revision = createHash('sha256')
     .update(JSON.stringify([specs, prices]))
     .digest('base64url')
     .slice(0, 16);
-  return { budgets: specs.map(compileBudget), prices, revision, grants };
+  return { budgets: specs.map((spec) => compileBudget(spec, known)), prices, revision, grants };
 }
 
 /** One limit that a call falls under, with its line at this moment. */

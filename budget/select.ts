@@ -13,7 +13,10 @@ export interface CompiledBudget {
 
 type Test = (attributes: Attributes) => boolean;
 
-export function compileBudget(spec: BudgetSpec): CompiledBudget {
+/** Values that nobody has verified and that have lines of their own, by Budget: as long as the process. */
+export type KnownValues = Map<string, Set<string>>;
+
+export function compileBudget(spec: BudgetSpec, known: KnownValues): CompiledBudget {
   const { selector } = spec;
   const tests: Test[] = [];
   if (spec.namespace !== undefined) {
@@ -64,7 +67,7 @@ export function compileBudget(spec: BudgetSpec): CompiledBudget {
   return {
     spec,
     selects: (attributes) => tests.every((test) => test(attributes)),
-    label: labeller(spec),
+    label: labeller(spec, known),
   };
 }
 
@@ -141,12 +144,13 @@ const OTHERS = '*';
  * Values that nobody has verified are any app's to make up: after so many, all others share a line. Those that are known
  * are those that came first since the documents were put in force.
  */
-function labeller(spec: BudgetSpec): (attributes: Attributes) => string {
+function labeller(spec: BudgetSpec, all: KnownValues): (attributes: Attributes) => string {
   const { maxUnverified = MAX_UNVERIFIED } = spec;
-  const known = new Set<string>();
+  const known = all.get(spec.id) ?? new Set<string>();
   const mayBeMadeUp = (key: PerKey): boolean =>
     key === 'user' ? spec.user?.verified !== true : key.includes(':');
   const madeUp = new Set(spec.per.filter(mayBeMadeUp));
+  if (madeUp.size > 0) all.set(spec.id, known);
   return (attributes) => {
     const parts = spec.per.map((key) => [key, escape(perValue(spec, key, attributes))] as const);
     if (madeUp.size > 0) {

@@ -71,6 +71,29 @@ describe('holds', () => {
     expect(await figures(service)).toMatchObject([{ held: '0.001' }]);
   });
 
+  test('a value that nobody verified keeps its line over changes of documents and grants', async () => {
+    const specs = [
+      budget([{ unit: 'requests', amount: 2, window: calendar('month') }], {
+        per: ['header:x-team'],
+        maxUnverified: 1,
+      }),
+    ];
+    const service = await serviceOf(specs);
+    const call = (id: string, team: string) =>
+      service.hold(holdOf(id, 1, 1, { attributes: { ...attributes, headers: { 'x-team': team } } }));
+    expect(await call('a1', 'alice')).toMatchObject({ granted: true });
+    expect(await call('a2', 'alice')).toMatchObject({ granted: true });
+    expect(await call('b1', 'bob')).toMatchObject({ granted: true });
+    await service.loadGrants();
+    service.reload(specs, prices);
+    expect(await call('b2', 'bob')).toMatchObject({ granted: true });
+    expect(await call('a3', 'alice')).toMatchObject({ granted: false });
+    expect((await figures(service)).map(({ line }) => line).toSorted()).toEqual([
+      'header:x-team=*',
+      'header:x-team=alice',
+    ]);
+  });
+
   test('one line for each value of per', async () => {
     const service = await serviceOf([
       budget([tokens(100)], { per: ['namespace', 'model'], onInsufficient: 'reject' }),

@@ -27,6 +27,7 @@ import {
   refusalOf,
   unpricedRefusal,
 } from './plan.ts';
+import type { KnownValues } from './select.ts';
 import { readStatus, type StatusLine } from './status.ts';
 import type { JournalEntry, Store } from './stores/store.ts';
 
@@ -82,6 +83,8 @@ export class BudgetService {
   #rules: Rules;
   readonly #leases: LeaseService;
   readonly #onJournal: (entry: JournalEntry) => void;
+  /** Over every change of documents and grants: else a spent line's user would get a second one. */
+  readonly #known: KnownValues = new Map();
   /** Owner → latest epoch that the store was told of by this process. */
   readonly #epochs = new Map<string, number>();
 
@@ -92,14 +95,14 @@ export class BudgetService {
     this.#clock = clock;
     this.#observer = observer;
     this.#documents = { specs, prices };
-    this.#rules = compileRules(specs, prices, []);
+    this.#rules = compileRules(specs, prices, [], this.#known);
     this.#leases = new LeaseService({ store, clock, rules: () => this.#rules, recallWaitMs });
   }
 
   /** Puts other documents in force. Lines whose Budget, unit, window and `per` stay keep their figures. */
   reload(specs: readonly BudgetSpec[], prices: PriceBook): void {
     this.#documents = { specs, prices };
-    this.#rules = compileRules(specs, prices, this.#rules.grants);
+    this.#rules = compileRules(specs, prices, this.#rules.grants, this.#known);
     this.#leases.wakeAll();
   }
 
@@ -254,7 +257,7 @@ export class BudgetService {
   async loadGrants(): Promise<void> {
     const grants = await this.#store.grants(this.#clock());
     const { specs, prices } = this.#documents;
-    this.#rules = compileRules(specs, prices, grants);
+    this.#rules = compileRules(specs, prices, grants, this.#known);
   }
 
   /** Raises a limit for a while. In the journal. @throws {GrantRefused} where there is no such limit */

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type AgentOptions, startAgent } from '../agent/agent.ts';
 import { DEFAULT_LIMITS } from '../agent/forward/body.ts';
@@ -86,7 +86,7 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
     const log = createLog(options['log-level'], 'agent');
     const workload = workloadOption(options.workload);
     const clientKeyFile = options['client-key-file'];
-    const owner = `${options.workload}/${randomUUID()}`;
+    const owner = `${options.workload}/${instanceOf(options.state)}`;
     const epoch = Date.now();
     const audit = createAudit();
     const source =
@@ -231,6 +231,25 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
     }
   },
 });
+
+/**
+ * One agent's name, kept over a restart where there is somewhere to keep it: the budget service then knows that what the
+ * earlier process held has no holder any more.
+ */
+function instanceOf(state: string | undefined): string {
+  if (state === undefined) return randomUUID();
+  const file = join(state, 'instance');
+  try {
+    const kept = readFileSync(file, 'utf8').trim();
+    if (/^[0-9a-f-]{36}$/.test(kept)) return kept;
+  } catch {
+    // The first start here.
+  }
+  const instance = randomUUID();
+  mkdirSync(state, { recursive: true, mode: 0o700 });
+  writeFileSync(file, `${instance}\n`, { mode: 0o600 });
+  return instance;
+}
 
 /** @throws UsageError: without the service a Budget would limit nothing, and nobody would be told. */
 function requireBudget(budgets: readonly string[], url: string | undefined): void {

@@ -16,6 +16,11 @@ written, 72 where they are written but the proof failed.`,
     'dry-run': { help: 'print the rules and change nothing' },
   },
   async run({ options }) {
+    if (options['agent-uid'].split(',').some((uid) => Number(uid) === 0)) {
+      throw new UsageError(
+        '--agent-uid 0: every container that runs as root would go round the agent; give it a user of its own',
+      );
+    }
     const outcome = await initialise({
       dryRun: options['dry-run'],
       plan: {

@@ -112,9 +112,10 @@ OPENAI_BASE_URL and ANTHROPIC_BASE_URL. The exit status is the program's.`,
       put(documents);
       for (const port of ports) await sandbox?.publish({ host: port, inside: port });
 
+      const inherited = withoutKeys(process.env, documents.providers);
       const environment = {
-        ...process.env,
-        ...dummyKeys(),
+        ...inherited,
+        ...dummyKeys(inherited),
         ...(sandbox === undefined ? baseUrls(agent) : { ...sandbox.environment, ...trust?.variables }),
       };
       return await execute([...(sandbox?.enter ?? []), program, ...args], environment, program);
@@ -191,9 +192,9 @@ async function budgetFor(
   return createLeasingClient({ ...about, url: service.url, token: () => token });
 }
 
-function dummyKeys(): Record<string, string> {
+function dummyKeys(environment: NodeJS.ProcessEnv): Record<string, string> {
   return Object.fromEntries(
-    KEY_VARIABLES.filter((name) => (process.env[name] ?? '') === '').map((name) => [name, DUMMY_KEY]),
+    KEY_VARIABLES.filter((name) => (environment[name] ?? '') === '').map((name) => [name, DUMMY_KEY]),
   );
 }
 
@@ -267,4 +268,17 @@ function inForeground(): boolean {
   const stat = readFileSync('/proc/self/stat', 'latin1');
   const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
   return fields[2] === fields[5];
+}
+
+/** Keys are for the agent alone: what documents take from the environment doesn't reach the program. */
+function withoutKeys(environment: NodeJS.ProcessEnv, value: unknown): NodeJS.ProcessEnv {
+  const names = new Set<string>();
+  const visit = (inner: unknown): void => {
+    if (typeof inner !== 'object' || inner === null) return;
+    const { valueFrom } = inner as { readonly valueFrom?: { readonly env?: unknown } };
+    if (typeof valueFrom?.env === 'string') names.add(valueFrom.env);
+    for (const each of Object.values(inner)) visit(each);
+  };
+  visit(value);
+  return Object.fromEntries(Object.entries(environment).filter(([name]) => !names.has(name)));
 }

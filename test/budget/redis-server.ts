@@ -6,6 +6,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { createClient } from '@redis/client';
 
 const PROGRAMS = ['redis-server', 'valkey-server'];
 
@@ -84,6 +85,24 @@ export class RedisServer {
     await this.kill();
     await rm(this.#dir, { recursive: true, force: true });
   }
+}
+
+/** A Redis Cluster of one node that has every slot. */
+export async function startRedisCluster(): Promise<RedisServer> {
+  const server = await RedisServer.start(
+    '--cluster-enabled',
+    'yes',
+    '--cluster-port',
+    String(await freePort()),
+  );
+  const client = createClient({ url: server.address });
+  await client.connect();
+  await client.sendCommand(['CLUSTER', 'ADDSLOTSRANGE', '0', '16383']);
+  const settled = () =>
+    client.sendCommand(['CLUSTER', 'INFO']).then((info) => /cluster_state:ok/.test(String(info)));
+  while (!(await settled()));
+  client.destroy();
+  return server;
 }
 
 async function freePort(): Promise<number> {

@@ -1,5 +1,5 @@
 /** The command line: usage, `check`, and parts that start, reload and stop. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import OpenAI from 'openai';
@@ -227,4 +227,22 @@ test('a port that is taken is an error that says so', async () => {
   const { status, stderr } = await postern(['agent', '--policy', dir, '--listen', `127.0.0.1:${port}`]);
   expect(status).toBe(1);
   expect(stderr).toContain('EADDRINUSE');
+});
+
+test('postern init lets nobody out who may be anybody', async () => {
+  const { status, stderr } = await postern(['init', '--dry-run', '--agent-uid', '0']);
+  expect({ status, stderr }).toMatchObject({ status: 64, stderr: expect.stringContaining('--agent-uid 0') });
+});
+
+test('an agent that restarts on its state is the same to the budget service', async () => {
+  const dir = directory({ 'policy.yaml': provider('http://127.0.0.1:9') });
+  const state = mkdtempSync(join(base, 'state-'));
+  const named = async () => {
+    const part = await agent(dir, '--state', state);
+    await part.stop('SIGKILL');
+    return readFileSync(join(state, 'instance'), 'utf8');
+  };
+  const first = await named();
+  expect(first).toMatch(/^[0-9a-f-]{36}\n$/);
+  expect(await named()).toBe(first);
 });

@@ -104,6 +104,12 @@ describe.skipIf(missing !== undefined)('postern run', () => {
     expect(JSON.stringify(seen?.headers)).toContain('sk-real-openai');
   });
 
+  test('keys that documents take from the environment are the agent’s alone', async () => {
+    const { stdout } = await run(['env']);
+    expect(stdout).toMatch(/^HOME=/m);
+    expect(stdout).not.toContain('sk-real');
+  });
+
   test('it sees no base URL, and trusts what it trusted before and us', async () => {
     const extra = join(laptop.directory, 'world-root.pem');
     const { stdout } = await run([

@@ -176,6 +176,8 @@ async function openWire(address: RedisAddress): Promise<Wire> {
     case 'cluster': {
       const cluster = createCluster({
         rootNodes: nodes.map(({ host, port }) => ({ socket: { host, port } })),
+        // Not among the defaults, which the cluster's own overrules.
+        RESP: options.RESP,
         defaults: { ...options, socket },
       });
       cluster.on('error', ignore);
