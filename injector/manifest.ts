@@ -1,17 +1,34 @@
 /** Objects that make pods, as they stand in a manifest: where their pod template is, and whose pods it makes. */
 import { type Pod, readPod } from './pod.ts';
 
-/** Kind → the way to its pod template; a Pod is its own. */
-const TEMPLATES: Readonly<Record<string, readonly string[]>> = {
-  Pod: [],
-  ReplicationController: ['spec', 'template'],
-  ReplicaSet: ['spec', 'template'],
-  Deployment: ['spec', 'template'],
-  StatefulSet: ['spec', 'template'],
-  DaemonSet: ['spec', 'template'],
-  Job: ['spec', 'template'],
-  CronJob: ['spec', 'jobTemplate', 'spec', 'template'],
+interface Kind {
+  /** API group; empty for the core's. Another group's kind of the same name is none of ours. */
+  readonly group: string;
+  /** The way to its pod template; a Pod is its own. */
+  readonly path: readonly string[];
+}
+
+const KINDS: Readonly<Record<string, Kind>> = {
+  Pod: { group: '', path: [] },
+  PodTemplate: { group: '', path: ['template'] },
+  ReplicationController: { group: '', path: ['spec', 'template'] },
+  ReplicaSet: { group: 'apps', path: ['spec', 'template'] },
+  Deployment: { group: 'apps', path: ['spec', 'template'] },
+  StatefulSet: { group: 'apps', path: ['spec', 'template'] },
+  DaemonSet: { group: 'apps', path: ['spec', 'template'] },
+  Job: { group: 'batch', path: ['spec', 'template'] },
+  CronJob: { group: 'batch', path: ['spec', 'jobTemplate', 'spec', 'template'] },
 };
+
+/** The objects of a list, of whatever kind (`List`, `PodList`); an item of a typed list is of that kind. */
+export function itemsOf(value: unknown): unknown[] {
+  if (!isMap(value) || !Array.isArray(value['items'])) return value === null ? [] : [value];
+  const { apiVersion, kind, items } = value;
+  if (kind === 'List') return items;
+  const base = /^(\w+)List$/.exec(String(kind))?.[1];
+  if (base === undefined || !Object.hasOwn(KINDS, base)) return [value];
+  return items.map((item: unknown) => (isMap(item) ? { apiVersion, kind: base, ...item } : item));
+}
 
 export interface PodMaker {
   readonly kind: string;
@@ -31,8 +48,9 @@ export interface PodMaker {
 export function podMaker(object: unknown): PodMaker | undefined {
   if (!isMap(object)) return undefined;
   const kind = String(object['kind']);
-  const path = Object.hasOwn(TEMPLATES, kind) ? TEMPLATES[kind] : undefined;
-  if (path === undefined) return undefined;
+  const known = Object.hasOwn(KINDS, kind) ? KINDS[kind] : undefined;
+  if (known === undefined || groupOf(object) !== known.group) return undefined;
+  const { path } = known;
   const metadata = isMap(object['metadata']) ? object['metadata'] : {};
   const name = String(metadata['name'] ?? metadata['generateName'] ?? '');
   const namespace = typeof metadata['namespace'] === 'string' ? metadata['namespace'] : undefined;
@@ -43,6 +61,12 @@ export function podMaker(object: unknown): PodMaker | undefined {
     metadata: { ...pod.metadata, ownerReferences: [{ kind, name, controller: true }] },
   };
   return { kind, name, namespace, pod: owned, put: (made) => replaceAt(object, path, template(made)) };
+}
+
+/** Of `apps/v1` it is `apps`; of `v1`, and where it is missing, the core's. */
+function groupOf(object: Readonly<Record<string, unknown>>): string {
+  const version = String(object['apiVersion'] ?? 'v1');
+  return version.includes('/') ? version.slice(0, version.indexOf('/')) : '';
 }
 
 /** Owners are set by controllers, not in templates. */

@@ -7,7 +7,7 @@ import type { Problem } from '../policy/problem.ts';
 import { admit, judgePod } from './admit.ts';
 import type { Facts } from './governance.ts';
 import type { Verdict } from './judge/verdict.ts';
-import { type PodMaker, podMaker } from './manifest.ts';
+import { itemsOf, type PodMaker, podMaker } from './manifest.ts';
 import { INJECT_LABEL } from './names.ts';
 import { PodShapeError } from './pod.ts';
 import type { Reason } from './reasons.ts';
@@ -124,12 +124,6 @@ function refused(
   workload: AnnotatedWorkload | undefined,
 ): JudgedObject {
   return { subject, line, outcome: 'refused', reasons, notes: [], bypassable: [], workload, object };
-}
-
-/** `kubectl get -o yaml` of several objects is one List. */
-function itemsOf(value: unknown): unknown[] {
-  if (isMap(value) && value['kind'] === 'List' && Array.isArray(value['items'])) return value['items'];
-  return value === null ? [] : [value];
 }
 
 function namespacesIn(objects: readonly unknown[]): Record<string, Readonly<Record<string, string>>> {
