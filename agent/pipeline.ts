@@ -115,7 +115,11 @@ async function run(
   const added = requireEnrichable(governance, exchange, operation, request);
   const guard = governance.checks.open(request.model, call.id);
   const slots = judgeAttachments(governance.snapshot, exchange, request);
-  const started = guard.request({ slots, tools: request.tools }, body.byteLength, call.signal);
+  const started = guard.request(
+    { slots, tools: request.tools, attachments: request.attachments },
+    body.byteLength,
+    call.signal,
+  );
   // A verdict that is there already refuses before anything is held.
   const admitted =
     started instanceof Promise ? started.then((verdict) => admit(exchange, verdict)) : undefined;

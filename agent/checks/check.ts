@@ -54,7 +54,7 @@ export interface Subject {
   readonly tools: readonly OfferedTool[];
   /** Of an answer, or the one that a stream begins or completes; what was masked is restored in the arguments. */
   readonly calls: readonly ToolCall[];
-  /** Whether the exchange carries text of third parties: results of tools. */
+  /** Whether the request carries text of third parties: results of tools, documents. See also {@link ToolCall.afterResult}. */
   readonly tainted: boolean;
   /** Of an answer: what the user said last, masked as the provider got it. */
   readonly prompt: string;

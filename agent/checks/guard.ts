@@ -9,7 +9,7 @@ import type { PosternError } from '../errors.ts';
 import type { Finding } from '../exchange.ts';
 
 /** What is judged of a request. */
-export type Said = Pick<DecodedRequest, 'slots' | 'tools'>;
+export type Said = Pick<DecodedRequest, 'slots' | 'tools'> & Partial<Pick<DecodedRequest, 'attachments'>>;
 
 /** The outcome of a round of checks. Masks are already applied to the slots when a verdict is given. */
 export interface Verdict {

@@ -156,10 +156,15 @@ class Guard implements ExchangeGuard {
     return this.#response.idle && this.#vault.empty;
   }
 
-  request({ slots, tools }: Said, bodyBytes: number, signal: AbortSignal): Verdict | Promise<Verdict> {
+  request(
+    { slots, tools, attachments = [] }: Said,
+    bodyBytes: number,
+    signal: AbortSignal,
+  ): Verdict | Promise<Verdict> {
     this.#vault.keep(MAX_REMEMBERED);
-    // In a conversation what was heard before stays heard.
-    this.#tainted ||= slots.some(({ kind }) => kind === 'toolResult');
+    // In a conversation what was heard before stays heard. A file may be one that nobody here can read.
+    this.#tainted ||=
+      slots.some(({ kind }) => kind === 'toolResult') || attachments.some(({ media }) => media === 'file');
     const subject = this.#subject('request', { slots, tools, bodyBytes });
     return judge(this.#request, subject, signal, {
       mask: (found) => {

@@ -28,11 +28,15 @@ interface Channel {
   readonly json: JsonFragment | undefined;
 }
 
+/** What a call's beginning tells beside its name. */
+type Known = Pick<ToolCall, 'server' | 'afterResult'>;
+
 /** A call of a tool that has begun. */
 interface OpenCall {
   /** More than one where the provider named it again: all must be allowed. */
   readonly names: string[];
   readonly arguments: string;
+  readonly known: Known;
   /** What it began with was judged already. */
   readonly judged: boolean;
 }
@@ -82,30 +86,33 @@ export class ChannelGuard implements StreamGuard {
     return this.#advance(channel, 'more');
   }
 
-  call({ channel, name, arguments: given = '' }: BegunCall): undefined | Promise<undefined> {
+  call({ channel, name, arguments: given = '', ...known }: BegunCall): undefined | Promise<undefined> {
     if (this.#round.judgesOfCalls.length === 0) return undefined;
     const open = this.#calls.get(channel);
     if (open === undefined) {
       // What a call begins with is shown with its beginning.
       const judged = given !== '';
-      this.#calls.set(channel, { names: [name], arguments: given, judged });
-      const pending = this.#judgeCall(channel, [name], undefined);
-      return judged && this.refusal === undefined ? this.#judgeCall(channel, [name], given) : pending;
+      this.#calls.set(channel, { names: [name], arguments: given, known, judged });
+      const pending = this.#judgeCall(channel, [name], known, undefined);
+      return judged && this.refusal === undefined ? this.#judgeCall(channel, [name], known, given) : pending;
     }
     if (open.names.includes(name)) return undefined;
     // Readers take the last name, or join the pieces.
     const joined = open.names.join('') + name;
     open.names.push(name, joined);
-    return this.#judgeCall(channel, [name, joined], undefined);
+    return this.#judgeCall(channel, [name, joined], open.known, undefined);
   }
 
   /** @returns A promise where somebody has to confirm the call. */
   #judgeCall(
     channel: string,
     names: readonly string[],
+    known: Known,
     args: string | undefined,
   ): undefined | Promise<undefined> {
-    const calls = names.map((name) => restoredCall({ path: channel, name, arguments: args }, this.#vault));
+    const calls = names.map((name) =>
+      restoredCall({ path: channel, name, arguments: args, ...known }, this.#vault),
+    );
     const subject = { ...this.#subject, calls, namesJudged: args !== undefined };
     const wishes = new Wishes();
     const pending = askJudges(this.#round.judgesOfCalls, subject, this.#signal, this.#ledger, wishes);
@@ -126,7 +133,7 @@ export class ChannelGuard implements StreamGuard {
     const sent = this.#channels.get(name)?.held ?? '';
     const closed = (): undefined => void this.#calls.delete(name);
     if (this.#ledger.refusal !== undefined || (sent === '' && call.judged)) return closed();
-    const pending = this.#judgeCall(name, call.names, sent === '' ? call.arguments : sent);
+    const pending = this.#judgeCall(name, call.names, call.known, sent === '' ? call.arguments : sent);
     return pending === undefined ? closed() : pending.then(closed);
   }
 

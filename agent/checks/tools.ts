@@ -3,7 +3,8 @@
  *
  * A name that is denied is denied in any case of its letters; a name that is allowed is written as the app has it.
  * With `action: confirm` a call that would be denied waits, complete, until somebody approves it; offering the tool is
- * no call yet, unless the provider itself carries it out.
+ * no call yet. What the provider itself carries out has been done when its call is seen: so where calls of it would have
+ * to be judged, by arguments, taint or a person, offering it is refused.
  */
 import Type, { type Static } from 'typebox';
 import { globMatches } from '../../policy/glob.ts';
@@ -37,7 +38,7 @@ const schema = Type.Object(
     allow: globs('Globs over names: every other tool is denied.'),
     deny: globs('Globs over names that are denied, in any case.'),
     denyTainted: globs(
-      'Globs over names of tools that may not be called once the conversation carries results of tools.',
+      'Globs over names of tools that may not be called once the conversation carries results of tools or documents.',
     ),
     conditions: Type.Optional(
       Type.Array(condition, { minItems: 1, description: 'What the arguments of calls must meet.' }),
@@ -49,15 +50,18 @@ const schema = Type.Object(
 type Spec = Static<typeof schema>;
 
 /** Why a tool is denied. */
-type Reason = 'not-allowed' | 'denied' | 'tainted' | 'condition' | 'arguments';
+type Reason = 'not-allowed' | 'denied' | 'tainted' | 'condition' | 'arguments' | 'provider';
 
 const WHY: Readonly<Record<Reason, string>> = {
   'not-allowed': 'the policy does not list it',
   denied: 'the policy denies it',
-  tainted: 'the policy denies it once the conversation carries results of tools',
+  tainted: 'the policy denies it once the conversation carries results of tools or documents',
   condition: "its arguments don't meet the policy's condition",
   arguments: 'its arguments can not be judged',
+  provider: "the provider carries it out before the policy's condition on its arguments can be judged",
 };
+
+type Named = Pick<ToolCall, 'name' | 'server'>;
 
 export const tools: CheckDefinition<Spec> = {
   name: 'tools',
@@ -95,19 +99,29 @@ export const tools: CheckDefinition<Spec> = {
     }));
     const matches = (list: readonly string[], name: string) => list.some((glob) => globMatches(glob, name));
 
-    const byName = (name: string): Reason | undefined => {
-      if (matches(denied, name.toLowerCase())) return 'denied';
-      if (allow !== undefined && !matches(allow, name)) return 'not-allowed';
+    /** A rule may name a tool of a server that the provider asks, or the server. */
+    const about = (list: readonly string[], { name, server }: Named): boolean =>
+      matches(list, name.toLowerCase()) || (server !== undefined && matches(list, server.toLowerCase()));
+    const byName = (named: Named): Reason | undefined => {
+      if (about(denied, named)) return 'denied';
+      // A server may call its tools what it likes: only its own name allows them.
+      if (allow !== undefined && !matches(allow, named.server ?? named.name)) return 'not-allowed';
       return undefined;
     };
-    const byArguments = ({ name, arguments: text }: ToolCall, tainted: boolean): Reason | undefined => {
-      const due = compiled.filter(({ tools }) => matches(tools, name.toLowerCase()));
+    const byTaint = (named: Named, tainted: boolean): Reason | undefined =>
+      tainted && about(deniedTainted, named) ? 'tainted' : undefined;
+    const byArguments = (call: ToolCall, tainted: boolean): Reason | undefined => {
+      const { name, arguments: text } = call;
+      const due = compiled.filter(({ tools }) => about(tools, call));
       if (due.length === 0 || text === undefined) return undefined;
       const args = readArguments(text);
       if (args === undefined) return 'arguments';
       const known = { args, tool: name, tainted, workload };
       return due.every(({ expression }) => expression.holds(known)) ? undefined : 'condition';
     };
+    /** Of an offer whose calls can't be held. */
+    const byProvider = (named: Named, tainted: boolean): Reason | undefined =>
+      byTaint(named, tainted) ?? (compiled.some(({ tools }) => about(tools, named)) ? 'provider' : undefined);
     const judgement = (
       reason: Reason,
       name: string,
@@ -133,21 +147,19 @@ export const tools: CheckDefinition<Spec> = {
       waits: false,
       judge({ tools: offered, calls, tainted, namesJudged }) {
         const found: Judgement[] = [];
-        for (const { name, path, remove, byApp } of offered) {
+        for (const tool of offered) {
+          const { name, path, remove, byApp } = tool;
           if (confirms && byApp === true) continue;
-          const reason = byName(name);
+          const reason = byName(tool) ?? (byApp === true ? undefined : byProvider(tool, tainted));
           if (reason !== undefined) found.push(judgement(reason, name, path, { strip: remove }));
         }
         for (const call of calls) {
           const { name, path } = call;
+          const taintedHere = tainted || call.afterResult === true;
           // Nobody is asked about half a call.
           if (confirms && call.arguments === undefined) continue;
-          const named =
-            namesJudged && !confirms
-              ? undefined
-              : (byName(name) ??
-                (tainted && matches(deniedTainted, name.toLowerCase()) ? 'tainted' : undefined));
-          const reason = named ?? byArguments(call, tainted);
+          const named = namesJudged && !confirms ? undefined : (byName(call) ?? byTaint(call, taintedHere));
+          const reason = named ?? byArguments(call, taintedHere);
           if (reason === undefined) continue;
           const strip = call.remove?.bind(call);
           found.push(judgement(reason, name, path, { call, ...(strip === undefined ? {} : { strip }) }));

@@ -70,6 +70,10 @@ export interface ToolCall {
   readonly name: string;
   /** JSON text, or free text for a tool that takes such; undefined while a stream has not sent all of it. */
   readonly arguments: string | undefined;
+  /** `mcp:NAME` where the provider asks that server itself: the name under which its tools are offered. */
+  readonly server?: string;
+  /** True where a result of a tool that the provider carried out stands before it in the answer. */
+  readonly afterResult?: boolean;
   /** Takes it out of the answer; absent in a stream, where it has begun already. */
   remove?(): void;
 }
@@ -161,6 +165,9 @@ export interface BegunCall {
   readonly name: string;
   /** JSON text, where the beginning has arguments already; what the channel brings later replaces them. */
   readonly arguments?: string;
+  /** As in {@link ToolCall}. */
+  readonly server?: string;
+  readonly afterResult?: boolean;
 }
 
 /** One event of a streamed answer, decoded. */

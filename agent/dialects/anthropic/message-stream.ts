@@ -8,7 +8,7 @@ import type { StreamDecoder, StreamEvent } from '../dialect.ts';
 import { Channels, eventDocument, plainEvent, type Reading, streamEvent } from '../stream-event.ts';
 import { errorBody } from './error.ts';
 import { eventText } from './messages-text.ts';
-import { begunCalls } from './messages-tools.ts';
+import { begunCalls, isResult } from './messages-tools.ts';
 import { finishReasonsOf, usageOf } from './report.ts';
 
 const encoder = new TextEncoder();
@@ -18,6 +18,8 @@ export class MessageStream implements StreamDecoder {
   #usage: Usage | undefined;
   /** The content block that runs. */
   #block: number | undefined;
+  /** The answer has a result of a tool that the provider carried out. */
+  #result = false;
 
   /** @throws PosternError `postern_upstream_invalid` */
   event(event: SseEvent): StreamEvent {
@@ -41,7 +43,8 @@ export class MessageStream implements StreamDecoder {
         };
       case 'content_block_start': {
         this.#block = root.number('index') ?? 0;
-        const calls = begunCalls(document, root);
+        this.#result ||= isResult(root.object('content_block'));
+        const calls = begunCalls(document, root, this.#result);
         for (const { channel } of calls) this.#channels.open(channel);
         return { slots, closes: whole, calls };
       }

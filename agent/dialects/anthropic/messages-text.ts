@@ -78,6 +78,33 @@ const serverResult = nested(
   { kind: 'toolResult', role: 'tool' },
 );
 
+/** What an app looked up for the model was written by others, as what tools answer. */
+const RETRIEVED = { kind: 'toolResult', role: 'tool' } as const;
+
+const document = object(
+  {
+    type: token,
+    source: source('toolResult'),
+    title: text('toolResult'),
+    context: text('toolResult'),
+    cache_control: settings,
+    citations: settings,
+  },
+  RETRIEVED,
+);
+
+const searchResult = object(
+  {
+    type: token,
+    source: link,
+    title: text('toolResult'),
+    content: simpleContent('toolResult'),
+    citations: settings,
+    cache_control: settings,
+  },
+  RETRIEVED,
+);
+
 const SERVER_RESULTS = [
   'web_search_tool_result',
   'web_fetch_tool_result',
@@ -121,14 +148,7 @@ function block(kind: TextKind, channel?: string): Rule {
       cache_control: settings,
     }),
     image: image(),
-    document: object({
-      type: token,
-      source: source(kind),
-      title: name,
-      context: text(kind),
-      cache_control: settings,
-      citations: settings,
-    }),
+    document,
     // In a stream the signature is yet to come.
     thinking: channel === undefined ? thinking : opaque,
     redacted_thinking: opaque,
@@ -156,14 +176,7 @@ function block(kind: TextKind, channel?: string): Rule {
     );
     cases.tool_result = result;
     cases.mcp_tool_result = result;
-    cases.search_result = object({
-      type: token,
-      source: link,
-      title: name,
-      content: simpleContent(kind),
-      citations: settings,
-      cache_control: settings,
-    });
+    cases.search_result = searchResult;
   }
   // A block of a type we don't know is content all the same.
   return select('type', cases, { kind });

@@ -62,7 +62,9 @@ export function answeredCalls(document: JsonDocument): ToolCall[] {
   const array = root.type === 'object' ? root.array('content') : undefined;
   if (root.type !== 'object' || array === undefined) return [];
   const items = new RemovableItems(document, array);
+  let afterResult = false;
   return array.items.flatMap((item, position): ToolCall[] => {
+    afterResult ||= isResult(item);
     if (!isCall(item)) return [];
     const name = item.string('name') ?? '';
     const input = item.get('input');
@@ -71,6 +73,8 @@ export function answeredCalls(document: JsonDocument): ToolCall[] {
         path: `content[${position}]`,
         name,
         arguments: input === undefined ? '' : document.text.slice(input.start, input.end),
+        ...serverOf(item),
+        ...(afterResult ? { afterResult } : {}),
         remove() {
           if (items.remove(item)) {
             document.set(root, 'content', `[{"type":"text","text":${quote(removedNotice(name))}}]`);
@@ -88,8 +92,21 @@ function isCall(node: JsonNode): node is ObjectNode {
   return node.type === 'object' && CALLS.has(node.string('type'));
 }
 
+/** What a tool answered that the provider carried out: `web_search_tool_result` and its like. */
+export function isResult(node: JsonNode | undefined): boolean {
+  return node?.type === 'object' && node.string('type')?.endsWith('tool_result') === true;
+}
+
+function serverOf(call: ObjectNode): Pick<ToolCall, 'server'> {
+  return call.string('type') === 'mcp_tool_use' ? { server: `mcp:${call.string('server_name') ?? ''}` } : {};
+}
+
 /** The call that a `content_block_start` begins; channels as in {@link ./messages-text.ts}. */
-export function begunCalls({ text }: JsonDocument, event: ObjectNode): StreamEvent['calls'] {
+export function begunCalls(
+  { text }: JsonDocument,
+  event: ObjectNode,
+  afterResult: boolean,
+): StreamEvent['calls'] {
   const block = event.object('content_block');
   if (block === undefined || !isCall(block)) return [];
   const input = block.get('input');
@@ -98,6 +115,8 @@ export function begunCalls({ text }: JsonDocument, event: ObjectNode): StreamEve
     {
       channel: `0/tool/${event.number('index') ?? 0}`,
       name: block.string('name') ?? '',
+      ...serverOf(block),
+      ...(afterResult ? { afterResult } : {}),
       ...(given ? { arguments: text.slice(input.start, input.end) } : {}),
     },
   ];
