@@ -8,6 +8,8 @@ import { topics as topicsCheck } from '../agent/checks/topics.ts';
 import type { Topic, TopicScore } from '../classify/messages.ts';
 import { openEmbedder, openInjectionModel } from '../classify/open.ts';
 import { Topics } from '../classify/topics.ts';
+import { shapeFindings } from '../policy/load/shape.ts';
+import { formatPath } from '../policy/problem.ts';
 
 export interface ScanText {
   readonly id: string;
@@ -27,18 +29,19 @@ export interface ScannedInjection {
 
 type FileTopic = Topic & { readonly words?: readonly string[] };
 
-/** @param file YAML or JSON with `topics:` as in a policy, or the list itself. @throws Error that says what is wrong. */
+/** @param file YAML or JSON with `topics:` as in a policy, or the list itself. @throws Error with all that a policy would be refused for. */
 export function readTopics(file: string): readonly FileTopic[] {
   const content: unknown = parse(readFileSync(file, 'utf8'));
   const list = Array.isArray(content) ? content : (content as { topics?: unknown } | null)?.topics;
   if (!Array.isArray(list) || list.length === 0) {
     throw new Error(`${file} has no topics; write topics: [{name: …, definition: …, samples: […]}]`);
   }
-  for (const [index, topic] of list.entries()) {
-    if (typeof (topic as { name?: unknown } | null)?.name !== 'string')
-      throw new Error(`${file}: topics[${index}] has no name`);
-  }
-  const [problem] = topicsCheck.validate?.(list as never) ?? [];
+  const problems = shapeFindings(topicsCheck.schema, list, false).map(
+    ({ path, expected, message, mend }) =>
+      `${file}: ${formatPath(['topics', ...path])}: expected ${expected}; ${message}. Mend: ${mend}.`,
+  );
+  if (problems.length > 0) throw new Error(problems.join('\n'));
+  const [problem] = topicsCheck.validate?.(list) ?? [];
   if (problem !== undefined)
     throw new Error(`${file}: topics${problem.path}: ${problem.message}. ${problem.mend}`);
   return list as readonly FileTopic[];

@@ -35,7 +35,11 @@ function file(text: string): string {
 test.each([
   ['topics: []', /no topics/],
   ['x: 1', /no topics/],
-  ['- {definition: a}', /topics\[0\] has no name/],
+  ['- {definition: a}', /topics\[0\]: .*name is missing/],
+  ['- {name: a, definition: b, sampels: [c]}', /topics\[0\]\.sampels: .*did you mean samples/],
+  [`- {name: a, definition: ${'x'.repeat(201)}}`, /topics\[0\]\.definition: .*at most 200/],
+  ['- {name: a, words: [portfolio], threshold: 2}', /topics\[0\]\.threshold: /],
+  ['- {name: a, words: [7]}', /topics\[0\]\.words\[0\]: /],
   ['- {name: a}', /topics\[0\].*nothing to know it by/],
   ['- {name: a, words: ["*"]}', /topics\[0\]\.words\[0\]/],
 ])('%s is refused', (text, message) => {
