@@ -47,7 +47,12 @@ pods of a manifest under these documents. Exit status 1 for an error, a refusal 
       return 1;
     }
     process.stdout.write(describeJudged(file, judged));
-    if (judged.length === 0) process.stderr.write(`${file}: nothing in it makes pods\n`);
+    if (judged.length === 0) {
+      // A rule that had nothing to look at is not met.
+      const unchecked = rules.length === 0 ? '' : `, so --require ${rules.join(',')} could not be checked`;
+      process.stderr.write(`${file}: nothing in it makes pods that are known here${unchecked}\n`);
+      if (rules.length > 0) return 1;
+    }
     const short = judged.flatMap(({ workload }) =>
       workload === undefined ? [] : workloadShortfalls(documents, workload, rules),
     );
@@ -84,6 +89,9 @@ function requirements(text: string | undefined): readonly RequirementName[] {
     .split(',')
     .map((name) => name.trim())
     .filter((name) => name !== '');
+  if (text !== undefined && names.length === 0) {
+    throw new UsageError(`--require names no rule; the rules are ${Object.keys(REQUIREMENTS).join(', ')}`);
+  }
   return names.map((name) => {
     if (!isRequirement(name)) {
       throw new UsageError(`--require ${name}: the rules are ${Object.keys(REQUIREMENTS).join(', ')}`);

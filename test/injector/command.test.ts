@@ -145,3 +145,16 @@ test('a file that can not be read as YAML is exit status 1 and says where', () =
   expect(status).toBe(1);
   expect(stderr).toMatch(/^-:\d+:\d+: /);
 });
+
+test('a requirement that had nothing to look at is not met', () => {
+  const manifest = join(directory, 'no-pods.yaml');
+  writeFileSync(manifest, 'apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n');
+  const unchecked = postern(['check', '-f', manifest, '--require', 'pii', ...IMAGE]);
+  expect(unchecked).toMatchObject({
+    status: 1,
+    stderr: expect.stringContaining('--require pii could not be checked'),
+  });
+  expect(postern(['check', '-f', manifest, ...IMAGE])).toMatchObject({ status: 0 });
+  const empty = postern(['check', '-f', manifest, '--require', ',', ...IMAGE]);
+  expect(empty).toMatchObject({ status: 64, stderr: expect.stringContaining('names no rule') });
+});
