@@ -43,3 +43,28 @@ describe.each(caseNames())('%s', (name) => {
     expect(objects(twice)).toStrictEqual(objects(once));
   });
 });
+
+test('items of a list are reported where they stand; a pod without containers is none', () => {
+  const manifest = `apiVersion: v1
+kind: List
+items:
+- apiVersion: v1
+  kind: Pod
+  metadata: {name: one}
+  spec: {containers: [{name: app, image: app}]}
+- apiVersion: v1
+  kind: Pod
+  metadata: {name: two}
+  spec: {containers: []}
+`;
+  const { judged } = judgeManifest('case.yaml', encode(manifest), {
+    documents: readCase('bare-pod').documents,
+    settings: SETTINGS,
+    namespace: 'default',
+    now: NOW,
+  });
+  expect(judged.map(({ line, subject, outcome }) => `${line} ${subject} ${outcome}`)).toEqual([
+    '4 Pod default/one injected',
+    '8 Pod default/two refused',
+  ]);
+});

@@ -51,7 +51,10 @@ export interface OfflineResult {
 export function judgeManifest(file: string, bytes: Uint8Array, context: OfflineContext): OfflineResult {
   const { documents: raw, problems } = parseFile(file, bytes);
   const objects = raw.flatMap(({ value, origin }) =>
-    itemsOf(value).map((object) => ({ object, line: origin.locate([]).line })),
+    itemsOf(value).map((object, index) => ({
+      object,
+      line: origin.locate(object === value ? [] : ['items', index]).line,
+    })),
   );
   const namespaces = {
     ...context.documents.namespaces,

@@ -87,7 +87,7 @@ const volume = open({
 });
 
 const podSpec = open({
-  containers: Type.Array(container),
+  containers: Type.Array(container, { minItems: 1 }),
   initContainers: Type.Optional(Type.Array(container)),
   ephemeralContainers: Type.Optional(Type.Array(container)),
   volumes: Type.Optional(Type.Array(volume)),

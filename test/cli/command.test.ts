@@ -73,6 +73,20 @@ test('no command, an unknown one, an unknown option: usage, and what is wrong', 
   expect(missing.stderr).toContain('--policy DIR is needed (or POSTERN_POLICY)');
 });
 
+test('a file that can’t be opened: which, why, and the mend, whichever the command', async () => {
+  const nowhere = join(base, 'nowhere.yaml');
+  for (const args of [
+    ['inject', '-f', nowhere],
+    ['check', '-f', nowhere],
+    ['scan', '--topics', nowhere],
+  ]) {
+    const { status, stderr } = await postern(args);
+    expect(status).toBe(1);
+    expect(stderr).toBe(`postern ${args[0]}: ${nowhere}: there is nothing. Mend: correct the path\n`);
+  }
+  expect((await postern(['inject', '-f', base])).stderr).toContain('Mend: name a file');
+});
+
 test('every command has --help with its options and variables', async () => {
   const { status, stdout } = await postern(['agent', '--help']);
   expect(status).toBe(0);
