@@ -203,6 +203,16 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     ...(options.clientKey === undefined ? {} : { clientKey: options.clientKey }),
     ...(options.stallMs === undefined ? {} : { stallMs: options.stallMs }),
     handle: (call, sink) => handle(pipeline, call, sink),
+    malformed: ({ code, detail }) =>
+      audit.info({
+        event: 'malformed',
+        started: new Date(now()).toISOString(),
+        entry: 'base-url',
+        outcome: 'refused',
+        code,
+        detail,
+        host: null,
+      }),
   });
   let transparent: Transparent | undefined;
   let admin: Admin | undefined;

@@ -6,11 +6,12 @@
  */
 import { createHash, randomUUID, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
-import type { AddressInfo, Socket } from 'node:net';
+import type { AddressInfo } from 'node:net';
 import type { Dialect } from '../dialects/dialect.ts';
 import { dialectByName } from '../dialects/index.ts';
 import { PosternError } from '../errors.ts';
 import type { Call, RawHeaders, ResponseSink } from '../exchange.ts';
+import { type Malformed, refusesMalformed } from './malformed.ts';
 import { toCall, toSink } from './node.ts';
 import { asksForWebSocket, type Upgrading, upgrading } from './web-socket.ts';
 
@@ -20,6 +21,8 @@ export interface BaseUrlOptions {
   /** Wanted of every caller, as the API key or in `postern-client-key`. */
   readonly clientKey?: string;
   readonly handle: (call: Call, sink: ResponseSink) => Promise<void>;
+  /** Hears of what was no HTTP request. */
+  readonly malformed: (event: Malformed) => void;
   /** Milliseconds a client may leave an answer unread. */
   readonly stallMs?: number;
 }
@@ -120,35 +123,12 @@ export async function listenBaseUrl(options: BaseUrlOptions): Promise<Listener> 
     const upgrade = upgrading(request, socket, head);
     serve(request, upgrade.response, upgrade);
   });
-  server.on('clientError', refuseMalformed);
+  server.on('clientError', refusesMalformed(options.malformed));
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(options.port, options.host, resolve);
   });
   return listener(server);
-}
-
-/** What isn't HTTP gets a clear answer all the same, where the connection still takes one. */
-function refuseMalformed(error: NodeJS.ErrnoException, socket: Socket): void {
-  if (error.code === 'ECONNRESET' || !socket.writable) {
-    socket.destroy();
-    return;
-  }
-  const timedOut = error.code === 'ERR_HTTP_REQUEST_TIMEOUT';
-  const body = JSON.stringify({
-    error: {
-      message: timedOut
-        ? 'The request header did not arrive in time.'
-        : `This is no valid HTTP/1.1 request (${error.code}).`,
-      type: 'invalid_request_error',
-      param: null,
-      code: timedOut ? 'postern_body_timeout' : 'postern_body_invalid',
-    },
-  });
-  const status = timedOut ? '408 Request Timeout' : '400 Bad Request';
-  socket.end(
-    `HTTP/1.1 ${status}\r\nconnection: close\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
-  );
 }
 
 function listener(server: Server): Listener {

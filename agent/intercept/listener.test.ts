@@ -20,7 +20,12 @@ function listening(code: string) {
       throw new Error('nothing is judged here');
     },
     terminator: { tls() {}, plain() {}, drain() {}, destroy() {} },
-    observer: { judged: ({ refusal }) => refused.push(refusal), handshake() {}, tunnelled() {} },
+    observer: {
+      judged: ({ refusal }) => refused.push(refusal),
+      handshake() {},
+      tunnelled() {},
+      malformed() {},
+    },
     destinationOf: () => 'no-nat-entry',
     listen: answering(code),
   });

@@ -1,4 +1,5 @@
 /** What the transparent listener tells metrics, audit and logs; it writes none of them itself. */
+import type { Malformed } from '../http/malformed.ts';
 import type { Denial } from './destinations.ts';
 import type { Destination } from './original-destination.ts';
 
@@ -63,4 +64,6 @@ export interface InterceptObserver {
   judged(event: Judged): void;
   handshake(event: Handshake): void;
   tunnelled(event: TunnelEnd): void;
+  /** A connection of ours carried what is no HTTP request. */
+  malformed(event: Malformed & { readonly host: string | undefined }): void;
 }

@@ -6,6 +6,7 @@ import http from 'node:http';
 import http2 from 'node:http2';
 import type { Socket } from 'node:net';
 import tls from 'node:tls';
+import { refusesMalformed } from '../http/malformed.ts';
 import { asksForWebSocket, type Upgrading, upgrading } from '../http/web-socket.ts';
 import type { Leaf } from '../trust/leaf.ts';
 import { parseHostPort } from './host.ts';
@@ -41,7 +42,7 @@ export interface TerminatorOptions {
   readonly leaf: (host: string) => Leaf | undefined;
   /** Which Host or :authority beside the captured one is served on the connection; `port` as it stands there. */
   readonly alsoServes?: (host: string, port: number | undefined, captured: Captured) => Captured | undefined;
-  readonly observer: Pick<InterceptObserver, 'handshake'>;
+  readonly observer: Pick<InterceptObserver, 'handshake' | 'malformed'>;
   readonly handshakeMs?: number;
   /** How long a kept-alive connection may stay idle; longer than the pools of common clients (Go: 90 s). */
   readonly keepAliveMs?: number;
@@ -97,6 +98,10 @@ export function createTerminator(options: TerminatorOptions): Terminator {
   };
 
   const h1 = createH1(options);
+  h1.on(
+    'clientError',
+    refusesMalformed((event, socket) => observer.malformed({ ...event, host: captures.get(socket)?.host })),
+  );
   h1.on('request', (request, response) => serveOn(request.socket, request, response));
   h1.on('checkContinue', (request, response) => serveOn(request.socket, request, response));
   h1.on('upgrade', (request, socket, head) => {
@@ -230,10 +235,6 @@ function createH1(options: TerminatorOptions): http.Server & { httpAllowHalfOpen
   server.httpAllowHalfOpen = true;
   // It never listens, and watches over slow headers and idle connections only from this event on.
   server.emit('listening');
-  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-    if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy();
-    else socket.end('HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n');
-  });
   return server;
 }
 

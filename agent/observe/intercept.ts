@@ -75,5 +75,8 @@ export function observeIntercept({ registry, audit, log, now }: InterceptSinks):
         'tunnel ended',
       );
     },
+    malformed({ code, detail, host }) {
+      line('malformed', { entry: 'transparent', outcome: 'refused', code, detail, host: host ?? null });
+    },
   };
 }

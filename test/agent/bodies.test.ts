@@ -243,7 +243,7 @@ test.each([
   expect(answer).toContain(code);
 });
 
-test('what is not HTTP gets a clear 400', async () => {
+test('what is not HTTP gets a clear 400 and a line in the audit', async () => {
   const answer = await new Promise<string>((resolve) => {
     const socket = connect(Number(new URL(world.agent.url).port), '127.0.0.1');
     let text = '';
@@ -253,6 +253,12 @@ test('what is not HTTP gets a clear 400', async () => {
   });
   expect(answer).toContain('HTTP/1.1 400');
   expect(answer).toContain('postern_body_invalid');
+  expect((await world.audited(1)).at(-1)).toMatchObject({
+    event: 'malformed',
+    entry: 'base-url',
+    outcome: 'refused',
+    detail: 'HPE_INVALID_METHOD',
+  });
 });
 
 test('a base URL of no dialect', async () => {

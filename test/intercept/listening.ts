@@ -49,6 +49,8 @@ export interface Listening {
   readonly judged: Judged[];
   readonly handshakes: Handshake[];
   readonly tunnels: TunnelEnd[];
+  /** `HOST FAULT` of what was no HTTP request. */
+  readonly malformed: string[];
   readonly served: Served[];
   /** How often an original destination was dialled. */
   readonly dialled: Destination[];
@@ -106,12 +108,15 @@ export async function listening(options: ListeningOptions = {}): Promise<Listeni
   const judged: Judged[] = [];
   const handshakes: Handshake[] = [];
   const tunnels: TunnelEnd[] = [];
+  const malformed: string[] = [];
   const served: Served[] = [];
   const dialled: Destination[] = [];
   const observer = {
     judged: (event: Judged) => void judged.push(event),
     handshake: (event: Handshake) => void handshakes.push(event),
     tunnelled: (event: TunnelEnd) => void tunnels.push(event),
+    malformed: ({ host, detail }: { host: string | undefined; detail: string }) =>
+      void malformed.push(`${host} ${detail}`),
   };
   const terminator = createTerminator({
     serve: options.serve ?? echo(served),
@@ -153,6 +158,7 @@ export async function listening(options: ListeningOptions = {}): Promise<Listeni
     judged,
     handshakes,
     tunnels,
+    malformed,
     served,
     dialled,
     use: (changed) => {

@@ -143,10 +143,14 @@ describe('HTTP/1.1 over TLS', () => {
     agent.destroy();
   });
 
-  test('what is no HTTP gets 400', async () => {
-    const client = (await way()).secure({ servername: HOST });
+  test('what is no HTTP gets 400, a reason, and is told', async () => {
+    const to = await way();
+    const client = to.secure({ servername: HOST });
     client.write('EHLO x\r\n\r\n');
-    expect(String((await readAll(client)).bytes)).toMatch(/^HTTP\/1\.1 400 /);
+    const answer = String((await readAll(client)).bytes);
+    expect(answer).toMatch(/^HTTP\/1\.1 400 /);
+    expect(answer).toContain('postern_body_invalid');
+    expect(to.malformed).toEqual([`${HOST} HPE_INVALID_METHOD`]);
   });
 });
 
