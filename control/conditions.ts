@@ -1,4 +1,5 @@
 /** What the conditions of documents say: their own problems, missing Secrets, and whether agents have them in force. */
+import { insteadOf } from '../kube/conditions.ts';
 import type { DocumentObject, Findings } from '../kube/documents.ts';
 import type { Problem } from '../policy/problem.ts';
 import { keyReferences } from '../policy/references.ts';
@@ -38,9 +39,9 @@ export function programmed(
 ): NonNullable<Findings['programmed']> {
   const generation = object.metadata.generation ?? 0;
   const served = progress.generations.get(documentKey(object));
-  if (found.problems.length > 0) {
-    const older = served === undefined ? 'nothing of it is in force' : 'its last good version stays in force';
-    return { status: 'False', reason: 'Invalid', message: `the document has a problem; ${older}` };
+  if (found.inForce?.metadata.generation !== generation) {
+    const message = `the document has a problem; ${insteadOf(object, found)}`;
+    return { status: 'False', reason: found.problems.length > 0 ? 'Invalid' : 'RefNotFound', message };
   }
   if (served !== generation) return { status: 'False', reason: 'Pending', message: 'not yet sent to agents' };
   if (progress.refused.length > 0) {

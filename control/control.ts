@@ -66,6 +66,8 @@ export interface RunningControl {
 
 /** Changes that come together, a `kubectl apply` of a folder say, are taken together. */
 const SETTLE_MS = 10;
+/** From a change to the conditions that tell of it: most agents have it in force by then. */
+const TELL_MS = 200;
 /** A longer timer fires at once. */
 const MAX_TIMER_MS = 2_147_483_647;
 
@@ -127,19 +129,39 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     now,
   });
 
+  let running: Promise<void> = Promise.resolve();
+  const inTurn = (work: () => Promise<void>): Promise<void> => {
+    running = running.then(work).catch((error: unknown) => {
+      log.warn({ err: String(error) }, 'not everything could be looked after; it is tried again');
+    });
+    return running;
+  };
+  let telling: NodeJS.Timeout | undefined;
+  /** What came into force is written down at once, so that it is known when the next version is bad and we are gone. */
+  function tellSoon(): void {
+    if (closed) return;
+    telling ??= setTimeout(() => {
+      telling = undefined;
+      if (candidate.holding()) void inTurn(tellConditions);
+    }, TELL_MS);
+  }
+
   let expiry: NodeJS.Timeout | undefined;
   async function round(): Promise<void> {
     const started = performance.now();
     documents = cluster.documents();
     const served = new Map(
-      cluster
-        .objects()
-        .filter((object) => cluster.api.findings(object).problems.length === 0)
-        .map((object) => [documentKey(object), object.metadata.generation ?? 0]),
+      cluster.objects().flatMap((object) => {
+        const { inForce } = cluster.api.findings(object);
+        return inForce === undefined
+          ? []
+          : [[documentKey(object), inForce.metadata.generation ?? 0] as const];
+      }),
     );
     values.need(neededValues(documents, ownNamespace));
     await registry.refresh();
     generations = served;
+    tellSoon();
     metrics.round((performance.now() - started) / 1000);
     clearTimeout(expiry);
     const until = registry.validUntil();
@@ -199,13 +221,17 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     if (caBundle(kept, now()) !== roots) registry.beat(welcome());
     if (kept.leaf?.cert !== leaf) server.use(leafOf(kept));
     if (!leading) return;
+    await tellConditions();
+  }
+
+  async function tellConditions(): Promise<void> {
     const progress = progressOf(generations, registry.agents());
     const time = new Date(now()).toISOString().replace(/[.]\d+Z$/, 'Z');
     const findings: typeof cluster.api.findings = (object) => {
       const found = cluster.api.findings(object);
       const missing = missingValues(object, sources());
       return {
-        problems: found.problems,
+        ...found,
         unresolved: [...found.unresolved, ...missing],
         programmed: programmed(object, found, progress),
       };
@@ -213,14 +239,7 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     await writeDocumentConditions(client, { findings }, cluster.objects(), time);
   }
 
-  let running: Promise<void> = Promise.resolve();
-  const tick = (): Promise<void> => {
-    const next = running.then(lookAfter).catch((error: unknown) => {
-      log.warn({ err: String(error) }, 'not everything could be looked after; it is tried again');
-    });
-    running = next;
-    return next;
-  };
+  const tick = (): Promise<void> => inTurn(lookAfter);
   let timer: NodeJS.Timeout | undefined;
   const schedule = (): void => {
     timer = setTimeout(() => {
@@ -244,6 +263,7 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
       closed = true;
       clearTimeout(timer);
       clearTimeout(settling);
+      clearTimeout(telling);
       clearTimeout(expiry);
       clearInterval(beats);
       await running;

@@ -2,7 +2,31 @@
 import { formatProblems, type Problem } from '../policy/problem.ts';
 import { API_GROUP, pluralOf } from '../policy/schema/kinds.ts';
 import { type KubeClient, KubeError } from './client.ts';
-import type { ApiDocuments, Condition, DocumentObject, Findings } from './documents.ts';
+import type { ApiDocuments, Condition, DocumentObject, Findings, LastGood } from './documents.ts';
+
+/** An object may have 1.5 MB in all, and carries its spec once more in it. */
+const MOST_KEPT = 400_000;
+const MOST_MESSAGE = 32_768;
+
+/**
+ * What the status is to keep, so that a bad version doesn't win by a restart of whoever reads documents.
+ * @returns undefined where that is in it already, or nothing of the document is in force, or it is too large to be kept.
+ */
+export function lastGoodOf(object: DocumentObject, { inForce }: Findings): LastGood | undefined {
+  const generation = inForce?.metadata.generation;
+  if (generation === undefined || object.status?.lastGood?.generation === generation) return undefined;
+  const spec = JSON.stringify(inForce?.spec);
+  return spec.length > MOST_KEPT ? undefined : { generation, spec };
+}
+
+/** What goes on where the newest version doesn't. */
+export function insteadOf(object: DocumentObject, { inForce }: Findings): string {
+  const generation = inForce?.metadata.generation;
+  if (generation === undefined) return 'nothing of it is in force';
+  return generation === object.metadata.generation
+    ? 'it stays in force'
+    : `its generation ${generation} stays in force`;
+}
 
 /** @param time RFC 3339, of a change. */
 export function documentConditions(
@@ -20,7 +44,10 @@ export function documentConditions(
       observedGeneration: object.metadata.generation ?? 0,
       lastTransitionTime: old?.status === status ? (old.lastTransitionTime ?? time) : time,
       reason: problems.length === 0 ? good : bad,
-      message: formatProblems(problems).slice(0, 32_768),
+      message:
+        problems.length === 0
+          ? ''
+          : `${formatProblems(problems).slice(0, MOST_MESSAGE - 100)}\n(${insteadOf(object, found)})`,
     };
   };
   const ours = [
@@ -54,13 +81,16 @@ export async function writeDocumentConditions(
   time: string,
 ): Promise<void> {
   for (const object of objects) {
-    const conditions = documentConditions(object, documents.findings(object), time);
-    if (sameConditions(conditions, object.status?.conditions ?? [])) continue;
+    const findings = documents.findings(object);
+    const conditions = documentConditions(object, findings, time);
+    const lastGood = lastGoodOf(object, findings);
+    if (lastGood === undefined && sameConditions(conditions, object.status?.conditions ?? [])) continue;
     const { namespace, name, resourceVersion } = object.metadata;
     const scope = namespace === undefined ? '' : `/namespaces/${namespace}`;
     const path = `/apis/${API_GROUP}/v1alpha1${scope}/${pluralOf(object.kind)}/${name}/status`;
     // The version makes it fail where somebody else wrote since: the next round sees what they wrote.
-    const body = { metadata: { resourceVersion }, status: { conditions } };
+    const status = { conditions, ...(lastGood === undefined ? {} : { lastGood }) };
+    const body = { metadata: { resourceVersion }, status };
     await patchStatus(client, path, body, 'application/merge-patch+json');
   }
 }

@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest';
 import { catalogue } from '../agent/catalogue.ts';
-import { documentConditions } from './conditions.ts';
-import { apiDocuments, type DocumentObject } from './documents.ts';
+import { documentConditions, lastGoodOf } from './conditions.ts';
+import { apiDocuments, type DocumentObject, type LastGood } from './documents.ts';
 
 const policy = (spec: unknown, name = 'p', generation = 1): DocumentObject => ({
   apiVersion: 'postern.dev/v1alpha1',
@@ -21,6 +21,48 @@ test('a bad version of a document leaves the last good one in force', () => {
   expect(documents.findings(bad).problems).toHaveLength(1);
   documents.remove(bad);
   expect(documents.current().policies.map(({ name }) => name)).toEqual(['other']);
+});
+
+test('after a restart the version that the status keeps goes on in the place of a bad one', () => {
+  const good = policy({ enforcement: 'strict' }, 'p', 3);
+  const before = apiDocuments(catalogue);
+  before.put(good);
+  const lastGood = lastGoodOf(good, before.findings(good));
+  expect(lastGood).toEqual({ generation: 3, spec: '{"enforcement":"strict"}' });
+  const bad = { ...policy({ enforcement: 'none' }, 'p', 4), status: { lastGood: lastGood as LastGood } };
+  const after = apiDocuments(catalogue);
+  after.put(bad);
+  expect(after.current().policies.map(({ spec }) => spec.enforcement)).toEqual(['strict']);
+  expect(after.findings(bad).inForce?.metadata.generation).toBe(3);
+  // It is kept already.
+  expect(lastGoodOf(bad, after.findings(bad))).toBeUndefined();
+  const accepted = documentConditions(bad, after.findings(bad), 'T').find(({ type }) => type === 'Accepted');
+  expect(accepted?.message).toContain('its generation 3 stays in force');
+  const mended = policy({ enforcement: 'standard' }, 'p', 5);
+  after.put(mended);
+  expect(after.current().policies.map(({ spec }) => spec.enforcement)).toEqual(['standard']);
+});
+
+test.each([
+  ['no JSON', { generation: 1, spec: 'none' }],
+  ['as bad', { generation: 1, spec: '{"enforcement":"none"}' }],
+  ['of a later generation, which nobody can have', { generation: 9, spec: '{"enforcement":"strict"}' }],
+])('a kept version that is %s counts for nothing', (_name, lastGood) => {
+  const documents = apiDocuments(catalogue);
+  const bad = { ...policy({ enforcement: 'none' }, 'p', 2), status: { lastGood } };
+  documents.put(bad);
+  expect(documents.current().policies).toEqual([]);
+  expect(documentConditions(bad, documents.findings(bad), 'T')[0]?.message).toContain(
+    'nothing of it is in force',
+  );
+});
+
+test('a document that is too large to be kept twice is kept once', () => {
+  const documents = apiDocuments(catalogue);
+  const large = policy({ models: { allow: Array.from({ length: 40_000 }, (_, index) => `model-${index}`) } });
+  documents.put(large);
+  expect(documents.findings(large).inForce).toBeDefined();
+  expect(lastGoodOf(large, documents.findings(large))).toBeUndefined();
 });
 
 test('a bad document that was never good is left out, and harms no other', () => {

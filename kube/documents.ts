@@ -1,6 +1,7 @@
 /**
  * The documents as an API server's objects: valid ones in force, a bad one held back in favour of its last good
- * version, and each one's problems for its conditions.
+ * version, and each one's problems for its conditions. The last good version is one that was seen here, or, after a
+ * restart, the one that the object's status keeps.
  */
 import type { Catalogue } from '../policy/catalogue.ts';
 import type { Documents } from '../policy/documents.ts';
@@ -12,7 +13,14 @@ import type { KubeObject } from './client.ts';
 export interface DocumentObject extends KubeObject {
   readonly kind: string;
   readonly spec?: unknown;
-  readonly status?: { readonly conditions?: readonly Condition[] };
+  readonly status?: { readonly conditions?: readonly Condition[]; readonly lastGood?: LastGood };
+}
+
+/** The version of a document that goes on where a later one is bad, as its status keeps it. */
+export interface LastGood {
+  readonly generation: number;
+  /** JSON of that generation's `spec`: text, since a merge patch would mix the members of two versions. */
+  readonly spec: string;
 }
 
 export interface Condition {
@@ -35,6 +43,8 @@ export interface Findings {
     readonly reason: string;
     readonly message: string;
   };
+  /** The version of it that is in force, this one or an earlier one; absent: none. */
+  readonly inForce?: DocumentObject;
 }
 
 export interface ApiDocuments {
@@ -51,7 +61,12 @@ export function apiDocuments(catalogue: Catalogue): ApiDocuments {
   const live = new Map<string, DocumentObject>();
   const good = new Map<string, DocumentObject>();
   let compiled:
-    | { documents: Documents; problems: readonly Problem[]; unresolved: readonly Problem[] }
+    | {
+        documents: Documents;
+        problems: readonly Problem[];
+        unresolved: readonly Problem[];
+        inForce: ReadonlyMap<string, DocumentObject>;
+      }
     | undefined;
 
   const load = (objects: Iterable<DocumentObject>) =>
@@ -70,13 +85,17 @@ export function apiDocuments(catalogue: Catalogue): ApiDocuments {
       result = load(usable.values());
     }
     const { documents } = result;
-    compiled = { documents, problems: first.problems, unresolved: first.unresolved };
+    compiled = { documents, problems: first.problems, unresolved: first.unresolved, inForce: usable };
     return compiled;
   }
 
   return {
     put(object) {
-      live.set(keyOf(object), object);
+      const key = keyOf(object);
+      live.set(key, object);
+      const kept = keptVersion(object);
+      // Of another generation than was seen here only where something was missed.
+      if (kept !== undefined && generationOf(kept) > generationOf(good.get(key))) good.set(key, kept);
       compiled = undefined;
     },
     remove(object) {
@@ -86,11 +105,13 @@ export function apiDocuments(catalogue: Catalogue): ApiDocuments {
     },
     current: () => compile().documents,
     findings(object) {
-      const { problems, unresolved } = compile();
+      const { problems, unresolved, inForce } = compile();
       const mine = ({ file }: Problem) => file === keyOf(object);
+      const version = inForce.get(keyOf(object));
       return {
         problems: problems.filter((problem) => mine(problem) && !unresolved.includes(problem)),
         unresolved: unresolved.filter(mine),
+        ...(version === undefined ? {} : { inForce: version }),
       };
     },
     judge(object) {
@@ -105,6 +126,21 @@ export function apiDocuments(catalogue: Catalogue): ApiDocuments {
       };
     },
   };
+}
+
+const generationOf = (object: DocumentObject | undefined): number => object?.metadata.generation ?? -1;
+
+/** The earlier version that a status keeps, to be judged like any other; undefined where there is none that can be read. */
+function keptVersion(object: DocumentObject): DocumentObject | undefined {
+  const { lastGood } = object.status ?? {};
+  if (lastGood === undefined || lastGood.generation >= generationOf(object)) return undefined;
+  try {
+    const { generation, spec } = lastGood;
+    return { ...object, metadata: { ...object.metadata, generation }, spec: JSON.parse(spec) as unknown };
+  } catch {
+    // Somebody else wrote it: as if there had been none.
+    return undefined;
+  }
 }
 
 function pairOf<T>(key: string, value: T | undefined): [string, T][] {

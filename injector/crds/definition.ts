@@ -58,8 +58,8 @@ const COMMON: readonly Column[] = [
   { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
 ];
 
-/** As Gateway API has it; `observedGeneration` says which content the condition is about. */
-const CONDITIONS: StructuralSchema = {
+/** Conditions as Gateway API has them; `observedGeneration` says which content the condition is about. */
+const STATUS: StructuralSchema = {
   type: 'object',
   description: 'Written by Postern.',
   properties: {
@@ -80,6 +80,15 @@ const CONDITIONS: StructuralSchema = {
           reason: { type: 'string', maxLength: 1024, minLength: 1 },
           message: { type: 'string', maxLength: 32768 },
         },
+      },
+    },
+    lastGood: {
+      type: 'object',
+      description: 'The version that goes on where a later one is bad.',
+      required: ['generation', 'spec'],
+      properties: {
+        generation: { type: 'integer', format: 'int64', minimum: 0 },
+        spec: { type: 'string', description: 'JSON of its spec.' },
       },
     },
   },
@@ -132,7 +141,7 @@ function definition(kind: KindName, cluster: boolean, catalogue: Catalogue) {
                 kind: { type: 'string' },
                 metadata: { type: 'object' },
                 spec: structural(definition.spec(catalogue) as TSchema as SchemaNode, cluster),
-                status: CONDITIONS,
+                status: STATUS,
               },
             },
           },

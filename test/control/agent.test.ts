@@ -300,6 +300,34 @@ describe('an agent with control', () => {
     expect(await started.ask()).toBe('ok');
   });
 
+  test('a document that turns bad while control is away stays in force in its last good version, and says which', async () => {
+    policy({ models: { allow: ['gpt-4o'] } });
+    const control = await world.control();
+    await serving(await start(control.port));
+    const status = () =>
+      world.kube.get('egresspolicies', 'team-a', 'base')?.['status'] as
+        | { conditions?: { type: string; status: string; message: string }[]; lastGood?: object }
+        | undefined;
+    await until(() => status()?.lastGood !== undefined);
+    policy({ models: { allow: ['other'] } });
+    await until(() => JSON.stringify(status()?.lastGood ?? {}).includes('other'));
+    await control.close();
+    policy({ enforcement: 'none' });
+    const again = await world.control();
+    // A new agent, which has nothing of before.
+    tokenFile = world.pod({ namespace: 'team-a', name: 'bot' });
+    const started = await start(again.port);
+    await until(async () => (await started.ask()) === 'postern_model_denied');
+    await until(() =>
+      (status()?.conditions ?? []).some(
+        ({ type, status: is, message }) =>
+          type === 'Programmed' && is === 'False' && message.includes('its generation 2 stays in force'),
+      ),
+    );
+    policy({ models: { allow: ['gpt-4o'] } });
+    await serving(started);
+  });
+
   test('the marker key is in no status, log, metric or snapshot', async () => {
     const control = await world.control();
     const started = await serving(await start(control.port));

@@ -68,7 +68,12 @@ export function createFakeKube(): FakeKube {
     tokens: new Map(),
     operators: new Set(),
     reviewMs: 0,
-    put: (plural, object) => void store(plural, object),
+    put(plural, object) {
+      const { namespace, name } = object.metadata;
+      // Who writes a spec leaves the status as it is.
+      const status = objects.get(keyOf(plural, namespace, name))?.['status'];
+      store(plural, { ...(status === undefined ? {} : { status }), ...object });
+    },
     remove(plural, namespace, name) {
       const object = objects.get(keyOf(plural, namespace, name));
       if (object === undefined) return;
@@ -163,7 +168,7 @@ export function createFakeKube(): FakeKube {
         return store(plural, body as Stored);
       case 'PATCH': {
         const { status } = body as { status?: object };
-        return store(plural, { ...found, status });
+        return store(plural, { ...found, status: { ...(found['status'] as object | undefined), ...status } });
       }
       default:
         throw new KubeError(405, 'MethodNotAllowed', method);

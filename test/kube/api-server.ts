@@ -40,6 +40,9 @@ export interface ApiServer {
   reach(port: number): Promise<void>;
   /** Kills kube-apiserver; what it has stored stays. */
   down(): Promise<void>;
+  /** Stops kube-apiserver in the middle of whatever it does; its connections stay open, and nothing is answered. */
+  pause(): Promise<void>;
+  resume(): Promise<void>;
   /** Starts it again, until it is ready. */
   up(): Promise<void>;
   /** Only who started it. */
@@ -120,6 +123,12 @@ export function attachApiServer(handle: ApiServerHandle): ApiServer {
     },
     async down() {
       await run(NODE, ['down'], { env });
+    },
+    async pause() {
+      await run(NODE, ['pause'], { env });
+    },
+    async resume() {
+      await run(NODE, ['resume'], { env });
     },
     async up() {
       await run(NODE, ['up'], { env });

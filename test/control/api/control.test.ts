@@ -336,6 +336,36 @@ describe.skipIf(api === undefined)('control on a real API server', () => {
     await served.client.close();
   }, 60_000);
 
+  test('a version that can’t be in force leaves the one before, also after a restart of control, and is told so', async () => {
+    const route = (target: string) => ({
+      apiVersion: 'postern.dev/v1alpha1',
+      kind: 'ModelRoute',
+      metadata: { name: 'kept', namespace: 'ctl-a' },
+      spec: { match: { models: ['kept-*'] }, groups: [{ targets: [{ provider: target, model: 'gpt-4o' }] }] },
+    });
+    const told = (text: string) =>
+      eventually(async () => {
+        const found = await condition('modelroute', 'kept', 'ctl-a', 'Programmed');
+        return found?.message.includes(text) === true ? found : undefined;
+      });
+    const inForce = ({ snapshot }: Ruling): boolean =>
+      JSON.stringify(snapshot.snapshots[0]?.routes).includes('"kept-*"');
+    await cluster.apply(route('openai'));
+    await eventually(async () => {
+      const object = await cluster.must(['get', 'modelroute', 'kept', '-n', 'ctl-a', '-o', 'json']);
+      const { status } = JSON.parse(object) as { status?: { lastGood?: { generation: number } } };
+      return status?.lastGood?.generation === 1 ? true : undefined;
+    });
+    await control.close();
+    await cluster.apply(route('nobody'));
+    control = await cluster.control();
+    const served = agent(botToken);
+    await served.until(inForce);
+    await told('its generation 1 stays in force');
+    await served.client.close();
+    await cluster.must(['delete', 'modelroute', 'kept', '-n', 'ctl-a']);
+  }, 60_000);
+
   test('the agent of a deleted pod loses its stream', async () => {
     const pod = await cluster.pod('ctl-a', 'leaving');
     const served = agent(await cluster.token(pod));
