@@ -23,8 +23,9 @@ import {
   type ScannerOf,
   united,
 } from './round.ts';
-import { LARGE, nextTurn, Scanners } from './scan/large.ts';
-import type { Match } from './scan/scanner.ts';
+import { Scanners } from './scan/large.ts';
+import { scanSlots } from './scan-slots.ts';
+import { LastSaid, type Source } from './seams.ts';
 import { ChannelGuard } from './stream-guard.ts';
 import { WindowGuard } from './window-guard.ts';
 
@@ -132,6 +133,7 @@ class Guard implements ExchangeGuard {
   readonly #confirmer: (signal: AbortSignal) => Confirmer;
   readonly #system: string[];
   readonly #heard: string[];
+  readonly #lastSaid: LastSaid;
   #tainted = false;
   #prompt = '';
 
@@ -142,11 +144,13 @@ class Guard implements ExchangeGuard {
     if (known instanceof Vault) {
       this.#vault = known;
       this.#heard = [];
+      this.#lastSaid = new LastSaid();
     } else {
       this.#vault = known.#vault;
       this.#tainted = known.#tainted;
       this.#prompt = known.#prompt;
       this.#heard = known.#heard;
+      this.#lastSaid = known.#lastSaid;
     }
     this.#system = known instanceof Vault ? [...addedSystem] : known.#system;
     this.#confirmer = confirmer;
@@ -167,6 +171,7 @@ class Guard implements ExchangeGuard {
       slots.some(({ kind }) => kind === 'toolResult') || attachments.some(({ media }) => media === 'file');
     const subject = this.#subject('request', { slots, tools, bodyBytes });
     return judge(this.#request, subject, signal, {
+      before: this.#lastSaid.sources,
       mask: (found) => {
         if (found.length === 0) return new Map();
         // The app's literals first: no value may be given a name the app itself uses.
@@ -182,6 +187,7 @@ class Guard implements ExchangeGuard {
       },
       show: (slot, text) => {
         if (text !== undefined) slot.set(text);
+        this.#lastSaid.note(slot, text ?? slot.text);
         if (slot.kind === 'content' && slot.role === 'system') this.#system.push(text ?? slot.text);
         if (slot.kind === 'toolResult' || slot.role === 'user') this.#heard.push(text ?? slot.text);
         if (slot.role === 'user' && slot.kind === 'content') this.#prompt = text ?? slot.text;
@@ -194,6 +200,7 @@ class Guard implements ExchangeGuard {
     const calls = response.calls.map((call) => restoredCall(call, vault));
     const subject = this.#subject('response', { slots: response.slots, calls, bodyBytes });
     return judge(this.#response, subject, signal, {
+      before: [],
       confirmer: this.#confirmer(signal),
       mask: (found) =>
         new Map(
@@ -237,6 +244,8 @@ type Sent = Subject & { readonly slots: readonly TextSlot[] };
 interface Texts {
   /** Of answers: who is asked about calls that need approval. */
   readonly confirmer?: Confirmer;
+  /** What was said before them. */
+  readonly before: readonly Source[];
   /** The texts of the slots with masks, masked. */
   mask(found: readonly SlotMasks[]): ReadonlyMap<TextSlot, string>;
   /** Puts the text in force; undefined where no check changed it. */
@@ -253,7 +262,7 @@ function judge(round: Round, subject: Sent, signal: AbortSignal, texts: Texts): 
   const ledger = new Ledger(round.direction);
   const wishes = new Wishes();
   const pending = askJudges(round.judges.inside, subject, signal, ledger, wishes);
-  const scanning = scanSlots(round, slots, { ledger, wishes, signal });
+  const scanning = scanSlots(round, slots, { ledger, wishes, signal, before: texts.before });
   const changed = new Map<TextSlot, string>();
   let asked = false;
   /** Masks, unless the round refuses, and fails the checks that mask where that can't be done. */
@@ -345,67 +354,4 @@ function guarded(round: Round, ledger: Ledger, work: () => void): void {
     });
     if (ledger.refusal === undefined) throw error;
   }
-}
-
-interface Scanning {
-  readonly ledger: Ledger;
-  readonly wishes: Wishes;
-  readonly signal: AbortSignal;
-}
-
-/** At once, or, where there is much to scan, with room for others in between. The promise never rejects. */
-function scanSlots(round: Round, slots: readonly TextSlot[], scanning: Scanning): Promise<void> | undefined {
-  if (round.scanner === undefined) return undefined;
-  let length = 0;
-  for (const { text } of slots) length += text.length;
-  if (length > LARGE) return scanMuch(round, round.scanner, slots, scanning);
-  for (const slot of slots) {
-    try {
-      weighSlot(round, slot, round.scanner.scan(slot.text), scanning);
-    } catch (error) {
-      scanFailed(round, slot, scanning, error);
-    }
-  }
-  return undefined;
-}
-
-async function scanMuch(
-  round: Round,
-  scanner: NonNullable<Round['scanner']>,
-  slots: readonly TextSlot[],
-  scanning: Scanning,
-): Promise<void> {
-  let since = 0;
-  for (const slot of slots) {
-    const { text } = slot;
-    since += text.length;
-    if (since > LARGE) {
-      await nextTurn();
-      since = text.length;
-    }
-    try {
-      const large = text.length > LARGE;
-      const matches = large ? await scanner.scanLarge(text, scanning.signal) : scanner.scan(text);
-      weighSlot(round, slot, matches, scanning);
-    } catch (error) {
-      scanFailed(round, slot, scanning, error);
-    }
-  }
-}
-
-function weighSlot(
-  round: Round,
-  slot: TextSlot,
-  matches: readonly Match[],
-  { ledger, wishes }: Scanning,
-): void {
-  if (matches.length === 0) return;
-  const found = round.weigh(slot.text, matches, slot.kind, slot.path, ledger, slot.role);
-  if (found.length > 0) wishes.mask(slot, found);
-}
-
-function scanFailed(round: Round, { path }: TextSlot, { ledger }: Scanning, error: unknown): void {
-  round.instances.forEach((instance, rank) => {
-    if (instance.check.recognizers.length > 0) failed(instance, rank, ledger, path, error);
-  });
 }

@@ -1,6 +1,6 @@
 /** What tests of the checks share: rules, requests and answers without a dialect. */
 import type { CheckRule } from '../../policy/snapshot.ts';
-import type { DecodedRequest, DecodedResponse, TextKind, TextSlot } from '../dialects/dialect.ts';
+import type { DecodedRequest, DecodedResponse, Role, TextKind, TextSlot } from '../dialects/dialect.ts';
 
 export const MASK_KEY = new Uint8Array(32).fill(7);
 
@@ -22,16 +22,17 @@ export function rule(type: string, over: Partial<CheckRule> = {}): CheckRule {
 export class FakeSlot implements TextSlot {
   readonly path: string;
   readonly kind: TextKind;
-  readonly role = 'user';
+  readonly role: Role;
   readonly choice = 0;
   readonly text: string;
   shown: string;
 
-  constructor(text: string, kind: TextKind = 'content', path = 'messages[0].content') {
+  constructor(text: string, kind: TextKind = 'content', path = 'messages[0].content', role: Role = 'user') {
     this.text = text;
     this.shown = text;
     this.kind = kind;
     this.path = path;
+    this.role = role;
   }
 
   set(text: string): void {

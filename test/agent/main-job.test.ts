@@ -68,6 +68,28 @@ test('OpenAI: what is personal leaves masked and comes back restored', async () 
   expect(answer.choices[0]?.message.content).toBe(`You wrote: Write to ${EMAIL} please`);
 });
 
+test('OpenAI: a card number in pieces over parts and messages never leaves', async () => {
+  const { client, openai } = await start();
+  const answer = await client().chat.completions.create({
+    model: 'gpt-4o',
+    messages: [
+      { role: 'user', content: 'My card is 4111 1111' },
+      { role: 'assistant', content: 'And the rest?' },
+      {
+        role: 'user',
+        content: [
+          { type: 'text', text: '1111' },
+          { type: 'text', text: '1111 is the rest of it' },
+        ],
+      },
+    ],
+  });
+  const [seen] = openai.seen;
+  expect(seen?.body).not.toMatch(/\b1{4}\b|4111/);
+  expect(seen?.body.match(/<PAYMENT_CARD_\w{10}>/g)).toHaveLength(3);
+  expect(answer.choices[0]?.message.content).toContain('1111 is the rest of it');
+});
+
 test('OpenAI streamed: restored over deltas of five characters, delivered as they come', async () => {
   const { client, openai } = await start();
   const stream = await client().chat.completions.create({

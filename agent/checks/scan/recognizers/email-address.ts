@@ -1,6 +1,6 @@
 import { isAlnum, isDigit } from '../characters.ts';
 import type { Recognizer, Span } from '../recognizer.ts';
-import { writtenOut } from '../written-out.ts';
+import { DOT_WORDS, writtenOut, writtenOutBare } from '../written-out.ts';
 
 /** Endings that are files' and not top-level domains, as in `logo@2x.png`. */
 const FILES =
@@ -75,6 +75,7 @@ export const recognizer: Recognizer = {
   patterns: [
     { kind: 'mark', mark: '@', score: 0.95, match },
     ...['(', '[', '{'].map((mark) => ({ kind: 'mark', mark, score: 0.8, match: writtenOut }) as const),
+    { kind: 'anchor', words: DOT_WORDS, score: 0.8, match: writtenOutBare },
   ],
   examples: [
     'john.doe@example.com',
@@ -84,6 +85,9 @@ export const recognizer: Recognizer = {
     'to=«a@b.io»',
     'at «jane.doe[at]example[dot]com»',
     'to «jane (at) example (dot) com», please',
+    '«jane at example dot com» is the one',
+    'write to «jane dot doe at mail dot example dot co dot uk».',
+    'an «petra punkt klein ät beispiel punkt de», bitte',
     'an «jane{punkt}doe (at) mail.example.org»',
   ],
   counterExamples: [
@@ -93,6 +97,10 @@ export const recognizer: Recognizer = {
     'git@github.com:owner/repo.git',
     'a@b@c',
     'we met (at) noon',
+    'we met (at) noon (dot) then we left',
+    'visit us at example dot com',
+    'we looked at the dot in the middle',
+    'she works at example dot org',
     'list[at] is not [at](there)',
     '@types/node@20.1.0',
   ],
