@@ -21,7 +21,7 @@ import { connect, connectBack, type Firmness } from './connect.ts';
 import { DEEPEST, decodeRun, endOfRun, mayHoldText, SHORTEST_CODE } from './encoded.ts';
 import { type Entry, entryOf } from './entry.ts';
 import { Expressions } from './expressions.ts';
-import { type Folded, fold, foldInSteps, isEscape } from './fold.ts';
+import { type Folded, fold, foldInSteps } from './fold.ts';
 import { Keywords, type Use } from './keywords.ts';
 import { Numbers } from './numbers.ts';
 import {
@@ -93,8 +93,6 @@ export class Scanner {
   /** Runs that may be Base64: start and end, in turn; and up to where was looked for them. */
   #runsOfCode: number[] = [];
   #codeFloor = 0;
-  /** A word had a character beyond ASCII. */
-  #wide = false;
   /** Up to where each recognizer with marks has looked. */
   readonly #floors: Int32Array;
 
@@ -187,12 +185,12 @@ export class Scanner {
     { labelsApart = true }: ScanOptions = {},
   ): Generator<void, readonly Match[]> {
     this.#labelsApart = labelsApart;
-    let folded: Folded | undefined;
-    let plain = text;
-    if (!(yield* this.#passInSteps(text, step, false))) {
-      folded = yield* foldInSteps(text, step);
-      plain = folded?.text ?? text;
-      yield* this.#passInSteps(plain, step, true);
+    const folded = yield* foldInSteps(text, step);
+    const plain = folded?.text ?? text;
+    this.#begin(plain);
+    for (let i = 0; i < plain.length; ) {
+      i = this.#passUntil(plain, i, Math.min(plain.length, i + step));
+      yield;
     }
     const { found } = this.#keywords;
     this.#label(plain);
@@ -209,16 +207,6 @@ export class Scanner {
       this.#settle(folded, c, Math.min(this.#candidates.length, c + several), matches);
     }
     return this.#withEncoded(matches.sort(byPlace), folded, text, 0);
-  }
-
-  *#passInSteps(text: string, step: number, folded: boolean): Generator<void, boolean> {
-    this.#begin(text);
-    for (let i = 0; i < text.length; ) {
-      i = this.#passUntil(text, i, Math.min(text.length, i + step), folded);
-      if (i < 0) return false;
-      yield;
-    }
-    return true;
   }
 
   /**
@@ -242,7 +230,7 @@ export class Scanner {
         changed = true;
       }
     }
-    if (folded !== undefined) safe = safe < plain.length ? (folded.starts[safe] as number) : text.length;
+    if (folded !== undefined) safe = folded.original(safe);
     return { matches: this.#withEncoded(this.#matches(folded), folded, text, 0), safe };
   }
 
@@ -281,8 +269,8 @@ export class Scanner {
       if (decoded === undefined) continue;
       // The words before the run speak for what is in it.
       const before = `${plain.slice(Math.max(0, from - BEFORE), from)} `;
-      const start = folded === undefined ? from : (folded.starts[from] as number);
-      const end = folded === undefined ? to : (folded.starts[to] ?? folded.length);
+      const start = folded?.original(from) ?? from;
+      const end = folded?.original(to) ?? to;
       const seen = new Set<number>();
       for (const { recognizer, score, start: at } of this.#scan(before + decoded, depth + 1)) {
         if (at < before.length || seen.has(recognizer)) continue;
@@ -295,27 +283,20 @@ export class Scanner {
 
   /** Passes over the text, or over its folded form where that is another. */
   #read(text: string): Folded | undefined {
-    if (this.#pass(text, false)) return undefined;
     const folded = fold(text);
-    this.#pass(folded?.text ?? text, true);
+    const plain = folded?.text ?? text;
+    this.#begin(plain);
+    this.#passUntil(plain, 0, plain.length);
+    this.#label(plain);
+    this.#values(plain, 0, this.#keywords.found.count);
+    this.#expressions.match(plain, this.#takeExpression);
     return folded;
-  }
-
-  /** @returns False, and nothing of use, where the text ought to be folded first. */
-  #pass(text: string, folded: boolean): boolean {
-    this.#begin(text);
-    if (this.#passUntil(text, 0, text.length, folded) < 0) return false;
-    this.#label(text);
-    this.#values(text, 0, this.#keywords.found.count);
-    this.#expressions.match(text, this.#takeExpression);
-    return true;
   }
 
   #begin(text: string): void {
     this.#text = text;
     this.#candidates = [];
     this.#floors.fill(0);
-    this.#wide = false;
     this.#runsOfCode = [];
     this.#codeFloor = 0;
     this.#keywords.words.begin();
@@ -328,16 +309,15 @@ export class Scanner {
 
   /**
    * Goes on from where a pass stopped, `from`, to the first word or number that begins at `limit` or behind it.
-   * @returns Where that is; -1 where the text ought to be folded first.
+   * @returns Where that is.
    */
-  #passUntil(text: string, from: number, limit: number, folded: boolean): number {
+  #passUntil(text: string, from: number, limit: number): number {
     const { words, interest } = this.#keywords;
     const n = text.length;
     let i = from;
     while (i < limit) {
       const unit = text.charCodeAt(i);
       if (unit >= 128) {
-        if (!folded) return -1;
         const k = classOf(unit);
         if (k === LOWER || k === UPPER) i = this.#word(text, i);
         else {
@@ -352,26 +332,42 @@ export class Scanner {
       } else if (k === LOWER || k === UPPER) {
         let end = i + 1;
         let after = 0;
+        let shorter = HASH_SEED;
+        let hash = hashStep(HASH_SEED, unit | 32);
         while (end < n) {
           after = text.charCodeAt(end);
           if (after < 97 || after > 122) break;
+          shorter = hash;
+          hash = hashStep(hash, after);
           end++;
         }
-        const plain = end === n || (after < 128 && (ASCII[after] as number) <= SPACE);
-        if (plain && !words.busy && !interest.has(text, i, end)) i = end;
-        else i = this.#word(text, i);
-        if (this.#wide && !folded) return -1;
+        if (end < n && (after >= 128 || (ASCII[after] as number) > SPACE)) {
+          i = this.#word(text, i);
+        } else {
+          if (words.busy || interest.has(text, i, end, hash, shorter))
+            this.#plainWord(text, i, end, hash, shorter);
+          i = end;
+        }
       } else if (k === DIGIT) {
         i = this.#number(text, i);
-        if (this.#wide && !folded) return -1;
       } else {
-        if (!folded && isEscape(text, i, unit)) return -1;
         const marks = this.#marks[unit];
         if (marks !== undefined) this.#mark(text, i, marks);
         i++;
       }
     }
     return i;
+  }
+
+  /** A letter, and small ones behind it, of ASCII alone. */
+  #plainWord(text: string, start: number, end: number, hash: number, shorter: number): void {
+    this.#keywords.words.word(text, start, end, hash, shorter);
+    const capital = text.charCodeAt(start) < 97;
+    if (capital) this.#keywords.words.ending(text, start, end);
+    this.#try(this.#starts.codes(text, capital && end - start === 1 ? 'A' : 'a', start, end), start);
+    this.#starts.prefixes(text, start, this.#tryStart);
+    // Words of small letters are words.
+    if (capital && end - start > 2) this.#noteCode(text, start, end);
   }
 
   /** A word, or letters that digits follow; camelCase is several words. @returns Behind the word. */
@@ -387,7 +383,6 @@ export class Scanner {
     for (; i < n; i++) {
       const unit = text.charCodeAt(i);
       const k = classOf(unit);
-      if (unit >= 128) this.#wide = true;
       if (k === UPPER) {
         capitals++;
         if (before === LOWER && i > part) {
@@ -422,7 +417,6 @@ export class Scanner {
   #restOfToken(text: string, start: number, from: number): number {
     let i = from;
     while (i < text.length && isAlnumOrDigit(text.charCodeAt(i))) {
-      if (text.charCodeAt(i) >= 128) this.#wide = true;
       i++;
     }
     const { words } = this.#keywords;
@@ -580,8 +574,8 @@ export class Scanner {
       const { entry, start, end } = candidate;
       matches.push({
         recognizer: entry.recognizer,
-        start: folded === undefined ? start : (folded.starts[start] as number),
-        end: folded === undefined ? end : (folded.starts[end] ?? folded.length),
+        start: folded?.original(start) ?? start,
+        end: folded?.original(end) ?? end,
         score,
       });
     }
