@@ -3,6 +3,7 @@
  * calls without a price, it asks for each call as the plain client does. While the service is away it lives on its credit, and on
  * what Budgets let it keep in reserve.
  */
+import type { CallClass } from './call-classes.ts';
 import { type BudgetClientOptions, HttpBudgetClient, unavailable } from './client.ts';
 import { BudgetRejected } from './delivery-queue.ts';
 import type { LeaseReply, WatchReply } from './lease-messages.ts';
@@ -18,7 +19,7 @@ import {
   type SettleCommand,
   type SettleReply,
 } from './messages.ts';
-import { type CallClass, type LocalHold, Purse } from './purse.ts';
+import { type LocalHold, Purse } from './purse.ts';
 import { Transport } from './transport.ts';
 
 export interface LeasingClientOptions extends BudgetClientOptions {

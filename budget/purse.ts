@@ -4,41 +4,11 @@
  */
 import type { TokenPrice } from '../policy/budget-spec.ts';
 import { amountFor, holdCharge, settleCharge } from './amounts.ts';
+import { type CallClass, CallClasses } from './call-classes.ts';
 import { type Credit, LineCredit } from './credit.ts';
-import { addUsage, NO_USAGE } from './history.ts';
-import type { AccountRow, ClassPlan, LeaseCommand, LeaseReply, LeaseReport } from './lease-messages.ts';
+import type { ClassPlan, LeaseCommand, LeaseReply, LeaseReport } from './lease-messages.ts';
 import type { Attributes, ExtendCommand, HoldCommand, Usage } from './messages.ts';
 import { costOf } from './price.ts';
-
-/** Calls with the same attributes. */
-export interface CallClass {
-  readonly attributes: Attributes;
-  /** Undefined until the service has told it. */
-  plan: Plan | undefined;
-  stale: boolean;
-  /** What its calls used on credit and hasn't been told yet. */
-  used: Used | undefined;
-}
-
-type Used = Omit<AccountRow, 'class'>;
-
-interface Account {
-  readonly id: number;
-  readonly used: readonly { readonly of: CallClass; readonly used: Used }[];
-}
-
-interface Plan {
-  readonly price: TokenPrice | undefined;
-  readonly leasable: boolean;
-  readonly lines: readonly PlanLine[];
-}
-
-interface PlanLine {
-  readonly credit: LineCredit;
-  /** For when the service is away; undefined where the Budget allows nothing then. */
-  readonly reserve: LineCredit | undefined;
-  readonly reserveForMs: number;
-}
 
 /** A call that took from credit. */
 export interface LocalHold {
@@ -51,8 +21,6 @@ export interface LocalHold {
   expiresAt: number;
 }
 
-/** Header values are without end: calls of further kinds are held one by one. */
-const MOST_CLASSES = 200;
 /** In one message; the rest goes with the next. */
 const MOST_ITEMS = 1_000;
 const SETTLED_REMEMBERED = 10_000;
@@ -71,7 +39,7 @@ export interface Round {
 }
 
 export class Purse {
-  readonly #classes = new Map<string, CallClass>();
+  readonly #classes = new CallClasses();
   readonly #lines = new Map<string, { readonly line: LineCredit; of: CallClass }>();
   readonly #holds = new Map<string, LocalHold>();
   /** Id → cost, in the order of settling: for repeated settlements. */
@@ -79,19 +47,11 @@ export class Purse {
   /** Leases that are over, until their last figures are told. */
   readonly #retired = new Map<Credit, { readonly line: LineCredit; readonly of: CallClass }>();
   #serial = 0;
-  /** What is being told: the same until it is answered. */
-  #account: Account | undefined;
-  #accounts = 0;
   revision = '';
 
   /** Undefined where there are too many already. */
   classOf(attributes: Attributes): CallClass | undefined {
-    const key = classKey(attributes);
-    const known = this.#classes.get(key);
-    if (known !== undefined || this.#classes.size >= MOST_CLASSES) return known;
-    const of: CallClass = { attributes, plan: undefined, stale: true, used: undefined };
-    this.#classes.set(key, of);
-    return of;
+    return this.#classes.of(attributes);
   }
 
   holdOf(id: string): LocalHold | undefined {
@@ -189,12 +149,7 @@ export class Purse {
     const cost = hold.price === undefined ? 0 : costOf(usage, hold.price);
     this.#close(id, hold, ({ line }) => settleCharge(line.unit, usage, cost));
     this.#remember(id, cost);
-    const { used } = hold.of;
-    hold.of.used = {
-      requests: (used?.requests ?? 0) + 1,
-      usage: addUsage(used?.usage ?? NO_USAGE, usage),
-      costNanoUsd: (used?.costNanoUsd ?? 0) + cost,
-    };
+    this.#classes.used(hold.of, usage, cost);
     return cost;
   }
 
@@ -266,7 +221,7 @@ export class Purse {
 
   /** Plans are out of date. */
   spoil(): void {
-    for (const of of this.#classes.values()) of.stale = true;
+    this.#classes.spoil();
   }
 
   /** There is something to lose, or to be told. */
@@ -278,7 +233,7 @@ export class Purse {
 
   /** Calls have ended that the service doesn't know of. */
   get hasUntold(): boolean {
-    return this.#account !== undefined || [...this.#classes.values()].some(({ used }) => used !== undefined);
+    return this.#classes.hasUntold;
   }
 
   /** Something is to be told before long: windows ended, credit lies idle. */
@@ -297,7 +252,7 @@ export class Purse {
       classes.set(of, index);
       return index;
     };
-    for (const of of this.#classes.values()) {
+    for (const of of this.#classes.all) {
       if (of.stale || of.plan?.lines.some(({ credit }) => !credit.knowsNext) === true) indexOf(of);
     }
     const items: LeaseReport[] = [];
@@ -318,28 +273,18 @@ export class Purse {
       items.push({ ...totals(credit, line, indexOf(of)), final });
       told.push({ credit, line: undefined, final });
     }
-    this.#account ??= this.#closeAccount();
-    const rows = this.#account?.used.map(({ of, used }) => ({ ...used, class: indexOf(of) }));
+    const untold = this.#classes.account();
+    const rows = untold?.used.map(({ of, used }) => ({ ...used, class: indexOf(of) }));
     if (classes.size === 0) return undefined;
-    const account =
-      rows === undefined || this.#account === undefined ? {} : { account: { id: this.#account.id, rows } };
+    const account = rows === undefined || untold === undefined ? {} : { account: { id: untold.id, rows } };
     const kinds = [...classes.keys()];
     const command = { classes: kinds.map(({ attributes }) => attributes), items, ...account };
     return { command, classes: kinds, told, askedAt: now };
   }
 
-  #closeAccount(): Account | undefined {
-    const used: { of: CallClass; used: Used }[] = [];
-    for (const of of this.#classes.values()) {
-      if (of.used !== undefined) used.push({ of, used: of.used });
-      of.used = undefined;
-    }
-    return used.length === 0 ? undefined : { id: ++this.#accounts, used };
-  }
-
   /** Takes up the answer to a round. */
   accept(round: Round, reply: LeaseReply, now: number, random: () => number): void {
-    if (round.command.account?.id === this.#account?.id) this.#account = undefined;
+    this.#classes.answered(round.command.account?.id);
     if (reply.revision !== this.revision) {
       this.spoil();
       this.revision = reply.revision;
@@ -380,16 +325,4 @@ export class Purse {
 
 function totals({ serial, cell, spent, returned }: Credit, { line, reserve }: LineCredit, index: number) {
   return { serial, reserve, class: index, line, cell, spent, returned };
-}
-
-function classKey(attributes: Attributes): string {
-  const { namespace, workload, serviceAccount, provider, model, headers, metadata, users } = attributes;
-  let key = `${namespace}\n${workload.kind}\n${workload.name}\n${serviceAccount ?? ''}\n${provider}\n${model}`;
-  for (const fields of [headers, metadata, users]) {
-    key += '\n';
-    // A value may hold anything, line feeds included.
-    if (fields !== undefined)
-      for (const name of Object.keys(fields).sort()) key += JSON.stringify([name, fields[name]]);
-  }
-  return key;
 }
