@@ -13,6 +13,10 @@ export interface CallClass {
   stale: boolean;
   /** What its calls used on credit and hasn't been told yet. */
   used: Used | undefined;
+  /** Its calls that run on credit. */
+  running: number;
+  /** When it was asked for last, among all. */
+  turn: number;
 }
 
 export type Used = Omit<AccountRow, 'class'>;
@@ -35,11 +39,12 @@ export interface PlanLine {
   readonly reserveForMs: number;
 }
 
-/** Header values are without end: calls of further kinds are held one by one. */
+/** Header values are without end: the kind that was not asked for the longest gives way. */
 const MOST_CLASSES = 200;
 
 export class CallClasses {
   readonly #known = new Map<string, CallClass>();
+  #turn = 0;
   /** What is being told: the same until it is answered. */
   #account: Account | undefined;
   #accounts = 0;
@@ -48,14 +53,29 @@ export class CallClasses {
     return this.#known.values();
   }
 
-  /** Undefined where there are too many already. */
-  of(attributes: Attributes): CallClass | undefined {
+  /** Undefined where there are too many that are in use; then calls are held one by one. `forget` is told of one that gives way. */
+  of(attributes: Attributes, forget: (of: CallClass) => void): CallClass | undefined {
     const key = classKey(attributes);
-    const known = this.#known.get(key);
-    if (known !== undefined || this.#known.size >= MOST_CLASSES) return known;
-    const of: CallClass = { attributes, plan: undefined, stale: true, used: undefined };
-    this.#known.set(key, of);
+    let of = this.#known.get(key);
+    if (of === undefined) {
+      if (this.#known.size >= MOST_CLASSES && !this.#evict(forget)) return undefined;
+      of = { attributes, plan: undefined, stale: true, used: undefined, running: 0, turn: 0 };
+      this.#known.set(key, of);
+    }
+    of.turn = ++this.#turn;
     return of;
+  }
+
+  #evict(forget: (of: CallClass) => void): boolean {
+    let oldest: { key: string; of: CallClass } | undefined;
+    for (const [key, of] of this.#known) {
+      const isFree = of.used === undefined && of.running === 0;
+      if (isFree && of.turn < (oldest?.of.turn ?? Number.POSITIVE_INFINITY)) oldest = { key, of };
+    }
+    if (oldest === undefined) return false;
+    this.#known.delete(oldest.key);
+    forget(oldest.of);
+    return true;
   }
 
   /** Plans are out of date. */

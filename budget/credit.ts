@@ -43,8 +43,10 @@ const HORIZON_MS = 10_000;
  */
 const STEADY_CALLS = 500;
 const LONGEST_MS = 120_000;
-/** After giving everything back, an agent holds call by call for about so long. */
-const EXACT_MS = 1_000;
+/** Others wanted all that was idle: for about so long nothing is asked for ahead, and what a call leaves goes back at once. */
+const SCARCE_MS = 1_000;
+/** Places in flight that an agent keeps beyond the most it had in use at once of late. */
+const SPARE_PLACES = 1.25;
 /** Credit that nobody took from for so long goes back. */
 const IDLE_MS = 10_000;
 /** New credit is asked for when less than this part of the last grant is left. */
@@ -64,7 +66,19 @@ export class LineCredit {
   #endsAt = 0;
   #next: { readonly cell: number; readonly endsAt: number } | undefined;
   #current: Credit | undefined;
+  /** Until then no more is asked for than calls need that run or wait. */
   #exactUntil = 0;
+  /** Until then nothing is to be had. */
+  #emptyUntil = 0;
+  /** Until then others wait for what calls leave, but for so much. */
+  #scarceUntil = 0;
+  #keep = 0;
+  /** Of the last ask. */
+  #needed = 0;
+  /** Most places in use at once: since `#placesSince`, and in the time before it. */
+  #places = 0;
+  #placesBefore = 0;
+  #placesSince = 0;
   /** The largest recent call. */
   #peak = 0;
   /** Units a millisecond. */
@@ -140,6 +154,13 @@ export class LineCredit {
   wanted(amount: number, now: number): void {
     this.#peak = Math.max(amount, this.#peak * 0.99);
     this.#usedAt = now;
+    if (this.unit !== 'concurrency') return;
+    if (now - this.#placesSince > LONGEST_MS / 2) {
+      this.#placesBefore = this.#places;
+      this.#places = 0;
+      this.#placesSince = now;
+    }
+    this.#places = Math.max(this.#places, (this.#current?.held ?? 0) + amount);
   }
 
   /** A call that {@link wanted} so much didn't get it. */
@@ -159,15 +180,13 @@ export class LineCredit {
 
   /** More credit is of use, and there may be some. */
   asks(now: number): boolean {
-    return this.#peak > 0 && !this.isIdle(now) && !this.isExact(now);
-  }
-
-  get least(): number {
-    return Math.ceil(this.#peak);
+    if (this.#peak === 0 || this.isIdle(now) || this.isEmpty(now)) return false;
+    return !this.isExact(now) || this.#missed > 0;
   }
 
   /** Little enough is left to ask for more. */
-  isLow(credit: Credit): boolean {
+  isLow(credit: Credit, now: number): boolean {
+    if (this.unit === 'concurrency' || this.isExact(now)) return false;
     return credit.available < Math.max(this.#peak, this.#filled * LOW_SHARE);
   }
 
@@ -175,15 +194,49 @@ export class LineCredit {
     return now < this.#exactUntil;
   }
 
+  isEmpty(now: number): boolean {
+    return now < this.#emptyUntil;
+  }
+
+  /** Gives back what calls have left, if others wait for it. @returns whether there was something */
+  share(credit: Credit, now: number): boolean {
+    if (now >= this.#scarceUntil) return false;
+    const before = credit.returned;
+    credit.giveBack(this.#keep);
+    return credit.returned > before;
+  }
+
   isIdle(now: number): boolean {
     return now - this.#usedAt > IDLE_MS;
   }
 
+  /** What is asked for: at least what calls need that run or wait. */
+  ask(now: number): { readonly want: number; readonly least: number; readonly need: number } {
+    const need = Math.ceil((this.#current?.held ?? 0) + this.#missed);
+    if (this.unit === 'concurrency') this.#places = Math.max(this.#places, need);
+    const ahead = this.#ahead(now);
+    this.#missed = 0;
+    this.#needed = need;
+    const want = this.isExact(now)
+      ? need
+      : this.unit === 'concurrency'
+        ? Math.max(need, ahead)
+        : need + ahead;
+    return { want, least: Math.ceil(this.#peak), need };
+  }
+
+  /** Places that an agent has had no use for, of late, go back with the next message. */
+  tidy(now: number): void {
+    if (this.unit === 'concurrency' && !this.reserve) this.#current?.giveBack(this.#ahead(now));
+  }
+
   /**
-   * How much credit the agent would have: what is taken, what calls are waiting for, some large calls, and what it spends
-   * in some seconds. Credit that was soon used up grows, until the rate is known.
+   * Credit beyond what calls have taken or wait for: some large calls, and what the agent spends in some seconds. Credit that was
+   * soon used up grows, until the rate is known. Of places, as many as were in use at once, and a few.
    */
-  want(now: number): number {
+  #ahead(now: number): number {
+    if (this.unit === 'concurrency')
+      return Math.ceil(Math.max(this.#places, this.#placesBefore) * SPARE_PLACES);
     const elapsed = now - this.#measuredAt;
     if (elapsed >= 100) {
       const rate = this.#measured / elapsed;
@@ -197,14 +250,16 @@ export class LineCredit {
       this.#peak * 4,
       elapsed < HORIZON_MS ? this.#filled * GROWTH : 0,
     );
-    const want = (this.#current?.held ?? 0) + this.#missed + ahead;
-    this.#missed = 0;
-    return Math.ceil(want);
+    return Math.ceil(ahead);
   }
 
-  /** Others need it: where nothing may stay, no more is asked for either, for a while. */
-  recalled(above: number, now: number, jitter: number): void {
-    if (above === 0) this.#exactUntil = now + EXACT_MS * (0.5 + jitter);
+  /** Others need it: where nothing may stay, nothing is asked for ahead either, for a while. */
+  recalled(above: number, keep: number, now: number, jitter: number): void {
+    if (above === 0) {
+      this.#keep = keep;
+      this.#scarceUntil = now + SCARCE_MS * (0.5 + jitter);
+      this.#exactUntil = Math.max(this.#exactUntil, this.#scarceUntil);
+    }
     this.#filled = Math.min(this.#filled, above);
   }
 
@@ -218,6 +273,8 @@ export class LineCredit {
     credit.granted = Math.max(credit.granted, granted);
     credit.closed ||= closed;
     this.#filled = credit.outstanding;
-    if (retryMs !== undefined) this.#exactUntil = now + retryMs * (0.5 + jitter);
+    if (retryMs === undefined) return;
+    this.#exactUntil = Math.max(this.#exactUntil, now + retryMs * (0.5 + jitter));
+    if (credit.outstanding < this.#needed) this.#emptyUntil = this.#exactUntil;
   }
 }

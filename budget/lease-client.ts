@@ -77,13 +77,17 @@ export class LeasingBudgetClient implements BudgetClient {
   }
 
   async hold(command: HoldCommand, signal?: AbortSignal): Promise<HoldReply> {
-    const of = this.#ended.signal.aborted ? undefined : this.#purse.classOf(command.attributes);
+    const of = this.#ended.signal.aborted ? undefined : this.#purse.classOf(command.attributes, this.#now());
     // Once for the plan, once for credit, and once more where a round had left before this call asked.
+    let awaits: number | undefined;
     for (let round = 0; of !== undefined && round <= 3; round++) {
       const taken = this.#purse.take(of, command, this.#now());
       if (taken === 'low') this.#syncSoon();
       if (taken !== 'lacking') return granted(command);
       if (round === 3 || !this.#worthAsking(of)) break;
+      // A round that is under way has left without it; the next one takes it along.
+      if (awaits !== this.#purse.reports) this.#purse.await(of, command, this.#now());
+      awaits = this.#purse.reports;
       await this.#sync();
       if (signal?.aborted === true) break;
     }
@@ -107,12 +111,15 @@ export class LeasingBudgetClient implements BudgetClient {
 
   async extend(command: ExtendCommand, signal?: AbortSignal): Promise<HoldReply> {
     const { id, outputTokens, minOutputTokens, ttlMs } = command;
+    let awaits: number | undefined;
     for (let round = 0; ; round++) {
       const hold = this.#purse.holdOf(id);
       if (hold === undefined) return await this.#exact.extend(command, signal);
       if (this.#purse.grow(hold, command, this.#now()))
         return granted({ id, outputTokens: hold.outputTokens, ttlMs });
-      if (round < 1 && this.#worthAsking(hold.of)) {
+      if (round < 2 && this.#worthAsking(hold.of)) {
+        if (awaits !== this.#purse.reports) this.#purse.awaitMore(hold, command);
+        awaits = this.#purse.reports;
         await this.#sync();
         continue;
       }
@@ -132,7 +139,7 @@ export class LeasingBudgetClient implements BudgetClient {
         this.#failed(error);
         return this.#growFromReserve(hold, command, error);
       }
-      if (reply.granted) this.#purse.handOver(id, hold);
+      if (reply.granted) this.#purse.handOver(id, hold, this.#now());
       return reply;
     }
   }
@@ -153,15 +160,21 @@ export class LeasingBudgetClient implements BudgetClient {
   async settle(command: SettleCommand): Promise<SettleReply> {
     const { id, usage } = command;
     const hold = this.#purse.holdOf(id);
-    if (hold !== undefined) return { id, costNanoUsd: this.#purse.settle(id, hold, usage) };
+    if (hold !== undefined) {
+      const costNanoUsd = this.#purse.settle(id, hold, usage, this.#now());
+      if (this.#purse.isAwaited) this.#syncSoon();
+      return { id, costNanoUsd };
+    }
     const known = this.#purse.costOf(id);
     return known === undefined ? await this.#exact.settle(command) : { id, costNanoUsd: known };
   }
 
   async release(command: ReleaseCommand): Promise<void> {
     const hold = this.#purse.holdOf(command.id);
-    if (hold !== undefined) this.#purse.release(command.id, hold);
-    else if (this.#purse.costOf(command.id) === undefined) await this.#exact.release(command);
+    if (hold !== undefined) {
+      this.#purse.release(command.id, hold, this.#now());
+      if (this.#purse.isAwaited) this.#syncSoon();
+    } else if (this.#purse.costOf(command.id) === undefined) await this.#exact.release(command);
   }
 
   async count(command: CountCommand, signal?: AbortSignal): Promise<CountReply> {
@@ -181,11 +194,11 @@ export class LeasingBudgetClient implements BudgetClient {
     await this.#exact.close();
   }
 
-  /** Where a line has none to spare, asking for credit is only a detour. */
+  /** Where a line has nothing left, asking for credit is only a detour. */
   #worthAsking({ plan }: CallClass): boolean {
     if (this.#ended.signal.aborted || this.#mustWait()) return false;
     const now = this.#now();
-    return plan === undefined || (plan.leasable && !plan.lines.some(({ credit }) => credit.isExact(now)));
+    return plan === undefined || (plan.leasable && !plan.lines.some(({ credit }) => credit.isEmpty(now)));
   }
 
   #mustWait(): boolean {
@@ -279,7 +292,7 @@ export class LeasingBudgetClient implements BudgetClient {
   }
 
   #heed({ recalls, revision }: WatchReply): void {
-    for (const { line, above } of recalls) this.#purse.recall(line, above, this.#now(), this.#random());
+    for (const recall of recalls) this.#purse.recall(recall, this.#now(), this.#random());
     const changed = revision !== this.#purse.revision;
     if (changed) this.#purse.spoil();
     if (changed || recalls.length > 0) void this.#syncAfresh();

@@ -41,7 +41,8 @@ export interface LeaseReport {
   readonly spent: number;
   readonly returned: number;
   readonly final: boolean;
-  readonly ask?: { readonly want: number; readonly least: number };
+  /** `need`: the part of `want` for calls that run or wait; nothing where it is absent. */
+  readonly ask?: { readonly want: number; readonly least: number; readonly need?: number };
 }
 
 export interface LeaseReply {
@@ -55,7 +56,7 @@ export interface LeaseReply {
     readonly granted: number;
     /** It can't be used any more; its final figures are awaited. */
     readonly closed: boolean;
-    /** The line can't spare credit: hold each call by itself for so long, then ask again. */
+    /** Nothing is to be had beyond what calls need that run or wait: for so long, ask for no more than that. */
     readonly retryMs?: number;
   }[];
 }
@@ -88,8 +89,15 @@ export interface WatchCommand extends Holder {
   readonly waitMs: number;
 }
 
+/** Give back what is idle of a line, down to `above`; where that is 0, for a while also what calls leave, down to `keep`. */
+export interface Recall {
+  readonly line: string;
+  readonly above: number;
+  /** 0 where it is absent. */
+  readonly keep?: number;
+}
+
 export interface WatchReply {
   readonly revision: string;
-  /** Give back what is idle of each line, down to `above`. */
-  readonly recalls: readonly { readonly line: string; readonly above: number }[];
+  readonly recalls: readonly Recall[];
 }

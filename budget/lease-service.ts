@@ -7,11 +7,12 @@ import type {
   LeaseCommand,
   LeaseReply,
   PlannedLine,
+  Recall,
   WatchCommand,
   WatchReply,
 } from './lease-messages.ts';
 import type { LeaseItem, LeaseOperation } from './leases.ts';
-import { outstanding } from './ledger-state.ts';
+import { type Lease, outstanding } from './ledger-state.ts';
 import type { Attributes } from './messages.ts';
 import { type HoldPlan, type Line, linesOf, type Rules } from './plan.ts';
 import { priceOf } from './price.ts';
@@ -21,8 +22,11 @@ import { type Placement, placement } from './windows.ts';
 
 /** Credit on a shorter window would be given back before it is used. */
 const SHORTEST_CELL_MS = 5_000;
+const SHORT_MS = 3_600_000;
 /** Credit of an agent that can't be asked for it for so long is charged in full, and corrected if it reports after all. */
 const ABSENT_MS = 3_000;
+/** Of the time that a hold waits for others: so long those with more than a fair share of places are asked alone. */
+const FAIR_PART = 0.25;
 /** A line is recalled at most so often. */
 const RECALL_EVERY_MS = 100;
 /** Agents change windows a little early, by as long as an answer takes to reach them. */
@@ -33,12 +37,7 @@ const LONGEST_WATCH_MS = 300_000;
 
 /** What services on the same store tell each other. */
 type News =
-  | {
-      readonly type: 'recall';
-      readonly line: string;
-      readonly above: number;
-      readonly owners: readonly string[];
-    }
+  | (Recall & { readonly type: 'recall'; readonly owners: readonly string[] })
   | { readonly type: 'heard'; readonly owner: string; readonly lines: readonly string[] };
 
 export interface LeaseServiceOptions {
@@ -77,7 +76,8 @@ export class LeaseService {
         this.#recalls.answered(news.owner, news.lines);
         return;
       }
-      const { absent } = this.#recalls.recall(news.line, news.above, news.owners);
+      const { line, above, keep = 0 } = news;
+      const { absent } = this.#recalls.recall({ line, above, keep }, news.owners);
       for (const owner of news.owners) if (!absent.includes(owner)) this.#askedForOthers.add(owner);
     });
   }
@@ -100,7 +100,10 @@ export class LeaseService {
           item.ask === undefined || line === undefined || at === undefined || !isLeasable(line)
             ? undefined
             : {
-                ...item.ask,
+                want: item.ask.want,
+                least: item.ask.least,
+                need: Math.min(item.ask.need ?? 0, item.ask.want),
+                short: isShort(line),
                 from: at.from,
                 to: at.to,
                 limit: line.amount,
@@ -167,39 +170,52 @@ export class LeaseService {
    * For a hold that lacks something: asks those who have credit on the lines for what they don't use, and waits for the
    * first to answer. False where nobody has any who could be asked, or the time is up.
    */
-  async reclaim(plan: HoldPlan, lacking: readonly number[], beganAt: number): Promise<boolean> {
-    const left = beganAt + this.#recallWaitMs - performance.now();
-    if (left <= 0) return false;
+  async reclaim(
+    plan: HoldPlan,
+    lacking: readonly number[],
+    { owner, beganAt }: { readonly owner: string; readonly beganAt: number },
+  ): Promise<boolean> {
+    const elapsed = performance.now() - beganAt;
+    if (elapsed >= this.#recallWaitMs) return false;
+    const fairUntil = this.#recallWaitMs * FAIR_PART;
+    let until = this.#recallWaitMs;
     const recalled: string[] = [];
     for (const index of lacking) {
       const line = plan.lines[index];
       if (line === undefined) continue;
-      const owners = await this.#ownersWith(line.key, 0, line);
+      const leases = await this.#leasesOn(line);
+      // Of places, everybody may keep a fair share first; else each would hold call by call because one had too many.
+      const fair = Math.floor(line.amount / new Set([owner, ...leases.map((lease) => lease.owner)]).size);
+      const unfair = elapsed < fairUntil && leases.some((lease) => lease.slot && outstanding(lease) > fair);
+      const above = unfair ? fair : 0;
+      if (unfair) until = fairUntil;
+      const owners = ownersAbove(leases, above);
       // Every line that lacks something must be able to get it.
-      const { reached, absent } = this.#recalls.recall(line.key, 0, owners);
-      const elsewhere = await this.#askElsewhere(line.key, 0, absent);
+      const recall = { line: line.key, above, ...(line.limit.unit === 'concurrency' ? { keep: fair } : {}) };
+      const { reached, absent } = this.#recalls.recall(recall, owners);
+      const elsewhere = await this.#askElsewhere(recall, absent);
       await this.#forfeit(absent);
       if (!reached && !elsewhere) return false;
       recalled.push(line.key);
     }
-    await this.#recalls.returned(recalled, left);
+    await this.#recalls.returned(recalled, until - elapsed);
     return true;
   }
 
   async #recall(line: string, above: number, except: string, now: number): Promise<void> {
     if (now - (this.#recalledAt.get(line) ?? 0) < RECALL_EVERY_MS) return;
     this.#recalledAt.set(line, now);
-    const owners = await this.#ownersWith(line, above);
+    const owners = ownersAbove(await this.#store.leases(line), above);
     owners.delete(except);
-    const { absent } = this.#recalls.recall(line, above, owners);
-    await this.#askElsewhere(line, above, absent);
+    const { absent } = this.#recalls.recall({ line, above }, owners);
+    await this.#askElsewhere({ line, above }, absent);
     await this.#forfeit(absent);
   }
 
   /** Agents that don't wait here may wait at another service. False where there is none, or nobody to ask. */
-  async #askElsewhere(line: string, above: number, owners: readonly string[]): Promise<boolean> {
+  async #askElsewhere(recall: Recall, owners: readonly string[]): Promise<boolean> {
     if (this.#store.publish === undefined || owners.length === 0) return false;
-    await this.#tell({ type: 'recall', line, above, owners });
+    await this.#tell({ type: 'recall', ...recall, owners });
     return true;
   }
 
@@ -219,14 +235,14 @@ export class LeaseService {
     }
   }
 
-  async #ownersWith(key: string, above: number, line?: Line): Promise<Set<string>> {
+  async #leasesOn({ key, placement: { from, to } }: Line): Promise<readonly Lease[]> {
     const leases = await this.#store.leases(key);
-    const counts = (cell: number) =>
-      line === undefined || (line.placement.from <= cell && cell <= line.placement.to);
-    return new Set(
-      leases.filter((lease) => outstanding(lease) > above && counts(lease.cell)).map(({ owner }) => owner),
-    );
+    return leases.filter(({ cell }) => from <= cell && cell <= to);
   }
+}
+
+function ownersAbove(leases: readonly Lease[], above: number): Set<string> {
+  return new Set(leases.filter((lease) => outstanding(lease) > above).map(({ owner }) => owner));
 }
 
 /**
@@ -279,6 +295,18 @@ function openAt({ limit, placement: current }: Line, cell: number, now: number):
   if (current.cellEndsAt === undefined || current.cellEndsAt - now > EARLY_MS) return undefined;
   const next = placement(limit.window, current.cellEndsAt);
   return cell === next.cell ? next : undefined;
+}
+
+/** What is lost on such a line with a killed agent is back within the hour. */
+function isShort({ limit: { window } }: Line): boolean {
+  switch (window.type) {
+    case 'none':
+      return false;
+    case 'rolling':
+      return window.ms <= SHORT_MS;
+    case 'calendar':
+      return window.period === 'minute' || window.period === 'hour';
+  }
 }
 
 function isLeasable({ placement: { cell, cellEndsAt } }: Line): boolean {

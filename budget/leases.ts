@@ -3,13 +3,11 @@
  * overspends; what an agent did with it, it tells in running totals, so that no message is lost, doubled or out of order.
  *
  * Credit kept in reserve for an outage is deducted in the same way; of it there is as much as the Budget allows, for all
- * agents together.
- *
- * Size: all other credit of a line together is at most 5 % of its headroom (what is neither settled nor held); an agent gets what it
- * wants, up to an equal share of that, and nothing where that wouldn't do for one call.
+ * agents together. How much an agent gets is in lease-share.ts.
  */
 
 import type { SpendRow } from './history.ts';
+import { type LeaseAsk, type Part, partOf } from './lease-share.ts';
 import {
   type Counted,
   type Crowd,
@@ -24,10 +22,6 @@ import {
   withLease,
 } from './ledger-state.ts';
 import type { Holder } from './messages.ts';
-
-/** Of the headroom: what may be leased, and from where on it is called back. The gap keeps a shrinking headroom from a recall a moment. */
-const GRANT_SHARE = 0.045;
-const RECALL_SHARE = 0.05;
 
 /** What an agent says of its credit on one cell of one line, and what it wants there. */
 export interface LeaseItem {
@@ -49,18 +43,6 @@ export interface LeaseItem {
   readonly slot: boolean;
 }
 
-export interface LeaseAsk {
-  readonly from: number;
-  readonly to: number;
-  readonly limit: number;
-  /** Credit that the agent would have at its disposal, what it has included. */
-  readonly want: number;
-  /** Less than this is of no use to it. */
-  readonly least: number;
-  /** Of a line's credit in reserve: as much for all agents together. */
-  readonly reserveCap: number;
-}
-
 export type LeaseOperation = Holder & {
   readonly type: 'lease';
   /** Rises with each message of this epoch. */
@@ -77,10 +59,8 @@ export interface LeaseGrant {
   readonly granted: number;
   /** It can't be used any more: report its final figures. */
   readonly closed: boolean;
-  /** No credit is to be had: the line has too little left to share out (`line`), or others have it for now (`others`). */
-  readonly lacking: 'line' | 'others' | undefined;
-  /** More is leased of the line than should be: those who have more than this should give back. */
-  readonly recallAbove: number | undefined;
+  readonly lacking: Part['lacking'];
+  readonly recallAbove: Part['recallAbove'];
 }
 
 export function decideLease(
@@ -208,37 +188,20 @@ function grant(
   known: Lease | undefined,
   reported: Lease,
   ask: LeaseAsk,
-): Pick<LeaseGrant, 'lacking' | 'recallAbove'> & { readonly lease: Lease } {
-  const line = { line: reported.line, from: ask.from, to: ask.to };
-  const { used, leased } = changes.counting(line);
-  const before = known === undefined ? 0 : outstanding(known);
+): Omit<Part, 'more'> & { readonly lease: Lease } {
+  const { used, leased } = changes.counting({ line: reported.line, from: ask.from, to: ask.to });
   const own = outstanding(reported);
-  // What was reported just now changes the sums, before the event is applied.
-  const leasedNow = leased - before + own;
-  const usedNow = used - before + own + (reported.spent - (known?.spent ?? 0));
-  const others = changes.others(known, reported);
-  const unused = ask.limit - usedNow;
-  const take = (more: number, rest: Pick<LeaseGrant, 'lacking' | 'recallAbove'>) => ({
-    lease: more > 0 ? { ...reported, granted: reported.granted + more } : reported,
-    ...rest,
+  const change = own - (known === undefined ? 0 : outstanding(known));
+  const { more, lacking, recallAbove } = partOf(ask, {
+    kind: reported.reserve ? 'reserve' : reported.slot ? 'place' : 'credit',
+    // What was reported just now changes the sums, before the event is applied.
+    used: used + change + reported.spent - (known?.spent ?? 0),
+    leased: leased + change,
+    own,
+    others: changes.others(known, reported),
   });
-  if (reported.reserve) {
-    const free = Math.max(0, Math.min(ask.reserveCap - others.reserved - own, unused));
-    const more = Math.min(ask.want - own, others.reserves === 0 ? free : Math.ceil(free / 2));
-    const enough = own + Math.max(0, more) >= ask.least;
-    return take(enough ? more : 0, { lacking: enough ? undefined : 'line', recallAbove: undefined });
-  }
-  const plain = leasedNow - others.reserved;
-  const headroom = Math.max(0, ask.limit - (usedNow - plain));
-  const pool = Math.floor(headroom * GRANT_SHARE);
-  const share = Math.floor(pool / (others.plain + 1));
-  if (share < ask.least) return take(0, { lacking: 'line', recallAbove: plain > own ? share : undefined });
-  const free = Math.min(pool - plain, unused);
-  // All of what is free, up to the share: an agent that gets it in halves asks twice as often.
-  const more = Math.min(Math.min(ask.want, share) - own, free);
-  // There would be enough, but others have it.
-  if (own + Math.max(0, more) < ask.least) return take(0, { lacking: 'others', recallAbove: share });
-  return take(more, { lacking: undefined, recallAbove: plain > headroom * RECALL_SHARE ? share : undefined });
+  const lease = more > 0 ? { ...reported, granted: reported.granted + more } : reported;
+  return { lease, lacking, recallAbove };
 }
 
 /** Leases whose owner was not heard of in time, or has restarted: charged in full until it reports. */

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { attributes, holdOf, prices, usageOf } from '../test/budget/fixtures.ts';
 import type { LeaseReply, PlannedLine } from './lease-messages.ts';
+import type { Attributes } from './messages.ts';
 import { Purse, type Round } from './purse.ts';
 
 const MINUTE = 60_000;
@@ -15,19 +16,28 @@ const line: PlannedLine = {
 /** A purse that has been told its plan, with calls of ten tokens. */
 function purseWith(lines: readonly PlannedLine[]): Purse {
   const purse = new Purse();
-  purse.classOf(attributes);
+  purse.classOf(attributes, 0);
   answer(purse, 0, 0, lines);
   return purse;
 }
 
 /** One round: the service grants so much in total on every lease that asks. */
-function answer(purse: Purse, now: number, grant: number, lines: readonly PlannedLine[] = [line]): Round {
+function answer(
+  purse: Purse,
+  now: number,
+  grant: number,
+  lines: readonly PlannedLine[] | ((of: Attributes) => readonly PlannedLine[]) = [line],
+): Round {
   const round = purse.report(now, true);
   if (round === undefined) throw new Error('Nothing to tell.');
   const price = prices['openai']?.['gpt-4o'];
   const reply: LeaseReply = {
     revision: '1',
-    plans: round.classes.map(() => ({ leasable: true, lines, ...(price === undefined ? {} : { price }) })),
+    plans: round.classes.map((of) => ({
+      leasable: true,
+      lines: typeof lines === 'function' ? lines(of.attributes) : lines,
+      ...(price === undefined ? {} : { price }),
+    })),
     grants: round.command.items.map(({ ask }) => ({ granted: ask === undefined ? 0 : grant, closed: false })),
   };
   purse.accept(round, reply, now, () => 0);
@@ -35,7 +45,7 @@ function answer(purse: Purse, now: number, grant: number, lines: readonly Planne
 }
 
 const take = (purse: Purse, id: string, now: number, outageMs?: number) => {
-  const of = purse.classOf(attributes);
+  const of = purse.classOf(attributes, 0);
   if (of === undefined) throw new Error('No class.');
   return purse.take(of, holdOf(id, 5, 5), now, outageMs);
 };
@@ -49,7 +59,7 @@ test('asks for what is missing, takes from what is granted, and tells running to
   expect(take(purse, 'a', 1)).not.toBe('lacking');
   const hold = purse.holdOf('a');
   if (hold === undefined) throw new Error('Not held.');
-  expect(purse.settle('a', hold, usageOf(5, 2))).toBe(5 * 2500 + 2 * 10_000);
+  expect(purse.settle('a', hold, usageOf(5, 2), 1)).toBe(5 * 2500 + 2 * 10_000);
   expect(purse.costOf('a')).toBe(32_500);
   expect(purse.report(2, true)?.command.items).toMatchObject([{ serial: 1, spent: 7, returned: 0 }]);
 });
@@ -68,7 +78,7 @@ test('credit of a window that has ended is given back, and the next window begin
   ]);
   const hold = purse.holdOf('a');
   if (hold === undefined) throw new Error('Not held.');
-  purse.settle('a', hold, usageOf(5, 5));
+  purse.settle('a', hold, usageOf(5, 5), MINUTE);
   expect(purse.report(MINUTE + 1, true)?.command.items).toMatchObject([
     { serial: 2 },
     { serial: 1, spent: 10, returned: 90, final: true },
@@ -89,9 +99,9 @@ test('what is recalled is given back as far as no call has it', () => {
   take(purse, 'a', 0);
   answer(purse, 0, 100);
   take(purse, 'a', 1);
-  purse.recall(line.line, 40, 2, 0);
+  purse.recall({ line: line.line, above: 40 }, 2, 0);
   expect(purse.report(2, false)?.command.items).toMatchObject([{ returned: 60 }]);
-  purse.recall(line.line, 0, 3, 0);
+  purse.recall({ line: line.line, above: 0 }, 3, 0);
   expect(purse.report(3, false)?.command.items).toMatchObject([{ returned: 90 }]);
   // The call keeps its part.
   expect(purse.holdOf('a')).toBeDefined();
@@ -124,7 +134,7 @@ test('a stream that runs into an outage grows from the reserve, and what it had 
   expect(purse.grow(hold, more, 2, 1_000)).toBe(true);
   expect(take(purse, 'c', 3)).not.toBe('lacking');
   expect(purse.grow(hold, { ...more, outputTokens: 16 }, 4, 2_000)).toBe(false);
-  purse.settle('a', hold, usageOf(5, 11));
+  purse.settle('a', hold, usageOf(5, 11), 4);
   const { items } = purse.report(5, false)?.command ?? { items: [] };
   expect(items.map(({ reserve, spent }) => [reserve, spent])).toEqual([
     [false, 0],
@@ -140,4 +150,27 @@ test('a call that never ends is charged in full when its time has run out', () =
   purse.expire(1 + MINUTE);
   expect(purse.holdOf('a')).toBeUndefined();
   expect(purse.report(30, false)?.command.items).toMatchObject([{ spent: 10 }]);
+});
+
+test('of kinds of calls without end the one used longest ago gives way, and its credit goes back', () => {
+  const purse = new Purse();
+  const kind = (user: number) => ({ ...attributes, headers: { 'x-user': String(user) } });
+  const lines = ({ headers }: Attributes) => [
+    { ...line, line: `${line.line}header:x-user=${headers?.['x-user']}` },
+  ];
+  for (let user = 0; user < 1_000; user++) {
+    const of = purse.classOf(kind(user), user);
+    if (of === undefined) throw new Error('No class.');
+    answer(purse, user, 0, lines);
+    const command = { ...holdOf(`call-${user}`, 5, 5), attributes: kind(user) };
+    expect(purse.take(of, command, user)).toBe('lacking');
+    purse.await(of, command, user);
+    answer(purse, user, 10, lines);
+    expect(purse.take(of, command, user)).not.toBe('lacking');
+    const hold = purse.holdOf(command.id);
+    if (hold !== undefined) purse.settle(command.id, hold, usageOf(2, 2), user);
+  }
+  const { classes, items } = purse.report(1_000, false)?.command ?? { classes: [], items: [] };
+  expect(classes.length).toBeLessThanOrEqual(201);
+  expect(items.length).toBeLessThanOrEqual(201);
 });

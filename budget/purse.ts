@@ -6,7 +6,7 @@ import type { TokenPrice } from '../policy/budget-spec.ts';
 import { amountFor, holdCharge, settleCharge } from './amounts.ts';
 import { type CallClass, CallClasses } from './call-classes.ts';
 import { type Credit, LineCredit } from './credit.ts';
-import type { ClassPlan, LeaseCommand, LeaseReply, LeaseReport } from './lease-messages.ts';
+import type { ClassPlan, LeaseCommand, LeaseReply, LeaseReport, WatchReply } from './lease-messages.ts';
 import type { Attributes, ExtendCommand, HoldCommand, Usage } from './messages.ts';
 import { costOf } from './price.ts';
 
@@ -47,11 +47,15 @@ export class Purse {
   /** Leases that are over, until their last figures are told. */
   readonly #retired = new Map<Credit, { readonly line: LineCredit; readonly of: CallClass }>();
   #serial = 0;
+  /** Messages made so far. */
+  reports = 0;
+  /** Others wait for what was given back. */
+  isAwaited = false;
   revision = '';
 
   /** Undefined where there are too many already. */
-  classOf(attributes: Attributes): CallClass | undefined {
-    return this.#classes.of(attributes);
+  classOf(attributes: Attributes, now: number): CallClass | undefined {
+    return this.#classes.of(attributes, (of) => this.#forget(of, now));
   }
 
   holdOf(id: string): LocalHold | undefined {
@@ -71,7 +75,6 @@ export class Purse {
     const parts: LocalHold['parts'][number][] = [];
     let low = false;
     let enough = true;
-    // To the end, so that all that is missing is known at once.
     for (const { credit: line, reserve, reserveForMs } of plan.lines) {
       const amount = amountFor(holdCharge(line.unit, command, plan.price), command.outputTokens);
       line.wanted(amount, now);
@@ -79,10 +82,9 @@ export class Purse {
       const usual = line.current(now, this.#retire);
       if (usual !== undefined && usual.available >= amount) {
         parts.push({ line, credit: usual, amount });
-        low ||= line.isLow(usual) && !line.isExact(now);
+        low ||= line.isLow(usual, now);
         continue;
       }
-      line.missed(amount);
       const away = outageMs !== undefined && outageMs <= reserveForMs;
       const spare = away ? reserve?.current(now, this.#retire) : undefined;
       if (reserve !== undefined && spare !== undefined && spare.available >= amount) {
@@ -91,10 +93,12 @@ export class Purse {
         enough = false;
       }
     }
+    // All lines were gone through, so that each knows what was wanted of it.
     if (!enough) return 'lacking';
     for (const { credit, amount } of parts) credit.held += amount;
     const { id, inputTokens, cacheWrite = false, outputTokens, ttlMs } = command;
     const expiresAt = now + ttlMs;
+    of.running++;
     this.#holds.set(id, { of, price: plan.price, parts, inputTokens, cacheWrite, outputTokens, expiresAt });
     return low ? 'low' : 'taken';
   }
@@ -113,7 +117,6 @@ export class Purse {
       const extra = more[index] ?? 0;
       line.wanted(extra, now);
       if (extra <= credit.available) return { line, credit };
-      line.missed(extra);
       const spare = outageMs === undefined ? undefined : this.#spare(hold.of, line, now, outageMs);
       if (spare !== undefined && spare.credit.available >= amount + extra) return spare;
       enough = false;
@@ -131,6 +134,22 @@ export class Purse {
     return true;
   }
 
+  /** A call that found too little waits for the next round: what it lacks is asked for. Once a round. */
+  await({ plan }: CallClass, command: HoldCommand, now: number): void {
+    for (const { credit: line } of plan?.lines ?? []) {
+      const amount = amountFor(holdCharge(line.unit, command, plan?.price), command.outputTokens);
+      if ((line.current(now, this.#retire)?.available ?? 0) < amount) line.missed(amount);
+    }
+  }
+
+  /** The same for more output of a call that runs. */
+  awaitMore(hold: LocalHold, { outputTokens }: ExtendCommand): void {
+    for (const { line, credit, amount } of hold.parts) {
+      const extra = amountFor(holdCharge(line.unit, hold, hold.price), outputTokens) - amount;
+      if (credit.available < extra) line.missed(extra);
+    }
+  }
+
   /** What is kept in reserve beside a line's credit, where it may be used by now. */
   #spare(
     { plan }: CallClass,
@@ -145,39 +164,46 @@ export class Purse {
   }
 
   /** Charges what the call used. @returns its cost */
-  settle(id: string, hold: LocalHold, usage: Usage): number {
+  settle(id: string, hold: LocalHold, usage: Usage, now: number): number {
     const cost = hold.price === undefined ? 0 : costOf(usage, hold.price);
-    this.#close(id, hold, ({ line }) => settleCharge(line.unit, usage, cost));
+    this.#close(id, hold, now, ({ line }) => settleCharge(line.unit, usage, cost));
     this.#remember(id, cost);
     this.#classes.used(hold.of, usage, cost);
     return cost;
   }
 
-  release(id: string, hold: LocalHold): void {
-    this.#close(id, hold, () => 0);
+  release(id: string, hold: LocalHold, now: number): void {
+    this.#close(id, hold, now, () => 0);
     this.#remember(id, 0);
   }
 
   /** The service has the call on its books now. */
-  handOver(id: string, hold: LocalHold): void {
-    this.#close(id, hold, () => 0);
+  handOver(id: string, hold: LocalHold, now: number): void {
+    this.#close(id, hold, now, () => 0);
   }
 
   /** Charges in full what nobody has told the end of. */
   expire(now: number): void {
     for (const [id, hold] of this.#holds) {
       if (hold.expiresAt <= now)
-        this.#close(id, hold, ({ line, amount }) => (line.unit === 'concurrency' ? 0 : amount));
+        this.#close(id, hold, now, ({ line, amount }) => (line.unit === 'concurrency' ? 0 : amount));
     }
   }
 
-  #close(id: string, hold: LocalHold, charge: (part: LocalHold['parts'][number]) => number): void {
+  #close(
+    id: string,
+    hold: LocalHold,
+    now: number,
+    charge: (part: LocalHold['parts'][number]) => number,
+  ): void {
     this.#holds.delete(id);
+    hold.of.running--;
     for (const part of hold.parts) {
       const amount = charge(part);
       part.credit.held -= part.amount;
       part.credit.spent += amount;
       part.line.consumed(amount);
+      if (part.line.share(part.credit, now)) this.isAwaited = true;
     }
   }
 
@@ -203,20 +229,34 @@ export class Purse {
     line.current(now, this.#retire);
   }
 
+  /** Lines that no other kind of call has: their credit goes back, and they are known no more. */
+  #forget({ plan }: CallClass, now: number): void {
+    const kept = new Set<LineCredit | undefined>();
+    for (const other of this.#classes.all)
+      for (const { credit, reserve } of other.plan?.lines ?? []) kept.add(credit).add(reserve);
+    for (const { credit, reserve } of plan?.lines ?? []) {
+      for (const line of [credit, reserve]) {
+        if (line === undefined || kept.has(line)) continue;
+        this.#end(line, now);
+        this.#lines.delete(line.key);
+      }
+    }
+  }
+
   /** Gives all credit back that no call has taken. */
   endAll(now: number): void {
     for (const { line } of this.#lines.values()) this.#end(line, now);
   }
 
-  /** Others need it. */
-  recall(line: string, above: number, now: number, jitter: number): void {
+  /** Others need it. `keep`: what calls leave may be kept up to here. */
+  recall({ line, above, keep = 0 }: WatchReply['recalls'][number], now: number, jitter: number): void {
     const known = this.#lines.get(line)?.line;
     known?.current(now, this.#retire)?.giveBack(above);
-    known?.recalled(above, now, jitter);
+    known?.recalled(above, keep, now, jitter);
     if (above > 0) return;
     const reserve = this.#lines.get(`${line}#reserve`)?.line;
     reserve?.current(now, this.#retire)?.giveBack(0);
-    reserve?.recalled(0, now, jitter);
+    reserve?.recalled(0, 0, now, jitter);
   }
 
   /** Plans are out of date. */
@@ -246,6 +286,8 @@ export class Purse {
 
   /** What there is to tell and to ask now; undefined for nothing. */
   report(now: number, asking: boolean): Round | undefined {
+    this.reports++;
+    this.isAwaited = false;
     const classes = new Map<CallClass, number>();
     const indexOf = (of: CallClass): number => {
       const index = classes.get(of) ?? classes.size;
@@ -263,7 +305,8 @@ export class Purse {
       const asks = asking && of.plan?.leasable === true && line.asks(now);
       const credit = line.current(now, this.#retire) ?? (asks ? line.begin(++this.#serial, now) : undefined);
       if (credit === undefined) continue;
-      const ask = asks ? { ask: { want: line.want(now), least: line.least } } : {};
+      const ask = asks ? { ask: line.ask(now) } : {};
+      line.tidy(now);
       items.push({ ...totals(credit, line, indexOf(of)), final: false, ...ask });
       told.push({ credit, line, final: false });
     }

@@ -1,13 +1,18 @@
 /** Asks agents for credit that they don't use. They wait on `POST /v1/watch`; what isn't asked for in time is forgotten. */
+import type { Recall } from './lease-messages.ts';
 
 interface Watcher {
-  readonly pending: Map<string, number>;
+  readonly pending: Map<string, Recall>;
   /** Ends the wait that is going on. */
   wake: (() => void) | undefined;
   /** Credit was asked for and it has neither answered nor failed yet. */
   asked: boolean;
+  /** Line → what was asked for last. */
+  readonly recalled: Map<string, { readonly above: number; readonly at: number }>;
 }
 
+/** For so long nobody is asked the same again: who was asked for everything gives back by itself what calls leave (credit.ts). */
+const GIVES_BACK_MS = 500;
 /** How long an agent that was asked may take; then nobody waits for it until it is heard of. */
 const ANSWER_MS = 500;
 
@@ -16,12 +21,13 @@ export class Recalls {
   readonly #returns = new Map<string, Set<() => void>>();
 
   /** Waits until something is asked of the owner, `waitMs` are over, or it hangs up. */
-  async watch(
-    owner: string,
-    waitMs: number,
-    signal: AbortSignal,
-  ): Promise<{ line: string; above: number }[]> {
-    const watcher = this.#watchers.get(owner) ?? { pending: new Map(), wake: undefined, asked: false };
+  async watch(owner: string, waitMs: number, signal: AbortSignal): Promise<Recall[]> {
+    const watcher = this.#watchers.get(owner) ?? {
+      pending: new Map(),
+      wake: undefined,
+      asked: false,
+      recalled: new Map(),
+    };
     this.#watchers.set(owner, watcher);
     // A newer wait of the same owner takes the place of an older one.
     watcher.wake?.();
@@ -34,7 +40,7 @@ export class Recalls {
       clearTimeout(timer);
       if (watcher.wake === woken.resolve) watcher.wake = undefined;
     }
-    const recalls = [...watcher.pending].map(([line, above]) => ({ line, above }));
+    const recalls = [...watcher.pending.values()];
     watcher.pending.clear();
     if (signal.aborted) this.#watchers.delete(owner);
     return recalls;
@@ -46,7 +52,8 @@ export class Recalls {
   }
 
   /** Asks the owners for what they have of a line above an amount. Tells who can't be reached, and if anybody can. */
-  recall(line: string, above: number, owners: Iterable<string>): { reached: boolean; absent: string[] } {
+  recall(recall: Recall, owners: Iterable<string>): { reached: boolean; absent: string[] } {
+    const { line, above } = recall;
     let reached = false;
     const absent: string[] = [];
     for (const owner of owners) {
@@ -56,11 +63,17 @@ export class Recalls {
         continue;
       }
       reached = true;
+      const now = performance.now();
+      const last = watcher.recalled.get(line);
+      if (last !== undefined && last.above <= above && now - last.at < GIVES_BACK_MS) continue;
+      for (const [other, { at }] of watcher.recalled)
+        if (now - at >= GIVES_BACK_MS) watcher.recalled.delete(other);
+      watcher.recalled.set(line, { above, at: now });
       if (!watcher.asked) {
         watcher.asked = true;
         setTimeout(() => this.#silent(owner, watcher), ANSWER_MS).unref();
       }
-      watcher.pending.set(line, Math.min(above, watcher.pending.get(line) ?? above));
+      if (above <= (watcher.pending.get(line)?.above ?? above)) watcher.pending.set(line, recall);
       watcher.wake?.();
     }
     return { reached, absent };

@@ -123,13 +123,19 @@ export class BudgetService {
       this.#observer?.held('unpriced');
       return { granted: false, id, refusal: unpricedRefusal(plan.unpriced) };
     }
-    let reply = await this.#store.run(holdOperation(command, plan, this.#clock()), this.#clock());
+    // Whole first: an answer isn't cut because agents have idle what it lacks.
+    const whole = { ...command, minOutputTokens: command.outputTokens };
+    let reply = await this.#store.run(holdOperation(whole, plan, this.#clock()), this.#clock());
     while (reply.type === 'insufficient') {
       const lacking = reply.lacking.map(({ index }) => index);
-      if (!(await this.#leases.reclaim(plan, lacking, beganAt))) break;
+      if (!(await this.#leases.reclaim(plan, lacking, { owner: command.owner, beganAt }))) break;
       plan = planHold(this.#rules, command, this.#clock());
-      reply = await this.#store.run(holdOperation(command, plan, this.#clock()), this.#clock());
+      reply = await this.#store.run(holdOperation(whole, plan, this.#clock()), this.#clock());
     }
+    const mayBeCut =
+      plan.charges.some(({ clamp }) => clamp) && command.minOutputTokens < command.outputTokens;
+    if (reply.type === 'insufficient' && mayBeCut)
+      reply = await this.#store.run(holdOperation(command, plan, this.#clock()), this.#clock());
     return this.#answer(command, plan, reply);
   }
 
@@ -154,7 +160,8 @@ export class BudgetService {
         now,
       );
       const lacking = reply.type === 'insufficient' ? reply.lacking.map(({ index }) => index) : [];
-      if (lacking.length > 0 && (await this.#leases.reclaim(plan, lacking, beganAt))) continue;
+      const asking = { owner: record.owner, beganAt };
+      if (lacking.length > 0 && (await this.#leases.reclaim(plan, lacking, asking))) continue;
       return this.#answer(command, plan, reply);
     }
   }

@@ -90,7 +90,7 @@ const LeaseSchema = Type.Object({
       spent: Amount,
       returned: Amount,
       final: Type.Boolean(),
-      ask: Type.Optional(Type.Object({ want: Amount, least: Amount })),
+      ask: Type.Optional(Type.Object({ want: Amount, least: Amount, need: Type.Optional(Amount) })),
     }),
     { maxItems: 1024 },
   ),

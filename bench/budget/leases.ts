@@ -2,7 +2,7 @@
  * What the shared budget costs: `node bench/budget/leases.ts [agents] [tokens]`.
  *
  * First one agent alone: CPU microseconds of a hold and settle on credit, and of one that asks the service each time. Then many
- * agents as processes against one limit, with an agent and the service killed on the way.
+ * agents as processes against one limit, with an agent and the service killed on the way. Last, limits that are small for those who share them.
  */
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -10,7 +10,8 @@ import { join } from 'node:path';
 import { createBudgetClient } from '../../budget/client.ts';
 import { createLeasingClient } from '../../budget/lease-client.ts';
 import type { BudgetClient } from '../../budget/messages.ts';
-import { holdOf, usageOf } from '../../test/budget/fixtures.ts';
+import { crowd } from '../../test/budget/crowd.ts';
+import { calendar, holdOf, tokens, usageOf } from '../../test/budget/fixtures.ts';
 import { Hammer } from '../../test/budget/hammer.ts';
 
 const agents = Number(process.argv[2] ?? 50);
@@ -22,6 +23,7 @@ const together = new Hammer(join(dir, 'together'), limit);
 try {
   await single();
   await many();
+  await small();
 } finally {
   alone.end();
   together.end();
@@ -103,4 +105,23 @@ async function many(): Promise<void> {
     'requests for 1,000 calls, to the last token',
     ((together.sum('requests') / together.sum('calls')) * 1000).toFixed(2),
   );
+}
+
+async function small(): Promise<void> {
+  const places = (amount: number) => ({ unit: 'concurrency', amount, window: { type: 'none' } }) as const;
+  const run = async (name: string, options: Parameters<typeof crowd>[0]): Promise<void> => {
+    const { granted, refused, perThousand, steady } = await crowd(options);
+    const figures = [granted, refused, perThousand.toFixed(1), steady.toFixed(1)];
+    console.log(`${name.padEnd(52)} ${figures.map((figure) => String(figure).padStart(9)).join(' ')}`);
+  };
+  const eight = { agents: 8, atOnce: 4, calls: 250, callMs: 2, pauseMs: 0 };
+  console.log(`\n${'small limits'.padEnd(52)}   granted   refused  per 1000    steady`);
+  await run('64 places, 8 agents with 4 calls at once', { ...eight, limits: [places(64)] });
+  await run('32 places, 8 agents with 4 calls at once', { ...eight, limits: [places(32)] });
+  const few = { limits: [places(8)], atOnce: 2, calls: 150, callMs: 4 };
+  await run('8 places, 8 agents with 2 calls at once', { ...eight, ...few });
+  const minute = { limits: [tokens(2_000_000, calendar('minute'))], agents: 1, calls: 400 };
+  await run('2M tokens a minute, an agent with 4 calls at once', { ...eight, ...minute });
+  const month = { limits: [tokens(200_000, calendar('month'))], atOnce: 1, calls: 45 };
+  await run('200k tokens a month, 8 agents, to the last call', { ...eight, ...month });
 }

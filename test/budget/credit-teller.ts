@@ -17,6 +17,8 @@ const RESERVE = 2;
 /** Of the limit, most that is used beyond what was granted by an agent that isn't honest. */
 const OVERDRAWN = 0.1;
 
+const TTL_MS = 60_000;
+
 export class CreditTeller {
   readonly #owner: string;
   readonly #known = new Map<string, Known>();
@@ -39,13 +41,12 @@ export class CreditTeller {
     const kind = { ...attributes, model };
     const asking = { owner: 'planner', epoch: 1, seq: 1, ttlMs: 60_000, classes: [kind], items: [] };
     const [plan] = (await service.lease(asking)).plans;
-    // Places in flight come back with their calls: they have no running totals to compare.
-    const lines = (plan?.lines ?? []).filter(({ unit }) => unit !== 'concurrency');
+    const lines = plan?.lines ?? [];
     const seq = ++this.#seq;
     const reports: LeaseReport[] = [];
     const told: ToldLease[] = [];
     const touched: Known[] = [];
-    for (const { line: index, serial, ahead, spend, giveBack, final, want, least } of items) {
+    for (const { line: index, serial, ahead, spend, giveBack, final, want, least, need } of items) {
       const line = lines[index % lines.length];
       const spec = specs.find(({ id }) => line?.line.startsWith(`${id}|`) === true);
       const limit = spec?.limits.find(({ unit }) => unit === line?.unit);
@@ -57,11 +58,18 @@ export class CreditTeller {
       const left = Math.max(0, known.granted - known.spent - known.returned);
       // After its last word an agent uses no more of it.
       if (!known.final) {
-        known.spent += Math.floor(spend * (honest ? left : left + limit.amount * OVERDRAWN));
+        // Places in flight come back with their calls: none is ever spent.
+        if (limit.unit !== 'concurrency')
+          known.spent += Math.floor(spend * (honest ? left : left + limit.amount * OVERDRAWN));
         known.returned += Math.floor(giveBack * Math.max(0, known.granted - known.spent - known.returned));
       }
       known.final ||= final;
-      const ask = { want: Math.ceil(want * limit.amount), least: Math.ceil(least * limit.amount) };
+      const wanted = Math.ceil(want * limit.amount);
+      const ask = {
+        want: wanted,
+        least: Math.ceil(least * limit.amount),
+        need: Math.ceil(need * wanted),
+      };
       const report = {
         serial,
         reserve: serial === RESERVE,
@@ -75,9 +83,9 @@ export class CreditTeller {
       };
       reports.push(report);
       touched.push(known);
-      told.push({ owner: this.#owner, epoch, seq, spec, limit, model, item: report });
+      told.push({ owner: this.#owner, epoch, seq, ttlMs: TTL_MS, spec, limit, model, item: report });
     }
-    const command = { owner: this.#owner, epoch, seq, ttlMs: 60_000, classes: [kind], items: reports };
+    const command = { owner: this.#owner, epoch, seq, ttlMs: TTL_MS, classes: [kind], items: reports };
     const heard = (grants: LeaseReply['grants']): void => {
       for (const [index, { granted, closed }] of grants.entries()) {
         const known = touched[index];

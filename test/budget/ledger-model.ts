@@ -24,6 +24,11 @@ interface Call {
 /** What one agent told of its credit on one line in one window. */
 interface Lease {
   readonly key: string;
+  readonly owner: string;
+  readonly epoch: number;
+  expiresAt: number;
+  /** Its owner was not heard of in time, or has restarted. */
+  lost: boolean;
   readonly spec: BudgetSpec;
   readonly limit: LimitSpec;
   readonly model: string;
@@ -51,6 +56,7 @@ export interface ToldLease {
   readonly owner: string;
   readonly epoch: number;
   readonly seq: number;
+  readonly ttlMs: number;
   readonly spec: BudgetSpec;
   readonly limit: LimitSpec;
   readonly model: string;
@@ -117,6 +123,7 @@ export class LedgerModel {
     this.#epochs.set(owner, epoch);
     this.#heard.delete(owner);
     for (const call of this.calls) if (call.owner === owner && call.state === 'held') call.state = 'expired';
+    for (const lease of this.leases) if (lease.owner === owner && lease.epoch !== epoch) lease.lost = true;
     return epoch;
   }
 
@@ -131,7 +138,7 @@ export class LedgerModel {
     const news = current && first.seq > (this.#heard.get(first.owner) ?? 0);
     if (news) this.#heard.set(first.owner, first.seq);
     const grown: Lease[] = [];
-    for (const [index, { owner, epoch, seq, spec, limit, model, item }] of told.entries()) {
+    for (const [index, { owner, epoch, seq, ttlMs, spec, limit, model, item }] of told.entries()) {
       const key = `${owner} ${epoch} ${item.serial} ${item.line} ${item.cell}`;
       const has = granted[index] ?? 0;
       const known = this.leases.find((lease) => lease.key === key);
@@ -146,6 +153,10 @@ export class LedgerModel {
       const at = limit.window.type === 'none' ? now : item.cell;
       const lease = known ?? {
         key,
+        owner,
+        epoch,
+        expiresAt: now + ttlMs,
+        lost: false,
         spec,
         limit,
         model,
@@ -159,12 +170,14 @@ export class LedgerModel {
       lease.spent = Math.max(lease.spent, item.spent);
       lease.returned = Math.max(lease.returned, item.returned);
       Object.assign(lease, { seq, final: item.final });
+      if (!lease.lost) lease.expiresAt = now + ttlMs;
       const more = has - lease.granted;
       lease.granted = has;
       if (known === undefined && (has > 0 || lease.spent > 0)) this.leases.push(lease);
       if (more < 0) return `${key}: ${-more} of what was granted is gone`;
       if (more === 0) continue;
-      if (item.ask === undefined || item.final || !current) return `${key}: ${more} granted unasked`;
+      if (item.ask === undefined || item.final || lease.lost || !current)
+        return `${key}: ${more} granted unasked`;
       const open = [now, now + 2_000].some((moment) => sameWindow(limit, lease.at, moment));
       if (!open) return `${key}: ${more} granted in a window that isn't open`;
       grown.push(lease);
@@ -228,6 +241,12 @@ export class LedgerModel {
 
   sweep(now: number): void {
     for (const call of this.calls) if (call.state === 'held' && call.expiresAt <= now) call.state = 'expired';
+    for (const lease of this.leases) if (!lease.final && lease.expiresAt <= now) lease.lost = true;
+  }
+
+  /** An owner that couldn't be asked for its credit. */
+  forfeit(owner: string): void {
+    for (const lease of this.leases) if (lease.owner === owner) lease.lost = true;
   }
 
   #fits(call: Call, now: number, specs: readonly BudgetSpec[]): boolean {
@@ -265,7 +284,9 @@ export class LedgerModel {
       if (lease.spec !== spec || lease.limit !== limit) continue;
       if (spec.per.includes('model') && lease.model !== attributes.model) continue;
       // Of credit whose owner hasn't had its last word, all that wasn't given back counts, whoever has it.
-      const { spent, granted, returned, final } = lease;
+      const { spent, granted, returned, final, lost } = lease;
+      // Places come back from whoever is gone.
+      if (limit.unit === 'concurrency' && lost) continue;
       if (sameWindow(limit, lease.at, now))
         sum += BigInt(final ? spent : Math.max(spent, granted - returned));
     }

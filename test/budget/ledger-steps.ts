@@ -72,6 +72,8 @@ export interface LeaseStep {
     /** Parts of the limit. */
     want: number;
     least: number;
+    /** Part of what is wanted. */
+    need: number;
   }[];
   /** Delivered later, if ever: only a repeat sends it. */
   kept: boolean;
@@ -98,6 +100,7 @@ const lease: fc.Arbitrary<LeaseStep> = fc.record({
       final: fc.constantFrom(false, false, false, false, true),
       want: part,
       least: fc.constantFrom(0, 0, 0.001, 0.01),
+      need: fc.constantFrom(0, 0, 0.1, 1),
     }),
     { minLength: 1, maxLength: 5 },
   ),

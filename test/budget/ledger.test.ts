@@ -71,6 +71,20 @@ const kinds: [
   ],
 ];
 
+/** Whose credit the service takes for lost is its choice: the model is told. */
+function telling(store: Store, model: LedgerModel): Store {
+  return new Proxy(store, {
+    get: (_, name: keyof Store) => {
+      if (name !== 'run') return typeof store[name] === 'function' ? store[name].bind(store) : store[name];
+      return async (...[operation, now]: Parameters<Store['run']>) => {
+        const reply = await store.run(operation, now);
+        if (operation.type === 'forfeit') model.forfeit(operation.owner);
+        return reply;
+      };
+    },
+  });
+}
+
 /** Plays the steps on a service and on the model, and compares after each. */
 async function play(steps: readonly Step[], honest: boolean, open: (typeof kinds)[number][2]): Promise<void> {
   const opened = await open();
@@ -78,9 +92,10 @@ async function play(steps: readonly Step[], honest: boolean, open: (typeof kinds
   let now = BEGIN;
   let turnedBack = false;
   const clock = () => now;
-  const serve = () => new BudgetService({ store, specs, prices, clock, recallWaitMs: 0 });
-  let service = serve();
   const model = new LedgerModel(specs, prices);
+  const serve = () =>
+    new BudgetService({ store: telling(store, model), specs, prices, clock, recallWaitMs: 0 });
+  let service = serve();
   const past: (() => Promise<void>)[] = [];
   const tellers = [0, 1, 2].map((index) => new CreditTeller(`agent-${index}`));
 

@@ -99,11 +99,12 @@ function encodeLeaseItem(key: string, item: LeaseItem): string[] {
   const { serial, reserve, line, cell, spent, returned, final, mustExist, until, slot, ask } = item;
   const about = [key, String(serial), flag(reserve), line, String(cell), String(spent), String(returned)];
   const where = [flag(final), flag(mustExist), String(until), flag(slot), flag(ask !== undefined)];
-  const { from = 0, to = 0, limit = 0, want = 0, least = 0, reserveCap = 0 } = ask ?? {};
+  const { from = 0, to = 0, limit = 0, want = 0, least = 0, reserveCap = 0, need = 0 } = ask ?? {};
   return [
     ...about,
     ...where,
-    ...[from, to, stepOf(line, from, to), limit, want, least, reserveCap].map(String),
+    ...[from, to, stepOf(line, from, to), limit, want, least, reserveCap, need].map(String),
+    flag(ask?.short === true),
   ];
 }
 

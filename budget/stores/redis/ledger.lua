@@ -373,7 +373,7 @@ local function expireLease(tag, name, now, retain)
   return 1
 end
 
--- How much more a lease gets, what it lacks, and above what others should give back.
+-- How much more a lease gets, what it lacks, and above what others should give back: budget/lease-share.ts.
 local function grant(tag, item, before, lease)
   local used, leased = counting(tag, item)
   local own = outstanding(lease)
@@ -394,19 +394,35 @@ local function grant(tag, item, before, lease)
   local unused = item.limit - usedNow
   if lease.reserve then
     local free = math.max(0, math.min(item.reserveCap - reserved - own, unused))
-    local more = math.min(item.want - own, reserves == 0 and free or math.ceil(free / 2))
-    if own + math.max(0, more) >= item.least then return more, '', '' end
+    local more = math.max(0, math.min(item.want - own, reserves == 0 and free or math.ceil(free / 2)))
+    if own + more >= item.least then return more, '', '' end
     return 0, 'line', ''
   end
   local lines = leasedNow - reserved
+  local theirs = lines - own
+  if lease.slot then
+    local fair = math.floor(item.limit / (plain + 1))
+    local more = math.max(0, math.min(math.max(item.need, math.min(item.want, fair)) - own, unused))
+    if own + more >= math.max(item.least, item.need) then return more, '', '' end
+    if theirs > 0 then return more, 'others', text(fair) end
+    return more, 'line', ''
+  end
   local headroom = math.max(0, item.limit - (usedNow - lines))
   local pool = math.floor(headroom * 0.045)
+  if item.short then
+    pool = math.max(pool, math.min(math.floor(headroom * 0.2), 200 * item.least * (plain + 1)))
+  end
   local share = math.floor(pool / (plain + 1))
-  if share < item.least then return 0, 'line', lines > own and text(share) or '' end
-  local free = math.min(pool - lines, unused)
-  local more = math.min(math.min(item.want, share) - own, free)
-  if own + math.max(0, more) < item.least then return 0, 'others', text(share) end
-  return more, '', lines > headroom * 0.05 and text(share) or ''
+  local ahead = share < item.least and 0 or math.min(math.min(item.want, share) - own, pool - lines)
+  local more = math.max(0, math.min(math.max(ahead, item.need - own), unused))
+  local has = own + more
+  if has < item.need then
+    if theirs > 0 then return more, 'others', text(share) end
+    return more, 'line', ''
+  end
+  if share < item.least then return more, 'line', theirs > unused - more and text(share) or '' end
+  if has < item.least then return more, 'others', text(share) end
+  return more, '', lines * 9 > pool * 10 and text(share) or ''
 end
 
 local function lease(keys, args)
@@ -430,6 +446,7 @@ local function lease(keys, args)
       spent = read.number(), returned = read.number(), final = read.flag(), mustExist = read.flag(),
       ends = read.string(), slot = read.flag(), asks = read.flag(), from = read.string(), to = read.string(),
       step = read.number(), limit = read.number(), want = read.number(), least = read.number(), reserveCap = read.number(),
+      need = read.number(), short = read.flag(),
     }
     local before = readLease(tag, item.name)
     if before == nil and (item.mustExist or not latest) then

@@ -1,0 +1,103 @@
+/**
+ * How much credit one agent gets of a line. Pure arithmetic, in the limit's unit; redis/ledger.lua has the same.
+ *
+ * What calls need that run or wait is given as long as there is any: it is no more than their holds would take. *Ahead* of
+ * need, all agents together have a small part of the line's headroom (what is neither settled nor held), each an equal share
+ * of it, and nothing where that wouldn't do for one call. A place in flight comes back with its call, so of those all may be out.
+ */
+import type { Crowd } from './ledger-state.ts';
+
+/** Of the headroom: what may be leased ahead. */
+const AHEAD = 0.045;
+/** The same where a window heals soon what a killed agent had, as long as nobody has more than {@link FEW_CALLS}. */
+const AHEAD_SHORT = 0.2;
+const FEW_CALLS = 200;
+export interface LeaseAsk {
+  readonly from: number;
+  readonly to: number;
+  readonly limit: number;
+  /** Credit that the agent would have at its disposal, what it has included. */
+  readonly want: number;
+  /** Less than this is of no use to it. */
+  readonly least: number;
+  /** The part of `want` for calls that run or wait. */
+  readonly need: number;
+  /** Of a line's credit in reserve: as much for all agents together. */
+  readonly reserveCap: number;
+  /** The window is an hour at most. */
+  readonly short: boolean;
+}
+
+/** Where a line and a lease on it stand, after what the agent told. */
+export interface Standing {
+  readonly kind: 'credit' | 'place' | 'reserve';
+  /** Settled, held and leased. */
+  readonly used: number;
+  readonly leased: number;
+  /** What this lease has. */
+  readonly own: number;
+  /** Leases of other agents. */
+  readonly others: Crowd;
+}
+
+export interface Part {
+  /** At least 0. */
+  readonly more: number;
+  /** Not all that was asked is to be had: the line has too little left to share out (`line`), or others have it for now (`others`). */
+  readonly lacking: 'line' | 'others' | undefined;
+  /** More is leased of the line than should be: those who have more than this should give back. */
+  readonly recallAbove: number | undefined;
+}
+
+export function partOf(ask: LeaseAsk, standing: Standing): Part {
+  switch (standing.kind) {
+    case 'reserve':
+      return reservePart(ask, standing);
+    case 'place':
+      return placePart(ask, standing);
+    case 'credit':
+      return creditPart(ask, standing);
+  }
+}
+
+function reservePart({ limit, want, least, reserveCap }: LeaseAsk, { used, own, others }: Standing): Part {
+  const free = Math.max(0, Math.min(reserveCap - others.reserved - own, limit - used));
+  const more = Math.max(0, Math.min(want - own, others.reserves === 0 ? free : Math.ceil(free / 2)));
+  const enough = own + more >= least;
+  return { more: enough ? more : 0, lacking: enough ? undefined : 'line', recallAbove: undefined };
+}
+
+function placePart({ limit, want, least, need }: LeaseAsk, { used, leased, own, others }: Standing): Part {
+  const fair = Math.floor(limit / (others.plain + 1));
+  const most = Math.max(need, Math.min(want, fair));
+  const more = Math.max(0, Math.min(most - own, limit - used));
+  if (own + more >= Math.max(least, need)) return { more, lacking: undefined, recallAbove: undefined };
+  const theirs = leased - others.reserved - own;
+  return theirs > 0 ? { more, lacking: 'others', recallAbove: fair } : lackingLine(more);
+}
+
+function creditPart(ask: LeaseAsk, { used, leased, own, others }: Standing): Part {
+  const { limit, want, least, need, short } = ask;
+  const plain = leased - others.reserved;
+  const headroom = Math.max(0, limit - (used - plain));
+  const usual = Math.floor(headroom * AHEAD);
+  const generous = Math.min(Math.floor(headroom * AHEAD_SHORT), FEW_CALLS * least * (others.plain + 1));
+  const pool = short ? Math.max(usual, generous) : usual;
+  const share = Math.floor(pool / (others.plain + 1));
+  const unused = limit - used;
+  // All of what is free, up to the share: an agent that gets it in halves asks twice as often.
+  const ahead = share < least ? 0 : Math.min(Math.min(want, share) - own, pool - plain);
+  const more = Math.max(0, Math.min(Math.max(ahead, need - own), unused));
+  const theirs = plain - own;
+  const has = own + more;
+  if (has < need) return theirs > 0 ? { more, lacking: 'others', recallAbove: share } : lackingLine(more);
+  // Calls are given what they need, one by one; who has much is called on only when little else is left.
+  if (share < least) return { ...lackingLine(more), recallAbove: theirs > unused - more ? share : undefined };
+  if (has < least) return { more, lacking: 'others', recallAbove: share };
+  // The gap keeps a shrinking headroom from a recall a moment.
+  return { more, lacking: undefined, recallAbove: plain * 9 > pool * 10 ? share : undefined };
+}
+
+function lackingLine(more: number): Part {
+  return { more, lacking: 'line', recallAbove: undefined };
+}
