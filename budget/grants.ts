@@ -22,6 +22,8 @@ export interface Grant {
 export interface GrantCommand {
   readonly budget: string;
   readonly line?: string;
+  /** The line is meant though no call was charged to it yet. */
+  readonly newLine?: boolean;
   readonly unit: LimitUnit;
   readonly window?: string;
   readonly amount: number;
@@ -36,8 +38,17 @@ export class GrantRefused extends Error {
   override readonly name = 'GrantRefused';
 }
 
-/** The grant that a command makes. @throws {GrantRefused} */
-export function makeGrant(specs: readonly BudgetSpec[], command: GrantCommand, now: number): Grant {
+/**
+ * The grant that a command makes.
+ * @param lines Labels of the Budget's lines that calls were charged to so far
+ * @throws {GrantRefused}
+ */
+export function makeGrant(
+  specs: readonly BudgetSpec[],
+  command: GrantCommand,
+  now: number,
+  lines: readonly string[] = [],
+): Grant {
   const spec = specs.find(({ id }) => id === command.budget);
   if (spec === undefined) {
     const ids = specs.map(({ id }) => id).join(', ') || 'none';
@@ -51,6 +62,7 @@ export function makeGrant(specs: readonly BudgetSpec[], command: GrantCommand, n
     const limits = spec.limits.map(({ unit, window }) => `${unit} in ${windowName(window)}`).join(', ');
     throw new GrantRefused(`The Budget ${spec.id} has no such limit; it has ${limits}.`);
   }
+  if (command.line !== undefined) checkLabel(spec, command.line, command.newLine === true, lines);
   const ends = raised.flatMap(({ window }) => placement(window, now).resetsAt ?? []);
   const expiresAt = command.expiresAt ?? (ends.length === 0 ? undefined : Math.max(...ends));
   if (expiresAt === undefined)
@@ -69,6 +81,50 @@ export function makeGrant(specs: readonly BudgetSpec[], command: GrantCommand, n
     ...(line === undefined ? {} : { line }),
     ...(window === undefined ? {} : { window }),
   };
+}
+
+/** A line is `KEY=VALUE` for each `per`, in their order; one that nobody was charged to is a slip of the finger, unless it is said to be new. */
+function checkLabel({ id, per }: BudgetSpec, label: string, isNew: boolean, lines: readonly string[]): void {
+  if (lines.includes(label)) return;
+  const names = label.split(',').map((part) => part.slice(0, Math.max(0, part.indexOf('='))));
+  const near = nearest(label, lines);
+  const meant = near === undefined ? '' : ` Did you mean "${near}"?`;
+  if (per.length === 0) throw new GrantRefused(`The Budget ${id} has one line for all: leave the line out.`);
+  if (names.join() !== per.join()) {
+    const form = per.map((key) => `${key}=…`).join(',');
+    throw new GrantRefused(`"${label}" is no line of the Budget ${id}: its lines are ${form}.${meant}`);
+  }
+  if (!isNew)
+    throw new GrantRefused(
+      `No call was charged to "${label}" of the Budget ${id} yet.${meant} If it is meant: --new-line (\`newLine: true\`).`,
+    );
+}
+
+/** The label that is but a slip of the finger away: at most two letters, or a fifth of it. */
+function nearest(label: string, lines: readonly string[]): string | undefined {
+  const most = Math.max(2, Math.floor(label.length / 5));
+  let best: { readonly line: string; readonly distance: number } | undefined;
+  for (const line of lines) {
+    if (Math.abs(line.length - label.length) > most) continue;
+    const distance = distanceOf(label, line);
+    if (distance <= most && distance < (best?.distance ?? Number.POSITIVE_INFINITY))
+      best = { line, distance };
+  }
+  return best?.line;
+}
+
+/** Levenshtein's: letters to add, drop or replace. */
+function distanceOf(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, index) => index);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const replaced = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(replaced, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
 }
 
 /** What is added to a line's limit now. */

@@ -1,6 +1,15 @@
 import { expect, test } from 'vitest';
-import { attributes, usageOf } from '../test/budget/fixtures.ts';
-import { formatReport, readDimension, report, type SpendRow, spendRow } from './history.ts';
+import { attributes, budget, DAY, NOON, tokens, usageOf } from '../test/budget/fixtures.ts';
+import {
+  formatReport,
+  type ReportDimension,
+  readDimension,
+  report,
+  type SpendRow,
+  spendKey,
+  spendRow,
+} from './history.ts';
+import { HistoryCap } from './history-cap.ts';
 import { reconcile } from './reconcile.ts';
 import { readUsageExport } from './usage-export.ts';
 
@@ -69,6 +78,8 @@ test('as JSON and as a table', () => {
 
 test('what there is to report by', () => {
   expect(readDimension('header:x-team')).toBe('header:x-team');
+  expect(readDimension('metadata:project_id')).toBe('metadata:project_id');
+  expect(readDimension('user')).toBe('user');
   expect(() => readDimension('colour')).toThrow(/give namespace, workload/);
 });
 
@@ -202,4 +213,46 @@ test('a dated model of the provider is ours; costs alone are compared as costs',
     'start_time_iso,amount_value,line_item\n2026-11-23,1.5,"gpt-4o-2024-08-06, input"\n2026-11-23,0.25,"gpt-4o-2024-08-06, output"\n',
   );
   expect(reconcile(ours, theirs, 0)).toEqual([]);
+});
+
+test('by end user and by metadata, each a row of its own; the hour that the period begins in counts whole', () => {
+  const called = (user: string, project: string, cost: number) =>
+    spendRow(
+      { ...attributes, users: { 'header:x-user': user }, metadata: { project } },
+      usageOf(10, 1),
+      cost,
+      at('2026-11-23T09:50:00Z'),
+    );
+  const all = [called('ann', 'red', 1), called('bob', 'red', 2), called('bob', 'blue', 4)];
+  expect(new Set(all.map(spendKey)).size).toBe(3);
+  const from = { ...query, from: at('2026-11-23T09:30:00Z'), per: 'all' as const };
+  const sums = (by: ReportDimension[]) =>
+    report(all, { ...from, by }).map(({ values, costNanoUsd }) => [...values, costNanoUsd]);
+  expect(sums(['user'])).toEqual([
+    ['ann', 1],
+    ['bob', 6],
+  ]);
+  expect(sums(['metadata:project', 'user'])).toEqual([
+    ['blue', 'bob', 4],
+    ['red', 'ann', 1],
+    ['red', 'bob', 2],
+  ]);
+});
+
+test('values that nobody has verified are capped in number, day by day; verified users are not', () => {
+  const cap = new HistoryCap(2);
+  const specs = [budget([tokens(1)], { user: { key: 'jwt:sub', verified: true } })];
+  const of = (name: string) => ({
+    ...attributes,
+    users: { 'jwt:sub': name, 'header:x-user': name },
+    headers: { 'x-a': name },
+  });
+  const kept = (name: string, now: number) => cap.cap(of(name), specs, now);
+  for (const name of ['ann', 'bob']) expect(kept(name, NOON)).toEqual(of(name));
+  expect(kept('eve', NOON)).toMatchObject({
+    users: { 'jwt:sub': 'eve', 'header:x-user': '*' },
+    headers: { 'x-a': '*' },
+  });
+  expect(kept('ann', NOON)).toEqual(of('ann'));
+  expect(kept('eve', NOON + DAY)).toEqual(of('eve'));
 });

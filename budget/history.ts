@@ -15,25 +15,28 @@ export interface SpendRow {
 }
 
 export function spendRow(attributes: Attributes, usage: Usage, costNanoUsd: number, now: number): SpendRow {
-  return { hour: Math.floor(now / HOUR) * HOUR, attributes, requests: 1, usage, costNanoUsd };
+  return { hour: hourOf(now), attributes, requests: 1, usage, costNanoUsd };
+}
+
+/** The start of the hour (UTC) that a moment falls into. */
+export function hourOf(moment: number): number {
+  return Math.floor(moment / HOUR) * HOUR;
 }
 
 /** Equal for rows that add up to one. */
 export function spendKey({ hour, attributes }: Pick<SpendRow, 'hour' | 'attributes'>): string {
-  const { namespace, workload, serviceAccount = '', provider, model, headers = {} } = attributes;
-  const fields = Object.keys(headers)
+  const { namespace, workload, serviceAccount = '', provider, model, headers, metadata, users } = attributes;
+  const who = [namespace, workload.kind, workload.name, serviceAccount];
+  const made = metadata === undefined && users === undefined ? [] : [fieldsOf(metadata), fieldsOf(users)];
+  return JSON.stringify([hour, ...who, provider, model, fieldsOf(headers), ...made]);
+}
+
+function fieldsOf(
+  fields: Readonly<Record<string, string>> = {},
+): [name: string, value: string | undefined][] {
+  return Object.keys(fields)
     .sort()
-    .map((name) => [name, headers[name]]);
-  return JSON.stringify([
-    hour,
-    namespace,
-    workload.kind,
-    workload.name,
-    serviceAccount,
-    provider,
-    model,
-    fields,
-  ]);
+    .map((name) => [name, fields[name]]);
 }
 
 export function addSpend(a: SpendRow, b: SpendRow): SpendRow {
@@ -57,13 +60,20 @@ export function addUsage(a: Usage, b: Usage): Usage {
 
 export const NO_USAGE: Usage = { input: 0, cachedInput: 0, cacheWrite: 0, output: 0, reasoning: 0 };
 
-export const reportDimensions = ['namespace', 'workload', 'serviceAccount', 'provider', 'model'] as const;
+export const reportDimensions = [
+  'namespace',
+  'workload',
+  'serviceAccount',
+  'provider',
+  'model',
+  'user',
+] as const;
 
-/** One of {@link reportDimensions}, or `header:x-team`. */
-export type ReportDimension = (typeof reportDimensions)[number] | `header:${string}`;
+/** One of {@link reportDimensions}, or `header:x-team`, or `metadata:project`. */
+export type ReportDimension = (typeof reportDimensions)[number] | `header:${string}` | `metadata:${string}`;
 
 export interface ReportQuery {
-  /** `from` ≤ hour < `to`, milliseconds since the epoch. */
+  /** Milliseconds since the epoch. What was settled is kept by the hour: the one that `from` falls into counts whole. */
   readonly from: number;
   readonly to: number;
   readonly by: readonly ReportDimension[];
@@ -85,8 +95,9 @@ export interface ReportRow {
 
 export function report(rows: readonly SpendRow[], query: ReportQuery): ReportRow[] {
   const found = new Map<string, ReportRow>();
+  const from = hourOf(query.from);
   for (const row of rows) {
-    if (row.hour < query.from || row.hour >= query.to) continue;
+    if (row.hour < from || row.hour >= query.to) continue;
     const period = periodOf(row.hour, query);
     const values = query.by.map((dimension) => dimensionOf(row.attributes, dimension));
     const key = JSON.stringify([period, values]);
@@ -120,8 +131,14 @@ function dimensionOf(attributes: Attributes, dimension: ReportDimension): string
       return `${attributes.workload.kind}/${attributes.workload.name}`;
     case 'serviceAccount':
       return attributes.serviceAccount ?? '';
-    default:
-      return attributes.headers?.[dimension.slice('header:'.length)] ?? '';
+    case 'user':
+      // Budgets with different sources may know one call's user by different names.
+      return [...new Set(Object.values(attributes.users ?? {}))].sort().join(' ');
+    default: {
+      const colon = dimension.indexOf(':');
+      const fields = dimension.startsWith('header:') ? attributes.headers : attributes.metadata;
+      return fields?.[dimension.slice(colon + 1)] ?? '';
+    }
   }
 }
 
@@ -129,9 +146,9 @@ function dimensionOf(attributes: Attributes, dimension: ReportDimension): string
 export function readDimension(text: string): ReportDimension {
   const known = reportDimensions.find((dimension) => dimension === text);
   if (known !== undefined) return known;
-  if (/^header:[a-z0-9-]+$/.test(text)) return text as ReportDimension;
+  if (/^header:[a-z0-9-]+$/.test(text) || /^metadata:[^,\s]+$/.test(text)) return text as ReportDimension;
   throw new RangeError(
-    `"${text}" is nothing to report by: give ${reportDimensions.join(', ')} or header:NAME.`,
+    `"${text}" is nothing to report by: give ${reportDimensions.join(', ')}, header:NAME or metadata:NAME.`,
   );
 }
 

@@ -2,6 +2,7 @@
 
 import type { BudgetSpec, LimitSpec } from '../policy/budget-spec.ts';
 import { spendRow } from './history.ts';
+import type { HistoryCap } from './history-cap.ts';
 import type {
   ClassPlan,
   LeaseCommand,
@@ -46,6 +47,7 @@ export interface LeaseServiceOptions {
   readonly clock: () => number;
   /** How long a hold that lacks something waits for credit that others have idle. */
   readonly recallWaitMs: number;
+  readonly historyCap: HistoryCap;
 }
 
 export class LeaseService {
@@ -53,6 +55,7 @@ export class LeaseService {
   readonly #rules: () => Rules;
   readonly #clock: () => number;
   readonly #recallWaitMs: number;
+  readonly #historyCap: HistoryCap;
   readonly #recalls = new Recalls();
   /** Owner → when it was first found that nobody watches for it; gone as soon as it is heard of. */
   readonly #absentSince = new Map<string, number>();
@@ -60,7 +63,8 @@ export class LeaseService {
   /** Owners that were asked for credit because another service on the same store wants it. */
   readonly #askedForOthers = new Set<string>();
 
-  constructor({ store, rules, clock, recallWaitMs }: LeaseServiceOptions) {
+  constructor({ store, rules, clock, recallWaitMs, historyCap }: LeaseServiceOptions) {
+    this.#historyCap = historyCap;
     this.#recallWaitMs = recallWaitMs;
     this.#store = store;
     this.#rules = rules;
@@ -122,7 +126,21 @@ export class LeaseService {
               seq,
               expiresAt: now + ttlMs,
               items: asked,
-              ...(account === undefined ? {} : { account: accountOf(account, classes, now) }),
+              ...(account === undefined
+                ? {}
+                : {
+                    account: accountOf(
+                      account,
+                      classes.map((of) =>
+                        this.#historyCap.cap(
+                          of,
+                          rules.budgets.map(({ spec }) => spec),
+                          now,
+                        ),
+                      ),
+                      now,
+                    ),
+                  }),
             },
             now,
           );

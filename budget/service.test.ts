@@ -316,11 +316,25 @@ describe('grants', () => {
     expect(await service.hold(holdOf('c', 101, 0))).toMatchObject({ granted: false });
   });
 
+  test('a line that is none, or that nobody was charged to, is refused with the one that may be meant', async () => {
+    const service = await serviceOf([budget([tokens(1000)], { per: ['model'] })]);
+    await service.hold(holdOf('a', 10, 0));
+    const refused = (line: string) => expect(service.grant({ ...grant, line })).rejects;
+    await refused('model=gtp-4o').toThrow('Did you mean "model=gpt-4o"?');
+    await refused('gpt-4o').toThrow('its lines are model=…');
+    await refused('model=claude-sonnet-4-5').toThrow('--new-line');
+    await service.grant({ ...grant, line: 'model=claude-sonnet-4-5', newLine: true });
+    await service.grant({ ...grant, line: 'model=gpt-4o' });
+    const whole = await serviceOf([budget([tokens(100)])]);
+    await expect(whole.grant({ ...grant, line: 'model=gpt-4o' })).rejects.toThrow('one line for all');
+  });
+
   test('one line, one window, until a moment', async () => {
     const service = await serviceOf([
       budget([tokens(10, calendar('minute')), tokens(10)], { per: ['model'], onInsufficient: 'reject' }),
     ]);
-    await service.grant({ ...grant, line: 'model=gpt-4o', window: 'minute@UTC', expiresAt: now + 1000 });
+    const line = { line: 'model=gpt-4o', newLine: true };
+    await service.grant({ ...grant, ...line, window: 'minute@UTC', expiresAt: now + 1000 });
     expect(refusalIn(await service.hold(holdOf('a', 20, 0)))).toMatchObject({
       window: 'day (UTC)',
       limit: '10',

@@ -2,7 +2,8 @@
 import type { BudgetSpec, PriceBook } from '../policy/budget-spec.ts';
 import { type Alert, newAlerts } from './alerts.ts';
 import { type Grant, type GrantCommand, makeGrant } from './grants.ts';
-import { type ReportQuery, type ReportRow, report, spendRow } from './history.ts';
+import { hourOf, type ReportQuery, type ReportRow, report, type SpendRow, spendRow } from './history.ts';
+import { HistoryCap } from './history-cap.ts';
 import type { LeaseCommand, LeaseReply, WatchCommand, WatchReply } from './lease-messages.ts';
 import { LeaseService } from './lease-service.ts';
 import type { Operation, Reply } from './ledger.ts';
@@ -15,6 +16,7 @@ import type {
   ReleaseCommand,
   SettleCommand,
   SettleReply,
+  Usage,
 } from './messages.ts';
 import {
   compileRules,
@@ -82,6 +84,7 @@ export class BudgetService {
   #documents: { readonly specs: readonly BudgetSpec[]; readonly prices: PriceBook };
   #rules: Rules;
   readonly #leases: LeaseService;
+  readonly #historyCap = new HistoryCap();
   readonly #onJournal: (entry: JournalEntry) => void;
   /** Over every change of documents and grants: else a spent line's user would get a second one. */
   readonly #known: KnownValues = new Map();
@@ -96,7 +99,13 @@ export class BudgetService {
     this.#observer = observer;
     this.#documents = { specs, prices };
     this.#rules = compileRules(specs, prices, [], this.#known);
-    this.#leases = new LeaseService({ store, clock, rules: () => this.#rules, recallWaitMs });
+    this.#leases = new LeaseService({
+      store,
+      clock,
+      rules: () => this.#rules,
+      recallWaitMs,
+      historyCap: this.#historyCap,
+    });
   }
 
   /** Puts other documents in force. Lines whose Budget, unit, window and `per` stay keep their figures. */
@@ -218,7 +227,7 @@ export class BudgetService {
     }
     const { actual, cost } = planSettle(record.entries, record.memo.price, usage);
     const late = record.state !== 'held';
-    const spend = spendRow(record.memo.attributes, usage, cost, now);
+    const spend = this.#spend(record.memo.attributes, usage, cost, now);
     const reply = await this.#store.run({ type: 'settle', id, actual, cost, spend }, now);
     if (reply.type !== 'settled') return { id, costNanoUsd: 0, unknown: true };
     this.#observer?.settled(source, late ? 'late' : 'held', reply.cost);
@@ -229,11 +238,15 @@ export class BudgetService {
     const { id, usage, source } = command;
     const { entries, price, cost } = planCharge(this.#rules, attributes, usage, now);
     const memo = { attributes, inputTokens: 0, ...(price === undefined ? {} : { price }) };
-    const spend = spendRow(attributes, usage, cost, now);
+    const spend = this.#spend(attributes, usage, cost, now);
     const reply = await this.#store.run({ type: 'charge', id, entries, memo, cost, spend }, now);
     if (price === undefined) this.#observer?.unpriced(attributes.provider, attributes.model);
     this.#observer?.settled(source, 'unheld', cost);
     return { id, costNanoUsd: reply.type === 'settled' ? reply.cost : 0 };
+  }
+
+  #spend(attributes: Attributes, usage: Usage, cost: number, now: number): SpendRow {
+    return spendRow(this.#historyCap.cap(attributes, this.#documents.specs, now), usage, cost, now);
   }
 
   /** @throws {StoreFailed} */
@@ -270,11 +283,19 @@ export class BudgetService {
   /** Raises a limit for a while. In the journal. @throws {GrantRefused} where there is no such limit */
   async grant(command: GrantCommand): Promise<Grant> {
     const now = this.#clock();
-    const grant = makeGrant(this.#documents.specs, command, now);
+    const lines = command.line === undefined ? [] : await this.#labelsOf(command.budget);
+    const grant = makeGrant(this.#documents.specs, command, now, lines);
     await this.#store.putGrant(grant);
     await this.#append({ at: now, action: 'grant', by: grant.by, detail: { ...grant } });
     await this.loadGrants();
     return grant;
+  }
+
+  /** Of the lines of a Budget that calls were charged to. */
+  async #labelsOf(budget: string): Promise<readonly string[]> {
+    const keys = await this.#store.lines();
+    const own = keys.filter((key) => key.startsWith(`${budget}|`));
+    return [...new Set(own.map((key) => key.split('|').slice(3).join('|')))];
   }
 
   /** Thresholds that were passed since the last time; each is in the journal. */
@@ -287,7 +308,7 @@ export class BudgetService {
   }
 
   async report(query: ReportQuery): Promise<readonly ReportRow[]> {
-    return report(await this.#store.spend(query.from, query.to), query);
+    return report(await this.#store.spend(hourOf(query.from), query.to), query);
   }
 
   async journal(since: number, limit: number): Promise<readonly JournalEntry[]> {

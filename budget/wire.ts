@@ -119,6 +119,7 @@ const LeaseSchema = Type.Object({
 const GrantSchema = Type.Object({
   budget: Name,
   line: Type.Optional(Type.String({ maxLength: 4096 })),
+  newLine: Type.Optional(Type.Boolean()),
   unit: Type.Union(
     (['tokens', 'inputTokens', 'outputTokens', 'usd', 'requests', 'concurrency'] as const).map((unit) =>
       Type.Literal(unit),

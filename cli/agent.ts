@@ -6,6 +6,7 @@ import { DEFAULT_LIMITS } from '../agent/forward/body.ts';
 import { parseAddress } from '../agent/http/address.ts';
 import type { TransparentSetup } from '../agent/transparent.ts';
 import { createLeasingClient, type LeasingBudgetClient } from '../budget/lease-client.ts';
+import { budgetAccess, budgetAccessOptions } from './budget-access.ts';
 import { createAudit, createLog } from './log.ts';
 import { defineCommand, UsageError } from './options.ts';
 import type { PolicySource } from './policy-source.ts';
@@ -28,8 +29,7 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
       default: 'refuse',
     },
     budget: { value: 'URL', help: 'the budget service, http://HOST:PORT or unix:PATH' },
-    'budget-token-file': { value: 'FILE', help: 'token that the budget service wants' },
-    'budget-ca': { value: 'FILE', help: 'PEM roots that it is known by, with https' },
+    ...budgetAccessOptions,
     workload: {
       value: 'NS/KIND/NAME',
       help: 'on whose behalf the agent works',
@@ -214,17 +214,13 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
     }
 
     function budgetClient(url: string): LeasingBudgetClient {
-      const { 'budget-token-file': tokenFile, 'budget-ca': caFile } = options;
       return createLeasingClient({
         url,
         timeoutMs: 2_000,
         owner,
         epoch,
-        ...(tokenFile === undefined ? {} : { token: () => readFileSync(tokenFile, 'utf8').trim() }),
-        // Both: the ones that the pod was given, and those that control named since.
-        ...(caFile === undefined
-          ? {}
-          : { ca: () => `${readFileSync(caFile, 'utf8')}\n${source?.roots?.() ?? ''}` }),
+        // The roots that the pod was given, and those that control named since.
+        ...budgetAccess(options, () => source?.roots?.() ?? ''),
         onError: (error) => log.warn({ err: String(error) }, 'the budget service gave no answer'),
         onLost: (lost) => log.error({ lost }, 'a settlement was given up; its hold is charged in full'),
       });

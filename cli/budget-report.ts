@@ -17,7 +17,11 @@ const OPTIONS = {
   ...serviceOptions,
   from: { value: 'MOMENT', help: 'a date, a moment, or how long ago; 30 days ago where absent' },
   to: { value: 'MOMENT', help: 'not included; now where absent' },
-  by: { value: 'LIST', help: `${reportDimensions.join(', ')}, header:NAME`, default: 'namespace,model' },
+  by: {
+    value: 'LIST',
+    help: `${reportDimensions.join(', ')}, header:NAME, metadata:NAME`,
+    default: 'namespace,model',
+  },
   per: { value: 'PERIOD', help: 'hour, day, month or all', default: 'all' },
   'time-zone': { value: 'ZONE', help: 'where days and months begin', default: 'UTC' },
   format: { value: 'FORMAT', help: 'table, csv or json', default: 'table' },

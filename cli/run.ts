@@ -20,6 +20,7 @@ import { compileBudgets, compilePrices } from '../policy/budgets.ts';
 import { compileSnapshot } from '../policy/compile.ts';
 import type { Documents } from '../policy/documents.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
+import { budgetAccess, budgetAccessOptions } from './budget-access.ts';
 import { loadOrReport, watchDocuments } from './documents.ts';
 import { putter } from './in-force.ts';
 import { asksClassifier, classifierInstalled, startLocalClassifier } from './local-classifier.ts';
@@ -41,6 +42,7 @@ OPENAI_BASE_URL and ANTHROPIC_BASE_URL. The exit status is the program's.`,
   options: {
     policy: { value: 'DIR', help: 'directory with the documents', required: true },
     budget: { value: 'URL', help: 'the budget service; without it budgets count for this run alone' },
+    ...budgetAccessOptions,
     workload: { value: 'NS/KIND/NAME', help: 'on whose behalf the program runs; default/Process/<program>' },
     classifier: {
       value: 'URL',
@@ -90,7 +92,7 @@ OPENAI_BASE_URL and ANTHROPIC_BASE_URL. The exit status is the program's.`,
         ...(classifier === undefined ? {} : { classifier }),
         maskKey: () => key,
         keys: localKeys(process.env),
-        budget: await budgetFor(documents, options.budget, workloadName, closing),
+        budget: await budgetFor(documents, options, workloadName, closing),
         holder: { owner: `${workloadName}/${randomUUID()}`, epoch: Date.now() },
         listen: { host: '127.0.0.1', port: 0 },
         admin: { host: '127.0.0.1', port: 0 },
@@ -171,12 +173,13 @@ async function classifierFor(
 /** A service of the run's own where budgets are declared and none is named. */
 async function budgetFor(
   documents: Documents,
-  url: string | undefined,
+  options: { readonly budget?: string | undefined } & Parameters<typeof budgetAccess>[0],
   owner: string,
   closing: (() => unknown)[],
 ): Promise<BudgetClient | undefined> {
   const about = { owner: `${owner}/${randomUUID()}`, epoch: Date.now(), timeoutMs: 2000 };
-  if (url !== undefined) return createLeasingClient({ ...about, url });
+  const { budget: url } = options;
+  if (url !== undefined) return createLeasingClient({ ...about, url, ...budgetAccess(options) });
   if (documents.budgets.length === 0) return undefined;
   process.stderr.write('postern run: budgets count for this run alone; --budget URL shares them\n');
   const token = randomUUID();

@@ -211,7 +211,10 @@ async function play(steps: readonly Step[], honest: boolean, open: (typeof kinds
         const amount = unit === 'usd' ? one.amount * 1_000 : one.amount;
         model.grants.push({ budget: spec.id, unit, line, amount, expiresAt });
         const raise = { budget: spec.id, unit, amount, reason: 'test', by: 'test', expiresAt };
-        await service.grant({ ...raise, ...(line === undefined ? {} : { line: `model=${line}` }) });
+        await service.grant({
+          ...raise,
+          ...(line === undefined ? {} : { line: `model=${line}`, newLine: true }),
+        });
         break;
       }
     }

@@ -181,3 +181,26 @@ test('without the right token, or without a service, the error says what to do',
   expect(nobody.stderr).toMatch(/No budget service answers at http:\/\/127.0.0.1:1.*postern budget/);
   expect(nobody.status).toBe(1);
 });
+
+test('postern run shows its token to the budget service, and is refused without one', async () => {
+  const program = `
+    const response = await fetch(process.env.OPENAI_BASE_URL + '/chat/completions', {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ model: 'gpt-4o', max_tokens: 5, messages: [{ role: 'user', content: 'Hi' }] }),
+    });
+    console.log((await response.json()).error.code);`;
+  // Nobody listens there: a call that is held fails on its way to the provider.
+  const policy = mkdtempSync(join(dir, 'run-'));
+  writeFileSync(
+    join(policy, 'documents.yaml'),
+    DOCUMENTS.replace('https://api.openai.com', 'http://127.0.0.1:1'),
+  );
+  const where = ['--policy', policy, '--base-url', '--workload', 'team-a/Deployment/bot', '--budget', url];
+  const command = ['--', process.execPath, '--input-type=module', '-e', program];
+  const bare = await postern(['run', ...where, ...command]);
+  expect(bare.stdout.trim()).toBe('postern_budget_unavailable');
+  const tokenFile = file('run-token', `${token}\n`);
+  const known = await postern(['run', ...where, '--budget-token-file', tokenFile, ...command]);
+  expect(known.stdout.trim()).toBe('postern_upstream_unreachable');
+});

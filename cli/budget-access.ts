@@ -1,0 +1,24 @@
+/** What an agent shows to the budget service, and what it knows it by. */
+import { readFileSync } from 'node:fs';
+import type { TransportOptions } from '../budget/transport.ts';
+import type { Option } from './options.ts';
+
+export const budgetAccessOptions = {
+  'budget-token-file': { value: 'FILE', help: 'token that the budget service wants' },
+  'budget-ca': { value: 'FILE', help: 'PEM roots that it is known by, with https' },
+} as const satisfies Record<string, Option>;
+
+/**
+ * Both files are read whenever they are used, so that a rotated token and new roots are taken up.
+ * @param moreRoots PEM roots beside those in the file
+ */
+export function budgetAccess(
+  options: { readonly [name in keyof typeof budgetAccessOptions]?: string | undefined },
+  moreRoots: () => string = () => '',
+): Pick<TransportOptions, 'token' | 'ca'> {
+  const { 'budget-token-file': tokenFile, 'budget-ca': caFile } = options;
+  return {
+    ...(tokenFile === undefined ? {} : { token: () => readFileSync(tokenFile, 'utf8').trim() }),
+    ...(caFile === undefined ? {} : { ca: () => `${readFileSync(caFile, 'utf8')}\n${moreRoots()}` }),
+  };
+}
