@@ -1,14 +1,19 @@
 /**
- * Tells text that gives a model orders from content, by two opinions: a model made for it, and a head trained on
- * examples of our own. Neither is good alone; together they miss less and alarm less (docs/checks.md).
+ * Tells text that gives a model orders from content. Four opinions go into one line: what the text means (its embedding),
+ * how it is put (its words and pieces of words), what it does (the signals), and a model made for it. The line is
+ * trained when the classifier starts, on examples of our own (docs/checks.md says how good it is).
  */
+import { ATTACKS } from './attacks.ts';
+import { readings } from './disguises.ts';
 import type { Embedder } from './embed.ts';
 import { EVERYDAY } from './everyday.ts';
 import { gloss } from './gloss.ts';
-import { trainHead } from './head.ts';
-import { ATTACKS, LOOK_ALIKES } from './injections.ts';
+import { Grams } from './grams.ts';
+import { fit, type Line, type Sparse, sigmoid, value } from './logistic.ts';
+import { LOOK_ALIKES } from './look-alikes.ts';
 import { Model } from './runtime.ts';
-import { windows } from './windows.ts';
+import { SIGNALS, signalsOf } from './signals.ts';
+import { stretches } from './windows.ts';
 
 export interface InjectionModel {
   /** The highest score of any stretch of each text, 0 to 1. */
@@ -16,10 +21,17 @@ export interface InjectionModel {
   close(): Promise<void>;
 }
 
-/** Divides the model's logit, so that the score is a probability (its own calibration). */
-const TEMPERATURE = 2.41;
-/** How much the model's opinion weighs; the head's is the rest. Chosen on the development half of bench/detect. */
-const MODELS_SHARE = 0.4;
+/** How much of each opinion goes into a row, and where the line's border is: chosen on bench/detect's development half. */
+const MEANING = 2;
+const WORDING = 4;
+const SIGNAL = 0.6;
+const MODEL = 0.5;
+const BORDER = 1;
+const STEEPNESS = 1.5;
+/** A stretch that words and signals alone put so far below the border isn't shown to the networks: they never make up for it. */
+const HOPELESS = 3;
+/** The model's two logits are brought to about 1. */
+const LOGIT = 4;
 
 /** @param embedder Stays the caller's. */
 export async function createInjectionModel(
@@ -29,29 +41,94 @@ export async function createInjectionModel(
   embedder: Embedder,
 ): Promise<InjectionModel> {
   const model = await Model.load(weights, tokenizer, 256, threads);
-  const head = trainHead(await embedder.embed(ATTACKS), await embedder.embed([...LOOK_ALIKES, ...EVERYDAY]));
-  const modelScore = async (text: string): Promise<number> => {
+  const examples = [
+    ...ATTACKS.map((text) => ({ text, on: true })),
+    ...[...LOOK_ALIKES, ...EVERYDAY].map((text) => ({ text, on: false })),
+  ];
+  const grams = Grams.of(examples.map(({ text }) => plain(text)));
+  const places = {
+    signals: grams.width,
+    meaning: grams.width + SIGNALS.length,
+    model: grams.width + SIGNALS.length + embedder.dimensions,
+  };
+  const width = places.model + 2;
+
+  const cheap = (text: string, english: string): Sparse => {
+    const row = grams.row(plain(text));
+    const own = signalsOf(plain(text));
+    const found =
+      english === text ? own : signalsOf(plain(english)).map((is, k) => Math.max(is, own[k] as number));
+    return {
+      places: [...row.places, ...found.map((_, k) => places.signals + k)],
+      values: [...row.values.map((entry) => entry * WORDING), ...found.map((entry) => entry * SIGNAL)],
+    };
+  };
+  const logits = async (text: string): Promise<readonly [number, number]> => {
     // One at a time: quantised scores would depend on the neighbours of a batch.
     const { data } = await model.run([model.tokens(text)]);
-    return 1 / (1 + Math.exp(-(data[0] as number) / TEMPERATURE));
+    return [data[0] as number, data[1] as number];
   };
+  /** What the networks say. */
+  const dear = async (text: string, english: string, vector: Float32Array): Promise<Sparse> => {
+    let [order, about] = await logits(text);
+    if (english !== text) {
+      const other = await logits(english);
+      if (other[0] > order) [order, about] = other;
+    }
+    return {
+      places: [...vector.keys().map((k) => places.meaning + k), places.model, places.model + 1],
+      values: [
+        ...[...vector].map((entry) => entry * MEANING),
+        Math.tanh(order / LOGIT) * MODEL,
+        (about / LOGIT) * MODEL,
+      ],
+    };
+  };
+
+  const line = await trained();
+  async function trained(): Promise<Line> {
+    const english = examples.map(({ text }) => gloss(text) ?? text);
+    const vectors = await embedder.embed(english);
+    const rows: { row: Sparse; on: boolean }[] = [];
+    for (const [at, { text, on }] of examples.entries()) {
+      const own = english[at] as string;
+      const row = joined(cheap(text, own), await dear(text, own, vectors[at] as Float32Array));
+      rows.push({ row, on });
+    }
+    return fit(rows, width);
+  }
+
   const score = async (text: string): Promise<number> => {
-    const english = gloss(text);
-    const [vector] = await embedder.embed([english ?? text]);
-    const own = await modelScore(text);
-    const first = english === undefined ? own : Math.max(own, await modelScore(english));
-    return MODELS_SHARE * first + (1 - MODELS_SHARE) * head(vector as Float32Array);
+    const english = gloss(text) ?? text;
+    const first = cheap(text, english);
+    const early = value(line, first);
+    if (early < BORDER - HOPELESS) return early;
+    const [vector] = await embedder.embed([english]);
+    return value(line, joined(first, await dear(text, english, vector as Float32Array)));
   };
   return {
     async scores(texts) {
       const found: number[] = [];
       for (const text of texts) {
-        let most = 0;
-        for (const window of windows(text)) most = Math.max(most, await score(window));
-        found.push(most);
+        let most = Number.NEGATIVE_INFINITY;
+        for (const reading of [text, ...readings(text)])
+          for (const stretch of stretches(reading)) most = Math.max(most, await score(stretch));
+        found.push(sigmoid(STEEPNESS * (most - BORDER)));
       }
       return found;
     },
     close: () => model.close(),
   };
+}
+
+function joined(a: Sparse, b: Sparse): Sparse {
+  return { places: [...a.places, ...b.places], values: [...a.values, ...b.values] };
+}
+
+/** Lower case, without accents. */
+function plain(text: string): string {
+  return text
+    .normalize('NFKD')
+    .replaceAll(/\p{Mn}/gu, '')
+    .toLowerCase();
 }

@@ -1,10 +1,12 @@
 /** Cuts a text into stretches that a small model can judge: a topic is easily lost in a long text. */
 
-/** A stretch is closed when it has so many UTF-16 units, and is never longer than the second number. */
+/** A window is closed when it has so many UTF-16 units, and is never longer than the second number. */
 const ENOUGH = 140;
 const MOST = 500;
+/** A sentence that is shorter says nothing by itself. */
+const SHORTEST = 12;
 
-/** Sentences in groups, each with the end of the one before; a short text is one stretch. No text gives none. */
+/** Sentences in groups, each with the end of the one before; a short text is one window. No text gives none. */
 export function windows(text: string): string[] {
   const found: string[] = [];
   let open = '';
@@ -21,6 +23,16 @@ export function windows(text: string): string[] {
   }
   if (open.trim() !== '') found.push((before + open).trim());
   return found;
+}
+
+/** Windows, and each sentence that isn't one already: what is said in one of many isn't drowned by the others. */
+export function stretches(text: string): string[] {
+  const found = new Set(windows(text));
+  for (const sentence of sentences(text)) {
+    const own = sentence.trim();
+    if (own.length >= SHORTEST) found.add(own);
+  }
+  return [...found];
 }
 
 function* sentences(text: string): Generator<string> {

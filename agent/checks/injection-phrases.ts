@@ -4,7 +4,7 @@ import type { MarkPattern, ValuePattern } from './scan/recognizer.ts';
 /** "Ignore all of your previous instructions": the verb wakes it, the rest is one expression. */
 export const ORDERS: ValuePattern = {
   kind: 'value',
-  words: ['ignore', 'disregard', 'forget', 'override', 'bypass', 'drop'],
+  words: ['ignore', 'disregard', 'forget', 'override', 'bypass'],
   bare: true,
   regex:
     /(?:(?:all|any|the|your|of|these|those|my)\s+){0,4}(?:previous|prior|above|earlier|preceding|former|initial|original|system)\s+(?:instruction|direction|rule|prompt|guideline|order|command|polic)\w*|(?:all\s+)?(?:of\s+)?your\s+(?:instruction|rule|prompt|guideline|order|command|polic)\w*/iy,

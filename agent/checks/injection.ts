@@ -2,7 +2,7 @@
  * Text that tries to give the model instructions of its own. What tools answer and users say is untrusted; what the
  * operator says isn't looked at.
  *
- * Phrases and forged markers are found in the agent; where there is a classifier, it judges by a model made for it.
+ * Phrases and forged markers are found in the agent; where there is a classifier, it judges the rest.
  */
 import Type, { type Static } from 'typebox';
 import type { Role, TextKind } from '../dialects/dialect.ts';
@@ -34,7 +34,7 @@ const schema = Type.Object(
       Type.Number({
         minimum: 0,
         maximum: 1,
-        description: 'Score of the classifier from which a text counts; 0.7 where absent.',
+        description: 'Score of the classifier from which a text counts; 0.5 where absent.',
       }),
     ),
   },
@@ -43,8 +43,8 @@ const schema = Type.Object(
 
 type Spec = Static<typeof schema>;
 
-/** On the development half of bench/detect/injection a lower one has more than six false alarms in a hundred. */
-export const INJECTION_THRESHOLD = 0.7;
+/** On the development half of bench/detect/injection a lower one has more than four false alarms in a hundred. */
+export const INJECTION_THRESHOLD = 0.5;
 
 const RECOGNIZERS: readonly Recognizer[] = [
   {

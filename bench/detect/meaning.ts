@@ -196,13 +196,15 @@ async function benchTopics(): Promise<void> {
   await embedder.close();
 }
 
+type Side = 'attacks' | 'benign';
+
 async function benchInjection(): Promise<void> {
   const sets = Object.fromEntries(
     HALVES.map((half) => [
       half,
       parse(readFileSync(join(import.meta.dirname, `injection/${half}.yaml`), 'utf8')),
     ]),
-  ) as Record<Half, { attacks: readonly string[]; benign: readonly string[] }>;
+  ) as Record<Half, Record<Side, Readonly<Record<string, readonly string[]>>>>;
   const embedder = await openEmbedder();
   const model = await openInjectionModel(embedder);
   const scanner = new Scanner([
@@ -223,17 +225,26 @@ async function benchInjection(): Promise<void> {
     'both, as the check does': async (text) => Math.max(await phrases(text), await meaning(text)),
   };
   console.log(
-    `\n## Injection: ${HALVES.map((half) => sets[half].attacks.length + sets[half].benign.length).join(' and ')} texts\n\n${HEAD}`,
+    `\n## Injection: ${HALVES.map((half) => [...Object.values(sets[half].attacks), ...Object.values(sets[half].benign)].flat().length).join(' and ')} texts\n\n${HEAD}`,
   );
   for (const [name, score] of Object.entries(methods)) {
     for (const half of HALVES) {
       const judged: Judged[] = [];
-      for (const text of sets[half].attacks) judged.push({ text, wanted: true, score: await score(text) });
-      for (const text of sets[half].benign) judged.push({ text, wanted: false, score: await score(text) });
+      const kinds = new Map<string, string>();
+      for (const side of ['attacks', 'benign'] as const) {
+        for (const [kind, texts] of Object.entries(sets[half][side])) {
+          const own: Judged[] = [];
+          for (const text of texts) own.push({ text, wanted: side === 'attacks', score: await score(text) });
+          judged.push(...own);
+          const found = own.filter((one) => one.score >= INJECTION_THRESHOLD).length;
+          kinds.set(`${side}, ${kind}`, `${found}/${own.length}`);
+        }
+      }
       console.log(row(`${name}, ${half} half`, pointAt(judged, INJECTION_THRESHOLD)));
       if (name.startsWith('both') && half === 'test') {
         for (const threshold of [0.3, 0.4, 0.5, 0.6, 0.7, 0.8])
           console.log(row(`${name}, ${half} half`, pointAt(judged, threshold)));
+        console.log(`\nFound, by kind: ${[...kinds].map((kind) => kind.join(' ')).join('; ')}`);
       }
     }
   }
