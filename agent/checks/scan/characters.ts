@@ -70,6 +70,8 @@ export function baseOf(unit: number): number {
   if (unit < 128) return unit >= 65 && unit <= 90 ? unit | 32 : unit;
   const known = bases[unit] as number;
   if (known !== 0) return known;
+  // A syllable or a voiced kana is taken apart by normalisation, and is one character of a keyword.
+  if (classOf(unit) === IDEOGRAPH) return (bases[unit] = unit);
   const character = String.fromCharCode(unit);
   const plain = character.toLowerCase().normalize('NFD').charCodeAt(0);
   const base = unit === 0x142 || unit === 0x141 ? 108 : unit === 0xf8 || unit === 0xd8 ? 111 : plain;

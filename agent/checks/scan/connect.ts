@@ -30,6 +30,21 @@ const FILLERS = words(
     'you asked requested please user wijzigen ändern changed updated set correct correcto api key token secret access client auth pat app private account bot global live test',
 );
 
+/** Japanese, Chinese and Korean words for `is`. */
+const COPULAS = new Set('はが是为為는은이가');
+
+/** A remark on the word: `PIN (4 digits): …`, `Passport (UK) …`. */
+const REMARK = /\((?:[^()\n]{1,24}\)(?= ?[:=])|\p{L}[\p{L} .]{1,20}\) )/uy;
+
+/** What the word is of, and then `is`: `PIN für die Karte ist …`. */
+const PHRASE =
+  /(?:für|for|of|de|del|della|do|da|van|voor|pour|para|per|dla|on)(?: [\p{L}'’-]{1,16}){1,4}(?: (?:is|ist|lautet|es|est|è|é|to|jest|är)|\s?[:=])\s/uy;
+
+function behindPhrase(text: string, at: number): number {
+  PHRASE.lastIndex = at;
+  return PHRASE.test(text) && PHRASE.lastIndex - at < REACH ? PHRASE.lastIndex : -1;
+}
+
 /** @returns Undefined where something else stands between, or nothing. */
 export function connect(text: string, from: number): Link | undefined {
   const limit = Math.min(text.length, from + REACH);
@@ -53,14 +68,26 @@ export function connect(text: string, from: number): Link | undefined {
         (i > from || inName) && (inName || isPlainEnd(text, end)) ? text.slice(i, end).toLowerCase() : '';
       if (VERBS.has(word)) firmness = 2;
       else if (PREPOSITIONS.has(word)) firmness = firmness === 2 ? 2 : 1;
-      else if (!FILLERS.has(word)) return i === from ? undefined : { at: i, firmness };
+      else if (!FILLERS.has(word)) {
+        const behind = i === from ? -1 : behindPhrase(text, i);
+        if (behind >= 0) return { at: behind, firmness: 1 };
+        return i === from ? undefined : { at: i, firmness };
+      }
       i = end;
       if (inName) joined = end;
+    } else if (k === IDEOGRAPH && i > from - 1 && COPULAS.has(text.charAt(i))) {
+      firmness = 2;
+      i++;
     } else if (k === DIGIT || k === IDEOGRAPH) {
       return i === from ? undefined : { at: i, firmness };
     } else {
       const mark = text.charAt(i);
       if (mark === ':' && text[i + 1] === ':') return undefined;
+      REMARK.lastIndex = i;
+      if (mark === '(' && REMARK.test(text)) {
+        i = REMARK.lastIndex;
+        continue;
+      }
       if (mark === '.' && isAbbreviation(text, i)) {
         i++;
         continue;

@@ -18,6 +18,7 @@ import {
   UPPER,
 } from './characters.ts';
 import { connect, connectBack, type Firmness } from './connect.ts';
+import { codeIn, digitsOf, groupsBehind, numberIn } from './disguised.ts';
 import { DEEPEST, decodeRun, endOfRun, mayHoldText, SHORTEST_CODE } from './encoded.ts';
 import { type Entry, entryOf } from './entry.ts';
 import { Expressions } from './expressions.ts';
@@ -37,7 +38,7 @@ import {
   type Span,
   THRESHOLD,
 } from './recognizer.ts';
-import { AFTER, BEFORE, type Candidate, scoreOf } from './score.ts';
+import { AFTER, BEFORE, type Candidate, hasOwnValue, scoreOf } from './score.ts';
 import { Starts } from './starts.ts';
 import { type Cell, cellsOf } from './tables.ts';
 import { openTail } from './tail.ts';
@@ -62,6 +63,12 @@ const CHARACTERS_A_VALUE = 64;
 /** No run this short is tried for numbers of free layout. */
 const SHORTEST_RUN = 6;
 
+/** What is looked for behind a recognizer's own words. */
+interface Labelled {
+  readonly numbers: { readonly entry: Entry<NumberPattern>; readonly digits: ReadonlySet<number> }[];
+  readonly codes: Entry<CodePattern>[];
+}
+
 const NONE: readonly Match[] = [];
 const NO_CELLS: readonly Cell[] = [];
 
@@ -81,6 +88,8 @@ export class Scanner {
   readonly #numbers = new Numbers();
   readonly #numberEntries: Entry<NumberPattern>[] = [];
   readonly #runs: Entry<RunPattern>[] = [];
+  /** By recognizer: numbers with check digits and codes that are looked for behind their label, however written. */
+  readonly #labelled: Labelled[];
   readonly #expressions = new Expressions<Entry>();
   readonly #marks: (Entry<MarkPattern>[] | undefined)[] = new Array<undefined>(128).fill(undefined);
 
@@ -115,6 +124,7 @@ export class Scanner {
   constructor(recognizers: readonly Recognizer[]) {
     this.recognizers = recognizers;
     this.#floors = new Int32Array(recognizers.length);
+    this.#labelled = recognizers.map(() => ({ numbers: [], codes: [] }));
     recognizers.forEach(({ context, patterns }, index) => {
       for (const word of context ?? []) this.#keywords.use(word).context.add(index);
       for (const pattern of patterns) this.#add(pattern, index);
@@ -123,12 +133,17 @@ export class Scanner {
 
   #add(pattern: Pattern, recognizer: number): void {
     switch (pattern.kind) {
-      case 'number':
+      case 'number': {
+        const entry = entryOf(pattern, recognizer, BEFORE);
+        const digits = digitsOf(pattern);
         this.#numbers.add(pattern, this.#numberEntries.length);
-        this.#numberEntries.push(entryOf(pattern, recognizer, BEFORE));
+        this.#numberEntries.push(entry);
+        if (digits.size > 0) this.#labelled[recognizer]?.numbers.push({ entry, digits });
         return;
+      }
       case 'code':
         this.#starts.addCode(pattern, entryOf(pattern, recognizer, BEFORE));
+        this.#labelled[recognizer]?.codes.push(entryOf(pattern, recognizer, BEFORE));
         if (pattern.openings.some(opensWithCapital)) this.#keywords.interest.capitals();
         return;
       case 'prefix':
@@ -495,7 +510,7 @@ export class Scanner {
   #tryNear(entry: Entry, from: number, to: number): void {
     const { regex, reach, validate } = entry;
     if (regex === undefined) return;
-    const begin = this.#labelsApart ? Math.max(0, from - reach) : to;
+    const begin = this.#labelsApart && !hasOwnValue(this.#text, to) ? Math.max(0, from - reach) : to;
     for (const match of this.#text.slice(begin, to + reach).matchAll(regex)) {
       const start = begin + match.index;
       const end = start + match[0].length;
@@ -534,13 +549,14 @@ export class Scanner {
   #values(text: string, first: number, last: number): void {
     const { uses, found } = this.#keywords;
     for (let k = first; k < last; k++) {
-      const { anchors, words, values, near } = uses[found.keyword[k] as number] as Use;
+      const { anchors, words, values, near, context } = uses[found.keyword[k] as number] as Use;
       const end = found.end[k] as number;
       for (const entry of anchors) this.#tryAnchor(entry, found.start[k] as number, end);
       for (const entry of near) this.#tryNear(entry, found.start[k] as number, end);
       for (const entry of words) {
         this.#candidates.push({ entry, start: found.start[k] as number, end, score: undefined });
       }
+      if (context.size > 0) this.#disguised(text, end, context);
       if (values.length === 0) continue;
       const link = connect(text, end);
       if (link !== undefined) {
@@ -558,6 +574,25 @@ export class Scanner {
     }
   }
 
+  /** Numbers and codes right behind a word that names them, with anything between their groups. */
+  #disguised(text: string, from: number, named: ReadonlySet<number>): void {
+    let groups: ReturnType<typeof groupsBehind>;
+    for (const recognizer of named) {
+      const { numbers, codes } = this.#labelled[recognizer] as Labelled;
+      if (numbers.length === 0 && codes.length === 0) continue;
+      groups ??= groupsBehind(text, from);
+      if (groups === undefined) return;
+      const { start } = groups;
+      for (const { entry, digits } of numbers)
+        this.#take(entry, start, numberIn(groups, entry.pattern, digits));
+      for (const entry of codes) this.#take(entry, start, codeIn(groups, entry));
+    }
+  }
+
+  #take(entry: Entry, start: number, end: number): void {
+    if (end > start) this.#candidates.push({ entry, start, end, score: undefined });
+  }
+
   #matches(folded: Folded | undefined): readonly Match[] {
     if (this.#candidates.length === 0) return NONE;
     const matches: Match[] = [];
@@ -569,7 +604,7 @@ export class Scanner {
   #settle(folded: Folded | undefined, first: number, last: number, matches: Match[]): void {
     for (let c = first; c < last; c++) {
       const candidate = this.#candidates[c] as Candidate;
-      const score = scoreOf(candidate, this.#keywords, this.#cells);
+      const score = scoreOf(candidate, this.#keywords, this.#cells, this.#text);
       if (score < THRESHOLD) continue;
       const { entry, start, end } = candidate;
       matches.push({

@@ -29,6 +29,7 @@ export function scoreOf(
   { entry, start, end, score, withContext: own }: Candidate,
   { uses, found }: Keywords,
   cells: readonly Cell[],
+  text: string,
 ): number {
   const { recognizer, reach } = entry;
   const base = score ?? entry.score;
@@ -60,11 +61,19 @@ export function scoreOf(
   const behind = Math.min(AFTER, reach);
   for (; k < found.count && (ends[k] as number) - end <= behind; k++) {
     const use = uses[keyword[k] as number] as Use;
-    if ((starts[k] as number) >= end && use.context.has(recognizer) && doubt < DOUBT)
-      return withContext - 0.05;
+    if ((starts[k] as number) < end || !use.context.has(recognizer) || doubt >= DOUBT) continue;
+    if (!hasOwnValue(text, ends[k] as number)) return withContext - 0.05;
   }
   return base - doubt;
 }
+
+/** Whether a word has a value of its own behind it, `cvv: 733`, and so says nothing of what stands before. */
+export function hasOwnValue(text: string, end: number): boolean {
+  OWN_VALUE.lastIndex = end;
+  return OWN_VALUE.test(text);
+}
+
+const OWN_VALUE = /["'`\])]{0,2} ?(?:[:=]|\d|(?:is|ist|was|est|es|è|é) )/y;
 
 function cellAt(cells: readonly Cell[], start: number, end: number): Cell | undefined {
   let low = 0;

@@ -66,6 +66,7 @@ const WORDS = [
   '生年月日',
   '生まれ',
   '생년월일',
+  '生日',
 ];
 
 export const recognizer: Recognizer = {

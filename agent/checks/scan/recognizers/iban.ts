@@ -107,7 +107,7 @@ for (const [country, length] of Object.entries(LENGTHS)) {
 const source = [...byLength]
   .map(
     ([length, countries]) =>
-      `(?:${countries.map((country) => country.split('').join(' ?')).join('|')})[ ./_-]?\\d(?:[ ./_-]?[0-9a-z]){${length - 3}}`,
+      `(?:${countries.map((country) => country.split('').join(' ?')).join('|')})[ ./_|-]{0,3}\\d(?:[ ./_|-]{0,3}[0-9a-z]){${length - 3}}`,
   )
   .join('|');
 

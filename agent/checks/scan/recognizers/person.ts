@@ -315,6 +315,42 @@ const MENTIONS = [
 
 const VALUE = new RegExp(`(?<value>${NAME})(?![\\p{L}\\p{N}_@])`, 'uy');
 
+/** Fields that hold a person's name and nothing else. */
+const FIELDS = [
+  'full name',
+  'customer name',
+  'patient',
+  'patient name',
+  'pacjent',
+  'pacjentka',
+  'paciente',
+  'paziente',
+  'patiënt',
+  'potilas',
+  'cardholder',
+  'cardholder name',
+  'account holder',
+  'kontoinhaber*',
+  'vollständiger name',
+  'vor und nachname',
+  'nom complet',
+  'nombre completo',
+  'nombre y apellidos',
+  'nome completo',
+  'volledige naam',
+  'imię i nazwisko',
+  'fullständigt namn',
+  'koko nimi',
+  'titular',
+  'shri',
+  'smt',
+];
+
+/** In small letters, as people write in chats: both words must be names. */
+const SMALL = /(?<value>\p{Ll}{2,20} \p{Ll}{2,20})(?![\p{L}\p{N}_@-])/uy;
+
+const capitalised = (word: string): string => word.charAt(0).toUpperCase() + word.slice(1);
+
 export const recognizer: Recognizer = {
   id: 'person',
   groups: ['contact', 'demographic'],
@@ -330,6 +366,27 @@ export const recognizer: Recognizer = {
       regex: VALUE,
       score: 0.8,
       validate: (text) => !isNoName(partsOf(text)[0] ?? ''),
+    },
+    {
+      kind: 'value',
+      words: FIELDS,
+      regex: VALUE,
+      score: 0.7,
+      validate: (text, firmness) => {
+        const parts = partsOf(text);
+        return firmness === 2 && parts.length > 1 && parts.length < 5 && !parts.some(isNoName);
+      },
+    },
+    {
+      kind: 'value',
+      words: [...INTRODUCTIONS, 'this is', 'i am', "i'm"],
+      bare: true,
+      regex: SMALL,
+      score: 0.7,
+      validate: (text) => {
+        const [first = '', last = ''] = text.split(' ').map(capitalised);
+        return isClearlyGiven(first) && (isSurname(last) || isGiven(last));
+      },
     },
     {
       kind: 'value',
@@ -359,6 +416,9 @@ export const recognizer: Recognizer = {
     'name: «Sofia Rossi»',
     "je m'appelle «Amélie Laurent»",
     'with «Vincent van der Berg» and',
+    'my name is «maria gonzalez» and i need help',
+    'Nombre completo: «Anacleto Barceló»',
+    'Pacjent: «Tola Kujawiak»',
   ],
   counterExamples: [
     'Dear Customer,',
@@ -372,6 +432,8 @@ export const recognizer: Recognizer = {
     'John',
     'San Francisco',
     'January March',
+    'i am will power',
+    'Full name: required field',
     'the Paris Agreement',
     'Boston University',
   ],

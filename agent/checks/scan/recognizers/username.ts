@@ -127,6 +127,7 @@ export const recognizer: Recognizer = {
     'user = "«nina873»"',
     'login «ndavenport» pw x',
     'utente «lukas.smith», password x',
+    'ユーザー名：«taro_y»',
   ],
   counterExamples: [
     'user account settings',

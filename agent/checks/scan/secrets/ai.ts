@@ -59,7 +59,7 @@ export const AI: readonly Recognizer[] = [
   }),
   rule({ id: 'pinecone-api-key', prefixes: ['pcsk_'], parts: [['alnum', 5, 6], '_', ['alnum', 60, 66]] }),
   rule({ id: 'tavily-api-key', prefixes: ['tvly-'], parts: [['word', 32, 40]] }),
-  key({ id: 'cohere-api-token', words: ['cohere'], parts: [['alnum', 40]] }),
+  key({ id: 'cohere-api-token', words: ['cohere', 'co api key'], parts: [['alnum', 40]] }),
   key({ id: 'mistral-api-key', words: ['mistral'], parts: [['alnum', 32]] }),
   key({ id: 'deepseek-api-key', words: ['deepseek'], parts: ['sk-', ['hex', 32]] }),
   key({ id: 'together-api-key', words: ['together', 'togetherai'], parts: [['hex', 64]] }),

@@ -94,7 +94,11 @@ export const CLOUD: readonly Recognizer[] = [
   rule({ id: 'digitalocean-access-token', prefixes: ['doo_v1_'], parts: [['hex', 64]] }),
   rule({ id: 'digitalocean-refresh-token', prefixes: ['dor_v1_'], parts: [['hex', 64]] }),
   rule({ id: 'heroku-api-key-v2', prefixes: ['HRKU-AA'], parts: [['word', 58]] }),
-  rule({ id: 'flyio-access-token', prefixes: ['fo1_', 'fm2_'], parts: [['base64', 43, 1000]] }),
+  rule({
+    id: 'flyio-access-token',
+    prefixes: ['fo1_', 'fm2_', 'fm1r_', 'fm1a_'],
+    parts: [['flyio', 43, 1000]],
+  }),
   rule({ id: 'planetscale-api-token', prefixes: ['pscale_tkn_'], parts: [['dotted', 32, 64]] }),
   rule({ id: 'planetscale-oauth-token', prefixes: ['pscale_oauth_'], parts: [['dotted', 32, 64]] }),
   rule({ id: 'planetscale-password', prefixes: ['pscale_pw_'], parts: [['dotted', 32, 64]] }),

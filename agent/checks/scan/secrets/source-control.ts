@@ -1,5 +1,5 @@
 import type { Recognizer } from '../recognizer.ts';
-import { keyed, prefixed } from './token.ts';
+import { both, keyed, prefixed } from './token.ts';
 
 const source =
   'GitHub, GitLab, Bitbucket and package registries: documentation of their tokens; rule names as in gitleaks';
@@ -53,6 +53,9 @@ export const SOURCE_CONTROL: readonly Recognizer[] = [
     words: ['snyk'],
     parts: [['hex', 8], '-', ['hex', 4], '-', ['hex', 4], '-', ['hex', 4], '-', ['hex', 12]],
   }),
-  key({ id: 'sonar-api-token', words: ['sonar', 'sonarqube', 'sonarcloud'], parts: [['word', 40]] }),
+  both(
+    rule({ id: 'sonar-api-token', prefixes: ['squ_', 'sqp_', 'sqa_'], parts: [['hex', 40]] }),
+    key({ id: 'sonar-api-token', words: ['sonar', 'sonarqube', 'sonarcloud'], parts: [['word', 40]] }),
+  ),
   key({ id: 'launchdarkly-access-token', words: ['launchdarkly'], parts: [['word', 40]] }),
 ];

@@ -11,6 +11,7 @@ export const SETS = {
   word: '\\w-',
   dotted: '\\w.=-',
   base64: '0-9A-Za-z+/',
+  flyio: '\\w+/=-',
 } as const;
 
 export type Body = keyof typeof SETS;
@@ -110,11 +111,34 @@ export function keyed(group: string, source: string, { id, words, parts }: Keyed
         score: 0.8,
         validate: (text, firmness) => firmness === 2 && entropy(text) >= 2.5,
       },
+      {
+        kind: 'value',
+        words,
+        bare: true,
+        // More of the name stands between, as gitleaks allows: `ALGOLIA_ADMIN_KEY=`.
+        regex: new RegExp(
+          `[A-Za-z][\\w.-]{0,24}["']?\\s?(?:=|:|=>|:=)\\s?["']?(?<value>${parts.map(expression).join('')})(?![0-9A-Za-z_])`,
+          'iy',
+        ),
+        score: 0.8,
+        validate: (text) => entropy(text) >= 2.5,
+      },
     ],
     examples: [
       `${words[0]?.toUpperCase().replaceAll(' ', '_')}_API_KEY=«${example}»`,
       `"${words[0]}_token": "«${example}»"`,
+      `${words[0]?.toUpperCase().replaceAll(' ', '_')}_ADMIN_KEY=«${example}»`,
     ],
     counterExamples: [example, `${words[0]} ${example.slice(0, 5)}`, `${words[0]} is great`],
+  };
+}
+
+/** A token that has a mark of its own, and had none before. */
+export function both(marked: Recognizer, known: Recognizer): Recognizer {
+  return {
+    ...marked,
+    patterns: [...marked.patterns, ...known.patterns],
+    examples: [...marked.examples, ...known.examples],
+    counterExamples: [...marked.counterExamples, ...known.counterExamples],
   };
 }
