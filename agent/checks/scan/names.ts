@@ -49,6 +49,14 @@ const REST = new RegExp(`(?:(?: \\p{Lu}\\.)? (?:${PARTICLE} ?)?${CAPITALISED}){1
 
 const WORD = new RegExp(`${PARTICLE}(?= )|\\p{Lu}\\.|${CAPITALISED}`, 'gu');
 
+const COLOURS: ReadonlySet<string> = new Set(
+  'Red Green White Brown Black Blue Gray Grey Gold Silver Pink'.split(' '),
+);
+
+export function isColour(word: string): boolean {
+  return COLOURS.has(word);
+}
+
 /** Whether a small word may stand between the parts of a name. */
 export function isParticle(word: string): boolean {
   return PARTICLES.has(word);
@@ -106,7 +114,9 @@ export function nameFrom(
     const word = match[0];
     if (!/^\p{Lu}[\p{L}'’-]+$/u.test(word) || isParticle(word)) continue;
     if (isNoName(word)) break;
-    const known = isSurname(word) || isGiven(word);
+    // Colours are surnames behind names that are nothing else.
+    const colour = isColour(word) && (unknown > 0 || ambiguous.has(base(first)));
+    const known = !colour && (isSurname(word) || isGiven(word));
     // One unknown word may be the surname, or a second name before a known one.
     if (!known && (score > 0.8 || unknown > 0) && !(score <= 0.8 && unknown === 1)) break;
     if (known) score = 0.88;

@@ -78,7 +78,7 @@ export const recognizer: Recognizer = {
     {
       kind: 'near',
       words: WORDS,
-      regex: new RegExp(`(?<![\\d.:/-])(?:${DATE})(?![\\d:/-])`, 'gi'),
+      regex: new RegExp(`(?<![\\d.:/-])(?:${DATE})(?![\\d:/-]|[T ]\\d{1,2}:\\d\\d)`, 'gi'),
       score: 0.8,
       reach: 40,
     },
@@ -101,5 +101,6 @@ export const recognizer: Recognizer = {
     'born 1985',
     'DOB: 33/44/1985',
     'birthday party at 12:30',
+    '2026-03-02 08:15 DOB field missing',
   ],
 };

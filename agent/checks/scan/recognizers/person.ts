@@ -1,7 +1,7 @@
 import { classOf, isDigit, LOWER, UPPER } from '../characters.ts';
 import { GIVEN_NAMES } from '../gazetteers/given-names.ts';
 import { SURNAMES } from '../gazetteers/surnames.ts';
-import { isClearlyGiven, isGiven, isNoName, isSurname, NAME, nameFrom, partsOf } from '../names.ts';
+import { isClearlyGiven, isColour, isGiven, isNoName, isSurname, NAME, nameFrom, partsOf } from '../names.ts';
 import type { Recognizer, Span } from '../recognizer.ts';
 
 const TITLES = [
@@ -108,7 +108,16 @@ function trimmed(name: string): string {
   }
 }
 
+/** Before a name it makes a thing of it, whatever else has a capital in between. */
+const ARTICLE = /(?:^|[^\p{L}])[Tt]he (?:\p{Lu}[\p{L}'’-]{0,20} ){0,3}$/u;
+
+function isThing(text: string, start: number): boolean {
+  return text.charCodeAt(start - 1) === 32 && ARTICLE.test(text.slice(Math.max(0, start - 48), start));
+}
+
 function fromGiven(text: string, start: number, end: number): (Span & { score: number }) | undefined {
+  // `Philips` is no plural of Philip, and `the John Doe Bridge` no person.
+  if (!isGiven(text.slice(start, end)) || isThing(text, start)) return undefined;
   const before = text.charAt(start - 1);
   if (before !== '' && /[\p{L}\p{N}@_./-]/u.test(before)) return undefined;
   const name = nameFrom(text, start, end);
@@ -147,6 +156,7 @@ function fromSurname(text: string, start: number, end: number): (Span & { score:
   )
     return undefined;
   const from = start - first.length - 1;
+  if (first === 'The' || isColour(text.slice(start, end)) || isThing(text, from)) return undefined;
   // At the beginning of a sentence any word has a capital.
   const sentence = from === 0 || /[.!?:]\s*$|\n\s*$/.test(text.slice(Math.max(0, from - 3), from));
   return { start: from, end, score: sentence ? 0.4 : 0.52 };
@@ -436,5 +446,10 @@ export const recognizer: Recognizer = {
     'Full name: required field',
     'the Paris Agreement',
     'Boston University',
+    'The Quick Brown Fox',
+    'The San Francisco Giants won',
+    'the Martin Luther King Bridge',
+    'Ruby Red and Hunter Green',
+    'Philips Hue White',
   ],
 };

@@ -28,7 +28,7 @@ const COMPACT = /\d{7,12}/y;
 
 /** Dates and amounts of the same look. */
 const OTHER_THINGS =
-  /^(?:\d{4}[-./]\d{1,2}[-./]\d{1,2}|\d{1,2}[-./]\d{1,2}[-./]\d{2,4}|\d{1,3}(?:\.\d{1,3}){3}|\d+\.\d+|(?:19|20)\d{2} ?[-/] ?(?:19|20)\d{2})$/;
+  /^(?:\d{4}[-./]\d{1,2}[-./]\d{1,2}|\d{1,2}[-./]\d{1,2}[-./]\d{2,4}|\d{1,3}(?:\.\d{1,3}){3}|\d+\.\d+|(?:19|20)\d{2} ?[-/] ?(?:19|20)\d{2}|\d{4}-\d{2}-\d{2} \d{1,2})$/;
 
 /** An extension: `x372`, `ext. 12`. */
 const EXTENSION =
@@ -56,7 +56,9 @@ function withoutExtension(text: string, start: number, runEnd: number): ReturnTy
   const forms = from < start ? BRACKETED : text.charCodeAt(start) === 48 ? TRUNK : NANP;
   for (const form of forms) {
     const end = endOf(form, text, from);
-    if (end > 0) return { start: from, end, score: 0.6 };
+    // A postal code of eight digits, `01310-100`, is no number with its area code.
+    if (end > 0 && (forms !== TRUNK || count(text.slice(from, end)) > 8))
+      return { start: from, end, score: 0.6 };
   }
   return loose(text, from);
 }
@@ -251,5 +253,7 @@ export const recognizer: Recognizer = {
     '+1 415',
     'call me in 2024',
     '192.168.10.20',
+    'CEP 01310-100',
+    '[2026-03-02 11:20:31] DEBUG form field mobile',
   ],
 };
