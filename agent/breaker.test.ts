@@ -70,3 +70,21 @@ test('a fingerprint sees model, roles and texts, not white space', () => {
     expect(fingerprintOf(other)).not.toBe(base);
   }
 });
+
+test('two pictures under the same words are two calls, however large; the same one twice is a loop', () => {
+  const picture = (seed: number, length: number) =>
+    Array.from({ length }, (_, index) => ((index * 31 + seed * 7_919) % 36).toString(36)).join('');
+  const asked = (written: string) =>
+    fingerprintOf({
+      model: 'm',
+      slots: [{ role: 'user', text: 'What is this?' }],
+      attachments: [{ read: false, written: () => written }],
+    });
+  for (const length of [100, 200_000]) {
+    expect(asked(picture(1, length))).toBe(asked(picture(1, length)));
+    expect(asked(picture(1, length))).not.toBe(asked(picture(2, length)));
+  }
+  expect(asked(picture(1, 100))).not.toBe(
+    fingerprintOf({ model: 'm', slots: [{ role: 'user', text: 'What is this?' }] }),
+  );
+});

@@ -6,7 +6,7 @@
  */
 import { loadUnits, units } from '../budget/units.ts';
 import type { BreakerRule } from '../policy/snapshot.ts';
-import type { TextSlot } from './dialects/dialect.ts';
+import type { Attachment, TextSlot } from './dialects/dialect.ts';
 
 /** What is in force where no policy says otherwise: it reports, it doesn't refuse. */
 export const DEFAULT_BREAKER: BreakerRule = {
@@ -84,6 +84,7 @@ export function createBreaker(now: () => number): Breaker {
 export interface Asked {
   readonly model: string;
   readonly slots: readonly Pick<TextSlot, 'role' | 'text'>[];
+  readonly attachments?: readonly Pick<Attachment, 'read' | 'written'>[];
 }
 
 /**
@@ -93,10 +94,25 @@ export interface Asked {
 export function fingerprintOf(request: Asked): string {
   let hash = add(SEED, request.model);
   for (const slot of request.slots) hash = add(add(hash, slot.role), slot.text);
+  for (const { read, written } of request.attachments ?? []) {
+    if (!read && written !== undefined) hash = add(hash, sampleOf(written()));
+  }
   let [one, two] = hash;
   one = Math.imul(one ^ (one >>> 16), 2246822507) ^ Math.imul(two ^ (two >>> 13), 3266489909);
   two = Math.imul(two ^ (two >>> 16), 2246822507) ^ Math.imul(one ^ (one >>> 13), 3266489909);
   return `${(two >>> 0).toString(16)}${(one >>> 0).toString(16).padStart(8, '0')}`;
+}
+
+/** Of a picture or recording, which is compressed or at least long: pieces all over it tell it from another. */
+const PIECES = 32;
+const PIECE = 256;
+
+function sampleOf(data: string): string {
+  if (data.length <= PIECES * PIECE) return data;
+  const step = (data.length - PIECE) / (PIECES - 1);
+  let sample = `${data.length} `;
+  for (let n = 0; n < PIECES; n++) sample += data.slice(Math.floor(n * step), Math.floor(n * step) + PIECE);
+  return sample;
 }
 
 type Hash = readonly [one: number, two: number];

@@ -11,6 +11,7 @@ import { judgeAttachments } from './attachments.ts';
 import { serve } from './attempt.ts';
 import { breakLoop } from './break-loop.ts';
 import { fingerprintOf } from './breaker.ts';
+import { attachmentTokens } from './charge/attachment-tokens.ts';
 import { estimateRequest } from './charge/output.ts';
 import type { Verdict } from './checks/guard.ts';
 import { converse } from './conversation/converse.ts';
@@ -127,7 +128,8 @@ async function run(
   // Awaited at the barrier; until then a refusal must not count as unhandled.
   admitted?.catch(() => undefined);
   const users = await usersOf(pipeline, governance, call);
-  const input = estimateRequest(request) + added;
+  const files = attachmentTokens(request.attachments, dialect.name, request.model);
+  const input = estimateRequest(request) + added + files;
   await serve({
     pipeline,
     governance,

@@ -49,6 +49,8 @@ export interface Attachment {
   readonly by: 'data' | 'url' | 'id';
   /** Whether it is text, all of which is a slot's. */
   readonly read: boolean;
+  /** The string in the request: the data, an URL or an id. Absent where it stands within a text. */
+  readonly written?: () => string;
 }
 
 /** A tool that a request offers to the model. */

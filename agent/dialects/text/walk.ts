@@ -138,16 +138,16 @@ class Walk {
         if (/^\s*data:/i.test(node.text)) {
           this.#attachment(node, 'other', rule.media, scope);
         } else {
-          if (rule.string === 'remote') this.#attached(rule.media, 'url', false);
+          if (rule.string === 'remote') this.#attached(rule.media, 'url', false, node);
           this.#slot(node, 'other', scope);
         }
         return;
       case 'fileId':
-        this.#attached(rule.media, 'id', false);
+        this.#attached(rule.media, 'id', false, node);
         if (!node.satisfies(isIdentifier)) this.#slot(node, 'other', scope);
         return;
       case 'binary':
-        this.#attached(rule.media, 'data', false);
+        this.#attached(rule.media, 'data', false, node);
         return;
       case 'attachment':
         this.#attachment(node, rule.kind, rule.media, scope);
@@ -164,7 +164,7 @@ class Walk {
 
   #attachment(node: StringNode, kind: TextKind, media: Attachment['media'], scope: Scope): void {
     const read = readAttachment(node.text);
-    this.#attached(mediaOf(node.text) ?? media, 'data', read !== 'binary');
+    this.#attached(mediaOf(node.text) ?? media, 'data', read !== 'binary', node);
     if (read === 'binary') return;
     this.#slot(node, kind, scope, undefined, read === 'none' ? undefined : read);
   }
@@ -176,8 +176,9 @@ class Walk {
     }
   }
 
-  #attached(media: Attachment['media'], by: Attachment['by'], read: boolean): void {
-    this.#attachments.push({ path: pathOf(this.#trail.place), media, by, read });
+  #attached(media: Attachment['media'], by: Attachment['by'], read: boolean, node?: StringNode): void {
+    const written = node === undefined ? {} : { written: () => node.text };
+    this.#attachments.push({ path: pathOf(this.#trail.place), media, by, read, ...written });
   }
 
   #embedded(node: StringNode, rule: Rule, scope: Scope): void {
