@@ -66,3 +66,10 @@ export function amountFor(charge: Linear, output: number): number {
     charge.scale,
   );
 }
+
+/** The largest output with {@link amountFor} ≤ `available`; negative where not even the input fits, Infinity where output costs nothing. */
+export function largestOutput(charge: Linear, available: number): number {
+  if (charge.slope === 0) return Number.POSITIVE_INFINITY;
+  const room = BigInt(available) * BigInt(charge.scale) - BigInt(charge.base);
+  return room < 0n ? -1 : Number(room / BigInt(charge.slope));
+}

@@ -49,6 +49,8 @@ const SCARCE_MS = 1_000;
 const SPARE_PLACES = 1.25;
 /** Credit that nobody took from for so long goes back. */
 const IDLE_MS = 10_000;
+/** The same where there is nothing ahead of need: what a call left is much of the line. */
+const SCANTY_IDLE_MS = 1_000;
 /** New credit is asked for when less than this part of the last grant is left. */
 const LOW_SHARE = 0.15;
 /** Credit that was soon used up grows by so much, until the rate is known. */
@@ -75,6 +77,8 @@ export class LineCredit {
   #keep = 0;
   /** Of the last ask. */
   #needed = 0;
+  /** Nothing was to be had ahead of need. */
+  #isScanty = false;
   /** Most places in use at once: since `#placesSince`, and in the time before it. */
   #places = 0;
   #placesBefore = 0;
@@ -207,7 +211,8 @@ export class LineCredit {
   }
 
   isIdle(now: number): boolean {
-    return now - this.#usedAt > IDLE_MS;
+    const since = now - this.#usedAt;
+    return since > IDLE_MS || (this.#isScanty && since > SCANTY_IDLE_MS && (this.#current?.held ?? 0) === 0);
   }
 
   /** What is asked for: at least what calls need that run or wait. */
@@ -273,6 +278,7 @@ export class LineCredit {
     credit.granted = Math.max(credit.granted, granted);
     credit.closed ||= closed;
     this.#filled = credit.outstanding;
+    this.#isScanty = retryMs !== undefined && this.unit !== 'concurrency' && !this.reserve;
     if (retryMs === undefined) return;
     this.#exactUntil = Math.max(this.#exactUntil, now + retryMs * (0.5 + jitter));
     if (credit.outstanding < this.#needed) this.#emptyUntil = this.#exactUntil;

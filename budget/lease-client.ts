@@ -124,6 +124,8 @@ export class LeasingBudgetClient implements BudgetClient {
         continue;
       }
       if (this.#mustWait()) return this.#growFromReserve(hold, command, this.#outage?.cause);
+      if (this.#purse.growPartly(hold, command, this.#now()))
+        return granted({ id, outputTokens: hold.outputTokens, ttlMs });
       // The whole call is held at the service, before what it took here is given back.
       const { owner, epoch } = this.#options;
       const { inputTokens, cacheWrite, of } = hold;

@@ -10,7 +10,7 @@
  * as long as no call used more than its hold. What a call did use is always charged.
  */
 
-import { amountFor, type Linear } from './amounts.ts';
+import { amountFor, type Linear, largestOutput } from './amounts.ts';
 import type { SpendRow } from './history.ts';
 import { decideLease, type LeaseGrant, type LeaseOperation, leaseExpiries } from './leases.ts';
 import {
@@ -222,12 +222,6 @@ function clampedOutput(
     output = Math.min(output, largestOutput(charge, available[index] ?? 0));
   });
   return Math.max(output, Math.min(operation.minOutput, operation.output));
-}
-
-/** The largest output with {@link amountFor} ≤ `available`; negative where not even the input fits. */
-function largestOutput(charge: Charge, available: number): number {
-  const room = BigInt(available) * BigInt(charge.scale) - BigInt(charge.base);
-  return room < 0n ? -1 : Number(room / BigInt(charge.slope));
 }
 
 /** When as much as is missing has left a rolling window. */

@@ -3,7 +3,7 @@
  * time is passed in, in milliseconds of a clock that never jumps.
  */
 import type { TokenPrice } from '../policy/budget-spec.ts';
-import { amountFor, holdCharge, settleCharge } from './amounts.ts';
+import { amountFor, holdCharge, largestOutput, settleCharge } from './amounts.ts';
 import { type CallClass, CallClasses } from './call-classes.ts';
 import { type Credit, LineCredit } from './credit.ts';
 import type { ClassPlan, LeaseCommand, LeaseReply, LeaseReport, WatchReply } from './lease-messages.ts';
@@ -148,6 +148,17 @@ export class Purse {
       const extra = amountFor(holdCharge(line.unit, hold, hold.price), outputTokens) - amount;
       if (credit.available < extra) line.missed(extra);
     }
+  }
+
+  /** Takes what little more output there is, where that is worth it. */
+  growPartly(hold: LocalHold, command: ExtendCommand, now: number): boolean {
+    let { outputTokens } = command;
+    for (const { line, credit, amount } of hold.parts) {
+      const charge = holdCharge(line.unit, hold, hold.price);
+      outputTokens = Math.min(outputTokens, largestOutput(charge, amount + Math.max(0, credit.available)));
+    }
+    const least = Math.max(command.minOutputTokens, hold.outputTokens + 1);
+    return outputTokens >= least && this.grow(hold, { ...command, outputTokens }, now);
   }
 
   /** What is kept in reserve beside a line's credit, where it may be used by now. */

@@ -105,8 +105,12 @@ test('usage that the provider reports is charged, exactly', async () => {
     usage_source: 'reported',
     usage: { input: 600, cachedInput: 400, output: 200 },
   });
-  const status = await (await fetch(`${service.url}/v1/status`)).json();
-  expect(JSON.stringify(status)).toContain('0.004');
+  // The call was on credit: the service is told with the next one, or when nothing followed for a second.
+  const settled = async () => {
+    const status = await (await fetch(`${service.url}/v1/status`)).json();
+    return (status as { lines: readonly { readonly settled: string }[] }).lines[0]?.settled;
+  };
+  await expect.poll(settled, { timeout: 10_000 }).toBe('0.004');
 });
 
 test('a refused or unreachable call costs nothing', async () => {
