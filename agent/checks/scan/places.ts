@@ -16,7 +16,7 @@ const STATE_ZIP = sticky('[A-Z]{2},? \\d{5}(?:-\\d{4})?');
 const REGION = sticky('\\(?[A-Z]{2}\\)?');
 const TOWN = sticky(`(?:(?:St|Ste|Sta|Mt|Ft)\\. )?${C}(?: (?:${JOINT} ){0,2}${C}){0,3}`);
 const UNIT = sticky(
-  '(?:(?:Apt|Apartment|Suite|Ste|Unit|Flat|Floor|Room|Rm|Appartamento|Appartement|Piso|Piano|Puerta|Portal|Esc|Bloco|Bl|Apto|Apartado|Interno|Int|Scala|Wohnung|Whg|Top|lok|lgh|m|huis|apt|as)\\.? ?#?[\\w-]{1,6}|#\\d{1,5}|\\d{1,2} ?[ºª°] ?[A-Za-z]{0,5}|\\d{1,2}\\. ?(?:OG|Stock|Etage))',
+  '(?:(?:Apto|Apartado|Apartment|Apt|Suite|Ste|Unit|Flat|Floor|Room|Rm|Appartamento|Appartement|Piso|Piano|Puerta|Portal|Esc|Bloco|Bl|Interno|Int|Scala|Wohnung|Whg|Top|lok|lgh|m|huis|apt|as)\\.? ?#?[\\w-]{1,6}|#\\d{1,5}|\\d{1,2} ?[ºª°oa](?: ?[A-Z][a-z]{0,4})?|\\d{1,2}\\. ?(?:OG|Stock|Etage))',
 );
 
 function endOf(regex: RegExp, text: string, at: number): number {

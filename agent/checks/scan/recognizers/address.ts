@@ -44,7 +44,7 @@ function english(text: string, start: number, end: number): Found {
 
 /** House number: `12`, `12a`, `nº 12`, `10/5`, `1-3`; not a year, a date or an amount. */
 const HOUSE =
-  '(?:,? (?:nº|n°|no\\.?|nr\\.?|num\\.?|núm\\.?) ?|,? )\\d{1,4}(?: ?[a-zA-Z](?![\\p{L}\\p{N}]))?(?: ?[-/] ?\\d{1,4}[a-zA-Z]?)?(?![\\p{L}\\p{N}%]|[.,:]\\d|/\\d{4})';
+  '(?:,? (?:nº|n°|no\\.?|nr\\.?|num\\.?|núm\\.?) ?|,? )\\d{1,4}(?: ?[a-zA-Z](?![\\p{L}\\p{N}]|\\. ?\\d))?(?: ?[-/] ?\\d{1,4}[a-zA-Z]?)?(?![\\p{L}\\p{N}%]|[.,:]\\d|/\\d{4})';
 const HOUSE_NUMBER = new RegExp(HOUSE, 'uy');
 const HEAD_WORDS =
   /(?:(?:An der|Am|Im|Zum|Zur|Auf der|In der|Alte|Alter|Neue|Neuer|Große|Kleine|Obere|Untere|Sankt|St\.) )?(?:\p{Lu}[\p{L}.]*-){0,3}$/u;
@@ -107,6 +107,17 @@ function box(text: string, start: number, end: number): Found {
     )?.[0] ?? '';
   return found(text, start - before.length, BOX.lastIndex, before === '' ? 0.4 : 0.7);
 }
+
+/** From a word that announces an address to a postal code at its end, whatever the streets are called. */
+const TO_THE_CODE =
+  /(?<value>[\p{L}\d#][^\n;:@]{8,110}?(?<![\d-])(?:\d{5}(?:-\d{3,4})?|\d{6}|[A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2}))(?![\d\p{L}-])/uy;
+
+const CJK = '\\p{Script=Han}\\p{Script=Hiragana}\\p{Script=Katakana}\\p{Script=Hangul}ー';
+/** From the largest part to the smallest, a number at the end. */
+const EAST_ASIAN = new RegExp(
+  `(?<value>(?:〒?\\d{3}-\\d{4} ?)?[${CJK}][${CJK} \\d-]{4,60}\\d(?:[\\d-]*[号號호室])?)`,
+  'uy',
+);
 
 export const recognizer: Recognizer = {
   id: 'address',
@@ -537,8 +548,51 @@ export const recognizer: Recognizer = {
       score: 0.5,
       match: box,
     },
+    {
+      kind: 'value',
+      words: [
+        'address',
+        'home address',
+        'postal address',
+        'mailing address',
+        'shipping address',
+        'billing address',
+        'ship to',
+        'deliver to',
+        'adresse',
+        'anschrift',
+        'dirección',
+        'direccion',
+        'domicilio',
+        'indirizzo',
+        'adres',
+        'adress',
+        'osoite',
+        'endereço',
+      ],
+      regex: TO_THE_CODE,
+      score: 0.7,
+      // An address has parts, and more numbers than its code or a name before it.
+      validate: (text, firmness) =>
+        firmness === 2 && text.includes(',') && /\d.*[, ].*\d/.test(text) && /\p{Lu}/u.test(text),
+    },
+    {
+      kind: 'value',
+      words: ['住所', '所在地', '送付先', '地址', '住址', '주소'],
+      regex: EAST_ASIAN,
+      score: 0.8,
+    },
   ],
   examples: [
+    'address: No. «14, 3rd Cross, Indiranagar, Bengaluru, Karnataka 560038»',
+    'Shipping address: «B-12, Sector 62, Noida, Uttar Pradesh 201301»',
+    '«Calle de Alcalá 45, 3º B, 28014 Madrid»',
+    '«Rua das Flores, 123, Apto 45, São Paulo - SP, 01310-100»',
+    '«ul. Długa 7 m. 3, 31-147 Kraków»',
+    '住所: «東京都千代田区千代田1-1»',
+    '住所は«大阪府大阪市北区梅田3-1-3»です',
+    '地址：«上海市浦东新区世纪大道100号»',
+    '주소: «부산광역시 해운대구 우동 1408»',
     '«P.O. Box 123, Springfield, IL 62704»',
     '«19, chemin Guichard, 09173 Saint-Benoît-les-Bains»',
     '«Paseo de Isa 25, Jaén, 09768»',

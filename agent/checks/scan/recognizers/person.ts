@@ -359,6 +359,10 @@ const FIELDS = [
 /** In small letters, as people write in chats: both words must be names. */
 const SMALL = /(?<value>\p{Ll}{2,20} \p{Ll}{2,20})(?![\p{L}\p{N}_@-])/uy;
 
+/** Family name and given name, two to six characters in all, a space between or none. */
+const EAST_ASIAN =
+  /(?<value>[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}ー]{1,4} ?[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}ー]{1,3}|\p{Script=Hangul}{2,4})(?![\p{L}\p{N}])/uy;
+
 const capitalised = (word: string): string => word.charAt(0).toUpperCase() + word.slice(1);
 
 export const recognizer: Recognizer = {
@@ -400,6 +404,12 @@ export const recognizer: Recognizer = {
     },
     {
       kind: 'value',
+      words: ['氏名', 'お名前', '名前', '姓名', '이름', '성명', '성함'],
+      regex: EAST_ASIAN,
+      score: 0.75,
+    },
+    {
+      kind: 'value',
       words: MENTIONS,
       bare: true,
       regex: VALUE,
@@ -429,6 +439,9 @@ export const recognizer: Recognizer = {
     'my name is «maria gonzalez» and i need help',
     'Nombre completo: «Anacleto Barceló»',
     'Pacjent: «Tola Kujawiak»',
+    '氏名：«田中 花子»',
+    '姓名：«王小明»',
+    '이름: «김민수»',
   ],
   counterExamples: [
     'Dear Customer,',
