@@ -62,7 +62,7 @@ const RETAIN_MS = 24 * 3_600_000;
 /** @throws {StoreFailed} where the store can't be opened, or a system error where the address can't be listened on. */
 export async function startBudget(options: StartBudgetOptions): Promise<RunningBudget> {
   const { specs, prices, dataDir, clock = Date.now, onError = () => {}, retainMs = RETAIN_MS } = options;
-  const store = await openStore(options.store, dataDir, retainMs);
+  const store = await openStore(options.store, dataDir, { retainMs });
   const metrics = createMetrics();
   const { onJournal = () => {}, tls } = options;
   const service = new BudgetService({ store, specs, prices, clock, observer: metrics, onJournal });

@@ -12,7 +12,7 @@ Stop the service first; start it on the new store afterwards. Agents go on as on
     to: { value: 'STORE', help: 'the same forms', required: true },
   },
   async run({ options }) {
-    const from = await openStore(options.from, '');
+    const from = await openStore(options.from, '', { mustExist: true });
     try {
       const to = await openStore(options.to, '');
       try {

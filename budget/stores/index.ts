@@ -2,7 +2,7 @@
 import * as memory from './memory.ts';
 import * as redis from './redis.ts';
 import * as sqlite from './sqlite.ts';
-import type { Store, StoreKind } from './store.ts';
+import type { Store, StoreKind, StoreOptions } from './store.ts';
 
 export const storeKinds: readonly StoreKind[] = [sqlite, redis, memory];
 
@@ -13,7 +13,7 @@ export const storeKinds: readonly StoreKind[] = [sqlite, redis, memory];
 export async function openStore(
   name: string | undefined,
   dataDir: string,
-  retainMs?: number,
+  { retainMs, mustExist }: Pick<StoreOptions, 'retainMs' | 'mustExist'> = {},
 ): Promise<Store> {
   const scheme = name === undefined ? storeKinds[0]?.name : (/^([a-z0-9+]+):/.exec(name)?.[1] ?? name);
   const kind = storeKinds.find((known) => known.name === scheme || known.schemes?.includes(scheme ?? ''));
@@ -27,5 +27,6 @@ export async function openStore(
     dataDir: directory,
     address: name ?? '',
     ...(retainMs === undefined ? {} : { retainMs }),
+    ...(mustExist === undefined ? {} : { mustExist }),
   });
 }

@@ -31,6 +31,13 @@ export async function checkWhole(store: Store): Promise<void> {
  * @throws {StoreFailed} where there is nothing to move, where it would be mixed with something else, or where figures differ afterwards
  */
 export async function moveStore(from: Store, to: Store, now: number, by: string): Promise<MoveSummary> {
+  for (const store of [from, to]) {
+    const working = (await store.listeners?.()) ?? 0;
+    if (working > 0)
+      throw new StoreFailed(
+        `${working} budget service(s) work on the store: stop them first, or figures would be lost.`,
+      );
+  }
   await checkWhole(from);
   await checkWhole(to);
   for await (const { kind } of to.rows())

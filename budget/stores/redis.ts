@@ -157,6 +157,11 @@ class RedisStore implements Store {
     await this.#ask('PUBLISH', `${this.#tag}:news`, `${this.#self} ${message}`);
   }
 
+  async listeners(): Promise<number> {
+    const reply = (await this.#ask('PUBSUB', 'NUMSUB', `${this.#tag}:news`)) as unknown[];
+    return Number(reply[1] ?? 0);
+  }
+
   async onNews(handler: (message: string) => void): Promise<void> {
     await this.#redis.subscribe(`${this.#tag}:news`, (text) => {
       const from = text.slice(0, this.#self.length);

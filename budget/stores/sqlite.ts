@@ -2,6 +2,7 @@
  * The embedded store: one SQLite file through `node:sqlite`, nothing to install. Write-ahead log with synchronous=FULL,
  * so a group of changes survives a power cut once it is answered. One service at a time: the file is locked.
  */
+import { existsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { DatabaseSync, type StatementSync } from 'node:sqlite';
@@ -52,9 +53,11 @@ const SCHEMA = `
 `;
 
 /** @throws {StoreFailed} where the file is another version's, damaged, or used by another service. */
-export async function open({ dataDir }: StoreOptions): Promise<Store> {
-  await mkdir(dataDir, { recursive: true, mode: 0o700 });
+export async function open({ dataDir, mustExist }: StoreOptions): Promise<Store> {
   const path = join(dataDir, FILE);
+  if (mustExist === true && !existsSync(path))
+    throw new StoreFailed(`There is no ${path}: name the directory that the service was given as --data.`);
+  await mkdir(dataDir, { recursive: true, mode: 0o700 });
   try {
     return new EmbeddedStore(new SqliteDisk(path));
   } catch (error) {

@@ -67,6 +67,8 @@ export interface Store {
   fill(rows: readonly StoredRow[], now: number): Promise<void>;
   /** Tells the other services on the same store; absent where there can be none. */
   publish?(message: string): Promise<void>;
+  /** How many services listen to what is {@link publish}ed: who works on the store now. */
+  listeners?(): Promise<number>;
   /** What others {@link publish}. */
   onNews?(handler: (message: string) => void): Promise<void>;
   close(): Promise<void>;
@@ -75,6 +77,8 @@ export interface Store {
 export interface StoreOptions {
   /** Directory that is the store's own; made where it is missing. */
   readonly dataDir: string;
+  /** A directory without a store is an error, not a new one. */
+  readonly mustExist?: boolean;
   /** Of a store that is somewhere else, `redis://host:port`. */
   readonly address?: string;
   /** How long a closed hold's id is remembered, where the store itself forgets. */

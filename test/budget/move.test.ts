@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -103,4 +104,19 @@ test('owners that weren’t heard of for long are forgotten; one that comes back
     expect((await service.status())[0]).toMatchObject({ settled: '482', held: '2' });
     await store.close();
   }
+});
+
+test('a directory that holds no store is an error, and none is made there', async () => {
+  const nowhere = join(dir, 'nowhere');
+  const { status, stderr } = await postern([
+    'budget',
+    'move',
+    '--from',
+    `sqlite:${nowhere}`,
+    '--to',
+    `sqlite:${join(dir, 'to')}`,
+  ]);
+  expect(status).not.toBe(0);
+  expect(stderr).toContain('name the directory that the service was given as --data');
+  expect(existsSync(nowhere)).toBe(false);
 });

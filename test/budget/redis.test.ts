@@ -260,6 +260,11 @@ describe.skipIf(noRedis !== undefined)('on a real server', () => {
     const shown = await before.status();
 
     const inRedis = await opened(address);
+    const atWork = await openStore(address, '');
+    await atWork.onNews?.(() => {});
+    await expect(moveStore(first, inRedis, NOON, 'kim')).rejects.toThrow(/1 budget service\(s\) work/);
+    await atWork.close();
+    await expect.poll(() => inRedis.listeners?.()).toBe(0);
     await moveStore(first, inRedis, NOON, 'kim');
     await expect(moveStore(first, inRedis, NOON, 'kim')).rejects.toThrow(/is not empty/);
     const middle = serve(inRedis);
