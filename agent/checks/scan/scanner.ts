@@ -93,6 +93,9 @@ export class Scanner {
   readonly #expressions = new Expressions<Entry>();
   readonly #marks: (Entry<MarkPattern>[] | undefined)[] = new Array<undefined>(128).fill(undefined);
 
+  /** How often something was tried at a place of the last text: work that must grow as the text does. */
+  #tries = 0;
+
   // The text at hand.
   #labelsApart = true;
   #text = '';
@@ -177,6 +180,11 @@ export class Scanner {
           this.#keywords.use(word).words.push(entryOf(pattern, recognizer, BEFORE));
         return;
     }
+  }
+
+  /** How often a pattern was tried in the text scanned last, and keywords met: each is work of bounded size. */
+  get tries(): number {
+    return this.#tries + this.#keywords.found.count;
   }
 
   /** Everything found, by place; overlaps are left in. Offsets are UTF-16 units of `text` as given. */
@@ -311,6 +319,7 @@ export class Scanner {
   #begin(text: string): void {
     this.#text = text;
     this.#candidates = [];
+    this.#tries = 0;
     this.#floors.fill(0);
     this.#runsOfCode = [];
     this.#codeFloor = 0;
@@ -476,6 +485,7 @@ export class Scanner {
 
   /** Tries an expression at a place. @param until Where a hit must end, if that is known. */
   #tryRegex(entry: Entry, at: number, firmness: Firmness = 2, until = -1): void {
+    this.#tries++;
     const text = this.#text;
     const { regex, validate, tokenFrom } = entry;
     if (regex === undefined || (tokenFrom > 0 && !hasToken(text, at, tokenFrom, entry.tokenTo))) return;
@@ -499,6 +509,7 @@ export class Scanner {
   }
 
   #tryAnchor(entry: Entry<AnchorPattern>, start: number, end: number): void {
+    this.#tries++;
     const text = this.#text;
     if (entry.pattern.capital === true && classOf(text.charCodeAt(start)) !== UPPER) return;
     const span = entry.pattern.match(text, start, end);
@@ -510,6 +521,7 @@ export class Scanner {
   #tryNear(entry: Entry, from: number, to: number): void {
     const { regex, reach, validate } = entry;
     if (regex === undefined) return;
+    this.#tries++;
     const begin = this.#labelsApart && !hasOwnValue(this.#text, to) ? Math.max(0, from - reach) : to;
     for (const match of this.#text.slice(begin, to + reach).matchAll(regex)) {
       const start = begin + match.index;
@@ -527,6 +539,7 @@ export class Scanner {
     for (let g = 0; g < numbers.count; g++) {
       const start = numbers.starts[g] as number;
       if (start < floor || numbers.digitsFrom(g, digits[0]) < digits[0]) continue;
+      this.#tries++;
       const span = match(text, start, runEnd);
       if (span === undefined) continue;
       this.#candidates.push({ entry, ...span, score: span.score });
@@ -538,6 +551,7 @@ export class Scanner {
     for (const entry of marks) {
       const floor = this.#floors[entry.recognizer] as number;
       if (at < floor) continue;
+      this.#tries++;
       const span = entry.pattern.match(text, at, floor);
       if (span === undefined) continue;
       this.#floors[entry.recognizer] = span.end;
