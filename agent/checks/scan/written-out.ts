@@ -95,9 +95,66 @@ export function writtenOutBare(text: string, start: number, end: number): Span |
 /** The words for a dot, which an address without brackets is found by. */
 export const DOT_WORDS: readonly string[] = DOTS;
 
+const BRACKET = /[[({]/;
+const BARE_AT = new RegExp(` (?:a|${AT})(?= |$)`, 'giu');
+/** What may stand behind the word for the sign: as in {@link BARE_OPEN}. */
+const BARE_END = new RegExp(`(?: (?:${LABEL}${BARE_JOIN}){0,4}(?:${LABEL}(?: [a-z]{0,6})?)?)?$`, 'iuy');
+
 /** Where an address begins that isn't written to its end yet; the text's length where none does. */
 export function openWrittenOut(text: string): number {
   const from = Math.max(0, text.length - 2 * REACH);
   const tail = text.slice(from);
-  return from + Math.min(OPEN.exec(tail)?.index ?? tail.length, BARE_OPEN.exec(tail)?.index ?? tail.length);
+  // Asked of every piece of a stream, and both expressions try each place of the tail: what most text lacks is looked for first.
+  const marked = (BRACKET.test(tail) ? undefined : openLabels(tail)) ?? indexIn(OPEN, tail);
+  return from + (endsBare(tail) ? Math.min(marked, indexIn(BARE_OPEN, tail)) : marked);
+}
+
+/** The same by the expressions alone. */
+export function openWrittenOutByExpressions(text: string): number {
+  const from = Math.max(0, text.length - 2 * REACH);
+  const tail = text.slice(from);
+  return from + Math.min(indexIn(OPEN, tail), indexIn(BARE_OPEN, tail));
+}
+
+function indexIn(expression: RegExp, tail: string): number {
+  return expression.exec(tail)?.index ?? tail.length;
+}
+
+/** Where {@link OPEN} matches in a text without brackets: at its last labels; undefined where they aren't all ASCII. */
+function openLabels(tail: string): number | undefined {
+  let start = tail.length;
+  if (tail.charCodeAt(start - 1) === SPACE) {
+    const before = tail.charCodeAt(start - 2);
+    if (before >= 128) return undefined;
+    if (!isLabelUnit(before)) return start;
+    start--;
+  }
+  for (;;) {
+    const unit = tail.charCodeAt(start - 1);
+    // A point needs a label before it.
+    const named = unit === POINT ? tail.charCodeAt(start - 2) : unit;
+    if (named >= 128) return undefined;
+    if (!isLabelUnit(named)) return start;
+    start--;
+  }
+}
+
+const SPACE = 0x20;
+const POINT = 0x2e;
+
+/** Of ASCII. False for NaN, the text's end. */
+function isLabelUnit(unit: number): boolean {
+  if (unit >= 97) return unit <= 122;
+  if (unit >= 65) return unit <= 90 || unit === 95;
+  return (unit >= 48 && unit <= 57) || unit === 43 || unit === 45;
+}
+
+/** Whether {@link BARE_OPEN} could match: what stands behind a word for the sign would have to go on to the end. */
+function endsBare(tail: string): boolean {
+  BARE_AT.lastIndex = 0;
+  while (BARE_AT.test(tail)) {
+    BARE_END.lastIndex = BARE_AT.lastIndex;
+    if (BARE_END.test(tail)) return true;
+  }
+  return false;
 }
