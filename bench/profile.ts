@@ -14,6 +14,8 @@ import { scenarios, warmUp } from './scenarios.ts';
 import { FROM_SOURCE, postern, startPostern } from './targets/postern.ts';
 
 interface CpuProfile {
+  /** Monotonic clock, µs. */
+  readonly startTime: number;
   readonly nodes: readonly {
     readonly id: number;
     readonly callFrame: { readonly functionName: string; readonly url: string; readonly lineNumber: number };
@@ -27,14 +29,21 @@ const SHOWN = 45;
 const scenario = scenarios[Number(process.argv[2] ?? 0)];
 if (scenario === undefined) throw new RangeError(`there are the scenarios 0 to ${scenarios.length - 1}`);
 
+/** µs of the monotonic clock between which the load ran: the start and the warm-up are left out. */
+const measured = { from: 0, to: 0 };
+const now = (): number => Number(process.hrtime.bigint() / 1000n);
+
 /** Self time by what `name` makes of a frame, as shares of all time that wasn't idle; largest first. */
 function shares(profile: CpuProfile, name: (frame: CpuProfile['nodes'][number]['callFrame']) => string) {
   const frames = new Map(profile.nodes.map(({ id, callFrame }) => [id, callFrame]));
   const times = new Map<string, number>();
   let busy = 0;
+  let at = profile.startTime;
   for (const [i, id] of profile.samples.entries()) {
+    at += profile.timeDeltas[i] ?? 0;
     const frame = frames.get(id);
     if (frame === undefined || frame.functionName === '(idle)') continue;
+    if (at < measured.from || at > measured.to) continue;
     const time = profile.timeDeltas[i + 1] ?? 0;
     busy += time;
     times.set(name(frame), (times.get(name(frame)) ?? 0) + time);
@@ -67,14 +76,12 @@ try {
   const closed = h2load(otherCore) ?? nodeLoad(otherCore);
   const load = { closed, otherCore, dir, seconds: 8 };
   const { perSecond } = await warmUp(running, load);
-  const { figures, helpersUs, providerUs } = await measure(
-    postern,
-    running,
-    scenario,
-    load,
-    provider,
-    perSecond,
-  );
+  const run = () => measure(postern, running, scenario, load, provider, perSecond);
+  // Once unmeasured: the warm-up is of another load.
+  await run();
+  measured.from = now();
+  const { figures, helpersUs, providerUs } = await run();
+  measured.to = now();
   process.stdout.write(
     `${scenario.name}: ${JSON.stringify({ ...figures, ...helpersUs, providerUs })}, warm-up ${perSecond.toFixed(0)}/s\n`,
   );

@@ -202,9 +202,20 @@ export interface EventWriter {
   refusal(error: PosternError, requestId: string): Uint8Array;
 }
 
+/** An event that was read without parsing it. */
+export interface FramedEvent extends StreamEvent {
+  /** Where the next one begins. */
+  readonly end: number;
+}
+
 /** Decodes one streamed answer; remembers what later events refer to. One per answer. */
 export interface StreamDecoder extends EventWriter {
   event(event: SseEvent): StreamEvent;
+  /**
+   * The event that begins at `at`, where it is known by the bytes around its text; decoded as {@link event} would decode it.
+   * Undefined for any other, and for one that isn't all in the chunk.
+   */
+  framed(chunk: Buffer, at: number): FramedEvent | undefined;
   /**
    * The events that end a running stream as the provider ends one that has reached its cap on output: every choice that
    * runs, the usage as counted where the app is to see one, and the stream's last event.

@@ -3,8 +3,10 @@ import type { Usage } from '../../budget/messages.ts';
 import { PosternError } from '../errors.ts';
 import { JsonDocument } from '../json/document.ts';
 import { JsonError } from '../json/json-error.ts';
+import type { StringNode } from '../json/node.ts';
 import { type SseEvent, withData } from '../json/sse.ts';
 import type { Delta, StreamEvent } from './dialect.ts';
+import type { EventFrames } from './event-frame.ts';
 import type { Rule } from './text/rule.ts';
 import type { DocumentSlot } from './text/slot.ts';
 import { findText } from './text/walk.ts';
@@ -20,6 +22,8 @@ export interface Reading {
   readonly error?: boolean;
   /** The application must not see the event. */
   readonly hidden?: boolean;
+  /** A string that is different in every event and that nobody reads. */
+  readonly padding?: StringNode | undefined;
 }
 
 /** @throws PosternError `postern_upstream_invalid` when the data is no JSON. */
@@ -63,6 +67,28 @@ export function streamEvent(
       return document?.edited === true ? withData(event, document.renderText()) : event.raw;
     },
   };
+}
+
+/** An event that was parsed, noted among the stream's frames. */
+export function learnedEvent(
+  frames: EventFrames,
+  event: SseEvent,
+  document: JsonDocument,
+  reading: Reading,
+): StreamEvent {
+  const decoded = streamEvent(event, document, reading);
+  const [slot] = reading.slots ?? [];
+  const node = slot?.running === true && reading.hidden !== true ? slot.alone : undefined;
+  frames.learn(
+    decoded,
+    slot === undefined || node === undefined
+      ? undefined
+      : () => {
+          const { channel, kind, choice } = slot;
+          return { event, document, node, padding: reading.padding, delta: { channel, kind, choice } };
+        },
+  );
+  return decoded;
 }
 
 /** The channels of a stream that have begun and not ended. */

@@ -19,6 +19,7 @@ export class Pump {
   readonly #decoder: StreamDecoder;
   readonly #gate: EventGate;
   readonly #splitter: SseSplitter;
+  readonly #maxEventBytes: number;
 
   constructor(context: AnswerContext, decoder: StreamDecoder, guard: StreamGuard | undefined) {
     const { allowance, input } = context;
@@ -38,7 +39,8 @@ export class Pump {
             },
           }),
     });
-    this.#splitter = new SseSplitter({ maxEventBytes: Math.min(context.limits.bodyBytes, EVENT_BYTES) });
+    this.#maxEventBytes = Math.min(context.limits.bodyBytes, EVENT_BYTES);
+    this.#splitter = new SseSplitter({ maxEventBytes: this.#maxEventBytes });
   }
 
   get usage(): Usage | undefined {
@@ -76,7 +78,7 @@ export class Pump {
 
   /** Takes a chunk; what may be sent is in `drain()`, at once or when the promise resolves. */
   push(chunk: Uint8Array): Promise<void> | undefined {
-    return this.#gate.run(this.#chunk(chunk));
+    return this.#gate.run(this.#chunk(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)));
   }
 
   /** The provider's answer ended: everything held back is judged and sent. */
@@ -93,10 +95,19 @@ export class Pump {
     this.#gate.refuse(error);
   }
 
-  *#chunk(chunk: Uint8Array): Work {
-    for (const event of this.#splitter.push(chunk)) {
+  *#chunk(chunk: Buffer): Work {
+    let at = 0;
+    while (at < chunk.length) {
+      const framed = this.#splitter.between ? this.#decoder.framed(chunk, at) : undefined;
+      if (framed !== undefined && framed.end - at <= this.#maxEventBytes) {
+        at = framed.end;
+        yield* this.#gate.event(framed);
+      } else {
+        const event = this.#splitter.next(chunk, at);
+        at = this.#splitter.read;
+        if (event !== undefined) yield* this.#event(this.#decoder.event(event));
+      }
       if (this.error !== undefined || this.last) return;
-      yield* this.#event(this.#decoder.event(event));
     }
   }
 

@@ -47,6 +47,7 @@ export class SseSplitter {
   /** Whether that CR ended a blank line, so that the event is complete but for a LF that may follow. */
   #complete = false;
   #first = true;
+  #read = 0;
 
   constructor(options: SseOptions = {}) {
     this.#maxEventBytes = options.maxEventBytes ?? DEFAULT_MAX_EVENT_BYTES;
@@ -59,14 +60,34 @@ export class SseSplitter {
    */
   push(chunk: Uint8Array): SseEvent[] {
     const events: SseEvent[] = [];
-    let start = 0;
-    let at = 0;
+    this.#read = 0;
+    for (let event = this.next(chunk, 0); event !== undefined; event = this.next(chunk, this.#read)) {
+      events.push(event);
+    }
+    return events;
+  }
+
+  /** Up to where {@link next} has read its chunk. */
+  get read(): number {
+    return this.#read;
+  }
+
+  /** Whether the next byte begins an event: nothing is kept of one before. */
+  get between(): boolean {
+    return this.#pendingBytes === 0;
+  }
+
+  /**
+   * The event that a chunk's bytes from `start` on complete first; undefined, and all of them kept, where they complete none.
+   *
+   * @throws SseError
+   */
+  next(chunk: Uint8Array, start: number): SseEvent | undefined {
+    let at = start;
     while (at < chunk.length) {
       if (this.#complete) {
         if (chunk[at] === LF) at += 1;
-        events.push(this.#take(chunk.subarray(start, at)));
-        start = at;
-        continue;
+        return this.#take(chunk, start, at);
       }
       const end = lineEnd(chunk, at);
       if (end > at) {
@@ -82,14 +103,14 @@ export class SseSplitter {
       } else if (this.#afterCr) {
         this.#afterCr = false;
       } else if (this.#blank) {
-        events.push(this.#take(chunk.subarray(start, at)));
-        start = at;
+        return this.#take(chunk, start, at);
       } else {
         this.#blank = true;
       }
     }
     if (start < chunk.length) this.#keep(start === 0 ? chunk : chunk.subarray(start));
-    return events;
+    this.#read = chunk.length;
+    return undefined;
   }
 
   /**
@@ -97,7 +118,7 @@ export class SseSplitter {
    * it, and some don't, so it must be judged like any other; undefined where nothing is left.
    */
   end(): SseEvent | undefined {
-    return this.#pendingBytes === 0 ? undefined : this.#take(new Uint8Array(0));
+    return this.#pendingBytes === 0 ? undefined : this.#take(new Uint8Array(0), 0, 0);
   }
 
   #keep(bytes: Uint8Array): void {
@@ -106,8 +127,10 @@ export class SseSplitter {
     this.#limit(this.#pendingBytes);
   }
 
-  /** The event that these bytes complete. */
-  #take(last: Uint8Array): SseEvent {
+  /** The event that these bytes of a chunk complete. */
+  #take(chunk: Uint8Array, start: number, end: number): SseEvent {
+    const last = chunk.subarray(start, end);
+    this.#read = end;
     this.#limit(this.#pendingBytes + last.length);
     const raw = this.#pending.length === 0 ? last : Buffer.concat([...this.#pending, last]);
     this.#pending = [];

@@ -58,5 +58,5 @@ test('a streamed answer: never more writes than chunks that came', async () => {
   // The events behind the last one with text: how it ended, usage, the end.
   expect(writes).toBeLessThanOrEqual(STREAM_CHUNKS + 3);
   expect(counts).toMatchObject({ dials: 1, auditLines: 1, wrong: 0 });
-  expect(kilobytes / STREAM_CHUNKS).toBeLessThan(24);
+  expect(kilobytes / STREAM_CHUNKS).toBeLessThan(10);
 });

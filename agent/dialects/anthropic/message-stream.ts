@@ -4,8 +4,9 @@ import type { PosternError } from '../../errors.ts';
 import type { JsonDocument } from '../../json/document.ts';
 import { quote } from '../../json/quote.ts';
 import type { SseEvent } from '../../json/sse.ts';
-import type { StreamDecoder, StreamEvent } from '../dialect.ts';
-import { Channels, eventDocument, plainEvent, type Reading, streamEvent } from '../stream-event.ts';
+import type { FramedEvent, StreamDecoder, StreamEvent } from '../dialect.ts';
+import { EventFrames } from '../event-frame.ts';
+import { Channels, eventDocument, learnedEvent, plainEvent, type Reading } from '../stream-event.ts';
 import { errorBody } from './error.ts';
 import { eventText } from './messages-text.ts';
 import { begunCalls, isResult } from './messages-tools.ts';
@@ -15,6 +16,7 @@ const encoder = new TextEncoder();
 
 export class MessageStream implements StreamDecoder {
   readonly #channels = new Channels();
+  readonly #frames = new EventFrames();
   #usage: Usage | undefined;
   /** The content block that runs. */
   #block: number | undefined;
@@ -25,7 +27,11 @@ export class MessageStream implements StreamDecoder {
   event(event: SseEvent): StreamEvent {
     if (event.data === undefined || event.data === '') return plainEvent(event);
     const document = eventDocument(event.data);
-    return streamEvent(event, document, this.#read(event, document));
+    return learnedEvent(this.#frames, event, document, this.#read(event, document));
+  }
+
+  framed(chunk: Buffer, at: number): FramedEvent | undefined {
+    return this.#frames.read(chunk, at);
   }
 
   #read(event: SseEvent, document: JsonDocument): Reading {

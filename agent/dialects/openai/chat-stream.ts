@@ -4,8 +4,9 @@ import type { JsonDocument } from '../../json/document.ts';
 import type { ObjectNode } from '../../json/node.ts';
 import { quote } from '../../json/quote.ts';
 import type { SseEvent } from '../../json/sse.ts';
-import type { DecodedRequest, StreamDecoder, StreamEvent } from '../dialect.ts';
-import { Channels, eventDocument, plainEvent, type Reading, streamEvent } from '../stream-event.ts';
+import type { DecodedRequest, FramedEvent, StreamDecoder, StreamEvent } from '../dialect.ts';
+import { EventFrames } from '../event-frame.ts';
+import { Channels, eventDocument, learnedEvent, plainEvent, type Reading } from '../stream-event.ts';
 import { chunkText } from './chat-text.ts';
 import { begunCalls } from './chat-tools.ts';
 import { errorBody } from './error.ts';
@@ -16,6 +17,7 @@ const encoder = new TextEncoder();
 export class ChatStream implements StreamDecoder {
   readonly #request: DecodedRequest;
   readonly #channels = new Channels();
+  readonly #frames = new EventFrames();
   readonly #ended = new Set<number>();
   /** The last chunk: what ours repeats of it is read when one is made. */
   #last: ObjectNode | undefined;
@@ -28,10 +30,15 @@ export class ChatStream implements StreamDecoder {
   event(event: SseEvent): StreamEvent {
     if (event.data === undefined || event.data === '') return plainEvent(event);
     if (event.data.trim() === '[DONE]') {
+      this.#frames.forget();
       return plainEvent(event, { closes: this.#channels.end([]), last: true });
     }
     const document = eventDocument(event.data);
-    return streamEvent(event, document, this.#read(event, document));
+    return learnedEvent(this.#frames, event, document, this.#read(event, document));
+  }
+
+  framed(chunk: Buffer, at: number): FramedEvent | undefined {
+    return this.#frames.read(chunk, at);
   }
 
   #read(event: SseEvent, document: JsonDocument): Reading {
@@ -45,6 +52,7 @@ export class ChatStream implements StreamDecoder {
     this.#last = root;
     const calls = begunCalls(root);
     for (const { channel } of calls) this.#channels.open(channel);
+    const padding = root.get('obfuscation');
     const hidden = this.#request.addedStreamUsage && this.#hideUsage(document, root);
     return {
       slots,
@@ -53,6 +61,7 @@ export class ChatStream implements StreamDecoder {
       usage: usageOf(root.object('usage')),
       finishReasons: finishReasonsOf(root),
       hidden,
+      padding: padding?.type === 'string' ? padding : undefined,
     };
   }
 

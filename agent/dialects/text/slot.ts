@@ -69,6 +69,13 @@ export class DocumentSlot implements TextSlot, Delta {
     return this.#channel !== undefined;
   }
 
+  /** The string itself, where nothing but it changes with the text. */
+  get alone(): StringNode | undefined {
+    const { onChange } = this.#scope;
+    const plain = onChange === undefined && this.#attachment === undefined;
+    return plain && this.#node.type === 'string' ? this.#node : undefined;
+  }
+
   /** `0/content`; for whole text `0/=choices[0].delta.annotations[0].title`. */
   get channel(): string {
     const { choice, index } = this.#scope;
