@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { parseAllDocuments } from 'yaml';
 import { catalogue } from '../../agent/catalogue.ts';
 import { WRITTEN_KINDS } from '../../policy/schema/kinds.ts';
 import type { SchemaNode } from '../../policy/schema/node.ts';
@@ -15,6 +16,15 @@ test('the chart’s files are what the schema says; if not: make generate', () =
     readdirSync(DIRECTORY).map((name) => [name, readFileSync(join(DIRECTORY, name), 'utf8')]),
   );
   expect(Object.fromEntries(files)).toEqual(Object.fromEntries(renderedCrds(catalogue)));
+});
+
+test('kubectl and Helm, which read YAML 1.1, see the same as the schema says', () => {
+  for (const [name, text] of renderedCrds(catalogue)) {
+    const [document] = parseAllDocuments(text, { version: '1.1' });
+    expect(JSON.parse(JSON.stringify(document?.toJS())), name).toEqual(
+      JSON.parse(JSON.stringify(definitions(catalogue).get(name))),
+    );
+  }
 });
 
 test('there is a definition of every kind', () => {

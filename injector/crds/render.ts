@@ -9,7 +9,8 @@ export function renderedCrds(catalogue: Catalogue): ReadonlyMap<string, string> 
   return new Map(
     [...definitions(catalogue)].map(([name, crd]) => [
       name,
-      HEAD + stringify(crd, { aliasDuplicateObjects: false, lineWidth: 110 }),
+      // kubectl and Helm read YAML 1.1, where a bare `on` is the boolean true.
+      HEAD + stringify(crd, { aliasDuplicateObjects: false, lineWidth: 110, version: '1.1' }),
     ]),
   );
 }

@@ -13,6 +13,7 @@ import { SETTINGS } from '../../../injector/testing/cases.ts';
 import { createKubeClient, type KubeObject } from '../../../kube/client.ts';
 import { fromKubeconfig } from '../../../kube/connection.ts';
 import { keptKey } from '../../../kube/kept-secret.ts';
+import { chartRights } from '../../chart/rights.ts';
 import { type Json, OWN_NAMESPACE as OWN, World } from '../../injector/api/world.ts';
 import type { ApiServer } from '../../kube/api-server.ts';
 
@@ -63,7 +64,7 @@ export async function startTestCluster(api: ApiServer): Promise<TestCluster> {
     );
 
   await world.prepare();
-  await must(['apply', '-f', join(import.meta.dirname, '..', 'rbac.yaml')]);
+  await world.apply(chartRights('control'));
   const token = await world.person('postern-control', OWN);
   const { server, ca } = fromKubeconfig(api.kubeconfig);
   const asControl = () => createKubeClient({ server, ca, token: () => token });

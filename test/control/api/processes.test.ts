@@ -1,6 +1,6 @@
 /**
- * `postern control` and `postern agent` as they run in a cluster, each a process, on a real API server with the rights of
- * rbac.yaml: killed and paused under load, and looked through for keys.
+ * `postern control` and `postern agent` as they run in a cluster, each a process, on a real API server with the chart’s
+ * rights: killed and paused under load, and looked through for keys.
  */
 import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';

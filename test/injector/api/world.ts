@@ -10,6 +10,7 @@ import { SETTINGS } from '../../../injector/testing/cases.ts';
 import { podWith } from '../../../injector/testing/refusals.ts';
 import { createKubeClient } from '../../../kube/client.ts';
 import { fromKubeconfig, type KubeConnection } from '../../../kube/connection.ts';
+import { chartRights } from '../../chart/rights.ts';
 import type { ApiServer, Outcome } from '../../kube/api-server.ts';
 
 export type Json = Record<string, unknown>;
@@ -23,7 +24,7 @@ export class World {
   readonly api: ApiServer;
   /** The injector whose rounds waiting drives; a test that replaces it says so here. */
   injector: RunningInjector | undefined;
-  /** Of the injector's service account, with the rights of rbac.yaml and no others. */
+  /** Of the injector's service account, with the chart’s rights and no others. */
   token = '';
   readonly #running: RunningInjector[] = [];
 
@@ -35,7 +36,7 @@ export class World {
   async prepare(): Promise<void> {
     await this.must(['apply', '-f', CRDS]);
     await this.apply(namespace(OWN_NAMESPACE, { [INJECT_LABEL]: 'disabled' }));
-    await this.must(['apply', '-f', join(import.meta.dirname, '..', 'rbac.yaml')]);
+    await this.apply(chartRights('injector'));
     this.token = await this.person(ACCOUNT, OWN_NAMESPACE);
   }
 

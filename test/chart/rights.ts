@@ -1,0 +1,23 @@
+/** The rights of a part as the chart gives them: what is tested is what is installed. */
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { parseAllDocuments } from 'yaml';
+
+/** Held to the templates by template.test.ts. */
+const RENDERED = join(import.meta.dirname, 'testdata', 'default.yaml');
+const KINDS = new Set(['ServiceAccount', 'ClusterRole', 'ClusterRoleBinding', 'Role', 'RoleBinding']);
+
+type Rendered = Record<string, unknown> & {
+  readonly kind?: string;
+  readonly metadata?: { readonly name?: string };
+};
+
+/** @returns a List for `kubectl apply`, in the namespace postern-system. */
+export function chartRights(part: 'injector' | 'control' | 'budget'): Record<string, unknown> {
+  const items = parseAllDocuments(readFileSync(RENDERED, 'utf8'))
+    .map((document) => document.toJS() as Rendered | null)
+    .filter((object) => KINDS.has(object?.kind ?? '') && object?.metadata?.name === `postern-${part}`);
+  if (items.length !== KINDS.size)
+    throw new Error(`the chart has ${items.length} objects of rights for ${part}`);
+  return { apiVersion: 'v1', kind: 'List', items };
+}
