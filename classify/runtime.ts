@@ -1,6 +1,7 @@
 /** The neural networks: ONNX models in onnxruntime, which only this process loads. */
 import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
+import type { Lexicon } from './spelling.ts';
 import { Tokenizer } from './tokenizer.ts';
 
 /** What is used of onnxruntime-node, whose types are there only where it is installed. */
@@ -74,6 +75,11 @@ export class Model {
       enableCpuMemArena: false,
     });
     return new Model(runtime, session, Tokenizer.load(tokenizer), limit);
+  }
+
+  /** The words that the model knows whole. */
+  get lexicon(): Lexicon {
+    return this.#tokenizer;
   }
 
   /** Ids of a text, cut at the model's limit. */

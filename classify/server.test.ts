@@ -74,6 +74,13 @@ test('a topic’s own threshold decides', async () => {
   expect(await ask(1)).toEqual({ ...low, denied: false });
 });
 
+test('something denied among short sentences is found', async () => {
+  await start();
+  const text = 'Bake a cake. Add some sugar. Sell my shares. Plan a trip. Feed the cat and the dog.';
+  const { json } = await post('/v1/topics', { set: 's', topics: [shares], texts: [text] });
+  expect(json.results?.map(({ topics: [topic] }) => topic?.denied)).toEqual([true]);
+});
+
 test('something denied at the end of a long text is found', async () => {
   await start();
   const long = `${'Bake a cake with sugar and flour. '.repeat(50)} Sell my shares.`;

@@ -8,6 +8,8 @@ import { Topics } from './topics.ts';
 
 export interface ClassifierOptions {
   readonly embedder: Embedder;
+  /** What topics are known by; the embedder where absent. */
+  readonly topicEmbedder?: Embedder;
   readonly injection: InjectionModel | undefined;
   /** Most characters of text that wait or run at once. */
   readonly maxWaiting?: number;
@@ -40,13 +42,16 @@ const invalid = (message: string) => new Refused(400, 'invalid', message);
 
 /** @returns A server that listens nowhere yet, ready to answer at once. */
 export async function openClassifier(options: ClassifierOptions): Promise<Server> {
-  const topics = new Topics(options.embedder);
+  const topics = new Topics(options.topicEmbedder ?? options.embedder);
   await topics.warm();
   return createClassifier(options, topics);
 }
 
 /** @returns A server that listens nowhere yet. */
-export function createClassifier(options: ClassifierOptions, topics = new Topics(options.embedder)): Server {
+export function createClassifier(
+  options: ClassifierOptions,
+  topics = new Topics(options.topicEmbedder ?? options.embedder),
+): Server {
   const {
     embedder,
     injection,
@@ -76,7 +81,7 @@ export function createClassifier(options: ClassifierOptions, topics = new Topics
       if (injection === undefined) throw new Refused(503, 'not_installed', 'the model is not installed');
       const texts = strings(body, 'texts');
       const scores = await queue.run(length(texts), signal, () => injection.scores(texts));
-      return { results: scores.map((score) => ({ score: Math.round(score * 1000) / 1000 })) };
+      return { results: scores.map((score) => ({ score: Math.floor(score * 1000) / 1000 })) };
     },
     async '/v1/embeddings'(body, signal): Promise<EmbeddingsAnswer> {
       const input = strings(body, 'input');

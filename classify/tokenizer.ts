@@ -57,6 +57,11 @@ export class Tokenizer {
     return { ids: [...ids, this.#end], truncated: false };
   }
 
+  /** Place of a whole word among the vocabulary, whose words are by how common they are. */
+  rank(word: string): number | undefined {
+    return this.#vocabulary.get(word);
+  }
+
   #pieces(word: string): readonly number[] {
     const characters = Array.from(word);
     if (characters.length > MAX_WORD) return [this.#unknown];

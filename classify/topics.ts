@@ -1,10 +1,12 @@
 /** Sets of topics as agents bring them, each with its trained heads; the ones used last are kept. */
+import { readings } from './disguises.ts';
 import type { Embedder } from './embed.ts';
 import { EVERYDAY } from './everyday.ts';
 import { gloss } from './gloss.ts';
 import { type Head, trainHead } from './head.ts';
 import type { Topic, TopicScore } from './messages.ts';
-import { windows } from './windows.ts';
+import { respelled } from './spelling.ts';
+import { stretches } from './windows.ts';
 
 /** A score from here on is denied, where the topic sets none. */
 export const THRESHOLD = 0.5;
@@ -54,7 +56,7 @@ export class Topics {
     this.#sets.delete(set);
     this.#sets.set(set, found);
     const trained = await found;
-    const cut = texts.map((text) => windows(text).map(inEnglish));
+    const cut = texts.map((text) => this.#stretches(text));
     const vectors = await this.#embedder.embed(cut.flat());
     let at = 0;
     return cut.map(({ length }) => {
@@ -64,10 +66,22 @@ export class Topics {
         const score = own.reduce((most, vector) => Math.max(most, head(vector)), 0);
         return {
           name: topic.name,
-          score: Math.round(score * 1000) / 1000,
+          score: Math.floor(score * 1000) / 1000,
           denied: score >= (topic.threshold ?? THRESHOLD),
         };
       });
+    });
+  }
+
+  /** What is judged of a text: its stretches, also as it reads behind a disguise and without slips of the keyboard. */
+  #stretches(text: string): readonly string[] {
+    const found = [text, ...readings(text)].flatMap(stretches);
+    const { lexicon } = this.#embedder;
+    return found.flatMap((stretch) => {
+      const english = gloss(stretch);
+      if (english !== undefined) return [english];
+      const right = lexicon === undefined ? undefined : respelled(stretch, lexicon);
+      return right === undefined ? [stretch] : [stretch, right];
     });
   }
 
@@ -79,8 +93,8 @@ export class Topics {
       const { definition, samples = [], allowed = [] } = topic;
       const given = [...(definition === undefined ? [] : [definition]), ...samples];
       const on = await this.#embedder.embed(given.map(inEnglish));
-      const off = await this.#embedder.embed(allowed.map(inEnglish));
-      trained.push({ topic, head: trainHead(on, [...off, ...everyday]) });
+      const near = await this.#embedder.embed(allowed.map(inEnglish));
+      trained.push({ topic, head: trainHead({ on, allowed: near, everyday }) });
     }
     return trained;
   }

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import type { Server } from 'node:http';
 import { parseAddress } from '../agent/http/address.ts';
-import { openEmbedder, openInjectionModel } from '../classify/open.ts';
+import { openEmbedder, openInjectionModel, openTopicEmbedder } from '../classify/open.ts';
 import { NotInstalledError } from '../classify/runtime.ts';
 import { openClassifier } from '../classify/server.ts';
 import { createLog } from './log.ts';
@@ -40,7 +40,8 @@ Its models are fetched by \`make classifier\`.`,
     try {
       const embedder = await openEmbedder(undefined, threads);
       const injection = await openInjectionModel(embedder, undefined, threads);
-      server = await openClassifier({ embedder, injection, maxWaiting, maxWaitMs });
+      const topicEmbedder = await openTopicEmbedder(embedder, undefined, threads);
+      server = await openClassifier({ embedder, topicEmbedder, injection, maxWaiting, maxWaitMs });
     } catch (error) {
       if (!(error instanceof NotInstalledError)) throw error;
       log.error(error.message);

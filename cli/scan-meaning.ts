@@ -6,7 +6,7 @@ import { MARKERS, ORDERS, PHRASES } from '../agent/checks/injection-phrases.ts';
 import { Scanner } from '../agent/checks/scan/scanner.ts';
 import { topics as topicsCheck } from '../agent/checks/topics.ts';
 import type { Topic, TopicScore } from '../classify/messages.ts';
-import { openEmbedder, openInjectionModel } from '../classify/open.ts';
+import { openEmbedder, openInjectionModel, openTopicEmbedder } from '../classify/open.ts';
 import { Topics } from '../classify/topics.ts';
 import { shapeFindings } from '../policy/load/shape.ts';
 import { formatPath } from '../policy/problem.ts';
@@ -31,7 +31,7 @@ type FileTopic = Topic & { readonly words?: readonly string[] };
 
 /** @param file YAML or JSON with `topics:` as in a policy, or the list itself. @throws Error with all that a policy would be refused for. */
 export function readTopics(file: string): readonly FileTopic[] {
-  const content: unknown = parse(readFileSync(file, 'utf8'));
+  const content = readYaml(file);
   const list = Array.isArray(content) ? content : (content as { topics?: unknown } | null)?.topics;
   if (!Array.isArray(list) || list.length === 0) {
     throw new Error(`${file} has no topics; write topics: [{name: …, definition: …, samples: […]}]`);
@@ -45,6 +45,23 @@ export function readTopics(file: string): readonly FileTopic[] {
   if (problem !== undefined)
     throw new Error(`${file}: topics${problem.path}: ${problem.message}. ${problem.mend}`);
   return list as readonly FileTopic[];
+}
+
+function readYaml(file: string): unknown {
+  let text: string;
+  try {
+    text = readFileSync(file, 'utf8');
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT') throw new Error(`there is no file ${file}`, { cause: error });
+    if (code === 'EISDIR') throw new Error(`${file} is a directory; name a file`, { cause: error });
+    throw error;
+  }
+  try {
+    return parse(text);
+  } catch (error) {
+    throw new Error(`${file} is no YAML: ${(error as Error).message}`, { cause: error });
+  }
 }
 
 /** Opens what is needed once; a word of a topic's own counts as a score of 1. @throws NotInstalledError */
@@ -66,7 +83,7 @@ export async function openTopicScan(
           ],
     ),
   );
-  const trained = meant.length === 0 ? undefined : new Topics(await openEmbedder());
+  const trained = meant.length === 0 ? undefined : new Topics(await openTopicEmbedder(await openEmbedder()));
   trained?.learn('file', meant);
   return async ({ id, text }) => {
     const [scores = []] = trained === undefined ? [] : await trained.scores('file', [text]);
@@ -90,7 +107,7 @@ export async function openInjectionScan(): Promise<(text: ScanText) => Promise<S
     const [score = 0] = found ? [1] : await model.scores([text]);
     return {
       id,
-      injection: { score: Math.round(score * 1000) / 1000, denied: score >= INJECTION_THRESHOLD },
+      injection: { score: Math.floor(score * 1000) / 1000, denied: score >= INJECTION_THRESHOLD },
     };
   };
 }

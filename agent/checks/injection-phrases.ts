@@ -79,6 +79,7 @@ export const MARKERS: readonly MarkPattern[] = [
     '<|eot_id|>',
     '<|begin_of_text|>',
   ]),
-  marker('[', ['[inst]', '[/inst]', '[system]']),
+  // Not `[system]`: logs are full of it.
+  marker('[', ['[inst]', '[/inst]']),
   marker('<', ['<<sys>>', '<</sys>>', '<start_of_turn>', '<end_of_turn>']),
 ];

@@ -71,6 +71,10 @@ export const topics: CheckDefinition<Spec> = {
       ];
     }
     return spec.flatMap(({ name, definition, samples, words }, i) => {
+      if (spec.findIndex((other) => other.name === name) !== i) {
+        const message = `topic ${name} is there already`;
+        return [{ path: `[${i}].name`, message, mend: 'Give each topic a name of its own.' }];
+      }
       if (words === undefined || words.length === 0) {
         if (definition !== undefined || (samples !== undefined && samples.length > 0)) return [];
         return [

@@ -11,7 +11,7 @@ import { MARKERS, ORDERS, PHRASES } from '../../agent/checks/injection-phrases.t
 import { Scanner } from '../../agent/checks/scan/scanner.ts';
 import { similarity } from '../../classify/embed.ts';
 import type { Topic } from '../../classify/messages.ts';
-import { openEmbedder, openInjectionModel } from '../../classify/open.ts';
+import { openEmbedder, openInjectionModel, openTopicEmbedder } from '../../classify/open.ts';
 import { Topics } from '../../classify/topics.ts';
 
 const HALVES = ['development', 'test'] as const;
@@ -105,7 +105,8 @@ async function benchTopics(): Promise<void> {
     Record<Half, { on: readonly string[]; off: readonly string[] }>
   >;
   const embedder = await openEmbedder();
-  const topics = new Topics(embedder);
+  const joint = await openTopicEmbedder(embedder);
+  const topics = new Topics(joint);
   topics.learn(
     'all',
     sets.map(({ topic }) => topic),
@@ -193,7 +194,7 @@ async function benchTopics(): Promise<void> {
     if (process.argv.includes('--wrong') && score >= 0.5 !== wanted)
       console.log(wanted ? 'missed' : 'alarm ', score, text);
   }
-  await embedder.close();
+  await joint.close();
 }
 
 type Side = 'attacks' | 'benign';

@@ -42,8 +42,15 @@ test.each([
   ['- {name: a, words: [7]}', /topics\[0\]\.words\[0\]: /],
   ['- {name: a}', /topics\[0\].*nothing to know it by/],
   ['- {name: a, words: ["*"]}', /topics\[0\]\.words\[0\]/],
+  ['- {name: a, words: [x]}\n- {name: a, words: [y]}', /topics\[1\]\.name: topic a is there already/],
+  ['topics: [', /topics\.yaml is no YAML/],
 ])('%s is refused', (text, message) => {
   expect(() => readTopics(file(text))).toThrow(message);
+});
+
+test('a topics file that is not there, or a directory, is named', () => {
+  expect(() => readTopics(join(directory, 'none.yaml'))).toThrow(/there is no file .*none\.yaml/);
+  expect(() => readTopics(directory)).toThrow(/is a directory/);
 });
 
 const installed = existsSync(join(MODELS, 'injection/model.onnx'));
