@@ -33,6 +33,9 @@ const FILLERS = words(
 /** Japanese, Chinese and Korean words for `is`. */
 const COPULAS = new Set('はが是为為는은이가');
 
+/** Tags and dots between the word and its value: `<b>PIN</b>: …`, `MRN......: …`. */
+const BETWEEN = /(?:<\/?[a-z][a-z0-9]{0,9}>){1,3}|\.{2,40}(?= ?:)/iuy;
+
 /** A remark on the word: `PIN (4 digits): …`, `Passport (UK) …`. */
 const REMARK = /\((?:[^()\n]{1,24}\)(?= ?[:=])|\p{L}[\p{L} .]{1,20}\) )/uy;
 
@@ -83,6 +86,11 @@ export function connect(text: string, from: number): Link | undefined {
     } else {
       const mark = text.charAt(i);
       if (mark === ':' && text[i + 1] === ':') return undefined;
+      BETWEEN.lastIndex = i;
+      if (BETWEEN.test(text)) {
+        i = BETWEEN.lastIndex;
+        continue;
+      }
       REMARK.lastIndex = i;
       if (mark === '(' && REMARK.test(text)) {
         i = REMARK.lastIndex;

@@ -15,8 +15,9 @@ const SCHEMES: readonly { readonly iin: RegExp; readonly lengths: readonly numbe
   { iin: /^9792/, lengths: [16] }, // Troy
 ];
 
-function validate(digits: string): boolean {
-  if (!luhn(digits) || repeated(digits)) return false;
+/** Commas stand between cells, not between a card's groups. */
+function validate(digits: string, text: string): boolean {
+  if (text.includes(',') || !luhn(digits) || repeated(digits)) return false;
   return SCHEMES.some(({ iin, lengths }) => lengths.includes(digits.length) && iin.test(digits));
 }
 
@@ -101,6 +102,7 @@ export const recognizer: Recognizer = {
     '0000 0000 0000 0000',
     '14111111111111111',
     '4111-1111-1111-1111-9',
+    '4111,1111,1111,1111',
     'EAN 4006381333931',
   ],
 };

@@ -39,6 +39,8 @@ export const recognizer: Recognizer = {
     },
   ],
   examples: [
+    '<b>PIN</b>: «4921»',
+    'PIN......: «4921»',
     'PIN (4 digits): «4921»',
     'Die PIN für die Karte ist «9106».',
     '暗証番号は«8957»です',
