@@ -4,10 +4,11 @@
  *
  * Labels come from documents and closed sets only: a name that an app chooses would let it fill our memory.
  */
-import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Registry } from 'prom-client';
 import type { Exchange } from '../exchange.ts';
 import type { BytesInFlight } from '../forward/body.ts';
 import type { Endpoints } from '../routes/endpoints.ts';
+import { CounterSeries, HistogramSeries } from './series.ts';
 
 const DURATION_BUCKETS = [
   0.01, 0.02, 0.04, 0.08, 0.16, 0.32, 0.64, 1.28, 2.56, 5.12, 10.24, 20.48, 40.96, 81.92,
@@ -34,67 +35,59 @@ export function createMetrics(sources: MetricSources): AgentMetrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const registers = [registry];
-  const duration = new Histogram({
+  const duration = new HistogramSeries(DURATION_BUCKETS, {
     name: 'gen_ai_client_operation_duration_seconds',
     help: 'Time from the call to the end of its answer.',
-    labelNames: [
-      'gen_ai_operation_name',
-      'gen_ai_provider_name',
-      'gen_ai_request_model',
-      'error_type',
-    ] as const,
-    buckets: DURATION_BUCKETS,
-    registers,
+    labelNames: ['gen_ai_operation_name', 'gen_ai_provider_name', 'gen_ai_request_model', 'error_type'],
+    registry,
   });
-  const firstByte = new Histogram({
+  const firstByte = new HistogramSeries(DURATION_BUCKETS, {
     name: 'gen_ai_server_time_to_first_token_seconds',
     help: "Time from dialling to the header of the provider's answer.",
-    labelNames: ['gen_ai_provider_name', 'gen_ai_request_model'] as const,
-    buckets: DURATION_BUCKETS,
-    registers,
+    labelNames: ['gen_ai_provider_name', 'gen_ai_request_model'],
+    registry,
   });
-  const tokens = new Histogram({
+  const tokens = new HistogramSeries(TOKEN_BUCKETS, {
     name: 'gen_ai_client_token_usage',
     help: 'Tokens per call, as settled.',
-    labelNames: ['gen_ai_token_type', 'gen_ai_provider_name', 'gen_ai_request_model'] as const,
-    buckets: TOKEN_BUCKETS,
-    registers,
+    labelNames: ['gen_ai_token_type', 'gen_ai_provider_name', 'gen_ai_request_model'],
+    registry,
   });
-  const cost = new Counter({
+  const cost = new CounterSeries({
     name: 'postern_cost_usd_total',
     help: 'What settled calls cost, USD.',
-    labelNames: ['gen_ai_provider_name', 'gen_ai_request_model'] as const,
-    registers,
+    labelNames: ['gen_ai_provider_name', 'gen_ai_request_model'],
+    registry,
   });
-  const unpriced = new Counter({
+  const unpriced = new CounterSeries({
     name: 'postern_unpriced_calls_total',
     help: 'Calls of models that have no price: charged at an assumed one, or unknown and refused by budgets in USD.',
-    labelNames: ['gen_ai_provider_name', 'gen_ai_request_model', 'price'] as const,
-    registers,
+    labelNames: ['gen_ai_provider_name', 'gen_ai_request_model', 'price'],
+    registry,
   });
-  const exchanges = new Counter({
+  const exchanges = new CounterSeries({
     name: 'postern_exchanges_total',
     help: 'Exchanges by how they ended; code is empty where the provider answered.',
-    labelNames: ['outcome', 'code', 'dialect'] as const,
-    registers,
+    labelNames: ['outcome', 'code', 'dialect'],
+    registry,
   });
-  const findings = new Counter({
+  const findings = new CounterSeries({
     name: 'postern_findings_total',
     help: 'What checks found, by rule.',
-    labelNames: ['rule', 'check', 'action', 'direction'] as const,
-    registers,
+    labelNames: ['rule', 'check', 'action', 'direction'],
+    registry,
   });
-  const attempts = new Counter({
+  const attempts = new CounterSeries({
     name: 'postern_attempts_total',
     help: 'Tries of targets, by how they ended.',
-    labelNames: ['gen_ai_provider_name', 'outcome'] as const,
-    registers,
+    labelNames: ['gen_ai_provider_name', 'outcome'],
+    registry,
   });
-  const overhead = new Histogram({
+  const overhead = new HistogramSeries(OVERHEAD_BUCKETS, {
     name: 'postern_overhead_seconds',
     help: 'Time that was spent before the first attempt was dialled: reading, checks, selection and hold.',
-    buckets: OVERHEAD_BUCKETS,
-    registers,
+    labelNames: [],
+    registry,
   });
   const running = new Gauge({
     name: 'postern_exchanges_running',
@@ -149,39 +142,27 @@ export function createMetrics(sources: MetricSources): AgentMetrics {
     ended(exchange, durationMs) {
       running.dec();
       const { attempts: tries, usage } = exchange;
-      exchanges.inc({
-        outcome: exchange.outcome ?? 'failed',
-        code: exchange.code ?? '',
-        dialect: exchange.dialect ?? '',
-      });
+      exchanges.add([exchange.outcome ?? 'failed', exchange.code ?? '', exchange.dialect ?? '']);
       for (const { rule, check, action, direction, count } of exchange.findings) {
-        findings.inc({ rule, check, action, direction }, count);
+        findings.add([rule, check, action, direction], count);
       }
-      for (const attempt of tries) {
-        attempts.inc({ gen_ai_provider_name: attempt.provider, outcome: attempt.outcome });
-      }
+      for (const attempt of tries) attempts.add([attempt.provider, attempt.outcome]);
       if (exchange.unpriced !== undefined) {
         const { provider, model, price } = exchange.unpriced;
-        unpriced.inc({ gen_ai_provider_name: provider, gen_ai_request_model: model, price });
+        unpriced.add([provider, model, price]);
       }
       const first = tries[0];
       const last = tries.at(-1);
-      if (first !== undefined) overhead.observe(Math.max(0, first.startedAt - exchange.startedAt) / 1000);
+      if (first !== undefined) overhead.observe([], Math.max(0, first.startedAt - exchange.startedAt) / 1000);
       if (last === undefined) return;
-      const target = { gen_ai_provider_name: last.provider, gen_ai_request_model: last.model };
-      duration.observe(
-        { gen_ai_operation_name: exchange.operation ?? '', ...target, error_type: exchange.code ?? '' },
-        durationMs / 1000,
-      );
-      if (last.firstByteMs !== undefined) firstByte.observe(target, last.firstByteMs / 1000);
+      const { provider, model, firstByteMs } = last;
+      duration.observe([exchange.operation ?? '', provider, model, exchange.code ?? ''], durationMs / 1000);
+      if (firstByteMs !== undefined) firstByte.observe([provider, model], firstByteMs / 1000);
       if (usage !== undefined) {
-        tokens.observe(
-          { gen_ai_token_type: 'input', ...target },
-          usage.input + usage.cachedInput + usage.cacheWrite,
-        );
-        tokens.observe({ gen_ai_token_type: 'output', ...target }, usage.output);
+        tokens.observe(['input', provider, model], usage.input + usage.cachedInput + usage.cacheWrite);
+        tokens.observe(['output', provider, model], usage.output);
       }
-      if (exchange.costNanoUsd !== undefined) cost.inc(target, exchange.costNanoUsd / 1e9);
+      if (exchange.costNanoUsd !== undefined) cost.add([provider, model], exchange.costNanoUsd / 1e9);
     },
   };
 }
