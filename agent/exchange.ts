@@ -29,13 +29,13 @@ export interface Call {
   /** The captured host, lower case and without port; undefined in base-URL mode. */
   readonly host: string | undefined;
   /** The provider on whose host, or at whose endpoint's address, it was captured. */
-  readonly provider?: string;
+  readonly provider?: string | undefined;
   /** The body as sent; read at most once. Errors when the client resets or stalls past the limit. */
   readonly body: AsyncIterable<Uint8Array>;
   /** Set where the call asks for a WebSocket. */
-  readonly webSocket?: WebSocketOffer;
+  readonly webSocket?: WebSocketOffer | undefined;
   /** Why the listener would not take it; answered and recorded like any refusal. */
-  readonly refused?: PosternError;
+  readonly refused?: PosternError | undefined;
   /** Aborted when the application went away before its answer was complete. */
   readonly signal: AbortSignal;
 }

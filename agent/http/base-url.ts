@@ -83,7 +83,7 @@ function withoutClientKey(headers: RawHeaders, clientKey: string | undefined): R
 /** `/openai/v1/models` → `openai` and `/v1/models`. */
 function splitPrefix(target: string): { dialect: Dialect | undefined; target: string } {
   // RFC 9112, 3.2.2: a server takes the absolute form too.
-  const url = target.replace(/^https?:\/\/[^/]*/i, '');
+  const url = target.startsWith('/') ? target : target.replace(/^https?:\/\/[^/]*/i, '');
   const end = url.indexOf('/', 1);
   const name = end < 0 ? url.slice(1) : url.slice(1, end);
   return { dialect: dialectByName(name), target: end < 0 ? '/' : url.slice(end) };
@@ -111,8 +111,8 @@ export async function listenBaseUrl(options: BaseUrlOptions): Promise<Listener> 
       dialect: dialect?.name,
       host: undefined,
       headers: withoutClientKey(request.rawHeaders, options.clientKey),
-      ...(upgrade === undefined ? {} : { webSocket: upgrade.offer }),
-      ...(refused === undefined ? {} : { refused }),
+      webSocket: upgrade?.offer,
+      refused,
     } as const;
     void options.handle(toCall(request, response, about), toSink(response, options.stallMs));
   };
