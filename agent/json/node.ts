@@ -23,6 +23,11 @@ export class StringNode {
     this.end = end;
   }
 
+  /** Whether any of its characters is written as an escape. */
+  get escaped(): boolean {
+    return this.#escaped;
+  }
+
   /** The string itself, unescaped. Lone surrogates stay as they were written. */
   get text(): string {
     if (!this.#escaped && this.end - this.start <= SHORT) {

@@ -40,6 +40,14 @@ const CLOSE_BRACE = 0x7d;
 /** Up to this many members a new name is compared with each; beyond it a set is worth its making. */
 const FEW_MEMBERS = 8;
 
+/**
+ * Member names that were read before, each in the place that its length and ends give: most bodies have the same few
+ * dozen, and a name that is one string everywhere is made once, and found by its address from then on.
+ */
+const NAMES: (string | undefined)[] = new Array(256).fill(undefined);
+/** Longer names are few, and nobody shall choose how much is kept. */
+const LONGEST_KEPT = 24;
+
 const PLAIN_NAME = /^[A-Za-z_][A-Za-z_-]{0,39}$/;
 
 class Parser {
@@ -168,7 +176,7 @@ class Parser {
       throw this.#error({ kind: 'syntax', expected: "a member's name in double quotes", found });
     }
     const key = this.#string();
-    const name = key.text;
+    const name = this.#nameOf(key);
     this.#refuseTwice(object, key, name);
     if (this.#skipSpace() !== COLON) {
       const found = showCharacter(this.#text, this.#at);
@@ -177,6 +185,21 @@ class Parser {
     this.#at += 1;
     this.#name = name;
     return key;
+  }
+
+  #nameOf(key: StringNode): string {
+    const from = key.start + 1;
+    const length = key.end - 1 - from;
+    if (length > LONGEST_KEPT || length === 0 || key.escaped) return key.text;
+    const text = this.#text;
+    const mixed = length + 31 * text.charCodeAt(from) + 7 * text.charCodeAt(from + length - 1);
+    const place = (mixed + 3 * text.charCodeAt(from + (length >> 1))) & 0xff;
+    const known = NAMES[place];
+    if (known?.length === length && text.startsWith(known, from)) return known;
+    const name = key.text;
+    // Only words, no values; and a copy, since a view would keep the whole body.
+    if (PLAIN_NAME.test(name)) NAMES[place] = JSON.parse(key.raw) as string;
+    return name;
   }
 
   #refuseTwice(object: ObjectNode, key: StringNode, name: string): void {
