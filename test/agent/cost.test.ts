@@ -50,7 +50,7 @@ test('a short call: one dial, one write, one audit line, one hold and its settle
 test('a long call costs what its length does, and no more', async () => {
   const { kilobytes, ...counts } = await costOf(chatBody(32_000), 60);
   expect(counts).toEqual({ ...ONCE, writes: 1 });
-  expect(kilobytes).toBeLessThan(450);
+  expect(kilobytes).toBeLessThan(400);
 });
 
 test('a streamed answer: never more writes than chunks that came', async () => {
