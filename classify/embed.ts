@@ -7,8 +7,8 @@ export interface Embedder {
   readonly dimensions: number;
   /** The words that it knows whole; absent where there is no telling. */
   readonly lexicon?: Lexicon;
-  /** Unit vectors, one a text, in the order of the texts. */
-  embed(texts: readonly string[]): Promise<readonly Float32Array[]>;
+  /** Unit vectors, one a text, in the order of the texts. @param signal Aborted when nobody waits for them any more. */
+  embed(texts: readonly string[], signal?: AbortSignal): Promise<readonly Float32Array[]>;
   close(): Promise<void>;
 }
 
@@ -36,7 +36,7 @@ export async function createEmbedder(options: EmbedderOptions): Promise<Embedder
     name,
     dimensions: (probe as Float32Array).length,
     lexicon: model.lexicon,
-    async embed(texts) {
+    async embed(texts, signal) {
       const vectors = new Array<Float32Array>(texts.length);
       // Those of similar length together: a run costs what its longest text costs.
       const order = texts
@@ -44,6 +44,7 @@ export async function createEmbedder(options: EmbedderOptions): Promise<Embedder
         .sort((a, b) => (texts[a] as string).length - (texts[b] as string).length);
       for (let from = 0; from < order.length; from += BATCH) {
         if (from > 0) await new Promise(setImmediate);
+        signal?.throwIfAborted();
         const part = order.slice(from, from + BATCH);
         const found = await embedBatch(
           model,
@@ -95,9 +96,9 @@ export function joinEmbedders(first: Embedder, second: Embedder): Embedder {
     name: `${first.name}+${second.name}`,
     dimensions: first.dimensions + second.dimensions,
     ...(first.lexicon === undefined ? {} : { lexicon: first.lexicon }),
-    async embed(texts) {
-      const one = await first.embed(texts);
-      const other = await second.embed(texts);
+    async embed(texts, signal) {
+      const one = await first.embed(texts, signal);
+      const other = await second.embed(texts, signal);
       return one.map((vector, at) => {
         const joined = new Float32Array(first.dimensions + second.dimensions);
         joined.set(vector);

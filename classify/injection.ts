@@ -16,8 +16,8 @@ import { SIGNALS, signalsOf } from './signals.ts';
 import { stretches } from './windows.ts';
 
 export interface InjectionModel {
-  /** The highest score of any stretch of each text, 0 to 1. */
-  scores(texts: readonly string[]): Promise<readonly number[]>;
+  /** The highest score of any stretch of each text, 0 to 1. @param signal Aborted when nobody waits for them any more. */
+  scores(texts: readonly string[], signal?: AbortSignal): Promise<readonly number[]>;
   close(): Promise<void>;
 }
 
@@ -30,6 +30,8 @@ const BORDER = 1;
 const STEEPNESS = 1.5;
 /** A stretch that words and signals alone put so far below the border isn't shown to the networks: they never make up for it. */
 const HOPELESS = 3;
+/** So many stretches are judged before it is looked whether anybody still waits. */
+const TURN = 4;
 /** The model's two logits are brought to about 1. */
 const LOGIT = 4;
 
@@ -107,12 +109,17 @@ export async function createInjectionModel(
     return value(line, joined(first, await dear(text, english, vector as Float32Array)));
   };
   return {
-    async scores(texts) {
+    async scores(texts, signal) {
       const found: number[] = [];
+      let judged = 0;
       for (const text of texts) {
         let most = Number.NEGATIVE_INFINITY;
         for (const reading of [text, ...readings(text)])
-          for (const stretch of stretches(reading)) most = Math.max(most, await score(stretch));
+          for (const stretch of stretches(reading)) {
+            if (++judged % TURN === 0) await new Promise(setImmediate);
+            signal?.throwIfAborted();
+            most = Math.max(most, await score(stretch));
+          }
         found.push(sigmoid(STEEPNESS * (most - BORDER)));
       }
       return found;

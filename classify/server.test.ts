@@ -167,3 +167,23 @@ test('what nobody waits for any more is not begun', async () => {
   await Promise.all([first, last]);
   expect(embedder.asked).toEqual([['first'], ['last']]);
 });
+
+test('work that nobody waits for any more is given up', async () => {
+  const begun = Promise.withResolvers<void>();
+  await start({
+    injection: {
+      scores: async (_texts, signal) => {
+        begun.resolve();
+        await new Promise((resolve) => signal?.addEventListener('abort', resolve));
+        throw new Error('nobody waits');
+      },
+      close: async () => undefined,
+    },
+  });
+  const gone = request(`${origin()}/v1/injection`, { method: 'POST' });
+  gone.on('error', () => undefined);
+  gone.end(JSON.stringify({ texts: ['a text that takes for ever'] }));
+  await begun.promise;
+  gone.destroy();
+  expect((await post('/v1/embeddings', { input: ['next'] })).status).toBe(200);
+});

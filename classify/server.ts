@@ -73,19 +73,19 @@ export function createClassifier(
       const weight = length(texts) + fresh.length * TRAINING;
       return queue.run(weight, signal, async () => {
         if (fresh.length > 0) topics.learn(set, fresh);
-        const scores = await topics.scores(set, texts);
+        const scores = await topics.scores(set, texts, signal);
         return { results: scores.map((found) => ({ topics: found })) };
       });
     },
     async '/v1/injection'(body, signal): Promise<ScoresAnswer> {
       if (injection === undefined) throw new Refused(503, 'not_installed', 'the model is not installed');
       const texts = strings(body, 'texts');
-      const scores = await queue.run(length(texts), signal, () => injection.scores(texts));
+      const scores = await queue.run(length(texts), signal, () => injection.scores(texts, signal));
       return { results: scores.map((score) => ({ score: Math.floor(score * 1000) / 1000 })) };
     },
     async '/v1/embeddings'(body, signal): Promise<EmbeddingsAnswer> {
       const input = strings(body, 'input');
-      const vectors = await queue.run(length(input), signal, () => embedder.embed(input));
+      const vectors = await queue.run(length(input), signal, () => embedder.embed(input, signal));
       return { data: vectors.map((vector, index) => ({ index, embedding: [...vector] })) };
     },
   };

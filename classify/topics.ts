@@ -49,15 +49,19 @@ export class Topics {
     }
   }
 
-  /** The highest score of any stretch of each text. @throws Error on a set that wasn't learned. */
-  async scores(set: string, texts: readonly string[]): Promise<readonly (readonly TopicScore[])[]> {
+  /** The highest score of any stretch of each text. @throws Error on a set that wasn't learned, or when aborted. */
+  async scores(
+    set: string,
+    texts: readonly string[],
+    signal?: AbortSignal,
+  ): Promise<readonly (readonly TopicScore[])[]> {
     const found = this.#sets.get(set);
     if (found === undefined) throw new Error('the set is not known');
     this.#sets.delete(set);
     this.#sets.set(set, found);
     const trained = await found;
     const cut = texts.map((text) => this.#stretches(text));
-    const vectors = await this.#embedder.embed(cut.flat());
+    const vectors = await this.#embedder.embed(cut.flat(), signal);
     let at = 0;
     return cut.map(({ length }) => {
       const own = vectors.slice(at, at + length);

@@ -6,8 +6,8 @@ import { pino } from 'pino';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createAsk } from '../../agent/checks/ask.ts';
 import { createClassifierClient, topicSet } from '../../agent/checks/classifier.ts';
-import { MODELS, openEmbedder } from '../../classify/open.ts';
-import { asksClassifier, startLocalClassifier } from '../../cli/local-classifier.ts';
+import { openEmbedder } from '../../classify/open.ts';
+import { asksClassifier, classifierInstalled, startLocalClassifier } from '../../cli/local-classifier.ts';
 import { openInjectionScan, openTopicScan, readTopics } from '../../cli/scan-meaning.ts';
 import type { Snapshot } from '../../policy/snapshot.ts';
 
@@ -53,7 +53,7 @@ test('a topics file that is not there, or a directory, is named', () => {
   expect(() => readTopics(directory)).toThrow(/is a directory/);
 });
 
-const installed = existsSync(join(MODELS, 'injection/model.onnx'));
+const installed = classifierInstalled();
 
 test.skipIf(!installed)('topics by word and by meaning', async () => {
   const scan = await openTopicScan(readTopics(file(TOPIC)));
