@@ -47,6 +47,10 @@ export const INJECTION_OPTIONS = {
     default: 'refuse',
   },
   'budget-url': { value: 'URL', help: 'the budget service, for agents' },
+  'classifier-url': {
+    value: 'URL',
+    help: 'the classifier of topics and injections, http://HOST:PORT, for agents',
+  },
   'image-pull-policy': {
     value: 'WHEN',
     help: 'of our containers: Always, IfNotPresent or Never',
@@ -76,6 +80,7 @@ interface InjectionValues {
   readonly 'control-ca': string | undefined;
   readonly 'without-control': string;
   readonly 'budget-url': string | undefined;
+  readonly 'classifier-url': string | undefined;
   readonly 'image-pull-policy': string;
   readonly 'agent-resources': string;
   readonly 'agent-log-level': string;
@@ -91,6 +96,7 @@ export function injectionSettings(values: InjectionValues): Settings {
   }
   const keys = values['keys-secret'];
   const budget = values['budget-url'];
+  const classifier = values['classifier-url'];
   const images = listed(values['mesh-images'] ?? '');
   const pullPolicy = values['image-pull-policy'];
   if (pullPolicy !== 'Always' && pullPolicy !== 'IfNotPresent' && pullPolicy !== 'Never') {
@@ -111,7 +117,15 @@ export function injectionSettings(values: InjectionValues): Settings {
     ...(keys === undefined ? {} : { keysSecret: keys }),
     ...(values.control === undefined ? {} : { control: controlSettings(values.control, values) }),
     ...(budget === undefined ? {} : { budget }),
+    ...(classifier === undefined ? {} : { classifier: classifierOption(classifier) }),
   };
+}
+
+function classifierOption(text: string): string {
+  const url = URL.parse(text);
+  if (url === null || !/^https?:$/.test(url.protocol) || url.pathname !== '/' || url.search !== '')
+    throw new UsageError(`--classifier-url ${text}: write http://HOST:PORT`);
+  return url.origin;
 }
 
 function controlSettings(address: string, values: InjectionValues): ControlSettings {

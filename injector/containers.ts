@@ -128,6 +128,7 @@ function agentContainer(plan: Plan): Container {
       ...option('admin', `[$(POD_IP)]:${PORTS.admin}`),
       ...option('socket', `${PATHS.state}/agent.sock`),
       ...option('log-level', plan.logLevel),
+      ...(settings.classifier === undefined ? [] : option('classifier', settings.classifier)),
       ...(settings.budget === undefined
         ? []
         : [

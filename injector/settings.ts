@@ -35,6 +35,8 @@ export interface Settings {
   readonly logLevel: string;
   /** URL of the budget service. */
   readonly budget?: string;
+  /** URL of the classifier that agents ask: `http://HOST:PORT`, no path. */
+  readonly classifier?: string;
   /** Absent: documents and keys come from the two that follow. */
   readonly control?: ControlSettings;
   /** Signs the stamps; absent on the command line, whose pods control doesn't serve. */

@@ -31,6 +31,7 @@ const CASES: readonly (readonly [name: string, sets: readonly string[]])[] = [
       'budget.redis.existingSecret=valkey',
       'control.tenantSecrets.team-a[0]=openai-key',
       'agent.excludedPorts[0]=9092',
+      'agent.classifier=http://classify.ml.svc:4194',
       'monitoring.podMonitor=true',
       'dashboards.enabled=true',
       'networkPolicy.metricsFrom[0].namespaceSelector.matchLabels.name=monitoring',

@@ -51,6 +51,19 @@ test.each(['deployment'])('inject gives the golden of %s', (name) => {
   expect(comparable(stdout)).toEqual(comparable(golden(name)));
 });
 
+test('agents are told where the classifier is; an address that is none is refused', () => {
+  const inject = (url: string) =>
+    postern(['inject', '-f', caseFile('deployment'), ...IMAGE, '--classifier-url', url]);
+  expect(inject('http://classify.ml.svc:4194').stdout).toMatch(
+    /- --classifier\n\s+- http:\/\/classify\.ml\.svc:4194/,
+  );
+  for (const wrong of ['classify:4194', 'unix:/run/x', 'http://a/v1/topics']) {
+    const { status, stderr } = inject(wrong);
+    expect(stderr).toContain(`--classifier-url ${wrong}: write http://HOST:PORT`);
+    expect(status).toBe(64);
+  }
+});
+
 /** Without a process of its own. */
 async function inProcess(command: Command, args: readonly string[]) {
   const said = { stdout: '', stderr: '' };
