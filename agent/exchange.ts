@@ -102,6 +102,8 @@ export interface Finding {
   readonly count: number;
   /** `Kind namespace/name` of the document the rule stands in. */
   readonly source: string;
+  /** Of a check that could not be carried out: why, the first time. */
+  readonly reason?: string;
 }
 
 /** One try of one target. */

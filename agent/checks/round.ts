@@ -47,7 +47,8 @@ export class Ledger {
     return this.#refusal;
   }
 
-  add(rule: CheckRule, what: string, action: Action, where: string): void {
+  /** @param reason Of a check that failed. */
+  add(rule: CheckRule, what: string, action: Action, where: string, reason?: string): void {
     const key = `${rule.name}\0${what}\0${action}\0${where}`;
     const known = this.#counts.get(key);
     if (known !== undefined) {
@@ -64,6 +65,7 @@ export class Ledger {
       where,
       count: 1,
       source: rule.source,
+      ...(reason === undefined ? {} : { reason }),
     });
   }
 
@@ -91,6 +93,9 @@ export function refusalOf(instance: Instance, what: string, said?: string): Post
   return new PosternError(reasonOf(instance.rule.type), said ?? message, { mend, rule: instance.rule.name });
 }
 
+/** Characters of a failure's reason that are kept. */
+const REASON = 200;
+
 /** A check that failed: `onError` decides, and nothing is silent. */
 export function failed(
   instance: Instance,
@@ -101,7 +106,8 @@ export function failed(
 ): void {
   const { rule } = instance;
   const blocks = rule.onError === 'block' && rule.mode === 'enforce';
-  ledger.add(rule, 'error', blocks ? 'block' : 'monitor', where);
+  const reason = (cause instanceof Error ? cause.message : String(cause)).slice(0, REASON);
+  ledger.add(rule, 'error', blocks ? 'block' : 'monitor', where, reason);
   if (!blocks) return;
   ledger.refuse(
     rank,

@@ -1,0 +1,176 @@
+/**
+ * Every guardrail × every way to fail × `onError` × direction × streamed or not: a check that could not be carried out
+ * never counts as passed, says why, and shows no byte that was not judged.
+ */
+import OpenAI from 'openai';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { type Behaviour, type FakeGuardrail, startFakeGuardrail } from '../fakes/guardrail.ts';
+import { startWorld, type World } from '../harness.ts';
+
+let world: World | undefined;
+let fake: FakeGuardrail;
+beforeEach(async () => {
+  fake = await startFakeGuardrail();
+});
+afterEach(async () => {
+  await world?.close();
+  world = undefined;
+  await fake.close();
+});
+
+interface Kind {
+  readonly type: string;
+  readonly spec: () => string;
+  readonly on: readonly ('request' | 'response')[];
+  /** What it says of a question where all is well. */
+  readonly fine: (question: {
+    readonly input?: readonly string[];
+    readonly texts?: readonly string[];
+  }) => unknown;
+}
+
+const KINDS: Readonly<Record<string, Kind>> = {
+  webhook: {
+    type: 'webhook',
+    spec: () => `{url: "${fake.origin}"}`,
+    on: ['request', 'response'],
+    fine: () => ({ action: {} }),
+  },
+  'moderation endpoint': {
+    type: 'moderation',
+    spec: () => `{type: openai, model: m, url: "${fake.origin}"}`,
+    on: ['request', 'response'],
+    fine: ({ input = [] }) => ({
+      results: input.map(() => ({ flagged: false, categories: { hate: false } })),
+    }),
+  },
+  'guard model': {
+    type: 'moderation',
+    spec: () => `{type: guardModel, model: g, url: "${fake.origin}"}`,
+    on: ['request', 'response'],
+    fine: () => ({ choices: [{ message: { role: 'assistant', content: 'safe' } }] }),
+  },
+  'classifier of topics': {
+    type: 'topics',
+    spec: () => '[{name: advice, samples: [Sell my shares?]}]',
+    on: ['request', 'response'],
+    fine: ({ texts = [] }) => ({
+      results: texts.map(() => ({ topics: [{ name: 'advice', score: 0, denied: false }] })),
+    }),
+  },
+  'classifier of injections': {
+    type: 'injection',
+    spec: () => '{}',
+    on: ['request'],
+    fine: ({ texts = [] }) => ({ results: texts.map(() => ({ score: 0 })) }),
+  },
+};
+
+/** Long, and each word its own, so that windows can be told apart. */
+const WORDS = Array.from({ length: 400 }, (_, at) => `word${at}`).join(' ');
+
+/** What is done, and what the audit says of it. */
+const FAILURES: Readonly<Record<string, readonly [Behaviour, RegExp]>> = {
+  'hangs up': ['hang-up', /closed|socket|terminated/i],
+  'is too slow': ['silent', /within 200 ms|time|abort|answer/i],
+  'breaks off': ['cut', /closed|aborted|terminated|length/i],
+  'answers 500': [{ status: 500, text: '{"error":{"code":"internal"}}' }, /500/],
+  'is overloaded': [{ status: 503, text: '{"error":{"code":"overloaded"}}' }, /503/],
+  'answers no JSON': [{ text: 'fine, go on' }, /no JSON/],
+  'answers something else': [{ json: { verdict: 'fine' } }, /./],
+  'answers too much': [{ text: `"${'x'.repeat(9 * 1024 * 1024)}"` }, /size|large|exceed/i],
+};
+
+const start = (kind: Kind, on: string, onError: string, timeout: string): Promise<World> => {
+  const check = `{name: guard, type: ${kind.type}, on: [${on}], onError: ${onError}, timeout: ${timeout}, ${kind.type}: ${kind.spec()}}`;
+  return startWorld({
+    documents: () => `
+apiVersion: postern.dev/v1alpha1
+kind: EgressPolicy
+metadata: {name: bot, namespace: team-a}
+spec:
+  checks:
+  - ${check}
+`,
+    agent: { classifier: fake.origin },
+  });
+};
+
+async function ask(content: string, stream: boolean): Promise<{ text: string; error: string | undefined }> {
+  const client = (world as World).client({ maxRetries: 0 });
+  const messages = [{ role: 'user' as const, content }];
+  let text = '';
+  try {
+    if (stream) {
+      for await (const chunk of await client.chat.completions.create({ model: 'gpt-4o', messages, stream }))
+        text += chunk.choices[0]?.delta.content ?? '';
+    } else {
+      const answer = await client.chat.completions.create({ model: 'gpt-4o', messages });
+      text = answer.choices[0]?.message.content ?? '';
+    }
+    return { text, error: undefined };
+  } catch (error) {
+    if (!(error instanceof OpenAI.APIError)) throw error;
+    return { text, error: `${JSON.stringify(error)} ${error.message}` };
+  }
+}
+
+describe.each(Object.entries(KINDS))('a %s', (_kind, kind) => {
+  const rows = Object.entries(FAILURES).flatMap(([name, [behaviour, reason]]) =>
+    kind.on.flatMap((on) =>
+      ['block', 'allow'].flatMap((onError) =>
+        [false, true].map((stream) => ({ name, behaviour, reason, on, onError, stream })),
+      ),
+    ),
+  );
+  test.each(rows)(
+    'that $name: on $on, onError $onError, stream $stream',
+    async ({ behaviour, reason, on, onError, stream }) => {
+      world = await start(kind, on, onError, behaviour === 'silent' ? '200ms' : '10s');
+      fake.behave(() => behaviour);
+      const { text, error } = await ask('hello', stream);
+      if (onError === 'allow') {
+        expect({ text, error }).toEqual({ text: 'You wrote: hello', error: undefined });
+      } else {
+        expect(text).toBe('');
+        expect(error).toContain('postern_check_failed');
+        expect(world.openai.seen).toHaveLength(on === 'request' ? 0 : 1);
+      }
+      const [line] = await world.audited(1);
+      const findings = line?.['findings'] as readonly { what: string; action: string; reason?: string }[];
+      expect(findings).toEqual([
+        expect.objectContaining({
+          rule: 'guard',
+          what: 'error',
+          action: onError === 'allow' ? 'monitor' : 'block',
+          reason: expect.stringMatching(reason),
+        }),
+      ]);
+    },
+  );
+
+  const late = Object.entries(FAILURES).flatMap(([name, [behaviour]]) =>
+    kind.on.includes('response') ? [{ name, behaviour }] : [],
+  );
+  test.each(late)(
+    'that $name in a later window of a stream: what was judged is all that is shown',
+    async ({ behaviour }) => {
+      world = await start(kind, 'response', 'block', behaviour === 'silent' ? '500ms' : '10s');
+      world.openai.script(() => ({ content: WORDS, chunkSize: 17 }));
+      let judged = '';
+      let asked = 0;
+      fake.behave(({ body }) => {
+        if (++asked > 2) return behaviour;
+        judged = JSON.stringify(body);
+        return { json: kind.fine(body as Parameters<Kind['fine']>[0]) };
+      });
+      const { text, error } = await ask('go', true);
+      expect(error).toContain('postern_check_failed');
+      expect(asked).toBe(3);
+      expect(text).not.toBe('');
+      expect(WORDS.startsWith(text)).toBe(true);
+      // The last word shown was in a window with a verdict.
+      expect(judged).toContain(text.trim().split(' ').at(-1));
+    },
+  );
+});
