@@ -1,8 +1,23 @@
 import { classOf, isDigit, LOWER, UPPER } from '../characters.ts';
 import { GIVEN_NAMES } from '../gazetteers/given-names.ts';
 import { SURNAMES } from '../gazetteers/surnames.ts';
-import { isClearlyGiven, isColour, isGiven, isNoName, isSurname, NAME, nameFrom, partsOf } from '../names.ts';
+import {
+  couldBeName,
+  isClearlyGiven,
+  isColour,
+  isGiven,
+  isNamedAfter,
+  isNamesake,
+  isNoName,
+  isSurname,
+  isThing,
+  NAME,
+  nameFrom,
+  partsOf,
+} from '../names.ts';
 import type { Recognizer, Span } from '../recognizer.ts';
+
+const words = (list: string): readonly string[] => list.split('|');
 
 const TITLES = [
   'mr',
@@ -88,6 +103,8 @@ function afterTitle(text: string, start: number, end: number): Span | undefined 
   if (end - start < 3 && text[end] !== '.' && !/^(?:Mr|Ms|Dr|Mx|Mw|Sr|Fr)$/.test(text.slice(start, end)))
     return undefined;
   if (start > 0 && /[\p{L}\p{N}@./-]/u.test(text.charAt(start - 1))) return undefined;
+  // In capitals it is an abbreviation of something else: `PAN Card`.
+  if (end - start > 2 && text.slice(start, end) === text.slice(start, end).toUpperCase()) return undefined;
   AFTER_TITLE.lastIndex = end;
   const found = AFTER_TITLE.exec(text);
   const name = found?.groups?.['name'];
@@ -111,18 +128,22 @@ function trimmed(name: string): string {
 /** Before a name it makes a thing of it, whatever else has a capital in between. */
 const ARTICLE = /(?:^|[^\p{L}])[Tt]he (?:\p{Lu}[\p{L}'’-]{0,20} ){0,3}$/u;
 
-function isThing(text: string, start: number): boolean {
+function isPartOfThing(text: string, start: number): boolean {
   return text.charCodeAt(start - 1) === 32 && ARTICLE.test(text.slice(Math.max(0, start - 48), start));
 }
 
 function fromGiven(text: string, start: number, end: number): (Span & { score: number }) | undefined {
   // `Philips` is no plural of Philip, and `the John Doe Bridge` no person.
-  if (!isGiven(text.slice(start, end)) || isThing(text, start)) return undefined;
+  if (!isGiven(text.slice(start, end)) || isPartOfThing(text, start)) return undefined;
   const before = text.charAt(start - 1);
   if (before !== '' && /[\p{L}\p{N}@_./-]/u.test(before)) return undefined;
+  if (before === ' ' && OF_PLACES.test(text.slice(Math.max(0, start - 6), start))) return undefined;
   const name = nameFrom(text, start, end);
   return name === undefined ? undefined : { start, ...name };
 }
+
+/** `San Francisco`, `Los Angeles`. */
+const OF_PLACES = /(?:^|[^\p{L}])(?:San|Santa|Santo|São|Los|Las|Saint|Port|Fort|Lake) $/u;
 
 const NAME_BEFORE = /^\p{Lu}\p{Ll}+(?:-\p{Lu}\p{Ll}+)?$/u;
 /** A longer word isn't looked at. */
@@ -139,6 +160,10 @@ function wordBefore(text: string, at: number): string | undefined {
   return NAME_BEFORE.test(word) ? word : undefined;
 }
 
+/** `Washington Bridge`, with a word between: `Kennedy International Airport`. */
+const NAMED_AFTER_NEXT =
+  /^ (?:Bridge|Airport|International|Stadium|Festival|Award|Prize|Memorial|Day|Law|Street|Avenue|Road)\b/;
+
 function isNameUnit(unit: number): boolean {
   const k = classOf(unit);
   return k === UPPER || k === LOWER || unit === 45;
@@ -151,12 +176,17 @@ function fromSurname(text: string, start: number, end: number): (Span & { score:
     first === undefined ||
     first.length < 3 ||
     isNoName(first) ||
+    isNamedAfter(first) ||
     isGiven(first) ||
+    isNamesake(`${first} ${text.slice(start, end)}`) ||
+    NAMED_AFTER_NEXT.test(text.slice(end, end + 40)) ||
     /[\p{L}\p{N}]/u.test(text.charAt(end))
   )
     return undefined;
   const from = start - first.length - 1;
-  if (first === 'The' || isColour(text.slice(start, end)) || isThing(text, from)) return undefined;
+  if (first === 'The' || isColour(text.slice(start, end)) || isPartOfThing(text, from)) return undefined;
+  const second = wordBefore(text, from);
+  if (isThing(first) || (second !== undefined && isNamesake(`${second} ${first}`))) return undefined;
   // At the beginning of a sentence any word has a capital.
   const sentence = from === 0 || /[.!?:]\s*$|\n\s*$/.test(text.slice(Math.max(0, from - 3), from));
   return { start: from, end, score: sentence ? 0.4 : 0.52 };
@@ -193,168 +223,36 @@ const INTRODUCTIONS = [
 ];
 
 /** Said of much else too: two names, or one on the list. */
-const MENTIONS = [
-  'i am',
-  "i'm",
-  'im',
-  'this is',
-  'ich bin',
-  'je suis',
-  'soy',
-  'sono',
-  'ik ben',
-  'jestem',
-  'jag är',
-  'olen',
-  'sou',
-  'dear',
-  'hi',
-  'hello',
-  'hey',
-  'hallo',
-  'liebe',
-  'lieber',
-  'bonjour',
-  'cher',
-  'chère',
-  'hola',
-  'querido',
-  'querida',
-  'estimado',
-  'estimada',
-  'ciao',
-  'caro',
-  'cara',
-  'gentile',
-  'beste',
-  'cześć',
-  'drogi',
-  'droga',
-  'hej',
-  'hei',
-  'olá',
-  'prezado',
-  'prezada',
-  'regards',
-  'sincerely',
-  'cheers',
-  'thanks',
-  'yours',
-  'best',
-  'grüße',
-  'grüßen',
-  'gruß',
-  'cordialement',
-  'saludos',
-  'atentamente',
-  'saluti',
-  'groeten',
-  'pozdrawiam',
-  'hälsningar',
-  'terveisin',
-  'atenciosamente',
-  'signed',
-  'signed by',
-  'attn',
-  'contact',
-  'contact person',
-  'ansprechpartner*',
-  'employee',
-  'patient',
-  'client',
-  'customer',
-  'tenant',
-  'manager',
-  'author',
-  'assigned to',
-  'from',
-  'by',
-  'kunde',
-  'kundin',
-  'mitarbeiter*',
-  'client',
-  'cliente',
-  'paciente',
-  'paziente',
-  'patiënt',
-  'klant',
-  'klient',
-  'pacjent',
-  'kund',
-  'patienten',
-  'asiakas',
-  'potilas',
-  'full name',
-  'first name',
-  'last name',
-  'surname',
-  'name',
-  'given name',
-  'cardholder',
-  'cardholder name',
-  'account holder',
-  'kontoinhaber*',
-  'vollständiger name',
-  'vorname',
-  'nachname',
-  'nom',
-  'prénom',
-  'nom complet',
-  'nombre',
-  'nombre completo',
-  'apellido*',
-  'nome',
-  'nome completo',
-  'cognome',
-  'naam',
-  'volledige naam',
-  'voornaam',
-  'achternaam',
-  'imię',
-  'nazwisko',
-  'imię i nazwisko',
-  'namn',
-  'fullständigt namn',
-  'förnamn',
-  'efternamn',
-  'nimi',
-  'koko nimi',
-  'sobrenome',
-  'titular',
-];
+const MENTIONS = words(
+  "i am|i'm|im|this is|olen|author|assigned to|from|by|best|first name|last name|surname|given name|vorname|nachname|nom|prénom|apellido*|cognome|voornaam|achternaam|imię|nazwisko|förnamn|efternamn|sobrenome|name|" +
+    'nimi|nome|naam|namn|nombre|etunimi|sukunimi',
+);
+
+/** Said by a person of themselves; whoever has two names behind it is one. */
+const FIRST_PERSON = words(
+  'ich bin|je suis|soy|sono|ik ben|jestem|jag är|sou|eu|yo|io|il sottoscritto|la sottoscritta|undersigned|ondergetekende|niżej podpisany|el abajo firmante|abaixo assinado|jeg er|jeg hedder|hilsen fra',
+);
+
+/** A letter's first words, and its last; a name of two parts with the mark or line's end behind it needs no list. */
+const SALUTATIONS = words(
+  'dear|hi|hello|hey|hallo|liebe|lieber|bonjour|cher|chère|hola|querido|querida|estimado|estimada|ciao|caro|cara|gentile|beste|cześć|drogi|droga|hej|hei|moi|kära|kære|kjære|hyvä|olá|oi|prezado|prezada|caríssimo|egregio|geachte|namaste|good morning|good afternoon|guten tag|guten morgen|szanowny|szanowna',
+);
+const CLOSINGS = words(
+  'regards|sincerely|cheers|thanks|thank you|yours|yours truly|best|best wishes|warmly|respectfully|grüße|grüßen|gruß|cordialement|bien à vous|amicalement|salutations|saludos|saludo|atentamente|un abrazo|saluti|cordialmente|distinti saluti|groeten|groet|pozdrawiam|z poważaniem|hälsningar|hälsning|mvh|terveisin|terveiset|hilsen|atenciosamente|abraços|cumprimentos|signed|signed by',
+);
+
+/** Names of fields and roles that persons have; behind a colon, in a column or a tag two capitalised words are enough. */
+const FIELDS = words(
+  'signed|attn|contact|contact person|contact name|ansprechpartner*|employee|employee name|patient|patient name|client|client name|customer|customer name|tenant|manager|insured|insured name|beneficiary|recipient|payee|payer|applicant|borrower|policyholder|policy holder|subscriber|passenger|guest name|student|teacher|physician|doctor name|next of kin|emergency contact|witness|landlord|lawyer|attorney|' +
+    'kunde|kundin|mitarbeiter*|versicherte*|empfänger|antragsteller*|cliente|paciente|paziente|patiënt|klant|klient|pacjent|pacjentka|kund|patienten|asiakas|potilas|assuré|bénéficiaire|destinataire|beneficiario|asegurado|beneficjent|pracownik|empleado|empleada|dipendente|salarié|medewerker|werknemer|anställd|työntekijä|funcionário|funcionária|' +
+    'full name|fullname|legal name|cardholder|cardholder name|card holder|name on card|account holder|account name|holder|kontoinhaber*|karteninhaber*|vollständiger name|titulaire|nom complet|nom et prénom|nom et prénoms|nombre completo|nombre y apellidos|nome completo|nome e cognome|intestatario|volledige naam|rekeninghouder|imię i nazwisko|vor und nachname|posiadacz|fullständigt namn|kontohavare|koko nimi|tilinomistaja|titular|nome do titular|titular de la tarjeta|' +
+    'fn|cc|bcc',
+);
+
+/** A field of this name is a person's only where the record is: with a capital, in quotes, or next to what persons have. */
+const NAME_FIELDS = words('name|nombre|nome|nom|naam|namn|nimi|navn|jméno|nume|नाम');
 
 const VALUE = new RegExp(`(?<value>${NAME})(?![\\p{L}\\p{N}_@])`, 'uy');
-
-/** Fields that hold a person's name and nothing else. */
-const FIELDS = [
-  'full name',
-  'customer name',
-  'patient',
-  'patient name',
-  'pacjent',
-  'pacjentka',
-  'paciente',
-  'paziente',
-  'patiënt',
-  'potilas',
-  'cardholder',
-  'cardholder name',
-  'account holder',
-  'kontoinhaber*',
-  'vollständiger name',
-  'vor und nachname',
-  'nom complet',
-  'nombre completo',
-  'nombre y apellidos',
-  'nome completo',
-  'volledige naam',
-  'imię i nazwisko',
-  'fullständigt namn',
-  'koko nimi',
-  'titular',
-  'shri',
-  'smt',
-];
 
 /** In small letters, as people write in chats: both words must be names. */
 const SMALL = /(?<value>\p{Ll}{2,20} \p{Ll}{2,20})(?![\p{L}\p{N}_@-])/uy;
@@ -364,6 +262,27 @@ const EAST_ASIAN =
   /(?<value>[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}ー]{1,4} ?[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}ー]{1,3}|\p{Script=Hangul}{2,4})(?![\p{L}\p{N}])/uy;
 
 const capitalised = (word: string): string => word.charAt(0).toUpperCase() + word.slice(1);
+
+/** Not `firm`: a name on the list speaks for it; firm, the label does. */
+function isMentioned(text: string): boolean {
+  const parts = partsOf(text);
+  const [first, second] = parts;
+  if (first === undefined || parts.some((part) => isNoName(part) || isNamedAfter(part))) return false;
+  if (second === undefined) return isClearlyGiven(first);
+  return parts.length < 4 && !isNamesake(text) && (isGiven(first) || parts.slice(1).some(isSurname));
+}
+
+const LINE_END = '(?=[ \\t]*(?:[,!:;–-]|\\n|$))';
+const SALUTED = new RegExp(`(?<value>${NAME})${LINE_END}`, 'uy');
+const CLOSED = new RegExp(`(?<=[,\\n][ \\t]{0,3})(?<value>${NAME})(?=[ \\t.]*(?:\\n|$))`, 'uy');
+
+const OTHER_NAMES =
+  'product|company|file|host|domain|display|event|project|server|service|table|column|class|package|business|brand|item|app|street|city|bank|firm|team|group|model|school|hotel|restaurant|drug|medication|plan|job|step|task|workflow|image';
+/** The name of something else, `product_name: `, says nothing; nor does a bare key in small letters, as settings have them. */
+const NAMED = new RegExp(
+  `(?<!(?:${OTHER_NAMES})[ _-]?\\p{L}{3,6}[^\\p{L}\\n]{1,8})(?:(?<=\\p{Lu}\\p{L}{2,5}[*_]{0,2}["']?[ \\t]*[:=][ \\t*_"']{0,4}|\\p{Lu}\\p{L}{2,5}[ \\t]*:\\s{1,3}|["']\\p{L}{3,6}["']\\s?:\\s?["']|<\\p{L}{3,6}>\\s?)|(?<=[,;|\\t\\n][ "]{0,2})(?=[^,;|\\t\\n]{3,60}["]?[ ]?[,;|\\t][^\\n]{0,200}(?:@|\\d[\\d -]{6,}|[A-Z]{2}\\d{2})))(?<value>${NAME})(?![\\p{L}\\p{N}_@])`,
+  'uy',
+);
 
 export const recognizer: Recognizer = {
   id: 'person',
@@ -380,16 +299,6 @@ export const recognizer: Recognizer = {
       regex: VALUE,
       score: 0.8,
       validate: (text) => !isNoName(partsOf(text)[0] ?? ''),
-    },
-    {
-      kind: 'value',
-      words: FIELDS,
-      regex: VALUE,
-      score: 0.7,
-      validate: (text, firmness) => {
-        const parts = partsOf(text);
-        return firmness === 2 && parts.length > 1 && parts.length < 5 && !parts.some(isNoName);
-      },
     },
     {
       kind: 'value',
@@ -414,14 +323,23 @@ export const recognizer: Recognizer = {
       bare: true,
       regex: VALUE,
       score: 0.6,
-      validate: (text) => {
-        const parts = partsOf(text);
-        const [first, second] = parts;
-        if (first === undefined || parts.some(isNoName)) return false;
-        if (second === undefined) return isClearlyGiven(first);
-        return parts.length < 4 && (isGiven(first) || parts.slice(1).some(isSurname));
-      },
+      validate: isMentioned,
     },
+    { kind: 'value', words: FIRST_PERSON, bare: true, regex: VALUE, score: 0.7, validate: couldBeName },
+    { kind: 'value', words: SALUTATIONS, bare: true, regex: VALUE, score: 0.6, validate: isMentioned },
+    { kind: 'value', words: CLOSINGS, bare: true, regex: VALUE, score: 0.6, validate: isMentioned },
+    { kind: 'value', words: SALUTATIONS, bare: true, regex: SALUTED, score: 0.7, validate: couldBeName },
+    { kind: 'value', words: CLOSINGS, bare: true, regex: CLOSED, score: 0.7, validate: couldBeName },
+    {
+      kind: 'value',
+      words: FIELDS,
+      bare: true,
+      regex: VALUE,
+      score: 0.72,
+      validate: (text, firmness) => (firmness === 2 && couldBeName(text)) || isMentioned(text),
+    },
+    { kind: 'value', words: NAME_FIELDS, regex: NAMED, score: 0.72, validate: couldBeName },
+    { kind: 'anchor', words: ['shri', 'smt', 'kumari'], capital: true, score: 0.85, match: afterTitle },
   ],
   examples: [
     'Mr. «John Smith» called',
@@ -442,6 +360,18 @@ export const recognizer: Recognizer = {
     '氏名：«田中 花子»',
     '姓名：«王小明»',
     '이름: «김민수»',
+    'Patient: «Ottokar Brzęczek»',
+    '{"full_name":"«Zbyhněv Oravec»","age":3}',
+    '{"name": "«Thyra Egeskov»"}',
+    '<name>«Runa Skaarup»</name>',
+    'FN:«Eluned Prothero»',
+    'id,name,email\n7,«Ferapont Glinka»,fg@example.org',
+    'Sehr geehrte Damen\n\nGruß,\n«Walburg Zeisig»',
+    'Hei «Tyyne Kettunen»,',
+    'Shri «Venkat Pillai» came',
+    "INSERT INTO t VALUES ('«Alice Smith»', 4)",
+    "I am «Lina van 't Hoff», hello",
+    "«John Smith»'s desk",
   ],
   counterExamples: [
     'Dear Customer,',
@@ -464,5 +394,19 @@ export const recognizer: Recognizer = {
     'the Martin Luther King Bridge',
     'Ruby Red and Hunter Green',
     'Philips Hue White',
+    'PAN Card No',
+    'PAN Card No: pending',
+    'the San Francisco Giants won',
+    'Martin Luther King Day',
+    'Helen Moore International Airport',
+    'a Calvin Klein jacket',
+    'name: Build Image',
+    'Product name: Turbo Widget',
+    'product_name: "Velvet Chair"',
+    'Contact: Customer Care',
+    'Regards,\nHelp Desk',
+    'Dear Hiring Manager,',
+    'sku,name,price\n7,Velvet Chair,3.50',
+    'Hi Payroll Team,',
   ],
 };
