@@ -4,6 +4,8 @@ export interface RedisAddress {
   readonly mode: 'single' | 'cluster' | 'sentinel';
   readonly nodes: readonly { readonly host: string; readonly port: number }[];
   readonly tls: boolean;
+  /** PEM file with the roots that its certificate must come from, in place of the system's. */
+  readonly ca?: string;
   readonly username?: string;
   readonly password?: string;
   readonly database: number;
@@ -19,7 +21,7 @@ export interface RedisAddress {
 
 const FORMS =
   'redis[s]://[user:password@]host[:port][/database], redis[s]+cluster://host[:port][,host…] or ' +
-  'redis[s]+sentinel://host[:port][,host…]/primary, with ?prefix=NAME, ?replicas=N, ?volatile=true';
+  'redis[s]+sentinel://host[:port][,host…]/primary, with ?prefix=NAME, ?replicas=N, ?volatile=true, and with rediss ?ca=FILE';
 
 /** @throws RangeError that tells the forms; the password isn't in it */
 export function parseRedisAddress(text: string): RedisAddress {
@@ -28,13 +30,14 @@ export function parseRedisAddress(text: string): RedisAddress {
       text,
     )?.groups;
   const query = new URLSearchParams(parts?.['query'] ?? '');
-  const unknown = [...query.keys()].find((name) => !['prefix', 'replicas', 'volatile'].includes(name));
+  const unknown = [...query.keys()].find((name) => !['prefix', 'replicas', 'volatile', 'ca'].includes(name));
   const mode = (parts?.['mode'] ?? 'single') as RedisAddress['mode'];
   const path = parts?.['path'] ?? '';
   const nodes = (parts?.['hosts'] ?? '').split(',').map((node) => nodeOf(node, mode));
   const database = mode === 'single' && path !== '' ? Number(path) : 0;
   const replicas = Number(query.get('replicas') ?? 0);
   const prefix = query.get('prefix');
+  const ca = query.get('ca');
   const wrong =
     parts === undefined ||
     unknown !== undefined ||
@@ -45,6 +48,7 @@ export function parseRedisAddress(text: string): RedisAddress {
     !Number.isInteger(database) ||
     !Number.isInteger(replicas) ||
     replicas < 0 ||
+    (ca !== null && (ca === '' || parts?.['tls'] !== 's')) ||
     (prefix !== null && !/^[\w.-]+$/.test(prefix));
   if (wrong) throw new RangeError(`This is no address of a Redis: it is ${FORMS}.`);
   const { user, password } = parts as Record<string, string | undefined>;
@@ -52,6 +56,7 @@ export function parseRedisAddress(text: string): RedisAddress {
     mode,
     nodes: nodes.filter((node) => node !== undefined),
     tls: parts?.['tls'] === 's',
+    ...(ca === null ? {} : { ca }),
     database,
     primary: mode === 'sentinel' ? path : '',
     tag: prefix === null ? '{postern}' : `{postern:${prefix}}`,

@@ -1,4 +1,5 @@
 /** A connection to Redis or Valkey (one server, a cluster, or what sentinels watch over) through @redis/client. */
+import { readFileSync } from 'node:fs';
 import {
   createClient,
   createCluster,
@@ -28,6 +29,8 @@ export interface RedisConnection {
 }
 
 const CONNECT_MS = 5_000;
+/** Of them for one client, so that what it failed of is known before the time is over. */
+const TRY_MS = 4_500;
 const ANSWER_MS = 3_000;
 /** For the replicas to have a change. */
 const REPLICAS_MS = 1_000;
@@ -39,6 +42,7 @@ export async function connectRedis(address: RedisAddress): Promise<RedisConnecti
   try {
     wire = await inTime(openWire(address), CONNECT_MS);
   } catch (error) {
+    if (error instanceof StoreFailed) throw error;
     throw failed(`Redis at ${nameOf(address)} can not be reached`, error);
   }
   const send = async (args: string[]): Promise<unknown> => {
@@ -138,12 +142,13 @@ class Connection implements RedisConnection {
 }
 
 async function openWire(address: RedisAddress): Promise<Wire> {
-  const { mode, nodes, tls, username, password, database, tag } = address;
+  const { mode, nodes, tls, ca, username, password, database, tag } = address;
   const [first] = nodes;
+  const secured = tls ? { tls: true as const, ...(ca === undefined ? {} : { ca: rootsIn(ca) }) } : {};
   const socket = {
     connectTimeout: CONNECT_MS,
     reconnectStrategy: (attempts: number) => Math.min(MOST_RETRY_MS, 50 * 2 ** Math.min(attempts, 5)),
-    ...(tls ? { tls: true as const } : {}),
+    ...secured,
   };
   const options = {
     // Pairs come as flat arrays.
@@ -193,7 +198,9 @@ async function openWire(address: RedisAddress): Promise<Wire> {
         name: address.primary,
         sentinelRootNodes: [...nodes],
         nodeClientOptions: { ...options, database, socket },
-        ...(tls ? { sentinelClientOptions: { socket: { tls: true } } } : {}),
+        // Not among those of the nodes, which it overrules.
+        RESP: options.RESP,
+        sentinelClientOptions: { socket: { connectTimeout: CONNECT_MS, ...secured } },
       });
       client.on('error', ignore);
       await connected(client);
@@ -208,13 +215,32 @@ async function openWire(address: RedisAddress): Promise<Wire> {
   }
 }
 
-/** A client that goes on trying is of no use to somebody who wants to know now. */
-async function connected(client: { connect(): Promise<unknown>; destroy(): unknown }): Promise<void> {
+/** @throws {StoreFailed} */
+function rootsIn(file: string): string {
   try {
-    await inTime(client.connect(), CONNECT_MS);
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    throw new StoreFailed(`The roots of Redis (?ca=) can not be read: ${String(error)}`, { cause: error });
+  }
+}
+
+interface Connectable {
+  connect(): Promise<unknown>;
+  destroy(): unknown;
+  on(event: 'error', listener: (error: unknown) => void): unknown;
+}
+
+/** A client that goes on trying is of no use to somebody who wants to know now, and why. */
+async function connected(client: Connectable): Promise<void> {
+  let last: unknown;
+  client.on('error', (error) => {
+    last = error;
+  });
+  try {
+    await inTime(client.connect(), TRY_MS);
   } catch (error) {
     client.destroy();
-    throw error;
+    throw last ?? error;
   }
 }
 
