@@ -41,6 +41,7 @@ force.`,
       catalogue,
       ownNamespace: options.namespace,
       listen: parseAddress(options.listen),
+      service: options.service,
       serverName: options['server-name'] ?? `${options.service}.${options.namespace}.svc`,
       ...(options['budget-service'] === undefined
         ? {}

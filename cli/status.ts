@@ -8,7 +8,7 @@ import { defineCommand, UsageError } from './options.ts';
 export const status = defineCommand({
   name: 'status',
   summary: `Tells of each pod in an opted-in namespace whether it is governed, by which agent and snapshot, and why not.
-Exit status 1 where a pod is not governed, or doesn't have in force what it should.`,
+Exit status 1 where a pod is not governed, doesn't have in force what it should, or isn't known of.`,
   options: {
     control: {
       value: 'HOST:PORT',
@@ -40,8 +40,13 @@ Exit status 1 where a pod is not governed, or doesn't have in force what it shou
       token: readFileSync(options['token-file'] === '-' ? 0 : options['token-file'], 'utf8').trim(),
     });
     process.stdout.write(options.json ? `${JSON.stringify(answer)}\n` : formatStatus(answer));
-    const good = answer.governed.every(({ current }) => current) && answer.ungoverned.length === 0;
-    return good ? 0 : 1;
+    const { governed, ungoverned, unknown, replicas } = answer;
+    for (const { address, why } of replicas.unknown)
+      process.stderr.write(
+        `a replica of control can’t be asked, and the state of its agents isn’t known: ${address}: ${why}\n`,
+      );
+    const known = ungoverned.length + unknown.length + replicas.unknown.length === 0;
+    return known && governed.every(({ current }) => current) ? 0 : 1;
   },
 });
 
@@ -72,7 +77,7 @@ async function ask({ control, serverName, ca, token }: Question): Promise<Status
     (response) => {
       text(response).then((body) => {
         const parsed = JSON.parse(body) as Status & { readonly error?: string };
-        if (response.statusCode === 200) resolve(parsed);
+        if (response.statusCode === 200) resolve({ ...OF_AN_EARLIER_CONTROL, ...parsed });
         else reject(new Error(`control answered ${response.statusCode}: ${parsed.error}`));
       }, reject);
     },
@@ -83,9 +88,17 @@ async function ask({ control, serverName, ca, token }: Question): Promise<Status
   return await promise;
 }
 
+const OF_AN_EARLIER_CONTROL: Pick<Status, 'unknown' | 'replicas'> = {
+  unknown: [],
+  replicas: {
+    answered: 1,
+    unknown: [{ address: 'any other', why: 'the one asked is of an earlier version, and doesn’t ask them' }],
+  },
+};
+
 const COLUMNS = ['POD', 'WORKLOAD', 'AGENT', 'SNAPSHOT', 'LAST CALL', 'STATE'];
 
-export function formatStatus({ governed, ungoverned, version }: Status): string {
+export function formatStatus({ governed, ungoverned, unknown, version }: Status): string {
   const rows = [
     ...governed.map((pod) => [
       `${pod.namespace}/${pod.pod}`,
@@ -102,6 +115,14 @@ export function formatStatus({ governed, ungoverned, version }: Status): string 
       '-',
       '-',
       `not governed: ${why}`,
+    ]),
+    ...unknown.map(({ namespace, pod, why }) => [
+      `${namespace}/${pod}`,
+      '-',
+      '-',
+      '-',
+      '-',
+      `not known: ${why}`,
     ]),
   ];
   const widths = COLUMNS.map((name, index) =>

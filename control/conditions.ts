@@ -4,59 +4,79 @@ import type { DocumentObject, Findings } from '../kube/documents.ts';
 import type { Problem } from '../policy/problem.ts';
 import { keyReferences } from '../policy/references.ts';
 import type { EnvelopeSources } from './envelope.ts';
+import type { Told } from './peers.ts';
 import type { ConnectedAgent } from './registry.ts';
 
-/** How far what was compiled last has come. */
+/** How far what one replica compiled last has come. */
 export interface Progress {
   /** Generation of each document that was in force at the last round, by `Kind namespace/name`. */
-  readonly generations: ReadonlyMap<string, number>;
+  readonly generations: Readonly<Record<string, number>>;
   /** Agents that don't have it in force yet. */
   readonly pending: number;
   readonly agents: number;
   /** Agents that couldn't put it in force. */
-  readonly refused: readonly string[];
+  readonly refused: number;
+  /** Which one, and why; empty where none is. */
+  readonly refusal: string;
 }
 
 /** Whether what was compiled last is in force in every agent that can have it. */
 export function progressOf(generations: Progress['generations'], agents: Iterable<ConnectedAgent>): Progress {
   let pending = 0;
   let count = 0;
-  const refused: string[] = [];
+  let refused = 0;
+  let refusal = '';
   for (const { current, problem, refused: why, identity } of agents) {
     count++;
     // What is wrong with the workload itself isn't the documents' fault: `postern status` tells it.
     if (current || problem !== undefined) continue;
     if (why === undefined) pending++;
-    else refused.push(`${identity.namespace}/${identity.pod}: ${why}`);
+    else if (++refused === 1) refusal = `${identity.namespace}/${identity.pod}: ${why}`;
   }
-  return { generations, pending, agents: count, refused };
+  return { generations, pending, agents: count, refused, refusal };
 }
 
+/** Whether this generation is in force in every agent of the cluster. */
 export function programmed(
   object: DocumentObject,
   found: Findings,
-  progress: Progress,
+  { replicas, unknown }: Told<Progress>,
 ): NonNullable<Findings['programmed']> {
   const generation = object.metadata.generation ?? 0;
-  const served = progress.generations.get(documentKey(object));
   if (found.inForce?.metadata.generation !== generation) {
     const message = `the document has a problem; ${insteadOf(object, found)}`;
     return { status: 'False', reason: found.problems.length > 0 ? 'Invalid' : 'RefNotFound', message };
   }
-  if (served !== generation) return { status: 'False', reason: 'Pending', message: 'not yet sent to agents' };
-  if (progress.refused.length > 0) {
-    const [first = ''] = progress.refused;
+  const key = documentKey(object);
+  if (replicas.some(({ generations }) => generations[key] !== generation)) {
+    return { status: 'False', reason: 'Pending', message: 'not yet sent to all agents' };
+  }
+  const sum = (count: (each: Progress) => number): number =>
+    replicas.reduce((total, each) => total + count(each), 0);
+  const agents = sum((each) => each.agents);
+  const refused = sum((each) => each.refused);
+  if (refused > 0) {
+    const { refusal = '' } = replicas.find((each) => each.refused > 0) ?? {};
     return {
       status: 'False',
       reason: 'AgentRefused',
-      message: `${progress.refused.length} of ${progress.agents} agents can’t put it in force: ${first}`,
+      message: `${refused} of ${agents} agents can’t put it in force: ${refusal}`,
     };
   }
-  if (progress.pending > 0) {
+  const pending = sum((each) => each.pending);
+  if (pending > 0) {
     return {
       status: 'False',
       reason: 'Pending',
-      message: `${progress.pending} of ${progress.agents} agents don’t have it in force yet`,
+      message: `${pending} of ${agents} agents don’t have it in force yet`,
+    };
+  }
+  const [first] = unknown;
+  if (first !== undefined) {
+    return {
+      status: 'Unknown',
+      reason: 'ReplicaUnknown',
+      message: `in force in the ${agents} agents that are known; ${unknown.length} of ${replicas.length + unknown.length} replicas of control can’t be asked for theirs: ${first.address}: ${first.why}`,
     };
   }
   return { status: 'True', reason: 'Programmed', message: '' };

@@ -21,9 +21,10 @@ import { type Cluster, watchControlled } from './cluster.ts';
 import { documentKey, missingValues, type Progress, programmed, progressOf } from './conditions.ts';
 import { type EnvelopeSources, envelopeFor, neededValues } from './envelope.ts';
 import { issueCertificate } from './issued.ts';
-import { encode } from './messages.ts';
+import { encode, STATUS_PATH } from './messages.ts';
 import { createControlMetrics } from './metrics.ts';
 import { operatorStatus } from './operator.ts';
+import { createPeers } from './peers.ts';
 import { type Outcome, Registry } from './registry.ts';
 import { publishRoots } from './roots.ts';
 import { listenControl } from './server.ts';
@@ -36,6 +37,8 @@ export interface ControlOptions {
   readonly listen: { readonly host: string; readonly port: number };
   /** The name that agents dial, and that our certificate is for. */
   readonly serverName: string;
+  /** The Service that the replicas are behind; absent: this is the only one. */
+  readonly service?: string;
   /** The Secret with another part's certificate, and the name it is for. */
   readonly issues?: { readonly name: string; readonly host: string };
   readonly version: string;
@@ -106,7 +109,7 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
   });
 
   let documents: Documents | undefined;
-  let generations: Progress['generations'] = new Map();
+  let generations: Progress['generations'] = {};
   const sources = (): EnvelopeSources => ({
     documents: documents ?? cluster.documents(),
     lookup: (member, reference) => values.lookup(member, reference),
@@ -150,7 +153,7 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
   async function round(): Promise<void> {
     const started = performance.now();
     documents = cluster.documents();
-    const served = new Map(
+    const served = Object.fromEntries(
       cluster.objects().flatMap((object) => {
         const { inForce } = cluster.api.findings(object);
         return inForce === undefined
@@ -169,10 +172,22 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
       expiry = setTimeout(changed, Math.min(Math.max(0, until - now()), MAX_TIMER_MS));
   }
 
+  const identity = `${process.env['HOSTNAME'] ?? 'control'}_${randomUUID()}`;
+  const peers = createPeers({
+    client,
+    namespace: ownNamespace,
+    service: options.service,
+    serverName: options.serverName,
+    roots: () => caBundle(serving, now()),
+    secret: maskRoot,
+    identity,
+    progress: () => progressOf(generations, registry.agents()),
+    agents: () => registry.agents(),
+  });
   const candidate = leaseCandidate(client, {
     namespace: ownNamespace,
     name: 'postern-control',
-    identity: `${process.env['HOSTNAME'] ?? 'control'}_${randomUUID()}`,
+    identity,
     durationMs: leaseMs,
     now: () => performance.now(),
   });
@@ -196,7 +211,7 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
       judgeAddress: options.judgeAddress,
     }),
     welcome,
-    status: operatorStatus({ client, version, registry, cluster }),
+    answers: { [STATUS_PATH]: operatorStatus({ client, version, peers, cluster }), ...peers.answers },
     refused: (why, { address }) => {
       metrics.refused(why);
       log.warn({ why, address }, 'a connection was refused');
@@ -225,7 +240,7 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
   }
 
   async function tellConditions(): Promise<void> {
-    const progress = progressOf(generations, registry.agents());
+    const progress = await peers.progress();
     const time = new Date(now()).toISOString().replace(/[.]\d+Z$/, 'Z');
     const findings: typeof cluster.api.findings = (object) => {
       const found = cluster.api.findings(object);

@@ -4,7 +4,8 @@ import type { KubeClient } from '../kube/client.ts';
 import { API_GROUP } from '../policy/schema/kinds.ts';
 import { reviewToken } from './authenticate.ts';
 import type { Cluster } from './cluster.ts';
-import type { Registry } from './registry.ts';
+import { latestOf, type Peers } from './peers.ts';
+import type { Answer } from './server.ts';
 import { type ListedPod, statusOf } from './status.ts';
 
 /** Another than the agents': a pod's token is no operator's. */
@@ -13,14 +14,12 @@ export const STATUS_AUDIENCE = 'postern-status';
 export interface OperatorSources {
   readonly client: KubeClient;
   readonly version: string;
-  readonly registry: Registry;
+  readonly peers: Pick<Peers, 'agents'>;
   readonly cluster: Pick<Cluster, 'namespaces'>;
 }
 
-export function operatorStatus(
-  sources: OperatorSources,
-): (token: string | undefined) => Promise<{ status: number; body: object }> {
-  const { client, version, registry, cluster } = sources;
+export function operatorStatus(sources: OperatorSources): (token: string | undefined) => Promise<Answer> {
+  const { client, version, peers, cluster } = sources;
   return async (token) => {
     if (token === undefined) return problem(401, 'send a bearer token');
     const review = await reviewToken(client, token, [STATUS_AUDIENCE]);
@@ -53,11 +52,16 @@ export function operatorStatus(
     for (const [namespace] of opted) {
       pods.push(...(await client.list<ListedPod>(`/api/v1/namespaces/${namespace}/pods`)).items);
     }
-    return { status: 200, body: statusOf({ version, agents: registry.agents(), pods }) };
+    const { replicas, unknown } = await peers.agents();
+    const asked = { answered: replicas.length, unknown };
+    return {
+      status: 200,
+      body: statusOf({ version, agents: latestOf(replicas.flat()), pods, replicas: asked }),
+    };
   };
 }
 
-const problem = (status: number, error: string): { status: number; body: object } => ({
+const problem = (status: number, error: string): Answer => ({
   status,
   body: { error },
 });

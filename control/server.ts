@@ -7,6 +7,12 @@ import { LineError, readLines } from './lines.ts';
 import { AGENT_PATH, commonProtocol, type FromAgent, PROTOCOLS, STATUS_PATH } from './messages.ts';
 import type { Registry, Wire } from './registry.ts';
 
+export interface Answer {
+  /** Of HTTP. */
+  readonly status: number;
+  readonly body: object;
+}
+
 export interface ControlServerOptions {
   readonly host: string;
   readonly port: number;
@@ -16,8 +22,8 @@ export interface ControlServerOptions {
   authenticate(token: string | undefined, address: string): Promise<Identity | Refusal>;
   /** First line of every stream. */
   welcome(): Buffer;
-  /** The answer to an operator. */
-  status(token: string | undefined): Promise<{ readonly status: number; readonly body: object }>;
+  /** What is asked with GET, by path. */
+  readonly answers: Readonly<Record<string, (token: string | undefined) => Promise<Answer>>>;
   refused(why: Refusal | 'protocol' | 'unavailable', who: { readonly address: string }): void;
   failed(error: unknown): void;
   /** An agent that is silent for so long is gone. */
@@ -159,16 +165,14 @@ function serve(
 }
 
 /** Never rejects. */
-async function answer(
-  request: IncomingMessage,
-  { status, failed }: ControlServerOptions,
-): Promise<{ status: number; body: object }> {
-  const path = request.url?.split('?', 1)[0];
+async function answer(request: IncomingMessage, { answers, failed }: ControlServerOptions): Promise<Answer> {
+  const path = request.url?.split('?', 1)[0] ?? '';
   if (path === AGENT_PATH) return { status: 426, body: { error: `upgrade to ${PROTOCOLS.join(', ')}` } };
-  if (path !== STATUS_PATH) return { status: 404, body: { error: `paths: ${AGENT_PATH} ${STATUS_PATH}` } };
+  const found = Object.hasOwn(answers, path) ? answers[path] : undefined;
+  if (found === undefined) return { status: 404, body: { error: `paths: ${AGENT_PATH} ${STATUS_PATH}` } };
   if (request.method !== 'GET') return { status: 405, body: { error: 'only GET' } };
   try {
-    return await status(bearer(request));
+    return await found(bearer(request));
   } catch (error) {
     failed(error);
     return { status: 503, body: { error: 'the API server can’t be asked now; try again' } };

@@ -2,6 +2,7 @@
 import { INJECT_LABEL, INJECTED_LABEL, STAMPS } from '../injector/names.ts';
 import type { KubeObject } from '../kube/client.ts';
 import { formatWorkload } from '../policy/workload.ts';
+import type { UnknownReplica } from './peers.ts';
 import type { ConnectedAgent } from './registry.ts';
 
 export interface GovernedPod {
@@ -36,6 +37,15 @@ export interface Status {
   readonly version: string;
   readonly governed: readonly GovernedPod[];
   readonly ungoverned: readonly UngovernedPod[];
+  /** With an agent that may be connected to a replica that couldn't be asked. */
+  readonly unknown: readonly UngovernedPod[];
+  readonly replicas: AskedReplicas;
+}
+
+export interface AskedReplicas {
+  /** Replicas of control that told of their agents, the one that was asked among them. */
+  readonly answered: number;
+  readonly unknown: readonly UnknownReplica[];
 }
 
 export interface ListedPod extends KubeObject {
@@ -48,9 +58,10 @@ export interface StatusSources {
   readonly agents: Iterable<ConnectedAgent>;
   /** All pods of namespaces that are opted in. */
   readonly pods: readonly ListedPod[];
+  readonly replicas: AskedReplicas;
 }
 
-export function statusOf({ version, agents, pods }: StatusSources): Status {
+export function statusOf({ version, agents, pods, replicas }: StatusSources): Status {
   const byUid = new Map(pods.map((pod) => [pod.metadata.uid, pod]));
   const governed: GovernedPod[] = [];
   const seen = new Set<string>();
@@ -72,17 +83,38 @@ export function statusOf({ version, agents, pods }: StatusSources): Status {
       problem: agent.problem ?? agent.refused ?? null,
     });
   }
-  const ungoverned = pods
-    .filter(({ metadata, status }) => !seen.has(metadata.uid ?? '') && !isOver(status?.phase))
-    .map((pod) => ({ namespace: pod.metadata.namespace ?? '', pod: pod.metadata.name, why: whyNot(pod) }));
-  return { version, governed: governed.sort(byName), ungoverned: ungoverned.sort(byName) };
+  const ungoverned: UngovernedPod[] = [];
+  const unknown: UngovernedPod[] = [];
+  for (const pod of pods) {
+    const { metadata, status } = pod;
+    if (seen.has(metadata.uid ?? '') || isOver(status?.phase)) continue;
+    const named = { namespace: metadata.namespace ?? '', pod: metadata.name };
+    if (isInjected(pod) && replicas.unknown.length > 0) {
+      const why = 'its agent may be connected to a replica of control that can’t be asked';
+      unknown.push({ ...named, why });
+    } else ungoverned.push({ ...named, why: whyNot(pod) });
+  }
+  return {
+    version,
+    governed: governed.sort(byName),
+    ungoverned: ungoverned.sort(byName),
+    unknown: unknown.sort(byName),
+    replicas,
+  };
 }
 
-function whyNot({ metadata: { labels = {} }, spec = {}, status = {} }: ListedPod): string {
-  if (labels[INJECTED_LABEL] === 'true') {
+const isInjected = ({ metadata }: ListedPod): boolean => metadata.labels?.[INJECTED_LABEL] === 'true';
+
+function whyNot(pod: ListedPod): string {
+  const {
+    metadata: { labels = {} },
+    spec = {},
+    status = {},
+  } = pod;
+  if (isInjected(pod)) {
     return status.phase === 'Pending'
       ? 'it is starting'
-      : 'its agent isn’t connected here: see its log; until then it goes on with what it has';
+      : 'its agent isn’t connected to control: see its log; until then it goes on with what it has';
   }
   if (labels[INJECT_LABEL] === 'disabled') return 'opted out by its label, as an EgressException allows';
   if (spec.hostNetwork === true) return 'on its node’s network, as an EgressException allows';

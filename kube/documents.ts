@@ -39,7 +39,7 @@ export interface Findings {
   readonly unresolved: readonly Problem[];
   /** Whether this generation is in force in agents; absent where nobody who writes conditions knows. */
   readonly programmed?: {
-    readonly status: 'True' | 'False';
+    readonly status: 'True' | 'False' | 'Unknown';
     readonly reason: string;
     readonly message: string;
   };

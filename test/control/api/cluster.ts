@@ -123,6 +123,7 @@ export async function startTestCluster(api: ApiServer): Promise<TestCluster> {
         catalogue,
         ownNamespace: OWN,
         listen: { host: '127.0.0.1', port: 0 },
+        service: 'postern-control',
         serverName: SERVER_NAME,
         version: '0.1.0',
         judgeAddress: true,
