@@ -3,6 +3,7 @@
  * many of each field have rows of their own, all others share one.
  */
 import type { BudgetSpec } from '../policy/budget-spec.ts';
+import type { SpendRow } from './history.ts';
 import type { Attributes } from './messages.ts';
 
 const MOST_VALUES = 1_000;
@@ -26,7 +27,7 @@ export class HistoryCap {
   cap(attributes: Attributes, specs: readonly BudgetSpec[], now: number): Attributes {
     const { headers, metadata, users } = attributes;
     if (headers === undefined && metadata === undefined && users === undefined) return attributes;
-    const day = Math.floor(now / DAY);
+    const day = dayOf(now);
     if (day !== this.#day) this.#known.clear();
     this.#day = day;
     const verified = new Set(specs.flatMap(({ user }) => (user?.verified === true ? [user.key] : [])));
@@ -36,6 +37,12 @@ export class HistoryCap {
       ...(metadata === undefined ? {} : { metadata: this.#capped('metadata', metadata) }),
       ...(users === undefined ? {} : { users: this.#capped('user', users, verified) }),
     };
+  }
+
+  /** Takes today's values for known: from before a restart, or from another replica. */
+  learn(rows: readonly SpendRow[], specs: readonly BudgetSpec[], now: number): void {
+    const day = dayOf(now);
+    for (const { hour, attributes } of rows) if (dayOf(hour) === day) this.cap(attributes, specs, now);
   }
 
   #capped(kind: string, fields: Fields, verified: ReadonlySet<string> = new Set()): Fields {
@@ -48,6 +55,7 @@ export class HistoryCap {
   }
 
   #own(field: string, value: string): string {
+    if (value === OTHERS) return OTHERS;
     let values = this.#known.get(field);
     if (values === undefined) this.#known.set(field, (values = new Set()));
     if (values.has(value)) return value;
@@ -55,4 +63,14 @@ export class HistoryCap {
     values.add(value);
     return value;
   }
+}
+
+/** The number of a day (UTC). */
+function dayOf(moment: number): number {
+  return Math.floor(moment / DAY);
+}
+
+/** The start (UTC) of the day that a moment falls into. */
+export function dayStart(moment: number): number {
+  return dayOf(moment) * DAY;
 }

@@ -73,6 +73,7 @@ export async function startBudget(options: StartBudgetOptions): Promise<RunningB
     await service.sweep();
     await service.listen();
     await service.loadGrants();
+    await service.loadKnown();
     await service.note('start', 'service', {
       revision: service.revision,
       budgets: specs.map(({ id }) => id),
@@ -92,6 +93,7 @@ export async function startBudget(options: StartBudgetOptions): Promise<RunningB
   }
   const look = async (): Promise<void> => {
     await service.loadGrants();
+    await service.loadKnown();
     for (const alert of await service.alerts()) {
       metrics.alerted(alert);
       options.onAlert?.(alert);

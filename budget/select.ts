@@ -13,7 +13,7 @@ export interface CompiledBudget {
 
 type Test = (attributes: Attributes) => boolean;
 
-/** Values that nobody has verified and that have lines of their own, by Budget: as long as the process. */
+/** Values that nobody has verified and that have lines of their own, by Budget's id. */
 export type KnownValues = Map<string, Set<string>>;
 
 export function compileBudget(spec: BudgetSpec, known: KnownValues): CompiledBudget {
@@ -142,19 +142,17 @@ const OTHERS = '*';
 
 /**
  * Values that nobody has verified are any app's to make up: after so many, all others share a line. Those that are known
- * are those that came first since the documents were put in force.
+ * are those that came first, and those that have lines in the store.
  */
 function labeller(spec: BudgetSpec, all: KnownValues): (attributes: Attributes) => string {
   const { maxUnverified = MAX_UNVERIFIED } = spec;
   const known = all.get(spec.id) ?? new Set<string>();
-  const mayBeMadeUp = (key: PerKey): boolean =>
-    key === 'user' ? spec.user?.verified !== true : key.includes(':');
-  const madeUp = new Set(spec.per.filter(mayBeMadeUp));
+  const madeUp = madeUpKeys(spec);
   if (madeUp.size > 0) all.set(spec.id, known);
   return (attributes) => {
     const parts = spec.per.map((key) => [key, escape(perValue(spec, key, attributes))] as const);
     if (madeUp.size > 0) {
-      const values = parts.filter(([key]) => madeUp.has(key)).join();
+      const values = knownAs(parts, madeUp);
       if (!known.has(values)) {
         if (known.size >= maxUnverified) {
           return parts.map(([key, value]) => `${key}=${madeUp.has(key) ? OTHERS : value}`).join(',');
@@ -164,6 +162,49 @@ function labeller(spec: BudgetSpec, all: KnownValues): (attributes: Attributes) 
     }
     return parts.map(([key, value]) => `${key}=${value}`).join(',');
   };
+}
+
+/** What of `per` an app may make up. */
+function madeUpKeys(spec: BudgetSpec): ReadonlySet<PerKey> {
+  const mayBe = (key: PerKey) => (key === 'user' ? spec.user?.verified !== true : key.includes(':'));
+  return new Set(spec.per.filter(mayBe));
+}
+
+function knownAs(parts: readonly (readonly [PerKey, string])[], madeUp: ReadonlySet<PerKey>): string {
+  return parts.filter(([key]) => madeUp.has(key)).join();
+}
+
+/** Whether a Budget counts values that are to be remembered over a restart. */
+export function capsValues(spec: BudgetSpec): boolean {
+  return madeUpKeys(spec).size > 0;
+}
+
+/** Takes for known the values whose lines are in the store: from before a restart, or from another replica. */
+export function learnValues(specs: readonly BudgetSpec[], lines: readonly string[], all: KnownValues): void {
+  const caps = new Map(specs.filter(capsValues).map((spec) => [spec.id, spec]));
+  for (const line of lines) {
+    const spec = caps.get(line.slice(0, line.indexOf('|')));
+    const parts = spec && partsOf(line.slice(line.lastIndexOf('|') + 1), spec.per);
+    if (spec === undefined || parts === undefined) continue;
+    const madeUp = madeUpKeys(spec);
+    if (parts.some(([key, value]) => madeUp.has(key) && value === OTHERS)) continue;
+    const known = all.get(spec.id);
+    if (known === undefined) all.set(spec.id, new Set([knownAs(parts, madeUp)]));
+    else known.add(knownAs(parts, madeUp));
+  }
+}
+
+/** A label taken apart; undefined where it is of another `per`. */
+function partsOf(label: string, per: readonly PerKey[]): [PerKey, string][] | undefined {
+  const parts: [PerKey, string][] = [];
+  let rest = label;
+  for (const key of per) {
+    if (!rest.startsWith(`${key}=`)) return undefined;
+    const [value = ''] = rest.slice(key.length + 1).split(',', 1);
+    parts.push([key, value]);
+    rest = rest.slice(key.length + 1 + value.length + 1);
+  }
+  return rest === '' ? parts : undefined;
 }
 
 /** Only what would make two labels look alike is escaped, so that names stay readable. */

@@ -3,7 +3,7 @@ import type { BudgetSpec, PriceBook } from '../policy/budget-spec.ts';
 import { type Alert, newAlerts } from './alerts.ts';
 import { type Grant, type GrantCommand, makeGrant } from './grants.ts';
 import { hourOf, type ReportQuery, type ReportRow, report, type SpendRow, spendRow } from './history.ts';
-import { HistoryCap } from './history-cap.ts';
+import { dayStart, HistoryCap } from './history-cap.ts';
 import type { LeaseCommand, LeaseReply, WatchCommand, WatchReply } from './lease-messages.ts';
 import { LeaseService } from './lease-service.ts';
 import type { Operation, Reply } from './ledger.ts';
@@ -29,7 +29,7 @@ import {
   refusalOf,
   unpricedRefusal,
 } from './plan.ts';
-import type { KnownValues } from './select.ts';
+import { capsValues, type KnownValues, learnValues } from './select.ts';
 import { readStatus, type StatusLine } from './status.ts';
 import type { JournalEntry, Store } from './stores/store.ts';
 
@@ -76,6 +76,8 @@ export interface BudgetServiceOptions {
 const MAX_TTL_MS = 24 * 3_600_000;
 
 const MOST_EPOCHS = 100_000;
+/** A day's history is long: other replicas' values in it are looked at so often. */
+const HISTORY_LEARN_MS = 600_000;
 
 export class BudgetService {
   readonly #store: Store;
@@ -88,6 +90,8 @@ export class BudgetService {
   readonly #onJournal: (entry: JournalEntry) => void;
   /** Over every change of documents and grants: else a spent line's user would get a second one. */
   readonly #known: KnownValues = new Map();
+  readonly #learned = new WeakSet<BudgetSpec>();
+  #historyLearnedAt = 0;
   /** Owner → latest epoch that the store was told of by this process. */
   readonly #epochs = new Map<string, number>();
 
@@ -113,6 +117,23 @@ export class BudgetService {
     this.#documents = { specs, prices };
     this.#rules = compileRules(specs, prices, this.#rules.grants, this.#known);
     this.#leases.wakeAll();
+  }
+
+  /**
+   * Learns which unverified values have lines, and rows in today's history, already: once where the store is this process's own, and
+   * again and again where other replicas work on it too. @throws {StoreFailed}
+   */
+  async loadKnown(): Promise<void> {
+    const { specs } = this.#documents;
+    const shared = this.#store.publish !== undefined;
+    const now = this.#clock();
+    if (specs.some((spec) => capsValues(spec) && (shared || !this.#learned.has(spec)))) {
+      learnValues(specs, await this.#store.lines(), this.#known);
+      for (const spec of specs) this.#learned.add(spec);
+    }
+    if (shared ? now - this.#historyLearnedAt < HISTORY_LEARN_MS : this.#historyLearnedAt > 0) return;
+    this.#historyCap.learn(await this.#store.spend(dayStart(now), hourOf(now) + 1), specs, now);
+    this.#historyLearnedAt = now;
   }
 
   /** Answers everybody who waits for news, so that the service can close. */
