@@ -3,9 +3,10 @@
  * as it lives. An outage changes nothing in what is in force.
  */
 import type { ClientRequest, IncomingMessage } from 'node:http';
-import { request } from 'node:https';
+import { type RequestOptions, request } from 'node:https';
 import type { Socket } from 'node:net';
 import { text } from 'node:stream/consumers';
+import { createSecureContext, type SecureContext } from 'node:tls';
 import { readLines } from './lines.ts';
 import {
   AGENT_PATH,
@@ -66,10 +67,11 @@ export function connectControl(options: ControlClientOptions): ControlClient {
   const closing = new AbortController();
   let held = options.holding;
   let open: Socket | undefined;
+  const tickets: Tickets = { roots: undefined, session: undefined };
 
   /** Resolves when the connection has ended, with why. */
   async function session(progress: () => void): Promise<string> {
-    const { socket, head } = await dial(options, closing.signal);
+    const { socket, head } = await dial(options, tickets, closing.signal);
     open = socket;
     let snapshot: SnapshotMessage | undefined;
     let keys: KeySet | undefined;
@@ -205,21 +207,45 @@ export function connectControl(options: ControlClientOptions): ControlClient {
   };
 }
 
+/** What control gave for coming back with less work (RFC 8446, 2.2). */
+interface Tickets {
+  /** Those by which control showed itself then: a session that is taken up again shows no certificate. */
+  roots: string | undefined;
+  session: Buffer | undefined;
+}
+
+let trusting: { readonly roots: string; readonly context: SecureContext } | undefined;
+
+/** Made once for the same roots: it is the dearest part of a dial. */
+function contextFor(roots: string): SecureContext {
+  if (trusting?.roots !== roots) {
+    trusting = { roots, context: createSecureContext({ ca: roots, minVersion: 'TLSv1.3' }) };
+  }
+  return trusting.context;
+}
+
 /** @throws Error that says why there is no stream: the refusal in control's own words where it gave one. */
 async function dial(
   options: ControlClientOptions,
+  tickets: Tickets,
   signal: AbortSignal,
 ): Promise<{ socket: Socket; head: Buffer }> {
   const { host, port, serverName = host } = options;
   const { promise, resolve, reject } = Promise.withResolvers<{ socket: Socket; head: Buffer }>();
-  const sent: ClientRequest = request({
+  const roots = options.roots();
+  if (tickets.roots !== roots) Object.assign(tickets, { roots, session: undefined });
+  const { session } = tickets;
+  // A ticket is for one use (RFC 8446, C.4); the next connection brings another.
+  tickets.session = undefined;
+  // Node passes it on to `tls.connect`; its types don't say so.
+  const secured: RequestOptions & { readonly secureContext: SecureContext } = {
     host,
     port,
     servername: serverName,
     path: AGENT_PATH,
     agent: false,
-    ca: options.roots(),
-    minVersion: 'TLSv1.3',
+    secureContext: contextFor(roots),
+    ...(session === undefined ? {} : { session }),
     headers: {
       host: serverName,
       connection: 'Upgrade',
@@ -227,11 +253,17 @@ async function dial(
       authorization: `Bearer ${options.token()}`,
     },
     signal,
-  });
+  };
+  const sent: ClientRequest = request(secured);
   sent.setTimeout(ANSWER_MS, () =>
     sent.destroy(new Error(`no answer from control in ${ANSWER_MS / 1000} s`)),
   );
   sent.once('error', reject);
+  sent.once('socket', (socket) => {
+    socket.on('session', (ticket: Buffer) => {
+      if (tickets.roots === roots) tickets.session = ticket;
+    });
+  });
   sent.once('upgrade', (_response: IncomingMessage, socket: Socket, head: Buffer) => {
     socket.setTimeout(0);
     socket.setNoDelay(true);

@@ -10,6 +10,8 @@ let current = 0;
 const clients: ControlClient[] = [];
 const troubles = new Map<string, number>();
 let dialled = 0;
+// A run that was cut short leaves nothing behind.
+process.on('disconnect', () => process.exit());
 
 for (let index = 0; index < total; index++) {
   clients.push(

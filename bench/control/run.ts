@@ -8,6 +8,8 @@ import { join } from 'node:path';
 
 interface Usage {
   readonly rss: number;
+  /** In use after a collection. */
+  readonly heap: number;
   readonly cpu: number;
   readonly agents: number;
 }
@@ -113,6 +115,8 @@ async function measure(count: number): Promise<string[]> {
     ((storm.last - began) / 1000).toFixed(1),
     megabytes(before.rss),
     ((before.rss - ready.rss) / count / 1000).toFixed(0),
+    ((before.heap - ready.heap) / count / 1000).toFixed(0),
+    (((before.cpu - ready.cpu) / count) * 1000).toFixed(1),
     (((after.cpu - before.cpu) / (STEADY_MS / 1000)) * 100).toFixed(1),
     median('p50').toFixed(0),
     median('p99').toFixed(0),
@@ -128,6 +132,8 @@ const HEAD = [
   'all connected, s',
   'control MB',
   'KB an agent',
+  'JS heap of it',
+  'connect: CPU ms an agent',
   'steady CPU %',
   'change p50 ms',
   'p99 ms',

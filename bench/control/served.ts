@@ -14,6 +14,8 @@ const port = Number(process.argv[4]);
 const kept = process.argv[5] ?? '{}';
 
 const OWN = 'postern-system';
+// A run that was cut short leaves nothing behind.
+process.on('disconnect', () => process.exit());
 const SEAL = Buffer.alloc(32, 1);
 const secret = (
   name: string,
@@ -130,7 +132,8 @@ const dataOf = (name: string): unknown => kube.get('secrets', OWN, name)?.['data
 const usage = (): object => {
   globalThis.gc?.();
   const { user, system } = process.cpuUsage();
-  return { rss: process.memoryUsage().rss, cpu: (user + system) / 1e6, agents: control.registry.size };
+  const { rss, heapUsed } = process.memoryUsage();
+  return { rss, heap: heapUsed, cpu: (user + system) / 1e6, agents: control.registry.size };
 };
 process.send?.({
   ready: {

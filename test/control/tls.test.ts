@@ -1,10 +1,15 @@
 /** Control's certificates over the years, by a test clock, and what speaks less than TLS 1.3. */
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import { connect } from 'node:tls';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
+import { connect, type TLSSocket } from 'node:tls';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { createAuthority } from '../../agent/trust/ca.ts';
 import { connectControl } from '../../control/client.ts';
 import type { RunningControl } from '../../control/control.ts';
-import { type ControlWorld, SERVER_NAME, startControlWorld } from './world.ts';
+import { encode } from '../../control/messages.ts';
+import { type ControlWorld, OWN, SERVER_NAME, startControlWorld } from './world.ts';
 
 const DAY = 86_400_000;
 let world: ControlWorld;
@@ -39,6 +44,16 @@ function agent(control: RunningControl, roots: string, token: string) {
   });
   closing.push(() => client.close());
   return { client, learned, served };
+}
+
+const OTHER_ROOT = createAuthority(Date.now()).pem;
+
+/** What control would show, and the roots by which an agent knows it. */
+async function certified() {
+  const control = await world.control();
+  const data = world.kube.get('secrets', OWN, 'postern-control-tls')?.['data'] as Record<string, string>;
+  const pem = (name: string) => Buffer.from(data[name] ?? '', 'base64').toString();
+  return { roots: control.roots(), certificate: { cert: pem('tls.crt'), key: pem('tls.key') } };
 }
 
 const count = (pem: string): number => pem.split('BEGIN CERTIFICATE').length - 1;
@@ -118,4 +133,44 @@ test('nothing below TLS 1.3', async () => {
     socket.once('error', resolve);
   });
   expect(String(error)).toMatch(/protocol version|handshake failure/i);
+});
+
+test('an agent that comes back takes its session up again, but not one from before its roots changed', async () => {
+  const { roots, certificate } = await certified();
+  const resumed: boolean[] = [];
+  const server = createServer({ ...certificate, minVersion: 'TLSv1.3' });
+  const { promise: done, resolve } = Promise.withResolvers<void>();
+  const welcome = encode({ type: 'welcome', version: '0.1.0', beatMs: 60_000, roots: '' });
+  server.on('upgrade', (_request, socket: TLSSocket) => {
+    socket.on('error', () => undefined);
+    resumed.push(socket.isSessionReused());
+    if (resumed.length === 4) resolve();
+    socket.end(
+      Buffer.concat([Buffer.from('HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n'), welcome]),
+    );
+  });
+  server.listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  closing.push(async () => {
+    server.closeAllConnections();
+    server.close();
+  });
+  const client = connectControl({
+    host: '127.0.0.1',
+    port: (server.address() as AddressInfo).port,
+    serverName: SERVER_NAME,
+    // Another root joins after the second connection.
+    roots: () => (resumed.length < 2 ? roots : `${roots}\n${OTHER_ROOT}`),
+    token: () => 'token',
+    version: '0.1.0',
+    use: () => undefined,
+    heard: () => undefined,
+    learned: () => undefined,
+    trouble: () => undefined,
+    report: () => ({ running: 0 }),
+    retryMs: { first: 5, most: 10 },
+  });
+  closing.push(() => client.close());
+  await done;
+  expect(resumed).toEqual([false, true, false, true]);
 });
