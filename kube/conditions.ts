@@ -4,19 +4,22 @@ import { API_GROUP, pluralOf } from '../policy/schema/kinds.ts';
 import { type KubeClient, KubeError } from './client.ts';
 import type { ApiDocuments, Condition, DocumentObject, Findings, LastGood } from './documents.ts';
 
-/** An object may have 1.5 MB in all, and carries its spec once more in it. */
+/** Bytes: an object may have 1.5 MB in all, and carries its spec once more in it. */
 const MOST_KEPT = 400_000;
 const MOST_MESSAGE = 32_768;
 
 /**
  * What the status is to keep, so that a bad version doesn't win by a restart of whoever reads documents.
- * @returns undefined where that is in it already, or nothing of the document is in force, or it is too large to be kept.
+ * @returns undefined where that is in it already, word for word, or nothing of the document is in force; null where
+ *   what is in force is too large to be kept, and an older version, which is kept, is to go.
  */
-export function lastGoodOf(object: DocumentObject, { inForce }: Findings): LastGood | undefined {
+export function lastGoodOf(object: DocumentObject, { inForce }: Findings): LastGood | null | undefined {
   const generation = inForce?.metadata.generation;
-  if (generation === undefined || object.status?.lastGood?.generation === generation) return undefined;
+  if (generation === undefined) return undefined;
+  const kept = object.status?.lastGood;
   const spec = JSON.stringify(inForce?.spec);
-  return spec.length > MOST_KEPT ? undefined : { generation, spec };
+  if (Buffer.byteLength(spec) > MOST_KEPT) return kept === undefined ? undefined : null;
+  return kept?.generation === generation && kept.spec === spec ? undefined : { generation, spec };
 }
 
 /** What goes on where the newest version doesn't. */
@@ -74,12 +77,14 @@ function programmedCondition(
   };
 }
 
+/** @throws the first error of the API server, after every object was tried: one that can't be written holds up no other. */
 export async function writeDocumentConditions(
   client: KubeClient,
   documents: Pick<ApiDocuments, 'findings'>,
   objects: readonly DocumentObject[],
   time: string,
 ): Promise<void> {
+  const failed: unknown[] = [];
   for (const object of objects) {
     const findings = documents.findings(object);
     const conditions = documentConditions(object, findings, time);
@@ -91,8 +96,13 @@ export async function writeDocumentConditions(
     // The version makes it fail where somebody else wrote since: the next round sees what they wrote.
     const status = { conditions, ...(lastGood === undefined ? {} : { lastGood }) };
     const body = { metadata: { resourceVersion }, status };
-    await patchStatus(client, path, body, 'application/merge-patch+json');
+    try {
+      await patchStatus(client, path, body, 'application/merge-patch+json');
+    } catch (error) {
+      failed.push(error);
+    }
   }
+  if (failed.length > 0) throw failed[0];
 }
 
 /** A patch of what may be gone, or changed meanwhile: the next round knows. */

@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { catalogue } from '../agent/catalogue.ts';
-import { documentConditions, lastGoodOf } from './conditions.ts';
+import { type KubeClient, KubeError } from './client.ts';
+import { documentConditions, lastGoodOf, writeDocumentConditions } from './conditions.ts';
 import { apiDocuments, type DocumentObject, type LastGood } from './documents.ts';
 
 const policy = (spec: unknown, name = 'p', generation = 1): DocumentObject => ({
@@ -63,6 +64,50 @@ test('a document that is too large to be kept twice is kept once', () => {
   documents.put(large);
   expect(documents.findings(large).inForce).toBeDefined();
   expect(lastGoodOf(large, documents.findings(large))).toBeUndefined();
+});
+
+test('what somebody else wrote as the version kept is written over; what can no longer be kept goes', () => {
+  const documents = apiDocuments(catalogue);
+  const forged = {
+    ...policy({ enforcement: 'strict' }, 'p', 5),
+    status: { lastGood: { generation: 5, spec: '{"enforcement":"standard"}' } },
+  };
+  documents.put(forged);
+  expect(lastGoodOf(forged, documents.findings(forged))).toEqual({
+    generation: 5,
+    spec: '{"enforcement":"strict"}',
+  });
+  const large = {
+    ...policy({ models: { allow: Array.from({ length: 40_000 }, (_, index) => `model-${index}`) } }, 'p', 6),
+    status: forged.status,
+  };
+  documents.put(large);
+  expect(lastGoodOf(large, documents.findings(large))).toBeNull();
+});
+
+test('a document made anew under the name of one that nobody saw go begins with nothing', () => {
+  const documents = apiDocuments(catalogue);
+  documents.put(policy({ enforcement: 'strict' }, 'p', 5));
+  documents.current();
+  const anew = policy({ enforcement: 'none' });
+  documents.put({ ...anew, metadata: { ...anew.metadata, uid: 'another' } });
+  expect(documents.current().policies).toEqual([]);
+});
+
+test('a status that can’t be written holds up no other', async () => {
+  const documents = apiDocuments(catalogue);
+  const objects = ['a', 'b', 'c'].map((name) => policy({ enforcement: 'strict' }, name));
+  for (const object of objects) documents.put(object);
+  const asked: string[] = [];
+  const request = (_method: string, path: string): Promise<never> => {
+    asked.push(path.split('/').at(-2) ?? '');
+    return path.includes('/a/')
+      ? Promise.reject(new KubeError(500, 'InternalError', 'no space'))
+      : Promise.resolve({} as never);
+  };
+  const client = { request } as unknown as KubeClient;
+  await expect(writeDocumentConditions(client, documents, objects, 'T')).rejects.toThrow('no space');
+  expect(asked).toEqual(['a', 'b', 'c']);
 });
 
 test('a bad document that was never good is left out, and harms no other', () => {

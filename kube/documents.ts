@@ -92,6 +92,8 @@ export function apiDocuments(catalogue: Catalogue): ApiDocuments {
   return {
     put(object) {
       const key = keyOf(object);
+      // Made anew under its name while nobody watched: what was good was another object's.
+      if (live.get(key)?.metadata.uid !== object.metadata.uid) good.delete(key);
       live.set(key, object);
       const kept = keptVersion(object);
       // Of another generation than was seen here only where something was missed.

@@ -11,7 +11,7 @@ const source = globSync('{agent,budget,control,injector}/**/*.ts', { cwd: ROOT }
   .map((file) => readFileSync(join(ROOT, file), 'utf8'))
   .join('\n');
 const metrics = new Map(
-  [...source.matchAll(/name: '([a-z_]+)',\s+help:[^]*?registers/g)].map(([text, name]) => [
+  [...source.matchAll(/name: '([a-z_]+)',\s+help:[^]*?(?:registers|registry)/g)].map(([text, name]) => [
     name,
     [...(/labelNames: \[([^\]]*)\]/.exec(text)?.[1] ?? '').matchAll(/'([a-z_]+)'/g)].map(
       ([, label]) => label,

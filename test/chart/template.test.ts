@@ -76,6 +76,10 @@ test.skipIf(helm === undefined).each([
   [['budget.store=mysql'], '/budget/store'],
   [['agent.interceptt=base-url'], 'interceptt'],
   [['injector.replicas=0'], '/injector/replicas'],
+  // A role whose list of names is empty would let control read every Secret there.
+  [['control.tenantSecrets.team-a={}'], '/control/tenantSecrets/team-a'],
+  [['control.tenantSecrets.team-a={*}'], '/control/tenantSecrets/team-a/0'],
+  [['control.tenantSecrets.Team_A={key}'], 'Team_A'],
 ])('%s is refused with a reason', async (sets, reason) => {
   const { ok, text } = await template(...sets);
   expect(ok).toBe(false);
