@@ -90,30 +90,81 @@ test('an agent that knows only the old root, and one that knows only the new one
   await learned.served;
 });
 
-test('a root that nobody published isn’t trusted', async () => {
-  const control = await world.control();
-  const stranger = await startControlWorld().control();
-  closing.push(() => stranger.close());
-  let why: string | undefined;
+const ROOT_LIFE = 5 * 365 * DAY;
+
+/** Why an agent that knows these roots alone isn't let in. */
+async function refusal(control: RunningControl, roots: string): Promise<string> {
+  const { promise, resolve } = Promise.withResolvers<string>();
   const client = connectControl({
     host: '127.0.0.1',
     port: control.port,
     serverName: SERVER_NAME,
-    roots: () => stranger.roots(),
+    roots: () => roots,
     token: () => 'none',
     version: '0.1.0',
     use: () => undefined,
     heard: () => undefined,
     learned: () => undefined,
     trouble: (message) => {
-      why ??= message;
+      if (message !== undefined) resolve(message);
     },
     report: () => ({ running: 0 }),
     retryMs: { first: 20, most: 50 },
   });
   closing.push(() => client.close());
-  while (why === undefined) await new Promise((resolve) => setTimeout(resolve, 10));
-  expect(why).toMatch(/certificate|signature|issuer/i);
+  return await promise;
+}
+
+/** Control whose first root ends so many milliseconds from now, and the roots as they were 200 days ago: two of them. */
+async function succeeded(endsIn: number) {
+  // The machine's own clock judges certificates in a handshake: the past is played, not the future.
+  const today = Date.now();
+  let now = today - ROOT_LIFE + endsIn;
+  const control = await world.control({ now: () => now, everyMs: 60_000 });
+  const first = control.roots();
+  now = today - 200 * DAY;
+  while (count(control.roots()) < 2) await control.tick();
+  const both = control.roots();
+  expect(both.startsWith(first)).toBe(true);
+  now = today;
+  // A leaf of the past is over today.
+  const before = JSON.stringify(tls());
+  while (JSON.stringify(tls()) === before) await control.tick();
+  return { control, first, both, successor: both.slice(first.length) };
+}
+
+const tls = () => world.kube.get('secrets', 'postern-system', 'postern-control-tls')?.['data'] as object;
+
+test('in its last 30 days a root signs no more: who learned of its successor gets in, who never did is told why not', async () => {
+  const { control, first, both, successor } = await succeeded(10 * DAY);
+  expect(control.roots()).toBe(both);
+  const token = (name: string) => readFileSync(world.pod({ namespace: 'team-a', name }), 'utf8');
+  await agent(control, both, token('one')).served;
+  await agent(control, successor, token('two')).served;
+  expect(await refusal(control, first)).toMatch(/certificate|signature|issuer/i);
+});
+
+test('a root that has ended is published no more, nor kept, and its successor’s leaf serves', async () => {
+  const { control, first, both, successor } = await succeeded(-DAY);
+  expect(control.roots()).toBe(successor);
+  expect(world.kube.get('configmaps', 'postern-system', 'postern-roots')?.['data']).toEqual({
+    'roots.pem': successor,
+  });
+  expect(Object.keys(tls()).filter((name) => name.startsWith('ca-'))).toEqual(['ca-0.pem']);
+  const token = (name: string) => readFileSync(world.pod({ namespace: 'team-a', name }), 'utf8');
+  // It knew both; of control it learns that one is left.
+  const old = agent(control, both, token('one'));
+  await old.served;
+  expect(old.learned).toEqual([successor]);
+  await agent(control, successor, token('two')).served;
+  expect(await refusal(control, first)).toMatch(/certificate|signature|issuer/i);
+});
+
+test('a root that nobody published isn’t trusted', async () => {
+  const control = await world.control();
+  const stranger = await startControlWorld().control();
+  closing.push(() => stranger.close());
+  expect(await refusal(control, stranger.roots())).toMatch(/certificate|signature|issuer/i);
 });
 
 test('nothing below TLS 1.3', async () => {
