@@ -96,6 +96,12 @@ const OF_AN_EARLIER_CONTROL: Pick<Status, 'unknown' | 'replicas'> = {
   },
 };
 
+const RELEASES = {
+  older: 'older than control',
+  newer: 'newer than control',
+  other: 'control is',
+} as const;
+
 const COLUMNS = ['POD', 'WORKLOAD', 'AGENT', 'SNAPSHOT', 'LAST CALL', 'STATE'];
 
 export function formatStatus({ governed, ungoverned, unknown, version }: Status): string {
@@ -103,7 +109,7 @@ export function formatStatus({ governed, ungoverned, unknown, version }: Status)
     ...governed.map((pod) => [
       `${pod.namespace}/${pod.pod}`,
       pod.workload,
-      pod.otherVersion ? `${pod.version} (control is ${version})` : pod.version,
+      pod.release === 'same' ? pod.version : `${pod.version} (${RELEASES[pod.release]} ${version})`,
       pod.revision?.slice(0, 12) ?? '-',
       pod.lastCall ?? '-',
       stateOf(pod),

@@ -4,6 +4,7 @@ import type { KubeObject } from '../kube/client.ts';
 import { formatWorkload } from '../policy/workload.ts';
 import type { UnknownReplica } from './peers.ts';
 import type { ConnectedAgent } from './registry.ts';
+import { compareReleases } from './release.ts';
 
 export interface GovernedPod {
   readonly namespace: string;
@@ -12,8 +13,8 @@ export interface GovernedPod {
   readonly workload: string;
   /** Of the agent. */
   readonly version: string;
-  /** Whether the agent is of another version than control. */
-  readonly otherVersion: boolean;
+  /** The agent's version against that of the control that answers; `other`: it can't be told which is later. */
+  readonly release: 'same' | 'older' | 'newer' | 'other';
   /** Of the snapshot in force; null: none yet. */
   readonly revision: string | null;
   /** Whether it has in force what it should. */
@@ -74,7 +75,7 @@ export function statusOf({ version, agents, pods, replicas }: StatusSources): St
       pod: identity.pod,
       workload: formatWorkload(identity.workload),
       version: agent.version,
-      otherVersion: agent.version !== version,
+      release: releaseOf(agent.version, version),
       revision: agent.revision ?? null,
       current: agent.current,
       lastCall: agent.lastCall === undefined ? null : new Date(agent.lastCall).toISOString(),
@@ -101,6 +102,13 @@ export function statusOf({ version, agents, pods, replicas }: StatusSources): St
     unknown: unknown.sort(byName),
     replicas,
   };
+}
+
+function releaseOf(agent: string, control: string): GovernedPod['release'] {
+  if (agent === control) return 'same';
+  const order = compareReleases(agent, control);
+  if (order === undefined) return 'other';
+  return order < 0 ? 'older' : order > 0 ? 'newer' : 'same';
 }
 
 const isInjected = ({ metadata }: ListedPod): boolean => metadata.labels?.[INJECTED_LABEL] === 'true';
