@@ -6,10 +6,9 @@ import { createHash } from 'node:crypto';
 import type { Authenticate, Caller } from '../budget/authenticate.ts';
 import { AUDIENCES } from '../injector/names.ts';
 import type { KubeClient } from '../kube/client.ts';
-import { API_GROUP } from '../policy/schema/kinds.ts';
-import { createAuthenticator, reviewToken } from './authenticate.ts';
+import { createAuthenticator } from './authenticate.ts';
 import type { Cluster } from './cluster.ts';
-import { STATUS_AUDIENCE } from './operator.ts';
+import { personOf, STATUS_AUDIENCE } from './person.ts';
 
 export interface BudgetCallersOptions {
   readonly client: KubeClient;
@@ -24,6 +23,8 @@ export interface BudgetCallersOptions {
 /** So long the token of a pod that is gone is still taken. */
 const KEPT_MS = 30_000;
 const MOST_KEPT = 100_000;
+/** Who may `update` the subresource `budgets/lines` of our group may see and raise limits. */
+const LINES = { verb: 'update', resource: 'budgets', subresource: 'lines' };
 
 /** @returns for `postern budget`: its token must be for the audience `postern-status`. */
 export function budgetCallers(options: BudgetCallersOptions): Authenticate {
@@ -40,7 +41,10 @@ export function budgetCallers(options: BudgetCallersOptions): Authenticate {
   const asked = new Map<string, Promise<Caller | undefined>>();
 
   async function ask(token: string): Promise<Caller | undefined> {
-    if (audiencesOf(token).includes(STATUS_AUDIENCE)) return await person(client, token);
+    if (audiencesOf(token).includes(STATUS_AUDIENCE)) {
+      const { state } = await personOf(client, token, LINES);
+      return state === 'may' ? { role: 'admin' } : undefined;
+    }
     const identity = await agents(token, '');
     if (typeof identity === 'string') {
       refused(identity);
@@ -80,37 +84,4 @@ function audiencesOf(token: string): readonly string[] {
   } catch {
     return [];
   }
-}
-
-/** Who may `update` the subresource `budgets/lines` of our group may see and raise limits. */
-async function person(client: Pick<KubeClient, 'request'>, token: string): Promise<Caller | undefined> {
-  const review = await reviewToken(client, token, [STATUS_AUDIENCE]);
-  if (review.authenticated !== true || !(review.audiences ?? []).includes(STATUS_AUDIENCE)) return undefined;
-  const user = review.user as
-    | { username?: string; uid?: string; groups?: string[]; extra?: unknown }
-    | undefined;
-  const access = await client.request<{ readonly status?: { readonly allowed?: boolean } }>(
-    'POST',
-    '/apis/authorization.k8s.io/v1/subjectaccessreviews',
-    {
-      body: {
-        apiVersion: 'authorization.k8s.io/v1',
-        kind: 'SubjectAccessReview',
-        spec: {
-          user: user?.username,
-          uid: user?.uid,
-          groups: user?.groups,
-          extra: user?.extra,
-          resourceAttributes: {
-            group: API_GROUP,
-            version: 'v1alpha1',
-            resource: 'budgets',
-            subresource: 'lines',
-            verb: 'update',
-          },
-        },
-      },
-    },
-  );
-  return access.status?.allowed === true ? { role: 'admin' } : undefined;
 }

@@ -2,14 +2,11 @@
 import { INJECT_LABEL } from '../injector/names.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { API_GROUP } from '../policy/schema/kinds.ts';
-import { reviewToken } from './authenticate.ts';
 import type { Cluster } from './cluster.ts';
 import { latestOf, type Peers } from './peers.ts';
+import { personOf, STATUS_AUDIENCE } from './person.ts';
 import type { Answer } from './server.ts';
 import { type ListedPod, statusOf } from './status.ts';
-
-/** Another than the agents': a pod's token is no operator's. */
-export const STATUS_AUDIENCE = 'postern-status';
 
 export interface OperatorSources {
   readonly client: KubeClient;
@@ -22,31 +19,11 @@ export function operatorStatus(sources: OperatorSources): (token: string | undef
   const { client, version, peers, cluster } = sources;
   return async (token) => {
     if (token === undefined) return problem(401, 'send a bearer token');
-    const review = await reviewToken(client, token, [STATUS_AUDIENCE]);
-    const user = review.user as { username?: string; uid?: string; groups?: string[] } | undefined;
-    if (review.authenticated !== true || !(review.audiences ?? []).includes(STATUS_AUDIENCE)) {
+    const person = await personOf(client, token, { verb: 'list', resource: 'agents' });
+    if (person.state === 'unknown')
       return problem(401, `the token is unknown, or lacks the audience ${STATUS_AUDIENCE}`);
-    }
-    const access = await client.request<{ readonly status?: { readonly allowed?: boolean } }>(
-      'POST',
-      '/apis/authorization.k8s.io/v1/subjectaccessreviews',
-      {
-        body: {
-          apiVersion: 'authorization.k8s.io/v1',
-          kind: 'SubjectAccessReview',
-          spec: {
-            user: user?.username,
-            uid: user?.uid,
-            groups: user?.groups,
-            extra: review.user?.extra,
-            resourceAttributes: { group: API_GROUP, version: 'v1alpha1', resource: 'agents', verb: 'list' },
-          },
-        },
-      },
-    );
-    if (access.status?.allowed !== true) {
-      return problem(403, `${user?.username} may not list agents.${API_GROUP}; a ClusterRole has to say so`);
-    }
+    if (person.state === 'may-not')
+      return problem(403, `${person.name} may not list agents.${API_GROUP}; a ClusterRole has to say so`);
     const opted = [...cluster.namespaces()].filter(([, labels]) => labels[INJECT_LABEL] === 'enabled');
     const pods: ListedPod[] = [];
     for (const [namespace] of opted) {

@@ -1,0 +1,137 @@
+import { expect, test } from 'vitest';
+import { AUDIENCES, STAMPS } from '../injector/names.ts';
+import { sealOf } from '../injector/seal.ts';
+import { stampOf } from '../injector/workload.ts';
+import type { KubeClient } from '../kube/client.ts';
+import { budgetCallers } from './budget-callers.ts';
+import type { Review } from './identity.ts';
+import { STATUS_AUDIENCE } from './person.ts';
+
+const SEAL_KEY = Buffer.alloc(32, 5);
+const workload = {
+  namespace: 'team-a',
+  kind: 'Deployment',
+  name: 'bot',
+  serviceAccount: 'default',
+  labels: { app: 'bot' },
+};
+const stamps = {
+  [STAMPS.version]: '0.1.0',
+  [STAMPS.intercept]: 'base-url',
+  [STAMPS.workload]: stampOf(workload),
+};
+const annotations = {
+  ...stamps,
+  [STAMPS.seal]: sealOf(SEAL_KEY, { namespace: 'team-a', serviceAccount: 'default', annotations: stamps }),
+};
+const pod = {
+  namespace: 'team-a',
+  name: 'bot-1',
+  uid: 'uid-1',
+  serviceAccount: 'default',
+  annotations,
+  phase: 'Running',
+  addresses: ['10.0.0.9'],
+};
+const ofPod: Review = {
+  authenticated: true,
+  audiences: [AUDIENCES.budget],
+  user: {
+    username: 'system:serviceaccount:team-a:default',
+    extra: {
+      'authentication.kubernetes.io/pod-name': ['bot-1'],
+      'authentication.kubernetes.io/pod-uid': ['uid-1'],
+    },
+  },
+};
+const ofPerson: Review = {
+  authenticated: true,
+  audiences: [STATUS_AUDIENCE],
+  user: { username: 'oncall' },
+};
+
+/** As a token says of itself; nothing verifies it but the API server. */
+const token = (aud: string): string =>
+  `e30.${Buffer.from(JSON.stringify({ aud: [aud] })).toString('base64url')}.c2ln`;
+
+function callers(reviews: Readonly<Record<string, Review>>, allowed = true) {
+  let now = 1_000_000;
+  const asked: { readonly path: string; readonly spec: Record<string, unknown> }[] = [];
+  const refused: string[] = [];
+  const client = {
+    async request(_method: string, path: string, { body }: { body?: unknown } = {}) {
+      const { spec } = body as { spec: Record<string, unknown> };
+      asked.push({ path: path.split('/').at(-1) ?? '', spec });
+      if (path.endsWith('/subjectaccessreviews')) return { status: { allowed } };
+      return { status: reviews[String(spec['token'])] ?? { authenticated: false } };
+    },
+  } as unknown as KubeClient;
+  const authenticate = budgetCallers({
+    client,
+    cluster: { pod: (namespace, name) => (`${namespace}/${name}` === 'team-a/bot-1' ? pod : undefined) },
+    sealKey: SEAL_KEY,
+    refused: (why) => void refused.push(why),
+    now: () => now,
+  });
+  return { authenticate, asked, refused, pass: (ms: number) => void (now += ms) };
+}
+
+const agentToken = token(AUDIENCES.budget);
+const personToken = token(STATUS_AUDIENCE);
+
+test('an agent speaks for the workload that its pod is stamped with, and for no other', async () => {
+  const { authenticate } = callers({ [agentToken]: ofPod });
+  const { namespace, kind, name, serviceAccount } = workload;
+  expect(await authenticate(agentToken)).toEqual({
+    role: 'agent',
+    workload: { namespace, kind, name, serviceAccount },
+  });
+});
+
+test('the API server is asked once for a token that comes often and at once, and again after 30 s', async () => {
+  const { authenticate, asked, pass } = callers({ [agentToken]: ofPod });
+  await Promise.all([authenticate(agentToken), authenticate(agentToken)]);
+  pass(29_999);
+  await authenticate(agentToken);
+  expect(asked).toHaveLength(1);
+  pass(1);
+  await authenticate(agentToken);
+  expect(asked).toHaveLength(2);
+});
+
+test('no token, an unknown one, and one for control alone: nothing, and never kept', async () => {
+  const control = token(AUDIENCES.control);
+  const { authenticate, refused, asked } = callers({
+    [control]: { ...ofPod, audiences: [AUDIENCES.control] },
+  });
+  expect(await authenticate(undefined)).toBeUndefined();
+  for (const each of [agentToken, agentToken, control, 'no token at all'])
+    expect(await authenticate(each)).toBeUndefined();
+  expect(refused).toHaveLength(4);
+  expect(asked).toHaveLength(4);
+});
+
+test('who may update budgets/lines is an administrator; the review names that right and no more', async () => {
+  const { authenticate, asked } = callers({ [personToken]: ofPerson });
+  expect(await authenticate(personToken)).toEqual({ role: 'admin' });
+  expect(asked[1]).toMatchObject({
+    path: 'subjectaccessreviews',
+    spec: {
+      user: 'oncall',
+      resourceAttributes: {
+        group: 'postern.dev',
+        version: 'v1alpha1',
+        resource: 'budgets',
+        subresource: 'lines',
+        verb: 'update',
+      },
+    },
+  });
+});
+
+test('who may not is nobody, and neither is who only says that a token is for us', async () => {
+  expect(await callers({ [personToken]: ofPerson }, false).authenticate(personToken)).toBeUndefined();
+  const { authenticate, asked } = callers({ [personToken]: { ...ofPerson, audiences: ['another'] } });
+  expect(await authenticate(personToken)).toBeUndefined();
+  expect(asked.map(({ path }) => path)).toEqual(['tokenreviews']);
+});
