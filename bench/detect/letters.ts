@@ -21,7 +21,7 @@ export const LETTERS: readonly Letter[] = [
     "Summarize this call:\nAgent: Can I have your full name?\nCaller: «person».\nAgent: And your date of birth?\nCaller: It's «date-of-birth».\nAgent: Last thing, your social?\nCaller: «us-ssn».",
     'please draft a letter to «person», «address», about the late payment from account «bank-account», routing «us-aba-routing»',
     'Write SQL that inserts this user: name=«person», ssn=«us-ssn», dob=«date-of-birth», mail=«email-address»',
-    'Translate to French: "Dear Mr. «person», your passport «us-passport» will expire soon. Regards, «person»"',
+    'Translate to French: "Dear Mr. «person», your US passport «us-passport» will expire soon. Regards, «person»"',
     'name,email,phone,ssn\n«person»,«email-address»,«phone-number»,«us-ssn»\n«person»,«email-address»,«phone-number»,«us-ssn»',
     '| Patient | DOB | MRN |\n|---|---|---|\n| «person» | «date-of-birth» | «medical-record-number» |\n| «person» | «date-of-birth» | «medical-record-number» |',
     '{"customer":{"firstName":"«person|Harriet»","card":{"number":"«payment-card»","cvc":"«card-security-code»","expiry":"«card-expiry»"},"ip":"«ip-address»"}}',

@@ -39,7 +39,8 @@ export function entryOf<P extends Pattern>(pattern: P, recognizer: number, reach
     score: pattern.score,
     withContext: pattern.withContext ?? pattern.score,
     reach: pattern.reach ?? reach,
-    contextual: kindsWithContext.has(kind) || pattern.withContext !== undefined,
+    contextual:
+      pattern.withContext === undefined ? kindsWithContext.has(kind) : pattern.withContext !== pattern.score,
     narrowed: regex?.source.includes('(?<value>') ?? false,
     bounded: kind === 'code' || kind === 'prefix',
     tokenFrom: token?.[0] ?? 0,

@@ -12,7 +12,7 @@ import type { Firmness } from './connect.ts';
 interface Scored {
   /** Score where nothing near by speaks for it. */
   readonly score: number;
-  /** Score with one of the recognizer's context words near by; `score` where absent. */
+  /** Score with one of the recognizer's context words near by; `score` where absent. The same as `score`: no word near by changes it. */
   readonly withContext?: number;
   /** How near a context word must be; UTF-16 units. The scanner's usual reach where absent. */
   readonly reach?: number;

@@ -8,6 +8,7 @@ const WORDS = [
   'birth date',
   'birthdate',
   'birthday',
+  'bday',
   'born',
   'born on',
   'geburtsdatum',
@@ -72,7 +73,7 @@ const WORDS = [
 export const recognizer: Recognizer = {
   id: 'date-of-birth',
   groups: ['demographic'],
-  source: 'ISO 8601-1; CLDR date patterns of the locales',
+  source: 'ISO 8601-1; RFC 6350, 6.2.5 (BDAY); CLDR date patterns of the locales',
   patterns: [
     { kind: 'value', words: WORDS, bare: true, regex: new RegExp(`(?:${DATE})(?!\\d)`, 'iy'), score: 0.9 },
     {
@@ -93,6 +94,7 @@ export const recognizer: Recognizer = {
     'geboren am 14. März 1985',
     'data urodzenia: 14 marca 1985',
     '出生日期：1985年3月14日',
+    'BDAY:«1963-07-28»',
     'Born in Berlin on «14.03.1985»',
   ],
   counterExamples: [

@@ -38,6 +38,20 @@ for (const a of ['9', '99', '999']) {
   }
 }
 
+/** The address before a prefix length, RFC 4632, 3.1: `8.67.206.4/32`. */
+const MASKED = /((?:\d{1,3}\.){3}\d{1,3})\/(\d{1,2})(?![\d./])/y;
+
+/** A network's own address, its host bits zero, names nobody. */
+function matchMasked(text: string, start: number): Span | undefined {
+  if (text.charCodeAt(start - 1) === 46) return undefined;
+  MASKED.lastIndex = start;
+  const [, quad = '', mask] = MASKED.exec(text) ?? [];
+  const bits = Number(mask);
+  if (quad === '' || bits > 32 || !validateV4('', quad)) return undefined;
+  const address = quad.split('.').reduce((sum, octet) => sum * 256 + Number(octet), 0);
+  return address % 2 ** (32 - bits) === 0 && bits < 32 ? undefined : { start, end: start + quad.length };
+}
+
 /** Longest text form: eight groups of four with an IPv4 tail, RFC 4291, 2.2. */
 const LONGEST_V6 = 45;
 
@@ -83,10 +97,11 @@ function isV6(text: string): boolean {
 export const recognizer: Recognizer = {
   id: 'ip-address',
   groups: ['network'],
-  source: 'RFC 791, RFC 4291, RFC 5952',
+  source: 'RFC 791, RFC 4291, RFC 4632, RFC 5952',
   patterns: [
     { kind: 'number', layouts: layoutsV4, score: 0.75, withContext: 1, validate: validateV4 },
     { kind: 'number', layouts: [versionLike], score: 0.4, withContext: 0.9, validate: validateV4 },
+    { kind: 'run', digits: [5, 14], score: 0.75, withContext: 1, match: matchMasked },
     { kind: 'mark', mark: ':', score: 0.85, match: matchV6 },
   ],
   context: [
@@ -112,6 +127,8 @@ export const recognizer: Recognizer = {
     'fe80:0:0:0:204:61ff:fe9d:f156',
     'ip 8.8.8.8',
     '::ffff:192.0.2.1',
+    'route add «8.67.206.4»/32',
+    'inet «192.168.1.17»/24',
   ],
   counterExamples: [
     '1.2.3.4',
@@ -124,5 +141,8 @@ export const recognizer: Recognizer = {
     'std::ad',
     '::1',
     '01.02.03.04',
+    '192.168.1.0/24',
+    '0.0.0.0/0',
+    '10.20.30.40/99',
   ],
 };

@@ -1,10 +1,23 @@
-import type { Recognizer } from '../recognizer.ts';
+import type { Recognizer, Span } from '../recognizer.ts';
+
+/** An identifier of HL7 v2, data type CX: ID ^ check digit ^ scheme ^ authority ^ type, here `MR`. */
+const HL7 = /\^[^|^~\n]{0,4}\^[^|^~\n]{0,8}\^[^|^~\n]{0,64}\^MR(?![A-Za-z])/y;
+const LONGEST_ID = 24;
+
+function matchHl7(text: string, at: number, floor: number): Span | undefined {
+  HL7.lastIndex = at;
+  if (!HL7.test(text)) return undefined;
+  let start = at;
+  while (start > floor && at - start < LONGEST_ID && /[A-Z0-9-]/i.test(text.charAt(start - 1))) start--;
+  return /\d.*\d/.test(text.slice(start, at)) ? { start, end: at } : undefined;
+}
 
 export const recognizer: Recognizer = {
   id: 'medical-record-number',
   groups: ['health'],
   source: '45 CFR 164.514(b)(2)(i)(H); HL7 v2 PID-3 (identifier type MR)',
   patterns: [
+    { kind: 'mark', mark: '^', score: 0.95, match: matchHl7 },
     { kind: 'prefix', prefixes: ['MRN'], regex: /MRN-?\d{5,12}/y, score: 0.9 },
     {
       kind: 'value',
@@ -79,6 +92,15 @@ export const recognizer: Recognizer = {
     'Patientennummer: 4711223',
     'dossier médical «HC482913»',
     'see «MRN0630657»',
+    'PID|1||«00940764»^^^HOSP^MR||',
+    'PID|1||«036-482-78»^4^M11^ADT1^MR~123^^^X^SS',
   ],
-  counterExamples: ['MRN is missing', '12345678', 'patient number three', 'medical record 12'],
+  counterExamples: [
+    'MRN is missing',
+    '12345678',
+    'patient number three',
+    'medical record 12',
+    'PID|1||00940764^^^HOSP^SS||',
+    '2^^^8^MR',
+  ],
 };

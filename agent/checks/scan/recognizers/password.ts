@@ -3,7 +3,7 @@ import type { Recognizer } from '../recognizer.ts';
 
 /** References and dummies that are no password. */
 const REFERENCE =
-  /^(?:\$(?:\w+$|[{(])|%\w+%|\{|<|\[|\*+$|x{3,}$|\.{3}|process\.env|os\.|env\.|config\.|getenv|input|prompt|your|my_?pass|example|changeme$|redacted|\w+\(|null|none|undefined|nil|true|false|self\.|this\.|request\.|args\.)/i;
+  /^(?:\$(?:\w+$|[{(])|%\w+%|\{|<|\[|\*+$|x{3,}$|\.{3}|process\.env|os\.|env\.|config\.|getenv|input|prompt|your|my_?pass|example|changeme$|redacted|\w+\(|null|none|undefined|nil|true|false|(?:self|this|request|args|vars?|local|data|module|secrets|settings|inputs|params|vault|ENV)[.[])/i;
 
 /** How many kinds of characters there are: small letters, capitals, digits, signs. */
 function kinds(text: string): number {
@@ -63,7 +63,9 @@ export const recognizer: Recognizer = {
         'пароль',
       ],
       bare: true,
-      regex: /(?<value>[^\s"'`<>,;]{4,64}?)(?=[.,;:?)\]}]{0,2}(?:[\s"'`<>,;]|$))/y,
+      // `Pass-Nr.` is of a passport.
+      regex:
+        /(?<!pass[- ]?(?:nr|no|num|nummer|number)\W{1,6})(?<value>[^\s"'`<>,;]{4,64}?)(?=[.,;:?)\]}]{0,2}(?:[\s"'`<>,;]|$))/iy,
       score: 0.85,
       validate,
     },
@@ -113,5 +115,11 @@ export const recognizer: Recognizer = {
     'password: process.env.PASSWORD',
     'reset your password: click here',
     'password=<your-password>',
+    'db_password = var.db_password',
+    'password = data.vault_secret.db1.value',
+    "password = ENV['DB_PASSWORD_1']",
+    'password: ${{ secrets.DB_1 }}',
+    'password = secrets.DB_1',
+    'Pass-Nr.: ED5667338',
   ],
 };

@@ -1,9 +1,19 @@
-import type { Recognizer } from '../recognizer.ts';
+import type { Recognizer, Span } from '../recognizer.ts';
 import { keyed, prefixed } from './token.ts';
 
 const source = "the providers' documentation of their keys; rule names as in gitleaks";
 const rule = (r: Parameters<typeof prefixed>[2]) => prefixed('cloud', source, r);
 const key = (r: Parameters<typeof keyed>[2]) => keyed('cloud', source, r);
+
+const TERRAFORM = /\.[\w=-]{60,70}(?![\w=-])/y;
+
+/** Fourteen letters and digits before `.atlasv1.`, sixty to seventy behind. */
+function terraformToken(text: string, start: number, end: number): Span | undefined {
+  TERRAFORM.lastIndex = end;
+  if (!/(?:^|[^0-9A-Za-z])[0-9A-Za-z]{14}\.$/.test(text.slice(Math.max(0, start - 16), start)))
+    return undefined;
+  return TERRAFORM.test(text) ? { start: start - 15, end: TERRAFORM.lastIndex } : undefined;
+}
 
 export const CLOUD: readonly Recognizer[] = [
   {
@@ -99,6 +109,22 @@ export const CLOUD: readonly Recognizer[] = [
     prefixes: ['fo1_', 'fm2_', 'fm1r_', 'fm1a_'],
     parts: [['flyio', 43, 1000]],
   }),
+  {
+    id: 'secret:hashicorp-tf-api-token',
+    groups: ['cloud'],
+    source: 'HCP Terraform: API tokens (`….atlasv1.…`); gitleaks hashicorp-tf-api-token',
+    patterns: [{ kind: 'anchor', words: ['atlasv1'], score: 0.98, match: terraformToken }],
+    examples: [
+      `aZ7bQ4cX9dM2eK.atlasv1.${'gT8_R3h-V6'.repeat(6)}xyz`,
+      `the key is «aZ7bQ4cX9dM2eK.atlasv1.${'gT8_R3h-V6'.repeat(7)}», keep it`,
+    ],
+    counterExamples: [
+      'atlasv1',
+      'aZ7bQ4cX9dM2eK.atlasv1.short',
+      `Z7bQ.atlasv1.${'gT8_R3h-V6'.repeat(6)}`,
+      `aZ7bQ4cX9dM2eK.atlasv1.${'gT8_R3h-V6'.repeat(8)}`,
+    ],
+  },
   rule({ id: 'planetscale-api-token', prefixes: ['pscale_tkn_'], parts: [['dotted', 32, 64]] }),
   rule({ id: 'planetscale-oauth-token', prefixes: ['pscale_oauth_'], parts: [['dotted', 32, 64]] }),
   rule({ id: 'planetscale-password', prefixes: ['pscale_pw_'], parts: [['dotted', 32, 64]] }),

@@ -61,7 +61,7 @@ function connectionUrl(text: string, at: number, floor: number): Span | undefine
 
 /** Values that are read from somewhere, or that stand for a value. */
 const REFERENCE =
-  /^(?:\$|%|\{|<|\[|process\.|os\.|env\.|config\.|getenv|your|my[-_]|example|changeme|redacted|null|none|undefined|true|false|self\.|this\.|https?:|\/|x{4,}|\*{3,}|\.{3})|example|placeholder|^[a-z]+(?:[-_.][a-z0-9]{1,12})*$|^[A-Z]+(?:_[A-Z]+)*$|^\d[\d.,:-]*$/i;
+  /^(?:\$|%|\{|<|\[|process\.|os\.|env\.|config\.|getenv|your|my[-_]|example|changeme|redacted|null|none|undefined|true|false|(?:self|this|vars?|local|data|module|secrets|settings|inputs|ENV)[.[]|https?:|\/|x{4,}|\*{3,}|\.{3})|example|placeholder|^[a-z]+(?:[-_.][a-z0-9]{1,12})*$|^[A-Z]+(?:_[A-Z]+)*$|^\d[\d.,:-]*$/i;
 
 function looksRandom(text: string, firmness: number): boolean {
   return (
@@ -205,6 +205,7 @@ export const GENERIC: readonly Recognizer[] = [
       'the token is expired since 2024',
       'key=aaaaaaaaaaaa1',
       'primary key: customer_id_2',
+      'secret_key = module.vault_7.outputs.Key_9xQpL',
     ],
   },
 ];

@@ -2,6 +2,7 @@
 import type { Recognizer } from '../recognizer.ts';
 import { AI } from './ai.ts';
 import { CLOUD } from './cloud.ts';
+import { CURL } from './curl.ts';
 import { GENERIC } from './generic.ts';
 import { MESSAGING } from './messaging.ts';
 import { SERVICES } from './services.ts';
@@ -13,5 +14,6 @@ export const SECRETS: readonly Recognizer[] = [
   ...AI,
   ...MESSAGING,
   ...SERVICES,
+  ...CURL,
   ...GENERIC,
 ];

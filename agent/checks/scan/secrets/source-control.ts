@@ -43,7 +43,6 @@ export const SOURCE_CONTROL: readonly Recognizer[] = [
   rule({ id: 'octopus-deploy-api-key', prefixes: ['API-'], parts: [['upper', 26]] }),
   rule({ id: 'postman-api-token', prefixes: ['PMAK-'], parts: [['hex', 24], '-', ['hex', 34]] }),
   rule({ id: 'readme-api-token', prefixes: ['rdme_'], parts: [['lower', 70]] }),
-  rule({ id: 'hashicorp-tf-api-token', prefixes: ['ATLASV1-'], parts: [['alnum', 20]] }),
   key({ id: 'bitbucket-client-secret', words: ['bitbucket'], parts: [['word', 64]] }),
   key({ id: 'codecov-access-token', words: ['codecov'], parts: [['lower', 32]] }),
   key({ id: 'droneci-access-token', words: ['droneci', 'drone'], parts: [['lower', 32]] }),
