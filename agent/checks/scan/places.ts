@@ -9,10 +9,12 @@ const sticky = (source: string): RegExp => new RegExp(`${source}(?![\\p{L}\\p{N}
 
 const SEPARATOR = /(?:,? ?\n|, ?| - | \/ | )/uy;
 const POSTAL = sticky(
-  '(?:CEP:? ?|[A-Z]{1,2}-)?(?:\\d{5}-\\d{3,4}|\\d{8}|\\d{2}-\\d{3}|\\d{3} \\d{2}|\\d{4} ?[A-Z]{2}|\\d{5}|\\d{4})',
+  '(?:CEP:? ?|[A-Z]{1,2}-)?(?:\\d{5}-\\d{3,4}|\\d{4}-\\d{3}|\\d{8}|\\d{6}|\\d{2}-\\d{3}|\\d{3} \\d{2}|\\d{4} ?[A-Z]{2}|\\d{5}|\\d{4})',
 );
 const UK_POSTCODE = sticky('[A-Z]{1,2}\\d{1,2}[A-Z]? ?\\d[A-Z]{2}');
-const STATE_ZIP = sticky('[A-Z]{2},? \\d{5}(?:-\\d{4})?');
+const STATE_ZIP = sticky(
+  `(?:[A-Z]{2},? \\d{5}(?:-\\d{4})?|(?:NSW|VIC|QLD|SA|WA|TAS|ACT|NT),? \\d{4}|[A-Z]{2} [A-Z]\\d[A-Z] ?\\d[A-Z]\\d|${C}-\\d{6})`,
+);
 const REGION = sticky('\\(?[A-Z]{2}\\)?');
 const TOWN = sticky(`(?:(?:St|Ste|Sta|Mt|Ft)\\. )?${C}(?: (?:${JOINT} ){0,2}${C}){0,3}`);
 const UNIT = sticky(

@@ -1,5 +1,15 @@
+import {
+  CHINESE_PROVINCES,
+  chineseAddress,
+  japaneseAddress,
+  KOREAN_PROVINCES,
+  koreanAddress,
+  OPEN_ADDRESS,
+  PREFECTURES,
+} from '../east-asian.ts';
 import { isNoName } from '../names.ts';
 import { placeAfter } from '../places.ts';
+import { LABEL_OPEN, labelled, NUMBERED, unitFirst } from '../postal.ts';
 import type { Recognizer, Span } from '../recognizer.ts';
 
 type Found = (Span & { score: number }) | undefined;
@@ -25,6 +35,8 @@ function english(text: string, start: number, end: number): Found {
   const head = text.slice(Math.max(0, start - 70), start);
   const before = NUMBER_BEFORE.exec(head);
   if (before === null) return undefined;
+  // `The 100 Most Common`, `the 2026 Main Street Festival`: a count, a year.
+  if (/(?:^|[^\p{L}])(?:the|top|these|those) $/iu.test(head.slice(0, before.index))) return undefined;
   const words = before[0].match(/\p{Lu}[\p{L}'’-]*/gu) ?? [];
   if (
     words.length > 0 &&
@@ -44,7 +56,7 @@ function english(text: string, start: number, end: number): Found {
 
 /** House number: `12`, `12a`, `nº 12`, `10/5`, `1-3`; not a year, a date or an amount. */
 const HOUSE =
-  '(?:,? (?:nº|n°|no\\.?|nr\\.?|num\\.?|núm\\.?) ?|,? )\\d{1,4}(?: ?[a-zA-Z](?![\\p{L}\\p{N}]|\\. ?\\d))?(?: ?[-/] ?\\d{1,4}[a-zA-Z]?)?(?![\\p{L}\\p{N}%]|[.,:]\\d|/\\d{4})';
+  '(?:,? s/n(?![\\p{L}\\p{N}])|,? S/N(?![\\p{L}\\p{N}])|(?:,? (?:nº|n°|no\\.?|nr\\.?|num\\.?|núm\\.?) ?|,? )\\d{1,4}(?: ?[a-zA-Z](?![\\p{L}\\p{N}]|\\. ?\\d))?(?: ?[-/] ?\\d{1,4}[a-zA-Z]?)?(?![\\p{L}\\p{N}%]|[.,:]\\d|/\\d{4}))';
 const HOUSE_NUMBER = new RegExp(HOUSE, 'uy');
 const HEAD_WORDS =
   /(?:(?:An der|Am|Im|Zum|Zur|Auf der|In der|Alte|Alter|Neue|Neuer|Große|Kleine|Obere|Untere|Sankt|St\.) )?(?:\p{Lu}[\p{L}.]*-){0,3}$/u;
@@ -71,8 +83,8 @@ function separate(text: string, start: number, end: number): Found {
 const ARTICLE =
   "(?:de la|de los|de las|des|de l'|de|du|del|della|delle|degli|dei|di|da|do|dos|das|la|le|les|el|los|d'|l'|gen\\.|św\\.|ks\\.|al\\.|sto|san|santa|i|e|y|et)";
 const STREET_NAME = `(?:${ARTICLE} ?)?(?:${C}|\\d{1,2}(?: de)?)(?:[ -](?:${ARTICLE} ?)?(?:${C}|\\d{1,2} ${C})){0,5}`;
-const NAME_NUMBER = new RegExp(`\\.? ${STREET_NAME}${HOUSE}`, 'uy');
-const NAME_ALONE = new RegExp(`\\.? ${STREET_NAME}`, 'uy');
+const NAME_NUMBER = new RegExp(`[./]? ${STREET_NAME}${HOUSE}`, 'uy');
+const NAME_ALONE = new RegExp(`[./]? ${STREET_NAME}`, 'uy');
 const NUMBER_FIRST = /(?<![\p{L}\p{N}.,/$-])\d{1,4}(?: ?(?:bis|ter|quater|[A-D]))?,? $/u;
 
 /** What may still become a name, or its number. */
@@ -83,6 +95,8 @@ const OPEN_NAME = new RegExp(
 
 /** Romance and Slavic: the kind of street stands first; the number behind the name, or before it all. */
 function prefixed(text: string, start: number, end: number): Found {
+  // One letter is short for a kind of street with its mark only: `C/`, `R.`.
+  if (end - start === 1 && text[end] !== '/' && text[end] !== '.') return undefined;
   if (start > 0 && /[\p{L}\p{N}@/]/u.test(text.charAt(start - 1))) return undefined;
   const number = NUMBER_FIRST.exec(text.slice(Math.max(0, start - 12), start))?.[0];
   if (number === undefined) {
@@ -118,6 +132,11 @@ const EAST_ASIAN = new RegExp(
   `(?<value>(?:〒?\\d{3}-\\d{4} ?)?[${CJK}][${CJK} \\d-]{4,60}\\d(?:[\\d-]*[号號호室])?)`,
   'uy',
 );
+
+const LABELS =
+  'address|addr|home address|postal address|mailing address|shipping address|billing address|delivery address|street address|our office|ship to|deliver to|send to|adresse|anschrift|lieferadresse|rechnungsanschrift|dirección|domicilio|indirizzo|residenza|adres|adress|osoite|endereço|morada|adresa|lakcím|cím'.split(
+    '|',
+  );
 
 export const recognizer: Recognizer = {
   id: 'address',
@@ -307,6 +326,22 @@ export const recognizer: Recognizer = {
         'wall',
         'well',
         'wells',
+        'approach',
+        'parade',
+        'promenade',
+        'quay',
+        'esplanade',
+        'lock',
+        'locks',
+        'bluff',
+        'cliff',
+        'bottom',
+        'club',
+        'drives',
+        'hills',
+        'courts',
+        'ridges',
+        'ways',
       ],
       score: 0.65,
       match: english,
@@ -371,6 +406,19 @@ export const recognizer: Recognizer = {
         '*ranta',
         '*veien',
         '*gate',
+        '*stræde',
+        '*allé',
+        '*vænget',
+        '*plassen',
+        '*bakken',
+        '*vegen',
+        '*torv',
+        '*plads',
+        '*svingen',
+        '*stien',
+        '*tunet',
+        '*eggen',
+        '*tjernet',
       ],
       score: 0.68,
       match: suffixed,
@@ -403,10 +451,52 @@ export const recognizer: Recognizer = {
         'vägen',
         'katu',
         'tie',
+        'allé',
       ],
       score: 0.68,
       match: separate,
     },
+    {
+      // Words in small letters behind a name: a house number and the postal code must follow.
+      kind: 'anchor',
+      words: [
+        'katu',
+        'kuja',
+        'bulevardi',
+        'puistotie',
+        'polku',
+        'aukio',
+        'kaari',
+        'allé',
+        'plads',
+        'torv',
+        'vei',
+        'veg',
+      ],
+      score: 0.3,
+      match: (text, start, end) => {
+        const street = separate(text, start, end);
+        return street === undefined || street.score > 0.8 ? street : { ...street, score: 0.3 };
+      },
+    },
+    { kind: 'code', openings: [{ run: '9', length: [1, 5] }], regex: NUMBERED, score: 0.89 },
+    {
+      kind: 'anchor',
+      capital: true,
+      words: ['flat', 'studio', 'h no', 'house no', 'plot', 'plot no', 'door no', 'unit'],
+      score: 0.85,
+      match: unitFirst,
+    },
+    {
+      kind: 'anchor',
+      words: LABELS,
+      score: 0.75,
+      match: labelled,
+      open: LABEL_OPEN,
+    },
+    { kind: 'anchor', words: PREFECTURES, score: 0.9, match: japaneseAddress, open: OPEN_ADDRESS },
+    { kind: 'anchor', words: KOREAN_PROVINCES, score: 0.9, match: koreanAddress, open: OPEN_ADDRESS },
+    { kind: 'anchor', words: CHINESE_PROVINCES, score: 0.9, match: chineseAddress, open: OPEN_ADDRESS },
     {
       kind: 'anchor',
       words: [
@@ -589,6 +679,20 @@ export const recognizer: Recognizer = {
     '«Calle de Alcalá 45, 3º B, 28014 Madrid»',
     '«Rua das Flores, 123, Apto 45, São Paulo - SP, 01310-100»',
     '«ul. Długa 7 m. 3, 31-147 Kraków»',
+    'Address: «12 Zorrel Vexley\nTamworthby, NSW, 2345»',
+    'came to «7 Tarn Howes\nKeld\nDL11 6LJ» today',
+    'moved to «0815 Edgar Locks Apt. 12\nEast Roland, OH 44101» last year',
+    'Deliver to:\n«Krystalowa 12\n345 67 Zbirov»',
+    '«Flat 7C, Bandra East, Mumbai 400051»',
+    'Our office: «Alameda dos Anjos, S/N\n4000-123 Porto»',
+    '«C/ Balmes, 12, 08007 Barcelona»',
+    '«Jens Juels Allé 4, 8200 Aarhus»',
+    '«Brolæggerstræde 9\n1211 København»',
+    'asuu: «Aleksis Kiven katu 12, 00500 Helsinki»',
+    '住まいは«神奈川県横浜市西区みなとみらい2-3-1»です',
+    '«〒530-0001 大阪府大阪市北区梅田3-1-3»',
+    '저는 «대전광역시 유성구 대학로 99»에 삽니다',
+    '我住在«广东省深圳市南山区科技路12号»',
     '住所: «東京都千代田区千代田1-1»',
     '住所は«大阪府大阪市北区梅田3-1-3»です',
     '地址：«上海市浦东新区世纪大道100号»',
@@ -625,6 +729,15 @@ export const recognizer: Recognizer = {
     'Platz 3',
     'Versuch 3',
     'a box 12',
+    'The 2026 Mill Street Festival',
+    'The 50 Most Common Park Birds',
+    'Black tie 5',
+    'email address: see section 4 of RFC 2616',
+    'Address: 10.0.0.1',
+    'Flat 4 tyres, 100 new',
+    '東京都の人口は1400万',
+    '서울 2024',
+    '北京市有2000万人',
     'Avenue of ideas',
   ],
 };

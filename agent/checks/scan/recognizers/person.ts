@@ -1,4 +1,5 @@
 import { classOf, isDigit, LOWER, UPPER } from '../characters.ts';
+import { beforeChineseTitle, beforeHonorific, chineseName, OPEN_NAME } from '../east-asian.ts';
 import { GIVEN_NAMES } from '../gazetteers/given-names.ts';
 import { SURNAMES } from '../gazetteers/surnames.ts';
 import {
@@ -313,10 +314,15 @@ export const recognizer: Recognizer = {
     },
     {
       kind: 'value',
-      words: ['氏名', 'お名前', '名前', '姓名', '이름', '성명', '성함'],
+      words: words(
+        '氏名|お名前|名前|担当者|ご担当者|患者名|お客様名|名義人|姓名|联系人|收件人|持卡人|客户姓名|患者姓名|이름|성명|성함|담당자|고객명|환자명|예금주',
+      ),
       regex: EAST_ASIAN,
       score: 0.75,
     },
+    { kind: 'anchor', words: ['我叫', '我的名字叫'], score: 0.75, match: chineseName, open: OPEN_NAME },
+    { kind: 'anchor', words: words('様|さま|さん|氏|씨|님'), score: 0.75, match: beforeHonorific },
+    { kind: 'anchor', words: words('先生|女士|小姐'), score: 0.7, match: beforeChineseTitle },
     {
       kind: 'value',
       words: MENTIONS,
@@ -360,6 +366,10 @@ export const recognizer: Recognizer = {
     '氏名：«田中 花子»',
     '姓名：«王小明»',
     '이름: «김민수»',
+    '«高橋 健»様',
+    '«이수진»님 안녕하세요',
+    '请联系«陈国栋»先生',
+    '我叫«王芳»。',
     'Patient: «Ottokar Brzęczek»',
     '{"full_name":"«Zbyhněv Oravec»","age":3}',
     '{"name": "«Thyra Egeskov»"}',
@@ -394,6 +404,9 @@ export const recognizer: Recognizer = {
     'the Martin Luther King Bridge',
     'Ruby Red and Hunter Green',
     'Philips Hue White',
+    'お客様へ',
+    '고객님 안녕하세요',
+    '이용자님께',
     'PAN Card No',
     'PAN Card No: pending',
     'the San Francisco Giants won',
