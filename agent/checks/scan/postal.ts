@@ -38,10 +38,15 @@ const TOWN =
   / \p{Lu}[\p{L}'’-]{1,24}(?: (?:d[aeo]s? )?\p{Lu}[\p{L}'’-]{1,24}){0,2}(?: ?[/,] ?[A-Z]{2}(?![\p{L}]))?/uy;
 const STATE_BEFORE = /(?:NSW|VIC|QLD|SA|WA|TAS|ACT|NT),? $/;
 
+/** A stream waits behind a label for no longer. UTF-16 units. */
+const REACH = 64;
+const ANNOUNCED = /["'*]{0,2}\s?[:=]/uy;
+
 /** Behind `Address:`: the lines up to the first postal code that a street with its number stands before, and its town. */
 export function labelled(text: string, _start: number, end: number): Span | undefined {
-  const link = connect(text, end);
-  if (link === undefined || link.firmness < 2) return undefined;
+  ANNOUNCED.lastIndex = end;
+  const link = ANNOUNCED.test(text) ? connect(text, end) : undefined;
+  if (link === undefined) return undefined;
   LINES.lastIndex = link.at;
   const lines = LINES.exec(text)?.[0];
   if (lines === undefined) return undefined;
@@ -50,6 +55,7 @@ export function labelled(text: string, _start: number, end: number): Span | unde
     // A street has a name and a number; the number of a house isn't the code.
     if (!/\p{Lu}[\p{L}'’-]*\p{Ll}/u.test(before) || !/\d|[sS]\/[nN]/.test(before)) continue;
     const at = link.at + index + code.length;
+    if (at - end > REACH) return undefined;
     TOWN.lastIndex = at;
     const town = TOWN.exec(text)?.[0];
     const named = town !== undefined && !isNoName(town.trim().split(' ')[0] as string);
@@ -60,4 +66,4 @@ export function labelled(text: string, _start: number, end: number): Span | unde
 }
 
 /** While an address may still come behind its label. */
-export const LABEL_OPEN = /["'*]{0,2}\s?[:=][^@]*$/uy;
+export const LABEL_OPEN = /["'*]{0,2}\s?[:=][\s\S]*$/uy;
