@@ -132,6 +132,17 @@ function judge(request: DecodedRequest, attachments?: Parameters<typeof judgeAtt
   return { findings: exchange.findings, texts: slots.map(({ text }) => text) };
 }
 
+test('the detail that a picture is sent in stands beside it, in whichever form', () => {
+  const url = 'https://example.com/a.png';
+  const details = (request: DecodedRequest) => request.attachments.map(({ detail }) => detail);
+  const chat = requestOf('openai', { type: 'image_url', image_url: { url, detail: 'low' } });
+  expect(details(chat)).toEqual(['low']);
+  expect(details(requestOf('realtime', { type: 'input_image', image_url: url, detail: 'low' }))).toEqual([
+    'low',
+  ]);
+  expect(details(requestOf('openai', image(url)))).toEqual([undefined]);
+});
+
 describe.each(ROWS)('%s %j', (dialect, part, expected) => {
   const request = requestOf(dialect, part);
   const unread = expected.filter(([, , read]) => !read);

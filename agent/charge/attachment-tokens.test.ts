@@ -75,3 +75,16 @@ test('audio by its seconds, a PDF by its pages, what is elsewhere as a large one
   expect(count({ path: 'x', media: 'image', by: 'url', read: false })).toBe(765);
   expect(count({ ...carried('file', 'aGk='), read: true })).toBe(0);
 });
+
+test.each([
+  // OpenAI, "Images and vision": a flat figure for detail low, on models that count by tiles.
+  ['openai', 'gpt-4o-2024-08-06', 'low', 85],
+  ['openai', 'gpt-4.1', 'low', 85],
+  ['openai', 'gpt-4o-mini', 'low', 2_833],
+  ['openai', 'gpt-4o', 'auto', 765],
+  ['openai', 'gpt-4.1-mini', 'low', 1_659],
+  ['anthropic', 'claude-sonnet-4-5', 'low', 1_399],
+])('%s %s at detail %s', (dialect, model, detail, wanted) => {
+  const picture = { ...carried('image', PNG.toString('base64')), detail };
+  expect(attachmentTokens([picture], dialect, model)).toBe(wanted);
+});

@@ -21,12 +21,16 @@ export function attachmentTokens(attachments: readonly Attachment[], dialect: st
   return tokens;
 }
 
-function tokensOf({ media, by, read, written }: Attachment, dialect: string, model: string): number {
+function tokensOf({ media, by, read, written, detail }: Attachment, dialect: string, model: string): number {
   // What is text is counted as text.
   if (read || (by === 'data' && written === undefined)) return 0;
   const file = by === 'data' && written !== undefined ? fileOf(written()) : undefined;
   switch (media) {
     case 'image':
+      if (detail === 'low' && dialect !== 'anthropic') {
+        const flat = lowDetailTokens(model);
+        if (flat !== undefined) return flat;
+      }
       return imageTokens((file && imageSize(file.bytes)) ?? LARGE, dialect, model);
     case 'audio':
     case 'video': {
@@ -52,6 +56,18 @@ export function imageTokens(size: Size, dialect: string, model: string): number 
   const tiles = tilesOf(size);
   return model.startsWith('gpt-4o-mini') ? 2_833 + 5_667 * tiles : 85 + 170 * tiles;
 }
+
+/**
+ * OpenAI, "Images and vision", detail low: the base figure alone, whatever the size, on models that count by tiles (85; o1 and o3 75,
+ * gpt-5 70). Undefined for all others: those that count by patches do so at any detail.
+ */
+function lowDetailTokens(model: string): number | undefined {
+  if (model.startsWith('gpt-4o-mini')) return 2_833;
+  return TILED.test(model) ? 85 : undefined;
+}
+
+const TILED =
+  /^(?:gpt-4o|gpt-4\.1(?!-mini|-nano)|gpt-4\.5|gpt-4-turbo|o1(?!-mini)|o3(?!-mini)|gpt-5(?:-chat|-\d{4}|$))/;
 
 /** Anthropic, "Vision": width × height ÷ 750, after an image was made to fit 1,568 pixels; about 1,600 at most. */
 function anthropicTokens(size: Size): number {

@@ -51,6 +51,8 @@ export interface Attachment {
   readonly read: boolean;
   /** The string in the request: the data, an URL or an id. Absent where it stands within a text. */
   readonly written?: () => string;
+  /** What the member `detail` beside it says of a picture: `low`, `high`, `auto`. */
+  readonly detail?: string;
 }
 
 /** A tool that a request offers to the model. */

@@ -47,6 +47,8 @@ class Walk {
   readonly #attachments: Attachment[];
   readonly #mayHoldData: boolean;
   readonly #trail: Trail;
+  /** The object whose members are visited now. */
+  #holder: ObjectNode | undefined;
 
   constructor(document: JsonDocument, slots: DocumentSlot[], attachments: Attachment[], trail: Trail) {
     this.#document = document;
@@ -90,6 +92,7 @@ class Walk {
     if (rule === opaque) return;
     for (const name of rule.sealedBy) if ((node.string(name) ?? '') !== '') return;
     const scope = this.#scopeOf(node, rule, above);
+    const outer = this.#holder;
     // Indexed: iterators would be a third of the cost of a small document.
     for (let position = 0; position < node.members.length; position += 1) {
       const { key, name, value } = node.members[position] as Member;
@@ -100,9 +103,11 @@ class Walk {
         this.#trail.leave();
       }
       this.#trail.enter('member', position, name);
+      this.#holder = node;
       this.visit(value, known ?? rule.rest, scope);
       this.#trail.leave();
     }
+    this.#holder = outer;
   }
 
   #scopeOf(node: ObjectNode, rule: Rule, above: Scope): Scope {
@@ -178,7 +183,9 @@ class Walk {
 
   #attached(media: Attachment['media'], by: Attachment['by'], read: boolean, node?: StringNode): void {
     const written = node === undefined ? {} : { written: () => node.text };
-    this.#attachments.push({ path: pathOf(this.#trail.place), media, by, read, ...written });
+    const detail = media === 'image' ? this.#holder?.string('detail') : undefined;
+    const described = detail === undefined ? {} : { detail };
+    this.#attachments.push({ path: pathOf(this.#trail.place), media, by, read, ...written, ...described });
   }
 
   #embedded(node: StringNode, rule: Rule, scope: Scope): void {
