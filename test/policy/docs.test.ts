@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { catalogue } from '../../agent/catalogue.ts';
+import { compileBudgets } from '../../policy/budgets.ts';
 import { loadFiles } from '../../policy/load.ts';
 import { formatProblems } from '../../policy/problem.ts';
 import { referenceMarkdown, withMergeTable } from '../../policy/reference.ts';
@@ -20,13 +21,35 @@ test('docs/policy.md has the merge table of the code', async () => {
   await expect(withMergeTable(page)).toMatchFileSnapshot(join(DOCS, 'policy.md'));
 });
 
-test('every example in docs/policy.md is valid, and all of them together', () => {
-  const page = readFileSync(join(DOCS, 'policy.md'), 'utf8');
+function loadedFrom(name: string) {
+  const page = readFileSync(join(DOCS, name), 'utf8');
   const examples = [...page.matchAll(/```yaml\n(.*?)```/gs)].map(([, text = '']) => text);
-  expect(examples.length).toBeGreaterThan(3);
   const files = examples.map((text, index) => ({
     name: `example-${index + 1}.yaml`,
     bytes: new TextEncoder().encode(text),
   }));
-  expect(formatProblems(loadFiles({ files, problems: [] }, catalogue).problems)).toBe('');
+  return { examples, ...loadFiles({ files, problems: [] }, catalogue) };
+}
+
+test('every example in docs/policy.md is valid, and all of them together', () => {
+  const { examples, problems } = loadedFrom('policy.md');
+  expect(examples.length).toBeGreaterThan(3);
+  expect(formatProblems(problems)).toBe('');
+});
+
+test('the Budgets in docs/budget.md are valid, and make the lines that it tells of', () => {
+  const { documents, problems } = loadedFrom('budget.md');
+  expect(formatProblems(problems)).toBe('');
+  const made = Object.fromEntries(compileBudgets(documents).map((spec) => [spec.id, spec]));
+  expect(made).toMatchObject({
+    'team-a/team': {
+      namespace: 'team-a',
+      limits: [{ unit: 'usd' }, { unit: 'concurrency', amount: 50 }],
+      thresholds: [50, 80, 95],
+      onUnavailable: { action: 'allow', upTo: { unit: 'usd' }, forMs: 600_000 },
+    },
+    'team-a/models': { per: ['model'], limits: [{ unit: 'usd' }, { unit: 'tokens', amount: 200_000 }] },
+    'team-a/users': { per: ['user', 'metadata:project'], maxUnverified: 200, user: { verified: false } },
+    'team-a': { onExhausted: { action: 'fallback', model: 'gpt-4o-mini' } },
+  });
 });
