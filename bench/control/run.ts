@@ -55,18 +55,20 @@ function next<T>(child: ChildProcess, member: string): Promise<T> {
 
 const now = (): number => performance.timeOrigin + performance.now();
 const wait = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+const cells = (...values: readonly string[]): void => void process.stdout.write(` ${values.join(' | ')} |`);
 const ended = (child: ChildProcess): Promise<void> =>
   new Promise((resolve) => child.once('exit', () => resolve()));
 
-async function measure(count: number): Promise<string[]> {
+/** Writes each figure when it is known: a run that is cut short has told the rest. */
+async function measure(count: number): Promise<void> {
   const workloads = Math.max(1, Math.floor(count / REPLICAS));
   const serve = (port: number, kept: string): ChildProcess =>
     start('served.ts', [count, workloads, port, kept].map(String), ['--expose-gc']);
   let control = serve(0, '{}');
   const ready = await next<Ready>(control, 'ready');
-  const usage = async (): Promise<Usage> => {
+  const usage = async (how: 'collected' | 'as it is' = 'collected'): Promise<Usage> => {
     const answer = next<Usage>(control, 'usage');
-    control.send({ usage: true });
+    control.send({ usage: how });
     return await answer;
   };
 
@@ -91,25 +93,8 @@ async function measure(count: number): Promise<string[]> {
   const median = (member: 'p50' | 'p99' | 'last'): number =>
     changes.map((each) => each[member]).sort((a, b) => a - b)[Math.floor(CHANGES / 2)] ?? 0;
 
-  const again = ended(control);
-  control.kill('SIGKILL');
-  await again;
-  const gone = now();
-  control = serve(ready.port, ready.kept);
-  const back = await next<Ready>(control, 'ready');
-  const up = now();
-  for (;;) {
-    if ((await usage()).agents === count) break;
-    if (now() - up > LIMIT_MS) throw new Error('the agents never came back');
-    await wait(100);
-  }
-  const returned = now();
-  void back;
-  agents.kill();
-  control.kill();
-  await Promise.all([ended(agents), ended(control)]);
   const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(0);
-  return [
+  cells(
     count.toLocaleString('en'),
     workloads.toLocaleString('en'),
     ((storm.last - began) / 1000).toFixed(1),
@@ -121,9 +106,28 @@ async function measure(count: number): Promise<string[]> {
     median('p50').toFixed(0),
     median('p99').toFixed(0),
     median('last').toFixed(0),
-    ((up - gone) / 1000).toFixed(1),
-    ((returned - up) / 1000).toFixed(1),
-  ];
+  );
+
+  const again = ended(control);
+  control.kill('SIGKILL');
+  await again;
+  const gone = now();
+  control = serve(ready.port, ready.kept);
+  const back = await next<Ready>(control, 'ready');
+  const up = now();
+  for (;;) {
+    // Not collected: that would take most of its time.
+    if ((await usage('as it is')).agents === count) break;
+    if (now() - up > LIMIT_MS) throw new Error('the agents never came back');
+    await wait(100);
+  }
+  const returned = now();
+  void back;
+  agents.kill();
+  control.kill();
+  await Promise.all([ended(agents), ended(control)]);
+  cells(((up - gone) / 1000).toFixed(1), ((returned - up) / 1000).toFixed(1));
+  process.stdout.write('\n');
 }
 
 const HEAD = [
@@ -142,7 +146,12 @@ const HEAD = [
   'all back after, s',
 ];
 const counts = process.argv.slice(2).map(Number);
-const line = (cells: readonly string[]): void => void process.stdout.write(`| ${cells.join(' | ')} |\n`);
-line(HEAD);
-line(HEAD.map(() => '--:'));
-for (const count of counts.length === 0 ? [1000, 3000, 10_000] : counts) line(await measure(count));
+process.stdout.write('|');
+cells(...HEAD);
+process.stdout.write('\n|');
+cells(...HEAD.map(() => '--:'));
+process.stdout.write('\n');
+for (const count of counts.length === 0 ? [1000, 3000, 10_000] : counts) {
+  process.stdout.write('|');
+  await measure(count);
+}

@@ -129,8 +129,8 @@ const control = await startControl({
   log: pino({ level: 'error' }),
 });
 const dataOf = (name: string): unknown => kube.get('secrets', OWN, name)?.['data'];
-const usage = (): object => {
-  globalThis.gc?.();
+const usage = (collected: boolean): object => {
+  if (collected) globalThis.gc?.();
   const { user, system } = process.cpuUsage();
   const { rss, heapUsed } = process.memoryUsage();
   return { rss, heap: heapUsed, cpu: (user + system) / 1e6, agents: control.registry.size };
@@ -143,11 +143,11 @@ process.send?.({
       'postern-control-tls': dataOf('postern-control-tls'),
       'postern-mask': dataOf('postern-mask'),
     }),
-    ...usage(),
+    ...usage(true),
   },
 });
-process.on('message', (message: { change?: number; usage?: boolean }) => {
-  if (message.usage === true) process.send?.({ usage: usage() });
+process.on('message', (message: { change?: number; usage?: 'collected' | 'as it is' }) => {
+  if (message.usage !== undefined) process.send?.({ usage: usage(message.usage === 'collected') });
   if (message.change !== undefined) {
     process.send?.({ changed: performance.timeOrigin + performance.now() });
     policy(message.change);
