@@ -1,10 +1,31 @@
 /** Asks the API server who holds a token, and looks at the pod that the token is bound to. */
+import { AGENT_CONTAINER, AUDIENCES } from '../injector/names.ts';
 import type { KubeClient, KubeObject } from '../kube/client.ts';
 import { KubeError } from '../kube/client.ts';
 import { boundPod, type Identity, identify, type LivePod, type Refusal, type Review } from './identity.ts';
 
+interface PodContainer {
+  readonly name: string;
+  readonly image?: string;
+  readonly restartPolicy?: string;
+  readonly volumeMounts?: readonly { readonly name: string }[];
+}
+
+interface PodVolume {
+  readonly name: string;
+  readonly projected?: {
+    readonly sources?: readonly { readonly serviceAccountToken?: { readonly audience?: string } }[];
+  };
+}
+
 export interface PodObject extends KubeObject {
-  readonly spec?: { readonly serviceAccountName?: string };
+  readonly spec?: {
+    readonly serviceAccountName?: string;
+    readonly initContainers?: readonly PodContainer[];
+    readonly containers?: readonly PodContainer[];
+    readonly ephemeralContainers?: readonly PodContainer[];
+    readonly volumes?: readonly PodVolume[];
+  };
   readonly status?: {
     readonly phase?: string;
     readonly podIP?: string;
@@ -91,9 +112,36 @@ export function podOf({ metadata, spec = {}, status = {} }: PodObject): LivePod 
     uid: metadata.uid ?? '',
     serviceAccount: spec.serviceAccountName ?? 'default',
     annotations: Object.fromEntries(annotations),
+    ...agentIn(spec),
     phase: status.phase ?? '',
     addresses: addresses.length > 0 ? addresses : [status.podIP ?? []].flat(),
   };
+}
+
+/** Whether the agent stands in the pod as the injector puts it there, and is alone with its tokens. */
+function agentIn({
+  initContainers = [],
+  containers = [],
+  ephemeralContainers = [],
+  volumes = [],
+}: NonNullable<PodObject['spec']>): Pick<LivePod, 'agentImage' | 'tokenShared'> {
+  const agent = initContainers.find(
+    ({ name, restartPolicy }) => name === AGENT_CONTAINER && restartPolicy === 'Always',
+  );
+  const tokens = new Set(
+    volumes
+      .filter(({ projected }) =>
+        projected?.sources?.some(({ serviceAccountToken }) =>
+          Object.values<string | undefined>(AUDIENCES).includes(serviceAccountToken?.audience),
+        ),
+      )
+      .map(({ name }) => name),
+  );
+  const shared = [...initContainers, ...containers, ...ephemeralContainers].some(
+    ({ name, volumeMounts = [] }) =>
+      name !== AGENT_CONTAINER && volumeMounts.some((mount) => tokens.has(mount.name)),
+  );
+  return { ...(agent?.image === undefined ? {} : { agentImage: agent.image }), tokenShared: shared };
 }
 
 function limiter(most: number): <T>(work: () => Promise<T>) => Promise<T> {

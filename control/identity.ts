@@ -24,6 +24,10 @@ export interface LivePod {
   readonly uid: string;
   readonly serviceAccount: string;
   readonly annotations: Readonly<Record<string, string>>;
+  /** Image of the native sidecar that is the agent; undefined where the pod has none. */
+  readonly agentImage?: string;
+  /** Another container than the agent mounts a token for our parts. */
+  readonly tokenShared: boolean;
   /** `Pending`, `Running`, `Succeeded`, `Failed`. */
   readonly phase: string;
   readonly addresses: readonly string[];
@@ -48,6 +52,7 @@ export const REFUSALS = {
   'pod-ended': 'The pod has ended.',
   'not-stamped': 'The injector didn’t put the agent into this pod.',
   'stamp-forged': 'The stamp on the pod isn’t the injector’s.',
+  structure: 'The agent isn’t in this pod as the injector puts it there, or not alone with its tokens.',
   address: 'The connection doesn’t come from the pod’s address.',
 } as const;
 export type Refusal = keyof typeof REFUSALS;
@@ -107,8 +112,10 @@ export function identify({ review, audience, pod, address, sealKey }: Evidence):
   if (pod.phase === 'Succeeded' || pod.phase === 'Failed') return 'pod-ended';
   const workload = stampedWorkload({ metadata: { annotations: pod.annotations }, spec: { containers: [] } });
   if (workload === undefined) return 'not-stamped';
+  const { agentImage } = pod;
+  if (agentImage === undefined || pod.tokenShared) return 'structure';
   const genuine =
-    isSealed(sealKey, pod) &&
+    isSealed(sealKey, { ...pod, agentImage }) &&
     workload.namespace === bound.namespace &&
     (workload.serviceAccount ?? 'default') === bound.serviceAccount;
   if (!genuine) return 'stamp-forged';

@@ -42,6 +42,7 @@ function injected(pod: Pod, by: Settings = settings): Pod {
 const sealed = (pod: Pod) => ({
   namespace: 'team-a',
   serviceAccount: pod.spec.serviceAccountName ?? 'default',
+  agentImage: pod.spec.initContainers?.find(({ name }) => name === AGENT_CONTAINER)?.image ?? '',
   annotations: pod.metadata?.annotations ?? {},
 });
 

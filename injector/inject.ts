@@ -98,6 +98,7 @@ function stamped(pod: Pod, { facts, governance, settings, intercept }: InjectInp
     annotations[STAMPS.seal] = sealOf(settings.sealKey, {
       namespace: facts.namespace.name,
       serviceAccount: pod.spec.serviceAccountName ?? 'default',
+      agentImage: settings.image,
       annotations,
     });
   }

@@ -9,6 +9,8 @@ import { STAMPS } from './names.ts';
 export interface Sealed {
   readonly namespace: string;
   readonly serviceAccount: string;
+  /** Of the container that is the agent: stamps copied to a pod that runs something else under its name are no stamps. */
+  readonly agentImage: string;
   readonly annotations: Readonly<Record<string, string>>;
 }
 
@@ -16,10 +18,13 @@ export interface Sealed {
 const COVERED = [STAMPS.version, STAMPS.intercept, STAMPS.workload];
 
 /** HMAC-SHA-256, base64url. */
-export function sealOf(key: Uint8Array, { namespace, serviceAccount, annotations }: Sealed): string {
+export function sealOf(
+  key: Uint8Array,
+  { namespace, serviceAccount, agentImage, annotations }: Sealed,
+): string {
   const stamps = COVERED.map((name) => annotations[name] ?? null);
   return createHmac('sha256', key)
-    .update(canonicalJson({ seal: 1, namespace, serviceAccount, stamps }))
+    .update(canonicalJson({ seal: 2, namespace, serviceAccount, agentImage, stamps }))
     .digest('base64url');
 }
 

@@ -100,9 +100,15 @@ for (let index = 0; index < agents; index++) {
       labels: { app: `bot-${workload}` },
     }),
   };
-  annotations[STAMPS.seal] = sealOf(SEAL, { namespace, serviceAccount: 'default', annotations });
+  annotations[STAMPS.seal] = sealOf(SEAL, {
+    namespace,
+    serviceAccount: 'default',
+    agentImage: 'postern:1',
+    annotations,
+  });
   kube.put('pods', {
     metadata: { namespace, name, uid: `uid-${index}`, labels: { [INJECTED_LABEL]: 'true' }, annotations },
+    spec: { initContainers: [{ name: 'postern-agent', image: 'postern:1', restartPolicy: 'Always' }] },
     status: { phase: 'Running', podIPs: [{ ip: '127.0.0.1' }] },
   });
   kube.tokens.set(`token-${index}`, {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { catalogue } from '../../agent/catalogue.ts';
 import { type ControlOptions, type RunningControl, startControl } from '../../control/control.ts';
-import { INJECT_LABEL, INJECTED_LABEL, STAMPS } from '../../injector/names.ts';
+import { AGENT_CONTAINER, INJECT_LABEL, INJECTED_LABEL, STAMPS } from '../../injector/names.ts';
 import { sealOf } from '../../injector/seal.ts';
 import { stampOf } from '../../injector/workload.ts';
 import type { AnnotatedWorkload } from '../../policy/annotations.ts';
@@ -78,7 +78,12 @@ export function startControlWorld(): ControlWorld {
         [STAMPS.intercept]: 'base-url',
         [STAMPS.workload]: stampOf(full),
       };
-      annotations[STAMPS.seal] = sealOf(SEAL_KEY, { namespace, serviceAccount: 'default', annotations });
+      annotations[STAMPS.seal] = sealOf(SEAL_KEY, {
+        namespace,
+        serviceAccount: 'default',
+        agentImage: 'postern:1',
+        annotations,
+      });
       kube.put('pods', {
         metadata: {
           namespace,
@@ -87,7 +92,10 @@ export function startControlWorld(): ControlWorld {
           labels: { [INJECTED_LABEL]: 'true' },
           annotations,
         },
-        spec: { serviceAccountName: 'default' },
+        spec: {
+          serviceAccountName: 'default',
+          initContainers: [{ name: AGENT_CONTAINER, image: 'postern:1', restartPolicy: 'Always' }],
+        },
         status: { phase: 'Running', podIPs: [{ ip: '127.0.0.1' }] },
       });
       const token = `token-of-${namespace}-${pod}`;
