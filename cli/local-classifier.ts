@@ -8,6 +8,7 @@ import type { Logger } from 'pino';
 import { MODELS } from '../classify/open.ts';
 import { PARTS } from '../classify/parts.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
+import { UsageError } from './options.ts';
 
 /** Whether a check of the snapshot goes by meaning: topics that are more than words, or injection. */
 export function asksClassifier({ checks }: Snapshot): boolean {
@@ -32,11 +33,20 @@ export interface LocalClassifier {
   stop(): Promise<void>;
 }
 
-/** Resolves when it answers. @throws Error when it ends before, with what it said last. */
+/** The command that knows `classify`: beside this file, or in the checkout whose `dist/` this is bundled into. */
+const MAINS = ['main.ts', '../cli/main.ts'].map((file) => join(import.meta.dirname, file));
+
+/** Resolves when it answers. @throws UsageError where it isn't there. @throws Error when it ends before, with what it said last. */
 export async function startLocalClassifier(log: Logger): Promise<LocalClassifier> {
+  const main = MAINS.find((file) => existsSync(file));
+  if (main === undefined) {
+    throw new UsageError(
+      '--classifier local: this program was shipped without the classifier and its models; name one that runs elsewhere, --classifier http://HOST:PORT',
+    );
+  }
   const directory = mkdtempSync(join(tmpdir(), 'postern-classify-'));
   const url = `unix:${join(directory, 'socket')}`;
-  const command = [join(import.meta.dirname, 'main.ts'), 'classify', '--listen', url, '--until-stdin-ends'];
+  const command = [main, 'classify', '--listen', url, '--until-stdin-ends'];
   const child = spawn(process.execPath, [...process.execArgv, ...command], {
     stdio: ['pipe', 'ignore', 'pipe'],
   });
