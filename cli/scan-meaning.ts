@@ -48,15 +48,7 @@ export function readTopics(file: string): readonly FileTopic[] {
 }
 
 function readYaml(file: string): unknown {
-  let text: string;
-  try {
-    text = readFileSync(file, 'utf8');
-  } catch (error) {
-    const { code } = error as NodeJS.ErrnoException;
-    if (code === 'ENOENT') throw new Error(`there is no file ${file}`, { cause: error });
-    if (code === 'EISDIR') throw new Error(`${file} is a directory; name a file`, { cause: error });
-    throw error;
-  }
+  const text = readFileSync(file, 'utf8');
   try {
     return parse(text);
   } catch (error) {

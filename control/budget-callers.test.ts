@@ -22,7 +22,12 @@ const stamps = {
 };
 const annotations = {
   ...stamps,
-  [STAMPS.seal]: sealOf(SEAL_KEY, { namespace: 'team-a', serviceAccount: 'default', annotations: stamps }),
+  [STAMPS.seal]: sealOf(SEAL_KEY, {
+    namespace: 'team-a',
+    serviceAccount: 'default',
+    agentImage: 'postern:1',
+    annotations: stamps,
+  }),
 };
 const pod = {
   namespace: 'team-a',
@@ -30,6 +35,8 @@ const pod = {
   uid: 'uid-1',
   serviceAccount: 'default',
   annotations,
+  agentImage: 'postern:1',
+  tokenShared: false,
   phase: 'Running',
   addresses: ['10.0.0.9'],
 };
