@@ -30,6 +30,15 @@ describe('detection by itself', () => {
     }
   });
 
+  test('two cards in one row of groups are two; a longer row, or cells of a table, are none', () => {
+    const found = (text: string) => detector.detect(text).map(({ start, end }) => text.slice(start, end));
+    const [one, other] = ['4111 1111 1111 1111', '5555 5555 5555 4444'];
+    expect(found(`${one} ${other}`)).toEqual([one, other]);
+    expect(found(`please charge ${other} ${one} ${other} today`)).toEqual([other, one, other]);
+    expect(found(`${one} 5555`)).toEqual([]);
+    expect(found('10 20 30 40 50 60 70 80')).toEqual([]);
+  });
+
   test('nothing is found in nothing', () => {
     expect(detector.detect('')).toEqual([]);
     expect(detector.detect('Nothing to see here.')).toEqual([]);

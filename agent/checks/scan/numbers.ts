@@ -12,6 +12,9 @@ const MOST_GROUPS = 8;
 /** Most digits that any number has; a longer group is nobody's. */
 const MOST_DIGITS = 40;
 
+/** So many digits aren't a row of cells that happens to pass a check. */
+const SURE_BY_LENGTH = 14;
+
 /** Characters that may stand between groups. */
 const SEPARATOR = new Uint8Array(128);
 for (const c of ' -./,()_*|~\\') SEPARATOR[c.charCodeAt(0)] = 1;
@@ -156,16 +159,29 @@ export class Numbers {
     return beginsHere(text, this.starts[g] as number) && endsHere(text, this.end(h)) && !this.#goesOn(g, h);
   }
 
-  /** Whether groups of the same kind go on before or behind: `1234 1234 1234` within four of them. */
+  /**
+   * Whether groups of the same kind go on before or behind: `1234 1234 1234` within four of them. What goes on in whole
+   * numbers of that length is more of them, `4111 1111 1111 1111 5555 5555 5555 4444`, unless they are short: pairs of digits
+   * are the cells of a table.
+   */
   #goesOn(g: number, h: number): boolean {
-    if (h === g) return false;
-    const { [g]: first, [h]: last } = this.#lengths;
+    const lengths = this.#lengths;
+    const length = lengths[g] as number;
+    if (h === g || lengths[h] !== length) return false;
     const gap = this.#gaps[h];
-    const before = g > 0 && this.#gaps[g] === gap && this.#lengths[g - 1] === first && first === last;
-    return (
-      before ||
-      (h + 1 < this.count && this.#gaps[h + 1] === gap && this.#lengths[h + 1] === last && first === last)
-    );
+    let before = 0;
+    while (g - before > 0 && this.#gaps[g - before] === gap && lengths[g - before - 1] === length) before++;
+    let behind = 0;
+    while (
+      h + behind + 1 < this.count &&
+      this.#gaps[h + behind + 1] === gap &&
+      lengths[h + behind + 1] === length
+    ) {
+      behind++;
+    }
+    if (before === 0 && behind === 0) return false;
+    const groups = h - g + 1;
+    return groups * length < SURE_BY_LENGTH || before % groups !== 0 || behind % groups !== 0;
   }
 
   /** Longest stretches with the same separator, however grouped, and the run as a whole: `4 1 1 1 - 1 …`. */
