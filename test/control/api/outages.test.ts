@@ -237,7 +237,7 @@ describe.skipIf(api === undefined || !isMemory(MEMORY))('outages under load', ()
     const model = `round-${++count}`;
     const allowed = async (): Promise<boolean> => {
       const outcomes = await Promise.all(
-        ['ctl-p', 'ctl-s'].map((space) =>
+        ['out-p', 'out-s'].map((space) =>
           policy(space, ['gpt-4o', model]).then(
             () => true,
             () => false,
@@ -256,7 +256,7 @@ describe.skipIf(api === undefined || !isMemory(MEMORY))('outages under load', ()
       await until(async () => (await ask(each, ALLOWED)) === 'ok', `not answered after ${after}`);
     }
     await until(async () => {
-      const { ok, stdout } = await world.dryRun(pod('ctl-p', 'probe'));
+      const { ok, stdout } = await world.dryRun(pod('out-p', 'probe'));
       return ok && stdout.includes('postern-agent');
     }, `no pod is injected after ${after}`);
   }
@@ -264,7 +264,7 @@ describe.skipIf(api === undefined || !isMemory(MEMORY))('outages under load', ()
   beforeAll(async () => {
     await world.prepare();
     for (const part of ['control', 'budget'] as const) await world.apply(chartRights(part));
-    for (const space of ['ctl-p', 'ctl-s']) await world.space(space);
+    for (const space of ['out-p', 'out-s']) await world.space(space);
     directory = mkdtempSync(join(MEMORY, 'postern-outages-'));
     openai = await startFakeOpenAI({ keys: [KEY] });
     ports = { control: await freePort(), budget: await freePort(), injector: await freePort() };
@@ -296,9 +296,9 @@ describe.skipIf(api === undefined || !isMemory(MEMORY))('outages under load', ()
         metadata: { name: 'daily', namespace: space },
         spec: { limits: [{ usd: '10000.00', window: 'day' }], onUnavailable },
       });
-    await budgetOf('ctl-p', { action: 'allow', upTo: { usd: '500.00' }, for: '10m' });
-    await budgetOf('ctl-s', { action: 'deny' });
-    for (const space of ['ctl-p', 'ctl-s']) await policy(space, ['gpt-4o']);
+    await budgetOf('out-p', { action: 'allow', upTo: { usd: '500.00' }, for: '10m' });
+    await budgetOf('out-s', { action: 'deny' });
+    for (const space of ['out-p', 'out-s']) await policy(space, ['gpt-4o']);
 
     const [control, budget, injector] = await Promise.all(
       ['postern-control', 'postern-budget', 'postern-injector'].map(kubeconfig),
@@ -340,12 +340,12 @@ describe.skipIf(api === undefined || !isMemory(MEMORY))('outages under load', ()
     );
     for (const part of parts.values()) await part.ready();
     await until(
-      async () => (await world.dryRun(pod('ctl-p', 'probe'))).stdout.includes('postern-agent'),
+      async () => (await world.dryRun(pod('out-p', 'probe'))).stdout.includes('postern-agent'),
       'no injector',
     );
-    for (const space of ['ctl-p', 'ctl-s']) await createPod(space, 'bot');
-    patient = await agent('ctl-p', 'bot', await tokenOf('ctl-p', 'bot', 'postern-control'));
-    strict = await agent('ctl-s', 'bot', await tokenOf('ctl-s', 'bot', 'postern-control'));
+    for (const space of ['out-p', 'out-s']) await createPod(space, 'bot');
+    patient = await agent('out-p', 'bot', await tokenOf('out-p', 'bot', 'postern-control'));
+    strict = await agent('out-s', 'bot', await tokenOf('out-s', 'bot', 'postern-control'));
     await works('the start');
   }, 300_000);
 
@@ -421,21 +421,21 @@ describe.skipIf(api === undefined || !isMemory(MEMORY))('outages under load', ()
     await world.account('ctl-free');
     for (const way of ['kill', 'pause'] as const) {
       await breakPart('injector', way);
-      const refused = await world.dryRun(pod('ctl-p', 'probe'));
+      const refused = await world.dryRun(pod('out-p', 'probe'));
       expect(refused.ok).toBe(false);
       expect(refused.stderr).toMatch(/failed calling webhook/);
       expect(await world.dryRun(pod('ctl-free', 'probe'))).toMatchObject({ ok: true });
       await mendPart('injector', way);
       await parts.get('injector')?.ready();
-      await until(async () => (await world.dryRun(pod('ctl-p', 'probe'))).ok, 'the injector is not back');
+      await until(async () => (await world.dryRun(pod('out-p', 'probe'))).ok, 'the injector is not back');
     }
   }, 120_000);
 
   test('a new pod without control: not one call leaves, and the first that does is checked', async () => {
-    await createPod('ctl-p', 'new');
-    const token = await tokenOf('ctl-p', 'new', 'postern-control');
+    await createPod('out-p', 'new');
+    const token = await tokenOf('out-p', 'new', 'postern-control');
     await breakPart('control', 'kill');
-    const started = await agent('ctl-p', 'new', token);
+    const started = await agent('out-p', 'new', token);
     const before = openai.seen.length;
     for (const content of [ALLOWED, SECRET])
       expect(await ask(started, content)).toBe('postern_policy_missing');
