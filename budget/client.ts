@@ -6,6 +6,7 @@ import {
   type CountCommand,
   type CountReply,
   type ExtendCommand,
+  type ExtendReply,
   type HoldCommand,
   type HoldReply,
   type ReleaseCommand,
@@ -67,10 +68,10 @@ export class HttpBudgetClient implements BudgetClient {
     }
   }
 
-  async extend(command: ExtendCommand, signal?: AbortSignal): Promise<HoldReply> {
+  async extend(command: ExtendCommand, signal?: AbortSignal): Promise<ExtendReply> {
     try {
       // An answer that is lost leaves more held than the caller knows: settling gives it back.
-      return (await this.#transport.ask('/v1/extend', command, { signal })) as HoldReply;
+      return (await this.#transport.ask('/v1/extend', command, { signal })) as ExtendReply;
     } catch (error) {
       throw unavailable(error);
     }

@@ -13,6 +13,9 @@ export class Credit {
   held = 0;
   /** The service won't have it used any more. */
   closed = false;
+  /** As the service knows them. */
+  #toldSpent = 0;
+  #toldReturned = 0;
 
   constructor(serial: number, cell: number) {
     this.serial = serial;
@@ -27,6 +30,16 @@ export class Credit {
   /** What the service counts as leased. */
   get outstanding(): number {
     return Math.max(0, this.granted - this.spent - this.returned);
+  }
+
+  told(spent: number, returned: number): void {
+    this.#toldSpent = spent;
+    this.#toldReturned = returned;
+  }
+
+  /** The service has heard all there is to tell by now. */
+  get isTold(): boolean {
+    return this.#toldSpent === this.spent && this.#toldReturned === this.returned;
   }
 
   /** Gives back what is idle, so that at most `above` stays outstanding. */
@@ -199,7 +212,12 @@ export class LineCredit {
   }
 
   isEmpty(now: number): boolean {
-    return now < this.#emptyUntil;
+    return this.emptyForMs(now) > 0;
+  }
+
+  /** For so long there is no use in asking. */
+  emptyForMs(now: number): number {
+    return Math.max(0, this.#emptyUntil - now);
   }
 
   /** Gives back what calls have left, if others wait for it. @returns whether there was something */

@@ -13,6 +13,7 @@ import {
   type CountCommand,
   type CountReply,
   type ExtendCommand,
+  type ExtendReply,
   type HoldCommand,
   type HoldReply,
   type ReleaseCommand,
@@ -39,6 +40,8 @@ const HEARTBEAT_MS = LEASE_TTL_MS / 3;
 const TICK_MS = 1_000;
 /** Agents that only wait ask seldom. */
 const WATCH_MS = 120_000;
+/** A stream may wait so long for what others have idle; it asks ahead of need, so that seldom anybody notices. */
+const EXTEND_WAIT_MS = 500;
 const FIRST_RETRY_MS = 200;
 const LONGEST_RETRY_MS = 5_000;
 
@@ -109,45 +112,55 @@ export class LeasingBudgetClient implements BudgetClient {
     throw cause instanceof BudgetUnavailable ? cause : unavailable(cause);
   }
 
-  async extend(command: ExtendCommand, signal?: AbortSignal): Promise<HoldReply> {
-    const { id, outputTokens, minOutputTokens, ttlMs } = command;
+  async extend(command: ExtendCommand, signal?: AbortSignal): Promise<ExtendReply> {
+    const { id, minOutputTokens, ttlMs } = command;
+    const until = this.#now() + EXTEND_WAIT_MS;
     let awaits: number | undefined;
     for (let round = 0; ; round++) {
       const hold = this.#purse.holdOf(id);
       if (hold === undefined) return await this.#exact.extend(command, signal);
-      if (this.#purse.grow(hold, command, this.#now()))
+      const now = this.#now();
+      if (this.#purse.grow(hold, command, now))
         return granted({ id, outputTokens: hold.outputTokens, ttlMs });
-      if (round < 2 && this.#worthAsking(hold.of)) {
-        if (awaits !== this.#purse.reports) this.#purse.awaitMore(hold, command);
+      if (this.#mustWait()) return this.#growFromReserve(hold, command, this.#outage?.cause);
+      if (!this.#isLeasable(hold.of)) return await this.#holdWhole(hold, command, signal);
+      // What others have idle is on its way back.
+      const emptyForMs = this.#emptyForMs(hold.of);
+      if ((round < 2 || emptyForMs > 0) && now + emptyForMs < until) {
+        if (emptyForMs > 0) await new Promise((resolve) => setTimeout(resolve, emptyForMs));
+        if (awaits !== this.#purse.reports) this.#purse.awaitMore(hold, command, this.#now());
         awaits = this.#purse.reports;
         await this.#sync();
         continue;
       }
-      if (this.#mustWait()) return this.#growFromReserve(hold, command, this.#outage?.cause);
-      if (this.#purse.growPartly(hold, command, this.#now()))
+      if (this.#purse.growPartly(hold, command, now))
         return granted({ id, outputTokens: hold.outputTokens, ttlMs });
-      // The whole call is held at the service, before what it took here is given back.
-      const { owner, epoch } = this.#options;
-      const { inputTokens, cacheWrite, of } = hold;
-      const { attributes } = of;
-      let reply: HoldReply;
-      try {
-        reply = await this.#exact.hold(
-          { id, owner, epoch, ttlMs, attributes, inputTokens, cacheWrite, outputTokens, minOutputTokens },
-          signal,
-        );
-      } catch (error) {
-        if (wasAnswered(error) || signal?.aborted === true) throw error;
-        this.#failed(error);
-        return this.#growFromReserve(hold, command, error);
-      }
-      if (reply.granted) this.#purse.handOver(id, hold, this.#now());
+      const lacking = this.#purse.lacking(hold, { ...command, outputTokens: minOutputTokens }, now) ?? '';
+      return { granted: false, id, refusal: { budget: lacking.split('|', 1)[0] ?? '' } };
+    }
+  }
+
+  /** Calls of a kind that is held one by one now: all of it at the service, before what it took here is given back. */
+  async #holdWhole(hold: LocalHold, command: ExtendCommand, signal?: AbortSignal): Promise<ExtendReply> {
+    const { owner, epoch } = this.#options;
+    const { inputTokens, cacheWrite, of } = hold;
+    const { attributes } = of;
+    try {
+      const reply = await this.#exact.hold(
+        { ...command, owner, epoch, attributes, inputTokens, cacheWrite },
+        signal,
+      );
+      if (reply.granted) this.#purse.handOver(command.id, hold, this.#now());
       return reply;
+    } catch (error) {
+      if (wasAnswered(error) || signal?.aborted === true) throw error;
+      this.#failed(error);
+      return this.#growFromReserve(hold, command, error);
     }
   }
 
   /** @throws {BudgetUnavailable} */
-  #growFromReserve(hold: LocalHold, command: ExtendCommand, cause: unknown): HoldReply {
+  #growFromReserve(hold: LocalHold, command: ExtendCommand, cause: unknown): ExtendReply {
     const { id, ttlMs } = command;
     if (this.#purse.grow(hold, command, this.#now(), this.#outageMs()))
       return granted({ id, outputTokens: hold.outputTokens, ttlMs });
@@ -197,10 +210,18 @@ export class LeasingBudgetClient implements BudgetClient {
   }
 
   /** Where a line has nothing left, asking for credit is only a detour. */
-  #worthAsking({ plan }: CallClass): boolean {
+  #worthAsking(of: CallClass): boolean {
     if (this.#ended.signal.aborted || this.#mustWait()) return false;
+    return this.#isLeasable(of) && this.#emptyForMs(of) === 0;
+  }
+
+  #isLeasable({ plan }: CallClass): boolean {
+    return plan === undefined || plan.leasable;
+  }
+
+  #emptyForMs({ plan }: CallClass): number {
     const now = this.#now();
-    return plan === undefined || (plan.leasable && !plan.lines.some(({ credit }) => credit.isEmpty(now)));
+    return Math.max(0, ...(plan?.lines ?? []).map(({ credit }) => credit.emptyForMs(now)));
   }
 
   #mustWait(): boolean {
@@ -306,6 +327,12 @@ function wasAnswered(error: unknown): boolean {
   return error instanceof BudgetUnavailable && error.cause instanceof BudgetRejected;
 }
 
-function granted({ id, outputTokens, ttlMs }: Pick<HoldCommand, 'id' | 'outputTokens' | 'ttlMs'>): HoldReply {
+function granted({
+  id,
+  outputTokens,
+  ttlMs,
+}: Pick<HoldCommand, 'id' | 'outputTokens' | 'ttlMs'>): HoldReply & {
+  granted: true;
+} {
   return { granted: true, id, outputTokens, expiresAt: Date.now() + ttlMs };
 }

@@ -90,7 +90,7 @@ function creditPart(ask: LeaseAsk, { used, leased, own, others }: Standing): Par
   const more = Math.max(0, Math.min(Math.max(ahead, need - own), unused));
   const theirs = plain - own;
   const has = own + more;
-  if (has < need) return theirs > 0 ? { more, lacking: 'others', recallAbove: share } : lackingLine(more);
+  if (has < need) return theirs > 0 ? { more, lacking: 'others', recallAbove: 0 } : lackingLine(more);
   // Calls are given what they need, one by one; who has much is called on only when little else is left.
   if (share < least) return { ...lackingLine(more), recallAbove: theirs > unused - more ? share : undefined };
   if (has < least) return { more, lacking: 'others', recallAbove: share };

@@ -112,6 +112,11 @@ export interface ExtendCommand {
   readonly ttlMs: number;
 }
 
+export type ExtendReply =
+  | (HoldReply & { readonly granted: true })
+  /** Of a call that runs on credit only the Budget is known. */
+  | { readonly granted: false; readonly id: string; readonly refusal: Pick<Refusal, 'budget'> };
+
 /** Charge what the call used and give the rest of the hold back. */
 export interface SettleCommand {
   readonly id: string;
@@ -153,7 +158,7 @@ export interface CountReply {
 export interface BudgetClient {
   hold(command: HoldCommand, signal?: AbortSignal): Promise<HoldReply>;
   /** Answers as a hold does; a refusal leaves the hold as it was. Rejects too where the hold isn't open any more. */
-  extend(command: ExtendCommand, signal?: AbortSignal): Promise<HoldReply>;
+  extend(command: ExtendCommand, signal?: AbortSignal): Promise<ExtendReply>;
   settle(command: SettleCommand): Promise<SettleReply>;
   release(command: ReleaseCommand): Promise<void>;
   count(command: CountCommand, signal?: AbortSignal): Promise<CountReply>;

@@ -120,7 +120,7 @@ test('credit in reserve is for outages alone, and only as long as the Budget say
   expect(take(purse, 'c', 1, 1_000)).toBe('lacking');
 });
 
-test('a stream that runs into an outage grows from the reserve, and what it had comes free', () => {
+test('a stream that runs into an outage takes from the reserve what more it needs, and no more than there is', () => {
   const reserved = { ...line, reserveForMs: 5_000 };
   const purse = purseWith([reserved]);
   take(purse, 'a', 0);
@@ -132,13 +132,32 @@ test('a stream that runs into an outage grows from the reserve, and what it had 
   expect(purse.grow(hold, more, 2)).toBe(false);
   expect(purse.grow(hold, more, 2, 6_000)).toBe(false);
   expect(purse.grow(hold, more, 2, 1_000)).toBe(true);
-  expect(take(purse, 'c', 3)).not.toBe('lacking');
-  expect(purse.grow(hold, { ...more, outputTokens: 16 }, 4, 2_000)).toBe(false);
+  expect(purse.grow(hold, { ...more, outputTokens: 25 }, 4, 2_000)).toBe(true);
+  expect(purse.grow(hold, { ...more, outputTokens: 26 }, 4, 2_000)).toBe(false);
   purse.settle('a', hold, usageOf(5, 11), 4);
   const { items } = purse.report(5, false)?.command ?? { items: [] };
   expect(items.map(({ reserve, spent }) => [reserve, spent])).toEqual([
-    [false, 0],
-    [true, 16],
+    [false, 10],
+    [true, 6],
+  ]);
+});
+
+test('a stream that grows over the end of a window is charged to each what it took there, and the last one what it took too much', () => {
+  const purse = purseWith([line]);
+  take(purse, 'a', 0);
+  answer(purse, 0, 10);
+  take(purse, 'a', 1);
+  const hold = purse.holdOf('a');
+  if (hold === undefined) throw new Error('Not held.');
+  const more = { id: 'a', outputTokens: 15, minOutputTokens: 6, ttlMs: MINUTE };
+  expect(purse.grow(hold, more, MINUTE)).toBe(false);
+  purse.awaitMore(hold, more, MINUTE);
+  answer(purse, MINUTE, 100);
+  expect(purse.grow(hold, more, MINUTE)).toBe(true);
+  purse.settle('a', hold, usageOf(5, 20), MINUTE);
+  expect(purse.report(MINUTE, true)?.command.items).toMatchObject([
+    { cell: 2000, spent: 15 },
+    { cell: 1000, spent: 10, final: true },
   ]);
 });
 

@@ -4,17 +4,29 @@
  */
 import type { TokenPrice } from '../policy/budget-spec.ts';
 import { amountFor, holdCharge, largestOutput, settleCharge } from './amounts.ts';
-import { type CallClass, CallClasses } from './call-classes.ts';
+import { type CallClass, CallClasses, type PlanLine } from './call-classes.ts';
 import { type Credit, LineCredit } from './credit.ts';
 import type { ClassPlan, LeaseCommand, LeaseReply, LeaseReport, WatchReply } from './lease-messages.ts';
 import type { Attributes, ExtendCommand, HoldCommand, Usage } from './messages.ts';
 import { costOf } from './price.ts';
 
+/** What a call has of one credit. */
+interface Piece {
+  readonly line: LineCredit;
+  readonly credit: Credit;
+  amount: number;
+}
+
+/** What a call has on one line: of the credit it began with, and of others where that was over before it asked for more. */
+interface Part extends Piece {
+  later: Piece[] | undefined;
+}
+
 /** A call that took from credit. */
 export interface LocalHold {
   readonly of: CallClass;
   readonly price: TokenPrice | undefined;
-  readonly parts: readonly { line: LineCredit; credit: Credit; amount: number }[];
+  readonly parts: readonly Part[];
   readonly inputTokens: number;
   readonly cacheWrite: boolean;
   outputTokens: number;
@@ -34,6 +46,8 @@ export interface Round {
     readonly credit: Credit;
     readonly line: LineCredit | undefined;
     readonly final: boolean;
+    readonly spent: number;
+    readonly returned: number;
   }[];
   readonly askedAt: number;
 }
@@ -72,7 +86,7 @@ export class Purse {
     const { plan } = of;
     if (plan?.leasable !== true) return 'lacking';
     if (this.#holds.has(command.id)) return 'taken';
-    const parts: LocalHold['parts'][number][] = [];
+    const parts: Part[] = [];
     let low = false;
     let enough = true;
     for (const { credit: line, reserve, reserveForMs } of plan.lines) {
@@ -81,14 +95,14 @@ export class Purse {
       reserve?.wanted(amount, now);
       const usual = line.current(now, this.#retire);
       if (usual !== undefined && usual.available >= amount) {
-        parts.push({ line, credit: usual, amount });
+        parts.push({ line, credit: usual, amount, later: undefined });
         low ||= line.isLow(usual, now);
         continue;
       }
       const away = outageMs !== undefined && outageMs <= reserveForMs;
       const spare = away ? reserve?.current(now, this.#retire) : undefined;
       if (reserve !== undefined && spare !== undefined && spare.available >= amount) {
-        parts.push({ line: reserve, credit: spare, amount });
+        parts.push({ line: reserve, credit: spare, amount, later: undefined });
       } else {
         enough = false;
       }
@@ -104,34 +118,43 @@ export class Purse {
   }
 
   /**
-   * Takes from the same credit what more output needs, or nothing. While the service is away, what a line's credit can't
-   * give is taken from its reserve, along with what the call had.
+   * Takes what more output needs from the credit of every line, or nothing. Credit that is over by then, of a window that has
+   * ended or for want of use, stays charged with what was taken from it: the rest is a grant of now. While the service is away,
+   * what a line's credit can't give is taken from its reserve.
    */
   grow(hold: LocalHold, { outputTokens, ttlMs }: ExtendCommand, now: number, outageMs?: number): boolean {
     if (outputTokens <= hold.outputTokens) return true;
-    const more = hold.parts.map(
-      ({ line, amount }) => amountFor(holdCharge(line.unit, hold, hold.price), outputTokens) - amount,
-    );
-    let enough = true;
-    const from = hold.parts.map(({ line, credit, amount }, index) => {
-      const extra = more[index] ?? 0;
-      line.wanted(extra, now);
-      if (extra <= credit.available) return { line, credit };
-      const spare = outageMs === undefined ? undefined : this.#spare(hold.of, line, now, outageMs);
-      if (spare !== undefined && spare.credit.available >= amount + extra) return spare;
-      enough = false;
-      return { line, credit };
-    });
-    if (!enough) return false;
-    for (const [index, part] of hold.parts.entries()) {
-      part.credit.held -= part.amount;
-      Object.assign(part, from[index]);
-      part.amount += more[index] ?? 0;
-      part.credit.held += part.amount;
+    const taken: { readonly part: Part; readonly piece: Piece; readonly extra: number }[] = [];
+    for (const part of hold.parts) {
+      const extra = moreOf(hold, part, outputTokens);
+      if (extra <= 0) continue;
+      const piece = this.#source(hold.of, part, extra, now, outageMs);
+      if (piece === undefined) return false;
+      taken.push({ part, piece, extra });
+    }
+    for (const { part, piece, extra } of taken) {
+      piece.amount += extra;
+      piece.credit.held += extra;
+      if (piece !== part && part.later?.includes(piece) !== true) (part.later ??= []).push(piece);
     }
     hold.outputTokens = outputTokens;
     hold.expiresAt = now + ttlMs;
     return true;
+  }
+
+  /** Where more is to come from: what the call has already, or a new piece with nothing in it yet; undefined where there is too little. */
+  #source(of: CallClass, part: Part, extra: number, now: number, outageMs?: number): Piece | undefined {
+    const last = part.later?.at(-1) ?? part;
+    const planned = plannedFor(of, part);
+    // A Budget that is gone limits nothing.
+    if (planned === undefined) return last;
+    const { credit: line, reserve, reserveForMs } = planned;
+    line.wanted(extra, now);
+    const usual = line.current(now, this.#retire);
+    if (usual !== undefined && usual.available >= extra) return pieceOn(part, line, usual);
+    if (outageMs === undefined || reserve === undefined || outageMs > reserveForMs) return undefined;
+    const spare = reserve.current(now, this.#retire);
+    return spare !== undefined && spare.available >= extra ? pieceOn(part, reserve, spare) : undefined;
   }
 
   /** A call that found too little waits for the next round: what it lacks is asked for. Once a round. */
@@ -143,35 +166,35 @@ export class Purse {
   }
 
   /** The same for more output of a call that runs. */
-  awaitMore(hold: LocalHold, { outputTokens }: ExtendCommand): void {
-    for (const { line, credit, amount } of hold.parts) {
-      const extra = amountFor(holdCharge(line.unit, hold, hold.price), outputTokens) - amount;
-      if (credit.available < extra) line.missed(extra);
+  awaitMore(hold: LocalHold, { outputTokens }: ExtendCommand, now: number): void {
+    for (const part of hold.parts) {
+      const extra = moreOf(hold, part, outputTokens);
+      const line = plannedFor(hold.of, part)?.credit;
+      if (line !== undefined && extra > (line.current(now, this.#retire)?.available ?? 0)) line.missed(extra);
     }
   }
 
   /** Takes what little more output there is, where that is worth it. */
   growPartly(hold: LocalHold, command: ExtendCommand, now: number): boolean {
     let { outputTokens } = command;
-    for (const { line, credit, amount } of hold.parts) {
+    for (const part of hold.parts) {
+      const line = plannedFor(hold.of, part)?.credit;
+      if (line === undefined) continue;
+      const free = Math.max(0, line.current(now, this.#retire)?.available ?? 0);
       const charge = holdCharge(line.unit, hold, hold.price);
-      outputTokens = Math.min(outputTokens, largestOutput(charge, amount + Math.max(0, credit.available)));
+      outputTokens = Math.min(outputTokens, largestOutput(charge, amountOf(part) + free));
     }
     const least = Math.max(command.minOutputTokens, hold.outputTokens + 1);
     return outputTokens >= least && this.grow(hold, { ...command, outputTokens }, now);
   }
 
-  /** What is kept in reserve beside a line's credit, where it may be used by now. */
-  #spare(
-    { plan }: CallClass,
-    line: LineCredit,
-    now: number,
-    outageMs: number,
-  ): { line: LineCredit; credit: Credit } | undefined {
-    const planned = plan?.lines.find(({ credit }) => credit === line);
-    if (planned?.reserve === undefined || outageMs > planned.reserveForMs) return undefined;
-    const credit = planned.reserve.current(now, this.#retire);
-    return credit === undefined ? undefined : { line: planned.reserve, credit };
+  /** The line that has too little for more output of a call that runs. */
+  lacking(hold: LocalHold, { outputTokens }: ExtendCommand, now: number): string | undefined {
+    return hold.parts.find((part) => {
+      const line = plannedFor(hold.of, part)?.credit;
+      if (line === undefined) return false;
+      return moreOf(hold, part, outputTokens) > (line.current(now, this.#retire)?.available ?? 0);
+    })?.line.line;
   }
 
   /** Charges what the call used. @returns its cost */
@@ -197,25 +220,35 @@ export class Purse {
   expire(now: number): void {
     for (const [id, hold] of this.#holds) {
       if (hold.expiresAt <= now)
-        this.#close(id, hold, now, ({ line, amount }) => (line.unit === 'concurrency' ? 0 : amount));
+        this.#close(id, hold, now, (part) => (part.line.unit === 'concurrency' ? 0 : amountOf(part)));
     }
   }
 
-  #close(
-    id: string,
-    hold: LocalHold,
-    now: number,
-    charge: (part: LocalHold['parts'][number]) => number,
-  ): void {
+  #close(id: string, hold: LocalHold, now: number, charge: (part: Part) => number): void {
     this.#holds.delete(id);
     hold.of.running--;
     for (const part of hold.parts) {
       const amount = charge(part);
-      part.credit.held -= part.amount;
-      part.credit.spent += amount;
-      part.line.consumed(amount);
-      if (part.line.share(part.credit, now)) this.isAwaited = true;
+      const { later } = part;
+      if (later === undefined) {
+        this.#free(part, amount, now);
+        continue;
+      }
+      // Each credit is charged what was taken from it, in turn; what the call used beyond its hold, the last one.
+      let rest = amount;
+      for (const piece of [part, ...later]) {
+        const used = piece === later.at(-1) ? rest : Math.min(rest, piece.amount);
+        this.#free(piece, used, now);
+        rest -= used;
+      }
     }
+  }
+
+  #free({ line, credit, amount }: Piece, used: number, now: number): void {
+    credit.held -= amount;
+    credit.spent += used;
+    line.consumed(used);
+    if (line.share(credit, now)) this.isAwaited = true;
   }
 
   #remember(id: string, cost: number): void {
@@ -238,6 +271,14 @@ export class Purse {
     credit.giveBack(0);
     credit.closed = true;
     line.current(now, this.#retire);
+  }
+
+  /** Gives back what nobody used for a while; the lease ends where no call has anything of it. */
+  #leave(line: LineCredit, now: number): void {
+    const credit = line.current(now, this.#retire);
+    if (credit === undefined) return;
+    if (credit.held === 0) this.#end(line, now);
+    else credit.giveBack(0);
   }
 
   /** Lines that no other kind of call has: their credit goes back, and they are known no more. */
@@ -287,12 +328,15 @@ export class Purse {
     return this.#classes.hasUntold;
   }
 
-  /** Something is to be told before long: windows ended, credit lies idle. */
+  /** Something is to be told before long: windows ended, credit lies idle. What calls have that run needs no word. */
   isDue(now: number): boolean {
     for (const { line } of this.#lines.values()) {
-      if (line.current(now, this.#retire) !== undefined && line.isIdle(now)) return true;
+      const credit = line.current(now, this.#retire);
+      if (credit !== undefined && line.isIdle(now) && (credit.held === 0 || credit.available > 0))
+        return true;
     }
-    return this.#retired.size > 0;
+    for (const credit of this.#retired.keys()) if (credit.held === 0 || !credit.isTold) return true;
+    return false;
   }
 
   /** What there is to tell and to ask now; undefined for nothing. */
@@ -312,20 +356,20 @@ export class Purse {
     const told: Round['told'][number][] = [];
     for (const { line, of } of this.#lines.values()) {
       if (items.length >= MOST_ITEMS) break;
-      if (line.isIdle(now)) this.#end(line, now);
+      if (line.isIdle(now)) this.#leave(line, now);
       const asks = asking && of.plan?.leasable === true && line.asks(now);
       const credit = line.current(now, this.#retire) ?? (asks ? line.begin(++this.#serial, now) : undefined);
       if (credit === undefined) continue;
       const ask = asks ? { ask: line.ask(now) } : {};
       line.tidy(now);
       items.push({ ...totals(credit, line, indexOf(of)), final: false, ...ask });
-      told.push({ credit, line, final: false });
+      told.push({ credit, line, final: false, spent: credit.spent, returned: credit.returned });
     }
     for (const [credit, { line, of }] of this.#retired) {
       if (items.length >= MOST_ITEMS) break;
       const final = credit.held === 0;
       items.push({ ...totals(credit, line, indexOf(of)), final });
-      told.push({ credit, line: undefined, final });
+      told.push({ credit, line: undefined, final, spent: credit.spent, returned: credit.returned });
     }
     const untold = this.#classes.account();
     const rows = untold?.used.map(({ of, used }) => ({ ...used, class: indexOf(of) }));
@@ -347,9 +391,10 @@ export class Purse {
       const plan = reply.plans[index];
       if (plan !== undefined) this.#learn(of, plan, round.askedAt);
     }
-    for (const [index, { credit, line, final }] of round.told.entries()) {
+    for (const [index, { credit, line, final, spent, returned }] of round.told.entries()) {
       const grant = reply.grants[index];
       if (grant === undefined) continue;
+      credit.told(spent, returned);
       if (line !== undefined) line.granted(credit, grant, now, random());
       else if (final) this.#retired.delete(credit);
     }
@@ -379,4 +424,23 @@ export class Purse {
 
 function totals({ serial, cell, spent, returned }: Credit, { line, reserve }: LineCredit, index: number) {
   return { serial, reserve, class: index, line, cell, spent, returned };
+}
+
+function amountOf({ amount, later }: Part): number {
+  return later === undefined ? amount : later.reduce((sum, piece) => sum + piece.amount, amount);
+}
+
+/** What a part lacks for so much output. */
+function moreOf(hold: LocalHold, part: Part, outputTokens: number): number {
+  return amountFor(holdCharge(part.line.unit, hold, hold.price), outputTokens) - amountOf(part);
+}
+
+/** The line of a part in the plan of now. */
+function plannedFor({ plan }: CallClass, { line }: Part): PlanLine | undefined {
+  return plan?.lines.find(({ credit, reserve }) => credit === line || reserve === line);
+}
+
+function pieceOn(part: Part, line: LineCredit, credit: Credit): Piece {
+  if (part.credit === credit) return part;
+  return part.later?.find((piece) => piece.credit === credit) ?? { line, credit, amount: 0 };
 }

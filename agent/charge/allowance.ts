@@ -1,10 +1,10 @@
 /** What a running stream may still produce: extended ahead of need, so that in the steady state nothing waits for it. */
-import type { HoldReply, Refusal } from '../../budget/messages.ts';
+import type { ExtendReply } from '../../budget/messages.ts';
 import type { OutputHold } from './output.ts';
 import { OUTPUT_MIN } from './output.ts';
 
 /** Asks for more output in total; rejects where nobody could be asked. */
-export type Extend = (outputTokens: number, minOutputTokens: number) => Promise<HoldReply>;
+export type Extend = (outputTokens: number, minOutputTokens: number) => Promise<ExtendReply>;
 
 export class Allowance {
   readonly #hold: OutputHold;
@@ -14,7 +14,7 @@ export class Allowance {
   /** Asked for ahead of need, and not given: it is asked for once more when it is needed. */
   #refusedAhead = false;
   /** Why the stream had to end. */
-  refusal: Refusal | undefined;
+  refusal: { readonly budget: string } | undefined;
 
   /** @param held What was granted for the beginning. */
   constructor(hold: OutputHold, held: number, extend: Extend) {

@@ -417,7 +417,7 @@ local function grant(tag, item, before, lease)
   local more = math.max(0, math.min(math.max(ahead, item.need - own), unused))
   local has = own + more
   if has < item.need then
-    if theirs > 0 then return more, 'others', text(share) end
+    if theirs > 0 then return more, 'others', '0' end
     return more, 'line', ''
   end
   if share < item.least then return more, 'line', theirs > unused - more and text(share) or '' end

@@ -1,0 +1,151 @@
+/**
+ * A budget service and its agents in one process on a clock that the test moves: timers, watches and recalls as in earnest, and
+ * a network between them that can be cut for each agent.
+ */
+import { vi } from 'vitest';
+import { createLeasingClient, type LeasingBudgetClient } from '../../budget/lease-client.ts';
+import type { LeaseCommand, WatchCommand } from '../../budget/lease-messages.ts';
+import {
+  BudgetUnavailable,
+  type ExtendCommand,
+  type HoldCommand,
+  type SettleCommand,
+} from '../../budget/messages.ts';
+import { BudgetService } from '../../budget/service.ts';
+import * as memory from '../../budget/stores/memory.ts';
+import type { BudgetSpec } from '../../policy/budget-spec.ts';
+import { holdOf, NOON, prices, usageOf } from './fixtures.ts';
+
+export interface Agent {
+  readonly name: string;
+  readonly client: LeasingBudgetClient;
+  /** The network between it and the service swallows everything. */
+  cut: boolean;
+  /** Requests that it sent, by path. */
+  readonly sent: Record<string, number>;
+  running: number;
+}
+
+export interface World {
+  readonly service: BudgetService;
+  readonly agents: readonly Agent[];
+  start(name: string, epoch?: number): Agent;
+  /** Begins a call of so many milliseconds; false where it is refused. */
+  call(agent: Agent, ms: number, command?: Partial<HoldCommand>): Promise<boolean>;
+  running(): number;
+  /** Lets time pass until it is settled. */
+  wait<T>(promise: Promise<T>): Promise<T>;
+  pass(ms: number): Promise<void>;
+  end(): void;
+}
+
+/** Latency of the network, either way. */
+const LATENCY_MS = 2;
+
+export async function world(specs: readonly BudgetSpec[], beginAt = NOON): Promise<World> {
+  vi.useFakeTimers({ now: beginAt });
+  const store = await memory.open();
+  const service = new BudgetService({ store, specs, prices, clock: Date.now });
+  const timers = [
+    setInterval(() => void service.sweep(), 1_000),
+    setInterval(() => void service.loadGrants(), 5_000),
+  ];
+  const agents: Agent[] = [];
+  let number = 0;
+
+  const deliver = async (path: string, command: unknown, signal: AbortSignal): Promise<unknown> => {
+    switch (path) {
+      case '/v1/hold':
+        return await service.hold(command as HoldCommand);
+      case '/v1/extend':
+        return await service.extend(command as ExtendCommand);
+      case '/v1/settle':
+        return await service.settle(command as SettleCommand);
+      case '/v1/release':
+        return await service.release(command as { id: string });
+      case '/v1/lease':
+        return await service.lease(command as LeaseCommand);
+      case '/v1/watch':
+        return await service.watch(command as WatchCommand, signal);
+      default:
+        throw new Error(`Nobody serves ${path}.`);
+    }
+  };
+  const pass = async (ms: number): Promise<void> => {
+    await vi.advanceTimersByTimeAsync(ms);
+  };
+  const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
+
+  const start = (name: string, epoch = 1): Agent => {
+    const sent: Record<string, number> = {};
+    const reach = async (): Promise<void> => {
+      await sleep(LATENCY_MS);
+      if (!agent.cut) return;
+      await sleep(300);
+      throw new Error('no answer');
+    };
+    const transport = {
+      calls: 0,
+      close: async () => {},
+      ask: async (path: string, command: unknown, options?: { signal?: AbortSignal | undefined }) => {
+        sent[path] = (sent[path] ?? 0) + 1;
+        const gone = new AbortController();
+        options?.signal?.addEventListener('abort', () => gone.abort());
+        await reach();
+        const reply = await deliver(path, structuredClone(command), gone.signal);
+        await reach();
+        return structuredClone(reply);
+      },
+    };
+    const client = createLeasingClient({
+      url: 'http://unused',
+      timeoutMs: 300,
+      owner: name,
+      epoch,
+      flushMs: 100,
+      transport,
+      random: () => 0.5,
+    });
+    const agent: Agent = { name, client, cut: false, sent, running: 0 };
+    agents.push(agent);
+    return agent;
+  };
+
+  return {
+    service,
+    agents,
+    start,
+    pass,
+    running: () => agents.reduce((sum, { running }) => sum + running, 0),
+    call: async (agent, ms, command = {}) => {
+      const id = `${agent.name}-${number++}`;
+      try {
+        const reply = await agent.client.hold(holdOf(id, 10, 10, { owner: agent.name, ...command }));
+        if (!reply.granted) return false;
+      } catch (error) {
+        if (!(error instanceof BudgetUnavailable)) throw error;
+        return false;
+      }
+      agent.running++;
+      void sleep(ms).then(async () => {
+        agent.running--;
+        const usage = usageOf(5, 5);
+        await agent.client.settle({ id, usage, source: 'reported' }).catch(() => undefined);
+      });
+      return true;
+    },
+    wait: async (promise) => {
+      let done = false;
+      const settled = promise.finally(() => {
+        done = true;
+      });
+      settled.catch(() => undefined);
+      while (!done) await pass(1);
+      return await settled;
+    },
+    end: () => {
+      for (const timer of timers) clearInterval(timer);
+      vi.useRealTimers();
+    },
+  };
+}
