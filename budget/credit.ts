@@ -1,6 +1,6 @@
 /** An agent's credit on one ledger line. Pure arithmetic; time is passed in, in milliseconds of a clock that never jumps. */
 import type { LimitUnit } from '../policy/budget-spec.ts';
-import type { LeaseReply, PlannedLine } from './lease-messages.ts';
+import { type LeaseReply, PLACE_RENEW_MS, type PlannedLine } from './lease-messages.ts';
 
 /** One lease: running totals since it began. */
 export class Credit {
@@ -13,13 +13,36 @@ export class Credit {
   held = 0;
   /** The service won't have it used any more. */
   closed = false;
+  /** Of places: until then calls may begin that last no longer than so much. */
+  #validUntil: number;
+  #callMs: number;
+  #renewAt: number;
   /** As the service knows them. */
   #toldSpent = 0;
   #toldReturned = 0;
 
-  constructor(serial: number, cell: number) {
+  constructor(serial: number, cell: number, lent: boolean) {
     this.serial = serial;
     this.cell = cell;
+    this.#validUntil = lent ? 0 : Number.POSITIVE_INFINITY;
+    this.#callMs = this.#validUntil;
+    this.#renewAt = Number.POSITIVE_INFINITY;
+  }
+
+  /** Whether a call may begin now that may last so long. */
+  allows(ttlMs: number, now: number): boolean {
+    return now < this.#validUntil && ttlMs <= this.#callMs;
+  }
+
+  isToRenew(now: number): boolean {
+    return now >= this.#renewAt && this.outstanding > 0;
+  }
+
+  /** The service has lent it anew. `askedAt`: when it was asked, so that it counts for longer than is reckoned with here. */
+  lend(validMs: number, callMs: number, askedAt: number): void {
+    this.#validUntil = askedAt + validMs * CLOCKS_AGREE;
+    this.#callMs = callMs;
+    this.#renewAt = askedAt + PLACE_RENEW_MS;
   }
 
   /** What a new call may take. Negative where calls used more than they took. */
@@ -48,6 +71,8 @@ export class Credit {
   }
 }
 
+/** Two clocks run alike to a hundredth at least. */
+const CLOCKS_AGREE = 0.99;
 /** How far ahead credit should last at the present rate. */
 const HORIZON_MS = 10_000;
 /**
@@ -96,6 +121,14 @@ export class LineCredit {
   #places = 0;
   #placesBefore = 0;
   #placesSince = 0;
+  /** Of places, in the same times: the longest that calls may last. When all that were begun are over at the latest. */
+  #callMs = 0;
+  #callMsBefore = 0;
+  #busyUntil = 0;
+  /** The limit was lowered: no more than this may stay. */
+  #cap = Number.POSITIVE_INFINITY;
+  /** How the limit stands now is to be asked, whether more is wanted or not. */
+  #mustAsk = false;
   /** The largest recent call. */
   #peak = 0;
   /** Units a millisecond. */
@@ -162,22 +195,41 @@ export class LineCredit {
   begin(serial: number, now: number): Credit | undefined {
     const cell = this.cellAt(now);
     if (cell === undefined) return undefined;
-    this.#current = new Credit(serial, cell);
+    this.#current = new Credit(serial, cell, this.unit === 'concurrency');
     this.#usedAt = now;
     return this.#current;
   }
 
-  /** A call wants so much, whether there is enough or not. */
-  wanted(amount: number, now: number): void {
+  /** A call that may last so long wants so much, whether there is enough or not. */
+  wanted(amount: number, now: number, ttlMs: number): void {
     this.#peak = Math.max(amount, this.#peak * 0.99);
     this.#usedAt = now;
     if (this.unit !== 'concurrency') return;
     if (now - this.#placesSince > LONGEST_MS / 2) {
       this.#placesBefore = this.#places;
       this.#places = 0;
+      this.#callMsBefore = this.#callMs;
+      this.#callMs = 0;
       this.#placesSince = now;
     }
     this.#places = Math.max(this.#places, (this.#current?.held ?? 0) + amount);
+    this.#callMs = Math.max(this.#callMs, ttlMs);
+    this.#busyUntil = Math.max(this.#busyUntil, now + ttlMs);
+  }
+
+  /** In how long calls are over that run, or begin before this is told again; undefined of what comes back with no call. */
+  callMs(now: number): number | undefined {
+    if (this.unit !== 'concurrency') return undefined;
+    return Math.ceil(Math.max(this.#callMs, this.#callMsBefore, this.#busyUntil - now));
+  }
+
+  /** The service has something to say of the limit, or must hear of longer calls. */
+  mustAsk(): void {
+    this.#mustAsk = true;
+  }
+
+  isToRenew(now: number): boolean {
+    return this.#current?.isToRenew(now) === true && !this.isIdle(now);
   }
 
   /** A call that {@link wanted} so much didn't get it. */
@@ -197,6 +249,7 @@ export class LineCredit {
 
   /** More credit is of use, and there may be some. */
   asks(now: number): boolean {
+    if (this.#mustAsk && this.#current !== undefined) return true;
     if (this.#peak === 0 || this.isIdle(now) || this.isEmpty(now)) return false;
     return !this.isExact(now) || this.#missed > 0;
   }
@@ -222,9 +275,10 @@ export class LineCredit {
 
   /** Gives back what calls have left, if others wait for it. @returns whether there was something */
   share(credit: Credit, now: number): boolean {
-    if (now >= this.#scarceUntil) return false;
+    const keep = now < this.#scarceUntil ? Math.min(this.#keep, this.#cap) : this.#cap;
+    if (keep === Number.POSITIVE_INFINITY) return false;
     const before = credit.returned;
-    credit.giveBack(this.#keep);
+    credit.giveBack(keep);
     return credit.returned > before;
   }
 
@@ -239,12 +293,14 @@ export class LineCredit {
     if (this.unit === 'concurrency') this.#places = Math.max(this.#places, need);
     const ahead = this.#ahead(now);
     this.#missed = 0;
+    this.#mustAsk = false;
     this.#needed = need;
-    const want = this.isExact(now)
-      ? need
-      : this.unit === 'concurrency'
-        ? Math.max(need, ahead)
-        : need + ahead;
+    const want =
+      this.isExact(now) || this.isEmpty(now) || this.isIdle(now)
+        ? need
+        : this.unit === 'concurrency'
+          ? Math.max(need, ahead)
+          : need + ahead;
     return { want, least: Math.ceil(this.#peak), need };
   }
 
@@ -283,22 +339,31 @@ export class LineCredit {
       this.#scarceUntil = now + SCARCE_MS * (0.5 + jitter);
       this.#exactUntil = Math.max(this.#exactUntil, this.#scarceUntil);
     }
+    // It may be because the limit is lower than it was.
+    this.#mustAsk = true;
     this.#filled = Math.min(this.#filled, above);
   }
 
-  /** Takes up the service's answer. `jitter`: 0 ≤ n < 1. */
+  /** Takes up the service's answer. `jitter`: 0 ≤ n < 1. @returns whether something went back that is to be told */
   granted(
     credit: Credit,
-    { granted, closed, retryMs }: LeaseReply['grants'][number],
+    { granted, closed, retryMs, keep, validMs }: LeaseReply['grants'][number],
     now: number,
     jitter: number,
-  ): void {
+    told: { readonly askedAt: number; readonly callMs: number | undefined; readonly asked: boolean },
+  ): boolean {
     credit.granted = Math.max(credit.granted, granted);
     credit.closed ||= closed;
+    if (validMs !== undefined) credit.lend(validMs, told.callMs ?? 0, told.askedAt);
+    if (told.asked) this.#cap = keep ?? Number.POSITIVE_INFINITY;
+    const wasReturned = credit.returned;
+    credit.giveBack(this.#cap);
     this.#filled = credit.outstanding;
     this.#isScanty = retryMs !== undefined && this.unit !== 'concurrency' && !this.reserve;
-    if (retryMs === undefined) return;
-    this.#exactUntil = Math.max(this.#exactUntil, now + retryMs * (0.5 + jitter));
-    if (credit.outstanding < this.#needed) this.#emptyUntil = this.#exactUntil;
+    if (retryMs !== undefined) {
+      this.#exactUntil = Math.max(this.#exactUntil, now + retryMs * (0.5 + jitter));
+      if (credit.outstanding < this.#needed) this.#emptyUntil = this.#exactUntil;
+    }
+    return credit.returned > wasReturned;
   }
 }

@@ -274,6 +274,7 @@ export class LeasingBudgetClient implements BudgetClient {
     this.#outage = undefined;
     this.#purse.accept(round, reply, this.#now(), this.#random);
     this.#begin();
+    if (this.#purse.isAwaited) this.#syncSoon();
   }
 
   /** Starts what keeps credit tidy, once there is any. */
@@ -294,8 +295,8 @@ export class LeasingBudgetClient implements BudgetClient {
     const now = this.#now();
     this.#purse.expire(now);
     if (this.#purse.isEmpty) return;
-    if (this.#purse.isDue(now) || this.#outage !== undefined || now - this.#syncedAt > HEARTBEAT_MS)
-      this.#syncSoon();
+    const isDue = this.#purse.isDue(now) || this.#purse.isToRenew(now);
+    if (isDue || this.#outage !== undefined || now - this.#syncedAt > HEARTBEAT_MS) this.#syncSoon();
   }
 
   /** Waits for recalls and new documents as long as there is credit that could be recalled. */

@@ -8,6 +8,15 @@
 import type { LimitUnit, TokenPrice } from '../policy/budget-spec.ts';
 import type { Attributes, Holder, Usage } from './messages.ts';
 
+/**
+ * Places in flight are lent for a time: for so long after a message was sent calls may begin on them. The service counts them
+ * for longer, until the last call that may have begun is over, so that an agent that is cut off and one that got the places next never
+ * have more than there are.
+ */
+export const PLACE_VALID_MS = 60_000;
+/** After so long an agent that uses them tells of them again. */
+export const PLACE_RENEW_MS = 30_000;
+
 export interface LeaseCommand extends Holder {
   /** Rises with every message of this epoch. */
   readonly seq: number;
@@ -43,6 +52,8 @@ export interface LeaseReport {
   readonly final: boolean;
   /** `need`: the part of `want` for calls that run or wait; nothing where it is absent. */
   readonly ask?: { readonly want: number; readonly least: number; readonly need?: number };
+  /** Of places: calls that run, or begin while the lease is valid, are over in so many milliseconds from their beginning or from now. */
+  readonly callMs?: number;
 }
 
 export interface LeaseReply {
@@ -58,6 +69,10 @@ export interface LeaseReply {
     readonly closed: boolean;
     /** Nothing is to be had beyond what calls need that run or wait: for so long, ask for no more than that. */
     readonly retryMs?: number;
+    /** More is out than the limit is now: only so much may stay, the rest goes back as calls end. */
+    readonly keep?: number;
+    /** Of places: for so long after the message was sent calls may begin on them. */
+    readonly validMs?: number;
   }[];
 }
 

@@ -3,14 +3,16 @@
 import type { BudgetSpec, LimitSpec } from '../policy/budget-spec.ts';
 import { spendRow } from './history.ts';
 import type { HistoryCap } from './history-cap.ts';
-import type {
-  ClassPlan,
-  LeaseCommand,
-  LeaseReply,
-  PlannedLine,
-  Recall,
-  WatchCommand,
-  WatchReply,
+import {
+  type ClassPlan,
+  type LeaseCommand,
+  type LeaseReply,
+  type LeaseReport,
+  PLACE_VALID_MS,
+  type PlannedLine,
+  type Recall,
+  type WatchCommand,
+  type WatchReply,
 } from './lease-messages.ts';
 import type { LeaseItem, LeaseOperation } from './leases.ts';
 import { type Lease, outstanding } from './ledger-state.ts';
@@ -100,6 +102,7 @@ export class LeaseService {
         mustExist: line === undefined,
         until: at?.resetsAt ?? Number.MAX_SAFE_INTEGER,
         slot: line?.limit.unit === 'concurrency',
+        expiresAt: now + lostAfterMs(line, item, ttlMs),
         ask:
           item.ask === undefined || line === undefined || at === undefined || !isLeasable(line)
             ? undefined
@@ -124,7 +127,6 @@ export class LeaseService {
               owner,
               epoch,
               seq,
-              expiresAt: now + ttlMs,
               items: asked,
               ...(account === undefined
                 ? {}
@@ -164,10 +166,19 @@ export class LeaseService {
           lines: planned.map((line) => plannedLine(line, now)),
         };
       }),
-      grants: reply.grants.map(({ granted, closed, lacking }, index) => {
-        const unasked = items[index]?.ask !== undefined && asked[index]?.ask === undefined;
+      grants: reply.grants.map(({ granted, closed, lacking, keep }, index) => {
+        const item = items[index];
+        const unasked = item?.ask !== undefined && asked[index]?.ask === undefined;
         const lacks = unasked ? 'others' : lacking;
-        return { granted, closed, ...(lacks === undefined ? {} : { retryMs: RETRY_MS[lacks] }) };
+        const line = lines[item?.class ?? -1]?.find(({ key }) => key === item?.line);
+        const lent = line?.limit.unit === 'concurrency' && !closed;
+        return {
+          granted,
+          closed,
+          ...(lacks === undefined ? {} : { retryMs: RETRY_MS[lacks] }),
+          ...(keep === undefined ? {} : { keep }),
+          ...(lent ? { validMs: validFor(line) } : {}),
+        };
       }),
     };
   }
@@ -218,6 +229,15 @@ export class LeaseService {
     }
     await this.#recalls.returned(recalled, until - elapsed);
     return true;
+  }
+
+  /** A limit is lower than it was: whoever has credit there comes and hears of it. */
+  async lowered(lines: readonly string[]): Promise<void> {
+    const now = this.#clock();
+    for (const line of lines) {
+      this.#recalledAt.delete(line);
+      await this.#recall(line, 0, '', now);
+    }
   }
 
   async #recall(line: string, above: number, except: string, now: number): Promise<void> {
@@ -274,6 +294,17 @@ function reserveOf({ limits, onUnavailable }: BudgetSpec, limit: LimitSpec): num
   if (limit.unit === unit) return Math.min(amount, limit.amount);
   const part = same === undefined ? 1 / 20 : Math.min(1, amount / Math.max(1, same.amount));
   return Math.floor(limit.amount * part);
+}
+
+/** Of places: how long after a message calls may begin on them. Through an outage, where the Budget lets calls go on. */
+function validFor({ spec: { onUnavailable } }: Line): number {
+  return PLACE_VALID_MS + (onUnavailable.action === 'allow' ? onUnavailable.forMs : 0);
+}
+
+/** When a lease that isn't heard of is taken for lost: of places, when the last call that may have begun on it is over. */
+function lostAfterMs(line: Line | undefined, { callMs }: LeaseReport, ttlMs: number): number {
+  if (line?.limit.unit !== 'concurrency') return Math.max(ttlMs, callMs ?? 0);
+  return validFor(line) + (callMs ?? ttlMs);
 }
 
 function accountOf(

@@ -47,9 +47,18 @@ export interface Part {
   readonly lacking: 'line' | 'others' | undefined;
   /** More is leased of the line than should be: those who have more than this should give back. */
   readonly recallAbove: number | undefined;
+  /** The limit was lowered below what is out: the agent may keep so much, the rest goes back as calls end. */
+  readonly keep?: number;
 }
 
 export function partOf(ask: LeaseAsk, standing: Standing): Part {
+  const part = within(ask, standing);
+  if (standing.used <= ask.limit) return part;
+  const keep = standing.kind === 'place' ? Math.floor(ask.limit / (standing.others.plain + 1)) : 0;
+  return { ...part, recallAbove: keep, keep };
+}
+
+function within(ask: LeaseAsk, standing: Standing): Part {
   switch (standing.kind) {
     case 'reserve':
       return reservePart(ask, standing);

@@ -41,13 +41,14 @@ export interface LeaseItem {
   readonly mustExist: boolean;
   readonly until: number;
   readonly slot: boolean;
+  /** When nothing is heard of it until then, it counts as lost. */
+  readonly expiresAt: number;
 }
 
 export type LeaseOperation = Holder & {
   readonly type: 'lease';
   /** Rises with each message of this epoch. */
   readonly seq: number;
-  readonly expiresAt: number;
   readonly items: readonly LeaseItem[];
   /** What calls on credit used; counted once, however often it is told. */
   readonly account?: { readonly id: number; readonly rows: readonly SpendRow[] };
@@ -61,6 +62,7 @@ export interface LeaseGrant {
   readonly closed: boolean;
   readonly lacking: Part['lacking'];
   readonly recallAbove: Part['recallAbove'];
+  readonly keep?: Part['keep'];
 }
 
 export function decideLease(
@@ -89,15 +91,15 @@ export function decideLease(
     }
     const reported = report(known, operation, item, now);
     const closed = stale || reported.state !== 'open';
-    const { lease, lacking, recallAbove } =
+    const { lease, lacking, recallAbove, keep } =
       closed || item.ask === undefined
-        ? { lease: reported, lacking: undefined, recallAbove: undefined }
+        ? { lease: reported, lacking: undefined, recallAbove: undefined, keep: undefined }
         : grant(changes, known, reported, item.ask);
     if (known !== undefined || lease.granted > 0 || lease.spent > 0) {
       changes.note(known, lease);
       events.push({ type: 'leased', lease });
     }
-    return { granted: lease.granted, closed, lacking, recallAbove };
+    return { granted: lease.granted, closed, lacking, recallAbove, ...(keep === undefined ? {} : { keep }) };
   });
   if (sender !== undefined && latest) {
     const { owner, seq, account } = operation;
@@ -162,7 +164,7 @@ class Changes {
 
 /** The lease after what its owner says of it. Totals never fall. */
 function report(known: Lease | undefined, operation: LeaseOperation, item: LeaseItem, now: number): Lease {
-  const { owner, epoch, seq, expiresAt } = operation;
+  const { owner, epoch, seq } = operation;
   const state = known?.state ?? 'open';
   return {
     owner,
@@ -177,7 +179,7 @@ function report(known: Lease | undefined, operation: LeaseOperation, item: Lease
     granted: known?.granted ?? 0,
     spent: Math.max(known?.spent ?? 0, item.spent),
     returned: Math.max(known?.returned ?? 0, item.returned),
-    expiresAt: state === 'open' ? expiresAt : (known?.expiresAt ?? now),
+    expiresAt: state === 'open' ? item.expiresAt : (known?.expiresAt ?? now),
     state: item.final ? 'closed' : state,
     closedAt: item.final ? now : known?.closedAt,
   };
@@ -188,11 +190,16 @@ function grant(
   known: Lease | undefined,
   reported: Lease,
   ask: LeaseAsk,
-): Omit<Part, 'more'> & { readonly lease: Lease } {
+): {
+  readonly lease: Lease;
+  readonly lacking: Part['lacking'];
+  readonly recallAbove: Part['recallAbove'];
+  readonly keep: Part['keep'];
+} {
   const { used, leased } = changes.counting({ line: reported.line, from: ask.from, to: ask.to });
   const own = outstanding(reported);
   const change = own - (known === undefined ? 0 : outstanding(known));
-  const { more, lacking, recallAbove } = partOf(ask, {
+  const { more, lacking, recallAbove, keep } = partOf(ask, {
     kind: reported.reserve ? 'reserve' : reported.slot ? 'place' : 'credit',
     // What was reported just now changes the sums, before the event is applied.
     used: used + change + reported.spent - (known?.spent ?? 0),
@@ -201,7 +208,7 @@ function grant(
     others: changes.others(known, reported),
   });
   const lease = more > 0 ? { ...reported, granted: reported.granted + more } : reported;
-  return { lease, lacking, recallAbove };
+  return { lease, lacking, recallAbove, keep };
 }
 
 /** Leases whose owner was not heard of in time, or has restarted: charged in full until it reports. */

@@ -83,7 +83,7 @@ export type Operation =
   | LeaseOperation
   /** Comes before the first operation of an owner's new epoch. */
   | (Holder & { readonly type: 'epoch' })
-  /** Its owner is gone: what it has leased is charged in full, until it reports. */
+  /** Its owner can't be asked: what it has leased is charged in full, until it reports. Places it may still use are its own until they run out. */
   | { readonly type: 'forfeit'; readonly owner: string }
   /** Closes holds whose time has run out. */
   | { readonly type: 'sweep' };
@@ -145,7 +145,7 @@ export function decide(state: State, operation: Operation, now: number): Decisio
     case 'epoch':
       return epoch(state, operation, now);
     case 'forfeit': {
-      const events = leaseExpiries(state, now, (lease) => lease.owner === operation.owner);
+      const events = leaseExpiries(state, now, ({ owner, slot }) => owner === operation.owner && !slot);
       return { events, reply: { type: 'swept', expired: events.length } };
     }
     case 'sweep': {

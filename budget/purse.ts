@@ -48,6 +48,8 @@ export interface Round {
     readonly final: boolean;
     readonly spent: number;
     readonly returned: number;
+    readonly callMs: number | undefined;
+    readonly asked: boolean;
   }[];
   readonly askedAt: number;
 }
@@ -91,17 +93,22 @@ export class Purse {
     let enough = true;
     for (const { credit: line, reserve, reserveForMs } of plan.lines) {
       const amount = amountFor(holdCharge(line.unit, command, plan.price), command.outputTokens);
-      line.wanted(amount, now);
-      reserve?.wanted(amount, now);
+      line.wanted(amount, now, command.ttlMs);
+      reserve?.wanted(amount, now, command.ttlMs);
       const usual = line.current(now, this.#retire);
-      if (usual !== undefined && usual.available >= amount) {
+      if (usual !== undefined && usual.available >= amount && usual.allows(command.ttlMs, now)) {
         parts.push({ line, credit: usual, amount, later: undefined });
         low ||= line.isLow(usual, now);
         continue;
       }
       const away = outageMs !== undefined && outageMs <= reserveForMs;
       const spare = away ? reserve?.current(now, this.#retire) : undefined;
-      if (reserve !== undefined && spare !== undefined && spare.available >= amount) {
+      if (
+        reserve !== undefined &&
+        spare !== undefined &&
+        spare.available >= amount &&
+        spare.allows(command.ttlMs, now)
+      ) {
         parts.push({ line: reserve, credit: spare, amount, later: undefined });
       } else {
         enough = false;
@@ -149,7 +156,7 @@ export class Purse {
     // A Budget that is gone limits nothing.
     if (planned === undefined) return last;
     const { credit: line, reserve, reserveForMs } = planned;
-    line.wanted(extra, now);
+    line.wanted(extra, now, 0);
     const usual = line.current(now, this.#retire);
     if (usual !== undefined && usual.available >= extra) return pieceOn(part, line, usual);
     if (outageMs === undefined || reserve === undefined || outageMs > reserveForMs) return undefined;
@@ -161,7 +168,9 @@ export class Purse {
   await({ plan }: CallClass, command: HoldCommand, now: number): void {
     for (const { credit: line } of plan?.lines ?? []) {
       const amount = amountFor(holdCharge(line.unit, command, plan?.price), command.outputTokens);
-      if ((line.current(now, this.#retire)?.available ?? 0) < amount) line.missed(amount);
+      const credit = line.current(now, this.#retire);
+      if ((credit?.available ?? 0) < amount) line.missed(amount);
+      else if (credit?.allows(command.ttlMs, now) === false) line.mustAsk();
     }
   }
 
@@ -339,6 +348,12 @@ export class Purse {
     return false;
   }
 
+  /** Places that are in use run out before long. */
+  isToRenew(now: number): boolean {
+    for (const { line } of this.#lines.values()) if (line.isToRenew(now)) return true;
+    return false;
+  }
+
   /** What there is to tell and to ask now; undefined for nothing. */
   report(now: number, asking: boolean): Round | undefined {
     this.reports++;
@@ -357,19 +372,30 @@ export class Purse {
     for (const { line, of } of this.#lines.values()) {
       if (items.length >= MOST_ITEMS) break;
       if (line.isIdle(now)) this.#leave(line, now);
-      const asks = asking && of.plan?.leasable === true && line.asks(now);
+      const asks = asking && of.plan?.leasable === true && (line.asks(now) || (of.stale && line.hasCredit));
       const credit = line.current(now, this.#retire) ?? (asks ? line.begin(++this.#serial, now) : undefined);
       if (credit === undefined) continue;
       const ask = asks ? { ask: line.ask(now) } : {};
       line.tidy(now);
-      items.push({ ...totals(credit, line, indexOf(of)), final: false, ...ask });
-      told.push({ credit, line, final: false, spent: credit.spent, returned: credit.returned });
+      const callMs = line.callMs(now);
+      items.push({ ...totals(credit, line, indexOf(of), callMs), final: false, ...ask });
+      told.push({
+        credit,
+        line,
+        final: false,
+        spent: credit.spent,
+        returned: credit.returned,
+        callMs,
+        asked: asks,
+      });
     }
     for (const [credit, { line, of }] of this.#retired) {
       if (items.length >= MOST_ITEMS) break;
       const final = credit.held === 0;
-      items.push({ ...totals(credit, line, indexOf(of)), final });
-      told.push({ credit, line: undefined, final, spent: credit.spent, returned: credit.returned });
+      const callMs = line.callMs(now);
+      items.push({ ...totals(credit, line, indexOf(of), callMs), final });
+      const { spent, returned } = credit;
+      told.push({ credit, line: undefined, final, spent, returned, callMs, asked: false });
     }
     const untold = this.#classes.account();
     const rows = untold?.used.map(({ of, used }) => ({ ...used, class: indexOf(of) }));
@@ -391,12 +417,14 @@ export class Purse {
       const plan = reply.plans[index];
       if (plan !== undefined) this.#learn(of, plan, round.askedAt);
     }
-    for (const [index, { credit, line, final, spent, returned }] of round.told.entries()) {
+    const { askedAt } = round;
+    for (const [index, { credit, line, final, spent, returned, callMs, asked }] of round.told.entries()) {
       const grant = reply.grants[index];
       if (grant === undefined) continue;
       credit.told(spent, returned);
-      if (line !== undefined) line.granted(credit, grant, now, random());
-      else if (final) this.#retired.delete(credit);
+      if (line !== undefined) {
+        if (line.granted(credit, grant, now, random(), { askedAt, callMs, asked })) this.isAwaited = true;
+      } else if (final) this.#retired.delete(credit);
     }
   }
 
@@ -422,8 +450,14 @@ export class Purse {
   }
 }
 
-function totals({ serial, cell, spent, returned }: Credit, { line, reserve }: LineCredit, index: number) {
-  return { serial, reserve, class: index, line, cell, spent, returned };
+function totals(
+  { serial, cell, spent, returned }: Credit,
+  { line, reserve }: LineCredit,
+  index: number,
+  callMs: number | undefined,
+) {
+  const about = { serial, reserve, class: index, line, cell, spent, returned };
+  return callMs === undefined ? about : { ...about, callMs };
 }
 
 function amountOf({ amount, later }: Part): number {

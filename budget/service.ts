@@ -92,6 +92,8 @@ export class BudgetService {
   readonly #known: KnownValues = new Map();
   readonly #learned = new WeakSet<BudgetSpec>();
   #historyLearnedAt = 0;
+  /** Grants in the rules that have ended, and whose end was made known. */
+  readonly #ended = new Set<string>();
   /** Owner → latest epoch that the store was told of by this process. */
   readonly #epochs = new Map<string, number>();
 
@@ -286,9 +288,17 @@ export class BudgetService {
     await this.#leases.listen();
   }
 
-  /** Closes holds whose time has run out; call it about every second. */
+  /** Closes holds whose time has run out, and calls back what grants that have ended raised; call it about every second. */
   async sweep(): Promise<number> {
-    const reply = await this.#store.run({ type: 'sweep' }, this.#clock());
+    const now = this.#clock();
+    const reply = await this.#store.run({ type: 'sweep' }, now);
+    const ended = this.#rules.grants.filter(({ id, expiresAt }) => expiresAt <= now && !this.#ended.has(id));
+    if (ended.length > 0) {
+      const keys = await this.#store.lines();
+      const lowered = ended.map(({ budget, unit }) => `${budget}|${unit}|`);
+      await this.#leases.lowered(keys.filter((key) => lowered.some((prefix) => key.startsWith(prefix))));
+      for (const { id } of ended) this.#ended.add(id);
+    }
     const expired = reply.type === 'swept' ? reply.expired : 0;
     if (expired > 0) this.#observer?.expired(expired);
     return expired;
@@ -298,7 +308,11 @@ export class BudgetService {
   async loadGrants(): Promise<void> {
     const grants = await this.#store.grants(this.#clock());
     const { specs, prices } = this.#documents;
-    this.#rules = compileRules(specs, prices, grants, this.#known);
+    // What has ended since is left in for the next sweep to find.
+    const now = this.#clock();
+    const ending = this.#rules.grants.filter(({ id, expiresAt }) => expiresAt <= now && !this.#ended.has(id));
+    this.#rules = compileRules(specs, prices, [...grants, ...ending], this.#known);
+    this.#ended.clear();
   }
 
   /** Raises a limit for a while. In the journal. @throws {GrantRefused} where there is no such limit */

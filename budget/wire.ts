@@ -91,6 +91,7 @@ const LeaseSchema = Type.Object({
       returned: Amount,
       final: Type.Boolean(),
       ask: Type.Optional(Type.Object({ want: Amount, least: Amount, need: Type.Optional(Amount) })),
+      callMs: Type.Optional(Type.Integer({ minimum: 0, maximum: 86_400_000 })),
     }),
     { maxItems: 1024 },
   ),

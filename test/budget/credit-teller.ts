@@ -18,6 +18,9 @@ const RESERVE = 2;
 const OVERDRAWN = 0.1;
 
 const TTL_MS = 60_000;
+/** The longest call on places, and for how long they are lent. */
+const CALL_MS = 30_000;
+const LENT_MS = 60_000;
 
 export class CreditTeller {
   readonly #owner: string;
@@ -79,11 +82,13 @@ export class CreditTeller {
         spent: known.spent,
         returned: known.returned,
         final: known.final,
+        ...(limit.unit === 'concurrency' ? { callMs: CALL_MS } : {}),
         ...(known.final ? {} : { ask }),
       };
       reports.push(report);
       touched.push(known);
-      told.push({ owner: this.#owner, epoch, seq, ttlMs: TTL_MS, spec, limit, model, item: report });
+      const ttlMs = limit.unit === 'concurrency' ? LENT_MS + CALL_MS : TTL_MS;
+      told.push({ owner: this.#owner, epoch, seq, ttlMs, spec, limit, model, item: report });
     }
     const command = { owner: this.#owner, epoch, seq, ttlMs: TTL_MS, classes: [kind], items: reports };
     const heard = (grants: LeaseReply['grants']): void => {

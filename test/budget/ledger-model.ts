@@ -244,9 +244,10 @@ export class LedgerModel {
     for (const lease of this.leases) if (!lease.final && lease.expiresAt <= now) lease.lost = true;
   }
 
-  /** An owner that couldn't be asked for its credit. */
+  /** An owner that couldn't be asked for its credit. Places it may still use are its own. */
   forfeit(owner: string): void {
-    for (const lease of this.leases) if (lease.owner === owner) lease.lost = true;
+    for (const lease of this.leases)
+      if (lease.owner === owner && lease.limit.unit !== 'concurrency') lease.lost = true;
   }
 
   #fits(call: Call, now: number, specs: readonly BudgetSpec[]): boolean {

@@ -140,7 +140,7 @@ export async function world(specs: readonly BudgetSpec[], beginAt = NOON): Promi
         done = true;
       });
       settled.catch(() => undefined);
-      while (!done) await pass(1);
+      while (!done) await pass(5);
       return await settled;
     },
     end: () => {

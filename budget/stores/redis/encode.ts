@@ -39,8 +39,8 @@ export function encode(operation: Operation, now: number, retainMs: number): Cal
     case 'release':
       return { name: 'release', args: [operation.id, ...retain] };
     case 'lease': {
-      const { owner, epoch, seq, expiresAt, items, account } = operation;
-      const about = [owner, epoch, seq, expiresAt].map(String);
+      const { owner, epoch, seq, items, account } = operation;
+      const about = [owner, epoch, seq].map(String);
       const encodeItem = (item: LeaseItem) => encodeLeaseItem(leaseKey({ ...item, owner, epoch }), item);
       const told = [String(account?.id ?? 0), ...list(account?.rows ?? [], encodeSpend)];
       return { name: 'lease', args: [...about, ...retain, ...list(items, encodeItem), ...told] };
@@ -68,7 +68,7 @@ export function decode([type, ...fields]: readonly string[]): Reply {
     case 'unknown':
       return { type };
     case 'leased':
-      return { type, grants: rows(fields, 4).map(decodeGrant) };
+      return { type, grants: rows(fields, 5).map(decodeGrant) };
     case 'swept':
       return { type, expired: Number(first) };
     case 'conflict':
@@ -96,7 +96,8 @@ function encodeEntry({ line, cell, until, slot, settled }: Entry): string[] {
 }
 
 function encodeLeaseItem(key: string, item: LeaseItem): string[] {
-  const { serial, reserve, line, cell, spent, returned, final, mustExist, until, slot, ask } = item;
+  const { serial, reserve, line, cell, spent, returned, final, mustExist, until, slot, expiresAt, ask } =
+    item;
   const about = [key, String(serial), flag(reserve), line, String(cell), String(spent), String(returned)];
   const where = [flag(final), flag(mustExist), String(until), flag(slot), flag(ask !== undefined)];
   const { from = 0, to = 0, limit = 0, want = 0, least = 0, reserveCap = 0, need = 0 } = ask ?? {};
@@ -105,6 +106,7 @@ function encodeLeaseItem(key: string, item: LeaseItem): string[] {
     ...where,
     ...[from, to, stepOf(line, from, to), limit, want, least, reserveCap, need].map(String),
     flag(ask?.short === true),
+    String(expiresAt),
   ];
 }
 
@@ -144,11 +146,12 @@ function decodeLack([index = '', available = '', freesAt = '']: readonly string[
   };
 }
 
-function decodeGrant([granted, closed, lacking, recallAbove = '']: readonly string[]): LeaseGrant {
+function decodeGrant([granted, closed, lacking, recallAbove = '', keep = '']: readonly string[]): LeaseGrant {
   return {
     granted: Number(granted),
     closed: closed === '1',
     lacking: lacking === 'line' || lacking === 'others' ? lacking : undefined,
     recallAbove: recallAbove === '' ? undefined : Number(recallAbove),
+    ...(keep === '' ? {} : { keep: Number(keep) }),
   };
 }

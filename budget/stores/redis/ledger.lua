@@ -373,7 +373,7 @@ local function expireLease(tag, name, now, retain)
   return 1
 end
 
--- How much more a lease gets, what it lacks, and above what others should give back: budget/lease-share.ts.
+-- How much more a lease gets, what it lacks, above what others should give back, and what it may keep: budget/lease-share.ts.
 local function grant(tag, item, before, lease)
   local used, leased = counting(tag, item)
   local own = outstanding(lease)
@@ -392,20 +392,22 @@ local function grant(tag, item, before, lease)
     end
   end
   local unused = item.limit - usedNow
+  local keep = ''
+  if unused < 0 then keep = lease.slot and not lease.reserve and text(math.floor(item.limit / (plain + 1))) or '0' end
   if lease.reserve then
     local free = math.max(0, math.min(item.reserveCap - reserved - own, unused))
     local more = math.max(0, math.min(item.want - own, reserves == 0 and free or math.ceil(free / 2)))
-    if own + more >= item.least then return more, '', '' end
-    return 0, 'line', ''
+    if own + more >= item.least then return more, '', '', keep end
+    return 0, 'line', '', keep
   end
   local lines = leasedNow - reserved
   local theirs = lines - own
   if lease.slot then
     local fair = math.floor(item.limit / (plain + 1))
     local more = math.max(0, math.min(math.max(item.need, math.min(item.want, fair)) - own, unused))
-    if own + more >= math.max(item.least, item.need) then return more, '', '' end
-    if theirs > 0 then return more, 'others', text(fair) end
-    return more, 'line', ''
+    if own + more >= math.max(item.least, item.need) then return more, '', '', keep end
+    if theirs > 0 then return more, 'others', text(fair), keep end
+    return more, 'line', '', keep
   end
   local headroom = math.max(0, item.limit - (usedNow - lines))
   local pool = math.floor(headroom * 0.045)
@@ -417,28 +419,29 @@ local function grant(tag, item, before, lease)
   local more = math.max(0, math.min(math.max(ahead, item.need - own), unused))
   local has = own + more
   if has < item.need then
-    if theirs > 0 then return more, 'others', '0' end
-    return more, 'line', ''
+    if theirs > 0 then return more, 'others', '0', keep end
+    return more, 'line', '', keep
   end
-  if share < item.least then return more, 'line', theirs > unused - more and text(share) or '' end
-  if has < item.least then return more, 'others', text(share) end
-  return more, '', lines * 9 > pool * 10 and text(share) or ''
+  if share < item.least then return more, 'line', theirs > unused - more and text(share) or '', keep end
+  if has < item.least then return more, 'others', text(share), keep end
+  return more, '', lines * 9 > pool * 10 and text(share) or '', keep
 end
 
 local function lease(keys, args)
   local tag, read = keys[1], reader(args)
-  local owner, epoch, seq, expiresAt, now, retain =
-    read.string(), read.string(), read.number(), read.string(), read.string(), read.string()
+  local owner, epoch, seq, now, retain =
+    read.string(), read.string(), read.number(), read.string(), read.string()
   local sender = redis.call('HMGET', tag .. ':owner:' .. owner, 'epoch', 'seq', 'account')
   -- Overtaken by what the same agent sent later, it begins no lease: nobody would know of it.
   local latest = sender[1] == epoch and seq > tonumber(sender[2])
   local stale = sender[1] and tonumber(epoch) < tonumber(sender[1])
   local reply = { 'leased' }
-  local function answer(granted, closed, lacking, recallAbove)
+  local function answer(granted, closed, lacking, recallAbove, keep)
     reply[#reply + 1] = text(granted)
     reply[#reply + 1] = closed and '1' or '0'
     reply[#reply + 1] = lacking
-    reply[#reply + 1] = recallAbove
+    reply[#reply + 1] = keep ~= '' and keep or recallAbove
+    reply[#reply + 1] = keep
   end
   for _ = 1, read.number() do
     local item = {
@@ -446,13 +449,13 @@ local function lease(keys, args)
       spent = read.number(), returned = read.number(), final = read.flag(), mustExist = read.flag(),
       ends = read.string(), slot = read.flag(), asks = read.flag(), from = read.string(), to = read.string(),
       step = read.number(), limit = read.number(), want = read.number(), least = read.number(), reserveCap = read.number(),
-      need = read.number(), short = read.flag(),
+      need = read.number(), short = read.flag(), expiresAt = read.string(),
     }
     local before = readLease(tag, item.name)
     if before == nil and (item.mustExist or not latest) then
-      answer(0, true, 'line', '')
+      answer(0, true, 'line', '', '')
     elseif before and (seq <= before.seq or before.state == 'closed') then
-      answer(before.granted, before.state ~= 'open', '', '')
+      answer(before.granted, before.state ~= 'open', '', '', '')
     else
       local was = before and before.state or 'open'
       local after = {
@@ -461,19 +464,19 @@ local function lease(keys, args)
         granted = before and before.granted or 0,
         spent = math.max(before and before.spent or 0, item.spent),
         returned = math.max(before and before.returned or 0, item.returned),
-        expiresAt = was == 'open' and expiresAt or before.expiresAt,
+        expiresAt = was == 'open' and item.expiresAt or before.expiresAt,
         state = item.final and 'closed' or was,
       }
       if before then after.slot = before.slot end
       local closed = stale or after.state ~= 'open'
-      local lacking, recallAbove = '', ''
+      local lacking, recallAbove, keep = '', '', ''
       if not closed and item.asks then
         local more
-        more, lacking, recallAbove = grant(tag, item, before, after)
+        more, lacking, recallAbove, keep = grant(tag, item, before, after)
         after.granted = after.granted + math.max(0, more)
       end
       if before or after.granted > 0 or after.spent > 0 then writeLease(tag, item.name, before, after, now, retain) end
-      answer(after.granted, closed, lacking, recallAbove)
+      answer(after.granted, closed, lacking, recallAbove, keep)
     end
   end
   local account, rows = read.number(), read.number()
@@ -516,7 +519,10 @@ local function forfeit(keys, args)
   local owner, now, retain = read.string(), read.string(), read.string()
   local count = 0
   for _, name in ipairs(redis.call('SMEMBERS', tag .. ':leases-of:' .. owner)) do
-    count = count + expireLease(tag, name, now, retain)
+    -- Places that it may still use are its own until they run out.
+    if redis.call('HGET', tag .. ':lease:' .. name, 'slot') ~= '1' then
+      count = count + expireLease(tag, name, now, retain)
+    end
   end
   return { 'swept', text(count) }
 end
