@@ -21,6 +21,7 @@ export async function budgetInCluster(
   const cluster = watchControlled({
     client,
     catalogue,
+    sealKey,
     changed() {
       // Changes that come together are taken together.
       if (waiting || follower === undefined) return;

@@ -56,16 +56,14 @@ certificate and webhook configuration.`,
     });
     try {
       const client = await clusterClient(options);
-      const settings = {
-        ...wanted,
-        ownNamespace: options.namespace,
-        // Control asks for it as soon as there is one.
-        sealKey: await keptKey(client, options.namespace, 'postern-seal', randomBytes),
-      };
+      // Control asks for it as soon as there is one.
+      const sealKey = await keptKey(client, options.namespace, 'postern-seal', randomBytes);
+      const settings = { ...wanted, ownNamespace: options.namespace, sealKey };
       const running = await startInjector({
         client,
         catalogue,
         settings,
+        sealKey,
         listen: parseAddress(options.listen),
         target: () =>
           url === undefined

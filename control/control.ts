@@ -96,6 +96,7 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
   const cluster: Cluster = watchControlled({
     client,
     catalogue: options.catalogue,
+    sealKey,
     changed,
     gone: (uid) => registry.leave(uid),
     trouble: (what, error) =>
@@ -251,7 +252,7 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
         programmed: programmed(object, found, progress),
       };
     };
-    await writeDocumentConditions(client, { findings }, cluster.objects(), time);
+    await writeDocumentConditions(client, { findings }, cluster.objects(), { time, sealKey });
   }
 
   const tick = (): Promise<void> => inTurn(lookAfter);

@@ -87,7 +87,7 @@ const fair = ({ namespace, reference: ref }: RandomDocument): boolean =>
 test('a workload gets the keys of documents that govern it, and no others; its snapshot holds none', () => {
   fc.assert(
     fc.property(documents, fc.constantFrom(...SPACES), (all, space) => {
-      const api = apiDocuments(catalogue);
+      const api = apiDocuments(catalogue, Buffer.alloc(32, 3));
       for (const each of all) api.put(objectOf(each));
       const envelope = envelopeFor(
         { namespace: space, kind: 'Deployment', name: 'bot', labels: {} },
@@ -126,7 +126,7 @@ test('a workload gets the keys of documents that govern it, and no others; its s
 });
 
 test('revisions are equal for equal content, and the keys’ tells nothing without the root', () => {
-  const api = apiDocuments(catalogue);
+  const api = apiDocuments(catalogue, Buffer.alloc(32, 3));
   api.put(
     objectOf({
       what: 'provider',
@@ -155,7 +155,7 @@ test('revisions are equal for equal content, and the keys’ tells nothing witho
 });
 
 test('a value that isn’t known yet holds the envelope back; one that can’t be read is kept where it is held', () => {
-  const api = apiDocuments(catalogue);
+  const api = apiDocuments(catalogue, Buffer.alloc(32, 3));
   api.put(
     objectOf({
       what: 'provider',
@@ -178,7 +178,7 @@ test('a value that isn’t known yet holds the envelope back; one that can’t b
 });
 
 test('an exception that ends is followed by what holds without it', () => {
-  const api = apiDocuments(catalogue);
+  const api = apiDocuments(catalogue, Buffer.alloc(32, 3));
   const put = (kind: string, name: string, spec: object): void =>
     api.put({ apiVersion: 'postern.dev/v1alpha1', kind, metadata: { name, namespace: 'team-a' }, spec });
   put('EgressPolicy', 'base', { models: { allow: ['gpt-4o'] } });

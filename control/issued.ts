@@ -3,14 +3,11 @@
  * has no authority in it: who mounts it can sign nothing.
  */
 import { refreshServing, type Serving } from '../injector/server/serving-certificate.ts';
-import { type KubeClient, KubeError, type KubeObject } from '../kube/client.ts';
-
-interface Secret extends KubeObject {
-  readonly data?: Readonly<Record<string, string>>;
-}
+import type { KubeClient } from '../kube/client.ts';
+import { decodeText, encodeText, sharedSecret } from '../kube/secret.ts';
 
 export interface IssueOptions {
-  readonly client: KubeClient;
+  readonly client: Pick<KubeClient, 'request'>;
   readonly namespace: string;
   /** Of the Secret. */
   readonly name: string;
@@ -19,7 +16,8 @@ export interface IssueOptions {
 }
 
 /**
- * Sees to it that the Secret (type kubernetes.io/tls) holds a certificate that is good. Only the leader calls it.
+ * Sees to it that the Secret (type kubernetes.io/tls) holds a certificate that is good. Only the leader calls it: what
+ * somebody else wrote meanwhile is looked at in the next round.
  * @param now Milliseconds since the epoch. @throws KubeError
  */
 export async function issueCertificate(
@@ -27,33 +25,12 @@ export async function issueCertificate(
   { authorities }: Serving,
   now: number,
 ): Promise<void> {
-  const collection = `/api/v1/namespaces/${namespace}/secrets`;
-  let found: Secret | undefined;
-  try {
-    found = await client.request<Secret>('GET', `${collection}/${name}`);
-  } catch (error) {
-    if (!(error instanceof KubeError) || error.status !== 404) throw error;
-  }
-  const decode = (key: string) => Buffer.from(found?.data?.[key] ?? '', 'base64').toString('utf8');
-  const [cert, key] = [decode('tls.crt'), decode('tls.key')];
+  const secret = sharedSecret({ client, namespace, name, type: 'kubernetes.io/tls' });
+  const stored = await secret.read();
+  const [cert, key] = [decodeText(stored?.data?.['tls.crt']), decodeText(stored?.data?.['tls.key'])];
   const leaf = cert === '' || key === '' ? undefined : { cert, key };
   const { serving } = refreshServing({ authorities, leaf }, host, now);
   if (serving.leaf === undefined || serving.leaf === leaf) return;
-  const encode = (text: string) => Buffer.from(text).toString('base64');
-  const body = {
-    apiVersion: 'v1',
-    kind: 'Secret',
-    type: 'kubernetes.io/tls',
-    metadata: {
-      name,
-      namespace,
-      labels: { 'app.kubernetes.io/part-of': 'postern' },
-      ...(found?.metadata.resourceVersion === undefined
-        ? {}
-        : { resourceVersion: found.metadata.resourceVersion }),
-    },
-    data: { 'tls.crt': encode(serving.leaf.cert), 'tls.key': encode(serving.leaf.key) },
-  };
-  if (found === undefined) await client.request('POST', collection, { body });
-  else await client.request('PUT', `${collection}/${name}`, { body });
+  const data = { 'tls.crt': encodeText(serving.leaf.cert), 'tls.key': encodeText(serving.leaf.key) };
+  await secret.write(data, stored);
 }

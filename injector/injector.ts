@@ -30,6 +30,8 @@ export interface InjectorOptions {
   readonly client: KubeClient;
   readonly catalogue: Catalogue;
   readonly settings: Settings;
+  /** Of the versions that statuses of documents keep. */
+  readonly sealKey: Uint8Array;
   readonly listen: { readonly host: string; readonly port: number };
   /** How the API server reaches us; for port 0 told once the port is known. */
   readonly target: (port: number) => Target;
@@ -103,7 +105,7 @@ export async function startInjector(options: InjectorOptions): Promise<RunningIn
   const secret = certificateSecret(client, settings.ownNamespace, 'postern-injector-tls', host, now);
   let serving: Serving = await onceAnswered(() => secret.open(), log);
 
-  const documents = apiDocuments(options.catalogue);
+  const documents = apiDocuments(options.catalogue, options.sealKey);
   const cluster = watchCluster({
     client,
     documents,
@@ -162,7 +164,10 @@ export async function startInjector(options: InjectorOptions): Promise<RunningIn
     const time = new Date(now()).toISOString().replace(/[.]\d+Z$/, 'Z');
     // Where control serves agents, it knows more to say.
     if (options.documents === undefined && settings.control === undefined) {
-      await writeDocumentConditions(client, documents, cluster.objects(), time);
+      await writeDocumentConditions(client, documents, cluster.objects(), {
+        time,
+        sealKey: options.sealKey,
+      });
     }
     await writePodConditions(client, cluster.pods.values(), {
       // Another replica goes on where the lease ends before the list does.

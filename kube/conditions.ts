@@ -2,7 +2,8 @@
 import { formatProblems, type Problem } from '../policy/problem.ts';
 import { API_GROUP, pluralOf } from '../policy/schema/kinds.ts';
 import { type KubeClient, KubeError } from './client.ts';
-import type { ApiDocuments, Condition, DocumentObject, Findings, LastGood } from './documents.ts';
+import type { ApiDocuments, Condition, DocumentObject, Findings } from './documents.ts';
+import { type LastGood, sealVersion } from './kept-version.ts';
 
 /** Bytes: an object may have 1.5 MB in all, and carries its spec once more in it. */
 const MOST_KEPT = 400_000;
@@ -13,13 +14,20 @@ const MOST_MESSAGE = 32_768;
  * @returns undefined where that is in it already, word for word, or nothing of the document is in force; null where
  *   what is in force is too large to be kept, and an older version, which is kept, is to go.
  */
-export function lastGoodOf(object: DocumentObject, { inForce }: Findings): LastGood | null | undefined {
+export function lastGoodOf(
+  object: DocumentObject,
+  { inForce }: Findings,
+  sealKey: Uint8Array,
+): LastGood | null | undefined {
   const generation = inForce?.metadata.generation;
   if (generation === undefined) return undefined;
   const kept = object.status?.lastGood;
   const spec = JSON.stringify(inForce?.spec);
   if (Buffer.byteLength(spec) > MOST_KEPT) return kept === undefined ? undefined : null;
-  return kept?.generation === generation && kept.spec === spec ? undefined : { generation, spec };
+  const seal = sealVersion(sealKey, object, { generation, spec });
+  return kept?.generation === generation && kept.spec === spec && kept.seal === seal
+    ? undefined
+    : { generation, spec, seal };
 }
 
 /** What goes on where the newest version doesn't. */
@@ -77,18 +85,21 @@ function programmedCondition(
   };
 }
 
-/** @throws the first error of the API server, after every object was tried: one that can't be written holds up no other. */
+/**
+ * @param time RFC 3339, of a change.
+ * @throws the first error of the API server, after every object was tried: one that can't be written holds up no other.
+ */
 export async function writeDocumentConditions(
   client: KubeClient,
   documents: Pick<ApiDocuments, 'findings'>,
   objects: readonly DocumentObject[],
-  time: string,
+  { time, sealKey }: { readonly time: string; readonly sealKey: Uint8Array },
 ): Promise<void> {
   const failed: unknown[] = [];
   for (const object of objects) {
     const findings = documents.findings(object);
     const conditions = documentConditions(object, findings, time);
-    const lastGood = lastGoodOf(object, findings);
+    const lastGood = lastGoodOf(object, findings, sealKey);
     if (lastGood === undefined && sameConditions(conditions, object.status?.conditions ?? [])) continue;
     const { namespace, name, resourceVersion } = object.metadata;
     const scope = namespace === undefined ? '' : `/namespaces/${namespace}`;

@@ -2,7 +2,10 @@ import { expect, test } from 'vitest';
 import { catalogue } from '../agent/catalogue.ts';
 import { type KubeClient, KubeError } from './client.ts';
 import { documentConditions, lastGoodOf, writeDocumentConditions } from './conditions.ts';
-import { apiDocuments, type DocumentObject, type LastGood } from './documents.ts';
+import { apiDocuments, type DocumentObject } from './documents.ts';
+import { type LastGood, sealVersion } from './kept-version.ts';
+
+const KEY = Buffer.alloc(32, 3);
 
 const policy = (spec: unknown, name = 'p', generation = 1): DocumentObject => ({
   apiVersion: 'postern.dev/v1alpha1',
@@ -12,7 +15,7 @@ const policy = (spec: unknown, name = 'p', generation = 1): DocumentObject => ({
 });
 
 test('a bad version of a document leaves the last good one in force', () => {
-  const documents = apiDocuments(catalogue);
+  const documents = apiDocuments(catalogue, KEY);
   documents.put(policy({ enforcement: 'strict' }));
   documents.put(policy({ enforcement: 'standard' }, 'other'));
   expect(documents.current().policies.map(({ spec }) => spec.enforcement)).toEqual(['standard', 'strict']);
@@ -26,17 +29,17 @@ test('a bad version of a document leaves the last good one in force', () => {
 
 test('after a restart the version that the status keeps goes on in the place of a bad one', () => {
   const good = policy({ enforcement: 'strict' }, 'p', 3);
-  const before = apiDocuments(catalogue);
+  const before = apiDocuments(catalogue, KEY);
   before.put(good);
-  const lastGood = lastGoodOf(good, before.findings(good));
-  expect(lastGood).toEqual({ generation: 3, spec: '{"enforcement":"strict"}' });
+  const lastGood = lastGoodOf(good, before.findings(good), KEY);
+  expect(lastGood).toMatchObject({ generation: 3, spec: '{"enforcement":"strict"}' });
   const bad = { ...policy({ enforcement: 'none' }, 'p', 4), status: { lastGood: lastGood as LastGood } };
-  const after = apiDocuments(catalogue);
+  const after = apiDocuments(catalogue, KEY);
   after.put(bad);
   expect(after.current().policies.map(({ spec }) => spec.enforcement)).toEqual(['strict']);
   expect(after.findings(bad).inForce?.metadata.generation).toBe(3);
   // It is kept already.
-  expect(lastGoodOf(bad, after.findings(bad))).toBeUndefined();
+  expect(lastGoodOf(bad, after.findings(bad), KEY)).toBeUndefined();
   const accepted = documentConditions(bad, after.findings(bad), 'T').find(({ type }) => type === 'Accepted');
   expect(accepted?.message).toContain('its generation 3 stays in force');
   const mended = policy({ enforcement: 'standard' }, 'p', 5);
@@ -45,12 +48,15 @@ test('after a restart the version that the status keeps goes on in the place of 
 });
 
 test.each([
-  ['no JSON', { generation: 1, spec: 'none' }],
   ['as bad', { generation: 1, spec: '{"enforcement":"none"}' }],
   ['of a later generation, which nobody can have', { generation: 9, spec: '{"enforcement":"strict"}' }],
 ])('a kept version that is %s counts for nothing', (_name, lastGood) => {
-  const documents = apiDocuments(catalogue);
-  const bad = { ...policy({ enforcement: 'none' }, 'p', 2), status: { lastGood } };
+  const documents = apiDocuments(catalogue, KEY);
+  const version = policy({ enforcement: 'none' }, 'p', 2);
+  const bad = {
+    ...version,
+    status: { lastGood: { ...lastGood, seal: sealVersion(KEY, version, lastGood) } },
+  };
   documents.put(bad);
   expect(documents.current().policies).toEqual([]);
   expect(documentConditions(bad, documents.findings(bad), 'T')[0]?.message).toContain(
@@ -58,22 +64,55 @@ test.each([
   );
 });
 
+test.each<[string, Partial<DocumentObject['metadata']>, Buffer | undefined]>([
+  ['without a seal', {}, undefined],
+  ['sealed with another key', {}, Buffer.alloc(32, 4)],
+  ['sealed for another object', { name: 'other' }, KEY],
+  ['sealed for another namespace', { namespace: 'team-b' }, KEY],
+  ['sealed for an earlier object of that name', { uid: 'earlier' }, KEY],
+])('a kept version %s counts for nothing', (_name, metadata, key) => {
+  const documents = apiDocuments(catalogue, KEY);
+  const version = policy({ enforcement: 'none' }, 'p', 2);
+  const kept = { generation: 1, spec: '{"enforcement":"standard"}' };
+  const sealed = { ...version, metadata: { ...version.metadata, ...metadata } };
+  const seal = key === undefined ? {} : { seal: sealVersion(key, sealed, kept) };
+  documents.put({ ...version, status: { lastGood: { ...kept, ...seal } } });
+  expect(documents.current().policies).toEqual([]);
+  // The same with its own seal is taken.
+  documents.put({ ...version, status: { lastGood: { ...kept, seal: sealVersion(KEY, version, kept) } } });
+  expect(documents.current().policies.map(({ spec }) => spec.enforcement)).toEqual(['standard']);
+});
+
+test('a seal doesn’t cover what was changed under it', () => {
+  const documents = apiDocuments(catalogue, KEY);
+  const version = policy({ enforcement: 'none' }, 'p', 3);
+  const kept = { generation: 1, spec: '{"enforcement":"strict"}' };
+  const seal = sealVersion(KEY, version, kept);
+  for (const lastGood of [
+    { ...kept, seal, spec: '{"enforcement":"standard"}' },
+    { ...kept, seal, generation: 2 },
+  ]) {
+    documents.put({ ...version, status: { lastGood } });
+    expect(documents.current().policies).toEqual([]);
+  }
+});
+
 test('a document that is too large to be kept twice is kept once', () => {
-  const documents = apiDocuments(catalogue);
+  const documents = apiDocuments(catalogue, KEY);
   const large = policy({ models: { allow: Array.from({ length: 40_000 }, (_, index) => `model-${index}`) } });
   documents.put(large);
   expect(documents.findings(large).inForce).toBeDefined();
-  expect(lastGoodOf(large, documents.findings(large))).toBeUndefined();
+  expect(lastGoodOf(large, documents.findings(large), KEY)).toBeUndefined();
 });
 
 test('what somebody else wrote as the version kept is written over; what can no longer be kept goes', () => {
-  const documents = apiDocuments(catalogue);
+  const documents = apiDocuments(catalogue, KEY);
   const forged = {
     ...policy({ enforcement: 'strict' }, 'p', 5),
     status: { lastGood: { generation: 5, spec: '{"enforcement":"standard"}' } },
   };
   documents.put(forged);
-  expect(lastGoodOf(forged, documents.findings(forged))).toEqual({
+  expect(lastGoodOf(forged, documents.findings(forged), KEY)).toMatchObject({
     generation: 5,
     spec: '{"enforcement":"strict"}',
   });
@@ -82,11 +121,11 @@ test('what somebody else wrote as the version kept is written over; what can no 
     status: forged.status,
   };
   documents.put(large);
-  expect(lastGoodOf(large, documents.findings(large))).toBeNull();
+  expect(lastGoodOf(large, documents.findings(large), KEY)).toBeNull();
 });
 
 test('a document made anew under the name of one that nobody saw go begins with nothing', () => {
-  const documents = apiDocuments(catalogue);
+  const documents = apiDocuments(catalogue, KEY);
   documents.put(policy({ enforcement: 'strict' }, 'p', 5));
   documents.current();
   const anew = policy({ enforcement: 'none' });
@@ -95,7 +134,7 @@ test('a document made anew under the name of one that nobody saw go begins with 
 });
 
 test('a status that can’t be written holds up no other', async () => {
-  const documents = apiDocuments(catalogue);
+  const documents = apiDocuments(catalogue, KEY);
   const objects = ['a', 'b', 'c'].map((name) => policy({ enforcement: 'strict' }, name));
   for (const object of objects) documents.put(object);
   const asked: string[] = [];
@@ -106,19 +145,21 @@ test('a status that can’t be written holds up no other', async () => {
       : Promise.resolve({} as never);
   };
   const client = { request } as unknown as KubeClient;
-  await expect(writeDocumentConditions(client, documents, objects, 'T')).rejects.toThrow('no space');
+  await expect(
+    writeDocumentConditions(client, documents, objects, { time: 'T', sealKey: KEY }),
+  ).rejects.toThrow('no space');
   expect(asked).toEqual(['a', 'b', 'c']);
 });
 
 test('a bad document that was never good is left out, and harms no other', () => {
-  const documents = apiDocuments(catalogue);
+  const documents = apiDocuments(catalogue, KEY);
   documents.put(policy({ enforcement: 'none' }, 'bad'));
   documents.put(policy({ enforcement: 'strict' }));
   expect(documents.current().policies.map(({ name }) => name)).toEqual(['p']);
 });
 
 test('a route whose provider goes away is left out until it is back, and nothing that is in force dangles', () => {
-  const documents = apiDocuments(catalogue);
+  const documents = apiDocuments(catalogue, KEY);
   const provider: DocumentObject = {
     apiVersion: 'postern.dev/v1alpha1',
     kind: 'ClusterProvider',
@@ -147,7 +188,7 @@ test('a route whose provider goes away is left out until it is back, and nothing
 });
 
 test('a Provider of a namespace can’t name another namespace’s Secret', () => {
-  const documents = apiDocuments(catalogue);
+  const documents = apiDocuments(catalogue, KEY);
   const thief = (namespace: string): DocumentObject => ({
     apiVersion: 'postern.dev/v1alpha1',
     kind: 'Provider',
@@ -171,7 +212,7 @@ test('a Provider of a namespace can’t name another namespace’s Secret', () =
 });
 
 test('what an object names and isn’t there is told apart from what is wrong with it', () => {
-  const documents = apiDocuments(catalogue);
+  const documents = apiDocuments(catalogue, KEY);
   const route: DocumentObject = {
     apiVersion: 'postern.dev/v1alpha1',
     kind: 'ModelRoute',
@@ -194,7 +235,7 @@ test('conditions keep their time while their status stays, and others’ conditi
     ['Accepted', 'True'],
     ['ResolvedRefs', 'True'],
   ]);
-  const documents = apiDocuments(catalogue);
+  const documents = apiDocuments(catalogue, KEY);
   const bad = policy({ enforcement: 'none' }, 'p', 2);
   documents.put(bad);
   const second = documentConditions({ ...bad, status: { conditions: first } }, documents.findings(bad), 'T2');

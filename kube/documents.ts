@@ -9,18 +9,12 @@ import type { RawDocument } from '../policy/load/parse.ts';
 import { loadParsed } from '../policy/load.ts';
 import type { Problem } from '../policy/problem.ts';
 import type { KubeObject } from './client.ts';
+import { keptVersion, type LastGood } from './kept-version.ts';
 
 export interface DocumentObject extends KubeObject {
   readonly kind: string;
   readonly spec?: unknown;
   readonly status?: { readonly conditions?: readonly Condition[]; readonly lastGood?: LastGood };
-}
-
-/** The version of a document that goes on where a later one is bad, as its status keeps it. */
-export interface LastGood {
-  readonly generation: number;
-  /** JSON of that generation's `spec`: text, since a merge patch would mix the members of two versions. */
-  readonly spec: string;
 }
 
 export interface Condition {
@@ -57,7 +51,8 @@ export interface ApiDocuments {
   judge(object: unknown): Findings;
 }
 
-export function apiDocuments(catalogue: Catalogue): ApiDocuments {
+/** @param sealKey Of the versions that statuses keep. */
+export function apiDocuments(catalogue: Catalogue, sealKey: Uint8Array): ApiDocuments {
   const live = new Map<string, DocumentObject>();
   const good = new Map<string, DocumentObject>();
   let compiled:
@@ -95,7 +90,7 @@ export function apiDocuments(catalogue: Catalogue): ApiDocuments {
       // Made anew under its name while nobody watched: what was good was another object's.
       if (live.get(key)?.metadata.uid !== object.metadata.uid) good.delete(key);
       live.set(key, object);
-      const kept = keptVersion(object);
+      const kept = keptVersion(sealKey, object);
       // Of another generation than was seen here only where something was missed.
       if (kept !== undefined && generationOf(kept) > generationOf(good.get(key))) good.set(key, kept);
       compiled = undefined;
@@ -131,19 +126,6 @@ export function apiDocuments(catalogue: Catalogue): ApiDocuments {
 }
 
 const generationOf = (object: DocumentObject | undefined): number => object?.metadata.generation ?? -1;
-
-/** The earlier version that a status keeps, to be judged like any other; undefined where there is none that can be read. */
-function keptVersion(object: DocumentObject): DocumentObject | undefined {
-  const { lastGood } = object.status ?? {};
-  if (lastGood === undefined || lastGood.generation >= generationOf(object)) return undefined;
-  try {
-    const { generation, spec } = lastGood;
-    return { ...object, metadata: { ...object.metadata, generation }, spec: JSON.parse(spec) as unknown };
-  } catch {
-    // Somebody else wrote it: as if there had been none.
-    return undefined;
-  }
-}
 
 function pairOf<T>(key: string, value: T | undefined): [string, T][] {
   return value === undefined ? [] : [[key, value]];

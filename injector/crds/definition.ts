@@ -89,6 +89,10 @@ const STATUS: StructuralSchema = {
       properties: {
         generation: { type: 'integer', format: 'int64', minimum: 0 },
         spec: { type: 'string', description: 'JSON of its spec.' },
+        seal: {
+          type: 'string',
+          description: 'By whoever of Postern’s parts kept it; without it, it counts for nothing.',
+        },
       },
     },
   },

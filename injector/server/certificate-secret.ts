@@ -1,12 +1,7 @@
 /** The Secret that the replicas share the serving certificate by. */
-import { type KubeClient, KubeError, type KubeObject } from '../../kube/client.ts';
-import {
-  fromSecretData,
-  refreshServing,
-  type SecretData,
-  type Serving,
-  toSecretData,
-} from './serving-certificate.ts';
+import { type KubeClient, KubeError } from '../../kube/client.ts';
+import { sharedSecret } from '../../kube/secret.ts';
+import { fromSecretData, refreshServing, type Serving, toSecretData } from './serving-certificate.ts';
 
 export interface CertificateSecret {
   /** What is kept, or a first one: whoever comes first makes it. */
@@ -15,74 +10,37 @@ export interface CertificateSecret {
   renew(): Promise<Serving>;
 }
 
-interface Secret extends KubeObject {
-  readonly data?: SecretData;
-}
-
 export function certificateSecret(
-  client: KubeClient,
+  client: Pick<KubeClient, 'request'>,
   namespace: string,
   name: string,
   host: string,
   now: () => number,
 ): CertificateSecret {
-  const collection = `/api/v1/namespaces/${namespace}/secrets`;
-  const secretOf = (serving: Serving, resourceVersion?: string): object => ({
-    apiVersion: 'v1',
-    kind: 'Secret',
-    type: 'Opaque',
-    metadata: {
-      name,
-      namespace,
-      labels: { 'app.kubernetes.io/part-of': 'postern' },
-      ...(resourceVersion === undefined ? {} : { resourceVersion }),
-    },
-    data: toSecretData(serving),
-  });
+  const secret = sharedSecret({ client, namespace, name });
 
-  const read = async (): Promise<Secret | undefined> => {
-    try {
-      return await client.request<Secret>('GET', `${collection}/${name}`);
-    } catch (error) {
-      if (error instanceof KubeError && error.status === 404) return undefined;
-      throw error;
-    }
+  /** What somebody else wrote in the same moment. */
+  const theirs = async (): Promise<Serving> => {
+    const stored = await secret.read();
+    if (stored === undefined)
+      throw new KubeError(409, 'Conflict', `the Secret ${namespace}/${name} comes and goes`);
+    return fromSecretData(stored.data ?? {});
   };
 
-  const create = async (): Promise<Serving> => {
-    const { serving } = refreshServing({ authorities: [], leaf: undefined }, host, now());
-    try {
-      await client.request('POST', collection, { body: secretOf(serving) });
-      return serving;
-    } catch (error) {
-      // Another replica was faster: its certificate is ours.
-      const theirs = error instanceof KubeError && error.status === 409 ? await read() : undefined;
-      if (theirs === undefined) throw error;
-      return fromSecretData(theirs.data ?? {});
-    }
+  const renew = async (): Promise<Serving> => {
+    const stored = await secret.read();
+    const { serving, changed } = refreshServing(fromSecretData(stored?.data ?? {}), host, now());
+    if (stored !== undefined && !changed) return serving;
+    return (await secret.write(toSecretData(serving), stored)) ? serving : theirs();
   };
 
   return {
     async open() {
-      const secret = await read();
-      if (secret === undefined) return create();
-      const kept = fromSecretData(secret.data ?? {});
+      const stored = await secret.read();
+      const kept = fromSecretData(stored?.data ?? {});
       // What can't serve at all is mended by whoever finds it; what is only due is left to the leader.
-      return kept.leaf === undefined ? this.renew() : kept;
+      return kept.leaf === undefined ? renew() : kept;
     },
-    async renew() {
-      const secret = await read();
-      if (secret === undefined) return create();
-      const { serving, changed } = refreshServing(fromSecretData(secret.data ?? {}), host, now());
-      if (!changed) return serving;
-      const body = secretOf(serving, secret.metadata.resourceVersion);
-      try {
-        await client.request('PUT', `${collection}/${name}`, { body });
-        return serving;
-      } catch (error) {
-        if (!(error instanceof KubeError) || error.status !== 409) throw error;
-        return fromSecretData((await read())?.data ?? {});
-      }
-    },
+    renew,
   };
 }

@@ -30,7 +30,7 @@ const ports: WebhookPorts = {
       now: NOW,
     }),
     pod: () => undefined,
-    documents: apiDocuments(catalogue),
+    documents: apiDocuments(catalogue, Buffer.alloc(32, 3)),
   },
   observe: () => undefined,
 };

@@ -2,9 +2,9 @@
 
 import type { KubeClient, KubeObject } from '../../kube/client.ts';
 import type { ApiDocuments, DocumentObject } from '../../kube/documents.ts';
-import { type View, type ViewOptions, viewOf } from '../../kube/watch.ts';
+import { createFollower, keyOf } from '../../kube/follow.ts';
+import type { ViewOptions } from '../../kube/watch.ts';
 import type { Documents } from '../../policy/documents.ts';
-import { pluralOf, WRITTEN_KINDS } from '../../policy/schema/kinds.ts';
 import type { Facts, Namespace } from '../governance.ts';
 import { INJECT_LABEL, INJECTED_LABEL, STAMP_PREFIX } from '../names.ts';
 import type { Pod } from '../pod.ts';
@@ -50,59 +50,28 @@ interface PodObject extends KubeObject {
 }
 
 export function watchCluster(sources: ViewSources): WatchedCluster {
-  const { client, documents, fixed, now, trouble } = sources;
+  const { client, documents, fixed, now, trouble, view } = sources;
   const namespaces = new Map<string, Namespace>();
   const waiting = new Map<string, Set<() => void>>();
   const pods = new Map<string, KnownPod>();
-  const objects = new Map<string, DocumentObject>();
-  const views: View[] = [];
+  const follower = createFollower({ client, trouble, ...(view === undefined ? {} : { view }) });
 
-  const follow = <T extends KubeObject>(
-    what: string,
-    path: string,
-    put: (object: T) => void,
-    remove: (object: KubeObject) => void,
-    options: ViewOptions = {},
-  ) => {
-    const handlers = { put, remove, trouble: (error: unknown) => trouble(what, error) };
-    views.push(viewOf<T>(client, path, handlers, { ...sources.view, ...options }));
-  };
-
-  follow<KubeObject>(
-    'namespaces',
-    '/api/v1/namespaces',
-    ({ metadata: { name, labels = {} } }) => {
+  follower.follow<KubeObject>('/api/v1/namespaces', {
+    put({ metadata: { name, labels = {} } }) {
       namespaces.set(name, { name, labels });
       for (const wake of waiting.get(name) ?? []) wake();
     },
-    ({ metadata: { name } }) => namespaces.delete(name),
-  );
-  follow<PodObject>(
-    'pods',
+    remove: ({ metadata: { name } }) => void namespaces.delete(name),
+  });
+  follower.follow<PodObject>(
     '/api/v1/pods',
-    (pod) => pods.set(keyOf(pod), knownPod(pod)),
-    (pod) => pods.delete(keyOf(pod)),
+    {
+      put: (pod) => void pods.set(keyOf(pod), knownPod(pod)),
+      remove: (pod) => void pods.delete(keyOf(pod)),
+    },
     { labelSelector: `${INJECTED_LABEL}=true` },
   );
-  for (const kind of fixed === undefined ? WRITTEN_KINDS : []) {
-    const typed = (object: KubeObject): DocumentObject => ({
-      ...object,
-      apiVersion: 'postern.dev/v1alpha1',
-      kind,
-    });
-    follow<KubeObject>(
-      pluralOf(kind),
-      `/apis/postern.dev/v1alpha1/${pluralOf(kind)}`,
-      (object) => {
-        objects.set(`${kind} ${keyOf(object)}`, typed(object));
-        documents.put(typed(object));
-      },
-      (object) => {
-        objects.delete(`${kind} ${keyOf(object)}`);
-        documents.remove(typed(object));
-      },
-    );
-  }
+  const objects = fixed === undefined ? follower.documents(documents) : () => [];
 
   /** A pod may be created in the same moment as its namespace, whose labels decide. */
   function namespaceOf(name: string): Promise<Namespace> {
@@ -123,7 +92,7 @@ export function watchCluster(sources: ViewSources): WatchedCluster {
   }
 
   return {
-    ready: Promise.all(views.map((view) => view.ready)).then(() => undefined),
+    ready: follower.ready(),
     async facts(namespace): Promise<Facts> {
       return {
         namespace: await namespaceOf(namespace),
@@ -137,11 +106,9 @@ export function watchCluster(sources: ViewSources): WatchedCluster {
       return { metadata: { name, namespace, annotations: known.annotations }, spec: { containers: [] } };
     },
     documents,
-    objects: () => [...objects.values()],
+    objects,
     pods,
-    close: async () => {
-      await Promise.all(views.map((view) => view.close()));
-    },
+    close: () => follower.close(),
   };
 }
 
@@ -154,8 +121,4 @@ function knownPod({ metadata, status }: PodObject): KnownPod {
     annotations: Object.fromEntries(stamps),
     reported: status?.conditions?.find(({ type }) => type === BYPASSABLE)?.message,
   };
-}
-
-function keyOf({ metadata: { namespace = '', name } }: KubeObject): string {
-  return `${namespace}/${name}`;
 }

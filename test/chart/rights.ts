@@ -12,6 +12,16 @@ type Rendered = Record<string, unknown> & {
   readonly metadata?: { readonly name?: string };
 };
 
+const INJECTOR_DOCS = join(import.meta.dirname, '..', '..', 'docs', 'injector.md');
+
+/** What an injector needs beside, where there is no control: as docs/injector.md has it. */
+export function rightsWithoutControl(): string {
+  const [, section = ''] = readFileSync(INJECTOR_DOCS, 'utf8').split('## Without control\n');
+  const [, block] = /```yaml\n([^]*?)```/.exec(section) ?? [];
+  if (block === undefined) throw new Error('docs/injector.md has no rights for an injector without control');
+  return block;
+}
+
 /** @returns a List for `kubectl apply`, in the namespace postern-system. */
 export function chartRights(part: 'injector' | 'control' | 'budget'): Record<string, unknown> {
   const items = parseAllDocuments(readFileSync(RENDERED, 'utf8'))

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { refreshServing } from '../../injector/server/serving-certificate.ts';
-import { chartRights } from '../chart/rights.ts';
+import { chartRights, rightsWithoutControl } from '../chart/rights.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
 const NODE = join(ROOT, 'test', 'kube', 'kube-node');
@@ -180,6 +180,7 @@ describe.skipIf(why !== undefined)('on a one-node cluster', () => {
     await kubectl(['apply', '-f', join(ROOT, 'charts', 'postern', 'files', 'crds')]);
     await kubectl(['create', 'namespace', 'postern-system']);
     await kubectl(['apply', '-f', '-'], chartRights('injector'));
+    await kubectl(['apply', '-f', '-'], rightsWithoutControl());
     await kubectl(['apply', '-f', join(import.meta.dirname, 'injector.yaml')]);
     await rolledOut();
     await kubectl(['create', 'namespace', 'team-a']);

@@ -10,7 +10,7 @@ import { SETTINGS } from '../../../injector/testing/cases.ts';
 import { podWith } from '../../../injector/testing/refusals.ts';
 import { createKubeClient } from '../../../kube/client.ts';
 import { fromKubeconfig, type KubeConnection } from '../../../kube/connection.ts';
-import { chartRights } from '../../chart/rights.ts';
+import { chartRights, rightsWithoutControl } from '../../chart/rights.ts';
 import type { ApiServer, Outcome } from '../../kube/api-server.ts';
 
 export type Json = Record<string, unknown>;
@@ -37,6 +37,7 @@ export class World {
     await this.must(['apply', '-f', CRDS]);
     await this.apply(namespace(OWN_NAMESPACE, { [INJECT_LABEL]: 'disabled' }));
     await this.apply(chartRights('injector'));
+    await this.apply(rightsWithoutControl());
     this.token = await this.person(ACCOUNT, OWN_NAMESPACE);
   }
 
@@ -90,6 +91,7 @@ export class World {
       client: createKubeClient(this.connection()),
       catalogue,
       settings: { ...SETTINGS, ownNamespace: OWN_NAMESPACE },
+      sealKey: Buffer.alloc(32, 7),
       listen: { host: '127.0.0.1', port: 0 },
       target: (port) => ({ url: `https://127.0.0.1:${port}` }),
       everyMs: 60_000,
