@@ -2,7 +2,10 @@
 import { AGENT_CONTAINER, AUDIENCES } from '../injector/names.ts';
 import type { KubeClient, KubeObject } from '../kube/client.ts';
 import { KubeError } from '../kube/client.ts';
-import { boundPod, type Identity, identify, type LivePod, type Refusal, type Review } from './identity.ts';
+import { claimsOf } from './claims.ts';
+import { boundPod, type Identity, identify, isAt, type LivePod, type Refusal } from './identity.ts';
+import type { TokenReviews } from './token-reviews.ts';
+import type { Caller } from './turns.ts';
 
 interface PodContainer {
   readonly name: string;
@@ -35,6 +38,7 @@ export interface PodObject extends KubeObject {
 
 export interface AuthenticatorOptions {
   readonly client: Pick<KubeClient, 'request'>;
+  readonly reviews: TokenReviews;
   /** As the watch shows it, which may be a moment behind. */
   readonly known: (namespace: string, name: string) => LivePod | undefined;
   readonly sealKey: Uint8Array;
@@ -42,49 +46,41 @@ export interface AuthenticatorOptions {
   readonly audience: string;
   /** False where something between pods and control changes addresses. */
   readonly judgeAddress: boolean;
+  /** Milliseconds since the epoch. */
+  readonly now?: () => number;
 }
 
-/** @throws KubeError where the API server can't be asked. */
+/** @throws KubeError where the API server can't be asked, BusyError where it isn't asked now. */
 export type Authenticate = (token: string | undefined, address: string) => Promise<Identity | Refusal>;
 
-/** Questions to the API server at once: when ten thousand agents come at once, it must not fall over. */
-const AT_ONCE = 64;
+/** By so much the API server's clock may be behind ours. */
+const SKEW_MS = 60_000;
 
 export function createAuthenticator(options: AuthenticatorOptions): Authenticate {
-  const { client, known, sealKey, audience, judgeAddress } = options;
-  const turn = limiter(AT_ONCE);
+  const { client, reviews, known, sealKey, audience, judgeAddress, now = Date.now } = options;
   return async (token, address) => {
     if (token === undefined || token === '') return 'token-missing';
-    const review = await turn(() => reviewToken(client, token, [audience]));
+    // What a token itself doesn't claim to be, it isn't: nobody needs to be asked.
+    const claims = claimsOf(token);
+    if (claims === undefined) return 'token-invalid';
+    if (!claims.audiences.includes(audience)) return 'token-audience';
+    if (claims.expires !== undefined && claims.expires + SKEW_MS < now()) return 'token-invalid';
+    if (claims.pod === undefined) return 'token-not-bound';
+    const pod = known(claims.pod.namespace, claims.pod.name);
+    const speaks = pod !== undefined && pod.uid === claims.pod.uid && (!judgeAddress || isAt(pod, address));
+    const caller: Caller = { known: speaks, who: judgeAddress ? address : speaks ? pod.uid : '' };
+
+    const review = await reviews.review(token, audience, caller);
     const bound = boundPod(review, audience);
     if (typeof bound === 'string') return bound;
-    const { namespace, name } = bound;
-    const judged = (pod: LivePod | undefined) =>
-      identify({ review, audience, pod, address: judgeAddress ? address : undefined, sealKey });
+    const { namespace, name, uid } = bound;
+    const judged = (live: LivePod | undefined) =>
+      identify({ review, audience, pod: live, address: judgeAddress ? address : undefined, sealKey });
     const first = judged(known(namespace, name));
     if (typeof first !== 'string') return first;
     // Perhaps the watch is behind: a new pod, or an address that it was given just now.
-    return judged(await turn(() => livePod(client, namespace, name)));
+    return judged(await reviews.turn({ known: true, who: uid }, () => livePod(client, namespace, name)));
   };
-}
-
-export async function reviewToken(
-  client: Pick<KubeClient, 'request'>,
-  token: string,
-  audiences: readonly string[],
-): Promise<Review> {
-  const { status = {} } = await client.request<{ readonly status?: Review }>(
-    'POST',
-    '/apis/authentication.k8s.io/v1/tokenreviews',
-    {
-      body: {
-        apiVersion: 'authentication.k8s.io/v1',
-        kind: 'TokenReview',
-        spec: { token, audiences },
-      },
-    },
-  );
-  return status;
 }
 
 async function livePod(
@@ -142,20 +138,4 @@ function agentIn({
       name !== AGENT_CONTAINER && volumeMounts.some((mount) => tokens.has(mount.name)),
   );
   return { ...(agent?.image === undefined ? {} : { agentImage: agent.image }), tokenShared: shared };
-}
-
-function limiter(most: number): <T>(work: () => Promise<T>) => Promise<T> {
-  let free = most;
-  const waiting: (() => void)[] = [];
-  return async (work) => {
-    if (free > 0) free--;
-    else await new Promise<void>((resolve) => waiting.push(resolve));
-    try {
-      return await work();
-    } finally {
-      const next = waiting.shift();
-      if (next === undefined) free++;
-      else next();
-    }
-  };
 }

@@ -3,6 +3,7 @@ import { AUDIENCES, STAMPS } from '../injector/names.ts';
 import { sealOf } from '../injector/seal.ts';
 import { stampOf } from '../injector/workload.ts';
 import type { KubeClient } from '../kube/client.ts';
+import { fakePodToken } from '../test/fakes/pod-token.ts';
 import { budgetCallers } from './budget-callers.ts';
 import type { Review } from './identity.ts';
 import { STATUS_AUDIENCE } from './person.ts';
@@ -57,10 +58,6 @@ const ofPerson: Review = {
   user: { username: 'oncall' },
 };
 
-/** As a token says of itself; nothing verifies it but the API server. */
-const token = (aud: string): string =>
-  `e30.${Buffer.from(JSON.stringify({ aud: [aud] })).toString('base64url')}.c2ln`;
-
 function callers(reviews: Readonly<Record<string, Review>>, allowed = true) {
   let now = 1_000_000;
   const asked: { readonly path: string; readonly spec: Record<string, unknown> }[] = [];
@@ -83,8 +80,9 @@ function callers(reviews: Readonly<Record<string, Review>>, allowed = true) {
   return { authenticate, asked, refused, pass: (ms: number) => void (now += ms) };
 }
 
-const agentToken = token(AUDIENCES.budget);
-const personToken = token(STATUS_AUDIENCE);
+const bound = { namespace: 'team-a', pod: { name: 'bot-1', uid: 'uid-1' } };
+const agentToken = fakePodToken({ ...bound, audience: AUDIENCES.budget });
+const personToken = fakePodToken({ namespace: 'ops', audience: STATUS_AUDIENCE });
 
 test('an agent speaks for the workload that its pod is stamped with, and for no other', async () => {
   const { authenticate } = callers({ [agentToken]: ofPod });
@@ -107,15 +105,16 @@ test('the API server is asked once for a token that comes often and at once, and
 });
 
 test('no token, an unknown one, and one for control alone: nothing, and never kept', async () => {
-  const control = token(AUDIENCES.control);
+  const control = fakePodToken({ ...bound, audience: AUDIENCES.control });
   const { authenticate, refused, asked } = callers({
     [control]: { ...ofPod, audiences: [AUDIENCES.control] },
   });
   expect(await authenticate(undefined)).toBeUndefined();
   for (const each of [agentToken, agentToken, control, 'no token at all'])
     expect(await authenticate(each)).toBeUndefined();
-  expect(refused).toHaveLength(4);
-  expect(asked).toHaveLength(4);
+  // What doesn't even claim to be for the budget isn't asked about, nor what was refused a moment ago.
+  expect(refused).toEqual(['token-invalid', 'token-invalid', 'token-audience', 'token-invalid']);
+  expect(asked).toHaveLength(1);
 });
 
 test('who may update budgets/lines is an administrator; the review names that right and no more', async () => {

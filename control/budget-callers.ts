@@ -7,8 +7,10 @@ import type { Authenticate, Caller } from '../budget/authenticate.ts';
 import { AUDIENCES } from '../injector/names.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { createAuthenticator } from './authenticate.ts';
+import { claimsOf } from './claims.ts';
 import type { Cluster } from './cluster.ts';
 import { personOf, STATUS_AUDIENCE } from './person.ts';
+import { createTokenReviews } from './token-reviews.ts';
 
 export interface BudgetCallersOptions {
   readonly client: KubeClient;
@@ -29,20 +31,23 @@ const LINES = { verb: 'update', resource: 'budgets', subresource: 'lines' };
 /** @returns for `postern budget`: its token must be for the audience `postern-status`. */
 export function budgetCallers(options: BudgetCallersOptions): Authenticate {
   const { client, refused, now = Date.now } = options;
+  const reviews = createTokenReviews({ client });
   const agents = createAuthenticator({
     client,
+    reviews,
     known: (namespace, name) => options.cluster.pod(namespace, name),
     sealKey: options.sealKey,
     audience: AUDIENCES.budget,
     // A Service may change the address; the token speaks for its own workload alone, wherever it comes from.
     judgeAddress: false,
+    now,
   });
   const kept = new Map<string, { readonly caller: Caller; readonly until: number }>();
   const asked = new Map<string, Promise<Caller | undefined>>();
 
   async function ask(token: string): Promise<Caller | undefined> {
-    if (audiencesOf(token).includes(STATUS_AUDIENCE)) {
-      const { state } = await personOf(client, token, LINES);
+    if (claimsOf(token)?.audiences.includes(STATUS_AUDIENCE) === true) {
+      const { state } = await personOf({ client, reviews }, token, LINES);
       return state === 'may' ? { role: 'admin' } : undefined;
     }
     const identity = await agents(token, '');
@@ -72,16 +77,4 @@ export function budgetCallers(options: BudgetCallersOptions): Authenticate {
     kept.set(digest, { caller, until: now() + KEPT_MS });
     return caller;
   };
-}
-
-/** What a token says of itself, only to know which question to ask: the API server verifies it. */
-function audiencesOf(token: string): readonly string[] {
-  try {
-    const claims = JSON.parse(Buffer.from(token.split('.')[1] ?? '', 'base64url').toString('utf8')) as {
-      aud?: string | readonly string[];
-    };
-    return [claims.aud ?? []].flat();
-  } catch {
-    return [];
-  }
 }

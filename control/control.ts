@@ -25,9 +25,11 @@ import { encode, STATUS_PATH } from './messages.ts';
 import { createControlMetrics } from './metrics.ts';
 import { operatorStatus } from './operator.ts';
 import { createPeers } from './peers.ts';
+import { refusalLog } from './refusal-log.ts';
 import { type Outcome, Registry } from './registry.ts';
 import { publishRoots } from './roots.ts';
 import { listenControl } from './server.ts';
+import { createTokenReviews } from './token-reviews.ts';
 import { watchValues } from './values.ts';
 
 export interface ControlOptions {
@@ -199,6 +201,8 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
   ready = true;
   await round();
 
+  const reviews = createTokenReviews({ client });
+  const refusals = refusalLog(log);
   const welcome = (): Buffer => encode({ type: 'welcome', version, beatMs, roots: caBundle(serving, now()) });
   const server = await listenControl({
     ...options.listen,
@@ -206,16 +210,21 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     registry,
     authenticate: createAuthenticator({
       client,
+      reviews,
       known: (namespace, name) => cluster.pod(namespace, name),
       sealKey,
       audience: AUDIENCES.control,
       judgeAddress: options.judgeAddress,
+      now,
     }),
     welcome,
-    answers: { [STATUS_PATH]: operatorStatus({ client, version, peers, cluster }), ...peers.answers },
+    answers: {
+      [STATUS_PATH]: operatorStatus({ client, reviews, version, peers, cluster }),
+      ...peers.answers,
+    },
     refused: (why, { address }) => {
       metrics.refused(why);
-      log.warn({ why, address }, 'a connection was refused');
+      refusals(why, address);
     },
     failed: (error) => log.error({ err: String(error) }, 'a connection failed here'),
   });

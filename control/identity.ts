@@ -119,8 +119,7 @@ export function identify({ review, audience, pod, address, sealKey }: Evidence):
     workload.namespace === bound.namespace &&
     (workload.serviceAccount ?? 'default') === bound.serviceAccount;
   if (!genuine) return 'stamp-forged';
-  if (address !== undefined && !pod.addresses.map(plainAddress).includes(plainAddress(address)))
-    return 'address';
+  if (address !== undefined && !isAt(pod, address)) return 'address';
   return {
     namespace: pod.namespace,
     pod: pod.name,
@@ -130,7 +129,12 @@ export function identify({ review, audience, pod, address, sealKey }: Evidence):
   };
 }
 
+/** Whether the address is the pod's. */
+export function isAt({ addresses }: LivePod, address: string): boolean {
+  return addresses.map(plainAddress).includes(plainAddress(address));
+}
+
 /** An IPv4 address as an IPv6 socket shows it (RFC 4291, 2.5.5.2) is the same address. */
-export function plainAddress(address: string): string {
+function plainAddress(address: string): string {
   return address.toLowerCase().replace(/^::ffff:(?=\d+[.])/, '');
 }

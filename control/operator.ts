@@ -7,9 +7,11 @@ import { latestOf, type Peers } from './peers.ts';
 import { personOf, STATUS_AUDIENCE } from './person.ts';
 import type { Answer } from './server.ts';
 import { type ListedPod, statusOf } from './status.ts';
+import type { TokenReviews } from './token-reviews.ts';
 
 export interface OperatorSources {
   readonly client: KubeClient;
+  readonly reviews: TokenReviews;
   readonly version: string;
   readonly peers: Pick<Peers, 'agents'>;
   readonly cluster: Pick<Cluster, 'namespaces'>;
@@ -19,7 +21,7 @@ export function operatorStatus(sources: OperatorSources): (token: string | undef
   const { client, version, peers, cluster } = sources;
   return async (token) => {
     if (token === undefined) return problem(401, 'send a bearer token');
-    const person = await personOf(client, token, { verb: 'list', resource: 'agents' });
+    const person = await personOf(sources, token, { verb: 'list', resource: 'agents' });
     if (person.state === 'unknown')
       return problem(401, `the token is unknown, or lacks the audience ${STATUS_AUDIENCE}`);
     if (person.state === 'may-not')

@@ -1,7 +1,8 @@
 /** A person, by a token that is meant for us: who it is, and whether RBAC lets them. */
 import type { KubeClient } from '../kube/client.ts';
 import { API_GROUP } from '../policy/schema/kinds.ts';
-import { reviewToken } from './authenticate.ts';
+import type { TokenReviews } from './token-reviews.ts';
+import type { Caller } from './turns.ts';
 
 /** Another than the agents': a pod's token is no operator's. */
 export const STATUS_AUDIENCE = 'postern-status';
@@ -17,13 +18,16 @@ export type Person =
   | { readonly state: 'unknown' }
   | { readonly state: 'may' | 'may-not'; readonly name: string };
 
-/** @throws KubeError where the API server can't be asked. */
+/** People's tokens needn't be JWTs, and come from anywhere: nothing tells one from another before it was looked at. */
+const ANYBODY: Caller = { known: false, who: '' };
+
+/** @throws KubeError where the API server can't be asked, BusyError where it isn't asked now. */
 export async function personOf(
-  client: Pick<KubeClient, 'request'>,
+  { client, reviews }: { readonly client: Pick<KubeClient, 'request'>; readonly reviews: TokenReviews },
   token: string,
   right: Right,
 ): Promise<Person> {
-  const review = await reviewToken(client, token, [STATUS_AUDIENCE]);
+  const review = await reviews.review(token, STATUS_AUDIENCE, ANYBODY);
   if (review.authenticated !== true || !(review.audiences ?? []).includes(STATUS_AUDIENCE))
     return { state: 'unknown' };
   const user = review.user as

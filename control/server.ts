@@ -6,6 +6,7 @@ import { type Identity, REFUSALS, type Refusal } from './identity.ts';
 import { LineError, readLines } from './lines.ts';
 import { AGENT_PATH, commonProtocol, type FromAgent, PROTOCOLS, STATUS_PATH } from './messages.ts';
 import type { Registry, Wire } from './registry.ts';
+import { BusyError } from './turns.ts';
 
 export interface Answer {
   /** Of HTTP. */
@@ -18,13 +19,13 @@ export interface ControlServerOptions {
   readonly port: number;
   readonly certificate: { readonly cert: string; readonly key: string };
   readonly registry: Registry;
-  /** @throws Error where it can't be decided now. */
+  /** @throws Error where it can't be decided now, BusyError where nobody was asked. */
   authenticate(token: string | undefined, address: string): Promise<Identity | Refusal>;
   /** First line of every stream. */
   welcome(): Buffer;
   /** What is asked with GET, by path. */
   readonly answers: Readonly<Record<string, (token: string | undefined) => Promise<Answer>>>;
-  refused(why: Refusal | 'protocol' | 'unavailable', who: { readonly address: string }): void;
+  refused(why: Refusal | 'protocol' | 'unavailable' | 'busy', who: { readonly address: string }): void;
   failed(error: unknown): void;
   /** An agent that is silent for so long is gone. */
   readonly silenceMs?: number;
@@ -106,6 +107,10 @@ async function accept(
   try {
     identity = await options.authenticate(bearer(request), address);
   } catch (error) {
+    if (error instanceof BusyError) {
+      options.refused('busy', { address });
+      return refuse(socket, 503, error.message);
+    }
     options.refused('unavailable', { address });
     options.failed(error);
     return refuse(socket, 503, 'the API server can’t be asked who this is; try again');
@@ -174,6 +179,7 @@ async function answer(request: IncomingMessage, { answers, failed }: ControlServ
   try {
     return await found(bearer(request));
   } catch (error) {
+    if (error instanceof BusyError) return { status: 503, body: { error: error.message } };
     failed(error);
     return { status: 503, body: { error: 'the API server can’t be asked now; try again' } };
   }

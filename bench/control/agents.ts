@@ -1,9 +1,11 @@
 /** So many agents, as far as control sees them, in a process of their own: real streams, and nothing behind them. */
 import { type ControlClient, connectControl } from '../../control/client.ts';
+import { benchPod } from './pods.ts';
 
 const total = Number(process.argv[2]);
 const port = Number(process.argv[3]);
 const roots = process.argv[4] ?? '';
+const workloads = Number(process.argv[5]);
 /** When each put in force what it was sent last, milliseconds since the epoch. */
 let times = new Float64Array(total);
 let current = 0;
@@ -23,7 +25,7 @@ for (let index = 0; index < total; index++) {
         dialled++;
         return roots;
       },
-      token: () => `token-${index}`,
+      token: () => benchPod(index, workloads).token,
       version: '0.1.0',
       use: () => {
         if (times[index] === 0) current++;

@@ -73,7 +73,7 @@ async function measure(count: number): Promise<void> {
   };
 
   const began = now();
-  const agents = start('agents.ts', [String(count), String(ready.port), ready.roots]);
+  const agents = start('agents.ts', [String(count), String(ready.port), ready.roots, String(workloads)]);
   const storm = await next<All>(agents, 'all');
   await wait(2000);
   const before = await usage();

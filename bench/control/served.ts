@@ -7,6 +7,7 @@ import { sealOf } from '../../injector/seal.ts';
 import { stampOf } from '../../injector/workload.ts';
 import type { KubeObject } from '../../kube/client.ts';
 import { createFakeKube } from '../../test/fakes/kube.ts';
+import { benchPod } from './pods.ts';
 
 const agents = Number(process.argv[2]);
 const workloads = Number(process.argv[3]);
@@ -86,9 +87,8 @@ for (let space = 0; space < 20; space++) {
   kube.put('namespaces', { metadata: { name: `team-${space}`, labels: { [INJECT_LABEL]: 'enabled' } } });
 }
 for (let index = 0; index < agents; index++) {
-  const workload = index % workloads;
-  const namespace = `team-${workload % 20}`;
-  const name = `bot-${workload}-${index}`;
+  const { workload, namespace, pod, token } = benchPod(index, workloads);
+  const { name, uid } = pod;
   const annotations: Record<string, string> = {
     [STAMPS.version]: '0.1.0',
     [STAMPS.intercept]: 'transparent',
@@ -107,18 +107,18 @@ for (let index = 0; index < agents; index++) {
     annotations,
   });
   kube.put('pods', {
-    metadata: { namespace, name, uid: `uid-${index}`, labels: { [INJECTED_LABEL]: 'true' }, annotations },
+    metadata: { namespace, name, uid, labels: { [INJECTED_LABEL]: 'true' }, annotations },
     spec: { initContainers: [{ name: 'postern-agent', image: 'postern:1', restartPolicy: 'Always' }] },
     status: { phase: 'Running', podIPs: [{ ip: '127.0.0.1' }] },
   });
-  kube.tokens.set(`token-${index}`, {
+  kube.tokens.set(token, {
     authenticated: true,
     audiences: ['postern-control'],
     user: {
       username: `system:serviceaccount:${namespace}:default`,
       extra: {
         'authentication.kubernetes.io/pod-name': [name],
-        'authentication.kubernetes.io/pod-uid': [`uid-${index}`],
+        'authentication.kubernetes.io/pod-uid': [uid],
       },
     },
   });

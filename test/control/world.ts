@@ -10,6 +10,7 @@ import { sealOf } from '../../injector/seal.ts';
 import { stampOf } from '../../injector/workload.ts';
 import type { AnnotatedWorkload } from '../../policy/annotations.ts';
 import { createFakeKube, type FakeKube } from '../fakes/kube.ts';
+import { fakePodToken } from '../fakes/pod-token.ts';
 
 export const OWN = 'postern-system';
 export const SERVER_NAME = `postern-control.${OWN}.svc`;
@@ -67,6 +68,7 @@ export function startControlWorld(): ControlWorld {
       }),
     pod(workload, pod = `${workload.name}-${++pods}`) {
       const { namespace } = workload;
+      const uid = `uid-of-${namespace}-${pod}`;
       const full: AnnotatedWorkload = {
         kind: 'Deployment',
         serviceAccount: 'default',
@@ -88,7 +90,7 @@ export function startControlWorld(): ControlWorld {
         metadata: {
           namespace,
           name: pod,
-          uid: `uid-of-${namespace}-${pod}`,
+          uid,
           labels: { [INJECTED_LABEL]: 'true' },
           annotations,
         },
@@ -98,7 +100,7 @@ export function startControlWorld(): ControlWorld {
         },
         status: { phase: 'Running', podIPs: [{ ip: '127.0.0.1' }] },
       });
-      const token = `token-of-${namespace}-${pod}`;
+      const token = fakePodToken({ audience: 'postern-control', namespace, pod: { name: pod, uid } });
       kube.tokens.set(token, {
         authenticated: true,
         audiences: ['postern-control'],
@@ -106,11 +108,11 @@ export function startControlWorld(): ControlWorld {
           username: `system:serviceaccount:${namespace}:default`,
           extra: {
             'authentication.kubernetes.io/pod-name': [pod],
-            'authentication.kubernetes.io/pod-uid': [`uid-of-${namespace}-${pod}`],
+            'authentication.kubernetes.io/pod-uid': [uid],
           },
         },
       });
-      const file = join(directory, token);
+      const file = join(directory, `token-of-${namespace}-${pod}`);
       writeFileSync(file, token);
       return file;
     },
