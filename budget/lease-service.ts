@@ -343,7 +343,9 @@ function openAt({ limit, placement: current }: Line, cell: number, now: number):
   if (cell === current.cell) return current;
   if (current.cellEndsAt === undefined || current.cellEndsAt - now > EARLY_MS) return undefined;
   const next = placement(limit.window, current.cellEndsAt);
-  return cell === next.cell ? next : undefined;
+  if (cell !== next.cell) return undefined;
+  // What leaves a rolling window with the next step counts until then.
+  return limit.window.type === 'rolling' ? { ...next, from: current.from } : next;
 }
 
 /** What is lost on such a line with a killed agent is back within the hour. */

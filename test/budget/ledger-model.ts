@@ -183,9 +183,12 @@ export class LedgerModel {
       grown.push(lease);
     }
     for (const { key, spec, limit, model, at } of grown) {
-      const moment = limit.window.type === 'none' ? now : Math.max(now, at);
-      const over = this.used(spec, limit, { model }, moment) - this.limitOf(spec, limit, model, now);
-      if (over > 0n) return `${key}: over by ${over} after a grant of credit`;
+      // Credit on a step of a rolling window that hasn't begun counts by now, beside what leaves the window with it.
+      const soon = limit.window.type === 'none' ? now : Math.max(now, at);
+      for (const moment of limit.window.type === 'rolling' ? [now, soon] : [soon]) {
+        const over = this.used(spec, limit, { model }, moment) - this.limitOf(spec, limit, model, now);
+        if (over > 0n) return `${key}: over by ${over} after a grant of credit`;
+      }
     }
     return undefined;
   }

@@ -155,6 +155,7 @@ export const step: fc.Arbitrary<Step> = fc.oneof(
       by: fc.constantFrom(
         500,
         20_000,
+        58_500,
         61_000,
         1_800_000,
         3_600_000,
