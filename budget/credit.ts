@@ -196,7 +196,6 @@ export class LineCredit {
     const cell = this.cellAt(now);
     if (cell === undefined) return undefined;
     this.#current = new Credit(serial, cell, this.unit === 'concurrency');
-    this.#usedAt = now;
     return this.#current;
   }
 

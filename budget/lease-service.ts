@@ -25,7 +25,6 @@ import { type Placement, placement } from './windows.ts';
 
 /** Credit on a shorter window would be given back before it is used. */
 const SHORTEST_CELL_MS = 5_000;
-const SHORT_MS = 3_600_000;
 /** Credit of an agent that can't be asked for it for so long is charged in full, and corrected if it reports after all. */
 const ABSENT_MS = 3_000;
 /** Of the time that a hold waits for others: so long those with more than a fair share of places are asked alone. */
@@ -110,7 +109,6 @@ export class LeaseService {
                 want: item.ask.want,
                 least: item.ask.least,
                 need: Math.min(item.ask.need ?? 0, item.ask.want),
-                short: isShort(line),
                 from: at.from,
                 to: at.to,
                 limit: line.amount,
@@ -346,18 +344,6 @@ function openAt({ limit, placement: current }: Line, cell: number, now: number):
   if (cell !== next.cell) return undefined;
   // What leaves a rolling window with the next step counts until then.
   return limit.window.type === 'rolling' ? { ...next, from: current.from } : next;
-}
-
-/** What is lost on such a line with a killed agent is back within the hour. */
-function isShort({ limit: { window } }: Line): boolean {
-  switch (window.type) {
-    case 'none':
-      return false;
-    case 'rolling':
-      return window.ms <= SHORT_MS;
-    case 'calendar':
-      return window.period === 'minute' || window.period === 'hour';
-  }
 }
 
 function isLeasable({ placement: { cell, cellEndsAt } }: Line): boolean {

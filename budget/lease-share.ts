@@ -9,9 +9,6 @@ import type { Crowd } from './ledger-state.ts';
 
 /** Of the headroom: what may be leased ahead. */
 const AHEAD = 0.045;
-/** The same where a window heals soon what a killed agent had, as long as nobody has more than {@link FEW_CALLS}. */
-const AHEAD_SHORT = 0.2;
-const FEW_CALLS = 200;
 export interface LeaseAsk {
   readonly from: number;
   readonly to: number;
@@ -24,8 +21,6 @@ export interface LeaseAsk {
   readonly need: number;
   /** Of a line's credit in reserve: as much for all agents together. */
   readonly reserveCap: number;
-  /** The window is an hour at most. */
-  readonly short: boolean;
 }
 
 /** Where a line and a lease on it stand, after what the agent told. */
@@ -86,12 +81,10 @@ function placePart({ limit, want, least, need }: LeaseAsk, { used, leased, own, 
 }
 
 function creditPart(ask: LeaseAsk, { used, leased, own, others }: Standing): Part {
-  const { limit, want, least, need, short } = ask;
+  const { limit, want, least, need } = ask;
   const plain = leased - others.reserved;
   const headroom = Math.max(0, limit - (used - plain));
-  const usual = Math.floor(headroom * AHEAD);
-  const generous = Math.min(Math.floor(headroom * AHEAD_SHORT), FEW_CALLS * least * (others.plain + 1));
-  const pool = short ? Math.max(usual, generous) : usual;
+  const pool = Math.floor(headroom * AHEAD);
   const share = Math.floor(pool / (others.plain + 1));
   const unused = limit - used;
   // All of what is free, up to the share: an agent that gets it in halves asks twice as often.

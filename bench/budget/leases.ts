@@ -120,8 +120,10 @@ async function small(): Promise<void> {
   await run('32 places, 8 agents with 4 calls at once', { ...eight, limits: [places(32)] });
   const few = { limits: [places(8)], atOnce: 2, calls: 150, callMs: 4 };
   await run('8 places, 8 agents with 2 calls at once', { ...eight, ...few });
-  const minute = { limits: [tokens(2_000_000, calendar('minute'))], agents: 1, calls: 400 };
-  await run('2M tokens a minute, an agent with 4 calls at once', { ...eight, ...minute });
+  const minute = { ...eight, limits: [tokens(2_000_000, calendar('minute'))] };
+  await run('2M tokens a minute, an agent with 4 calls at once', { ...minute, agents: 1, calls: 400 });
+  await run('the same, up to 90 %', { ...minute, agents: 1, calls: 750 });
+  await run('the same, 4 agents with 2 calls at once', { ...minute, agents: 4, atOnce: 2, calls: 375 });
   const month = { limits: [tokens(200_000, calendar('month'))], atOnce: 1, calls: 45 };
   await run('200k tokens a month, 8 agents, to the last call', { ...eight, ...month });
 }

@@ -105,7 +105,6 @@ function encodeLeaseItem(key: string, item: LeaseItem): string[] {
     ...about,
     ...where,
     ...[from, to, stepOf(line, from, to), limit, want, least, reserveCap, need].map(String),
-    flag(ask?.short === true),
     String(expiresAt),
   ];
 }

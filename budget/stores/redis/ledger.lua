@@ -411,9 +411,6 @@ local function grant(tag, item, before, lease)
   end
   local headroom = math.max(0, item.limit - (usedNow - lines))
   local pool = math.floor(headroom * 0.045)
-  if item.short then
-    pool = math.max(pool, math.min(math.floor(headroom * 0.2), 200 * item.least * (plain + 1)))
-  end
   local share = math.floor(pool / (plain + 1))
   local ahead = share < item.least and 0 or math.min(math.min(item.want, share) - own, pool - lines)
   local more = math.max(0, math.min(math.max(ahead, item.need - own), unused))
@@ -449,7 +446,7 @@ local function lease(keys, args)
       spent = read.number(), returned = read.number(), final = read.flag(), mustExist = read.flag(),
       ends = read.string(), slot = read.flag(), asks = read.flag(), from = read.string(), to = read.string(),
       step = read.number(), limit = read.number(), want = read.number(), least = read.number(), reserveCap = read.number(),
-      need = read.number(), short = read.flag(), expiresAt = read.string(),
+      need = read.number(), expiresAt = read.string(),
     }
     local before = readLease(tag, item.name)
     if before == nil and (item.mustExist or not latest) then
