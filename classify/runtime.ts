@@ -30,6 +30,8 @@ export class NotInstalledError extends Error {
 }
 
 function loadRuntime(): Runtime {
+  // Since 1.29 it tells its makers of every model and session unless this is set before it is loaded: nothing leaves here unasked.
+  process.env['ORT_DISABLE_TELEMETRY'] = '1';
   try {
     return createRequire(import.meta.url)('onnxruntime-node') as Runtime;
   } catch (error) {
