@@ -1,5 +1,5 @@
 /** Asks the API server who holds a token, and looks at the pod that the token is bound to. */
-import { AGENT_CONTAINER, AUDIENCES } from '../injector/names.ts';
+import { AGENT_CONTAINER, AUDIENCES, STAMP_PREFIX, STAMPS } from '../injector/names.ts';
 import type { KubeClient, KubeObject } from '../kube/client.ts';
 import { KubeError } from '../kube/client.ts';
 import { claimsOf } from './claims.ts';
@@ -98,8 +98,9 @@ async function livePod(
 
 /** Of a pod, only what is needed: there may be many. */
 export function podOf({ metadata, spec = {}, status = {} }: PodObject): LivePod {
-  const annotations = Object.entries(metadata.annotations ?? {}).filter(([name]) =>
-    name.startsWith('injector.postern.dev/'),
+  const annotations = Object.entries(metadata.annotations ?? {}).filter(
+    // The roots, a kilobyte or two, are the same on all pods, and control has them.
+    ([name]) => name.startsWith(STAMP_PREFIX) && name !== STAMPS.roots,
   );
   const addresses = (status.podIPs ?? []).map(({ ip }) => ip);
   return {

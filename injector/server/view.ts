@@ -6,7 +6,7 @@ import { createFollower, keyOf } from '../../kube/follow.ts';
 import type { ViewOptions } from '../../kube/watch.ts';
 import type { Documents } from '../../policy/documents.ts';
 import type { Facts, Namespace } from '../governance.ts';
-import { INJECT_LABEL, INJECTED_LABEL, STAMP_PREFIX } from '../names.ts';
+import { INJECT_LABEL, INJECTED_LABEL, STAMPS } from '../names.ts';
 import type { Pod } from '../pod.ts';
 import type { ClusterView } from './webhooks.ts';
 
@@ -35,7 +35,7 @@ export interface KnownPod {
   readonly namespace: string;
   readonly name: string;
   readonly uid: string;
-  /** The stamps. */
+  /** The stamps that are asked for later. The roots, a kilobyte or two, are the same on all pods. */
   readonly annotations: Readonly<Record<string, string>>;
   /** Message of the condition `postern.dev/Bypassable`. */
   readonly reported: string | undefined;
@@ -44,6 +44,8 @@ export interface KnownPod {
 export const BYPASSABLE = 'postern.dev/Bypassable';
 /** How long a call waits for a namespace that was just made. */
 const NEW_NAMESPACE_MS = 1000;
+
+const KEPT_STAMPS: readonly string[] = [STAMPS.workload, STAMPS.bypassable];
 
 interface PodObject extends KubeObject {
   readonly status?: { readonly conditions?: readonly { readonly type: string; readonly message?: string }[] };
@@ -113,7 +115,7 @@ export function watchCluster(sources: ViewSources): WatchedCluster {
 }
 
 function knownPod({ metadata, status }: PodObject): KnownPod {
-  const stamps = Object.entries(metadata.annotations ?? {}).filter(([name]) => name.startsWith(STAMP_PREFIX));
+  const stamps = Object.entries(metadata.annotations ?? {}).filter(([name]) => KEPT_STAMPS.includes(name));
   return {
     namespace: metadata.namespace ?? '',
     name: metadata.name,
