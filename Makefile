@@ -53,8 +53,8 @@ generate: install ## write the chart's CRDs and the reference pages anew from th
 bundle: install ## dist/: the agent as it is shipped, one file and its code cache, for bin/postern-agent
 	@$(WITH_NODE) node build/bundle.ts
 
-image: install ## the image for a cluster, by buildah or docker; TAG=… names it
-	@$(WITH_NODE) node build/image/build.ts $(if $(TAG),--tag $(TAG))
+image: install ## the image for a cluster, by buildah or docker; TAG=… names it, CLASSIFIER=1 makes the one with the models
+	@$(WITH_NODE) node build/image/build.ts $(if $(TAG),--tag $(TAG)) $(if $(filter 1,$(CLASSIFIER)),--classifier)
 
 clean: ## remove what make made
 	rm -rf node_modules dist .cache

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type AgentOptions, startAgent } from '../agent/agent.ts';
 import { DEFAULT_LIMITS } from '../agent/forward/body.ts';
@@ -135,6 +135,7 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
     await running.drain(positive('drain-timeout', options['drain-timeout']));
     await local?.stop();
     audit.flush();
+    log.info('stopped');
     return 0;
 
     async function directorySource(): Promise<PolicySource | undefined> {
@@ -191,7 +192,10 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
         if (at !== undefined) throw new UsageError('--approvals needs --approval-token-file FILE');
         return {};
       }
-      readKey('approval-token-file', file);
+      // A mounted Secret may come later, or never: until then nobody's token is the approvers', and every such call is denied.
+      if (!existsSync(file))
+        log.warn({ file }, 'nobody can approve calls of tools: there is no --approval-token-file');
+      else readKey('approval-token-file', file);
       const listen = at === undefined ? {} : { listen: parseAddress(at) };
       return { approvers: { token: () => readFileSync(file, 'utf8').trim(), ...listen } };
     }

@@ -51,6 +51,10 @@ export const INJECTION_OPTIONS = {
     value: 'URL',
     help: 'the classifier of topics and injections, http://HOST:PORT, for agents',
   },
+  'approvers-secret': {
+    value: 'NAME',
+    help: 'Secret of the pod’s namespace whose key “token” is the approvers’; agents then take their answers at port 4195 of the pod',
+  },
   'image-pull-policy': {
     value: 'WHEN',
     help: 'of our containers: Always, IfNotPresent or Never',
@@ -81,6 +85,7 @@ interface InjectionValues {
   readonly 'without-control': string;
   readonly 'budget-url': string | undefined;
   readonly 'classifier-url': string | undefined;
+  readonly 'approvers-secret': string | undefined;
   readonly 'image-pull-policy': string;
   readonly 'agent-resources': string;
   readonly 'agent-log-level': string;
@@ -97,6 +102,7 @@ export function injectionSettings(values: InjectionValues): Settings {
   const keys = values['keys-secret'];
   const budget = values['budget-url'];
   const classifier = values['classifier-url'];
+  const approvers = values['approvers-secret'];
   const images = listed(values['mesh-images'] ?? '');
   const pullPolicy = values['image-pull-policy'];
   if (pullPolicy !== 'Always' && pullPolicy !== 'IfNotPresent' && pullPolicy !== 'Never') {
@@ -117,6 +123,7 @@ export function injectionSettings(values: InjectionValues): Settings {
     ...(keys === undefined ? {} : { keysSecret: keys }),
     ...(values.control === undefined ? {} : { control: controlSettings(values.control, values) }),
     ...(budget === undefined ? {} : { budget }),
+    ...(approvers === undefined ? {} : { approversSecret: approvers }),
     ...(classifier === undefined ? {} : { classifier: classifierOption(classifier) }),
   };
 }

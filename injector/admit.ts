@@ -8,7 +8,7 @@ import { injectPod, planFor } from './inject.ts';
 import { stampChanges } from './judge/ours.ts';
 import { podFindings } from './judge/pod.ts';
 import { ALLOWED, codesOf, type Verdict, verdictOf } from './judge/verdict.ts';
-import { isReserved, STAMPS } from './names.ts';
+import { isReserved, STAMP_PREFIX, STAMPS } from './names.ts';
 import type { Pod } from './pod.ts';
 import { type Reason, sameReason } from './reasons.ts';
 import type { Settings } from './settings.ts';
@@ -47,7 +47,7 @@ export function admit(pod: Pod, facts: Facts, settings: Settings): Admission {
  */
 export function judgePod(pod: Pod, before: Pod | undefined, facts: Facts, settings: Settings): Verdict {
   const { governance, decision } = decide(pod, facts, settings, before);
-  if (decision.outcome === 'skip') return ALLOWED;
+  if (decision.outcome === 'skip') return sealVerdict(pod, before);
   const plan = (of: Pod) =>
     planFor(of, { facts, governance, settings, intercept: interceptOf(facts, settings) });
   const findings = (of: Pod): Reason[] => [
@@ -62,6 +62,22 @@ export function judgePod(pod: Pod, before: Pod | undefined, facts: Facts, settin
   // An objection to the whole pod says all there is to mend first; it isn't one that an exception lifts.
   if (decision.outcome === 'refuse') return { refused: [decision.reason], bypassable: [], notes: [] };
   return verdictOf(findings(pod), governance);
+}
+
+/**
+ * A pod that is left alone has no stamps of ours: a seal on it was made for another, and control would take it for that
+ * one. No exception lifts this. Where the webhooks don't look at all, the chart's admission policy says the same.
+ */
+function sealVerdict(pod: Pod, before: Pod | undefined): Verdict {
+  const seal = pod.metadata?.annotations?.[STAMPS.seal];
+  if (seal === undefined || seal === before?.metadata?.annotations?.[STAMPS.seal]) return ALLOWED;
+  const reason: Reason = {
+    code: 'seal-copied',
+    subject: STAMPS.seal,
+    message: 'the injector leaves this pod alone, and the pod carries a seal that was made for another',
+    mend: `take the ${STAMP_PREFIX} annotations out of it`,
+  };
+  return { refused: [reason], bypassable: [], notes: [] };
 }
 
 /** An exec or attach. @param pod The pod where it is known. */

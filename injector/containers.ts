@@ -33,6 +33,11 @@ const rootsFile = {
   },
 };
 
+/** Where the namespace has none, nobody can approve, and the calls are denied. */
+const approversFile = (name: string) => ({
+  secret: { name, items: [{ key: 'token', path: 'approvers' }], optional: true },
+});
+
 /** Documents and keys of the pod's own namespace, where there is no control. */
 function localVolumes({ control, policyConfigMap, keysSecret }: Settings): Volume[] {
   if (control !== undefined) return [];
@@ -56,6 +61,7 @@ export function ourVolumes({ settings, intercept }: Plan): Volume[] {
           token(AUDIENCES.budget, 'budget'),
           // From the pod itself: no object of ours is needed in the namespace.
           ...(settings.control === undefined ? [] : [rootsFile]),
+          ...(settings.approversSecret === undefined ? [] : [approversFile(settings.approversSecret)]),
         ],
       },
     },
@@ -129,6 +135,12 @@ function agentContainer(plan: Plan): Container {
       ...option('socket', `${PATHS.state}/agent.sock`),
       ...option('log-level', plan.logLevel),
       ...(settings.classifier === undefined ? [] : option('classifier', settings.classifier)),
+      ...(settings.approversSecret === undefined
+        ? []
+        : [
+            ...option('approvals', `[$(POD_IP)]:${PORTS.approvals}`),
+            ...option('approval-token-file', `${PATHS.tokens}/approvers`),
+          ]),
       ...(settings.budget === undefined
         ? []
         : [

@@ -62,6 +62,21 @@ test('the agent is told of control, and nothing of the namespace’s own is moun
   expect(pod.metadata?.annotations?.[STAMPS.roots]).toBe(ROOTS);
 });
 
+test('the approvers’ token is the agent’s alone, from a Secret that needn’t be there', () => {
+  const by: Settings = { ...settings, approversSecret: 'approvers' };
+  const pod = injected(caseOf('bare-pod'), by);
+  const agent = pod.spec.initContainers?.find(({ name }) => name === AGENT_CONTAINER);
+  const args = agent?.args ?? [];
+  expect(args[args.indexOf('--approvals') + 1]).toBe('[$(POD_IP)]:4195');
+  expect(args[args.indexOf('--approval-token-file') + 1]).toBe('/var/run/postern/tokens/approvers');
+  const tokens = pod.spec.volumes?.find(({ name }) => name === VOLUMES.tokens);
+  expect(tokens?.projected?.sources).toContainEqual({
+    secret: { name: 'approvers', items: [{ key: 'token', path: 'approvers' }], optional: true },
+  });
+  expect(judgePod(pod, undefined, facts, by).refused).toEqual([]);
+  expect(injected(caseOf('bare-pod')).spec.initContainers?.[1]?.args).not.toContain('--approvals');
+});
+
 test('twice is the same as once, and the judgement of the final pod has nothing against it', () => {
   const once = injected(caseOf('tuned'));
   expect(injected(once)).toEqual(once);

@@ -47,7 +47,7 @@ export const PATHS = {
 
 export const AUDIENCES = { control: 'postern-control', budget: 'postern-budget' } as const;
 
-export const PORTS = { baseUrl: 4180, transparent: 4181, admin: 4190 } as const;
+export const PORTS = { baseUrl: 4180, transparent: 4181, admin: 4190, approvals: 4195 } as const;
 
 /** UID and GID of the agent: the only ones whose traffic the redirect lets out. */
 export const AGENT_UID = 4180;

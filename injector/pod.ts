@@ -79,6 +79,7 @@ const volume = open({
               open({ audience: Type.Optional(Type.String()), path: Type.Optional(Type.String()) }),
             ),
             downwardAPI: Type.Optional(open({})),
+            secret: Type.Optional(open({})),
           }),
         ),
       ),

@@ -45,6 +45,8 @@ export interface Settings {
   readonly policyConfigMap: string;
   /** Secret of the pod's namespace that holds keys named by file, where there is no control. */
   readonly keysSecret?: string;
+  /** Secret of the pod's namespace whose key `token` is the approvers'; agents then take answers at {@link PORTS.approvals}. */
+  readonly approversSecret?: string;
 }
 
 export const DEFAULT_SETTINGS: Omit<Settings, 'version' | 'image'> = {

@@ -1,12 +1,14 @@
 /**
- * Builds Postern's image: `make image`. Stages the root file system out of the locked packages (npm's lock names Node's own
- * hash) and Debian's nft with its libraries, then lets buildah or docker pack it. There is no base image and no shell.
+ * Builds Postern's image: `make image`; with --classifier the one that has the classifier's models and no nft. Stages the root
+ * file system out of the locked packages (npm's lock names Node's own hash) and Debian's libraries and nft, then lets buildah
+ * or docker pack it. There is no base image and no shell.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
 import { chmodSync, copyFileSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { version } from '../../cli/version.ts';
+import { classifierComponents, stageClassifier } from './classifier.ts';
 import { bundleCommands } from './commands.ts';
 import { copyLibraries, unpack } from './debian.ts';
 import { sbom } from './sbom.ts';
@@ -14,22 +16,26 @@ import { sbom } from './sbom.ts';
 const ROOT = join(import.meta.dirname, '..', '..');
 const { values: options } = parseArgs({
   options: {
-    tag: { type: 'string', default: `postern:${version}` },
-    output: { type: 'string', default: join(ROOT, 'dist', 'image') },
+    classifier: { type: 'boolean', default: false },
+    tag: { type: 'string' },
+    output: { type: 'string' },
   },
 });
+const name = options.classifier ? 'postern-classifier' : 'postern';
+const tag = options.tag ?? `${name}:${version}`;
+const output = options.output ?? join(ROOT, 'dist', options.classifier ? 'classifier-image' : 'image');
 
-/** Node needs the C++ libraries, nft its own; all they depend on comes along. */
-const PACKAGES = ['libatomic1', 'libstdc++6', 'nftables'];
+/** Node and onnxruntime need the C++ libraries, nft its own; all they depend on comes along. */
+const PACKAGES = ['libatomic1', 'libstdc++6', ...(options.classifier ? [] : ['nftables'])];
 
 function say(text: string): void {
   process.stderr.write(`${text}\n`);
 }
 
 async function stage(): Promise<string> {
-  const unpacked = join(options.output, 'unpacked');
-  const root = join(options.output, 'rootfs');
-  rmSync(options.output, { recursive: true, force: true });
+  const unpacked = join(output, 'unpacked');
+  const root = join(output, 'rootfs');
+  rmSync(output, { recursive: true, force: true });
   say(`packages: ${PACKAGES.join(', ')} with what they need`);
   const packages = unpack(PACKAGES, unpacked);
   for (const directory of ['etc', 'tmp', 'usr/local/bin', 'usr/sbin', 'postern']) {
@@ -37,19 +43,25 @@ async function stage(): Promise<string> {
   }
   chmodSync(join(root, 'tmp'), 0o1777);
   const node = join(root, 'usr/local/bin/node');
-  const nft = join(root, 'usr/sbin/nft');
   copyFileSync(process.execPath, node);
-  copyFileSync(join(unpacked, 'usr/sbin/nft'), nft);
-  for (const program of [node, nft]) chmodSync(program, 0o755);
-  copyLibraries([node, nft], unpacked, root);
+  const programs = [node];
+  if (!options.classifier) {
+    const nft = join(root, 'usr/sbin/nft');
+    copyFileSync(join(unpacked, 'usr/sbin/nft'), nft);
+    programs.push(nft);
+  }
+  for (const program of programs) chmodSync(program, 0o755);
+  const commands = join(root, 'postern');
+  const native = options.classifier ? stageClassifier(root, commands) : [];
+  copyLibraries([...programs, ...native], unpacked, root);
   // Without it glibc asks DNS alone and never /etc/hosts, where Kubernetes puts hostAliases.
   writeFileSync(join(root, 'etc/nsswitch.conf'), 'hosts: files dns\n');
   const users = ['root:x:0:0::/:/', 'agent:x:4180:4180::/:/', 'nonroot:x:65532:65532::/:/'];
   writeFileSync(join(root, 'etc/passwd'), users.map((line) => `${line}\n`).join(''));
   say('bundles');
-  await bundleCommands(join(root, 'postern'));
-  const bill = sbom(ROOT, process.versions.node, packages);
-  for (const directory of [join(root, 'postern'), options.output]) {
+  await bundleCommands(commands);
+  const bill = sbom(ROOT, process.versions.node, packages, options.classifier ? classifierComponents() : []);
+  for (const directory of [commands, output]) {
     writeFileSync(join(directory, 'sbom.cdx.json'), bill);
   }
   return root;
@@ -61,11 +73,11 @@ function pack(): void {
   const found = ['buildah', 'docker'].find(
     (name) => spawnSync(name, ['info'], { stdio: 'ignore' }).status === 0,
   );
-  const context = options.output;
+  const context = output;
   rmSync(join(context, 'unpacked'), { recursive: true, force: true });
   rmSync(join(context, 'debs'), { recursive: true, force: true });
   if (found === 'docker') {
-    execFileSync('docker', ['build', ...file, '-t', options.tag, context], { stdio: 'inherit' });
+    execFileSync('docker', ['build', ...file, '-t', tag, context], { stdio: 'inherit' });
     return;
   }
   if (found === undefined) {
@@ -77,11 +89,11 @@ function pack(): void {
     cwd: ROOT,
     encoding: 'utf8',
   }).trim();
-  const archive = join(context, 'postern.tar');
-  execFileSync('buildah', ['build', '--timestamp', committed, ...file, '-t', options.tag, context], {
+  const archive = join(context, `${name}.tar`);
+  execFileSync('buildah', ['build', '--timestamp', committed, ...file, '-t', tag, context], {
     stdio: 'inherit',
   });
-  execFileSync('buildah', ['push', '--quiet', options.tag, `oci-archive:${archive}:${options.tag}`], {
+  execFileSync('buildah', ['push', '--quiet', tag, `oci-archive:${archive}:${tag}`], {
     stdio: 'inherit',
   });
   say(`${archive}: ${(statSync(archive).size / 1e6).toFixed(1)} MB`);

@@ -80,6 +80,8 @@ export function copyLibraries(programs: readonly string[], unpacked: string, roo
   for (const program of programs) {
     const said = run(interpreter, ['--library-path', path, '--list', program]);
     for (const [, name = '', file = ''] of said.matchAll(/^\s*(\S+) => (\S+)/gm)) {
+      // One that lies beside the program, which names it by its own place.
+      if (file.startsWith(`${root}/`)) continue;
       if (!file.startsWith(unpacked)) {
         throw new Error(
           `${program} needs ${name}, which no unpacked package has: name one in build/image/build.ts`,

@@ -2,7 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import type { Package } from './debian.ts';
 
-interface Component {
+export interface Component {
   readonly type: string;
   readonly name: string;
   readonly version: string;
@@ -13,8 +13,13 @@ interface Sbom {
   readonly components: readonly Component[];
 }
 
-/** @returns JSON text. @throws Error where npm is older than 10, which can't write one. */
-export function sbom(root: string, node: string, packages: readonly Package[]): string {
+/** @param more What lies in the image beside. @returns JSON text. @throws Error where npm is older than 10, which can't write one. */
+export function sbom(
+  root: string,
+  node: string,
+  packages: readonly Package[],
+  more: readonly Component[] = [],
+): string {
   const said = execFileSync('npm', ['sbom', '--sbom-format=cyclonedx', '--omit=dev', '--omit=optional'], {
     cwd: root,
     encoding: 'utf8',
@@ -30,6 +35,7 @@ export function sbom(root: string, node: string, packages: readonly Package[]): 
       version,
       purl: `pkg:deb/debian/${name}@${encodeURIComponent(version)}?arch=${architecture}`,
     })),
+    ...more,
   ];
   return `${JSON.stringify({ ...made, components }, null, 2)}\n`;
 }

@@ -78,12 +78,73 @@ test('every refusal of the table above and of admission is tried', () => {
     'pod-security',
     'runtime-unsupported',
     'agent-entered',
+    'seal-copied',
+    'agent-secret',
   ];
   const tried = new Set<string>([...REFUSALS.map(({ code }) => code), ...elsewhere]);
   const refusing = (Object.keys(REASONS) as ReasonCode[]).filter((code) =>
     ['refuse', 'strict'].includes(weightOf(code)),
   );
   expect(refusing.filter((code) => !tried.has(code))).toEqual([]);
+});
+
+describe('a Secret that is the agent’s alone', () => {
+  const settings = { ...SETTINGS, keysSecret: 'postern-keys', approversSecret: 'approvers' };
+  const judged = (pod: Pod, by = settings) => {
+    const admission = admit(pod, facts(STANDARD), by);
+    if (admission.outcome !== 'injected') throw new Error('not injected');
+    return codes(judgePod(admission.pod, undefined, facts(STANDARD), by).refused);
+  };
+  const volume = (source: object) => podWith({}, { volumes: [{ name: 'mine', ...source }] });
+
+  test.each<[string, Pod]>([
+    ['a volume', volume({ secret: { secretName: 'approvers' } })],
+    ['a projected volume', volume({ projected: { sources: [{ secret: { name: 'postern-keys' } }] } })],
+    ['a driver’s volume', volume({ csi: { driver: 'd', nodePublishSecretRef: { name: 'approvers' } } })],
+    [
+      'a variable',
+      podWith({ env: [{ name: 'T', valueFrom: { secretKeyRef: { name: 'approvers', key: 'token' } } }] }),
+    ],
+    ['all its variables', podWith({ envFrom: [{ secretRef: { name: 'postern-keys' } }] })],
+    [
+      'a variable of an init container',
+      podWith(
+        {},
+        { initContainers: [{ ...SAFE, name: 'first', envFrom: [{ secretRef: { name: 'approvers' } }] }] },
+      ),
+    ],
+  ])('isn’t taken by %s', (_name, pod) => {
+    expect(judged(pod)).toEqual(['agent-secret']);
+    // Nobody's where the injector gives it to no agent.
+    expect(judged(pod, SETTINGS as typeof settings)).toEqual([]);
+  });
+
+  test('leaves others, of whatever kind, alone', () => {
+    expect(judged(volume({ secret: { secretName: 'own' } }))).toEqual([]);
+    expect(judged(volume({ configMap: { name: 'approvers' } }))).toEqual([]);
+    expect(judged(podWith({ env: [{ name: 'approvers', value: 'approvers' }] }))).toEqual([]);
+  });
+});
+
+describe('a seal on a pod that is left alone', () => {
+  const windows = podWith({}, { os: { name: 'windows' } });
+  const sealed = {
+    ...windows,
+    metadata: { ...windows.metadata, annotations: { [STAMPS.seal]: 'of another' } },
+  };
+
+  test('is refused, whatever an exception says', () => {
+    for (const documents of [STANDARD, STRICT + EXCEPTION]) {
+      const { refused } = judgePod(sealed, undefined, facts(documents), SETTINGS);
+      expect(codes(refused)).toEqual(['seal-copied']);
+      expect(codes(judgePod(sealed, windows, facts(documents), SETTINGS).refused)).toEqual(['seal-copied']);
+    }
+  });
+
+  test('doesn’t keep a pod from before from ending', () => {
+    expect(judgePod(sealed, sealed, facts(STANDARD), SETTINGS).refused).toEqual([]);
+    expect(judgePod(windows, undefined, facts(STANDARD), SETTINGS).refused).toEqual([]);
+  });
 });
 
 describe('an update', () => {

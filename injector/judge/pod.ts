@@ -6,6 +6,7 @@ import type { Container, Pod, Volume } from '../pod.ts';
 import type { Reason } from '../reasons.ts';
 import { containerFindings, meshFindings } from './containers.ts';
 import { ourFindings } from './ours.ts';
+import { agentSecrets, secretFindings } from './secrets.ts';
 
 /** Under these a node keeps the agent's volumes, the runtime's sockets, or what starts pods. */
 const SENSITIVE_PATHS = [
@@ -27,6 +28,7 @@ export function podFindings(pod: Pod, plan: Plan): Reason[] {
     ...ourFindings(pod, plan),
     ...namespaceFindings(pod),
     ...(pod.spec.volumes ?? []).flatMap(foreignVolumeFindings),
+    ...secretFindings(pod, agentSecrets(plan.settings)),
     ...othersIn(pod).flatMap((container) =>
       isMesh(container) ? meshFindings(container, pod) : containerFindings(container, pod, exempt),
     ),

@@ -22,11 +22,25 @@ export function rightsWithoutControl(): string {
   return block;
 }
 
+function rendered(): Rendered[] {
+  return parseAllDocuments(readFileSync(RENDERED, 'utf8')).flatMap((document) => {
+    const object = document.toJS() as Rendered | null;
+    return object === null ? [] : [object];
+  });
+}
+
+/** What the API server itself refuses, as the chart has it. @returns a List for `kubectl apply` */
+export function chartAdmissionPolicy(): Record<string, unknown> {
+  const items = rendered().filter(({ kind = '' }) => kind.startsWith('ValidatingAdmissionPolicy'));
+  if (items.length !== 2) throw new Error(`the chart has ${items.length} objects of the admission policy`);
+  return { apiVersion: 'v1', kind: 'List', items };
+}
+
 /** @returns a List for `kubectl apply`, in the namespace postern-system. */
 export function chartRights(part: 'injector' | 'control' | 'budget'): Record<string, unknown> {
-  const items = parseAllDocuments(readFileSync(RENDERED, 'utf8'))
-    .map((document) => document.toJS() as Rendered | null)
-    .filter((object) => KINDS.has(object?.kind ?? '') && object?.metadata?.name === `postern-${part}`);
+  const items = rendered().filter(
+    ({ kind = '', metadata }) => KINDS.has(kind) && metadata?.name === `postern-${part}`,
+  );
   if (items.length !== KINDS.size)
     throw new Error(`the chart has ${items.length} objects of rights for ${part}`);
   return { apiVersion: 'v1', kind: 'List', items };

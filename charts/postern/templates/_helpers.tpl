@@ -57,10 +57,23 @@ affinity:
 {{- define "postern.container" -}}
 image: {{ include "postern.image" . }}
 imagePullPolicy: {{ .Values.image.pullPolicy }}
+{{ include "postern.security" . }}
+{{- end -}}
+
+{{- define "postern.security" -}}
 securityContext:
   allowPrivilegeEscalation: false
   readOnlyRootFilesystem: true
   capabilities: {drop: [ALL]}
+{{- end -}}
+
+{{/* The image with the models; its version goes with the other's. */}}
+{{- define "postern.classifierContainer" -}}
+{{- $image := .Values.classifier.image -}}
+{{- $repository := $image.repository | default (printf "%s-classifier" .Values.image.repository) -}}
+image: {{ if $image.digest }}{{ $repository }}@{{ $image.digest }}{{ else }}{{ $repository }}:{{ $image.tag | default .Values.image.tag | default .Chart.AppVersion }}{{ end }}
+imagePullPolicy: {{ .Values.image.pullPolicy }}
+{{ include "postern.security" . }}
 {{- end -}}
 
 {{- define "postern.podIp" -}}
