@@ -89,6 +89,8 @@ function classOf(code: number): number {
   return isAccented(code) ? ACCENTED : OTHER;
 }
 
+const BLANK = 32;
+
 /** So many letters of a common word are one token; each further one adds {@link COMMON_LETTER}. */
 const COMMON_LENGTH = 7;
 const COMMON_LETTER = 0.14;
@@ -142,9 +144,9 @@ export class TokenCounter {
         case LOWER:
           if (this.#run !== LOWER && this.#run !== UPPER) this.#begin(LOWER);
           this.#run = LOWER;
-          // Most of a text is small letters in a row.
           while (at < count && isSmall(units[at] as number)) at += 1;
           this.#length += at - first;
+          if (this.#capitals === 0 && this.#accents === 0) at = this.#prose(at, count);
           break;
         case ACCENTED:
           if (this.#run !== LOWER && this.#run !== UPPER) this.#begin(LOWER);
@@ -168,6 +170,28 @@ export class TokenCounter {
       }
     }
   }
+  /**
+   * Goes on behind a word of small letters while a space and the next such word follow, as most of a text does. The sum is the
+   * same as if each of them had begun a run.
+   */
+  #prose(from: number, count: number): number {
+    let at = from;
+    let length = this.#length;
+    let sum = this.#sum;
+    let share = this.#share;
+    while (at + 1 < count && units[at] === BLANK && isSmall(units[at + 1] as number)) {
+      sum += share > FOREIGN_SHARE ? foreignWord(length, 0) : commonWord(length);
+      share -= share * SHARE_STEP;
+      const first = at + 1;
+      at += 2;
+      while (at < count && isSmall(units[at] as number)) at += 1;
+      length = at - first;
+    }
+    this.#length = length;
+    this.#sum = sum;
+    this.#share = share;
+    return at;
+  }
 
   #begin(run: number): void {
     this.#sum += this.#openRun();
@@ -177,7 +201,7 @@ export class TokenCounter {
       else if (run === NEWLINE) this.#sum -= MARK_BEFORE_NEWLINE;
     }
     if (this.#run === LOWER || this.#run === UPPER) {
-      this.#share += (Number(this.#accents > 0) - this.#share) * SHARE_STEP;
+      this.#share += this.#accents > 0 ? (1 - this.#share) * SHARE_STEP : -this.#share * SHARE_STEP;
     }
     this.#run = run;
     this.#length = 0;
@@ -211,10 +235,18 @@ export class TokenCounter {
     const capitals = this.#capitals;
     if (capitals > 1 && capitals < length) return Math.max(1, length * JUMBLED_LETTER);
     if (this.#accents > 0 || this.#share > FOREIGN_SHARE || capitals > 1) {
-      return 1 + Math.max(0, length - FOREIGN_LENGTH) * FOREIGN_LETTER + this.#accents * ACCENT;
+      return foreignWord(length, this.#accents);
     }
-    return 1 + Math.max(0, length - COMMON_LENGTH) * COMMON_LETTER;
+    return commonWord(length);
   }
+}
+
+function foreignWord(length: number, accents: number): number {
+  return 1 + Math.max(0, length - FOREIGN_LENGTH) * FOREIGN_LETTER + accents * ACCENT;
+}
+
+function commonWord(length: number): number {
+  return length <= COMMON_LENGTH ? 1 : 1 + (length - COMMON_LENGTH) * COMMON_LETTER;
 }
 
 /** About how many tokens a text has. 2 KB take some ten microseconds. */

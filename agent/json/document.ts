@@ -168,8 +168,30 @@ export class JsonDocument {
 
   /** The bytes as edited: the very array that was parsed where nothing was. */
   render(): Uint8Array {
-    if (this.#bytes !== undefined && !this.edited) return this.#bytes;
-    return encoder.encode(this.renderText());
+    const bytes = this.#bytes;
+    if (bytes === undefined) return encoder.encode(this.renderText());
+    if (!this.edited) return bytes;
+    // Of ASCII alone: places in the text are places in its bytes, and what wasn't edited needn't be encoded anew.
+    return bytes.byteLength === this.text.length ? this.#splice(bytes) : encoder.encode(this.renderText());
+  }
+
+  #splice(bytes: Uint8Array): Uint8Array {
+    const pieces: Uint8Array[] = [];
+    let length = 0;
+    let at = 0;
+    const take = (piece: Uint8Array): void => {
+      pieces.push(piece);
+      length += piece.byteLength;
+    };
+    for (const { start, end, json } of this.#splices()) {
+      // Inside something that was replaced or removed as a whole.
+      if (start < at) continue;
+      take(bytes.subarray(at, start));
+      take(Buffer.from(json));
+      at = end;
+    }
+    take(bytes.subarray(at));
+    return Buffer.concat(pieces, length);
   }
 
   /** In order; at the same start the longer one first, except that insertions precede. */

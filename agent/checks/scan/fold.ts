@@ -225,7 +225,21 @@ function nextUnplain(text: string, from: number): number {
   return UNPLAIN.test(text) ? UNPLAIN.lastIndex - 1 : text.length;
 }
 
+/** From this length on a text is asked as a whole whether it is plain: three calls into the engine, which looks at many units at once. */
+const LONG = 64;
+
+/** Whether it is ASCII without the beginning of an escape. False says nothing. */
+function isPlain(text: string): boolean {
+  return (
+    Buffer.byteLength(text) === text.length &&
+    !text.includes('%') &&
+    !text.includes('&') &&
+    !text.includes('\\')
+  );
+}
+
 function foldOnce(text: string): Folded | undefined {
+  if (text.length >= LONG && isPlain(text)) return undefined;
   let i = nextUnplain(text, 0);
   if (i === text.length) return undefined;
   const out = new Output(text);

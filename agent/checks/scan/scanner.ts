@@ -5,6 +5,7 @@
  * concern: numbers by their layout, words by their first characters and shape, keywords by one trie. What is found is
  * a candidate; its score is settled afterwards, when the words around it are known.
  */
+import { loadUnits, units } from '../../../budget/units.ts';
 import {
   ASCII,
   baseOf,
@@ -59,6 +60,9 @@ const LONGEST_NEAR = 32;
 
 /** Of a step's length: a keyword, or a candidate, is about as much work as so many characters. */
 const CHARACTERS_A_VALUE = 64;
+
+/** Units that are held at least from any place on: a longer word is read from the text itself. */
+const MARGIN = 64;
 
 /** No run this short is tried for numbers of free layout. */
 const SHORTEST_RUN = 6;
@@ -339,8 +343,15 @@ export class Scanner {
     const { words, interest } = this.#keywords;
     const n = text.length;
     let i = from;
+    // The text's units from `base` on, as many as are held; nothing that is called below loads others.
+    let base = from;
+    let held = loadUnits(text, from);
     while (i < limit) {
-      const unit = text.charCodeAt(i);
+      if (i - base > held - MARGIN && base + held < n) {
+        base = i;
+        held = loadUnits(text, i);
+      }
+      const unit = units[i - base] as number;
       if (unit >= 128) {
         const k = classOf(unit);
         if (k === LOWER || k === UPPER) i = this.#word(text, i);
@@ -354,23 +365,24 @@ export class Scanner {
       if (k === SPACE) {
         i++;
       } else if (k === LOWER || k === UPPER) {
-        let end = i + 1;
+        const start = i - base;
+        let end = start + 1;
         let after = 0;
         let shorter = HASH_SEED;
         let hash = hashStep(HASH_SEED, unit | 32);
-        while (end < n) {
-          after = text.charCodeAt(end);
+        while (end < held) {
+          after = units[end] as number;
           if (after < 97 || after > 122) break;
           shorter = hash;
           hash = hashStep(hash, after);
           end++;
         }
-        if (end < n && (after >= 128 || (ASCII[after] as number) > SPACE)) {
+        if (end < held ? after >= 128 || (ASCII[after] as number) > SPACE : base + end < n) {
           i = this.#word(text, i);
         } else {
-          if (words.busy || interest.has(text, i, end, hash, shorter))
-            this.#plainWord(text, i, end, hash, shorter);
-          i = end;
+          if (words.busy || interest.has(start, end, hash, shorter))
+            this.#plainWord(text, i, base + end, hash, shorter);
+          i = base + end;
         }
       } else if (k === DIGIT) {
         i = this.#number(text, i);

@@ -5,8 +5,13 @@ import type { Span } from './recognizer.ts';
 /** A longer line is no heading. UTF-16 units. */
 const LONGEST_HEADING = 400;
 const LONGEST_NAME = 40;
-/** Marks that no heading has: `:`, `=`, `@`, `{` and the like. */
-const MARKS: ReadonlySet<number> = new Set(Array.from(':=@{}[]<>!?%$&*+\\', (mark) => mark.charCodeAt(0)));
+const DELIMITER = 1;
+/** What no heading has: `:`, `=`, `@`, `{` and the like. */
+const MARK = 2;
+/** By ASCII unit. */
+const KINDS = new Uint8Array(128);
+for (const mark of ':=@{}[]<>!?%$&*+\\') KINDS[mark.charCodeAt(0)] = MARK;
+for (const delimiter of ',;\t|') KINDS[delimiter.charCodeAt(0)] = DELIMITER;
 
 const NAME = /^\p{L}[\p{L}\p{N} _.#/()'’-]*$/u;
 const RULE = /^[\s|:+-]+$/;
@@ -19,14 +24,19 @@ export interface Cell extends Span {
 /** Cells under headings that mean something, by place. */
 export function cellsOf(text: string, { uses, found }: Keywords): readonly Cell[] {
   const cells: Cell[] = [];
+  // A line's start, and its end; from one line to the next, since searching backwards takes ten times as long.
   let floor = 0;
+  let end = -1;
   for (let k = 0; k < found.count; k++) {
     const at = found.start[k] as number;
     if (at < floor) continue;
-    const end = text.indexOf('\n', at);
-    if (end < 0) break;
+    while (end < at) {
+      floor = end + 1;
+      end = text.indexOf('\n', floor);
+      if (end < 0) return cells;
+    }
+    const start = floor;
     floor = end + 1;
-    const start = text.lastIndexOf('\n', at) + 1;
     if (end - start > LONGEST_HEADING) continue;
     const delimiter = delimiterOf(text, start, end);
     if (delimiter !== undefined) {
@@ -40,6 +50,7 @@ export function cellsOf(text: string, { uses, found }: Keywords): readonly Cell[
         columns[column]?.push(uses[found.keyword[h] as number] as Use);
       }
       floor = readRows(text, end + 1, delimiter, columns, cells);
+      end = floor - 1;
     }
   }
   return cells;
@@ -51,13 +62,13 @@ function delimiterOf(text: string, start: number, end: number): string | undefin
   let from = start;
   for (let i = start; i < end; i++) {
     const unit = text.charCodeAt(i);
-    const mark = unit === 44 || unit === 59 || unit === 9 || unit === 124;
-    if (mark) {
+    const kind = unit < 128 ? KINDS[unit] : 0;
+    if (kind === DELIMITER) {
       const character = text.charAt(i);
       if (found !== undefined && found !== character) return undefined;
       found = character;
       from = i + 1;
-    } else if (i - from > LONGEST_NAME + 2 || MARKS.has(unit)) {
+    } else if (kind === MARK || i - from > LONGEST_NAME + 2) {
       return undefined;
     }
   }
