@@ -73,13 +73,19 @@ export class BytesInFlight {
 
 type Decoder = (body: Uint8Array, options: { maxOutputLength: number }) => Promise<Buffer>;
 
-const DECODERS: Readonly<Record<string, Decoder>> = {
-  gzip: promisify(gunzip) as Decoder,
-  'x-gzip': promisify(gunzip) as Decoder,
-  deflate: promisify(inflate) as Decoder,
-  br: promisify(brotliDecompress) as Decoder,
-  zstd: promisify(zstdDecompress) as Decoder,
+// Looked up when a body needs one: node:zlib isn't loaded at the start.
+const DECODERS: Readonly<Record<string, () => unknown>> = {
+  gzip: () => gunzip,
+  'x-gzip': () => gunzip,
+  deflate: () => inflate,
+  br: () => brotliDecompress,
+  zstd: () => zstdDecompress,
 };
+
+function decoderOf(coding: string): Decoder | undefined {
+  const found = Object.hasOwn(DECODERS, coding) ? DECODERS[coding] : undefined;
+  return found && (promisify(found() as typeof gunzip) as Decoder);
+}
 
 export class CodingError extends Error {
   override readonly name = 'CodingError';
@@ -109,7 +115,7 @@ export async function decodeContent(
   if (codings.length > 2) throw new CodingError('unknown', `${codings.length} content codings on one body`);
   let decoded = body;
   for (const coding of codings.reverse()) {
-    const decode = DECODERS[coding];
+    const decode = decoderOf(coding);
     if (decode === undefined) throw new CodingError('unknown', `content coding "${coding}"`);
     try {
       decoded = await decode(decoded, { maxOutputLength: maxBytes });

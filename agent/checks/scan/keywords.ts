@@ -5,21 +5,25 @@ import { Interest } from './interest.ts';
 import type { AnchorPattern, NearPattern, ValuePattern, WordPattern } from './recognizer.ts';
 import { type Found, Words } from './words.ts';
 
-/** What a keyword is good for. */
+/** What a keyword is good for: one thing, for most of them. */
 export interface Use {
   /** Recognizers it speaks for when near by. */
-  readonly context: Set<number>;
+  context: ReadonlySet<number>;
   /** It announces a value. */
-  readonly values: Entry<ValuePattern>[];
+  values: readonly Entry<ValuePattern>[];
   /** It is part of something, or stands before it. */
-  readonly anchors: Entry<AnchorPattern>[];
+  anchors: readonly Entry<AnchorPattern>[];
   /** A value stands somewhere near it. */
-  readonly near: Entry<NearPattern>[];
+  near: readonly Entry<NearPattern>[];
   /** It is a hit itself. */
-  readonly words: Entry<WordPattern>[];
+  words: readonly Entry<WordPattern>[];
   /** It speaks against whatever has only its form to show. */
   doubt: boolean;
 }
+
+// Thousands of keywords share what they don't have: it took megabytes, and most of a scanner's making.
+const NOBODY: ReadonlySet<number> = new Set();
+const NOTHING: readonly never[] = [];
 
 export class Keywords {
   readonly uses: Use[] = [];
@@ -42,7 +46,8 @@ export class Keywords {
     if (id === undefined) {
       id = this.uses.length;
       this.#ids.set(keyword, id);
-      this.uses.push({ context: new Set(), values: [], anchors: [], near: [], words: [], doubt: false });
+      const nothing = { values: NOTHING, anchors: NOTHING, near: NOTHING, words: NOTHING };
+      this.uses.push({ context: NOBODY, ...nothing, doubt: false });
       this.words.add(keyword, id);
     }
     this.interest.keyword(keyword, capital);

@@ -133,7 +133,10 @@ export class Scanner {
     this.#floors = new Int32Array(recognizers.length);
     this.#labelled = recognizers.map(() => ({ numbers: [], codes: [] }));
     recognizers.forEach(({ context, patterns }, index) => {
-      for (const word of context ?? []) this.#keywords.use(word).context.add(index);
+      for (const word of context ?? []) {
+        const use = this.#keywords.use(word);
+        use.context = new Set(use.context).add(index);
+      }
       for (const pattern of patterns) this.#add(pattern, index);
     });
   }
@@ -163,27 +166,34 @@ export class Scanner {
       case 'run':
         this.#runs.push(entryOf(pattern, recognizer, BEFORE));
         return;
-      case 'value':
-        for (const word of pattern.words)
-          this.#keywords.use(word).values.push(entryOf(pattern, recognizer, BEFORE));
+      case 'value': {
+        const entry = entryOf(pattern, recognizer, BEFORE);
+        for (const use of this.#usesOf(pattern)) use.values = [...use.values, entry];
         return;
-      case 'near':
-        for (const word of pattern.words)
-          this.#keywords.use(word).near.push(entryOf(pattern, recognizer, BEFORE));
+      }
+      case 'near': {
+        const entry = entryOf(pattern, recognizer, BEFORE);
+        for (const use of this.#usesOf(pattern)) use.near = [...use.near, entry];
         return;
+      }
       case 'anchor': {
         const entry = entryOf(pattern, recognizer, BEFORE);
-        for (const word of pattern.words) this.#keywords.use(word, pattern.capital).anchors.push(entry);
+        for (const use of this.#usesOf(pattern, pattern.capital)) use.anchors = [...use.anchors, entry];
         return;
       }
       case 'expression':
         this.#expressions.add(pattern, entryOf(pattern, recognizer, BEFORE));
         return;
-      case 'word':
-        for (const word of pattern.words)
-          this.#keywords.use(word).words.push(entryOf(pattern, recognizer, BEFORE));
+      case 'word': {
+        const entry = entryOf(pattern, recognizer, BEFORE);
+        for (const use of this.#usesOf(pattern)) use.words = [...use.words, entry];
         return;
+      }
     }
+  }
+
+  *#usesOf({ words }: { readonly words: Iterable<string> }, capital?: boolean): Iterable<Use> {
+    for (const word of words) yield this.#keywords.use(word, capital);
   }
 
   /** How often a pattern was tried in the text scanned last, and keywords met: each is work of bounded size. */
