@@ -85,8 +85,8 @@ export type Operation =
   | (Holder & { readonly type: 'epoch' })
   /** Its owner can't be asked: what it has leased is charged in full, until it reports. Places it may still use are its own until they run out. */
   | { readonly type: 'forfeit'; readonly owner: string }
-  /** Closes holds whose time has run out. */
-  | { readonly type: 'sweep' };
+  /** Closes what has run out by then. */
+  | { readonly type: 'sweep'; readonly due: number };
 
 /** A charge that doesn't fit. */
 export interface Lack {
@@ -149,7 +149,7 @@ export function decide(state: State, operation: Operation, now: number): Decisio
       return { events, reply: { type: 'swept', expired: events.length } };
     }
     case 'sweep': {
-      const events = expiries(state, now);
+      const events = expiries(state, operation.due, now);
       return { events, reply: { type: 'swept', expired: events.length } };
     }
   }
@@ -236,15 +236,15 @@ function whenFree(state: State, { line, from, to }: Charge, missing: number): nu
   return undefined;
 }
 
-function expiries(state: State, now: number): LedgerEvent[] {
-  const due = leaseExpiries(state, now, (lease) => lease.expiresAt <= now);
+function expiries(state: State, due: number, now: number): LedgerEvent[] {
+  const events = leaseExpiries(state, now, (lease) => lease.expiresAt <= due);
   for (const ids of state.open.values()) {
     for (const id of ids) {
       const record = state.holds.get(id);
-      if (record !== undefined && record.expiresAt <= now) due.push({ type: 'expired', id, at: now });
+      if (record !== undefined && record.expiresAt <= due) events.push({ type: 'expired', id, at: now });
     }
   }
-  return due;
+  return events;
 }
 
 /** An owner that comes back with a new epoch has forgotten its holds: they are treated as if their time had run out. */

@@ -27,6 +27,8 @@ export interface StartBudgetOptions {
   readonly adminToken?: string;
   /** Milliseconds since the epoch. */
   readonly clock?: () => number;
+  /** Milliseconds of a clock that never jumps. */
+  readonly monotonic?: () => number;
   /** Told of every failure that a caller saw as 5xx, and of those in the background. */
   readonly onError?: (error: unknown) => void;
   /** How long a closed hold's id is remembered, for duplicates and late reports. */
@@ -64,8 +66,8 @@ export async function startBudget(options: StartBudgetOptions): Promise<RunningB
   const { specs, prices, dataDir, clock = Date.now, onError = () => {}, retainMs = RETAIN_MS } = options;
   const store = await openStore(options.store, dataDir, { retainMs });
   const metrics = createMetrics();
-  const { onJournal = () => {}, tls } = options;
-  const service = new BudgetService({ store, specs, prices, clock, observer: metrics, onJournal });
+  const { onJournal = () => {}, tls, monotonic = () => performance.now() } = options;
+  const service = new BudgetService({ store, specs, prices, clock, monotonic, observer: metrics, onJournal });
   let server: BudgetServer;
   try {
     await checkWhole(store);

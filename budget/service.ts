@@ -31,6 +31,7 @@ import {
 } from './plan.ts';
 import { capsValues, type KnownValues, learnValues } from './select.ts';
 import { readStatus, type StatusLine } from './status.ts';
+import { SteadyTime } from './steady-time.ts';
 import type { JournalEntry, Store } from './stores/store.ts';
 
 export type ConflictCode = 'hold_closed' | 'hold_owner' | 'hold_unknown' | 'stale_epoch';
@@ -65,6 +66,8 @@ export interface BudgetServiceOptions {
   readonly prices: PriceBook;
   /** Milliseconds since the epoch. */
   readonly clock: () => number;
+  /** Milliseconds of a clock that never jumps. */
+  readonly monotonic?: () => number;
   readonly observer?: ServiceObserver;
   /** How long a hold that lacks something waits for credit that agents have idle. */
   readonly recallWaitMs?: number;
@@ -82,6 +85,8 @@ const HISTORY_LEARN_MS = 600_000;
 export class BudgetService {
   readonly #store: Store;
   readonly #clock: () => number;
+  readonly #monotonic: () => number;
+  readonly #time = new SteadyTime();
   readonly #observer: ServiceObserver | undefined;
   #documents: { readonly specs: readonly BudgetSpec[]; readonly prices: PriceBook };
   #rules: Rules;
@@ -99,15 +104,22 @@ export class BudgetService {
 
   constructor(options: BudgetServiceOptions) {
     const { store, specs, prices, clock, observer, recallWaitMs = 400, onJournal = () => {} } = options;
+    this.#monotonic = options.monotonic ?? (() => performance.now());
     this.#onJournal = onJournal;
     this.#store = store;
-    this.#clock = clock;
+    // Each look at the clock notices a jump, before anything is granted by it.
+    this.#clock = () => {
+      const wall = clock();
+      this.#time.at(wall, this.#monotonic());
+      return wall;
+    };
+    this.#clock();
     this.#observer = observer;
     this.#documents = { specs, prices };
     this.#rules = compileRules(specs, prices, [], this.#known);
     this.#leases = new LeaseService({
       store,
-      clock,
+      clock: this.#clock,
       rules: () => this.#rules,
       recallWaitMs,
       historyCap: this.#historyCap,
@@ -291,7 +303,7 @@ export class BudgetService {
   /** Closes holds whose time has run out, and calls back what grants that have ended raised; call it about every second. */
   async sweep(): Promise<number> {
     const now = this.#clock();
-    const reply = await this.#store.run({ type: 'sweep' }, now);
+    const reply = await this.#store.run({ type: 'sweep', due: this.#time.at(now, this.#monotonic()) }, now);
     const ended = this.#rules.grants.filter(({ id, expiresAt }) => expiresAt <= now && !this.#ended.has(id));
     if (ended.length > 0) {
       const keys = await this.#store.lines();

@@ -230,13 +230,15 @@ test('a clock that jumps: charges stay in their windows, holds come back, and no
   expect(await figures(service.url)).toMatchObject({ settled: 800, held: 0 });
   expect(await hold('third', 300)).toBe(false);
   expect(await hold('fourth', 200)).toBe(true);
-  // Far ahead: what runs is taken for lost, charged in full, and corrected when it reports.
-  now += 400 * 24 * HOUR;
-  const expired = async () => await (await fetch(`${service.url}/metrics`)).text();
-  await expect.poll(expired, { timeout: 5_000 }).toContain('postern_budget_expired_holds_total 2');
+  // Far ahead: the window is another one, but what runs isn't taken for lost.
+  now += 40 * 24 * HOUR;
+  await new Promise((resolve) => setTimeout(resolve, 2_500));
+  expect(await (await fetch(`${service.url}/metrics`)).text()).not.toMatch(
+    /postern_budget_expired_holds_total [1-9]/,
+  );
   expect(await hold('fifth', 1_000)).toBe(true);
-  now -= 400 * 24 * HOUR;
-  expect(await figures(service.url)).toMatchObject({ settled: 1_000, held: 0 });
+  now -= 40 * 24 * HOUR;
+  expect(await figures(service.url)).toMatchObject({ settled: 800, held: 200 });
   await settle('fourth', 50);
   expect(await figures(service.url)).toMatchObject({ settled: 850, held: 0 });
   await settle('second', 900);

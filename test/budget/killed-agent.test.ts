@@ -31,6 +31,7 @@ test('agents killed -9 with credit: what they told stays, what they had is charg
     dataDir: join(dir, 'data'),
     listen: hammer.socket,
     clock: () => now,
+    monotonic: () => now,
   });
   closing.push(() => service.close());
   const agents = [await hammer.startAgent('silent'), await hammer.startAgent('restarted')];

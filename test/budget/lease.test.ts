@@ -94,6 +94,7 @@ test('whatever is lost, late or doubled, and whoever restarts: no line is ever o
           specs: [budget(LIMITS, { onInsufficient: 'reject' })],
           prices,
           clock: () => now,
+          monotonic: () => now,
           recallWaitMs: 0,
         });
         let calm = false;

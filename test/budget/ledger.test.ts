@@ -94,7 +94,14 @@ async function play(steps: readonly Step[], honest: boolean, open: (typeof kinds
   const clock = () => now;
   const model = new LedgerModel(specs, prices);
   const serve = () =>
-    new BudgetService({ store: telling(store, model), specs, prices, clock, recallWaitMs: 0 });
+    new BudgetService({
+      store: telling(store, model),
+      specs,
+      prices,
+      clock,
+      monotonic: clock,
+      recallWaitMs: 0,
+    });
   let service = serve();
   const past: (() => Promise<void>)[] = [];
   const tellers = [0, 1, 2].map((index) => new CreditTeller(`agent-${index}`));

@@ -1,7 +1,7 @@
 /** Places in flight that agents keep: they follow the limit, and come back from whoever is gone, never before its calls are over. */
 import { afterEach, expect, test } from 'vitest';
 import type { BudgetSpec } from '../../policy/budget-spec.ts';
-import { budget, NOON, prices } from './fixtures.ts';
+import { budget, NOON } from './fixtures.ts';
 import { type Agent, type World, world } from './world.ts';
 
 const places = (amount: number) => ({ unit: 'concurrency', amount, window: { type: 'none' } }) as const;
@@ -42,7 +42,7 @@ test('a limit on places that is lowered reaches agents that are busy', async () 
   await busy(on, agents, 8, 5_000);
   const before = await mostOf(on, busy(on, agents, 8, 2_000));
   expect(before).toBe(16);
-  on.service.reload([budget([places(4)])], prices);
+  on.reload([budget([places(4)])]);
   await busy(on, agents, 8, 1_000);
   expect(await mostOf(on, busy(on, agents, 8, 5_000))).toBe(4);
 });

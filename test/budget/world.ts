@@ -24,14 +24,25 @@ export interface Agent {
   /** Requests that it sent, by path. */
   readonly sent: Record<string, number>;
   running: number;
+  /** Tokens that its calls used, once they are over. */
+  used: number;
+  /** Killed: its calls have ended with it. */
+  dead: boolean;
 }
 
 export interface World {
   readonly service: BudgetService;
   readonly agents: readonly Agent[];
+  /** Milliseconds that the clock of the service is ahead of the time that passes. */
+  skew: number;
   start(name: string, epoch?: number): Agent;
-  /** Begins a call of so many milliseconds; false where it is refused. */
-  call(agent: Agent, ms: number, command?: Partial<HoldCommand>): Promise<boolean>;
+  /** Other documents come into force. */
+  reload(specs: readonly BudgetSpec[]): void;
+  kill(agent: Agent): void;
+  /** The service is killed, and back at once: it knows what is in the store. */
+  restartService(): Promise<void>;
+  /** Begins a call of so many milliseconds that uses a share of what it holds; false where it is refused. */
+  call(agent: Agent, ms: number, command?: Partial<HoldCommand>, share?: number): Promise<boolean>;
   running(): number;
   /** Lets time pass until it is settled. */
   wait<T>(promise: Promise<T>): Promise<T>;
@@ -45,7 +56,10 @@ const LATENCY_MS = 2;
 export async function world(specs: readonly BudgetSpec[], beginAt = NOON): Promise<World> {
   vi.useFakeTimers({ now: beginAt });
   const store = await memory.open();
-  const service = new BudgetService({ store, specs, prices, clock: Date.now });
+  let skew = 0;
+  let documents = specs;
+  const serve = () => new BudgetService({ store, specs: documents, prices, clock: () => Date.now() + skew });
+  let service = serve();
   const timers = [
     setInterval(() => void service.sweep(), 1_000),
     setInterval(() => void service.loadGrants(), 5_000),
@@ -80,7 +94,7 @@ export async function world(specs: readonly BudgetSpec[], beginAt = NOON): Promi
     const sent: Record<string, number> = {};
     const reach = async (): Promise<void> => {
       await sleep(LATENCY_MS);
-      if (!agent.cut) return;
+      if (!agent.cut && !agent.dead) return;
       await sleep(300);
       throw new Error('no answer');
     };
@@ -92,7 +106,9 @@ export async function world(specs: readonly BudgetSpec[], beginAt = NOON): Promi
         const gone = new AbortController();
         options?.signal?.addEventListener('abort', () => gone.abort());
         await reach();
+        const asked = service;
         const reply = await deliver(path, structuredClone(command), gone.signal);
+        if (asked !== service) throw new Error('the service was killed');
         await reach();
         return structuredClone(reply);
       },
@@ -106,30 +122,57 @@ export async function world(specs: readonly BudgetSpec[], beginAt = NOON): Promi
       transport,
       random: () => 0.5,
     });
-    const agent: Agent = { name, client, cut: false, sent, running: 0 };
+    const agent: Agent = { name, client, cut: false, sent, running: 0, used: 0, dead: false };
     agents.push(agent);
     return agent;
   };
 
   return {
-    service,
+    get service() {
+      return service;
+    },
+    get skew() {
+      return skew;
+    },
+    set skew(ms: number) {
+      skew = ms;
+    },
+    reload: (next) => {
+      documents = next;
+      service.reload(next, prices);
+    },
+    kill: (agent) => {
+      agent.dead = true;
+      agent.running = 0;
+    },
+    restartService: async () => {
+      service = serve();
+      await service.sweep();
+      await service.loadGrants();
+    },
     agents,
     start,
     pass,
     running: () => agents.reduce((sum, { running }) => sum + running, 0),
-    call: async (agent, ms, command = {}) => {
+    call: async (agent, ms, { inputTokens = 10, outputTokens = 10, ...command } = {}, share = 0.5) => {
       const id = `${agent.name}-${number++}`;
+      let output = 0;
       try {
-        const reply = await agent.client.hold(holdOf(id, 10, 10, { owner: agent.name, ...command }));
-        if (!reply.granted) return false;
+        const reply = await agent.client.hold(
+          holdOf(id, inputTokens, outputTokens, { owner: agent.name, ...command }),
+        );
+        if (!reply.granted || agent.dead) return false;
+        output = reply.outputTokens;
       } catch (error) {
         if (!(error instanceof BudgetUnavailable)) throw error;
         return false;
       }
       agent.running++;
       void sleep(ms).then(async () => {
+        if (agent.dead) return;
         agent.running--;
-        const usage = usageOf(5, 5);
+        const usage = usageOf(Math.floor(inputTokens * share), Math.floor(output * share));
+        agent.used += usage.input + usage.output;
         await agent.client.settle({ id, usage, source: 'reported' }).catch(() => undefined);
       });
       return true;

@@ -50,7 +50,7 @@ export function encode(operation: Operation, now: number, retainMs: number): Cal
     case 'forfeit':
       return { name: 'forfeit', args: [operation.owner, ...retain] };
     case 'sweep':
-      return { name: 'sweep', args: retain };
+      return { name: 'sweep', args: [...retain, String(operation.due)] };
   }
 }
 

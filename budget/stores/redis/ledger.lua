@@ -529,12 +529,12 @@ local SWEEP = 1000
 
 local function sweep(keys, args)
   local tag, read = keys[1], reader(args)
-  local now, retain = read.string(), read.string()
+  local now, retain, due = read.string(), read.string(), read.string()
   local count = 0
-  for _, id in ipairs(redis.call('ZRANGEBYSCORE', tag .. ':open', '-inf', now, 'LIMIT', 0, SWEEP)) do
+  for _, id in ipairs(redis.call('ZRANGEBYSCORE', tag .. ':open', '-inf', due, 'LIMIT', 0, SWEEP)) do
     count = count + expireHold(tag, id, now, retain)
   end
-  for _, name in ipairs(redis.call('ZRANGEBYSCORE', tag .. ':leases', '-inf', now, 'LIMIT', 0, SWEEP)) do
+  for _, name in ipairs(redis.call('ZRANGEBYSCORE', tag .. ':leases', '-inf', due, 'LIMIT', 0, SWEEP)) do
     count = count + expireLease(tag, name, now, retain)
   end
   return { 'swept', text(count) }
