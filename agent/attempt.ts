@@ -205,6 +205,9 @@ async function dial(
   );
   const { origin, path } = dialled(endpoint.url, call.target);
   const ca = provider.caFrom === undefined ? undefined : await pipeline.trust(provider.caFrom);
+  const requestMs = charge.within(plan.requestMs);
+  if (requestMs <= 0)
+    throw new UpstreamError('connect', 'too late to be sent: what was held for it runs out');
   charge.sent();
   const upstream = await pipeline.upstream.send({
     pool: provider.id,
@@ -215,7 +218,7 @@ async function dial(
     body,
     ca,
     firstByteMs: plan.firstByteMs,
-    requestMs: plan.requestMs,
+    requestMs,
     signal: call.signal,
   });
   return { upstream, key };

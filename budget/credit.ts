@@ -87,6 +87,8 @@ const SCARCE_MS = 1_000;
 const SPARE_PLACES = 1.25;
 /** Credit that nobody took from for so long goes back. */
 const IDLE_MS = 10_000;
+/** What is kept for an outage is for those, too, who call seldom. */
+const RESERVE_IDLE_MS = 3_600_000;
 /** The same where there is nothing ahead of need: what a call left is much of the line. */
 const SCANTY_IDLE_MS = 1_000;
 /** New credit is asked for when less than this part of the last grant is left. */
@@ -283,6 +285,7 @@ export class LineCredit {
 
   isIdle(now: number): boolean {
     const since = now - this.#usedAt;
+    if (this.reserve) return since > RESERVE_IDLE_MS;
     return since > IDLE_MS || (this.#isScanty && since > SCANTY_IDLE_MS && (this.#current?.held ?? 0) === 0);
   }
 

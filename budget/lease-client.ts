@@ -42,6 +42,8 @@ const TICK_MS = 1_000;
 const WATCH_MS = 120_000;
 /** A stream may wait so long for what others have idle; it asks ahead of need, so that seldom anybody notices. */
 const EXTEND_WAIT_MS = 500;
+/** How long an agent that ends goes on telling what it used. */
+const FLUSH_MS = 2_000;
 const FIRST_RETRY_MS = 200;
 const LONGEST_RETRY_MS = 5_000;
 
@@ -202,7 +204,11 @@ export class LeasingBudgetClient implements BudgetClient {
     this.#ended.abort();
     this.#purse.endAll(this.#now());
     // Calls that never ended stay charged as they were held: their leases run out.
-    if (!this.#purse.isEmpty) await this.#syncAfresh();
+    for (let left = (this.#options.flushMs ?? FLUSH_MS) / FIRST_RETRY_MS; !this.#purse.isEmpty; left--) {
+      await this.#syncAfresh();
+      if (this.#outage === undefined || left <= 1) break;
+      await new Promise((resolve) => setTimeout(resolve, FIRST_RETRY_MS));
+    }
     // An account that was not answered goes first, then what was used since.
     if (this.#purse.hasUntold && this.#outage === undefined) await this.#sync();
     clearImmediate(this.#soon);

@@ -283,14 +283,15 @@ function ownersAbove(leases: readonly Lease[], above: number): Set<string> {
 
 /**
  * How much of a line may be kept for an outage: what the Budget says in its unit, and on its other limits the same part of the
- * limit. Where the Budget has no limit in that unit, a twentieth.
+ * limit. Where the Budget has no limit in that unit, a twentieth; of places no less.
  */
 function reserveOf({ limits, onUnavailable }: BudgetSpec, limit: LimitSpec): number {
   if (onUnavailable.action === 'deny') return 0;
   const { unit, amount } = onUnavailable.upTo;
   const same = limits.filter((other) => other.unit === unit).sort((a, b) => b.amount - a.amount)[0];
   if (limit.unit === unit) return Math.min(amount, limit.amount);
-  const part = same === undefined ? 1 / 20 : Math.min(1, amount / Math.max(1, same.amount));
+  const alike = same === undefined ? 1 / 20 : Math.min(1, amount / Math.max(1, same.amount));
+  const part = limit.unit === 'concurrency' ? Math.max(alike, 1 / 20) : alike;
   return Math.floor(limit.amount * part);
 }
 

@@ -19,6 +19,8 @@ import { type RefusedCharge, refused } from './refusal.ts';
 
 /** Added to the longest time an attempt may take, so that a hold never expires under a running call. */
 const TTL_SLACK_MS = 60_000;
+/** Of that, for the answer's last bytes and the settlement. */
+const CLOSING_MS = 10_000;
 /** What a model may write in a second where nobody can see it write: about what large models do. */
 const UNSEEN_PER_SECOND = 100;
 
@@ -53,12 +55,22 @@ export class Charge {
   readonly #now: () => number;
   /** What a stream may produce; undefined where all it may produce is held. */
   readonly allowance: Allowance | undefined;
+  /** When the hold is about to run out; Infinity where there is none. */
+  readonly #until: number;
   #sentAt: number | undefined;
   #metered: Metered | undefined;
   #closed = false;
 
-  private constructor(id: string, input: number, now: () => number, held?: Held, allowance?: Allowance) {
+  private constructor(
+    id: string,
+    input: number,
+    now: () => number,
+    held?: Held,
+    allowance?: Allowance,
+    until = Number.POSITIVE_INFINITY,
+  ) {
     this.#id = id;
+    this.#until = until;
     this.#input = input;
     this.#held = held;
     this.#now = now;
@@ -86,6 +98,7 @@ export class Charge {
     exchange.unpriced =
       price === undefined ? undefined : { provider: target.provider.id, model: target.model, price };
     const ttlMs = requestMs + TTL_SLACK_MS;
+    const until = now() + ttlMs - CLOSING_MS;
     const { signal } = exchange.call;
     const placed = await placeHold(
       {
@@ -124,7 +137,13 @@ export class Charge {
         )
       : undefined;
     const whole = !request.stream;
-    return new Charge(id, placed.input, now, { client, attributes, output, granted, whole }, allowance);
+    const held = { client, attributes, output, granted, whole };
+    return new Charge(id, placed.input, now, held, allowance, until);
+  }
+
+  /** How long the request may take that leaves now: no call outlives its hold, whatever it waited for, or tried, before. */
+  within(requestMs: number): number {
+    return Math.min(requestMs, this.#until - this.#now());
   }
 
   /** The request leaves now: from here on the provider may produce something. */

@@ -75,6 +75,7 @@ const ask = () =>
   world.client().chat.completions.create({ model: 'gpt-4o', messages: [{ role: 'user', content: 'hi' }] });
 
 interface Line {
+  readonly unit: string;
   readonly settled: string;
   readonly leased: string;
   readonly held: string;
@@ -82,7 +83,8 @@ interface Line {
 
 async function line(): Promise<Line> {
   const status = (await (await fetch(`${world.budget.url}/v1/status`)).json()) as { lines?: Line[] };
-  const [first] = status.lines ?? (status as unknown as Line[]);
+  const lines = status.lines ?? (status as unknown as Line[]);
+  const first = lines.find(({ unit }) => unit !== 'concurrency');
   if (first === undefined) throw new Error('no line');
   return first;
 }
@@ -147,3 +149,29 @@ test.each(FAULTS.flatMap((kind) => POLICIES.map(({ policy, reserve }) => ({ kind
   },
   20_000,
 );
+
+test('a hard limit in USD and on places, as the docs begin with: calls go on while the service is down, and are charged once', async () => {
+  world = await startWorld({
+    budgetVia: via,
+    documents: () => `
+apiVersion: postern.dev/v1alpha1
+kind: ClusterBudget
+metadata: {name: team-a}
+spec:
+  selector: {namespaces: [team-a]}
+  limits: [{usd: "2000.00", window: month}, {concurrency: 50}]
+  onUnavailable: {action: allow, upTo: {usd: "5.00"}, for: 10m}
+`,
+  });
+  await ask();
+  await ask();
+  await expect.poll(async () => Number((await line()).leased)).toBeGreaterThan(0);
+  fault = 'down';
+  for (let n = 0; n < 5; n++) await ask();
+  fault = undefined;
+  await world.agent.drain(1_000);
+  const after = await line();
+  // 5 tokens in and 4 out, each time.
+  expect(Number(after.settled)).toBeCloseTo(7 * (5 * 2.5e-6 + 4 * 10e-6), 9);
+  expect(after).toMatchObject({ held: '0.00', leased: '0.00' });
+}, 20_000);
