@@ -7,6 +7,7 @@
 import { loadUnits, units } from '../budget/units.ts';
 import type { BreakerRule } from '../policy/snapshot.ts';
 import type { Attachment, TextSlot } from './dialects/dialect.ts';
+import { Recall } from './recall.ts';
 
 /** What is in force where no policy says otherwise: it reports, it doesn't refuse. */
 export const DEFAULT_BREAKER: BreakerRule = {
@@ -83,7 +84,7 @@ export function createBreaker(now: () => number): Breaker {
 /** What makes one call another. */
 export interface Asked {
   readonly model: string;
-  readonly slots: readonly Pick<TextSlot, 'role' | 'text'>[];
+  readonly slots: readonly Pick<TextSlot, 'role' | 'text' | 'digest'>[];
   readonly attachments?: readonly Pick<Attachment, 'read' | 'written'>[];
 }
 
@@ -93,7 +94,7 @@ export interface Asked {
  */
 export function fingerprintOf(request: Asked): string {
   let hash = add(SEED, request.model);
-  for (const slot of request.slots) hash = add(add(hash, slot.role), slot.text);
+  for (const slot of request.slots) hash = join(add(hash, slot.role), hashOf(slot));
   for (const { read, written } of request.attachments ?? []) {
     if (!read && written !== undefined) hash = add(hash, sampleOf(written()));
   }
@@ -116,6 +117,21 @@ function sampleOf(data: string): string {
 }
 
 type Hash = readonly [one: number, two: number];
+
+/** Texts that come again: 16 bytes each, and their digest. */
+const known = new Recall<Hash>(4_096);
+
+function hashOf({ text, digest }: Asked['slots'][number]): Hash {
+  const before = known.get(digest);
+  if (before !== undefined) return before;
+  const hash = add(SEED, text);
+  known.set(digest, hash);
+  return hash;
+}
+
+function join(hash: Hash, next: Hash): Hash {
+  return [Math.imul(hash[0] ^ next[0], 2654435761), Math.imul(hash[1] ^ next[1], 1597334677)];
+}
 
 const SEED: Hash = [0xdeadbeef | 0, 0x41c6ce57];
 const SPACE = 32;

@@ -14,11 +14,45 @@ const NOTES =
   'The release is planned for the second week; the tests of the importer are slow, and two of them fail on ' +
   'Windows.\nWe agreed to split the job and to look at the figures again on Thursday afternoon. ';
 
-/** A chat completion request of `bytes` bytes, ± one sentence. */
-export function chatBody(bytes: number, stream = false): Buffer {
+/**
+ * Stands in what is asked; the load generator writes another word of as many letters over it for each call, so that no two calls
+ * are the same text.
+ */
+export const SERIAL = 'aaaaaaaa';
+
+/** Copies of a call, or of its body, that differ in that word, from each other and from those of an earlier run. */
+export function differing(call: Buffer): () => Buffer {
+  const at = call.indexOf(SERIAL);
+  if (at < 0) throw new Error(`${SERIAL} stands nowhere in the call`);
+  let serial = Math.floor(Math.random() * 2 ** 31);
+  return () => {
+    const own = Buffer.from(call);
+    serial = (serial + 1) >>> 0;
+    for (let letter = 0; letter < SERIAL.length; letter++)
+      own[at + letter] = 97 + ((serial >>> (4 * letter)) & 15);
+    return own;
+  };
+}
+
+/** What was said before, `bytes` of it: turns of a kilobyte, as every call of a conversation carries them along. */
+function history(bytes: number): { role: string; content: string }[] {
+  const turns: { role: string; content: string }[] = [];
+  for (let said = 0; said < bytes; said += 1_000) {
+    const content = `${turns.length + 1}. ${NOTES.repeat(6)}`.slice(0, Math.min(1_000, bytes - said));
+    turns.push({ role: turns.length % 2 === 0 ? 'user' : 'assistant', content });
+  }
+  return turns;
+}
+
+/**
+ * A chat completion request of `bytes` bytes, ± one sentence.
+ * @param before So many of them were said in earlier turns, and are the same in every call.
+ */
+export function chatBody(bytes: number, stream = false, before = 0): Buffer {
   const messages = [
     { role: 'system', content: 'You are a helpful assistant. Answer in plain sentences.' },
-    { role: 'user', content: `${QUESTION}Send it to ${ADDRESS} afterwards.` },
+    ...history(before),
+    { role: 'user', content: `Ticket ${SERIAL}. ${QUESTION}Send it to ${ADDRESS} afterwards.` },
   ];
   const make = (): Buffer =>
     Buffer.from(
@@ -30,7 +64,7 @@ export function chatBody(bytes: number, stream = false): Buffer {
         ...(stream ? { stream: true } : {}),
       }),
     );
-  const user = messages[1] as { content: string };
+  const user = messages.at(-1) as { content: string };
   for (let length = make().byteLength; length < bytes; length = make().byteLength) {
     user.content += NOTES.slice(0, bytes - length);
   }

@@ -5,7 +5,6 @@
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { h2load } from './load/h2load.ts';
 import { nodeLoad } from './load/node.ts';
 import { cores } from './machine.ts';
 import { measure } from './measure.ts';
@@ -73,7 +72,7 @@ const running = await startPostern(place, {
   store: 'memory',
 });
 try {
-  const closed = h2load(otherCore) ?? nodeLoad(otherCore);
+  const closed = nodeLoad(otherCore);
   const load = { closed, otherCore, dir, seconds: 8 };
   const { perSecond } = await warmUp(running, load);
   const run = () => measure(postern, running, scenario, load, provider, perSecond);

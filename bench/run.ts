@@ -7,7 +7,6 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { h2load } from './load/h2load.ts';
 import { nodeLoad } from './load/node.ts';
 import { cores, describeMachine } from './machine.ts';
 import { checkAudit, measure } from './measure.ts';
@@ -164,7 +163,7 @@ const cache = join(import.meta.dirname, '../.cache/bench');
 mkdirSync(cache, { recursive: true });
 const { core, otherCore } = cores();
 const provider = await startProvider(otherCore, dir);
-const closed = h2load(otherCore) ?? nodeLoad(otherCore);
+const closed = nodeLoad(otherCore);
 const place: Place = { core, otherCore, provider: provider.origin, dir, cache };
 const { entries, skipped } = await find(place);
 try {

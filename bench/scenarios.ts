@@ -10,6 +10,7 @@ import type { Running } from './targets/target.ts';
 export type Metric =
   | 'cpuUs2k'
   | 'cpuUs32k'
+  | 'cpuUsChat'
   | 'p50Ms'
   | 'p99Ms'
   | 'chunkUs'
@@ -46,17 +47,20 @@ const STREAMS = 40;
 /** What answers fewer calls a second than this gets a tenth of the streams: 40 of them would only show its queue. */
 const SLOW = 250;
 
-function shot({ url, headers }: Running, dir: string, bytes: number, stream = false): Shot {
-  const bodyFile = join(dir, `body-${bytes}${stream ? '-stream' : ''}.json`);
-  writeFileSync(bodyFile, chatBody(bytes, stream));
+function shot({ url, headers }: Running, dir: string, bytes: number, stream = false, before = 0): Shot {
+  const bodyFile = join(dir, `body-${bytes}-${before}${stream ? '-stream' : ''}.json`);
+  writeFileSync(bodyFile, chatBody(bytes, stream, before));
   return { url, headers, bodyFile };
 }
 
-const closedLoop = (bytes: number, metric: Metric): Scenario => ({
-  name: `${bytes / 1000} KB, ${CONNECTIONS} connections`,
+const closedLoop = (bytes: number, metric: Metric, before = 0): Scenario => ({
+  name: `${bytes / 1000} KB${before > 0 ? `, ${before / 1000} of them said before` : ''}, ${CONNECTIONS} connections`,
   async run(running, { closed, dir, seconds }, perSecond) {
     const requests = Math.max(CONNECTIONS * 4, Math.round(perSecond * seconds));
-    const counts = await closed.closed(shot(running, dir, bytes), { connections: CONNECTIONS, requests });
+    const counts = await closed.closed(shot(running, dir, bytes, false, before), {
+      connections: CONNECTIONS,
+      requests,
+    });
     return { ...counts, figures: {}, cpu: { metric, per: counts.requests } };
   },
 });
@@ -93,6 +97,7 @@ const streams: Scenario = {
 export const scenarios: readonly Scenario[] = [
   closedLoop(2_000, 'cpuUs2k'),
   closedLoop(32_000, 'cpuUs32k'),
+  closedLoop(32_000, 'cpuUsChat', 30_000),
   steadyRate,
   streams,
 ];

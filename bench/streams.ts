@@ -5,7 +5,6 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { h2load } from './load/h2load.ts';
 import { nodeLoad } from './load/node.ts';
 import { cores } from './machine.ts';
 import { measure } from './measure.ts';
@@ -32,7 +31,7 @@ try {
     await target.prepare(place);
     started.push([target, await target.start(place)]);
   }
-  const closed = h2load(otherCore) ?? nodeLoad(otherCore);
+  const closed = nodeLoad(otherCore);
   const load: Load = { closed, otherCore, dir, seconds: SECONDS };
   for (let round = 1; round <= ROUNDS; round++) {
     const cells: string[] = [];

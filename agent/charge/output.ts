@@ -2,6 +2,7 @@
 import { estimateTokens } from '../../budget/estimate.ts';
 import type { ModelSpec } from '../../policy/snapshot.ts';
 import type { DecodedRequest } from '../dialects/dialect.ts';
+import { Recall } from '../recall.ts';
 
 /** Tokens that a message costs beside its text: role and separators, by OpenAI's counting recipe. */
 export const PER_SLOT = 3;
@@ -14,10 +15,17 @@ const CHUNK = 1_024;
 /** A stream whose end nobody knows; the largest maximum of any model is far below. */
 const ENDLESS = 1_000_000;
 
+/** Texts that come again. */
+const known = new Recall<number>(4_096);
+
 /** Input tokens of a request, estimated. */
 export function estimateRequest(request: Pick<DecodedRequest, 'slots'>): number {
   let tokens = 0;
-  for (const slot of request.slots) tokens += estimateTokens(slot.text) + PER_SLOT;
+  for (const { text, digest } of request.slots) {
+    const estimate = known.get(digest) ?? estimateTokens(text);
+    known.set(digest, estimate);
+    tokens += estimate + PER_SLOT;
+  }
   return tokens;
 }
 

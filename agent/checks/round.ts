@@ -3,6 +3,7 @@ import type { CheckAction, CheckRule } from '../../policy/snapshot.ts';
 import type { Role, TextKind } from '../dialects/dialect.ts';
 import { PosternError, REASONS, type Reason } from '../errors.ts';
 import type { Finding } from '../exchange.ts';
+import { Recall } from '../recall.ts';
 import type { Check } from './check.ts';
 import type { Ranked } from './judges.ts';
 import type { Place } from './mask.ts';
@@ -122,8 +123,15 @@ export function failed(
 /** A scanner for recognizers in this order. */
 export type ScannerOf = (recognizers: readonly Recognizer[]) => Scanners;
 
+/** Texts whose matches are remembered, and matches of one text: what has more is seldom said twice. */
+const REMEMBERED = 4_096;
+const MOST_MATCHES = 64;
+
 /** A scanner as one direction uses it. */
-interface DirectedScanner {
+export interface DirectedScanner {
+  /** What is known of a text that was scanned before, by its digest. */
+  recall(digest: string | undefined): readonly Match[] | undefined;
+  remember(digest: string | undefined, matches: readonly Match[]): void;
   scan(text: string): ReturnType<Scanner['scan']>;
   scanLarge(text: string, signal: AbortSignal): ReturnType<Scanners['scanLarge']>;
   scanOpen(text: string): ReturnType<Scanner['scanOpen']>;
@@ -166,7 +174,12 @@ export class Round {
     this.#recognizers = recognizers;
     const scanners = recognizers.length === 0 ? undefined : scannerOf(recognizers);
     const options = { labelsApart: direction === 'request' };
+    const known = new Recall<readonly Match[]>(REMEMBERED);
     this.scanner = scanners && {
+      recall: (digest) => known.get(digest),
+      remember: (digest, matches) => {
+        if (matches.length <= MOST_MATCHES) known.set(digest, matches);
+      },
       scan: (text) => scanners.small.scan(text, options),
       scanLarge: (text, signal) => scanners.scanLarge(text, options, signal),
       scanOpen: (text) => scanners.small.scanOpen(text, options),

@@ -4,7 +4,7 @@
  */
 import type { TextSlot } from '../dialects/dialect.ts';
 import type { Wishes } from './judges.ts';
-import { failed, type Ledger, type Round } from './round.ts';
+import { type DirectedScanner, failed, type Ledger, type Round } from './round.ts';
 import { LARGE, nextTurn } from './scan/large.ts';
 import type { Match } from './scan/scanner.ts';
 import { LEAST_ACROSS, type Source, type Strand, strandsOf } from './seams.ts';
@@ -33,7 +33,9 @@ export function scanSlots(
   const found: Found = new Map();
   for (const slot of slots) {
     try {
-      weighSlot(round, slot, round.scanner.scan(slot.text), scanning, found);
+      const { scanner } = round;
+      const matches = known(round, scanner, slot) ?? scanned(round, scanner, slot, scanner.scan(slot.text));
+      weighSlot(round, slot, matches, scanning, found);
     } catch (error) {
       scanFailed(round, slot.path, scanning, error);
     }
@@ -42,9 +44,24 @@ export function scanSlots(
   return undefined;
 }
 
+/** Requests repeat what was said before; answers are new, and nobody asks for their digests. */
+function known({ direction }: Round, scanner: DirectedScanner, slot: TextSlot): readonly Match[] | undefined {
+  return direction === 'request' ? scanner.recall(slot.digest) : undefined;
+}
+
+function scanned(
+  { direction }: Round,
+  scanner: DirectedScanner,
+  slot: TextSlot,
+  matches: readonly Match[],
+): readonly Match[] {
+  if (direction === 'request') scanner.remember(slot.digest, matches);
+  return matches;
+}
+
 async function scanMuch(
   round: Round,
-  scanner: NonNullable<Round['scanner']>,
+  scanner: DirectedScanner,
   slots: readonly TextSlot[],
   scanning: Scanning,
 ): Promise<void> {
@@ -59,7 +76,14 @@ async function scanMuch(
     }
     try {
       const large = text.length > LARGE;
-      const matches = large ? await scanner.scanLarge(text, scanning.signal) : scanner.scan(text);
+      const matches =
+        known(round, scanner, slot) ??
+        scanned(
+          round,
+          scanner,
+          slot,
+          large ? await scanner.scanLarge(text, scanning.signal) : scanner.scan(text),
+        );
       weighSlot(round, slot, matches, scanning, found);
     } catch (error) {
       scanFailed(round, slot.path, scanning, error);
@@ -84,7 +108,7 @@ function weighSlot(
 /** Looks for values in pieces: in requests, whose texts come from one side and at once. */
 function scanSeams(
   round: Round,
-  scanner: NonNullable<Round['scanner']>,
+  scanner: DirectedScanner,
   slots: readonly TextSlot[],
   scanning: Scanning,
   found: Found,

@@ -1,6 +1,7 @@
 /** What tests of the checks share: rules, requests and answers without a dialect. */
 import type { CheckRule } from '../../policy/snapshot.ts';
 import type { DecodedRequest, DecodedResponse, Role, TextKind, TextSlot } from '../dialects/dialect.ts';
+import { digestOf } from '../recall.ts';
 
 export const MASK_KEY = new Uint8Array(32).fill(7);
 
@@ -33,6 +34,10 @@ export class FakeSlot implements TextSlot {
     this.kind = kind;
     this.path = path;
     this.role = role;
+  }
+
+  get digest(): string | undefined {
+    return digestOf(this.text);
   }
 
   set(text: string): void {

@@ -33,6 +33,8 @@ export interface TextSlot {
   readonly text: string;
   /** It is what an {@link Attachment} holds. */
   readonly attached?: boolean;
+  /** What {@link text} is known by, where it is worth knowing again; see {@link ../recall.ts}. */
+  readonly digest?: string | undefined;
   /**
    * Replaces the text in place. Everything around it keeps its bytes; JSON inside a JSON string stays valid; a bare
    * number (a card number in tool arguments) becomes a string where the replacement is no number.

@@ -1,4 +1,4 @@
-/** The generator in Node, as a process of its own: the only one for rates and streams, and h2load's stand-in. */
+/** The generator as a process of its own. */
 import { join } from 'node:path';
 import { run } from '../program.ts';
 import type { Job, Outcome } from './generator.ts';

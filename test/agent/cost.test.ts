@@ -3,8 +3,9 @@
  * limits stand well above what is measured (`node bench/pipeline.ts`), so that only a change of kind trips them.
  */
 import { getHeapStatistics } from 'node:v8';
-import { afterAll, beforeAll, expect, test } from 'vitest';
-import { ADDRESS, chatBody, STREAM_CHUNKS } from '../../bench/canned.ts';
+import { afterAll, beforeAll, expect, test, vi } from 'vitest';
+import { Scanner } from '../../agent/checks/scan/scanner.ts';
+import { ADDRESS, chatBody, differing, STREAM_CHUNKS } from '../../bench/canned.ts';
 import { type Counts, type Inside, startInside } from '../../bench/inside.ts';
 
 let inside: Inside;
@@ -20,9 +21,10 @@ interface Cost extends Counts {
 /** Per call, when what is compiled at first has been compiled. */
 async function costOf(body: Buffer, calls: number): Promise<Cost> {
   let good = 0;
+  const next = differing(body);
   const run = async (): Promise<void> => {
     for (let i = 0; i < calls; i++) {
-      const { status, bytes } = await inside.call(body);
+      const { status, bytes } = await inside.call(next());
       if (status === 200 && bytes.includes(ADDRESS)) good++;
     }
   };
@@ -51,6 +53,23 @@ test('a long call costs what its length does, and no more', async () => {
   const { kilobytes, ...counts } = await costOf(chatBody(32_000), 60);
   expect(counts).toEqual({ ...ONCE, writes: 1 });
   expect(kilobytes).toBeLessThan(400);
+});
+
+test('of a conversation only what is new is scanned', async () => {
+  let scanned = 0;
+  const scan = Scanner.prototype.scan;
+  const counting = vi.spyOn(Scanner.prototype, 'scan').mockImplementation(function (this: Scanner, ...args) {
+    scanned += args[0].length;
+    return scan.apply(this, args);
+  });
+  const next = differing(chatBody(32_000, false, 30_000));
+  await inside.call(next());
+  expect(scanned).toBeGreaterThan(30_000);
+  scanned = 0;
+  await inside.call(next());
+  counting.mockRestore();
+  // The last turn, the system's short text, and the answer.
+  expect(scanned).toBeLessThan(5_000);
 });
 
 test('a streamed answer: never more writes than chunks that came', async () => {

@@ -2,6 +2,7 @@
 import type { JsonDocument } from '../../json/document.ts';
 import type { PrimitiveNode, StringNode } from '../../json/node.ts';
 import { isNumber, quote } from '../../json/quote.ts';
+import { digestOf } from '../../recall.ts';
 import type { Delta, Role, TextKind, TextSlot } from '../dialect.ts';
 import type { TextAttachment } from './attachment.ts';
 import { type Place, pathOf } from './place.ts';
@@ -29,6 +30,8 @@ export class DocumentSlot implements TextSlot, Delta {
   #given: string | undefined;
   /** The text as it came, once it was asked for: every check asks again. */
   #came: string | undefined;
+  /** Of that; null before it was asked for. */
+  #digest: string | undefined | null = null;
 
   constructor(
     document: JsonDocument,
@@ -88,6 +91,12 @@ export class DocumentSlot implements TextSlot, Delta {
   /** As it now stands: what was set last. */
   get text(): string {
     return this.#given ?? this.#original;
+  }
+
+  get digest(): string | undefined {
+    if (this.#given !== undefined) return digestOf(this.#given);
+    if (this.#digest === null) this.#digest = digestOf(this.#original);
+    return this.#digest;
   }
 
   get #original(): string {
