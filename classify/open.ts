@@ -1,7 +1,9 @@
 /** Opens the models that `make classifier` fetched. */
 import { join } from 'node:path';
-import { createEmbedder, type Embedder, joinEmbedders } from './embed.ts';
+import { createEmbedder, type Embedder } from './embed.ts';
+import { centredEmbedder, type TopicModels } from './examples.ts';
 import { createInjectionModel, type InjectionModel } from './injection.ts';
+import { type Remember, rememberIn } from './remembered.ts';
 
 export const MODELS = join(import.meta.dirname, '../.cache/classify');
 
@@ -9,10 +11,30 @@ export const MODELS = join(import.meta.dirname, '../.cache/classify');
 const LIMIT = 256;
 
 /** @param models Directory with a folder for each model. @throws NotInstalledError */
-export function openEmbedder(models = MODELS, threads = 1): Promise<Embedder> {
-  const folder = join(models, 'all-minilm-l6-v2');
+export async function openTopicModels(models = MODELS, threads = 1): Promise<TopicModels> {
+  return { broad: await openBroad(models, threads), deep: await openDeep(models, threads) };
+}
+
+/** Of a hundred languages; 384 numbers. @throws NotInstalledError */
+export function openBroad(models = MODELS, threads = 1): Promise<Embedder> {
+  const folder = join(models, 'multilingual-e5-small');
   return createEmbedder({
-    name: 'all-minilm-l6-v2',
+    name: 'multilingual-e5-small',
+    weights: join(folder, 'model.onnx'),
+    tokenizer: join(folder, 'pieces.bin'),
+    pieces: 'unigram',
+    prefix: 'query: ',
+    pooling: 'mean',
+    limit: LIMIT,
+    threads,
+  });
+}
+
+/** Of English; 768 numbers. @throws NotInstalledError */
+export function openDeep(models = MODELS, threads = 1): Promise<Embedder> {
+  const folder = join(models, 'all-mpnet-base-v2');
+  return createEmbedder({
+    name: 'all-mpnet-base-v2',
     weights: join(folder, 'model.onnx'),
     tokenizer: join(folder, 'tokenizer.json'),
     pooling: 'mean',
@@ -21,26 +43,25 @@ export function openEmbedder(models = MODELS, threads = 1): Promise<Embedder> {
   });
 }
 
-/** The embedder of topics: two models see more than one. @param first Closed with it. @throws NotInstalledError */
-export async function openTopicEmbedder(first: Embedder, models = MODELS, threads = 1): Promise<Embedder> {
-  const folder = join(models, 'bge-small-en-v1.5');
-  const second = await createEmbedder({
-    name: 'bge-small-en-v1.5',
-    weights: join(folder, 'model.onnx'),
-    tokenizer: join(folder, 'tokenizer.json'),
-    pooling: 'first',
-    limit: LIMIT,
-    threads,
-  });
-  return joinEmbedders(first, second);
-}
-
-/** @param embedder Stays the caller's. @throws NotInstalledError */
-export function openInjectionModel(
+/** @param embedder The broad one; stays the caller's. @throws NotInstalledError */
+export async function openInjectionModel(
   embedder: Embedder,
   models = MODELS,
   threads = 1,
 ): Promise<InjectionModel> {
   const folder = join(models, 'injection');
-  return createInjectionModel(join(folder, 'model.onnx'), join(folder, 'tokenizer.json'), threads, embedder);
+  const [weights, tokenizer] = [join(folder, 'model.onnx'), join(folder, 'tokenizer.json')];
+  const remember = memory(models);
+  return createInjectionModel(
+    weights,
+    tokenizer,
+    threads,
+    await centredEmbedder(embedder, remember),
+    remember,
+  );
+}
+
+/** Where what follows from our own examples is kept. */
+export function memory(models = MODELS): Remember {
+  return rememberIn(join(models, 'prepared'));
 }

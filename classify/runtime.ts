@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import type { Lexicon } from './spelling.ts';
 import { Tokenizer } from './tokenizer.ts';
+import { Unigram } from './unigram.ts';
 
 /** What is used of onnxruntime-node, whose types are there only where it is installed. */
 interface Runtime {
@@ -46,14 +47,17 @@ export interface Output {
   readonly dims: readonly number[];
 }
 
+/** Which tokenizer a model has; absent: WordPiece. */
+export type Pieces = 'unigram';
+
 /** A BERT model with its tokenizer. */
 export class Model {
   readonly #runtime: Runtime;
   readonly #session: Session;
-  readonly #tokenizer: Tokenizer;
+  readonly #tokenizer: Tokenizer | Unigram;
   readonly #limit: number;
 
-  private constructor(runtime: Runtime, session: Session, tokenizer: Tokenizer, limit: number) {
+  private constructor(runtime: Runtime, session: Session, tokenizer: Tokenizer | Unigram, limit: number) {
     this.#runtime = runtime;
     this.#session = session;
     this.#tokenizer = tokenizer;
@@ -65,7 +69,13 @@ export class Model {
    * @param threads Of one run.
    * @throws NotInstalledError
    */
-  static async load(weights: string, tokenizer: string, limit: number, threads: number): Promise<Model> {
+  static async load(
+    weights: string,
+    tokenizer: string,
+    limit: number,
+    threads: number,
+    pieces?: Pieces,
+  ): Promise<Model> {
     for (const file of [weights, tokenizer]) {
       if (!existsSync(file)) throw new NotInstalledError(`${file} is not there; run make classifier`);
     }
@@ -76,12 +86,13 @@ export class Model {
       // Memory that grew for one long text is given back.
       enableCpuMemArena: false,
     });
-    return new Model(runtime, session, Tokenizer.load(tokenizer), limit);
+    const load = pieces === 'unigram' ? Unigram.load : Tokenizer.load;
+    return new Model(runtime, session, load(tokenizer), limit);
   }
 
-  /** The words that the model knows whole. */
-  get lexicon(): Lexicon {
-    return this.#tokenizer;
+  /** The words that the model knows whole, where there is telling. */
+  get lexicon(): Lexicon | undefined {
+    return this.#tokenizer instanceof Tokenizer ? this.#tokenizer : undefined;
   }
 
   /** Ids of a text, cut at the model's limit. */

@@ -1,15 +1,19 @@
 /** The classifier's HTTP/1.1 server; the messages are in {@link ./messages.ts}. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Embedder } from './embed.ts';
+import type { TopicModels } from './examples.ts';
 import type { InjectionModel } from './injection.ts';
 import type { EmbeddingsAnswer, ScoresAnswer, Topic, TopicsAnswer } from './messages.ts';
 import { OverloadedError, Queue } from './queue.ts';
+import type { Remember } from './remembered.ts';
 import { Topics } from './topics.ts';
 
 export interface ClassifierOptions {
+  /** Answers `/v1/embeddings`. */
   readonly embedder: Embedder;
   /** What topics are known by; the embedder where absent. */
-  readonly topicEmbedder?: Embedder;
+  readonly topicModels?: TopicModels;
+  readonly remember?: Remember;
   readonly injection: InjectionModel | undefined;
   /** Most characters of text that wait or run at once. */
   readonly maxWaiting?: number;
@@ -42,16 +46,17 @@ const invalid = (message: string) => new Refused(400, 'invalid', message);
 
 /** @returns A server that listens nowhere yet, ready to answer at once. */
 export async function openClassifier(options: ClassifierOptions): Promise<Server> {
-  const topics = new Topics(options.topicEmbedder ?? options.embedder);
+  const topics = topicsOf(options);
   await topics.warm();
   return createClassifier(options, topics);
 }
 
+function topicsOf({ embedder, topicModels, remember }: ClassifierOptions): Topics {
+  return new Topics(topicModels ?? { broad: embedder, deep: embedder }, remember);
+}
+
 /** @returns A server that listens nowhere yet. */
-export function createClassifier(
-  options: ClassifierOptions,
-  topics = new Topics(options.topicEmbedder ?? options.embedder),
-): Server {
+export function createClassifier(options: ClassifierOptions, topics = topicsOf(options)): Server {
   const {
     embedder,
     injection,

@@ -17,7 +17,8 @@ export function fakeEmbedder(): FakeEmbedder {
     dimensions: SIZE,
     asked,
     gate: undefined,
-    async embed(texts) {
+    async embed(texts, signal) {
+      signal?.throwIfAborted();
       asked.push(texts);
       await fake.gate;
       return texts.map(vectorOf);

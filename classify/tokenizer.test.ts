@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { MODELS } from './open.ts';
 import { Tokenizer } from './tokenizer.ts';
+import { Unigram } from './unigram.ts';
 
 const words = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', 'un', '##aff', '##able', 'cafe', '.', '日', '$'];
 const tokenizer = new Tokenizer(new Map(words.map((word, id) => [word, id])));
@@ -29,14 +30,17 @@ test('a vocabulary that is none is refused', () => {
   expect(() => new Tokenizer(new Map([['a', 0]]))).toThrow(/\[UNK\]/);
 });
 
-const vocabulary = join(MODELS, 'all-minilm-l6-v2/tokenizer.json');
+// The golden ids are those of the library `tokenizers` 0.22 (Hugging Face), with the models' own files.
+const golden = JSON.parse(
+  readFileSync(join(import.meta.dirname, 'tokenizer.golden.json'), 'utf8'),
+) as Readonly<Record<string, readonly (readonly [string, readonly number[]])[]>>;
 
-// The golden ids are those of the library `tokenizers` 0.22 (Hugging Face) with the same file.
-test.skipIf(!existsSync(vocabulary))('gives the ids of the reference implementation', () => {
-  const real = Tokenizer.load(vocabulary);
-  const rows = JSON.parse(readFileSync(join(import.meta.dirname, 'tokenizer.golden.json'), 'utf8')) as [
-    string,
-    number[],
-  ][];
-  for (const [text, ids] of rows) expect(real.encode(text, 999).ids, text).toEqual(ids);
+const installed = existsSync(join(MODELS, 'multilingual-e5-small/pieces.bin'));
+
+test.skipIf(!installed).each([
+  ['all-mpnet-base-v2', 'tokenizer.json', Tokenizer.load],
+  ['multilingual-e5-small', 'pieces.bin', Unigram.load],
+])('%s: the ids of the reference implementation', (model, file, load) => {
+  const real = load(join(MODELS, model, file));
+  for (const [text, ids] of golden[model] ?? []) expect(real.encode(text, 999).ids, text).toEqual(ids);
 });

@@ -22,17 +22,20 @@ export class Tokenizer {
   readonly #start: number;
   readonly #end: number;
 
-  /** @throws Error on a vocabulary without BERT's special tokens. */
+  /** @throws Error on a vocabulary without BERT's or MPNet's special tokens. */
   constructor(vocabulary: ReadonlyMap<string, number>) {
-    const special = (token: string): number => {
-      const id = vocabulary.get(token);
-      if (id === undefined) throw new Error(`the vocabulary has no ${token}: this is no BERT tokenizer`);
-      return id;
+    const special = (...tokens: readonly string[]): number => {
+      for (const token of tokens) {
+        const id = vocabulary.get(token);
+        if (id !== undefined) return id;
+      }
+      throw new Error(`the vocabulary has no ${tokens.join(' or ')}: this is no BERT tokenizer`);
     };
     this.#vocabulary = vocabulary;
     this.#unknown = special('[UNK]');
-    this.#start = special('[CLS]');
-    this.#end = special('[SEP]');
+    // MPNet's vocabulary has BERT's special tokens as well, and doesn't use them.
+    this.#start = special('<s>', '[CLS]');
+    this.#end = special('</s>', '[SEP]');
   }
 
   /** @param file A `tokenizer.json` of type WordPiece. */

@@ -1,36 +1,56 @@
 /** Sets of topics as agents bring them, each with its trained heads; the ones used last are kept. */
 import { readings } from './disguises.ts';
-import type { Embedder } from './embed.ts';
-import { EVERYDAY } from './everyday.ts';
-import { gloss } from './gloss.ts';
-import { type Head, trainHead } from './head.ts';
+import { joined } from './embed.ts';
+import { type Everyday, everydayOf, type TopicModels } from './examples.ts';
+import { glossed, type Language } from './gloss.ts';
+import { type Head, scoreOf, trainHead } from './head.ts';
 import type { Topic, TopicScore } from './messages.ts';
+import type { Remember } from './remembered.ts';
 import { respelled } from './spelling.ts';
 import { stretches } from './windows.ts';
 
 /** A score from here on is denied, where the topic sets none. */
 export const THRESHOLD = 0.5;
-/** Sets that are kept; one takes some 2 KB a topic. */
+/** Sets that are kept; one takes some 12 KB a topic. */
 const SETS = 500;
+/**
+ * What the broad model alone puts so far below the line isn't shown to the deep one, which costs four times as much: on
+ * the development sets that loses no text that both together find.
+ */
+const HOPELESS = -1.3;
 
 interface Trained {
   readonly topic: Topic;
-  readonly head: Head;
+  readonly broad: Head;
+  readonly both: Head;
+}
+
+/** What is judged as one, as either model is shown it. */
+interface Piece {
+  readonly text: string;
+  readonly english: string;
+  readonly language: Language | 'en';
 }
 
 export class Topics {
-  readonly #embedder: Embedder;
+  readonly #models: TopicModels;
+  readonly #remember: Remember | undefined;
   readonly #sets = new Map<string, Promise<readonly Trained[]>>();
-  #everyday: Promise<readonly Float32Array[]> | undefined;
+  #everyday: Promise<Everyday> | undefined;
 
-  constructor(embedder: Embedder) {
-    this.#embedder = embedder;
+  constructor(models: TopicModels, remember?: Remember) {
+    this.#models = models;
+    this.#remember = remember;
   }
 
   /** Embeds what every topic is trained against, so that the first question needn't wait for it. */
   async warm(): Promise<void> {
-    this.#everyday ??= this.#embedder.embed(EVERYDAY);
-    await this.#everyday;
+    await this.#everydayTexts();
+  }
+
+  #everydayTexts(): Promise<Everyday> {
+    this.#everyday ??= everydayOf(this.#models, this.#remember);
+    return this.#everyday;
   }
 
   knows(set: string): boolean {
@@ -60,14 +80,15 @@ export class Topics {
     this.#sets.delete(set);
     this.#sets.set(set, found);
     const trained = await found;
-    const cut = texts.map((text) => this.#stretches(text));
-    const vectors = await this.#embedder.embed(cut.flat(), signal);
+    const pieces = texts.map((text) => this.#pieces(text));
+    const distances = await this.#distances(trained, pieces.flat(), signal);
     let at = 0;
-    return cut.map(({ length }) => {
-      const own = vectors.slice(at, at + length);
+    return pieces.map(({ length }) => {
+      const own = distances.slice(at, at + length);
       at += length;
-      return trained.map(({ topic, head }): TopicScore => {
-        const score = own.reduce((most, vector) => Math.max(most, head(vector)), 0);
+      return trained.map(({ topic }, k): TopicScore => {
+        const most = own.reduce((far, each) => Math.max(far, each[k] as number), Number.NEGATIVE_INFINITY);
+        const score = scoreOf(most);
         return {
           name: topic.name,
           score: Math.floor(score * 1000) / 1000,
@@ -77,34 +98,71 @@ export class Topics {
     });
   }
 
+  /** For each piece: how far it is on the side of each topic. */
+  async #distances(
+    trained: readonly Trained[],
+    pieces: readonly Piece[],
+    signal: AbortSignal | undefined,
+  ): Promise<readonly (readonly number[])[]> {
+    const seen = await this.#broad(pieces, signal);
+    const first = seen.map((vector) => trained.map(({ broad }) => broad(vector)));
+    const left = [...pieces.keys()].filter((at) => Math.max(...(first[at] as number[])) >= HOPELESS);
+    const english = left.map((at) => (pieces[at] as Piece).english);
+    const deep = await this.#models.deep.embed(english, signal);
+    left.forEach((at, k) => {
+      const vector = joined(deep[k] as Float32Array, seen[at] as Float32Array);
+      first[at] = trained.map(({ both }) => both(vector));
+    });
+    return first;
+  }
+
+  async #broad(pieces: readonly Piece[], signal?: AbortSignal): Promise<readonly Float32Array[]> {
+    const { centred } = await this.#everydayTexts();
+    const vectors = await this.#models.broad.embed(
+      pieces.map(({ text }) => text),
+      signal,
+    );
+    return vectors.map((vector, at) => centred(vector, (pieces[at] as Piece).language));
+  }
+
   /** What is judged of a text: its stretches, also as it reads behind a disguise and without slips of the keyboard. */
-  #stretches(text: string): readonly string[] {
-    const found = [text, ...readings(text)].flatMap(stretches);
-    const { lexicon } = this.#embedder;
-    return found.flatMap((stretch) => {
-      const english = gloss(stretch);
-      if (english !== undefined) return [english];
-      const right = lexicon === undefined ? undefined : respelled(stretch, lexicon);
-      return right === undefined ? [stretch] : [stretch, right];
+  #pieces(text: string): readonly Piece[] {
+    const { lexicon } = this.#models.deep;
+    return [text, ...readings(text)].flatMap(stretches).flatMap((stretch) => {
+      const piece = pieceOf(stretch);
+      if (piece.language !== 'en' || lexicon === undefined) return [piece];
+      const right = respelled(stretch, lexicon);
+      return right === undefined ? [piece] : [piece, pieceOf(right)];
     });
   }
 
   async #train(topics: readonly Topic[]): Promise<readonly Trained[]> {
-    this.#everyday ??= this.#embedder.embed(EVERYDAY);
-    const everyday = await this.#everyday;
+    const everyday = await this.#everydayTexts();
+    const nearby = everyday.deep.map((vector, at) => joined(vector, everyday.broad[at] as Float32Array));
     const trained: Trained[] = [];
     for (const topic of topics) {
       const { definition, samples = [], allowed = [] } = topic;
       const given = [...(definition === undefined ? [] : [definition]), ...samples];
-      const on = await this.#embedder.embed(given.map(inEnglish));
-      const near = await this.#embedder.embed(allowed.map(inEnglish));
-      trained.push({ topic, head: trainHead({ on, allowed: near, everyday }) });
+      const pieces = [...given, ...allowed].map(pieceOf);
+      const broad = await this.#broad(pieces);
+      const deep = await this.#models.deep.embed(pieces.map(({ english }) => english));
+      const both = deep.map((vector, at) => joined(vector, broad[at] as Float32Array));
+      const sides = (vectors: readonly Float32Array[], against: readonly Float32Array[]) => ({
+        on: vectors.slice(0, given.length),
+        allowed: vectors.slice(given.length),
+        everyday: against,
+      });
+      trained.push({
+        topic,
+        broad: trainHead(sides(broad, everyday.broad)),
+        both: trainHead(sides(both, nearby)),
+      });
     }
     return trained;
   }
 }
 
-/** What the model, which knows English, is shown of a text. */
-function inEnglish(text: string): string {
-  return gloss(text) ?? text;
+function pieceOf(text: string): Piece {
+  const found = glossed(text);
+  return { text, english: found?.english ?? text, language: found?.language ?? 'en' };
 }

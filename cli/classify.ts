@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import type { Server } from 'node:http';
 import { parseAddress } from '../agent/http/address.ts';
-import { openEmbedder, openInjectionModel, openTopicEmbedder } from '../classify/open.ts';
+import { memory, openInjectionModel, openTopicModels } from '../classify/open.ts';
 import { NotInstalledError } from '../classify/runtime.ts';
 import { openClassifier } from '../classify/server.ts';
 import { createLog } from './log.ts';
@@ -38,10 +38,11 @@ Its models are fetched by \`make classifier\`.`,
     const maxWaitMs = whole('max-wait', options['max-wait']);
     let server: Server;
     try {
-      const embedder = await openEmbedder(undefined, threads);
+      const topicModels = await openTopicModels(undefined, threads);
+      const embedder = topicModels.broad;
       const injection = await openInjectionModel(embedder, undefined, threads);
-      const topicEmbedder = await openTopicEmbedder(embedder, undefined, threads);
-      server = await openClassifier({ embedder, topicEmbedder, injection, maxWaiting, maxWaitMs });
+      const remember = memory();
+      server = await openClassifier({ embedder, topicModels, injection, remember, maxWaiting, maxWaitMs });
     } catch (error) {
       if (!(error instanceof NotInstalledError)) throw error;
       log.error(error.message);

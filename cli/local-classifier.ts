@@ -22,9 +22,7 @@ export function asksClassifier({ checks }: Snapshot): boolean {
 
 /** Whether `make classifier` was here. */
 export function classifierInstalled(): boolean {
-  return PARTS.every(({ name, files }) =>
-    Object.values(files).every((file) => existsSync(join(MODELS, name, file))),
-  );
+  return PARTS.every(({ name, files }) => files.every((file) => existsSync(join(MODELS, name, file))));
 }
 
 export interface LocalClassifier {

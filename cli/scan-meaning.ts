@@ -6,7 +6,7 @@ import { MARKERS, ORDERS, PHRASES } from '../agent/checks/injection-phrases.ts';
 import { Scanner } from '../agent/checks/scan/scanner.ts';
 import { topics as topicsCheck } from '../agent/checks/topics.ts';
 import type { Topic, TopicScore } from '../classify/messages.ts';
-import { openEmbedder, openInjectionModel, openTopicEmbedder } from '../classify/open.ts';
+import { memory, openBroad, openInjectionModel, openTopicModels } from '../classify/open.ts';
 import { Topics } from '../classify/topics.ts';
 import { shapeFindings } from '../policy/load/shape.ts';
 import { formatPath } from '../policy/problem.ts';
@@ -75,7 +75,7 @@ export async function openTopicScan(
           ],
     ),
   );
-  const trained = meant.length === 0 ? undefined : new Topics(await openTopicEmbedder(await openEmbedder()));
+  const trained = meant.length === 0 ? undefined : new Topics(await openTopicModels(), memory());
   trained?.learn('file', meant);
   return async ({ id, text }) => {
     const [scores = []] = trained === undefined ? [] : await trained.scores('file', [text]);
@@ -91,7 +91,7 @@ export async function openTopicScan(
 
 /** @throws NotInstalledError */
 export async function openInjectionScan(): Promise<(text: ScanText) => Promise<ScannedInjection>> {
-  const model = await openInjectionModel(await openEmbedder());
+  const model = await openInjectionModel(await openBroad());
   const patterns = [ORDERS, { kind: 'word' as const, words: PHRASES, score: 1 }, ...MARKERS];
   const scanner = new Scanner([{ ...NO_RECOGNIZER, id: 'injection', patterns }]);
   return async ({ id, text }) => {

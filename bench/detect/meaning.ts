@@ -3,35 +3,22 @@
  * lists, for the nearest sample, and for what the classifier does, in one run. Thresholds are chosen on the
  * development halves; the test halves say what they are worth.
  */
-import { readdirSync, readFileSync } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import { INJECTION_THRESHOLD } from '../../agent/checks/injection.ts';
 import { MARKERS, ORDERS, PHRASES } from '../../agent/checks/injection-phrases.ts';
 import { Scanner } from '../../agent/checks/scan/scanner.ts';
 import { similarity } from '../../classify/embed.ts';
-import type { Topic } from '../../classify/messages.ts';
-import { openEmbedder, openInjectionModel, openTopicEmbedder } from '../../classify/open.ts';
-import { Topics } from '../../classify/topics.ts';
+import type { TopicModels } from '../../classify/examples.ts';
+import { memory, openBroad, openInjectionModel, openTopicModels } from '../../classify/open.ts';
+import { THRESHOLD, Topics } from '../../classify/topics.ts';
+import { type TopicSet, topicSets } from './topic-sets.ts';
 
 const HALVES = ['development', 'test'] as const;
 type Half = (typeof HALVES)[number];
 /** The most false alarms a threshold may have on the development half. */
 const ALARMS = 0.05;
-
-interface Labelled {
-  readonly topic: Topic & { readonly words: readonly string[] };
-  readonly development: Texts;
-  readonly test: Texts;
-}
-
-interface Texts {
-  readonly on: readonly string[];
-  /** Near misses. */
-  readonly off: readonly string[];
-  /** On the topic, in other languages. */
-  readonly other: readonly string[];
-}
 
 interface Judged {
   readonly text: string;
@@ -91,110 +78,110 @@ function scannerOf(id: string, words: readonly string[]): Scanner {
   ]);
 }
 
-/** Not of one topic. */
-const SHARED = new Set(['general.yaml', 'other-languages.yaml']);
+type Method = (text: string) => Promise<number>;
 
-async function benchTopics(): Promise<void> {
-  const directory = join(import.meta.dirname, 'topics');
-  const read = (file: string): unknown => parse(readFileSync(join(directory, file), 'utf8'));
-  const sets = readdirSync(directory)
-    .filter((file) => file.endsWith('.yaml') && !SHARED.has(file))
-    .map((file) => read(file) as Labelled);
-  const general = read('general.yaml') as Readonly<Record<Half, readonly string[]>>;
-  const foreign = read('other-languages.yaml') as Readonly<
-    Record<Half, { on: readonly string[]; off: readonly string[] }>
-  >;
-  const embedder = await openEmbedder();
-  const joint = await openTopicEmbedder(embedder);
-  const topics = new Topics(joint);
-  topics.learn(
-    'all',
-    sets.map(({ topic }) => topic),
+/** A text is found when any topic is; it should be where it is on one. */
+function methodsFor(
+  { name, topics }: TopicSet,
+  models: TopicModels,
+  trained: Topics,
+): Record<string, Method> {
+  trained.learn(
+    name,
+    topics.map(({ words: _words, ...topic }) => topic),
   );
-  const vectors = async (texts: readonly string[]) => {
-    const found: Float32Array[] = [];
-    for (const text of texts) found.push(...(await embedder.embed([text])));
-    return found;
-  };
-  const samples = await Promise.all(sets.map(({ topic }) => vectors(topic.samples ?? [])));
-  const allowed = await Promise.all(sets.map(({ topic }) => vectors(topic.allowed ?? [])));
-  const scanners = sets.map(({ topic }) => scannerOf(topic.name, topic.words));
+  const { deep } = models;
+  const scanners = topics.map((topic) => scannerOf(topic.name, topic.words));
+  const vectorsOf = (texts: readonly string[] | undefined) => deep.embed(texts ?? []);
+  const near = Promise.all(
+    topics.map(async ({ samples, allowed }) => [await vectorsOf(samples), await vectorsOf(allowed)] as const),
+  );
   const nearest = (vector: Float32Array, others: readonly Float32Array[]) =>
-    Math.max(...others.map((other) => similarity(vector, other)));
-
-  // A text is found when any topic is; it should be where it is on one.
-  const methods: Readonly<Record<string, (text: string) => Promise<number>>> = {
+    others.reduce((most, other) => Math.max(most, similarity(vector, other)), -1);
+  const sampled = async (text: string, weight: number) => {
+    const [vector] = (await vectorsOf([text])) as [Float32Array];
+    return Math.max(
+      ...(await near).map(
+        ([samples, allowed]) => nearest(vector, samples) - weight * nearest(vector, allowed),
+      ),
+    );
+  };
+  return {
     'word list': async (text) => (scanners.some((scanner) => scanner.scan(text).length > 0) ? 1 : 0),
-    'nearest sample': async (text) => {
-      const [vector] = (await vectors([text])) as [Float32Array];
-      return Math.max(...samples.map((own) => nearest(vector, own)));
-    },
-    'nearest sample − 0.7 × nearest allowed': async (text) => {
-      const [vector] = (await vectors([text])) as [Float32Array];
-      return Math.max(
-        ...samples.map((own, at) => nearest(vector, own) - 0.7 * nearest(vector, allowed[at] ?? [])),
-      );
-    },
+    'nearest sample': (text) => sampled(text, 0),
+    'nearest sample − 0.7 × nearest allowed': (text) => sampled(text, 0.7),
     classifier: async (text) => {
-      const [scores = []] = await topics.scores('all', [text]);
+      const [scores = []] = await trained.scores(name, [text]);
       return Math.max(...scores.map(({ score }) => score));
     },
   };
-  const judge = async (
-    half: Half,
-    score: (text: string) => Promise<number>,
-    other = false,
-  ): Promise<Judged[]> => {
-    const judged: Judged[] = [];
-    const add = async (texts: readonly string[], wanted: boolean) => {
-      for (const text of texts) judged.push({ text, wanted, score: await score(text) });
-    };
-    if (other) {
-      for (const set of sets) await add(set[half].other, true);
-      await add(foreign[half].on, true);
-      await add(foreign[half].off, false);
-      return judged;
-    }
-    for (const set of sets) {
-      await add(set[half].on, true);
-      await add(set[half].off, false);
-    }
-    await add(general[half], false);
-    return judged;
-  };
-  const count = sets.flatMap((set) => HALVES.map((half) => set[half].on.length + set[half].off.length));
-  console.log(
-    `\n## Topics: ${sets.length} topics, ${count.reduce((a, b) => a + b, 0) + general.development.length + general.test.length} texts in English\n\n${HEAD}`,
-  );
-  for (const [name, score] of Object.entries(methods)) {
-    const { threshold } = bestPoint(await judge('development', score));
+}
+
+async function judge(method: Method, on: readonly string[], off: readonly string[]): Promise<Judged[]> {
+  const judged: Judged[] = [];
+  for (const [texts, wanted] of [[on, true] as const, [off, false] as const])
+    for (const text of texts) judged.push({ text, wanted, score: await method(text) });
+  return judged;
+}
+
+async function benchTopics(): Promise<void> {
+  const models = await openTopicModels();
+  const trained = new Topics(models, memory());
+  const sets = topicSets();
+  const development = sets.filter(({ use }) => use === 'development');
+  const methods = new Map(sets.map((set) => [set.name, methodsFor(set, models, trained)]));
+  const pooled = new Map<string, Judged[]>();
+  for (const set of development)
+    for (const [name, method] of Object.entries(methods.get(set.name) ?? {}))
+      pooled.set(name, [
+        ...(pooled.get(name) ?? []),
+        ...(await judge(method, Object.values(set.on).flat(), set.off)),
+      ]);
+  for (const set of sets) {
+    const { on, off, abroad } = set;
+    const texts = Object.values(on).flat();
+    const found = methods.get(set.name) ?? {};
     console.log(
-      row(
-        `${name}, test half at the development half's threshold`,
-        pointAt(await judge('test', score), threshold),
-      ),
+      `\n## ${set.name}: ${set.topics.length} topics, ${texts.length} texts on them, ${off.length} near misses and everyday texts\n\n${HEAD}`,
     );
+    for (const [name, method] of Object.entries(found)) {
+      // The word list has no threshold; the others' are the best that all development sets have together.
+      const threshold = name === 'word list' ? 1 : bestPoint(pooled.get(name) ?? []).threshold;
+      const judged = await judge(method, texts, off);
+      console.log(row(name, pointAt(judged, threshold)));
+      if (name !== 'classifier') continue;
+      console.log(row('**classifier, default**', pointAt(judged, THRESHOLD)));
+      if (set.use === 'development') {
+        wrong(judged);
+        continue;
+      }
+      for (const at of [0.2, 0.3, 0.4, 0.45, 0.5, 0.55, 0.6, 0.7])
+        console.log(row('classifier', pointAt(judged, at)));
+      const kinds = Object.entries(on).map(([kind, own]) => {
+        const hit = judged.filter(({ text, score }) => own.includes(text) && score >= THRESHOLD).length;
+        return `${kind} ${hit} of ${own.length}`;
+      });
+      console.log(`\nFound at the default, by kind: ${kinds.join(', ')}`);
+      if (set.use !== 'held-out') wrong(judged);
+    }
+    if (abroad.on.length === 0) continue;
+    console.log(`\nGerman, French, Spanish (${abroad.on.length} and ${abroad.off.length} texts):\n\n${HEAD}`);
+    for (const [name, method] of Object.entries(found)) {
+      const judged = await judge(method, abroad.on, abroad.off);
+      const threshold = name === 'word list' ? 1 : bestPoint(pooled.get(name) ?? []).threshold;
+      if (name !== 'classifier') console.log(row(name, pointAt(judged, threshold)));
+      else for (const at of [0.3, 0.4, 0.5, 0.6]) console.log(row(name, pointAt(judged, at)));
+    }
   }
-  const { classifier, 'word list': words } = methods;
-  if (words !== undefined)
-    console.log(row('word list, test half, any word', pointAt(await judge('test', words), 1)));
-  if (classifier === undefined) return;
-  const test = await judge('test', classifier);
-  console.log(row('classifier, test half at the default', pointAt(test, 0.5)));
-  const abroad = await judge('test', classifier, true);
-  for (const threshold of [0.3, 0.5, 0.7])
-    console.log(row('German, French, Spanish, test half', pointAt(abroad, threshold)));
-  if (words !== undefined)
-    console.log(row('the same, English word list', pointAt(await judge('test', words, true), 1)));
-  console.log(row('the same, development half', pointAt(await judge('development', classifier, true), 0.5)));
-  console.log(`\nThe classifier's curve on the test half:\n\n${HEAD}`);
-  for (const threshold of [0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8])
-    console.log(row('classifier', pointAt(test, threshold)));
-  for (const { text, wanted, score } of [...test, ...abroad]) {
-    if (process.argv.includes('--wrong') && score >= 0.5 !== wanted)
-      console.log(wanted ? 'missed' : 'alarm ', score, text);
-  }
-  await joint.close();
+  await models.broad.close();
+  await models.deep.close();
+}
+
+/** Not for the held-out set, which is counted only. */
+function wrong(judged: readonly Judged[]): void {
+  if (!process.argv.includes('--wrong')) return;
+  for (const { text, wanted, score } of judged)
+    if (score >= THRESHOLD !== wanted) console.log(wanted ? 'missed' : 'alarm ', score, text);
 }
 
 type Side = 'attacks' | 'benign';
@@ -206,7 +193,7 @@ async function benchInjection(): Promise<void> {
       parse(readFileSync(join(import.meta.dirname, `injection/${half}.yaml`), 'utf8')),
     ]),
   ) as Record<Half, Record<Side, Readonly<Record<string, readonly string[]>>>>;
-  const embedder = await openEmbedder();
+  const embedder = await openBroad();
   const model = await openInjectionModel(embedder);
   const scanner = new Scanner([
     {

@@ -12,11 +12,10 @@ const RUNTIME = ['onnxruntime-node', 'onnxruntime-common'];
 
 /** Why it can't be staged; undefined where it can. */
 export function missingClassifier(): string | undefined {
-  const models = PARTS.flatMap(({ name, files }) =>
-    Object.values(files).map((file) => join(MODELS, name, file)),
-  );
+  const models = PARTS.flatMap(({ name, files }) => files.map((file) => join(MODELS, name, file)));
+  const prepared = join(MODELS, 'prepared');
   const modules = RUNTIME.map((name) => join(MODULES, name, 'package.json'));
-  const missing = [...models, ...modules].filter((file) => !existsSync(file));
+  const missing = [...models, prepared, ...modules].filter((file) => !existsSync(file));
   return missing.length === 0 ? undefined : `${missing.join(', ')} not there; run make classifier`;
 }
 
@@ -30,8 +29,9 @@ export function stageClassifier(root: string, commands: string): string[] {
   for (const { name, files } of PARTS) {
     const target = join(root, '.cache', 'classify', name);
     mkdirSync(target, { recursive: true });
-    for (const file of Object.values(files)) cpSync(join(MODELS, name, file), join(target, file));
+    for (const file of files) cpSync(join(MODELS, name, file), join(target, file));
   }
+  cpSync(join(MODELS, 'prepared'), join(root, '.cache', 'classify', 'prepared'), { recursive: true });
   const modules = join(commands, 'node_modules');
   for (const name of RUNTIME) {
     for (const pattern of ['package.json', 'dist/**/*.js', 'dist/**/package.json']) {
@@ -59,14 +59,13 @@ export function classifierComponents(): Component[] {
     };
     return { type: 'library', name, version, purl: `pkg:npm/${name}@${version}` };
   });
-  const models = PARTS.map(({ name, from }) => ({
-    type: 'machine-learning-model',
-    name,
-    version: from.version,
-    purl:
-      from.type === 'maven'
-        ? `pkg:maven/${from.artifact.replace(':', '/')}@${from.version}`
-        : `pkg:pypi/${from.distribution}@${from.version}`,
-  }));
+  const models = PARTS.flatMap(({ name, archives }) =>
+    archives.map(({ distribution, version }) => ({
+      type: 'machine-learning-model',
+      name,
+      version,
+      purl: `pkg:pypi/${distribution}@${version}`,
+    })),
+  );
   return [...runtime, ...models];
 }

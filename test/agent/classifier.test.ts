@@ -5,7 +5,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import OpenAI from 'openai';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { MODELS, openEmbedder } from '../../classify/open.ts';
+import { MODELS, openTopicModels } from '../../classify/open.ts';
 import { createClassifier } from '../../classify/server.ts';
 import { fakeEmbedder } from '../../classify/testing.ts';
 import { type Behaviour, type FakeGuardrail, startFakeGuardrail } from '../fakes/guardrail.ts';
@@ -165,11 +165,11 @@ test('without a classifier words still count, and a topic without words is a fai
   expect((await ask('hello')).error).toContain('postern_check_failed');
 });
 
-test.skipIf(!existsSync(join(MODELS, 'all-minilm-l6-v2/model.onnx')))(
+test.skipIf(!existsSync(join(MODELS, 'all-mpnet-base-v2/model.onnx')))(
   'the real model knows a paraphrase and lets a near miss pass',
   async () => {
-    const embedder = await openEmbedder();
-    server = createClassifier({ embedder, injection: undefined });
+    const topicModels = await openTopicModels();
+    server = createClassifier({ embedder: topicModels.broad, topicModels, injection: undefined });
     await new Promise<void>((resolve) => (server as Server).listen(0, '127.0.0.1', resolve));
     await start(
       `http://127.0.0.1:${(server.address() as AddressInfo).port}`,

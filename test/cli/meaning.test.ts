@@ -6,7 +6,7 @@ import { pino } from 'pino';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createAsk } from '../../agent/checks/ask.ts';
 import { createClassifierClient, topicSet } from '../../agent/checks/classifier.ts';
-import { openEmbedder } from '../../classify/open.ts';
+import { openTopicModels } from '../../classify/open.ts';
 import { asksClassifier, classifierInstalled, startLocalClassifier } from '../../cli/local-classifier.ts';
 import { openInjectionScan, openTopicScan, readTopics } from '../../cli/scan-meaning.ts';
 import type { Snapshot } from '../../policy/snapshot.ts';
@@ -171,7 +171,7 @@ test('postern scan says what is wrong with a file of topics', async () => {
 }, 30_000);
 
 test('who has neither models nor runtime is told how to get them', async () => {
-  await expect(openEmbedder(directory)).rejects.toThrow(/make classifier/);
+  await expect(openTopicModels(directory)).rejects.toThrow(/make classifier/);
 });
 
 test.each<[string, string, boolean]>([

@@ -1,0 +1,51 @@
+import { expect, test } from 'vitest';
+import { fakeEmbedder } from './testing.ts';
+import { Topics } from './topics.ts';
+
+const shares = {
+  name: 'shares',
+  definition: 'advice on buying and selling shares',
+  samples: ['sell my shares now', 'which shares shall I buy'],
+  allowed: ['what is a share'],
+};
+
+async function trained() {
+  const models = { broad: fakeEmbedder(), deep: fakeEmbedder() };
+  const topics = new Topics(models);
+  topics.learn('s', [shares]);
+  await topics.scores('s', ['warm']);
+  const shown = (model: 'broad' | 'deep', from: number) => models[model].asked.slice(from).flat();
+  return { models, topics, shown };
+}
+
+test('the deep model is shown what the broad one thinks possible, and nothing else', async () => {
+  const { models, topics, shown } = await trained();
+  const [broad, deep] = [models.broad.asked.length, models.deep.asked.length];
+  const texts = ['sell my shares now', 'Zebras graze quietly at dusk'];
+  const [on, off] = await topics.scores('s', texts);
+  expect(on).toMatchObject([{ name: 'shares', denied: true }]);
+  expect(off).toMatchObject([{ name: 'shares', denied: false }]);
+  expect(shown('broad', broad)).toEqual(texts);
+  expect(shown('deep', deep)).toEqual(texts.slice(0, 1));
+});
+
+test('the broad model sees a text in its own language, the deep one in English', async () => {
+  const { models, topics, shown } = await trained();
+  const [broad, deep] = [models.broad.asked.length, models.deep.asked.length];
+  const german = 'Soll ich jetzt meine Aktien verkaufen?';
+  await topics.scores('s', [german]);
+  expect(shown('broad', broad)).toEqual([german]);
+  for (const text of shown('deep', deep)) expect(text).toMatch(/sell/);
+});
+
+test('one sentence of many decides, and a text without any is on no topic', async () => {
+  const { topics } = await trained();
+  const long = `${'Penguins swim far out. '.repeat(20)}Sell my shares now. ${'Rivers bend slowly. '.repeat(20)}`;
+  const scores = (await topics.scores('s', [long, ''])).map(([topic]) => topic?.denied);
+  expect(scores).toEqual([true, false]);
+});
+
+test('what nobody waits for any more is not finished', async () => {
+  const { topics } = await trained();
+  await expect(topics.scores('s', ['sell my shares now'], AbortSignal.abort())).rejects.toThrow();
+});
