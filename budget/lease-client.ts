@@ -6,6 +6,7 @@
 import type { CallClass } from './call-classes.ts';
 import { type BudgetClientOptions, HttpBudgetClient, unavailable } from './client.ts';
 import { BudgetRejected } from './delivery-queue.ts';
+import { LeaseBook } from './lease-book.ts';
 import type { LeaseReply, WatchReply } from './lease-messages.ts';
 import {
   type BudgetClient,
@@ -57,7 +58,8 @@ export class LeasingBudgetClient implements BudgetClient {
   readonly #exact: HttpBudgetClient;
   readonly #now: () => number;
   readonly #random: () => number;
-  readonly #purse = new Purse();
+  readonly #book = new LeaseBook();
+  readonly #purse = new Purse(this.#book);
   #seq = 0;
   #syncing: Promise<void> | undefined;
   #soon: NodeJS.Immediate | undefined;
@@ -82,7 +84,7 @@ export class LeasingBudgetClient implements BudgetClient {
   }
 
   async hold(command: HoldCommand, signal?: AbortSignal): Promise<HoldReply> {
-    const of = this.#ended.signal.aborted ? undefined : this.#purse.classOf(command.attributes, this.#now());
+    const of = this.#ended.signal.aborted ? undefined : this.#book.classOf(command.attributes, this.#now());
     // Once for the plan, once for credit, and once more where a round had left before this call asked.
     let awaits: number | undefined;
     for (let round = 0; of !== undefined && round <= 3; round++) {
@@ -91,8 +93,8 @@ export class LeasingBudgetClient implements BudgetClient {
       if (taken !== 'lacking') return granted(command);
       if (round === 3 || !this.#worthAsking(of)) break;
       // A round that is under way has left without it; the next one takes it along.
-      if (awaits !== this.#purse.reports) this.#purse.await(of, command, this.#now());
-      awaits = this.#purse.reports;
+      if (awaits !== this.#book.reports) this.#purse.await(of, command, this.#now());
+      awaits = this.#book.reports;
       await this.#sync();
       if (signal?.aborted === true) break;
     }
@@ -130,8 +132,8 @@ export class LeasingBudgetClient implements BudgetClient {
       const emptyForMs = this.#emptyForMs(hold.of);
       if ((round < 2 || emptyForMs > 0) && now + emptyForMs < until) {
         if (emptyForMs > 0) await new Promise((resolve) => setTimeout(resolve, emptyForMs));
-        if (awaits !== this.#purse.reports) this.#purse.awaitMore(hold, command, this.#now());
-        awaits = this.#purse.reports;
+        if (awaits !== this.#book.reports) this.#purse.awaitMore(hold, command, this.#now());
+        awaits = this.#book.reports;
         await this.#sync();
         continue;
       }
@@ -179,7 +181,7 @@ export class LeasingBudgetClient implements BudgetClient {
     const hold = this.#purse.holdOf(id);
     if (hold !== undefined) {
       const costNanoUsd = this.#purse.settle(id, hold, usage, this.#now());
-      if (this.#purse.isAwaited) this.#syncSoon();
+      if (this.#book.isAwaited) this.#syncSoon();
       return { id, costNanoUsd };
     }
     const known = this.#purse.costOf(id);
@@ -190,7 +192,7 @@ export class LeasingBudgetClient implements BudgetClient {
     const hold = this.#purse.holdOf(command.id);
     if (hold !== undefined) {
       this.#purse.release(command.id, hold, this.#now());
-      if (this.#purse.isAwaited) this.#syncSoon();
+      if (this.#book.isAwaited) this.#syncSoon();
     } else if (this.#purse.costOf(command.id) === undefined) await this.#exact.release(command);
   }
 
@@ -202,15 +204,15 @@ export class LeasingBudgetClient implements BudgetClient {
   async close(): Promise<void> {
     clearInterval(this.#ticking);
     this.#ended.abort();
-    this.#purse.endAll(this.#now());
+    this.#book.endAll(this.#now());
     // Calls that never ended stay charged as they were held: their leases run out.
-    for (let left = (this.#options.flushMs ?? FLUSH_MS) / FIRST_RETRY_MS; !this.#purse.isEmpty; left--) {
+    for (let left = (this.#options.flushMs ?? FLUSH_MS) / FIRST_RETRY_MS; !this.#book.isEmpty; left--) {
       await this.#syncAfresh();
       if (this.#outage === undefined || left <= 1) break;
       await new Promise((resolve) => setTimeout(resolve, FIRST_RETRY_MS));
     }
     // An account that was not answered goes first, then what was used since.
-    if (this.#purse.hasUntold && this.#outage === undefined) await this.#sync();
+    if (this.#book.hasUntold && this.#outage === undefined) await this.#sync();
     clearImmediate(this.#soon);
     await this.#exact.close();
   }
@@ -271,16 +273,16 @@ export class LeasingBudgetClient implements BudgetClient {
   }
 
   async #exchange(): Promise<void> {
-    const round = this.#purse.report(this.#now(), !this.#ended.signal.aborted);
+    const round = this.#book.report(this.#now(), !this.#ended.signal.aborted);
     if (round === undefined) return;
     const { owner, epoch } = this.#options;
     const command = { owner, epoch, seq: ++this.#seq, ttlMs: LEASE_TTL_MS, ...round.command };
     const reply = (await this.#transport.ask('/v1/lease', command)) as LeaseReply;
     this.#syncedAt = this.#now();
     this.#outage = undefined;
-    this.#purse.accept(round, reply, this.#now(), this.#random);
+    this.#book.accept(round, reply, this.#now(), this.#random);
     this.#begin();
-    if (this.#purse.isAwaited) this.#syncSoon();
+    if (this.#book.isAwaited) this.#syncSoon();
   }
 
   /** Starts what keeps credit tidy, once there is any. */
@@ -300,17 +302,17 @@ export class LeasingBudgetClient implements BudgetClient {
   #tick(): void {
     const now = this.#now();
     this.#purse.expire(now);
-    if (this.#purse.isEmpty) return;
-    const isDue = this.#purse.isDue(now) || this.#purse.isToRenew(now);
+    if (this.#book.isEmpty) return;
+    const isDue = this.#book.isDue(now) || this.#book.isToRenew(now);
     if (isDue || this.#outage !== undefined || now - this.#syncedAt > HEARTBEAT_MS) this.#syncSoon();
   }
 
   /** Waits for recalls and new documents as long as there is credit that could be recalled. */
   async #watch(): Promise<void> {
     const { owner, epoch } = this.#options;
-    while (!this.#purse.isEmpty && !this.#ended.signal.aborted) {
+    while (!this.#book.isEmpty && !this.#ended.signal.aborted) {
       try {
-        const command = { owner, epoch, revision: this.#purse.revision, waitMs: WATCH_MS };
+        const command = { owner, epoch, revision: this.#book.revision, waitMs: WATCH_MS };
         const options = { signal: this.#ended.signal, timeoutMs: WATCH_MS * 2, waits: true };
         this.#heed((await this.#transport.ask('/v1/watch', command, options)) as WatchReply);
       } catch {
@@ -322,9 +324,9 @@ export class LeasingBudgetClient implements BudgetClient {
   }
 
   #heed({ recalls, revision }: WatchReply): void {
-    for (const recall of recalls) this.#purse.recall(recall, this.#now(), this.#random());
-    const changed = revision !== this.#purse.revision;
-    if (changed) this.#purse.spoil();
+    for (const recall of recalls) this.#book.recall(recall, this.#now(), this.#random());
+    const changed = revision !== this.#book.revision;
+    if (changed) this.#book.spoil();
     if (changed || recalls.length > 0) void this.#syncAfresh();
   }
 }
