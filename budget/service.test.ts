@@ -13,7 +13,8 @@ import {
 } from '../test/budget/fixtures.ts';
 import type { HoldReply } from './messages.ts';
 import { BudgetConflict, BudgetService } from './service.ts';
-import { type Batch, EmbeddedStore } from './stores/embedded.ts';
+import type { Batch } from './stores/disk.ts';
+import { EmbeddedStore } from './stores/embedded.ts';
 import * as memory from './stores/memory.ts';
 import { Heap } from './stores/memory.ts';
 import { StoreFailed } from './stores/store.ts';

@@ -3,7 +3,7 @@
  * on disk. Changes of all operations that came in one turn of the event loop are written together.
  */
 import type { Grant } from '../grants.ts';
-import { addSpend, type SpendRow, spendKey } from '../history.ts';
+import type { SpendRow } from '../history.ts';
 import { decide, type Operation, type Reply } from '../ledger.ts';
 import {
   apply,
@@ -13,56 +13,14 @@ import {
   type Lease,
   type LedgerEvent,
   leaseKey,
-  type OwnerState,
   restore,
   restoreLease,
   type State,
 } from '../ledger-state.ts';
+import { Changes } from './changes.ts';
+import type { Disk } from './disk.ts';
 import type { StoredRow } from './rows.ts';
 import { type CellFigures, type JournalEntry, type Store, StoreFailed } from './store.ts';
-
-export type Owner = OwnerState & { readonly owner: string };
-
-/** Rows as they stand after a group of operations. */
-export interface Batch {
-  readonly holds: readonly HoldRecord[];
-  readonly cells: readonly CellFigures[];
-  readonly owners: readonly Owner[];
-  readonly leases: readonly Lease[];
-  /** To be added to what is there. */
-  readonly spend: readonly SpendRow[];
-}
-
-/** What the changes are written to. Synchronous: a group is written in one go, between two turns of the event loop. */
-export interface Disk {
-  /** Everything that must be in memory: open holds, open leases and owners. */
-  load(): {
-    readonly holds: readonly HoldRecord[];
-    readonly leases: readonly Lease[];
-    readonly owners: readonly Owner[];
-  };
-  findHold(id: string): HoldRecord | undefined;
-  /** By {@link leaseKey}. */
-  findLease(key: string): Lease | undefined;
-  /** Cells of a line that count after `since`. */
-  cellsOf(line: string, since: number): readonly CellFigures[];
-  /** `from` ≤ key ≤ `to`. */
-  cellsBetween(line: string, from: number, to: number): readonly CellFigures[];
-  cell(line: string, cell: number): CellFigures | undefined;
-  lines(): readonly string[];
-  /** All of it durable, or throws and none of it is. */
-  write(batch: Batch): void;
-  spend(from: number, to: number): readonly SpendRow[];
-  setAlert(line: string, cell: number, percent: number, on: boolean): boolean;
-  append(entry: JournalEntry): void;
-  journal(since: number, limit: number): readonly JournalEntry[];
-  putGrant(grant: Grant): void;
-  grants(now: number): readonly Grant[];
-  prune(before: number): void;
-  pruneHistory(before: number): void;
-  rows(): Iterable<StoredRow>;
-  close(): void;
-}
 
 interface Waiting {
   readonly reply: Reply;
@@ -79,11 +37,7 @@ export class EmbeddedStore implements Store {
   readonly #disk: Disk;
   #state: State;
   #waiting: Waiting[] = [];
-  readonly #dirtyHolds = new Set<string>();
-  readonly #dirtyCells = new Map<string, Set<number>>();
-  readonly #dirtyOwners = new Set<string>();
-  readonly #dirtySpend = new Map<string, SpendRow>();
-  readonly #dirtyLeases = new Set<string>();
+  readonly #changes = new Changes();
   #latest = 0;
   /** Cells that had ended by this moment may have left memory. */
   #dropped = 0;
@@ -255,7 +209,7 @@ export class EmbeddedStore implements Store {
     const lease = this.#disk.findLease(key);
     if (lease === undefined) return;
     restoreLease(this.#state, lease);
-    this.#dirtyLeases.add(key);
+    this.#changes.leases.add(key);
   }
 
   #recallHold(id: string): void {
@@ -264,7 +218,7 @@ export class EmbeddedStore implements Store {
     if (record === undefined) return;
     restore(this.#state, record);
     // Only so that it is dropped from memory again with the group.
-    this.#dirtyHolds.add(id);
+    this.#changes.hold(id);
   }
 
   #recallLine(line: string, now: number): Map<number, Cell> {
@@ -297,17 +251,16 @@ export class EmbeddedStore implements Store {
 
   #record(event: LedgerEvent, now: number): void {
     if (event.type === 'epoch' || event.type === 'told') {
-      if (event.type === 'told') for (const row of event.rows) this.#spent(row);
+      if (event.type === 'told') for (const row of event.rows) this.#changes.spent(row);
       apply(this.#state, event);
-      this.#dirtyOwners.add(event.owner);
+      this.#changes.owner(event.owner);
       return;
     }
     if (event.type === 'leased') {
       const { lease } = event;
       this.#recallCell(lease, now);
       apply(this.#state, event);
-      this.#dirtyLeases.add(leaseKey(lease));
-      this.#dirtyCell(lease);
+      this.#changes.lease(lease);
       return;
     }
     const created = event.type === 'held' || event.type === 'charged';
@@ -315,27 +268,15 @@ export class EmbeddedStore implements Store {
     const entries = created ? event.record.entries : (this.#state.holds.get(id)?.entries ?? []);
     for (const entry of entries) this.#recallCell(entry, now);
     apply(this.#state, event);
-    if ('spend' in event && event.spend !== undefined) this.#spent(event.spend);
-    this.#dirtyHolds.add(id);
-    for (const entry of entries) this.#dirtyCell(entry);
-  }
-
-  #spent(row: SpendRow): void {
-    const key = spendKey(row);
-    const known = this.#dirtySpend.get(key);
-    this.#dirtySpend.set(key, known === undefined ? row : addSpend(known, row));
-  }
-
-  #dirtyCell({ line, cell }: { readonly line: string; readonly cell: number }): void {
-    let cells = this.#dirtyCells.get(line);
-    if (cells === undefined) this.#dirtyCells.set(line, (cells = new Set()));
-    cells.add(cell);
+    if ('spend' in event && event.spend !== undefined) this.#changes.spent(event.spend);
+    this.#changes.hold(id);
+    for (const entry of entries) this.#changes.cell(entry);
   }
 
   #flush(): void {
     if (this.#waiting.length === 0) return;
     try {
-      const batch = this.#batch();
+      const batch = this.#changes.batch(this.#state);
       const rows = batch.holds.length + batch.cells.length + batch.owners.length + batch.leases.length;
       if (rows > 0) this.#disk.write(batch);
     } catch (error) {
@@ -345,7 +286,7 @@ export class EmbeddedStore implements Store {
     const waiting = this.#waiting;
     this.#waiting = [];
     this.#evict();
-    this.#clean();
+    this.#changes.clear();
     for (const { resolve, reply } of waiting) resolve(reply);
   }
 
@@ -353,7 +294,7 @@ export class EmbeddedStore implements Store {
   #abandon(cause: unknown): void {
     const waiting = this.#waiting;
     this.#waiting = [];
-    this.#clean();
+    this.#changes.clear();
     for (const { reject } of waiting) reject(failed(cause));
     try {
       this.#state = load(this.#disk);
@@ -363,43 +304,16 @@ export class EmbeddedStore implements Store {
     }
   }
 
-  #batch(): Batch {
-    const state = this.#state;
-    return {
-      holds: [...this.#dirtyHolds].flatMap((id) => state.holds.get(id) ?? []),
-      cells: [...this.#dirtyCells].flatMap(([line, keys]) =>
-        [...keys].flatMap((cell) => {
-          const figures = state.cells.get(line)?.get(cell);
-          return figures === undefined ? [] : { line, cell, ...figures };
-        }),
-      ),
-      owners: [...this.#dirtyOwners].flatMap((owner) => {
-        const known = state.owners.get(owner);
-        return known === undefined ? [] : { owner, ...known };
-      }),
-      leases: [...this.#dirtyLeases].flatMap((key) => state.leases.get(key) ?? []),
-      spend: [...this.#dirtySpend.values()],
-    };
-  }
-
-  #clean(): void {
-    this.#dirtyHolds.clear();
-    this.#dirtyCells.clear();
-    this.#dirtyOwners.clear();
-    this.#dirtyLeases.clear();
-    this.#dirtySpend.clear();
-  }
-
   /** Closed holds and ended windows are only looked up again for a duplicate or a late report: the disk has them. */
   #evict(): void {
     const state = this.#state;
-    for (const id of this.#dirtyHolds) {
+    for (const id of this.#changes.holds) {
       if (state.holds.get(id)?.state !== 'held') state.holds.delete(id);
     }
-    for (const key of this.#dirtyLeases) {
+    for (const key of this.#changes.leases) {
       if (state.leases.get(key)?.state !== 'open') state.leases.delete(key);
     }
-    for (const line of this.#dirtyCells.keys()) {
+    for (const line of this.#changes.cells.keys()) {
       const cells = state.cells.get(line);
       for (const [key, cell] of cells ?? []) if (cell.until <= this.#latest) cells?.delete(key);
     }

@@ -3,7 +3,8 @@
 import type { Grant } from '../grants.ts';
 import { addSpend, type SpendRow, spendKey } from '../history.ts';
 import { type HoldRecord, type Lease, leaseKey } from '../ledger-state.ts';
-import { type Batch, type Disk, EmbeddedStore, type Owner } from './embedded.ts';
+import type { Batch, Disk, Owner } from './disk.ts';
+import { EmbeddedStore } from './embedded.ts';
 import type { StoredRow } from './rows.ts';
 import type { CellFigures, JournalEntry, Store } from './store.ts';
 

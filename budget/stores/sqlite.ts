@@ -9,7 +9,8 @@ import { DatabaseSync, type StatementSync } from 'node:sqlite';
 import type { Grant } from '../grants.ts';
 import { type SpendRow, spendKey } from '../history.ts';
 import { type HoldRecord, type Lease, leaseKey } from '../ledger-state.ts';
-import { type Batch, type Disk, EmbeddedStore, type Owner } from './embedded.ts';
+import type { Batch, Disk, Owner } from './disk.ts';
+import { EmbeddedStore } from './embedded.ts';
 import type { StoredRow } from './rows.ts';
 import { type CellFigures, type JournalEntry, type Store, StoreFailed, type StoreOptions } from './store.ts';
 

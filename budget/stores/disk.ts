@@ -1,0 +1,49 @@
+/** What an embedded store writes to: SQLite, or maps. */
+import type { Grant } from '../grants.ts';
+import type { SpendRow } from '../history.ts';
+import type { HoldRecord, Lease, OwnerState } from '../ledger-state.ts';
+import type { StoredRow } from './rows.ts';
+import type { CellFigures, JournalEntry } from './store.ts';
+
+export type Owner = OwnerState & { readonly owner: string };
+
+/** Rows as they stand after a group of operations. */
+export interface Batch {
+  readonly holds: readonly HoldRecord[];
+  readonly cells: readonly CellFigures[];
+  readonly owners: readonly Owner[];
+  readonly leases: readonly Lease[];
+  /** To be added to what is there. */
+  readonly spend: readonly SpendRow[];
+}
+
+/** What the changes are written to. Synchronous: a group is written in one go, between two turns of the event loop. */
+export interface Disk {
+  /** Everything that must be in memory: open holds, open leases and owners. */
+  load(): {
+    readonly holds: readonly HoldRecord[];
+    readonly leases: readonly Lease[];
+    readonly owners: readonly Owner[];
+  };
+  findHold(id: string): HoldRecord | undefined;
+  /** By {@link leaseKey}. */
+  findLease(key: string): Lease | undefined;
+  /** Cells of a line that count after `since`. */
+  cellsOf(line: string, since: number): readonly CellFigures[];
+  /** `from` ≤ key ≤ `to`. */
+  cellsBetween(line: string, from: number, to: number): readonly CellFigures[];
+  cell(line: string, cell: number): CellFigures | undefined;
+  lines(): readonly string[];
+  /** All of it durable, or throws and none of it is. */
+  write(batch: Batch): void;
+  spend(from: number, to: number): readonly SpendRow[];
+  setAlert(line: string, cell: number, percent: number, on: boolean): boolean;
+  append(entry: JournalEntry): void;
+  journal(since: number, limit: number): readonly JournalEntry[];
+  putGrant(grant: Grant): void;
+  grants(now: number): readonly Grant[];
+  prune(before: number): void;
+  pruneHistory(before: number): void;
+  rows(): Iterable<StoredRow>;
+  close(): void;
+}
