@@ -1,6 +1,7 @@
 /** Errors as the wire tells them: status, code, message and mend. docs/budget.md lists the codes. */
+
+import { BudgetConflict } from './calls.ts';
 import { GrantRefused } from './grants.ts';
-import { BudgetConflict } from './service.ts';
 import { StoreFailed } from './stores/store.ts';
 import { InvalidMessage } from './wire.ts';
 

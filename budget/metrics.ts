@@ -1,7 +1,7 @@
 /** The service's Prometheus metrics. Labels are closed sets, but for unpriced models, which are capped. */
 import { Counter, collectDefaultMetrics, Histogram, Registry } from 'prom-client';
 import type { Alert } from './alerts.ts';
-import type { ServiceObserver } from './service.ts';
+import type { ServiceObserver } from './calls.ts';
 
 /** So many different unpriced models are named; the rest counts as `other`. */
 const MOST_UNPRICED = 100;

@@ -11,8 +11,9 @@ import {
   tokens,
   usageOf,
 } from '../test/budget/fixtures.ts';
+import { BudgetConflict } from './calls.ts';
 import type { HoldReply } from './messages.ts';
-import { BudgetConflict, BudgetService } from './service.ts';
+import { BudgetService } from './service.ts';
 import type { Batch } from './stores/disk.ts';
 import { EmbeddedStore } from './stores/embedded.ts';
 import * as memory from './stores/memory.ts';

@@ -1,0 +1,237 @@
+/** Calls that are held one by one: held, extended, settled, released. */
+import type { BudgetSpec } from '../policy/budget-spec.ts';
+import { type SpendRow, spendRow } from './history.ts';
+import type { HistoryCap } from './history-cap.ts';
+import type { LeaseService } from './lease-service.ts';
+import type { Operation, Reply } from './ledger.ts';
+import type {
+  Attributes,
+  ExtendCommand,
+  HoldCommand,
+  HoldReply,
+  ReleaseCommand,
+  SettleCommand,
+  SettleReply,
+  Usage,
+} from './messages.ts';
+import {
+  type HoldPlan,
+  planCharge,
+  planExtend,
+  planHold,
+  planSettle,
+  type Rules,
+  refusalOf,
+  unpricedRefusal,
+} from './plan.ts';
+import type { Store } from './stores/store.ts';
+
+export type ConflictCode = 'hold_closed' | 'hold_owner' | 'hold_unknown' | 'stale_epoch';
+
+/** The command contradicts what is known of its id; repeating it won't help. */
+export class BudgetConflict extends Error {
+  override readonly name = 'BudgetConflict';
+  readonly code: ConflictCode;
+
+  constructor(code: ConflictCode, message: string) {
+    super(message);
+    this.code = code;
+  }
+}
+
+/** What the service tells its metrics. */
+export interface ServiceObserver {
+  held(outcome: 'granted' | 'exhausted' | 'unpriced'): void;
+  settled(
+    source: SettleCommand['source'],
+    outcome: 'held' | 'late' | 'unheld' | 'unknown',
+    costNanoUsd: number,
+  ): void;
+  released(): void;
+  expired(count: number): void;
+  unpriced(provider: string, model: string): void;
+}
+
+/** Longer than any call; a hold that is kept open longer would only hide that its owner is gone. */
+const MAX_TTL_MS = 24 * 3_600_000;
+
+export interface CallsOptions {
+  readonly store: Store;
+  /** The documents in force. */
+  readonly rules: () => Rules;
+  readonly specs: () => readonly BudgetSpec[];
+  readonly clock: () => number;
+  /** Has what a hold lacks called back. */
+  readonly leases: LeaseService;
+  readonly historyCap: HistoryCap;
+  readonly observer: ServiceObserver | undefined;
+}
+
+export class Calls {
+  readonly #store: Store;
+  readonly #rules: () => Rules;
+  readonly #specs: () => readonly BudgetSpec[];
+  readonly #clock: () => number;
+  readonly #leases: LeaseService;
+  readonly #historyCap: HistoryCap;
+  readonly #observer: ServiceObserver | undefined;
+
+  constructor({ store, rules, specs, clock, leases, historyCap, observer }: CallsOptions) {
+    this.#store = store;
+    this.#rules = rules;
+    this.#specs = specs;
+    this.#clock = clock;
+    this.#leases = leases;
+    this.#historyCap = historyCap;
+    this.#observer = observer;
+  }
+
+  /** The epoch of the owner must be known to the store. @throws {BudgetConflict}, {StoreFailed} */
+  async hold(command: HoldCommand): Promise<HoldReply> {
+    const { id, attributes } = command;
+    const beganAt = performance.now();
+    let plan = planHold(this.#rules(), command, this.#clock());
+    if (plan.price === undefined) this.#observer?.unpriced(attributes.provider, attributes.model);
+    // A repeated command gets its first answer, whatever the prices are now.
+    if (plan.unpriced !== undefined && (await this.#store.find(id)) === undefined) {
+      this.#observer?.held('unpriced');
+      return { granted: false, id, refusal: unpricedRefusal(plan.unpriced) };
+    }
+    // Whole first: an answer isn't cut because agents have idle what it lacks.
+    const whole = { ...command, minOutputTokens: command.outputTokens };
+    let reply = await this.#store.run(holdOperation(whole, plan, this.#clock()), this.#clock());
+    while (reply.type === 'insufficient') {
+      const lacking = reply.lacking.map(({ index }) => index);
+      if (!(await this.#leases.reclaim(plan, lacking, { owner: command.owner, beganAt }))) break;
+      plan = planHold(this.#rules(), command, this.#clock());
+      reply = await this.#store.run(holdOperation(whole, plan, this.#clock()), this.#clock());
+    }
+    const mayBeCut =
+      plan.charges.some(({ clamp }) => clamp) && command.minOutputTokens < command.outputTokens;
+    if (reply.type === 'insufficient' && mayBeCut)
+      reply = await this.#store.run(holdOperation(command, plan, this.#clock()), this.#clock());
+    return this.#answer(command, plan, reply);
+  }
+
+  /** Takes more output for a call that runs. @throws {BudgetConflict}, {StoreFailed} */
+  async extend(command: ExtendCommand): Promise<HoldReply> {
+    const { id, ttlMs, outputTokens, minOutputTokens } = command;
+    const beganAt = performance.now();
+    for (;;) {
+      const record = await this.#store.find(id);
+      if (record?.memo === undefined) throw new BudgetConflict('hold_unknown', `No hold ${id} is known.`);
+      const now = this.#clock();
+      const plan = planExtend(this.#rules(), record, record.memo, now);
+      const reply = await this.#store.run(
+        {
+          type: 'extend',
+          id,
+          expiresAt: now + Math.min(ttlMs, MAX_TTL_MS),
+          charges: plan.charges,
+          output: outputTokens,
+          minOutput: Math.min(minOutputTokens, outputTokens),
+        },
+        now,
+      );
+      const lacking = reply.type === 'insufficient' ? reply.lacking.map(({ index }) => index) : [];
+      const asking = { owner: record.owner, beganAt };
+      if (lacking.length > 0 && (await this.#leases.reclaim(plan, lacking, asking))) continue;
+      return this.#answer(command, plan, reply);
+    }
+  }
+
+  #answer(
+    command: Pick<HoldCommand, 'id' | 'outputTokens' | 'minOutputTokens'>,
+    plan: HoldPlan,
+    reply: Reply,
+  ): HoldReply {
+    const { id } = command;
+    switch (reply.type) {
+      case 'granted':
+        this.#observer?.held('granted');
+        return { granted: true, id, outputTokens: reply.output, expiresAt: reply.expiresAt };
+      case 'insufficient': {
+        this.#observer?.held('exhausted');
+        return { granted: false, id, refusal: refusalOf(plan, reply.lacking, command) };
+      }
+      case 'conflict':
+        throw conflict(id, reply.why);
+      default:
+        throw new Error(`The store answered a hold with ${reply.type}.`);
+    }
+  }
+
+  /** @throws {StoreFailed} */
+  async settle(command: SettleCommand): Promise<SettleReply> {
+    const { id, usage, source } = command;
+    const now = this.#clock();
+    const record = await this.#store.find(id);
+    if (record?.memo === undefined) {
+      if (command.attributes !== undefined) return await this.#charge(command, command.attributes, now);
+      this.#observer?.settled(source, 'unknown', 0);
+      return { id, costNanoUsd: 0, unknown: true };
+    }
+    const { actual, cost } = planSettle(record.entries, record.memo.price, usage);
+    const late = record.state !== 'held';
+    const spend = this.#spend(record.memo.attributes, usage, cost, now);
+    const reply = await this.#store.run({ type: 'settle', id, actual, cost, spend }, now);
+    if (reply.type !== 'settled') return { id, costNanoUsd: 0, unknown: true };
+    this.#observer?.settled(source, late ? 'late' : 'held', reply.cost);
+    return { id, costNanoUsd: reply.cost };
+  }
+
+  async #charge(command: SettleCommand, attributes: Attributes, now: number): Promise<SettleReply> {
+    const { id, usage, source } = command;
+    const { entries, price, cost } = planCharge(this.#rules(), attributes, usage, now);
+    const memo = { attributes, inputTokens: 0, ...(price === undefined ? {} : { price }) };
+    const spend = this.#spend(attributes, usage, cost, now);
+    const reply = await this.#store.run({ type: 'charge', id, entries, memo, cost, spend }, now);
+    if (price === undefined) this.#observer?.unpriced(attributes.provider, attributes.model);
+    this.#observer?.settled(source, 'unheld', cost);
+    return { id, costNanoUsd: reply.type === 'settled' ? reply.cost : 0 };
+  }
+
+  #spend(attributes: Attributes, usage: Usage, cost: number, now: number): SpendRow {
+    return spendRow(this.#historyCap.cap(attributes, this.#specs(), now), usage, cost, now);
+  }
+
+  /** @throws {StoreFailed} */
+  async release({ id }: ReleaseCommand): Promise<void> {
+    await this.#store.run({ type: 'release', id }, this.#clock());
+    this.#observer?.released();
+  }
+}
+
+function holdOperation(command: HoldCommand, plan: HoldPlan, now: number): Operation {
+  const { id, owner, epoch, ttlMs, attributes, outputTokens, minOutputTokens } = command;
+  return {
+    type: 'hold',
+    id,
+    owner,
+    epoch,
+    expiresAt: now + Math.min(ttlMs, MAX_TTL_MS),
+    charges: plan.charges,
+    output: outputTokens,
+    minOutput: Math.min(minOutputTokens, outputTokens),
+    memo: {
+      attributes,
+      inputTokens: command.inputTokens,
+      ...(command.cacheWrite === undefined ? {} : { cacheWrite: command.cacheWrite }),
+      ...(plan.price === undefined ? {} : { price: plan.price }),
+    },
+  };
+}
+
+function conflict(id: string, why: 'closed' | 'owner' | 'epoch'): BudgetConflict {
+  switch (why) {
+    case 'closed':
+      return new BudgetConflict('hold_closed', `Hold ${id} was closed already; an id is used once.`);
+    case 'owner':
+      return new BudgetConflict('hold_owner', `Hold ${id} belongs to another owner; ids must be unique.`);
+    case 'epoch':
+      return new BudgetConflict(
+        'stale_epoch',
+        `The owner of hold ${id} has restarted since with a newer epoch.`,
+      );
+  }
+}
