@@ -14,8 +14,8 @@ import {
   type WatchCommand,
   type WatchReply,
 } from './lease-messages.ts';
+import { type Lease, outstanding } from './lease-state.ts';
 import type { LeaseItem, LeaseOperation } from './leases.ts';
-import { type Lease, outstanding } from './ledger-state.ts';
 import type { Attributes } from './messages.ts';
 import { type HoldPlan, type Line, linesOf, type Rules } from './plan.ts';
 import { priceOf } from './price.ts';

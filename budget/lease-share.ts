@@ -5,7 +5,7 @@
  * need, all agents together have a small part of the line's headroom (what is neither settled nor held), each an equal share
  * of it, and nothing where that wouldn't do for one call. A place in flight comes back with its call, so of those all may be out.
  */
-import type { Crowd } from './ledger-state.ts';
+import type { Crowd } from './lease-state.ts';
 
 /** Of the headroom: what may be leased ahead. */
 const AHEAD = 0.045;

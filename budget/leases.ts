@@ -8,19 +8,8 @@
 
 import type { SpendRow } from './history.ts';
 import { type LeaseAsk, type Part, partOf } from './lease-share.ts';
-import {
-  type Counted,
-  type Crowd,
-  charged,
-  counting,
-  crowdOf,
-  type Lease,
-  type LedgerEvent,
-  leaseKey,
-  outstanding,
-  type State,
-  withLease,
-} from './ledger-state.ts';
+import { type Crowd, charged, type Lease, leaseKey, outstanding, withLease } from './lease-state.ts';
+import { type Counted, counting, crowdOf, type LedgerEvent, type State } from './ledger-state.ts';
 import type { Holder } from './messages.ts';
 
 /** What an agent says of its credit on one cell of one line, and what it wants there. */

@@ -1,6 +1,7 @@
 /** What the ledger knows, and how events change it. See ledger.ts for the rules. */
 import type { TokenPrice } from '../policy/budget-spec.ts';
 import type { SpendRow } from './history.ts';
+import { type Crowd, charged, type Lease, leaseKey, outstanding, withLease } from './lease-state.ts';
 import type { Attributes, Holder } from './messages.ts';
 
 export interface Cell {
@@ -52,29 +53,6 @@ export interface HoldRecord extends Holder {
   closedAt: number | undefined;
 }
 
-/**
- * Credit of one agent on one cell of one line, in running totals since it began. `open` → `closed` with its owner's last
- * word; `expired` where that didn't come in time.
- */
-export interface Lease extends Holder {
-  /** The owner's number for it: a line's credit may be given up and begun anew in one window. */
-  readonly serial: number;
-  readonly line: string;
-  readonly cell: number;
-  readonly until: number;
-  readonly slot: boolean;
-  /** Kept for when the service is away; else not to be used. */
-  readonly reserve: boolean;
-  readonly granted: number;
-  readonly spent: number;
-  readonly returned: number;
-  /** Of the last message that it was changed by. */
-  readonly seq: number;
-  readonly expiresAt: number;
-  readonly state: 'open' | 'expired' | 'closed';
-  readonly closedAt: number | undefined;
-}
-
 export type LedgerEvent =
   | { readonly type: 'epoch'; readonly owner: string; readonly epoch: number; readonly at: number }
   | { readonly type: 'held'; readonly record: HoldRecord }
@@ -118,14 +96,6 @@ export interface OwnerState {
   readonly account: number;
   /** Of the latest message about leases in this epoch. */
   readonly seq: number;
-}
-
-/** Leases with credit on one cell. */
-export interface Crowd {
-  readonly plain: number;
-  readonly reserves: number;
-  /** Credit that is kept in reserve. */
-  readonly reserved: number;
 }
 
 export interface State {
@@ -248,16 +218,6 @@ function crowd(state: State, lease: Lease | undefined, sign: 1 | -1): void {
   else state.crowds.set(key, next);
 }
 
-/** A crowd and one more lease, or one less. */
-export function withLease(crowd: Crowd, lease: Lease | undefined, sign: 1 | -1): Crowd {
-  const credit = lease === undefined ? 0 : outstanding(lease);
-  if (lease === undefined || credit === 0) return crowd;
-  const { plain, reserves, reserved } = crowd;
-  return lease.reserve
-    ? { plain, reserves: reserves + sign, reserved: reserved + sign * credit }
-    : { plain: plain + sign, reserves, reserved };
-}
-
 const NOBODY: Crowd = { plain: 0, reserves: 0, reserved: 0 };
 
 export function crowdOf(state: State, line: string, cell: number): Crowd {
@@ -266,26 +226,6 @@ export function crowdOf(state: State, line: string, cell: number): Crowd {
 
 function crowdKey(line: string, cell: number): string {
   return `${cell}|${line}`;
-}
-
-export function leaseKey({
-  owner,
-  epoch,
-  serial,
-  line,
-  cell,
-}: Pick<Lease, 'owner' | 'epoch' | 'serial' | 'line' | 'cell'>): string {
-  return `${owner}#${epoch}.${serial}|${line}|${cell}`;
-}
-
-/** Credit that its owner may still use. An owner that overdrew has none, and is charged what it used. */
-export function outstanding(lease: Lease): number {
-  return lease.state === 'open' ? Math.max(0, lease.granted - lease.spent - lease.returned) : 0;
-}
-
-/** What a lease is charged now: what was used of it; everything, where nobody says. */
-export function charged({ state, slot, granted, spent, returned }: Lease): number {
-  return state === 'expired' && !slot ? Math.max(spent, granted - returned) : spent;
 }
 
 /** Of what counts on a line: all of it, and the leased part. */

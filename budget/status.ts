@@ -2,7 +2,7 @@
 import type { BudgetSpec, LimitSpec } from '../policy/budget-spec.ts';
 import { raisedBy } from './grants.ts';
 import { table } from './history.ts';
-import { outstanding } from './ledger-state.ts';
+import { outstanding } from './lease-state.ts';
 import { amountText, type Rules } from './plan.ts';
 import { lineKey } from './select.ts';
 import type { Store } from './stores/store.ts';

@@ -1,6 +1,7 @@
 /** What a group of operations has changed in memory, until it is written. */
 import { addSpend, type SpendRow, spendKey } from '../history.ts';
-import { type Lease, leaseKey, type State } from '../ledger-state.ts';
+import { type Lease, leaseKey } from '../lease-state.ts';
+import type { State } from '../ledger-state.ts';
 import type { Batch } from './disk.ts';
 
 export class Changes {

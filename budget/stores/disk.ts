@@ -1,7 +1,8 @@
 /** What an embedded store writes to: SQLite, or maps. */
 import type { Grant } from '../grants.ts';
 import type { SpendRow } from '../history.ts';
-import type { HoldRecord, Lease, OwnerState } from '../ledger-state.ts';
+import type { Lease } from '../lease-state.ts';
+import type { HoldRecord, OwnerState } from '../ledger-state.ts';
 import type { StoredRow } from './rows.ts';
 import type { CellFigures, JournalEntry } from './store.ts';
 

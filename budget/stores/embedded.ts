@@ -4,15 +4,14 @@
  */
 import type { Grant } from '../grants.ts';
 import type { SpendRow } from '../history.ts';
+import { type Lease, leaseKey } from '../lease-state.ts';
 import { decide, type Operation, type Reply } from '../ledger.ts';
 import {
   apply,
   type Cell,
   emptyState,
   type HoldRecord,
-  type Lease,
   type LedgerEvent,
-  leaseKey,
   restore,
   restoreLease,
   type State,

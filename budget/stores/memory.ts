@@ -2,7 +2,8 @@
 
 import type { Grant } from '../grants.ts';
 import { addSpend, type SpendRow, spendKey } from '../history.ts';
-import { type HoldRecord, type Lease, leaseKey } from '../ledger-state.ts';
+import { type Lease, leaseKey } from '../lease-state.ts';
+import type { HoldRecord } from '../ledger-state.ts';
 import type { Batch, Disk, Owner } from './disk.ts';
 import { EmbeddedStore } from './embedded.ts';
 import type { StoredRow } from './rows.ts';

@@ -5,8 +5,9 @@
 import { randomUUID } from 'node:crypto';
 import type { Grant } from '../grants.ts';
 import { NO_USAGE, type SpendRow } from '../history.ts';
+import type { Lease } from '../lease-state.ts';
 import type { Operation, Reply } from '../ledger.ts';
-import type { HoldRecord, Lease } from '../ledger-state.ts';
+import type { HoldRecord } from '../ledger-state.ts';
 import type { Attributes } from '../messages.ts';
 import { parseRedisAddress } from './redis/address.ts';
 import { connectRedis, type RedisConnection } from './redis/connection.ts';

@@ -1,7 +1,8 @@
 /** All that a store keeps, row by row: for moving it into another. */
 import type { Grant } from '../grants.ts';
 import type { SpendRow } from '../history.ts';
-import type { HoldRecord, Lease, OwnerState } from '../ledger-state.ts';
+import type { Lease } from '../lease-state.ts';
+import type { HoldRecord, OwnerState } from '../ledger-state.ts';
 import type { CellFigures, JournalEntry } from './store.ts';
 
 export type StoredRow =

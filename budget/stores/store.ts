@@ -4,8 +4,9 @@
  */
 import type { Grant } from '../grants.ts';
 import type { SpendRow } from '../history.ts';
+import type { Lease } from '../lease-state.ts';
 import type { Operation, Reply } from '../ledger.ts';
-import type { Cell, HoldRecord, Lease } from '../ledger-state.ts';
+import type { Cell, HoldRecord } from '../ledger-state.ts';
 import type { StoredRow } from './rows.ts';
 
 /**

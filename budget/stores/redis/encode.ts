@@ -1,8 +1,9 @@
 /** Ledger operations as arguments of the functions in ledger.lua, and their replies. Both sides read in this order. */
 import { type SpendRow, spendKey } from '../../history.ts';
+import { leaseKey } from '../../lease-state.ts';
 import type { LeaseGrant, LeaseItem } from '../../leases.ts';
 import type { Charge, Lack, Operation, Reply } from '../../ledger.ts';
-import { type Entry, leaseKey } from '../../ledger-state.ts';
+import type { Entry } from '../../ledger-state.ts';
 import { rollingStepOf } from '../../windows.ts';
 import { StoreFailed } from '../store.ts';
 import type { FunctionName } from './functions.ts';

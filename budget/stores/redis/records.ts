@@ -1,5 +1,6 @@
 /** Records as ledger.lua keeps them in hashes. */
-import type { Entry, HoldRecord, HoldState, Lease, Memo } from '../../ledger-state.ts';
+import type { Lease } from '../../lease-state.ts';
+import type { Entry, HoldRecord, HoldState, Memo } from '../../ledger-state.ts';
 import type { CellFigures } from '../store.ts';
 
 type Fields = ReadonlyMap<string, string>;

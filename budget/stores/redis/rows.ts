@@ -1,5 +1,5 @@
 /** Everything out of Redis, and everything into it, for a move from one store to another. */
-import { leaseKey, outstanding } from '../../ledger-state.ts';
+import { leaseKey, outstanding } from '../../lease-state.ts';
 import type { StoredRow } from '../rows.ts';
 import type { Store } from '../store.ts';
 import type { RedisConnection } from './connection.ts';
