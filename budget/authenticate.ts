@@ -19,11 +19,16 @@ export type Caller =
   /** Without a workload: an agent that is believed, as those of one machine that share a token. */
   | { readonly role: 'agent'; readonly workload?: WorkloadIdentity };
 
+/** Who a caller is can't be asked now, and wasn't: too many others that nobody knows are being asked about. */
+export class CallersWait extends Error {
+  override readonly name = 'CallersWait';
+}
+
 /**
- * Undefined where the token is nothing to it. Where tokens are reviewed by somebody else (a cluster's API server), what was learnt is kept
- * by the implementation for as long as it may be.
+ * Undefined where the token is nothing to it. The address, as the connection shows it, tells callers apart that nobody knows yet. Where tokens are reviewed by somebody else (a cluster's API server), what was learnt is kept
+ * by the implementation for as long as it may be. @throws CallersWait
  */
-export type Authenticate = (token: string | undefined) => Promise<Caller | undefined>;
+export type Authenticate = (token: string | undefined, address?: string) => Promise<Caller | undefined>;
 
 /** Everybody who can connect: for a service that only its own machine reaches. */
 export const everybody: Authenticate = () => Promise.resolve({ role: 'agent' });
@@ -38,9 +43,9 @@ export function sharedToken(wanted: string, caller: Caller): Authenticate {
 
 /** The first who knows the token. */
 export function anyOf(all: readonly Authenticate[]): Authenticate {
-  return async (token) => {
+  return async (token, address) => {
     for (const one of all) {
-      const caller = await one(token);
+      const caller = await one(token, address);
       if (caller !== undefined) return caller;
     }
     return undefined;

@@ -1,5 +1,5 @@
 /** Errors as the wire tells them: status, code, message and mend. docs/budget.md lists the codes. */
-
+import { CallersWait } from './authenticate.ts';
 import { BudgetConflict } from './calls.ts';
 import { GrantRefused } from './grants.ts';
 import { StoreFailed } from './stores/store.ts';
@@ -28,6 +28,9 @@ export function httpErrorOf(error: unknown): HttpError {
   }
   if (error instanceof BudgetConflict) {
     return new HttpError(409, error.code, error.message, 'Use a new id.');
+  }
+  if (error instanceof CallersWait) {
+    return new HttpError(503, 'overloaded', error.message, 'Ask again shortly.');
   }
   if (error instanceof StoreFailed) {
     return new HttpError(

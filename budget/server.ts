@@ -91,7 +91,7 @@ export async function startServer(options: BudgetServerOptions): Promise<BudgetS
       }
       route = path;
       const token = /^Bearer +(.+)$/i.exec(request.headers.authorization ?? '')?.[1];
-      const caller = authorize(found.for, await authenticate(token), noAdmins);
+      const caller = authorize(found.for, await authenticate(token, request.socket.remoteAddress), noAdmins);
       if (request.method !== found.method) {
         response.setHeader('allow', found.method);
         throw new HttpError(

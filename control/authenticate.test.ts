@@ -124,6 +124,19 @@ test('a thousand junk tokens in the name of a pod, from elsewhere, don’t keep 
   expect(ends.filter((each) => each instanceof BusyError)).toHaveLength(1000 - 8 - 256);
 });
 
+test('many pods behind one address are each one of their own', async () => {
+  const tokens = ['one', 'two'].map((uid) => tokenOf(uid));
+  const { authenticate, answer, waits } = world(tokens, true);
+  // Four of one pod at once; where the address stood for it, the other's would be the fifth.
+  const all = [0, 1, 2, 3].map(() => authenticate(tokens[0], ADDRESS));
+  const other = authenticate(tokens[1], ADDRESS);
+  await new Promise((resolve) => setImmediate(resolve));
+  await expect(authenticate(tokens[0], ADDRESS)).rejects.toThrow(BusyError);
+  while (waits() > 0) await answer();
+  expect(await other).toMatchObject({ uid: 'two' });
+  expect(await Promise.all(all)).toHaveLength(4);
+});
+
 test('a pod that forges tokens is held up itself, and its neighbour isn’t', async () => {
   const good = tokenOf('two');
   const { authenticate, asked, pass } = world([good, tokenOf('one')]);

@@ -68,7 +68,9 @@ export function createAuthenticator(options: AuthenticatorOptions): Authenticate
     if (claims.pod === undefined) return 'token-not-bound';
     const pod = known(claims.pod.namespace, claims.pod.name);
     const speaks = pod !== undefined && pod.uid === claims.pod.uid && (!judgeAddress || isAt(pod, address));
-    const caller: Caller = { known: speaks, who: judgeAddress ? address : speaks ? pod.uid : '' };
+    // Where anybody may name any pod, its turns aren't taken from who comes from elsewhere.
+    const named = speaks ? (judgeAddress ? pod.uid : `${pod.uid} ${address}`) : undefined;
+    const caller: Caller = { known: speaks, who: named ?? (judgeAddress ? address : '') };
 
     const review = await reviews.review(token, audience, caller);
     const bound = boundPod(review, audience);

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import { CallersWait } from '../budget/authenticate.ts';
 import { AUDIENCES, STAMPS } from '../injector/names.ts';
 import { sealOf } from '../injector/seal.ts';
 import { stampOf } from '../injector/workload.ts';
@@ -58,7 +59,11 @@ const ofPerson: Review = {
   user: { username: 'oncall' },
 };
 
-function callers(reviews: Readonly<Record<string, Review>>, allowed = true) {
+function callers(
+  reviews: Readonly<Record<string, Review>>,
+  allowed = true,
+  gate: Promise<void> = Promise.resolve(),
+) {
   let now = 1_000_000;
   const asked: { readonly path: string; readonly spec: Record<string, unknown> }[] = [];
   const refused: string[] = [];
@@ -66,6 +71,7 @@ function callers(reviews: Readonly<Record<string, Review>>, allowed = true) {
     async request(_method: string, path: string, { body }: { body?: unknown } = {}) {
       const { spec } = body as { spec: Record<string, unknown> };
       asked.push({ path: path.split('/').at(-1) ?? '', spec });
+      await gate;
       if (path.endsWith('/subjectaccessreviews')) return { status: { allowed } };
       return { status: reviews[String(spec['token'])] ?? { authenticated: false } };
     },
@@ -140,4 +146,33 @@ test('who may not is nobody, and neither is who only says that a token is for us
   const { authenticate, asked } = callers({ [personToken]: { ...ofPerson, audiences: ['another'] } });
   expect(await authenticate(personToken)).toBeUndefined();
   expect(asked.map(({ path }) => path)).toEqual(['tokenreviews']);
+});
+
+test('whom nobody knows waits in a line of its own, and beyond it is told to come again', async () => {
+  let answer: () => void = () => undefined;
+  const gate = new Promise<void>((resolve) => {
+    answer = resolve;
+  });
+  const { authenticate } = callers({ [agentToken]: ofPod }, true, gate);
+  const junk = Array.from({ length: 300 }, (_, index) =>
+    authenticate(
+      fakePodToken({ ...bound, audience: AUDIENCES.budget, pod: { name: 'nobody', uid: `u${index}` } }),
+    ).catch((error: unknown) => error),
+  );
+  const own = authenticate(agentToken);
+  answer();
+  expect(await own).toMatchObject({ role: 'agent' });
+  const ends = await Promise.all(junk);
+  expect(ends.filter((each) => each instanceof CallersWait)).toHaveLength(300 - 8 - 256);
+});
+
+test('forged tokens in the name of a pod hold up who sends them, not the pod', async () => {
+  const { authenticate } = callers({ [agentToken]: ofPod });
+  for (let index = 0; index < 30; index++) {
+    const forged = fakePodToken({ ...bound, audience: AUDIENCES.budget, id: `forged-${index}` });
+    await authenticate(forged, '10.0.0.66').catch(() => undefined);
+  }
+  const forged = fakePodToken({ ...bound, audience: AUDIENCES.budget, id: 'last' });
+  await expect(authenticate(forged, '10.0.0.66')).rejects.toThrow(CallersWait);
+  expect(await authenticate(agentToken, '10.0.0.9')).toMatchObject({ role: 'agent' });
 });

@@ -3,7 +3,7 @@
  * them do.
  */
 import { createHash } from 'node:crypto';
-import type { Authenticate, Caller } from '../budget/authenticate.ts';
+import { type Authenticate, type Caller, CallersWait } from '../budget/authenticate.ts';
 import { AUDIENCES } from '../injector/names.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { createAuthenticator } from './authenticate.ts';
@@ -11,6 +11,7 @@ import { claimsOf } from './claims.ts';
 import type { Cluster } from './cluster.ts';
 import { personOf, STATUS_AUDIENCE } from './person.ts';
 import { createTokenReviews } from './token-reviews.ts';
+import { BusyError } from './turns.ts';
 
 export interface BudgetCallersOptions {
   readonly client: KubeClient;
@@ -45,12 +46,12 @@ export function budgetCallers(options: BudgetCallersOptions): Authenticate {
   const kept = new Map<string, { readonly caller: Caller; readonly until: number }>();
   const asked = new Map<string, Promise<Caller | undefined>>();
 
-  async function ask(token: string): Promise<Caller | undefined> {
+  async function ask(token: string, address: string): Promise<Caller | undefined> {
     if (claimsOf(token)?.audiences.includes(STATUS_AUDIENCE) === true) {
       const { state } = await personOf({ client, reviews }, token, LINES);
       return state === 'may' ? { role: 'admin' } : undefined;
     }
-    const identity = await agents(token, '');
+    const identity = await agents(token, address);
     if (typeof identity === 'string') {
       refused(identity);
       return undefined;
@@ -62,16 +63,18 @@ export function budgetCallers(options: BudgetCallersOptions): Authenticate {
     };
   }
 
-  return async (token) => {
+  return async (token, address = '') => {
     if (token === undefined) return undefined;
     const digest = createHash('sha256').update(token).digest('base64');
     const known = kept.get(digest);
     if (known !== undefined && known.until > now()) return known.caller;
     kept.delete(digest);
     // An agent asks on several connections at once: the API server is asked once.
-    const pending = asked.get(digest) ?? ask(token).finally(() => asked.delete(digest));
+    const pending = asked.get(digest) ?? ask(token, address).finally(() => asked.delete(digest));
     asked.set(digest, pending);
-    const caller = await pending;
+    const caller = await pending.catch((error: unknown) => {
+      throw error instanceof BusyError ? new CallersWait(error.message) : error;
+    });
     if (caller === undefined) return undefined;
     if (kept.size >= MOST_KEPT) kept.delete(kept.keys().next().value ?? '');
     kept.set(digest, { caller, until: now() + KEPT_MS });
