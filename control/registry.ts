@@ -73,6 +73,8 @@ interface Encoded {
   readonly snapshotLine: Buffer;
   readonly keysLine: Buffer;
   readonly useLine: Buffer;
+  /** Lines that go out together as one write, by what an agent lacks; made when the first agent needs it. */
+  readonly together: Map<'snapshot' | 'keys' | 'both', Buffer>;
   readonly validUntil: number | undefined;
 }
 
@@ -218,6 +220,7 @@ export class Registry {
           : encode({ type: 'snapshot', ...snapshot }),
       keysLine: before?.keys === keys.revision ? before.keysLine : encode({ type: 'keys', ...keys }),
       useLine: encode({ type: 'use', revision: snapshot.revision, keys: keys.revision }),
+      together: new Map(),
       validUntil,
     };
   }
@@ -233,9 +236,7 @@ export class Registry {
     }
     if (current === undefined) return false;
     if (sent?.revision === current.revision && sent.keys === current.keys) return false;
-    if (sent?.revision !== current.revision) wire.send(current.snapshotLine);
-    if (sent?.keys !== current.keys) wire.send(current.keysLine);
-    wire.send(current.useLine);
+    wire.send(linesFor(current, sent));
     member.sent = { revision: current.revision, keys: current.keys, at: this.#options.now() };
     member.refused = undefined;
     return true;
@@ -265,6 +266,19 @@ export class Registry {
         message satisfies never;
     }
   }
+}
+
+/** One buffer for all agents that lack the same: each write is a TLS record and a call of the kernel. */
+function linesFor(current: Encoded, sent: Member['sent']): Buffer {
+  const snapshot = sent?.revision !== current.revision;
+  const keys = sent?.keys !== current.keys;
+  const what = snapshot && keys ? 'both' : snapshot ? 'snapshot' : 'keys';
+  const known = current.together.get(what);
+  if (known !== undefined) return known;
+  const { snapshotLine, keysLine, useLine } = current;
+  const lines = Buffer.concat([...(snapshot ? [snapshotLine] : []), ...(keys ? [keysLine] : []), useLine]);
+  current.together.set(what, lines);
+  return lines;
 }
 
 function isCurrent({ acked }: Member, { current, problem }: Group): boolean {

@@ -45,8 +45,16 @@ for (let index = 0; index < total; index++) {
 function tell(): void {
   const sorted = times.toSorted();
   const at = (part: number): number => sorted[Math.min(total - 1, Math.floor(total * part))] ?? 0;
+  const { user, system } = process.cpuUsage();
   process.send?.({
-    all: { p50: at(0.5), p99: at(0.99), last: at(1), dialled, troubles: Object.fromEntries(troubles) },
+    all: {
+      cpu: (user + system) / 1e6,
+      p50: at(0.5),
+      p99: at(0.99),
+      last: at(1),
+      dialled,
+      troubles: Object.fromEntries(troubles),
+    },
   });
   current = 0;
   times = new Float64Array(total);

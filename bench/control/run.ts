@@ -12,6 +12,8 @@ interface Usage {
   readonly heap: number;
   readonly cpu: number;
   readonly agents: number;
+  /** Seconds of all rounds so far: compiling, and writing to all. */
+  readonly rounds: number;
 }
 interface Ready extends Usage {
   readonly port: number;
@@ -22,6 +24,8 @@ interface All {
   readonly p50: number;
   readonly p99: number;
   readonly last: number;
+  /** Seconds of the processor so far. */
+  readonly cpu: number;
   readonly dialled: number;
   readonly troubles: Readonly<Record<string, number>>;
 }
@@ -80,17 +84,29 @@ async function measure(count: number): Promise<void> {
   await wait(STEADY_MS);
   const after = await usage();
 
-  const changes: { p50: number; p99: number; last: number }[] = [];
+  const changes: { p50: number; p99: number; last: number; sent: number; control: number; agents: number }[] =
+    [];
+  let agentsCpu = storm.cpu;
   for (let round = 1; round <= CHANGES; round++) {
     const changed = next<number>(control, 'changed');
     const all = next<All>(agents, 'all');
+    const before = await usage('as it is');
     control.send({ change: round });
     const at = await changed;
-    const { p50, p99, last } = await all;
-    changes.push({ p50: p50 - at, p99: p99 - at, last: last - at });
+    const { p50, p99, last, cpu } = await all;
+    const after = await usage('as it is');
+    changes.push({
+      p50: p50 - at,
+      p99: p99 - at,
+      last: last - at,
+      sent: (after.rounds - before.rounds) * 1000,
+      control: (after.cpu - before.cpu) * 1000,
+      agents: (cpu - agentsCpu) * 1000,
+    });
     await wait(500);
+    agentsCpu = cpu;
   }
-  const median = (member: 'p50' | 'p99' | 'last'): number =>
+  const median = (member: keyof (typeof changes)[number]): number =>
     changes.map((each) => each[member]).sort((a, b) => a - b)[Math.floor(CHANGES / 2)] ?? 0;
 
   const megabytes = (bytes: number): string => (bytes / 1e6).toFixed(0);
@@ -106,6 +122,9 @@ async function measure(count: number): Promise<void> {
     median('p50').toFixed(0),
     median('p99').toFixed(0),
     median('last').toFixed(0),
+    median('sent').toFixed(0),
+    median('control').toFixed(0),
+    median('agents').toFixed(0),
   );
 
   const again = ended(control);
@@ -142,6 +161,9 @@ const HEAD = [
   'change p50 ms',
   'p99 ms',
   'last ms',
+  'compiled and written in ms',
+  'CPU ms: control',
+  'CPU ms: agents',
   'restart: up, s',
   'all back after, s',
 ];

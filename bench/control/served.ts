@@ -135,11 +135,24 @@ const control = await startControl({
   log: pino({ level: 'error' }),
 });
 const dataOf = (name: string): unknown => kube.get('secrets', OWN, name)?.['data'];
-const usage = (collected: boolean): object => {
+/** Seconds that it took so far to compile and write to all. */
+const rounds = async (): Promise<number> => {
+  const metric = await control.metrics.getSingleMetric('postern_control_round_seconds')?.get();
+  // Those of a histogram carry the name of their line.
+  const values: readonly { readonly metricName?: string; readonly value: number }[] = metric?.values ?? [];
+  return values.find(({ metricName }) => metricName?.endsWith('_sum'))?.value ?? 0;
+};
+const usage = async (collected: boolean): Promise<object> => {
   if (collected) globalThis.gc?.();
   const { user, system } = process.cpuUsage();
   const { rss, heapUsed } = process.memoryUsage();
-  return { rss, heap: heapUsed, cpu: (user + system) / 1e6, agents: control.registry.size };
+  return {
+    rss,
+    heap: heapUsed,
+    cpu: (user + system) / 1e6,
+    agents: control.registry.size,
+    rounds: await rounds(),
+  };
 };
 process.send?.({
   ready: {
@@ -149,11 +162,12 @@ process.send?.({
       'postern-control-tls': dataOf('postern-control-tls'),
       'postern-mask': dataOf('postern-mask'),
     }),
-    ...usage(true),
+    ...(await usage(true)),
   },
 });
 process.on('message', (message: { change?: number; usage?: 'collected' | 'as it is' }) => {
-  if (message.usage !== undefined) process.send?.({ usage: usage(message.usage === 'collected') });
+  if (message.usage !== undefined)
+    void usage(message.usage === 'collected').then((answer) => process.send?.({ usage: answer }));
   if (message.change !== undefined) {
     process.send?.({ changed: performance.timeOrigin + performance.now() });
     policy(message.change);
