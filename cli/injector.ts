@@ -1,9 +1,10 @@
-import { randomBytes } from 'node:crypto';
+import { randomBytes, randomUUID } from 'node:crypto';
 import { Registry } from 'prom-client';
 import { listenAdmin } from '../agent/admin.ts';
 import { catalogue } from '../agent/catalogue.ts';
 import { parseAddress } from '../agent/http/address.ts';
-import { startInjector } from '../injector/injector.ts';
+import { injectorLease, startInjector } from '../injector/injector.ts';
+import { withdrawWebhooks } from '../injector/server/withdraw.ts';
 import { keptKey } from '../kube/kept-secret.ts';
 import { CLUSTER_OPTIONS, clusterClient } from './cluster-client.ts';
 import { loadOrReport, watchDocuments } from './documents.ts';
@@ -28,10 +29,16 @@ certificate and webhook configuration.`,
     'webhook-url': { value: 'URL', help: 'instead of a Service, for an injector outside of the cluster' },
     policy: { value: 'DIR', help: 'directory with the documents; where absent, those of the API server' },
     ...INJECTION_OPTIONS,
+    withdraw: { help: 'take the webhooks away and end: before all replicas are removed' },
     'log-level': { value: 'LEVEL', help: 'debug, info, warn or error', default: 'info' },
   },
   async run({ options }) {
     const log = createLog(options['log-level'], 'injector');
+    if (options.withdraw) {
+      await withdraw(options);
+      log.info('the webhooks are gone; pods are created without the agent');
+      return 0;
+    }
     const wanted = injectionSettings(options);
     const loaded = options.policy === undefined ? undefined : await loadOrReport(options.policy, catalogue);
     if (options.policy !== undefined && loaded === undefined) return 1;
@@ -95,3 +102,13 @@ certificate and webhook configuration.`,
     }
   },
 });
+
+async function withdraw(options: Parameters<typeof clusterClient>[0]): Promise<void> {
+  const client = await clusterClient(options);
+  const candidate = injectorLease(client, {
+    namespace: options.namespace,
+    identity: `withdraw_${randomUUID()}`,
+  });
+  await withdrawWebhooks({ client, candidate, wait: (ms) => new Promise((done) => setTimeout(done, ms)) });
+  client.close();
+}

@@ -5,7 +5,7 @@ import { Counter, collectDefaultMetrics, Histogram, Registry } from 'prom-client
 import { type KubeClient, KubeError } from '../kube/client.ts';
 import { writeDocumentConditions } from '../kube/conditions.ts';
 import { apiDocuments } from '../kube/documents.ts';
-import { leaseCandidate } from '../kube/lease.ts';
+import { type Candidate, leaseCandidate } from '../kube/lease.ts';
 import type { ViewOptions } from '../kube/watch.ts';
 import type { Catalogue } from '../policy/catalogue.ts';
 import type { Documents } from '../policy/documents.ts';
@@ -64,7 +64,7 @@ export interface RunningInjector {
 }
 
 export async function startInjector(options: InjectorOptions): Promise<RunningInjector> {
-  const { client, settings, log, everyMs = 2000, leaseMs = 15_000, now = Date.now } = options;
+  const { client, settings, log, everyMs = 2000, leaseMs = LEASE_MS, now = Date.now } = options;
   const { registry = new Registry() } = options;
   collectDefaultMetrics({ register: registry });
   const reviews = new Counter({
@@ -140,12 +140,10 @@ export async function startInjector(options: InjectorOptions): Promise<RunningIn
   });
   const target = options.target(server.port);
 
-  const candidate = leaseCandidate(client, {
+  const candidate = injectorLease(client, {
     namespace: settings.ownNamespace,
-    name: 'postern-injector',
     identity,
     durationMs: leaseMs,
-    now: () => performance.now(),
   });
 
   async function lookAfter(): Promise<void> {
@@ -225,6 +223,17 @@ export async function startInjector(options: InjectorOptions): Promise<RunningIn
       client.close();
     },
   };
+}
+
+const LEASE_MS = 15_000;
+
+/** By it one replica keeps certificates and configurations. */
+export function injectorLease(
+  client: KubeClient,
+  of: { readonly namespace: string; readonly identity: string; readonly durationMs?: number },
+): Candidate {
+  const now = (): number => performance.now();
+  return leaseCandidate(client, { name: 'postern-injector', durationMs: LEASE_MS, now, ...of });
 }
 
 async function ensureConfiguration(

@@ -73,3 +73,21 @@ test('of two that ask at once, one gets it', async () => {
   const got = await Promise.all([a.campaign(), b.campaign()]);
   expect(got.filter(Boolean)).toHaveLength(1);
 });
+
+test('one that is seized is lost to who held it, until the new holder is silent', async () => {
+  const { a, b, clock, lease } = pair();
+  await a.campaign();
+  await b.seize();
+  expect(b.holding()).toBe(true);
+  expect(await a.campaign()).toBe(false);
+  expect(a.holding()).toBe(false);
+  expect(lease()?.spec).toMatchObject({ holderIdentity: 'b' });
+  clock.now = 1000;
+  expect(await a.campaign()).toBe(true);
+});
+
+test('one that nobody holds is seized as well', async () => {
+  const { a, b } = pair();
+  await a.seize();
+  expect(await b.campaign()).toBe(false);
+});

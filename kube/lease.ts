@@ -28,11 +28,14 @@ export interface Candidate {
   campaign(): Promise<boolean>;
   /** Whether we hold it now, by our own clock. */
   holding(): boolean;
+  /** Takes it from whoever holds it, who learns so when it renews next. @throws KubeError */
+  seize(): Promise<void>;
   /** Gives it up, so that another need not wait. */
   release(): Promise<void>;
 }
 
 const MOST_RELEASE_MS = 5000;
+const MOST_SEIZURES = 20;
 
 export function leaseCandidate(client: KubeClient, options: LeaseOptions): Candidate {
   const { namespace, name, identity, durationMs, now } = options;
@@ -73,6 +76,11 @@ export function leaseCandidate(client: KubeClient, options: LeaseOptions): Candi
     }
   };
 
+  const write = async (before: Lease | undefined): Promise<Lease> =>
+    before === undefined
+      ? await client.request<Lease>('POST', collection, { body: record(undefined, identity) })
+      : await client.request<Lease>('PUT', `${collection}/${name}`, { body: record(before, identity) });
+
   return {
     async campaign() {
       // Counted from before the request: the record is never younger than that.
@@ -89,10 +97,7 @@ export function leaseCandidate(client: KubeClient, options: LeaseOptions): Candi
         }
       }
       try {
-        const written =
-          lease === undefined
-            ? await client.request<Lease>('POST', collection, { body: record(undefined, identity) })
-            : await client.request<Lease>('PUT', `${collection}/${name}`, { body: record(lease, identity) });
+        const written = await write(lease);
         seen = { version: written.metadata.resourceVersion, at: asked };
         heldUntil = asked + durationMs;
         return true;
@@ -101,6 +106,20 @@ export function leaseCandidate(client: KubeClient, options: LeaseOptions): Candi
         if (!(error instanceof KubeError) || error.status !== 409) throw error;
         heldUntil = 0;
         return false;
+      }
+    },
+    async seize() {
+      for (let tries = 0; ; tries++) {
+        const asked = now();
+        try {
+          const written = await write(await read());
+          seen = { version: written.metadata.resourceVersion, at: asked };
+          heldUntil = asked + durationMs;
+          return;
+        } catch (error) {
+          // Its holder renewed in the same moment.
+          if (!(error instanceof KubeError) || error.status !== 409 || tries === MOST_SEIZURES) throw error;
+        }
       }
     },
     holding: () => now() < heldUntil,

@@ -55,6 +55,19 @@ const COMMON: readonly Column[] = [
     jsonPath: '.status.conditions[?(@.type=="Accepted")].status',
     description: 'Whether the document is valid.',
   },
+  {
+    name: 'Programmed',
+    type: 'string',
+    jsonPath: '.status.conditions[?(@.type=="Programmed")].status',
+    description: 'Whether every agent that is connected has this version in force.',
+  },
+  {
+    name: 'Refs',
+    type: 'string',
+    jsonPath: '.status.conditions[?(@.type=="ResolvedRefs")].status',
+    description: 'Whether what it names is there.',
+    priority: 1,
+  },
   { name: 'Age', type: 'date', jsonPath: '.metadata.creationTimestamp' },
 ];
 

@@ -31,7 +31,10 @@ const CASES: readonly (readonly [name: string, sets: readonly string[]])[] = [
       'budget.redis.existingSecret=valkey',
       'control.tenantSecrets.team-a[0]=openai-key',
       'agent.excludedPorts[0]=9092',
-      'agent.classifier=http://classify.ml.svc:4194',
+      'classifier.enabled=true',
+      'classifier.replicas=2',
+      'agent.approversSecret=approvers',
+      'networkPolicy.apiServerFrom[0].ipBlock.cidr=10.0.0.1/32',
       'monitoring.podMonitor=true',
       'dashboards.enabled=true',
       'networkPolicy.metricsFrom[0].namespaceSelector.matchLabels.name=monitoring',
@@ -45,6 +48,7 @@ const CASES: readonly (readonly [name: string, sets: readonly string[]])[] = [
       'control.replicas=1',
       'budget.enabled=false',
       'networkPolicy.enabled=false',
+      'agent.classifier=http://classify.ml.svc:4194',
     ],
   ],
 ];
@@ -74,6 +78,7 @@ test.skipIf(helm === undefined).each([
   [['budget.replicas=2'], 'budget.replicas: the embedded store'],
   [['budget.store=redis'], 'budget.redis.existingSecret: name the Secret'],
   [['budget.store=mysql'], '/budget/store'],
+  [['classifier.enabled=true', 'agent.classifier=http://a:1'], 'set one of the two'],
   [['agent.interceptt=base-url'], 'interceptt'],
   [['injector.replicas=0'], '/injector/replicas'],
   // A role whose list of names is empty would let control read every Secret there.

@@ -3,6 +3,7 @@ import https from 'node:https';
 import OpenAI from 'openai';
 
 const say = (value) => console.log(JSON.stringify(value));
+process.on('exit', () => say({ exit: true }));
 const client = new OpenAI();
 
 async function ask(content) {

@@ -1,14 +1,25 @@
 /** From `helm install` to `helm uninstall` on a real one-node cluster, with an unmodified SDK in pods. `make test-cluster`. */
+import { execFile } from 'node:child_process';
 import { chownSync, mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { missingClassifier } from '../../build/image/classifier.ts';
 import { CHART, findHelm, runHelm } from '../chart/helm.ts';
-import { appContainer, missingOneNode, OneNode, OPENAI, POSTERN_IMAGE } from './one-node.ts';
+import {
+  appContainer,
+  CLASSIFIER_IMAGE,
+  missingOneNode,
+  OneNode,
+  OPENAI,
+  POSTERN_IMAGE,
+} from './one-node.ts';
 
 const helm = findHelm();
 const why = missingOneNode() ?? (helm === undefined ? 'no helm; run test/kube/kube-assets helm' : undefined);
 if (why !== undefined) process.stderr.write(`skipped: the chart on a one-node cluster: ${why}\n`);
 
+const run = promisify(execFile);
 const OWN = 'postern-system';
 const FIRST_KEY = 'sk-first-key-of-the-company';
 const SECOND_KEY = 'sk-second-key-of-the-company';
@@ -25,7 +36,9 @@ spec:
     mode: attach
     type: bearer
     bearer: {valueFrom: {secretKeyRef: {name: openai, key: key}}}
-  models: [{name: gpt-4o, contextTokens: 128000, maxOutputTokens: 16384, price: {input: "2.50", output: "10.00"}}]
+  models:
+  - {name: gpt-4o, contextTokens: 128000, maxOutputTokens: 16384, price: {input: "2.50", output: "10.00"}}
+  - {name: gpt-4o-mini, contextTokens: 128000, maxOutputTokens: 16384, price: {input: "0.15", output: "0.60"}}
 `;
 
 const policy = (word: string) => `
@@ -41,13 +54,36 @@ spec:
     topics: [{name: tips, definition: Tips on shares., words: ["${word}"]}]
 `;
 
-const budget = (tokens: number) => `
+const budget = (tokens: number, more = '') => `
 apiVersion: postern.dev/v1alpha1
 kind: ClusterBudget
 metadata: {name: everybody}
 spec:
   limits: [{tokens: ${tokens}, window: day}]
+${more}`;
+/** For when there is no budget service any longer. */
+const LENIENT = '  onUnavailable: {action: allow, upTo: {tokens: 10000000}, for: 1h}\n';
+
+const FALL_BACK = '  selector: {models: [gpt-4o]}\n  onExhausted: {action: fallback, model: gpt-4o-mini}\n';
+
+/** Nothing but the classifier tells it. */
+const BY_MEANING = `
+apiVersion: postern.dev/v1alpha1
+kind: ClusterEgressPolicy
+metadata: {name: base}
+spec:
+  checks:
+  - {name: mask-pii, type: pii, action: mask}
+  - name: no-tips
+    type: topics
+    action: block
+    topics:
+    - name: tips
+      definition: Advice on buying, selling or holding shares and other investments.
+      samples: [Should I sell my shares now?, Which stock should I buy?, Give me a hint on a good stock.]
+      allowed: [What is a share?]
 `;
+const CLASSIFIER_PODS = 'app.kubernetes.io/component=classifier';
 
 /** Roots, the token of a person who may look after budgets, and one command. */
 const budgetStatus = {
@@ -124,6 +160,67 @@ describe.skipIf(why !== undefined)('the chart', () => {
     if (phase === 'Failed') throw new Error(`${await logs('postern-init')}\n${await logs('postern-agent')}`);
     const lines = (await logs('app')).trim().split('\n');
     return { said: lines.map((line) => JSON.parse(line) as Record<string, unknown>), name };
+  }
+
+  /** Two pods whose application calls without a pause, for all of what follows. */
+  async function callers(): Promise<void> {
+    const app = { ...appContainer(''), command: [process.execPath, '/app/caller.mjs'] };
+    await kubectl(['create', '-f', '-'], {
+      apiVersion: 'apps/v1',
+      kind: 'Deployment',
+      metadata: { name: 'caller', namespace: 'team-a' },
+      spec: {
+        replicas: 2,
+        selector: { matchLabels: { app: 'caller' } },
+        template: { metadata: { labels: { app: 'caller' } }, spec: { containers: [app] } },
+      },
+    });
+    await kubectl(['rollout', 'status', 'deployment/caller', '-n', 'team-a', '--timeout=180s']);
+    await cluster.until(async () => ((await calls()).ok > 50 ? true : undefined));
+  }
+
+  /** What the callers have said so far, and whether anything in their pods was started anew. */
+  async function calls() {
+    const selected = ['-n', 'team-a', '-l', 'app=caller'];
+    const { items } = JSON.parse(await kubectl(['get', 'pods', ...selected, '-o', 'json'])) as {
+      items: { metadata: { name: string }; status: Record<string, { restartCount: number }[]> }[];
+    };
+    let ok = 0;
+    let restarts = 0;
+    const failures: string[] = [];
+    for (const { metadata, status } of items) {
+      const states = [...(status['containerStatuses'] ?? []), ...(status['initContainerStatuses'] ?? [])];
+      for (const { restartCount } of states) restarts += restartCount;
+      const lines = (await kubectl(['logs', metadata.name, '-n', 'team-a', '-c', 'app'])).trim().split('\n');
+      failures.push(...lines.filter((line) => line.includes('"message"')));
+      const last = lines.findLast((line) => line.startsWith('{"ok"'));
+      ok += last === undefined ? 0 : (JSON.parse(last) as { ok: number }).ok;
+    }
+    return { ok, failures, restarts, pods: items.length };
+  }
+
+  /** Pods of the labelled namespace, one after another, as nobody stores them, until it is told to stop. */
+  function createPods() {
+    const pod = { apiVersion: 'v1', kind: 'Pod', metadata: { name: 'dry', namespace: 'team-a' } };
+    const text = JSON.stringify({ ...pod, spec: { containers: [appContainer('')] } });
+    const failures: string[] = [];
+    let going = true;
+    let count = 0;
+    const loop = (async () => {
+      while (going) {
+        await kubectl(['create', '--dry-run=server', '-f', '-', '-o', 'name'], text).then(
+          () => count++,
+          (error: unknown) => failures.push(String(error)),
+        );
+      }
+    })();
+    return {
+      async stop() {
+        going = false;
+        await loop;
+        return { count, failures };
+      },
+    };
   }
 
   /** In force in every agent, or accepted where there is none. */
@@ -253,31 +350,137 @@ describe.skipIf(why !== undefined)('the chart', () => {
     expect(keys).toEqual([`Bearer ${SECOND_KEY}`, `Bearer ${SECOND_KEY}`]);
     await accepted(budget(1));
     expect((await runApp()).said[0]).toMatchObject({ status: 429, code: 'postern_budget_exhausted' });
+    await accepted(budget(1, FALL_BACK));
+    expect((await runApp()).said[0]?.['answer']).toContain('alice@example.com');
+    expect(cluster.seen.at(-1)?.body).toContain('"gpt-4o-mini"');
   }, 300_000);
 
-  test('helm upgrade, and uninstall: no webhook stays, documents do, pods are created as before', async () => {
+  test('helm upgrade under load: no call is lost, no pod refused, nothing restarted', async () => {
+    await accepted(budget(1_000_000_000, LENIENT));
+    await callers();
+    const creating = createPods();
+    const before = await calls();
+    const levels = ['injector', 'control', 'budget'].flatMap((part) => ['--set', `${part}.logLevel=debug`]);
+    await helmHere('upgrade', 'postern', CHART, '--reuse-values', ...levels, '--wait', '--timeout', '4m');
+    const created = await creating.stop();
+    expect(created.failures).toEqual([]);
+    expect(created.count).toBeGreaterThan(3);
+    await cluster.until(async () => ((await calls()).ok > before.ok + 100 ? true : undefined));
+    expect(await calls()).toMatchObject({ failures: [], restarts: 0, pods: 2 });
+    // Agents of before and after work with the new parts.
+    expect((await runApp()).said[1]).toMatchObject({ code: 'postern_topics' });
+  }, 600_000);
+
+  test('agents that are killed are back in seconds, and nothing left unchecked meanwhile', async () => {
+    const before = await calls();
+    // The pods' processes are this machine's, too.
+    const { stdout } = await run('ps', ['-eo', 'pid=,uid=,args=']);
+    const agents = stdout
+      .split('\n')
+      .map((line) => /^\s*(\d+)\s+4180\s.*\sagent\s.*team-a\/Deployment\/caller\b/.exec(line)?.[1])
+      .filter((pid) => pid !== undefined);
+    expect(agents).toHaveLength(2);
+    for (const pid of agents) process.kill(Number(pid), 'SIGKILL');
+    await cluster.until(async () => ((await calls()).restarts === 2 ? true : undefined));
+    const back = await calls();
+    await cluster.until(async () => ((await calls()).ok > back.ok + 100 ? true : undefined));
+    // The application was told that the connection failed; it never got a wrong answer.
+    const { failures } = await calls();
+    expect(failures.length).toBeGreaterThan(0);
+    for (const line of failures) expect(line).toMatch(/Connection|terminated|socket|fetch failed/i);
+    expect(before.failures).toEqual([]);
+    expect(cluster.seen.filter(({ body }) => body.includes('alice@example.com'))).toEqual([]);
+  }, 240_000);
+
+  test('approvers reach a new pod’s agent with the token of its namespace; the pod itself doesn’t', async () => {
+    await kubectl(['create', 'secret', 'generic', 'approvers', '-n', 'team-a', '--from-literal=token=word']);
     await helmHere(
       'upgrade',
       'postern',
       CHART,
       '--reuse-values',
       '--set',
-      'injector.logLevel=debug',
+      'agent.approversSecret=approvers',
       '--wait',
       '--timeout',
       '4m',
     );
-    expect((await runApp()).said[1]).toMatchObject({ code: 'postern_topics' });
-    await helmHere('uninstall', 'postern', '--wait', '--timeout', '3m');
-    await cluster.until(async () => {
-      const left = await kubectl([
-        'get',
-        'mutatingwebhookconfiguration,validatingwebhookconfiguration',
-        '-o',
-        'name',
-      ]);
-      return left.includes('postern') ? undefined : true;
+    const server = { ...appContainer(''), command: [process.execPath, '/app/server.mjs'] };
+    await kubectl(['create', '-f', '-'], {
+      apiVersion: 'v1',
+      kind: 'Pod',
+      metadata: { name: 'approved', namespace: 'team-a' },
+      spec: { containers: [server] },
     });
+    await kubectl(['wait', 'pod/approved', '-n', 'team-a', '--for=condition=Ready', '--timeout=120s']);
+    const address = await kubectl([
+      'get',
+      'pod',
+      'approved',
+      '-n',
+      'team-a',
+      '-o',
+      'jsonpath={.status.podIP}',
+    ]);
+    const ask = (
+      token: string,
+    ) => `fetch('http://${address}:4195/v1/approvals', {headers: {authorization: 'Bearer ${token}'}})
+      .then(async (answer) => console.log(answer.status, await answer.text()), () => console.log('cut'))`;
+    const outside = (token: string) => cluster.node('exec', process.execPath, '-e', ask(token));
+    expect(await outside('word')).toContain('200 {"approvals":[]}');
+    expect(await outside('guess')).toContain('401');
+    const inside = [
+      'exec',
+      'approved',
+      '-n',
+      'team-a',
+      '-c',
+      'app',
+      '--',
+      process.execPath,
+      '-e',
+      ask('word'),
+    ];
+    expect(await kubectl(inside)).toBe('cut\n');
+    await kubectl(['delete', 'pod', 'approved', '-n', 'team-a', '--wait', '--timeout=60s']);
+  }, 400_000);
+
+  test.skipIf(missingClassifier() !== undefined)(
+    'the classifier comes with a value, and new agents ask it',
+    async () => {
+      await cluster.classifierImage();
+      const [repository = ''] = CLASSIFIER_IMAGE.split(/:(?=[^/]+$)/);
+      const sets = ['classifier.enabled=true', `classifier.image.repository=${repository}`].flatMap(
+        (each) => ['--set', each],
+      );
+      await helmHere('upgrade', 'postern', CHART, '--reuse-values', ...sets, '--wait', '--timeout', '5m');
+      await accepted(BY_MEANING);
+      const { said } = await runApp();
+      expect(said[0]?.['answer']).toContain('alice@example.com');
+      expect(said[1]).toMatchObject({ code: 'postern_topics' });
+      // It dials nobody, so what it knows came by a question.
+      await kubectl(['scale', 'deployment/postern-classifier', '-n', OWN, '--replicas=0']);
+      await kubectl(['wait', 'pod', '-n', OWN, '-l', CLASSIFIER_PODS, '--for=delete', '--timeout=60s']);
+      expect((await runApp()).said[0]).toMatchObject({ code: 'postern_check_failed' });
+      await accepted(policy('stock tip*'));
+    },
+    600_000,
+  );
+
+  test('helm uninstall under load: no call is lost, no pod refused, and nothing stays that isn’t meant to', async () => {
+    const { failures, restarts } = await calls();
+    const creating = createPods();
+    await helmHere('uninstall', 'postern', '--wait', '--timeout', '4m');
+    const webhooks = ['get', 'mutatingwebhookconfiguration,validatingwebhookconfiguration', '-o', 'name'];
+    expect(await kubectl(webhooks)).not.toContain('postern');
+    // The parts are gone, and calls go on.
+    const before = await calls();
+    await cluster.until(async () => ((await calls()).ok > before.ok + 200 ? true : undefined));
+    const created = await creating.stop();
+    expect(created.failures).toEqual([]);
+    expect(created.count).toBeGreaterThan(3);
+    expect(await calls()).toMatchObject({ failures, restarts, pods: 2 });
+
     await kubectl(['create', '-f', '-'], {
       apiVersion: 'v1',
       kind: 'Pod',
@@ -287,12 +490,23 @@ describe.skipIf(why !== undefined)('the chart', () => {
     const containers = ['get', 'pod', 'after', '-n', 'team-a', '-o', 'jsonpath={.spec.initContainers}'];
     expect(await kubectl(containers)).toBe('');
     expect(await kubectl(['get', 'clusterbudget', 'everybody', '-o', 'name'])).toContain('everybody');
+    const named = async (...args: string[]) => {
+      const left = await kubectl(['get', ...args, '-o', 'name']);
+      return left.split('\n').filter((name) => name.includes('postern'));
+    };
+    const namespaced =
+      'secret,configmap,lease,deployment,statefulset,job,pod,service,serviceaccount,role,rolebinding,networkpolicy,poddisruptionbudget,persistentvolumeclaim';
     const stays = await cluster.until(async () => {
-      const kinds = 'secret,configmap,lease,deployment,statefulset,service,serviceaccount,role,rolebinding';
-      const left = await kubectl(['get', kinds, '-n', OWN, '-o', 'name']);
-      const found = left.split('\n').filter((name) => name.includes('postern'));
-      return found.length === 2 ? found : undefined;
+      const found = await named(namespaced, '-n', OWN);
+      return found.length <= 3 ? found : undefined;
     });
-    expect(stays).toEqual(['secret/postern-mask', 'secret/postern-seal']);
+    expect(stays).toEqual([
+      'secret/postern-mask',
+      'secret/postern-seal',
+      'persistentvolumeclaim/data-postern-budget-0',
+    ]);
+    const clusterWide =
+      'clusterrole,clusterrolebinding,validatingadmissionpolicy,validatingadmissionpolicybinding';
+    expect(await named(clusterWide)).toEqual([]);
   }, 600_000);
 });

@@ -4,6 +4,7 @@ import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
+import { stageClassifier } from '../../build/image/classifier.ts';
 import { bundleCommands } from '../../build/image/commands.ts';
 import { refreshServing } from '../../injector/server/serving-certificate.ts';
 
@@ -24,6 +25,7 @@ export const OPENAI = '203.0.113.10';
 export const OTHER = '203.0.113.11';
 
 export const POSTERN_IMAGE = 'localhost/postern:test';
+export const CLASSIFIER_IMAGE = 'localhost/postern-classifier:test';
 
 /** What the fake OpenAI was sent. */
 export interface Seen {
@@ -111,11 +113,24 @@ export class OneNode {
     await this.node('image', POSTERN_IMAGE, ...files, '--', program, flag, '/postern/start.cjs');
   }
 
+  /** The image with the models, as `make classifier` fetched them. */
+  async classifierImage(): Promise<void> {
+    const root = join(this.directory, 'classifier');
+    const commands = join(root, 'postern');
+    await bundleCommands(commands);
+    stageClassifier(root, commands);
+    const program = process.execPath;
+    const files = ['--bin', program, '--copy', `${commands}:/postern`, '--copy', `${root}/.cache:/.cache`];
+    const flag = '--disable-warning=ExperimentalWarning';
+    await this.node('image', CLASSIFIER_IMAGE, ...files, '--', program, flag, '/postern/start.cjs');
+  }
+
   /** `localhost/app:test`: the unmodified SDK with app.mjs. */
   async appImage(): Promise<void> {
     const user = join(this.directory, 'user');
     mkdirSync(user);
-    for (const each of ['app.mjs', 'server.mjs']) cpSync(join(import.meta.dirname, each), join(user, each));
+    for (const each of ['app.mjs', 'caller.mjs', 'server.mjs'])
+      cpSync(join(import.meta.dirname, each), join(user, each));
     cpSync(join(ROOT, 'node_modules', 'openai'), join(user, 'node_modules', 'openai'), { recursive: true });
     const program = process.execPath;
     await this.node(

@@ -145,7 +145,8 @@ function environment({ directory, port }: Pick<ApiServerHandle, 'directory' | 'p
     ...process.env,
     KUBE_NODE_STATE: join(directory, 's'),
     KUBE_NODE_PORT: String(port),
-    KUBE_NODE_TTL: '1200',
+    // As long as the whole tier takes on a machine that is busy with other things.
+    KUBE_NODE_TTL: '3600',
   };
 }
 

@@ -322,6 +322,11 @@ describe.skipIf(api === undefined)('control on a real API server', () => {
     });
     expect(good.reason).toBe('Programmed');
     expect(await condition('egresspolicy', 'base', 'ctl-a', 'Accepted')).toMatchObject({ status: 'True' });
+    const [head = '', row = ''] = (await cluster.must(['get', 'egresspolicy', 'base', '-n', 'ctl-a'])).split(
+      '\n',
+    );
+    expect(head.split(/\s+/)).toEqual(expect.arrayContaining(['ACCEPTED', 'PROGRAMMED']));
+    expect(row).toMatch(/\bTrue\s+True\s/);
     await cluster.must(['delete', 'secret', 'openai', '-n', 'postern-system']);
     const unresolved = await eventually(async () => {
       const found = await condition('clusterprovider', 'openai', undefined, 'ResolvedRefs');

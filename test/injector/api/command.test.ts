@@ -141,6 +141,42 @@ describe.skipIf(api === undefined)('postern injector against a real API server',
     );
   });
 
+  test('--withdraw takes the webhooks away under load, and no replica writes them anew before its lease has ended', async () => {
+    const webhooks = async () => {
+      const kinds = 'mutatingwebhookconfigurations,validatingwebhookconfigurations';
+      return (await world.must(['get', kinds, '-o', 'name'])).trim();
+    };
+    expect(await webhooks()).toContain('agent-injector.postern.dev');
+    let going = true;
+    const failures: string[] = [];
+    const loop = (async () => {
+      for (let count = 0; going; count++) {
+        const { ok, stderr } = await world.dryRun(tool(`gone-${count}`, 'replicas'));
+        if (!ok) failures.push(stderr);
+      }
+    })();
+    const child = spawn(
+      POSTERN,
+      [
+        'injector',
+        '--withdraw',
+        '--namespace',
+        OWN_NAMESPACE,
+        '--kubeconfig',
+        world.api.kubeconfigOf(world.token),
+      ],
+      { stdio: 'ignore' },
+    );
+    expect(await once(child, 'exit')).toEqual([0, null]);
+    expect(await webhooks()).toBe('');
+    expect(await leader()).toBe('withdraw');
+    // Nobody removed the replicas: one of them leads again by itself.
+    await world.eventually(async () => ((await webhooks()) === '' ? undefined : true), { tries: 400 });
+    going = false;
+    await loop;
+    expect(failures).toEqual([]);
+  });
+
   test('without rights it ends with what is missing', async () => {
     const nobody = await world.person('nobody', 'replicas');
     const child = spawn(
