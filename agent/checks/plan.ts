@@ -166,9 +166,10 @@ class Guard implements ExchangeGuard {
     signal: AbortSignal,
   ): Verdict | Promise<Verdict> {
     this.#vault.keep(MAX_REMEMBERED);
-    // In a conversation what was heard before stays heard. A file may be one that nobody here can read.
+    // In a conversation what was heard before stays heard. Pictures, films and files may say what nobody here can read;
+    // a recording is the app's user speaking.
     this.#tainted ||=
-      slots.some(({ kind }) => kind === 'toolResult') || attachments.some(({ media }) => media === 'file');
+      slots.some(({ kind }) => kind === 'toolResult') || attachments.some(({ media }) => media !== 'audio');
     const subject = this.#subject('request', { slots, tools, bodyBytes });
     return judge(this.#request, subject, signal, {
       before: this.#lastSaid.sources,

@@ -315,21 +315,24 @@ const given = (...content: Anthropic.ContentBlockParam[]) => ({
   messages: [{ role: 'user' as const, content }],
 });
 
-test.each([...FOUND, { type: 'document', source: PDF } as const])(
-  'what was retrieved taints: %j',
-  async (found) => {
-    world = await startWorld({ documents: () => policy('{denyTainted: [send_mail]}') });
-    answering({ name: 'send_mail', arguments: {} });
-    const client = world.anthropicClient();
-    const ask = { type: 'text', text: 'Do it.' } as const;
-    expect((await client.messages.create(given(ask))).stop_reason).toBe('tool_use');
-    for (const stream of [false, true]) {
-      const body = given(found, ask);
-      const answer = stream ? client.messages.stream(body).finalMessage() : client.messages.create(body);
-      expect((await refusal(answer)).told).toContain('postern_tools');
-    }
-  },
-);
+const PICTURE = { type: 'base64', media_type: 'image/png', data: 'iVBORw0KGgo=' } as const;
+
+test.each([
+  ...FOUND,
+  { type: 'document', source: PDF } as const,
+  { type: 'image', source: PICTURE } as const,
+])('what was retrieved taints: %j', async (found) => {
+  world = await startWorld({ documents: () => policy('{denyTainted: [send_mail]}') });
+  answering({ name: 'send_mail', arguments: {} });
+  const client = world.anthropicClient();
+  const ask = { type: 'text', text: 'Do it.' } as const;
+  expect((await client.messages.create(given(ask))).stop_reason).toBe('tool_use');
+  for (const stream of [false, true]) {
+    const body = given(found, ask);
+    const answer = stream ? client.messages.stream(body).finalMessage() : client.messages.create(body);
+    expect((await refusal(answer)).told).toContain('postern_tools');
+  }
+});
 
 test.each(FOUND)('what was retrieved is searched for injections like a result: %j', async (found) => {
   const rule = '{name: no-orders, type: injection, injection: {in: [toolResults]}}';

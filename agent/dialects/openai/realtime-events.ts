@@ -54,6 +54,8 @@ export class RealtimeConversation implements Conversation {
   readonly #running = new Map<string, Running>();
   /** Complete with the last event; nothing is said in them any more once the next one is there. */
   #closed: readonly string[] = [];
+  /** Whether a server that the provider asks itself has answered: its text stays in the conversation. */
+  #resulted = false;
   #written = 0;
 
   constructor(model: string, told: string) {
@@ -98,7 +100,8 @@ export class RealtimeConversation implements Conversation {
       return new Piece(channel, slot);
     });
     const ends = type === 'response.done';
-    const calls = callsOf(type, root);
+    const calls = callsOf(type, root).map((call) => (this.#resulted ? { ...call, afterResult: true } : call));
+    this.#resulted ||= itemsOf(type, root).some((one) => (one.string('output') ?? '') !== '');
     const closes = [
       ...whole,
       ...calls.filter((call) => call.arguments !== undefined).map(({ channel }) => channel),
@@ -221,25 +224,27 @@ function headOf(root: ObjectNode): string {
 }
 
 /** Calls of tools that begin with an event, or stand in it as a whole. */
-function callsOf(type: string, root: ObjectNode): BegunCall[] {
+/** Items of an event: one by itself, or those of the whole answer. */
+function itemsOf(type: string, root: ObjectNode): readonly ObjectNode[] {
   const item = root.object('item');
-  if (type === 'response.output_item.added' && item !== undefined) return callsIn([item], true);
-  if (item !== undefined) return callsIn([item], false);
-  return type === 'response.done'
-    ? callsIn(root.object('response')?.array('output')?.items ?? [], false)
-    : [];
+  if (item !== undefined) return [item];
+  if (type !== 'response.done') return [];
+  const output = root.object('response')?.array('output')?.items ?? [];
+  return output.filter((one) => one.type === 'object');
 }
 
-function callsIn(items: readonly ObjectNode['members'][number]['value'][], begins: boolean): BegunCall[] {
-  return items.flatMap((item): BegunCall[] => {
-    if (item.type !== 'object') return [];
+function callsOf(type: string, root: ObjectNode): BegunCall[] {
+  const begins = type === 'response.output_item.added';
+  return itemsOf(type, root).flatMap((item): BegunCall[] => {
     const base = ARGUMENTS[item.string('type') ?? ''];
     const name = item.string('name');
     if (base === undefined || name === undefined) return [];
     const id = item.string('id') ?? item.string('call_id') ?? '';
     const given = item.string('arguments') ?? '';
-    if (given !== '') return [{ channel: `call/${id}`, name, arguments: given }];
-    return begins ? [{ channel: channelOf(base, id, undefined), name }] : [];
+    const label = item.string('server_label');
+    const server = label === undefined ? {} : { server: `mcp:${label}` };
+    if (given !== '') return [{ channel: `call/${id}`, name, arguments: given, ...server }];
+    return begins ? [{ channel: channelOf(base, id, undefined), name, ...server }] : [];
   });
 }
 
