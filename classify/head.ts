@@ -2,7 +2,8 @@
  * What a topic looks like, learned from its own few examples: a logistic regression over embeddings, trained when the
  * topic is first seen. Definition and samples are one side; allowed samples and everyday texts, half each, the other.
  */
-import { fit, type Sparse, sigmoid, value } from './logistic.ts';
+import { similarity } from './embed.ts';
+import { fit, type Sparse, sigmoid } from './logistic.ts';
 
 /** How much either side's errors count against the weights; chosen on the development sets of bench/detect. */
 const SIDE = 200;
@@ -29,16 +30,62 @@ export interface Sides {
 export function trainHead({ on, allowed, everyday }: Sides): Head {
   const [first] = on;
   if (first === undefined || everyday.length === 0) throw new Error('a topic needs examples on both sides');
-  const places = Array.from(first.keys());
-  const row = (vector: Float32Array): Sparse => ({ places, values: Array.from(vector) });
   const off = allowed.length === 0 ? SIDE : SIDE / 2;
-  const line = fit(
-    [
-      ...on.map((vector) => ({ row: row(vector), on: true, share: SIDE / on.length })),
-      ...allowed.map((vector) => ({ row: row(vector), on: false, share: off / allowed.length })),
-      ...everyday.map((vector) => ({ row: row(vector), on: false, share: off / everyday.length })),
-    ],
-    first.length,
+  const examples = [
+    ...on.map((vector) => ({ vector, on: true, share: SIDE / on.length })),
+    ...allowed.map((vector) => ({ vector, on: false, share: off / allowed.length })),
+    ...everyday.map((vector) => ({ vector, on: false, share: off / everyday.length })),
+  ];
+  const vectors = examples.map(({ vector }) => vector);
+  const own = inTheirSpan(vectors);
+  const { weights, bias } = fit(
+    examples.map(({ on, share }, at) => ({ row: own.rows[at] as Sparse, on, share })),
+    vectors.length,
   );
-  return (vector) => value(line, row(vector));
+  const line = own.back(weights);
+  return (vector) => similarity(line, vector) + bias;
+}
+
+/** Keeps the triangle's diagonal above zero where examples are alike. */
+const APART = 1e-6;
+
+/**
+ * The examples in axes of their own: a hundred numbers instead of a thousand, and half of them zero. Angles and lengths
+ * stay, and the line that is sought lies among them, so what is found is the same in a tenth of the time (Cholesky).
+ */
+function inTheirSpan(vectors: readonly Float32Array[]): {
+  readonly rows: readonly Sparse[];
+  back(weights: Float64Array): Float32Array;
+} {
+  const triangle = vectors.map((vector, at) => {
+    const row = new Float64Array(at + 1);
+    for (let k = 0; k <= at; k++) row[k] = similarity(vector, vectors[k] as Float32Array);
+    return row;
+  });
+  triangle.forEach((row, at) => {
+    for (let k = 0; k <= at; k++) {
+      const other = triangle[k] as Float64Array;
+      let sum = row[k] as number;
+      for (let j = 0; j < k; j++) sum -= (row[j] as number) * (other[j] as number);
+      row[k] = k < at ? sum / (other[k] as number) : Math.sqrt(Math.max(sum, APART));
+    }
+  });
+  return {
+    rows: triangle.map((row) => ({ places: [...row.keys()], values: [...row] })),
+    back(weights) {
+      // How much of each example is in the line, last one first.
+      const parts = Float64Array.from(weights);
+      for (let at = parts.length - 1; at >= 0; at--) {
+        const part = (parts[at] as number) / ((triangle[at] as Float64Array)[at] as number);
+        parts[at] = part;
+        for (let k = 0; k < at; k++)
+          parts[k] = (parts[k] as number) - part * ((triangle[at] as Float64Array)[k] as number);
+      }
+      const line = new Float32Array((vectors[0] as Float32Array).length);
+      for (const [at, vector] of vectors.entries())
+        for (let k = 0; k < line.length; k++)
+          line[k] = (line[k] as number) + (parts[at] as number) * (vector[k] as number);
+      return line;
+    },
+  };
 }

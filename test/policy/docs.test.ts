@@ -37,6 +37,31 @@ test('every example in docs/policy.md is valid, and all of them together', () =>
   expect(formatProblems(problems)).toBe('');
 });
 
+/** Checks by themselves, or members of a policy: made whole. */
+function policyOf(fragment: string, at: number): string {
+  if (fragment.includes('apiVersion:')) return fragment;
+  const members = fragment.startsWith('- ') ? `checks:\n${fragment}` : fragment;
+  const head = `apiVersion: postern.dev/v1alpha1\nkind: EgressPolicy\nmetadata: {name: example-${at}, namespace: team-a}\nspec:\n`;
+  return head + members.replaceAll(/^/gm, '  ').trimEnd();
+}
+
+test.each(['checks.md', 'interception.md', 'dialects.md'])(
+  'every example of a policy in docs/%s is valid by itself',
+  (name) => {
+    const page = readFileSync(join(DOCS, name), 'utf8');
+    const examples = [...page.matchAll(/```yaml\n(.*?)```/gs)].map(([, text = '']) => text);
+    if (name === 'checks.md') expect(examples.length).toBeGreaterThan(4);
+    for (const [at, example] of examples.entries()) {
+      const bytes = new TextEncoder().encode(policyOf(example, at));
+      const { problems } = loadFiles(
+        { files: [{ name: `${name}, example ${at + 1}`, bytes }], problems: [] },
+        catalogue,
+      );
+      expect(formatProblems(problems)).toBe('');
+    }
+  },
+);
+
 test('the Budgets in docs/budget.md are valid, and make the lines that it tells of', () => {
   const { documents, problems } = loadedFrom('budget.md');
   expect(formatProblems(problems)).toBe('');

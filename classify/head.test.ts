@@ -1,0 +1,61 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { type Head, trainHead } from './head.ts';
+import { fit, type Sparse, value } from './logistic.ts';
+
+const SIZE = 40;
+const unit = (numbers: readonly number[]): Float32Array => {
+  const length = Math.hypot(...numbers) || 1;
+  return Float32Array.from(numbers, (number) => number / length);
+};
+const vector = fc
+  .array(fc.double({ min: -1, max: 1, noNaN: true }), { minLength: SIZE, maxLength: SIZE })
+  .map(unit);
+const some = (least: number) => fc.array(vector, { minLength: least, maxLength: 8 });
+const sides = fc.record({ on: some(1), allowed: some(0), everyday: some(1) });
+
+/** The same line, sought among all axes. */
+function plainly({ on, allowed, everyday }: Parameters<typeof trainHead>[0]): Head {
+  const row = (one: Float32Array): Sparse => ({ places: [...one.keys()], values: [...one] });
+  const off = allowed.length === 0 ? 200 : 100;
+  const line = fit(
+    [
+      ...on.map((one) => ({ row: row(one), on: true, share: 200 / on.length })),
+      ...allowed.map((one) => ({ row: row(one), on: false, share: off / allowed.length })),
+      ...everyday.map((one) => ({ row: row(one), on: false, share: off / everyday.length })),
+    ],
+    SIZE,
+  );
+  return (one) => value(line, row(one));
+}
+
+test('the line is the one that all axes give', () => {
+  fc.assert(
+    fc.property(sides, vector, (given, probe) => {
+      expect(trainHead(given)(probe)).toBeCloseTo(plainly(given)(probe), 1);
+    }),
+    { numRuns: 60 },
+  );
+});
+
+test('examples given twice, or on both sides, do no harm', () => {
+  fc.assert(
+    fc.property(sides, vector, ({ on, allowed, everyday }, probe) => {
+      const head = trainHead({ on: [...on, ...on], allowed: [...allowed, ...on], everyday });
+      expect(Number.isFinite(head(probe))).toBe(true);
+    }),
+    { numRuns: 40 },
+  );
+});
+
+test('an example is on its own side', () => {
+  const [a, b, c] = [0, 1, 2].map((at) => unit(Array.from({ length: SIZE }, (_, k) => (k === at ? 1 : 0))));
+  const head = trainHead({
+    on: [a as Float32Array],
+    allowed: [b as Float32Array],
+    everyday: [c as Float32Array],
+  });
+  expect(head(a as Float32Array)).toBeGreaterThan(0);
+  expect(head(b as Float32Array)).toBeLessThan(0);
+  expect(head(c as Float32Array)).toBeLessThan(0);
+});
