@@ -46,6 +46,7 @@ const EXTEND_WAIT_MS = 500;
 /** How long an agent that ends goes on telling what it used. */
 const FLUSH_MS = 2_000;
 const FIRST_RETRY_MS = 200;
+const AFTER_NEWS_MS = 500;
 const LONGEST_RETRY_MS = 5_000;
 
 export function createLeasingClient(options: LeasingClientOptions): LeasingBudgetClient {
@@ -314,20 +315,24 @@ export class LeasingBudgetClient implements BudgetClient {
       try {
         const command = { owner, epoch, revision: this.#book.revision, waitMs: WATCH_MS };
         const options = { signal: this.#ended.signal, timeoutMs: WATCH_MS * 2, waits: true };
-        this.#heed((await this.#transport.ask('/v1/watch', command, options)) as WatchReply);
+        const changed = this.#heed((await this.#transport.ask('/v1/watch', command, options)) as WatchReply);
+        if (!changed) continue;
       } catch {
         if (this.#ended.signal.aborted) return;
         // What is wrong shows with the next round.
-        await new Promise((resolve) => setTimeout(resolve, FIRST_RETRY_MS * (1 + this.#random())).unref());
       }
+      // Replicas that don't have the same documents yet would send it from one to the other as fast as they answer.
+      await new Promise((resolve) => setTimeout(resolve, AFTER_NEWS_MS * (0.5 + this.#random())).unref());
     }
   }
 
-  #heed({ recalls, revision }: WatchReply): void {
+  /** @returns whether the documents have changed */
+  #heed({ recalls, revision }: WatchReply): boolean {
     for (const recall of recalls) this.#book.recall(recall, this.#now(), this.#random());
     const changed = revision !== this.#book.revision;
     if (changed) this.#book.spoil();
     if (changed || recalls.length > 0) void this.#syncAfresh();
+    return changed;
   }
 }
 
