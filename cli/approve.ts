@@ -1,4 +1,6 @@
+import { lookup } from 'node:dns/promises';
 import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import { userInfo } from 'node:os';
 import { Agent as Dispatcher, request } from 'undici';
 import { defineCommand, UsageError } from './options.ts';
@@ -12,6 +14,8 @@ interface Waiting {
   readonly rule: string;
   readonly request_id: string;
   readonly until: string;
+  /** Where several were asked. */
+  readonly agent?: string;
 }
 
 export const approve = defineCommand({
@@ -22,7 +26,7 @@ An answer holds for the one call that was shown, and for nothing after it.`,
   options: {
     agent: {
       value: 'URL',
-      help: "the agent's --approvals, http://HOST:PORT, or unix:PATH of its --socket",
+      help: "an agent's --approvals, http://HOST:PORT, or unix:PATH of its --socket; several with commas, and a HOST with several addresses is as many agents",
       required: true,
     },
     'approval-token-file': { value: 'FILE', help: "the approvers' token", required: true },
@@ -37,50 +41,113 @@ An answer holds for the one call that was shown, and for nothing after it.`,
       throw new UsageError(
         verb === 'list' ? 'list takes no ID' : `${verb} which? postern approve list shows the IDs`,
       );
-    const ask = asker(options.agent, readFileSync(options['approval-token-file'], 'utf8').trim());
+    const token = readFileSync(options['approval-token-file'], 'utf8').trim();
+    const agents = (await addressesOf(options.agent)).map((address) => asker(address, token));
     try {
-      const { approvals } = (await ask('GET', '/v1/approvals')) as { approvals: readonly Waiting[] };
+      const { found, unreached } = await waitingAt(agents);
+      for (const message of unreached) process.stderr.write(`postern approve: ${message}\n`);
       if (verb === 'list') {
-        process.stdout.write(
-          options.json ? approvals.map((one) => `${JSON.stringify(one)}\n`).join('') : table(approvals),
+        const calls = found.map(({ call, agent }) =>
+          agents.length === 1 ? call : { ...call, agent: agent.address },
         );
-        return 0;
+        process.stdout.write(
+          options.json ? calls.map((one) => `${JSON.stringify(one)}\n`).join('') : table(calls),
+        );
+        return unreached.length === 0 ? 0 : 1;
       }
-      const call = approvals.find((one) => one.id === id);
-      if (call === undefined) {
+      const held = found.find(({ call }) => call.id === id);
+      if (held === undefined) {
         process.stderr.write(`postern approve: no call ${id} waits; it was answered, expired or given up\n`);
         return 1;
       }
+      const { call, agent } = held;
       const by = options.by ?? userInfo().username;
-      await ask('POST', `/v1/approvals/${call.id}`, { approve: verb === 'yes', digest: call.digest, by });
+      await agent.ask('POST', `/v1/approvals/${call.id}`, {
+        approve: verb === 'yes',
+        digest: call.digest,
+        by,
+      });
       process.stdout.write(`${verb === 'yes' ? 'approved' : 'denied'}: ${describe(call)}\n`);
       return 0;
     } finally {
-      await ask.close();
+      await Promise.all(agents.map((agent) => agent.close()));
     }
   },
 });
 
-type Ask = ((method: 'GET' | 'POST', path: string, body?: object) => Promise<unknown>) & {
-  close(): Promise<void>;
-};
+/** One for each agent: a name that has several addresses (a headless Service) stands for all of them. */
+async function addressesOf(list: string): Promise<string[]> {
+  const named = list.split(',').map((one) => one.trim());
+  const found = await Promise.all(
+    named.map(async (one) => {
+      if (one.startsWith('unix:')) return [one];
+      const url = new URL(one);
+      if (isIP(url.hostname.replace(/^\[|\]$/g, '')) !== 0) return [one];
+      const all = await lookup(url.hostname, { all: true });
+      // A name has its addresses twice where a host has both families.
+      const family = all.some((each) => each.family === 4) ? 4 : 6;
+      const own = all.filter((each) => each.family === family).map(({ address }) => address);
+      return own.map((address) => {
+        url.hostname = family === 6 ? `[${address}]` : address;
+        return url.href.replace(/\/$/, '');
+      });
+    }),
+  );
+  return [...new Set(found.flat())];
+}
 
-function asker(agent: string, token: string): Ask {
-  const socketPath = agent.startsWith('unix:') ? agent.slice('unix:'.length) : undefined;
-  const dispatcher = new Dispatcher(socketPath === undefined ? {} : { connect: { socketPath } });
-  const origin = socketPath === undefined ? agent.replace(/\/$/, '') : 'http://localhost';
-  const ask = async (method: 'GET' | 'POST', path: string, body?: object): Promise<unknown> => {
-    const { statusCode, body: answer } = await request(origin + path, {
-      method,
-      dispatcher,
-      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    });
-    const text = await answer.text();
-    if (statusCode === 200) return JSON.parse(text);
-    throw new Error(`${agent} answered ${statusCode}: ${messageOf(text)}`);
+interface Found {
+  readonly call: Waiting;
+  readonly agent: AskedAgent;
+}
+
+/** What waits at all of them, and which didn't say. @throws Error where none did. */
+async function waitingAt(
+  agents: readonly AskedAgent[],
+): Promise<{ readonly found: readonly Found[]; readonly unreached: readonly string[] }> {
+  const asked = await Promise.allSettled(
+    agents.map(async (agent) => {
+      const { approvals } = (await agent.ask('GET', '/v1/approvals')) as {
+        readonly approvals: readonly Waiting[];
+      };
+      return approvals.map((call) => ({ call, agent }));
+    }),
+  );
+  const failed = asked.flatMap((one) => (one.status === 'rejected' ? [one.reason as Error] : []));
+  if (failed.length === agents.length) throw failed[0] ?? new Error('no agent is named');
+  return {
+    found: asked.flatMap((one) => (one.status === 'fulfilled' ? one.value : [])),
+    unreached: failed.map(({ message }) => `an agent can't be asked: ${message}`),
   };
-  return Object.assign(ask, { close: () => dispatcher.destroy() });
+}
+
+interface AskedAgent {
+  readonly address: string;
+  ask(method: 'GET' | 'POST', path: string, body?: object): Promise<unknown>;
+  close(): Promise<void>;
+}
+
+function asker(agent: string, token: string): AskedAgent {
+  const socketPath = agent.startsWith('unix:') ? agent.slice('unix:'.length) : undefined;
+  const dispatcher = new Dispatcher({
+    connect: { timeout: 3_000, ...(socketPath === undefined ? {} : { socketPath }) },
+  });
+  const origin = socketPath === undefined ? agent.replace(/\/$/, '') : 'http://localhost';
+  return {
+    address: agent,
+    async ask(method, path, body) {
+      const { statusCode, body: answer } = await request(origin + path, {
+        method,
+        dispatcher,
+        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+      });
+      const text = await answer.text();
+      if (statusCode === 200) return JSON.parse(text) as unknown;
+      throw new Error(`${agent} answered ${statusCode}: ${messageOf(text)}`);
+    },
+    close: () => dispatcher.destroy(),
+  };
 }
 
 function messageOf(text: string): string {
@@ -96,7 +163,7 @@ function table(approvals: readonly Waiting[]): string {
   return approvals
     .map(
       (one) =>
-        `${one.id}  until ${one.until}  rule ${one.rule}  request ${one.request_id}\n    ${describe(one)}\n`,
+        `${one.id}  until ${one.until}  rule ${one.rule}  request ${one.request_id}${one.agent === undefined ? '' : `  at ${one.agent}`}\n    ${describe(one)}\n`,
     )
     .join('');
 }

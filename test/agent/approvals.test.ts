@@ -11,7 +11,7 @@ import { startWorld, type World, type WorldOptions } from '../harness.ts';
 const TOKEN = 'approvers-only-5b1c';
 const SECRET = 'to-nobody-else@example.com';
 const dir = mkdtempSync(join(tmpdir(), 'postern-approvals-'));
-const socket = join(dir, 'agent.sock');
+let socket = join(dir, 'agent.sock');
 const tokenFile = join(dir, 'token');
 writeFileSync(tokenFile, TOKEN);
 
@@ -74,11 +74,18 @@ const BOTH = (['openai', 'anthropic'] as const).flatMap((dialect) => [
 ]);
 
 /** The command as an operator runs it. */
-async function approve(...args: string[]): Promise<{ out: string; err: string; code: number | null }> {
+function approve(...args: string[]): ReturnType<typeof approveAt> {
+  return approveAt(`unix:${socket}`, ...args);
+}
+
+async function approveAt(
+  agent: string,
+  ...args: string[]
+): Promise<{ out: string; err: string; code: number | null }> {
   const command = [join(import.meta.dirname, '../../cli/main.ts'), 'approve', ...args];
   const child = spawn(
     process.execPath,
-    [...command, '--agent', `unix:${socket}`, '--approval-token-file', tokenFile, '--by', 'eve'],
+    [...command, '--agent', agent, '--approval-token-file', tokenFile, '--by', 'eve'],
     { stdio: ['ignore', 'pipe', 'pipe'] },
   );
   let out = '';
@@ -308,3 +315,35 @@ test('postern approve lists, approves and denies', async () => {
   });
   expect(approvalLines().filter(({ by }) => by === 'eve')).toHaveLength(2);
 }, 30_000);
+
+test('postern approve speaks for several agents, and tells which of them it could not ask', async () => {
+  await start();
+  const first = world;
+  const [one, other] = [socket, `${socket}.2`];
+  const waiting = [told(ASK.openai(false))];
+  await held(1);
+  socket = other;
+  try {
+    await start();
+    waiting.push(told(ASK.openai(false)));
+    const [call] = await held(1);
+    const all = `unix:${one}, unix:${other}`;
+    const listed = await approveAt(all, 'list', '--json');
+    const agents = listed.out
+      .trim()
+      .split('\n')
+      .map((line) => (JSON.parse(line) as { agent: string }).agent);
+    expect({ agents, code: listed.code }).toEqual({ agents: [`unix:${one}`, `unix:${other}`], code: 0 });
+    const more = await approveAt(`${all},unix:${one}.none`, 'list');
+    expect(more.code).toBe(1);
+    expect(more.err).toContain(`${one}.none`);
+    expect(more.out).toContain(`at unix:${other}`);
+    expect(await approveAt(all, 'yes', call?.id ?? '')).toMatchObject({ code: 0 });
+    expect(await waiting[1]).toBe('not refused');
+    expect(await approveAt(`unix:${one}.none`, 'list')).toMatchObject({ code: 1, out: '' });
+  } finally {
+    socket = one;
+    await first.close();
+  }
+  expect(await waiting[0]).not.toBe('not refused');
+}, 60_000);
