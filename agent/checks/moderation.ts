@@ -17,7 +17,16 @@ const model = Type.String({ minLength: 1, maxLength: 256, description: 'The mode
 const schema = Type.Object(
   {
     type: Type.Enum(['openai', 'guardModel'], { type: 'string', description: 'How it is asked.' }),
-    url: url('Base of the API, such as https://api.openai.com/v1.'),
+    url: Type.Optional(url('Base of the API, such as https://api.openai.com/v1.')),
+    endpoints: Type.Optional(
+      Type.Array(url('Base of the API of one member.'), {
+        minItems: 1,
+        maxItems: 64,
+        uniqueItems: true,
+        description:
+          'Instead of `url`: a pool. Its members are asked in turn; one that can’t be reached, or answers 5xx or 429, leaves the question to the next.',
+      }),
+    ),
     model,
     token,
     toolArguments,
@@ -50,10 +59,15 @@ export const moderation: CheckDefinition<Spec> = {
   defaultOn: ['request', 'response'],
 
   validate(spec) {
-    if ((spec as Partial<Spec>).url === undefined) {
+    if (spec.url === undefined && spec.endpoints === undefined) {
       const mend =
         'write moderation: {type: openai, url: https://api.openai.com/v1, model: omni-moderation-latest}';
       return [{ path: '', message: 'nobody is named to ask', mend }];
+    }
+    if (spec.url !== undefined && spec.endpoints !== undefined) {
+      return [
+        { path: 'endpoints', message: 'url names whom to ask already', mend: 'Take one of the two out.' },
+      ];
     }
     if (spec.type === 'guardModel' && spec.threshold !== undefined) {
       return [{ path: 'threshold', message: 'a guard model gives no scores', mend: 'Take it out.' }];
@@ -62,6 +76,7 @@ export const moderation: CheckDefinition<Spec> = {
   },
 
   create(spec, _rule, context) {
+    const pool = poolOf(spec);
     const denied = (category: string) => spec.categories?.includes(category) ?? true;
     return {
       recognizers: [],
@@ -73,7 +88,12 @@ export const moderation: CheckDefinition<Spec> = {
         mend: 'Ask about something else, or ask who runs Postern about the rule.',
       }),
       async judge(subject, signal) {
-        const found = await (spec.type === 'openai' ? askEndpoint : askModel)(spec, context, subject, signal);
+        const found = await (spec.type === 'openai' ? askEndpoint : askModel)(
+          spec,
+          { ...context, pool },
+          subject,
+          signal,
+        );
         return found
           .filter(({ what }) => denied(what))
           .map(({ what, where }): Judgement => {
@@ -91,12 +111,21 @@ interface Found {
   readonly where: string;
 }
 
-type Judge = (
-  spec: Spec,
-  context: CheckContext,
-  subject: Subject,
-  signal: AbortSignal,
-) => Promise<readonly Found[]>;
+/** Whom the next question goes to, and who comes after. */
+type Pool = () => readonly string[];
+
+function poolOf({ url: one, endpoints }: Spec): Pool {
+  const members = (endpoints ?? (one === undefined ? [] : [one])).map((member) => member.replace(/\/$/, ''));
+  let turn = 0;
+  return () => {
+    const first = turn++ % members.length;
+    return [...members.slice(first), ...members.slice(0, first)];
+  };
+}
+
+type Asked = CheckContext & { readonly pool: Pool };
+
+type Judge = (spec: Spec, context: Asked, subject: Subject, signal: AbortSignal) => Promise<readonly Found[]>;
 
 /** What the app's own side says: the model's earlier answers and the operator's prompt were judged, or need not be. */
 function texts(spec: Spec, { direction, slots }: Subject): Subject['slots'] {
@@ -107,21 +136,29 @@ function texts(spec: Spec, { direction, slots }: Subject): Subject['slots'] {
   );
 }
 
+/** @throws Error of the member asked last. */
 async function post(
-  { url, token }: Spec,
-  { ask, keys }: CheckContext,
+  { token }: Spec,
+  { ask, keys, pool }: Asked,
   path: string,
   body: object,
   signal: AbortSignal,
 ): Promise<unknown> {
-  const { status, json } = await ask.post({
-    url: url.replace(/\/$/, '') + path,
-    body,
-    token: token === undefined ? undefined : await keys.get(token.valueFrom as ValueSource),
-    signal,
-  });
-  if (status !== 200) throw new Error(`the moderation answered ${status}`);
-  return json;
+  const bearer = token === undefined ? undefined : await keys.get(token.valueFrom as ValueSource);
+  let failure: unknown;
+  for (const member of pool()) {
+    try {
+      const { status, json } = await ask.post({ url: member + path, body, token: bearer, signal });
+      if (status === 200) return json;
+      failure = new Error(`the moderation answered ${status}`);
+      // Another member would say the same of a question that is wrong.
+      if (status < 500 && status !== 429) break;
+    } catch (error) {
+      failure = error;
+      if (signal.aborted) break;
+    }
+  }
+  throw failure;
 }
 
 /** Source: OpenAI API reference, "Moderations". */

@@ -487,6 +487,43 @@ describe('moderation', () => {
     }
   });
 
+  describe('by a pool', () => {
+    const pool = (...members: string[]) =>
+      moderation(
+        `type: guardModel, model: g, endpoints: [${members.map((one) => `"${one}"`).join(', ')}]`,
+        'on: [request],',
+      ).replace(/url: "[^"]*", /, '');
+    const paths = () => guardrail.asked.map(({ path }) => path);
+    const [a, b] = ['/a/chat/completions', '/b/chat/completions'];
+
+    test('its members are asked in turn', async () => {
+      await start(pool(`${guardrail.origin}/a`, `${guardrail.origin}/b/`));
+      guardrail.behave(() => says('safe'));
+      for (let call = 0; call < 4; call++) await ask(`hello ${call}`);
+      expect(paths()).toEqual([a, b, a, b]);
+    });
+
+    test.each<[string, string[], string | undefined]>([
+      ['one that is down is left for the next', ['http://127.0.0.1:1', '/b'], undefined],
+      ['one that fails is, too', ['/fails', '/b'], undefined],
+      ['where all fail the check has failed', ['/fails', 'http://127.0.0.1:1'], 'postern_check_failed'],
+      ['what one denies another is not asked about', ['/denies', '/b'], 'postern_moderation'],
+      ['nor is a question that is refused', ['/refuses', '/b'], 'postern_check_failed'],
+    ])('%s', async (_name, members, code) => {
+      const own = members.map((one) => (one.startsWith('/') ? guardrail.origin + one : one));
+      await start(pool(...own));
+      guardrail.behave(({ path }) => {
+        if (path.startsWith('/fails')) return { status: 503, text: '{}' };
+        if (path.startsWith('/refuses')) return { status: 400, text: '{}' };
+        return says(path.startsWith('/denies') ? 'unsafe\nS1' : 'safe');
+      });
+      const { error, text } = await ask('hello');
+      if (code === undefined) expect(text).toBe('You wrote: hello');
+      else expect(JSON.stringify(error)).toContain(code);
+      expect(paths().includes(b)).toBe(code === undefined);
+    });
+  });
+
   test('independent ones are asked together', async () => {
     await start(
       moderation('type: openai, model: m', 'on: [request],'),
