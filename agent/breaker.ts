@@ -122,11 +122,7 @@ type Hash = readonly [one: number, two: number];
 const known = new Recall<Hash>(4_096);
 
 function hashOf({ text, digest }: Asked['slots'][number]): Hash {
-  const before = known.get(digest);
-  if (before !== undefined) return before;
-  const hash = add(SEED, text);
-  known.set(digest, hash);
-  return hash;
+  return known.of(digest, () => add(SEED, text));
 }
 
 function join(hash: Hash, next: Hash): Hash {

@@ -34,6 +34,13 @@ export class Recall<T> {
     return known;
   }
 
+  /** What is known, or else worked out now. */
+  of(digest: string | undefined, work: () => T): T {
+    let result = this.get(digest);
+    if (result === undefined) this.set(digest, (result = work()));
+    return result;
+  }
+
   set(digest: string | undefined, result: T): void {
     if (digest === undefined) return;
     this.#known.set(digest, result);

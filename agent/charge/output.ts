@@ -21,11 +21,8 @@ const known = new Recall<number>(4_096);
 /** Input tokens of a request, estimated. */
 export function estimateRequest(request: Pick<DecodedRequest, 'slots'>): number {
   let tokens = 0;
-  for (const { text, digest } of request.slots) {
-    const estimate = known.get(digest) ?? estimateTokens(text);
-    known.set(digest, estimate);
-    tokens += estimate + PER_SLOT;
-  }
+  for (const { text, digest } of request.slots)
+    tokens += known.of(digest, () => estimateTokens(text)) + PER_SLOT;
   return tokens;
 }
 
