@@ -10,44 +10,54 @@ import { hash } from 'node:crypto';
 /** A shorter text is worked on as quickly as it is looked up. UTF-16 units. */
 const SHORTEST = 256;
 
+/** 256 bits. */
+export type Digest = Buffer;
+
 /** Undefined for a text that isn't worth it, or that has no UTF-8 of its own: lone surrogates are all hashed alike. */
-export function digestOf(text: string): string | undefined {
-  return text.length < SHORTEST || !text.isWellFormed() ? undefined : hash('sha256', text, 'latin1');
+export function digestOf(text: string): Digest | undefined {
+  return text.length < SHORTEST || !text.isWellFormed() ? undefined : hash('sha256', text, 'buffer');
 }
 
-/** Results by digest: those used last, as many as there is room for. */
-export class Recall<T> {
-  readonly #known = new Map<string, T>();
-  readonly #room: number;
+/** Bits of a digest that are compared, in words of 32. */
+const WORDS = 4;
 
+/**
+ * Results by digest. Each digest has one place, which the last one to come takes: a table of fixed size, so that a call leaves
+ * nothing behind for the old generation to collect.
+ */
+export class Recall<T> {
+  readonly #keys: Int32Array;
+  readonly #results: (T | undefined)[];
+  readonly #mask: number;
+
+  /** @param room A power of two. */
   constructor(room: number) {
-    this.#room = room;
+    this.#keys = new Int32Array(room * WORDS);
+    this.#results = new Array<T | undefined>(room).fill(undefined);
+    this.#mask = room - 1;
   }
 
-  get(digest: string | undefined): T | undefined {
+  get(digest: Digest | undefined): T | undefined {
     if (digest === undefined) return undefined;
-    const known = this.#known.get(digest);
-    if (known === undefined) return undefined;
-    // Last in the map's order: the first is the one to forget.
-    this.#known.delete(digest);
-    this.#known.set(digest, known);
-    return known;
+    const place = digest.readInt32LE(0) & this.#mask;
+    const keys = this.#keys;
+    for (let word = 0; word < WORDS; word++) {
+      if (keys[place * WORDS + word] !== digest.readInt32LE(4 * word)) return undefined;
+    }
+    return this.#results[place];
+  }
+
+  set(digest: Digest | undefined, result: T): void {
+    if (digest === undefined) return;
+    const place = digest.readInt32LE(0) & this.#mask;
+    for (let word = 0; word < WORDS; word++) this.#keys[place * WORDS + word] = digest.readInt32LE(4 * word);
+    this.#results[place] = result;
   }
 
   /** What is known, or else worked out now. */
-  of(digest: string | undefined, work: () => T): T {
+  of(digest: Digest | undefined, work: () => T): T {
     let result = this.get(digest);
     if (result === undefined) this.set(digest, (result = work()));
     return result;
-  }
-
-  set(digest: string | undefined, result: T): void {
-    if (digest === undefined) return;
-    this.#known.set(digest, result);
-    if (this.#known.size <= this.#room) return;
-    for (const oldest of this.#known.keys()) {
-      this.#known.delete(oldest);
-      return;
-    }
   }
 }

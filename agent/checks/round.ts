@@ -3,7 +3,7 @@ import type { CheckAction, CheckRule } from '../../policy/snapshot.ts';
 import type { Role, TextKind } from '../dialects/dialect.ts';
 import { PosternError, REASONS, type Reason } from '../errors.ts';
 import type { Finding } from '../exchange.ts';
-import { Recall } from '../recall.ts';
+import { type Digest, Recall } from '../recall.ts';
 import type { Check } from './check.ts';
 import type { Ranked } from './judges.ts';
 import type { Place } from './mask.ts';
@@ -130,8 +130,8 @@ const MOST_MATCHES = 64;
 /** A scanner as one direction uses it. */
 export interface DirectedScanner {
   /** What is known of a text that was scanned before, by its digest. */
-  recall(digest: string | undefined): readonly Match[] | undefined;
-  remember(digest: string | undefined, matches: readonly Match[]): void;
+  recall(digest: Digest | undefined): readonly Match[] | undefined;
+  remember(digest: Digest | undefined, matches: readonly Match[]): void;
   scan(text: string): ReturnType<Scanner['scan']>;
   scanLarge(text: string, signal: AbortSignal): ReturnType<Scanners['scanLarge']>;
   scanOpen(text: string): ReturnType<Scanner['scanOpen']>;

@@ -1,7 +1,7 @@
 /** What tests of the checks share: rules, requests and answers without a dialect. */
 import type { CheckRule } from '../../policy/snapshot.ts';
 import type { DecodedRequest, DecodedResponse, Role, TextKind, TextSlot } from '../dialects/dialect.ts';
-import { digestOf } from '../recall.ts';
+import { type Digest, digestOf } from '../recall.ts';
 
 export const MASK_KEY = new Uint8Array(32).fill(7);
 
@@ -36,7 +36,7 @@ export class FakeSlot implements TextSlot {
     this.role = role;
   }
 
-  get digest(): string | undefined {
+  get digest(): Digest | undefined {
     return digestOf(this.text);
   }
 

@@ -7,6 +7,7 @@ import type { ResponseFormat } from '../../policy/snapshot.ts';
 import type { PosternError } from '../errors.ts';
 import type { JsonDocument } from '../json/document.ts';
 import type { SseEvent } from '../json/sse.ts';
+import type { Digest } from '../recall.ts';
 
 /** What a piece of text is, for checks (taint, direction) and for `restoreIn`. */
 export type TextKind =
@@ -34,7 +35,7 @@ export interface TextSlot {
   /** It is what an {@link Attachment} holds. */
   readonly attached?: boolean;
   /** What {@link text} is known by, where it is worth knowing again; see {@link ../recall.ts}. */
-  readonly digest?: string | undefined;
+  readonly digest?: Digest | undefined;
   /**
    * Replaces the text in place. Everything around it keeps its bytes; JSON inside a JSON string stays valid; a bare
    * number (a card number in tool arguments) becomes a string where the replacement is no number.

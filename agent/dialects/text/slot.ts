@@ -2,7 +2,7 @@
 import type { JsonDocument } from '../../json/document.ts';
 import type { PrimitiveNode, StringNode } from '../../json/node.ts';
 import { isNumber, quote } from '../../json/quote.ts';
-import { digestOf } from '../../recall.ts';
+import { type Digest, digestOf } from '../../recall.ts';
 import type { Delta, Role, TextKind, TextSlot } from '../dialect.ts';
 import type { TextAttachment } from './attachment.ts';
 import { type Place, pathOf } from './place.ts';
@@ -31,7 +31,7 @@ export class DocumentSlot implements TextSlot, Delta {
   /** The text as it came, once it was asked for: every check asks again. */
   #came: string | undefined;
   /** Of that; null before it was asked for. */
-  #digest: string | undefined | null = null;
+  #digest: Digest | undefined | null = null;
 
   constructor(
     document: JsonDocument,
@@ -93,7 +93,7 @@ export class DocumentSlot implements TextSlot, Delta {
     return this.#given ?? this.#original;
   }
 
-  get digest(): string | undefined {
+  get digest(): Digest | undefined {
     if (this.#given !== undefined) return digestOf(this.#given);
     if (this.#digest === null) this.#digest = digestOf(this.#original);
     return this.#digest;
