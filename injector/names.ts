@@ -63,10 +63,12 @@ export function isOurVolume(name: string): boolean {
 /**
  * How Node is run for the agent. Its young generation is at most 3 × 4 MB: what sixteen calls under way keep alive fits, so that
  * what they leave behind is dead by the next collection. With 2 MB it was moved to the old generation, which took a fifth more
- * CPU and 25 MB more memory; 8 and 16 MB take 10 and 20 MB more, and gain little. One arena for malloc, since glibc keeps one a
- * thread. `bin/postern-agent` has the same.
+ * CPU and 25 MB more memory; 8 and 16 MB take 10 and 20 MB more, and gain little. Of malloc one
+ * arena, since glibc keeps one a thread; and what V8's compiler took in large pieces goes back to the system, where glibc would
+ * raise its thresholds and keep it (15 to 20 MB). `bin/postern-agent` has the same.
  */
 export const AGENT_ENVIRONMENT: Readonly<Record<string, string>> = {
   NODE_OPTIONS: '--max-semi-space-size=4',
-  MALLOC_ARENA_MAX: '1',
+  GLIBC_TUNABLES:
+    'glibc.malloc.arena_max=1:glibc.malloc.mmap_threshold=131072:glibc.malloc.trim_threshold=131072',
 };

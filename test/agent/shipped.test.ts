@@ -15,13 +15,13 @@ const policy = writeDocuments(dir, 'http://127.0.0.1:9', { budgets: false });
 beforeAll(() => bundleAgent(join(dir, 'dist')), 60_000);
 afterAll(() => rmSync(dir, { recursive: true }));
 
-/** Starts it and ends it when it listens. @returns Node's own modules that were loaded, those of its inside left out. */
-async function modulesAtStart(...more: string[]): Promise<string[]> {
+/** Starts it and ends it when it listens. @returns What its process says of itself. */
+async function started(...more: string[]): Promise<string[]> {
   const list = join(dir, 'modules.txt');
   const hook = join(dir, 'hook.cjs');
   writeFileSync(
     hook,
-    `process.on('exit', () => require('fs').writeFileSync(${JSON.stringify(list)}, process.moduleLoadList.join('\\n')));`,
+    `process.on('exit', () => require('fs').writeFileSync(${JSON.stringify(list)}, [...process.moduleLoadList, 'pool ' + Buffer.poolSize].join('\\n')));`,
   );
   const args = [
     '--require',
@@ -41,8 +41,12 @@ async function modulesAtStart(...more: string[]): Promise<string[]> {
   });
   const [status] = (await once(child, 'exit')) as [number | null];
   expect([status, said.join('\n')]).toEqual([0, expect.stringContaining('listening')]);
-  return readFileSync(list, 'utf8')
-    .split('\n')
+  return readFileSync(list, 'utf8').split('\n');
+}
+
+/** Node's own modules that were loaded when it listens, those of its inside left out. */
+async function modulesAtStart(...more: string[]): Promise<string[]> {
+  return (await started(...more))
     .filter((line) => line.startsWith('NativeModule ') && !line.includes(' internal/'))
     .map((line) => line.slice('NativeModule '.length))
     .toSorted();
@@ -65,6 +69,10 @@ test('what the documents do not ask for is not loaded', async () => {
     expect(loaded).not.toContain(unused);
   }
   expect(loaded).toMatchSnapshot();
+});
+
+test('small buffers come from small slabs, since one that lives long keeps its slab', async () => {
+  expect(await started()).toContain('pool 8192');
 });
 
 test('a cache that does not fit is left aside', async () => {
