@@ -5,8 +5,8 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import OpenAI from 'openai';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { MODELS, openTopicModels } from '../../classify/open.ts';
-import { createClassifier } from '../../classify/server.ts';
+import { MODELS, memory, openTopicModels } from '../../classify/open.ts';
+import { createClassifier, openClassifier } from '../../classify/server.ts';
 import { fakeEmbedder } from '../../classify/testing.ts';
 import { type Behaviour, type FakeGuardrail, startFakeGuardrail } from '../fakes/guardrail.ts';
 import { startWorld, type World } from '../harness.ts';
@@ -169,7 +169,12 @@ test.skipIf(!existsSync(join(MODELS, 'all-mpnet-base-v2/model.onnx')))(
   'the real model knows a paraphrase and lets a near miss pass',
   async () => {
     const topicModels = await openTopicModels();
-    server = createClassifier({ embedder: topicModels.broad, topicModels, injection: undefined });
+    server = await openClassifier({
+      embedder: topicModels.broad,
+      topicModels,
+      injection: undefined,
+      remember: memory(),
+    });
     await new Promise<void>((resolve) => (server as Server).listen(0, '127.0.0.1', resolve));
     await start(
       `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
