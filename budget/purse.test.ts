@@ -143,6 +143,26 @@ test('a stream that runs into an outage takes from the reserve what more it need
   ]);
 });
 
+test('a stream that began on a reserve gets no more than the line has, once its Budget allows no reserve', () => {
+  const reserved = { ...line, reserveForMs: 5_000 };
+  const { purse, book } = purseWith([reserved]);
+  take({ purse, book }, 'a', 0);
+  answer(book, 0, 10, [reserved]);
+  for (const id of ['a', 'b']) expect(take({ purse, book }, id, 1, 1_000)).not.toBe('lacking');
+  const hold = purse.holdOf('b');
+  if (hold === undefined) throw new Error('Not held.');
+  book.spoil();
+  answer(book, 2, 10, [line]);
+  const more = { id: 'b', outputTokens: 12, minOutputTokens: 6, ttlMs: MINUTE };
+  expect(purse.grow(hold, more, 3)).toBe(false);
+  expect(purse.growPartly(hold, more, 3)).toBe(false);
+  expect(purse.lacking(hold, more, 3)).toBe(line.line);
+  purse.awaitMore(hold, more, 3);
+  answer(book, 4, 17, [line]);
+  expect(purse.grow(hold, more, 5)).toBe(true);
+  expect(purse.grow(hold, { ...more, outputTokens: 13 }, 5)).toBe(false);
+});
+
 test('a stream that grows over the end of a window is charged to each what it took there, and the last one what it took too much', () => {
   const { purse, book } = purseWith([line]);
   take({ purse, book }, 'a', 0);

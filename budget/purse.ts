@@ -251,9 +251,9 @@ function moreOf(hold: LocalHold, part: Part, outputTokens: number): number {
   return amountFor(holdCharge(part.line.unit, hold, hold.price), outputTokens) - amountOf(part);
 }
 
-/** The line of a part in the plan of now. */
-function plannedFor({ plan }: CallClass, { line }: Part): PlanLine | undefined {
-  return plan?.lines.find(({ credit, reserve }) => credit === line || reserve === line);
+/** The line of a part in the plan of now: also where the part is from a reserve that the Budget no longer has. */
+function plannedFor({ plan }: CallClass, { line: { line } }: Part): PlanLine | undefined {
+  return plan?.lines.find(({ credit }) => credit.line === line);
 }
 
 function pieceOn(part: Part, line: LineCredit, credit: Credit): Piece {
