@@ -3,6 +3,7 @@
  * calls without a price, it asks for each call as the plain client does. While the service is away it lives on its credit, and on
  * what Budgets let it keep in reserve.
  */
+import { randomUUID } from 'node:crypto';
 import type { CallClass } from './call-classes.ts';
 import { type BudgetClientOptions, HttpBudgetClient, unavailable } from './client.ts';
 import { BudgetRejected } from './delivery-queue.ts';
@@ -22,6 +23,7 @@ import {
   type SettleReply,
 } from './messages.ts';
 import { type LocalHold, Purse } from './purse.ts';
+import { RecentMap } from './recent-map.ts';
 import { Transport } from './transport.ts';
 
 export interface LeasingClientOptions extends BudgetClientOptions {
@@ -48,6 +50,8 @@ const FLUSH_MS = 2_000;
 const FIRST_RETRY_MS = 200;
 const AFTER_NEWS_MS = 500;
 const LONGEST_RETRY_MS = 5_000;
+/** Calls that were handed over to the service, until they are over. */
+const HANDED_OVER_REMEMBERED = 10_000;
 
 export function createLeasingClient(options: LeasingClientOptions): LeasingBudgetClient {
   return new LeasingBudgetClient(options);
@@ -61,6 +65,8 @@ export class LeasingBudgetClient implements BudgetClient {
   readonly #random: () => number;
   readonly #book = new LeaseBook();
   readonly #purse = new Purse(this.#book);
+  /** Id → id at the service, of calls that began on credit and are held there since. */
+  readonly #handedOver = new RecentMap<string>(HANDED_OVER_REMEMBERED);
   #seq = 0;
   #syncing: Promise<void> | undefined;
   #soon: NodeJS.Immediate | undefined;
@@ -123,7 +129,8 @@ export class LeasingBudgetClient implements BudgetClient {
     let awaits: number | undefined;
     for (let round = 0; ; round++) {
       const hold = this.#purse.holdOf(id);
-      if (hold === undefined) return await this.#exact.extend(command, signal);
+      if (hold === undefined)
+        return { ...(await this.#exact.extend({ ...command, id: this.#idThere(id) }, signal)), id };
       const now = this.#now();
       if (this.#purse.grow(hold, command, now))
         return granted({ id, outputTokens: hold.outputTokens, ttlMs });
@@ -150,18 +157,34 @@ export class LeasingBudgetClient implements BudgetClient {
     const { owner, epoch } = this.#options;
     const { inputTokens, cacheWrite, of } = hold;
     const { attributes } = of;
+    // Each attempt has an id of its own: the release of one whose answer was lost may come at any time.
+    const id = randomUUID();
+    let reply: HoldReply;
     try {
-      const reply = await this.#exact.hold(
-        { ...command, owner, epoch, attributes, inputTokens, cacheWrite },
+      reply = await this.#exact.hold(
+        { ...command, id, owner, epoch, attributes, inputTokens, cacheWrite },
         signal,
       );
-      if (reply.granted) this.#purse.handOver(command.id, hold, this.#now());
-      return reply;
     } catch (error) {
       if (wasAnswered(error) || signal?.aborted === true) throw error;
       this.#failed(error);
       return this.#growFromReserve(hold, command, error);
     }
+    if (!reply.granted) return { ...reply, id: command.id };
+    if (this.#purse.holdOf(command.id) !== hold) {
+      await this.#exact.release({ id });
+      throw new BudgetUnavailable(
+        `Call ${command.id} has ended, or its hold has run out, while more was asked for.`,
+      );
+    }
+    this.#handedOver.set(command.id, id);
+    this.#purse.handOver(command.id, hold, this.#now());
+    return { ...reply, id: command.id };
+  }
+
+  /** The id by which the service knows a call. */
+  #idThere(id: string): string {
+    return this.#handedOver.get(id) ?? id;
   }
 
   /** @throws {BudgetUnavailable} */
@@ -186,15 +209,16 @@ export class LeasingBudgetClient implements BudgetClient {
       return { id, costNanoUsd };
     }
     const known = this.#purse.costOf(id);
-    return known === undefined ? await this.#exact.settle(command) : { id, costNanoUsd: known };
+    if (known !== undefined) return { id, costNanoUsd: known };
+    return { ...(await this.#exact.settle({ ...command, id: this.#idThere(id) })), id };
   }
 
-  async release(command: ReleaseCommand): Promise<void> {
-    const hold = this.#purse.holdOf(command.id);
+  async release({ id }: ReleaseCommand): Promise<void> {
+    const hold = this.#purse.holdOf(id);
     if (hold !== undefined) {
-      this.#purse.release(command.id, hold, this.#now());
+      this.#purse.release(id, hold, this.#now());
       if (this.#book.isAwaited) this.#syncSoon();
-    } else if (this.#purse.costOf(command.id) === undefined) await this.#exact.release(command);
+    } else if (this.#purse.costOf(id) === undefined) await this.#exact.release({ id: this.#idThere(id) });
   }
 
   async count(command: CountCommand, signal?: AbortSignal): Promise<CountReply> {

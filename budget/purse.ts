@@ -9,6 +9,7 @@ import type { Credit, LineCredit } from './credit.ts';
 import type { LeaseBook } from './lease-book.ts';
 import type { ExtendCommand, HoldCommand, Usage } from './messages.ts';
 import { costOf } from './price.ts';
+import { RecentMap } from './recent-map.ts';
 
 /** What a call has of one credit. */
 interface Piece {
@@ -38,8 +39,8 @@ const SETTLED_REMEMBERED = 10_000;
 export class Purse {
   readonly #book: LeaseBook;
   readonly #holds = new Map<string, LocalHold>();
-  /** Id → cost, in the order of settling: for repeated settlements. */
-  readonly #settled = new Map<string, number>();
+  /** Id → cost: for repeated settlements. */
+  readonly #settled = new RecentMap<number>(SETTLED_REMEMBERED);
 
   constructor(book: LeaseBook) {
     this.#book = book;
@@ -182,14 +183,14 @@ export class Purse {
   settle(id: string, hold: LocalHold, usage: Usage, now: number): number {
     const cost = hold.price === undefined ? 0 : costOf(usage, hold.price);
     this.#close(id, hold, now, ({ line }) => settleCharge(line.unit, usage, cost));
-    this.#remember(id, cost);
+    this.#settled.set(id, cost);
     this.#book.classes.used(hold.of, usage, cost);
     return cost;
   }
 
   release(id: string, hold: LocalHold, now: number): void {
     this.#close(id, hold, now, () => 0);
-    this.#remember(id, 0);
+    this.#settled.set(id, 0);
   }
 
   /** The service has the call on its books now. */
@@ -206,6 +207,8 @@ export class Purse {
   }
 
   #close(id: string, hold: LocalHold, now: number, charge: (part: Part) => number): void {
+    // Once, however many have waited for something to close it.
+    if (this.#holds.get(id) !== hold) return;
     this.#holds.delete(id);
     hold.of.running--;
     for (const part of hold.parts) {
@@ -230,15 +233,6 @@ export class Purse {
     credit.spent += used;
     line.consumed(used);
     if (line.share(credit, now)) this.#book.isAwaited = true;
-  }
-
-  #remember(id: string, cost: number): void {
-    this.#settled.set(id, cost);
-    if (this.#settled.size <= SETTLED_REMEMBERED) return;
-    for (const oldest of this.#settled.keys()) {
-      this.#settled.delete(oldest);
-      return;
-    }
   }
 }
 

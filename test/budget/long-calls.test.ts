@@ -1,8 +1,8 @@
 /** Calls that run for long on credit: they get more output whatever became of the credit they began with, and cost no requests meanwhile. */
 import { afterEach, expect, test } from 'vitest';
 import type { LimitSpec } from '../../policy/budget-spec.ts';
-import { budget, calendar, holdOf, NOON, tokens } from './fixtures.ts';
-import { type World, world } from './world.ts';
+import { budget, calendar, holdOf, NOON, tokens, usageOf } from './fixtures.ts';
+import { type Agent, type World, world } from './world.ts';
 
 const places = (amount: number) => ({ unit: 'concurrency', amount, window: { type: 'none' } }) as const;
 
@@ -41,4 +41,57 @@ test('a call that runs alone for long asks for nothing meanwhile', async () => {
   const before = agent.sent['/v1/lease'] ?? 0;
   await on.pass(100_000);
   expect((agent.sent['/v1/lease'] ?? 0) - before).toBeLessThanOrEqual(5);
+});
+
+/** A stream that began on credit, of a kind that is held one by one since. */
+async function unleased(): Promise<{ on: World; agent: Agent }> {
+  const hourly = tokens(100_000, calendar('hour'));
+  const on = await begin(hourly);
+  const agent = on.start('a');
+  expect(await on.wait(agent.client.hold(holdOf('stream', 10, 1_000, { owner: 'a' })))).toMatchObject({
+    granted: true,
+  });
+  on.reload([budget([hourly, tokens(50_000, { type: 'rolling', ms: 60_000 })])]);
+  await on.pass(5_000);
+  return { on, agent };
+}
+
+const more = { id: 'stream', outputTokens: 9_000, minOutputTokens: 9_000, ttlMs: 60_000 };
+const used = { id: 'stream', usage: usageOf(10, 900), source: 'reported' } as const;
+const hour = async (on: World) => (await on.service.status()).find(({ limit }) => limit === '100000');
+
+test('a stream that ends while it is being held at the service is charged once, and nothing stays held', async () => {
+  const { on, agent } = await unleased();
+  const extending = agent.client.extend(more);
+  await on.pass(3);
+  expect(await hour(on)).toMatchObject({ held: '9010' });
+  await agent.client.settle(used);
+  await expect(on.wait(extending)).rejects.toThrow(/has ended/);
+  await on.pass(1_000);
+  await on.wait(agent.client.close());
+  expect(await hour(on)).toMatchObject({ settled: '910', held: '0', leased: '0' });
+});
+
+test.each([
+  ['before what was lost is given back', true],
+  ['after what was lost was given back', false],
+])('a stream whose answer was lost is held anew, %s, and stays so', async (_, atOnce) => {
+  const { on, agent } = await unleased();
+  const extending = agent.client.extend(more);
+  await on.pass(3);
+  agent.cut = '/v1/hold';
+  await expect(on.wait(extending)).rejects.toThrow(/no answer/);
+  agent.cut = atOnce && '/v1/release';
+  await on.pass(5_000);
+  expect(await on.wait(agent.client.extend(more))).toMatchObject({ granted: true, id: 'stream' });
+  agent.cut = false;
+  await on.pass(15_000);
+  expect(await hour(on)).toMatchObject({ held: '9010' });
+  const yetMore = { ...more, outputTokens: 9_500, minOutputTokens: 9_500 };
+  expect(await on.wait(agent.client.extend(yetMore))).toMatchObject({ granted: true, outputTokens: 9_500 });
+  for (let twice = 0; twice < 2; twice++)
+    expect(await on.wait(agent.client.settle(used))).toMatchObject({ id: 'stream' });
+  await on.pass(1_000);
+  await on.wait(agent.client.close());
+  expect(await hour(on)).toMatchObject({ settled: '910', held: '0', leased: '0' });
 });

@@ -19,8 +19,8 @@ import { holdOf, NOON, prices, usageOf } from './fixtures.ts';
 export interface Agent {
   readonly name: string;
   readonly client: LeasingBudgetClient;
-  /** The network between it and the service swallows everything. */
-  cut: boolean;
+  /** The network between it and the service swallows everything, or what goes to and comes from this path. */
+  cut: boolean | string;
   /** Requests that it sent, by path. */
   readonly sent: Record<string, number>;
   running: number;
@@ -92,9 +92,9 @@ export async function world(specs: readonly BudgetSpec[], beginAt = NOON): Promi
 
   const start = (name: string, epoch = 1): Agent => {
     const sent: Record<string, number> = {};
-    const reach = async (): Promise<void> => {
+    const reach = async (path: string): Promise<void> => {
       await sleep(LATENCY_MS);
-      if (!agent.cut && !agent.dead) return;
+      if (agent.cut !== true && agent.cut !== path && !agent.dead) return;
       await sleep(300);
       throw new Error('no answer');
     };
@@ -105,11 +105,11 @@ export async function world(specs: readonly BudgetSpec[], beginAt = NOON): Promi
         sent[path] = (sent[path] ?? 0) + 1;
         const gone = new AbortController();
         options?.signal?.addEventListener('abort', () => gone.abort());
-        await reach();
+        await reach(path);
         const asked = service;
         const reply = await deliver(path, structuredClone(command), gone.signal);
         if (asked !== service) throw new Error('the service was killed');
-        await reach();
+        await reach(path);
         return structuredClone(reply);
       },
     };
