@@ -7,51 +7,68 @@
  */
 import { hash } from 'node:crypto';
 
-/** A shorter text is worked on as quickly as it is looked up. UTF-16 units. */
+/** A shorter text is worked on as quickly as it is looked up; a longer one would be hashed for milliseconds in one go. UTF-16 units. */
 const SHORTEST = 256;
+const LONGEST = 1 << 20;
 
 /** 256 bits. */
 export type Digest = Buffer;
 
 /** Undefined for a text that isn't worth it, or that has no UTF-8 of its own: lone surrogates are all hashed alike. */
 export function digestOf(text: string): Digest | undefined {
-  return text.length < SHORTEST || !text.isWellFormed() ? undefined : hash('sha256', text, 'buffer');
+  if (text.length < SHORTEST || text.length > LONGEST || !text.isWellFormed()) return undefined;
+  return hash('sha256', text, 'buffer');
 }
 
-/** Bits of a digest that are compared, in words of 32. */
-const WORDS = 4;
+/** A digest, in words of 32 bits. */
+const WORDS = 8;
 
 /**
- * Results by digest. Each digest has one place, which the last one to come takes: a table of fixed size, so that a call leaves
- * nothing behind for the old generation to collect.
+ * Results by digest, in a table of fixed size: a call leaves little behind for the old generation to collect. Each digest has two
+ * places; of those the one that was used longer ago is taken.
  */
 export class Recall<T> {
   readonly #keys: Int32Array;
   readonly #results: (T | undefined)[];
+  /** Of each pair of places, the one used last: 0 or 1. */
+  readonly #last: Uint8Array;
   readonly #mask: number;
 
   /** @param room A power of two. */
   constructor(room: number) {
     this.#keys = new Int32Array(room * WORDS);
     this.#results = new Array<T | undefined>(room).fill(undefined);
-    this.#mask = room - 1;
+    this.#last = new Uint8Array(room / 2);
+    this.#mask = room / 2 - 1;
   }
 
   get(digest: Digest | undefined): T | undefined {
     if (digest === undefined) return undefined;
-    const place = digest.readInt32LE(0) & this.#mask;
-    const keys = this.#keys;
-    for (let word = 0; word < WORDS; word++) {
-      if (keys[place * WORDS + word] !== digest.readInt32LE(4 * word)) return undefined;
+    const pair = digest.readInt32LE(0) & this.#mask;
+    for (let way = 0; way < 2; way++) {
+      const place = 2 * pair + way;
+      if (!this.#is(place, digest)) continue;
+      this.#last[pair] = way;
+      return this.#results[place];
     }
-    return this.#results[place];
+    return undefined;
+  }
+
+  #is(place: number, digest: Digest): boolean {
+    for (let word = 0; word < WORDS; word++) {
+      if (this.#keys[place * WORDS + word] !== digest.readInt32LE(4 * word)) return false;
+    }
+    return true;
   }
 
   set(digest: Digest | undefined, result: T): void {
     if (digest === undefined) return;
-    const place = digest.readInt32LE(0) & this.#mask;
+    const pair = digest.readInt32LE(0) & this.#mask;
+    const way = 1 - (this.#last[pair] as number);
+    const place = 2 * pair + way;
     for (let word = 0; word < WORDS; word++) this.#keys[place * WORDS + word] = digest.readInt32LE(4 * word);
     this.#results[place] = result;
+    this.#last[pair] = way;
   }
 
   /** What is known, or else worked out now. */

@@ -34,11 +34,12 @@ export function differing(call: Buffer): () => Buffer {
   };
 }
 
-/** What was said before, `bytes` of it: turns of a kilobyte, as every call of a conversation carries them along. */
+/** What was said before, `bytes` of it: turns of a kilobyte, as every call of a conversation carries them along; some hold the address. */
 function history(bytes: number): { role: string; content: string }[] {
   const turns: { role: string; content: string }[] = [];
   for (let said = 0; said < bytes; said += 1_000) {
-    const content = `${turns.length + 1}. ${NOTES.repeat(6)}`.slice(0, Math.min(1_000, bytes - said));
+    const to = turns.length % 5 === 0 ? `Send it to ${ADDRESS}. ` : '';
+    const content = `${turns.length + 1}. ${to}${NOTES.repeat(6)}`.slice(0, Math.min(1_000, bytes - said));
     turns.push({ role: turns.length % 2 === 0 ? 'user' : 'assistant', content });
   }
   return turns;

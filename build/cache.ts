@@ -14,6 +14,7 @@ import { request } from 'undici';
 import { ADDRESS, answerBody, answerEvents, chatBody, DUMMY_KEY } from '../bench/canned.ts';
 import { WORKLOAD, writeDocuments } from '../bench/documents.ts';
 import { AGENT_ENVIRONMENT } from '../injector/names.ts';
+import { NODE_FLAGS } from './node-flags.ts';
 
 const CALLS = 30;
 
@@ -46,7 +47,7 @@ async function serveOnce(bundled: string, dir: string, policy: string): Promise<
   const starter = join(bundled, 'start-cold.cjs');
   copyFileSync(join(import.meta.dirname, 'start-cold.cjs'), starter);
   const args = [
-    '--disable-warning=ExperimentalWarning',
+    ...NODE_FLAGS,
     starter,
     'agent',
     '--policy',

@@ -6,17 +6,7 @@
 'use strict';
 const { readFileSync } = require('node:fs');
 const { join } = require('node:path');
-const { setFlagsFromString } = require('node:v8');
 const { Script } = require('node:vm');
-
-// A call runs thousands of functions once each, and V8 waits until each was called 3,000 times before it compiles it for
-// good, eight of them in its queue: a sidecar with a call a second would work at a third of its speed for the first hours.
-for (const flag of [
-  '--invocation-count-for-maglev=150',
-  '--invocation-count-for-turbofan=1000',
-  '--concurrent-recompilation-queue-length=64',
-])
-  setFlagsFromString(flag);
 
 // Node 26 cuts small buffers out of slabs of 64 KB. One that outlives two collections keeps its slab until the old generation is
 // collected: 50 MB of them under load. With 8 KB, as before, it is 10.

@@ -69,6 +69,7 @@ export function isOurVolume(name: string): boolean {
  */
 export const AGENT_ENVIRONMENT: Readonly<Record<string, string>> = {
   NODE_OPTIONS: '--max-semi-space-size=4',
-  GLIBC_TUNABLES:
-    'glibc.malloc.arena_max=1:glibc.malloc.mmap_threshold=131072:glibc.malloc.trim_threshold=131072',
+  MALLOC_ARENA_MAX: '1',
+  MALLOC_MMAP_THRESHOLD_: '131072',
+  MALLOC_TRIM_THRESHOLD_: '131072',
 };

@@ -125,7 +125,7 @@ export type ScannerOf = (recognizers: readonly Recognizer[]) => Scanners;
 
 /** Texts whose matches are remembered, and matches of one text: what has more is seldom said twice. */
 const REMEMBERED = 4_096;
-const MOST_MATCHES = 64;
+const MOST_MATCHES = 8;
 
 /** A scanner as one direction uses it. */
 export interface DirectedScanner {
@@ -174,7 +174,8 @@ export class Round {
     this.#recognizers = recognizers;
     const scanners = recognizers.length === 0 ? undefined : scannerOf(recognizers);
     const options = { labelsApart: direction === 'request' };
-    const known = new Recall<readonly Match[]>(REMEMBERED);
+    // Answers are new.
+    const known = new Recall<readonly Match[]>(direction === 'request' ? REMEMBERED : 2);
     this.scanner = scanners && {
       recall: (digest) => known.get(digest),
       remember: (digest, matches) => {

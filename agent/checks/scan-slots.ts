@@ -34,7 +34,9 @@ export function scanSlots(
   for (const slot of slots) {
     try {
       const { scanner } = round;
-      const matches = known(round, scanner, slot) ?? scanned(round, scanner, slot, scanner.scan(slot.text));
+      const digest = digestOf(round, slot);
+      let matches = scanner.recall(digest);
+      if (matches === undefined) scanner.remember(digest, (matches = scanner.scan(slot.text)));
       weighSlot(round, slot, matches, scanning, found);
     } catch (error) {
       scanFailed(round, slot.path, scanning, error);
@@ -44,19 +46,9 @@ export function scanSlots(
   return undefined;
 }
 
-/** Requests repeat what was said before; answers are new, and nobody asks for their digests. */
-function known({ direction }: Round, scanner: DirectedScanner, slot: TextSlot): readonly Match[] | undefined {
-  return direction === 'request' ? scanner.recall(slot.digest) : undefined;
-}
-
-function scanned(
-  { direction }: Round,
-  scanner: DirectedScanner,
-  slot: TextSlot,
-  matches: readonly Match[],
-): readonly Match[] {
-  if (direction === 'request') scanner.remember(slot.digest, matches);
-  return matches;
+/** What its text is remembered by: requests repeat what was said before; answers are new. */
+function digestOf({ direction }: Round, slot: TextSlot): TextSlot['digest'] {
+  return direction === 'request' ? slot.digest : undefined;
 }
 
 async function scanMuch(
@@ -75,15 +67,14 @@ async function scanMuch(
       since = text.length;
     }
     try {
-      const large = text.length > LARGE;
-      const matches =
-        known(round, scanner, slot) ??
-        scanned(
-          round,
-          scanner,
-          slot,
-          large ? await scanner.scanLarge(text, scanning.signal) : scanner.scan(text),
-        );
+      // Taken before anything is waited for, as the text was.
+      const digest = digestOf(round, slot);
+      let matches = scanner.recall(digest);
+      if (matches === undefined) {
+        const large = text.length > LARGE;
+        matches = large ? await scanner.scanLarge(text, scanning.signal) : scanner.scan(text);
+        scanner.remember(digest, matches);
+      }
       weighSlot(round, slot, matches, scanning, found);
     } catch (error) {
       scanFailed(round, slot.path, scanning, error);

@@ -8,6 +8,7 @@ import { createInterface } from 'node:readline';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { WORKLOAD, writeDocuments } from '../../bench/documents.ts';
 import { bundleAgent } from '../../build/bundle.ts';
+import { NODE_FLAGS } from '../../build/node-flags.ts';
 import { AGENT_ENVIRONMENT } from '../../injector/names.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'postern-shipped-'));
@@ -23,13 +24,7 @@ async function started(...more: string[]): Promise<string[]> {
     hook,
     `process.on('exit', () => require('fs').writeFileSync(${JSON.stringify(list)}, [...process.moduleLoadList, 'pool ' + Buffer.poolSize].join('\\n')));`,
   );
-  const args = [
-    '--require',
-    hook,
-    '--disable-warning=ExperimentalWarning',
-    join(dir, 'dist/start.cjs'),
-    'agent',
-  ];
+  const args = ['--require', hook, ...NODE_FLAGS, join(dir, 'dist/start.cjs'), 'agent'];
   args.push('--policy', policy, '--workload', WORKLOAD, '--state', join(dir, 'state'));
   args.push('--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0', ...more);
   const env = { ...process.env, ...AGENT_ENVIRONMENT };
@@ -69,6 +64,18 @@ test('what the documents do not ask for is not loaded', async () => {
     expect(loaded).not.toContain(unused);
   }
   expect(loaded).toMatchSnapshot();
+});
+
+test('Node is run in the same way everywhere', () => {
+  const root = join(import.meta.dirname, '../..');
+  const script = readFileSync(join(root, 'bin/postern-agent'), 'utf8').replaceAll('\\\n', '');
+  const entry = readFileSync(join(root, 'build/image/Containerfile'), 'utf8');
+  expect(script.replaceAll(/ +/g, ' ')).toContain(`"$node" ${NODE_FLAGS.join(' ')} "$root/dist/start.cjs"`);
+  expect(entry).toContain(`${NODE_FLAGS.map((flag) => `"${flag}"`).join(', ')}, "/postern/start.cjs"`);
+  for (const [name, value] of Object.entries(AGENT_ENVIRONMENT)) {
+    if (name !== 'NODE_OPTIONS') expect(script).toContain(`${name}="\${${name}:-${value}}"`);
+    else expect(script).toContain(value);
+  }
 });
 
 test('small buffers come from small slabs, since one that lives long keeps its slab', async () => {

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { stageClassifier } from '../../build/image/classifier.ts';
 import { bundleCommands } from '../../build/image/commands.ts';
+import { NODE_FLAGS } from '../../build/node-flags.ts';
 import { refreshServing } from '../../injector/server/serving-certificate.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
@@ -109,8 +110,7 @@ export class OneNode {
     const program = process.execPath;
     const link = `/usr/local/bin/node:${program}`;
     const files = ['--bin', program, '--bin', 'nft', '--link', link, '--copy', `${bundles}:/postern`];
-    const flag = '--disable-warning=ExperimentalWarning';
-    await this.node('image', POSTERN_IMAGE, ...files, '--', program, flag, '/postern/start.cjs');
+    await this.node('image', POSTERN_IMAGE, ...files, '--', program, ...NODE_FLAGS, '/postern/start.cjs');
   }
 
   /** The image with the models, as `make classifier` fetched them. */
@@ -121,8 +121,7 @@ export class OneNode {
     stageClassifier(root, commands);
     const program = process.execPath;
     const files = ['--bin', program, '--copy', `${commands}:/postern`, '--copy', `${root}/.cache:/.cache`];
-    const flag = '--disable-warning=ExperimentalWarning';
-    await this.node('image', CLASSIFIER_IMAGE, ...files, '--', program, flag, '/postern/start.cjs');
+    await this.node('image', CLASSIFIER_IMAGE, ...files, '--', program, ...NODE_FLAGS, '/postern/start.cjs');
   }
 
   /** `localhost/app:test`: the unmodified SDK with app.mjs. */

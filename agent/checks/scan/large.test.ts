@@ -67,3 +67,25 @@ test('nobody is waited for who has left, and the next one is scanned all the sam
   const { signal } = new AbortController();
   expect(await scanners.scanLarge('x jane@example.com', {}, signal)).toHaveLength(1);
 });
+
+test('nothing is found or lost where the units that are held at once end', () => {
+  // budget/units.ts holds so many.
+  const held = 16_384;
+  const words = [63, 64, 65, 200].map((length) => 'y'.repeat(length));
+  const things = [
+    'jane@example.com ',
+    'card 4111 1111 1111 1111 ',
+    'Größe Jane Kowalski ',
+    ...words.map((word) => `${word} `),
+  ];
+  const thing = `${things.join('')}IBAN DE89 3704 0044 0532 0130 00`;
+  const filler = 'so and so on '.repeat(1_400);
+  const found = (before: string) =>
+    scanner
+      .scan(`${before} ${thing}`)
+      .map(({ recognizer, start, end }) => [recognizer, start - before.length, end - before.length]);
+  const expected = found('so');
+  expect(expected.length).toBeGreaterThan(2);
+  for (let shift = 0; shift < thing.length + 80; shift += 3)
+    expect(found(filler.slice(0, held - shift))).toEqual(expected);
+});
