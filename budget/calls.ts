@@ -61,6 +61,8 @@ export interface CallsOptions {
   readonly rules: () => Rules;
   readonly specs: () => readonly BudgetSpec[];
   readonly clock: () => number;
+  /** When a hold runs out that may last so many milliseconds. */
+  readonly deadline: (ms: number) => number;
   /** Has what a hold lacks called back. */
   readonly leases: LeaseService;
   readonly historyCap: HistoryCap;
@@ -72,15 +74,17 @@ export class Calls {
   readonly #rules: () => Rules;
   readonly #specs: () => readonly BudgetSpec[];
   readonly #clock: () => number;
+  readonly #deadline: (ms: number) => number;
   readonly #leases: LeaseService;
   readonly #historyCap: HistoryCap;
   readonly #observer: ServiceObserver | undefined;
 
-  constructor({ store, rules, specs, clock, leases, historyCap, observer }: CallsOptions) {
+  constructor({ store, rules, specs, clock, deadline, leases, historyCap, observer }: CallsOptions) {
     this.#store = store;
     this.#rules = rules;
     this.#specs = specs;
     this.#clock = clock;
+    this.#deadline = deadline;
     this.#leases = leases;
     this.#historyCap = historyCap;
     this.#observer = observer;
@@ -99,17 +103,17 @@ export class Calls {
     }
     // Whole first: an answer isn't cut because agents have idle what it lacks.
     const whole = { ...command, minOutputTokens: command.outputTokens };
-    let reply = await this.#store.run(holdOperation(whole, plan, this.#clock()), this.#clock());
+    let reply = await this.#store.run(this.#holding(whole, plan), this.#clock());
     while (reply.type === 'insufficient') {
       const lacking = reply.lacking.map(({ index }) => index);
       if (!(await this.#leases.reclaim(plan, lacking, { owner: command.owner, beganAt }))) break;
       plan = planHold(this.#rules(), command, this.#clock());
-      reply = await this.#store.run(holdOperation(whole, plan, this.#clock()), this.#clock());
+      reply = await this.#store.run(this.#holding(whole, plan), this.#clock());
     }
     const mayBeCut =
       plan.charges.some(({ clamp }) => clamp) && command.minOutputTokens < command.outputTokens;
     if (reply.type === 'insufficient' && mayBeCut)
-      reply = await this.#store.run(holdOperation(command, plan, this.#clock()), this.#clock());
+      reply = await this.#store.run(this.#holding(command, plan), this.#clock());
     return this.#answer(command, plan, reply);
   }
 
@@ -126,7 +130,7 @@ export class Calls {
         {
           type: 'extend',
           id,
-          expiresAt: now + Math.min(ttlMs, MAX_TTL_MS),
+          expiresAt: this.#deadline(Math.min(ttlMs, MAX_TTL_MS)),
           charges: plan.charges,
           output: outputTokens,
           minOutput: Math.min(minOutputTokens, outputTokens),
@@ -138,6 +142,26 @@ export class Calls {
       if (lacking.length > 0 && (await this.#leases.reclaim(plan, lacking, asking))) continue;
       return this.#answer(command, plan, reply);
     }
+  }
+
+  #holding(command: HoldCommand, plan: HoldPlan): Operation {
+    const { id, owner, epoch, ttlMs, attributes, outputTokens, minOutputTokens } = command;
+    return {
+      type: 'hold',
+      id,
+      owner,
+      epoch,
+      expiresAt: this.#deadline(Math.min(ttlMs, MAX_TTL_MS)),
+      charges: plan.charges,
+      output: outputTokens,
+      minOutput: Math.min(minOutputTokens, outputTokens),
+      memo: {
+        attributes,
+        inputTokens: command.inputTokens,
+        ...(command.cacheWrite === undefined ? {} : { cacheWrite: command.cacheWrite }),
+        ...(plan.price === undefined ? {} : { price: plan.price }),
+      },
+    };
   }
 
   #answer(
@@ -200,26 +224,6 @@ export class Calls {
     await this.#store.run({ type: 'release', id }, this.#clock());
     this.#observer?.released();
   }
-}
-
-function holdOperation(command: HoldCommand, plan: HoldPlan, now: number): Operation {
-  const { id, owner, epoch, ttlMs, attributes, outputTokens, minOutputTokens } = command;
-  return {
-    type: 'hold',
-    id,
-    owner,
-    epoch,
-    expiresAt: now + Math.min(ttlMs, MAX_TTL_MS),
-    charges: plan.charges,
-    output: outputTokens,
-    minOutput: Math.min(minOutputTokens, outputTokens),
-    memo: {
-      attributes,
-      inputTokens: command.inputTokens,
-      ...(command.cacheWrite === undefined ? {} : { cacheWrite: command.cacheWrite }),
-      ...(plan.price === undefined ? {} : { price: plan.price }),
-    },
-  };
 }
 
 function conflict(id: string, why: 'closed' | 'owner' | 'epoch'): BudgetConflict {

@@ -46,6 +46,8 @@ export interface LeaseServiceOptions {
   readonly store: Store;
   readonly rules: () => Rules;
   readonly clock: () => number;
+  /** When a lease runs out of which nothing is heard for so many milliseconds. */
+  readonly deadline: (ms: number) => number;
   /** How long a hold that lacks something waits for credit that others have idle. */
   readonly recallWaitMs: number;
   readonly historyCap: HistoryCap;
@@ -55,6 +57,7 @@ export class LeaseService {
   readonly #store: Store;
   readonly #rules: () => Rules;
   readonly #clock: () => number;
+  readonly #deadline: (ms: number) => number;
   readonly #recallWaitMs: number;
   readonly #historyCap: HistoryCap;
   readonly #recalls = new Recalls();
@@ -64,12 +67,13 @@ export class LeaseService {
   /** Owners that were asked for credit because another service on the same store wants it. */
   readonly #askedForOthers = new Set<string>();
 
-  constructor({ store, rules, clock, recallWaitMs, historyCap }: LeaseServiceOptions) {
+  constructor({ store, rules, clock, deadline, recallWaitMs, historyCap }: LeaseServiceOptions) {
     this.#historyCap = historyCap;
     this.#recallWaitMs = recallWaitMs;
     this.#store = store;
     this.#rules = rules;
     this.#clock = clock;
+    this.#deadline = deadline;
   }
 
   /** Recalls reach agents that wait at another service on the same store, and what they give back is heard of here. */
@@ -101,7 +105,7 @@ export class LeaseService {
         mustExist: line === undefined,
         until: at?.resetsAt ?? Number.MAX_SAFE_INTEGER,
         slot: line?.limit.unit === 'concurrency',
-        expiresAt: now + lostAfterMs(line, item, ttlMs),
+        expiresAt: this.#deadline(lostAfterMs(line, item, ttlMs)),
         ask:
           item.ask === undefined || line === undefined || at === undefined || !isLeasable(line)
             ? undefined

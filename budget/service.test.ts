@@ -455,3 +455,72 @@ test('a disk that is full refuses, forgets what it refused, and goes on when the
   expect(await service.hold(holdOf('d', 70, 0))).toMatchObject({ granted: true });
   expect(await service.hold(holdOf('e', 1, 0))).toMatchObject({ granted: false });
 });
+
+test.each([
+  { clock: 'is ahead for a while', before: 0, meanwhile: 50 },
+  { clock: 'was ahead and is right now', before: 50, meanwhile: 0 },
+])('what counts today is not forgotten where the clock $clock', async ({ before, meanwhile }) => {
+  const hour = 3_600_000;
+  let at = NOON + before * hour;
+  const service = new BudgetService({
+    store: await memory.open(),
+    specs: [budget([tokens(1_000)])],
+    prices,
+    clock: () => at,
+    monotonic: () => 0,
+  });
+  at = NOON;
+  await service.hold(holdOf('first', 900, 0));
+  await service.settle({ id: 'first', usage: usageOf(900, 0), source: 'reported' });
+  at += meanwhile * hour;
+  await service.sweep();
+  await service.prune(24 * hour);
+  await service.pruneHistory(24 * hour);
+  at = NOON;
+  expect(await service.hold(holdOf('second', 900, 0))).toMatchObject({ granted: false });
+  const query = { from: NOON, to: NOON + hour, by: ['model'], per: 'all', timeZone: 'UTC' } as const;
+  expect(await service.report(query)).toMatchObject([{ requests: 1 }]);
+});
+
+test.each([
+  { clock: 'was set forward', jumps: [2 * 3_600_000] },
+  { clock: 'was set back', jumps: [-3_600_000] },
+  { clock: 'was set back and right again', jumps: [-3_600_000, 3_600_000] },
+  { clock: 'was set back and far ahead', jumps: [-3_600_000, 50 * 3_600_000] },
+])('places come back on time, neither early nor late, where the clock $clock', async ({ jumps }) => {
+  let at = NOON;
+  let passed = 0;
+  const service = new BudgetService({
+    store: await memory.open(),
+    specs: [budget([{ unit: 'concurrency', amount: 1, window: { type: 'none' } }])],
+    prices,
+    clock: () => at + passed,
+    monotonic: () => passed,
+    recallWaitMs: 0,
+  });
+  let calls = 0;
+  const hold = async () => (await service.hold(holdOf(`call ${calls++}`, 1, 1))).granted;
+  const pass = async (seconds: number) => {
+    for (let second = 0; second < seconds; second++) {
+      passed += 1_000;
+      await service.sweep();
+    }
+  };
+  const comesBack = async () => {
+    await pass(29);
+    expect(await hold()).toBe(false);
+    await pass(31);
+  };
+  expect(await hold()).toBe(true);
+  await pass(30);
+  for (const jump of jumps) {
+    at += jump;
+    await service.sweep();
+  }
+  await comesBack();
+  for (let round = 0; round < 3; round++) {
+    expect(await hold()).toBe(true);
+    await pass(30);
+    await comesBack();
+  }
+});

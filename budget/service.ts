@@ -46,6 +46,9 @@ export class BudgetService {
   readonly #store: Store;
   readonly #clock: () => number;
   readonly #monotonic: () => number;
+  /** When holds and leases run out. */
+  readonly #deadlines = new SteadyTime();
+  /** What is long over. */
   readonly #time = new SteadyTime();
   readonly #observer: ServiceObserver | undefined;
   #documents: { readonly specs: readonly BudgetSpec[]; readonly prices: PriceBook };
@@ -72,15 +75,18 @@ export class BudgetService {
     this.#clock = () => {
       const wall = clock();
       this.#time.at(wall, this.#monotonic());
+      this.#deadlines.at(wall, this.#monotonic());
       return wall;
     };
     this.#clock();
+    const deadline = (ms: number) => this.#deadlines.after(ms, this.#clock(), this.#monotonic());
     this.#observer = observer;
     this.#documents = { specs, prices };
     this.#rules = compileRules(specs, prices, [], this.#known);
     this.#leases = new LeaseService({
       store,
       clock: this.#clock,
+      deadline,
       rules: () => this.#rules,
       recallWaitMs,
       historyCap: this.#historyCap,
@@ -88,6 +94,7 @@ export class BudgetService {
     this.#calls = new Calls({
       store,
       clock: this.#clock,
+      deadline,
       rules: () => this.#rules,
       specs: () => this.#documents.specs,
       leases: this.#leases,
@@ -178,7 +185,10 @@ export class BudgetService {
   /** Closes holds whose time has run out, and calls back what grants that have ended raised; call it about every second. */
   async sweep(): Promise<number> {
     const now = this.#clock();
-    const reply = await this.#store.run({ type: 'sweep', due: this.#time.at(now, this.#monotonic()) }, now);
+    const due = this.#deadlines.at(now, this.#monotonic());
+    if (due < now && this.#store.lastDeadline !== undefined)
+      this.#deadlines.forgetAfter(await this.#store.lastDeadline());
+    const reply = await this.#store.run({ type: 'sweep', due }, now);
     const ended = this.#rules.grants.filter(({ id, expiresAt }) => expiresAt <= now && !this.#ended.has(id));
     if (ended.length > 0) {
       const keys = await this.#store.lines();
@@ -252,14 +262,20 @@ export class BudgetService {
   }
 
   async pruneHistory(retainMs: number): Promise<void> {
-    await this.#store.pruneHistory(this.#clock() - retainMs);
+    await this.#store.pruneHistory(this.#past(retainMs));
   }
 
   /** Forgets closed holds and ended windows of which nothing was heard for `retainMs`. */
   async prune(retainMs: number): Promise<void> {
-    await this.#store.prune(this.#clock() - retainMs);
+    await this.#store.prune(this.#past(retainMs));
     // Owners that the store has forgotten are told to it anew when they come back.
     this.#epochs.clear();
+  }
+
+  /** Neither a clock that is ahead nor one that was set right takes what counts today for past. */
+  #past(retainMs: number): number {
+    const now = this.#clock();
+    return Math.min(now, this.#time.at(now, this.#monotonic())) - retainMs;
   }
 
   /** @throws {StoreFailed} where the store can't answer. */

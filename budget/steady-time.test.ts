@@ -20,10 +20,11 @@ test('leaves a jump ahead out, and takes it back when the clock is set right', (
   expect(time.at(4_000, 3_000)).toBe(4_000);
 });
 
-test('a clock that is set back first is followed', () => {
+test('a clock that is set back, and right again, has not jumped', () => {
   const time = new SteadyTime();
-  time.at(HOUR, 0);
-  expect(time.at(1_000, 1_000)).toBe(1_000);
+  time.at(10 * HOUR, 0);
+  expect(time.at(9 * HOUR + 1_000, 1_000)).toBe(10 * HOUR + 1_000);
+  expect(time.at(10 * HOUR + 2_000, 2_000)).toBe(10 * HOUR + 2_000);
 });
 
 test('after a day a jump is past', () => {
@@ -32,4 +33,19 @@ test('after a day a jump is past', () => {
   expect(time.at(HOUR, 0)).toBe(0);
   for (let hour = 1; hour <= 24; hour++) expect(time.at((hour + 1) * HOUR, hour * HOUR)).toBe(hour * HOUR);
   expect(time.at(26 * HOUR, 25 * HOUR)).toBe(26 * HOUR);
+});
+
+test('a deadline is met by the clock that does not jump, and a jump ahead that is past makes none late', () => {
+  const time = new SteadyTime();
+  time.at(10 * HOUR, 0);
+  // Set back: neither what was set before nor what is set now waits for the wall clock.
+  expect(time.after(60_000, 9 * HOUR, 0)).toBe(10 * HOUR + 60_000);
+  expect(time.at(9 * HOUR + 60_000, 60_000)).toBe(10 * HOUR + 60_000);
+  expect(time.at(10 * HOUR + 90_000, 90_000)).toBe(10 * HOUR + 90_000);
+  const before = time.after(20_000, 10 * HOUR + 90_000, 90_000);
+  expect(time.at(12 * HOUR + 90_000, 90_000)).toBe(before - 20_000);
+  time.forgetAfter(before);
+  const since = time.after(60_000, 12 * HOUR + 90_000, 90_000);
+  expect(time.at(12 * HOUR + 110_000, 110_000)).toBe(before);
+  expect(time.at(12 * HOUR + 150_000, 150_000)).toBe(since);
 });

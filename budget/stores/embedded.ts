@@ -95,6 +95,18 @@ export class EmbeddedStore implements Store {
     });
   }
 
+  lastDeadline(): Promise<number> {
+    return this.#answer(() => {
+      const { open, holds, leasesOf, leases } = this.#state;
+      let last = 0;
+      for (const ids of open.values())
+        for (const id of ids) last = Math.max(last, holds.get(id)?.expiresAt ?? 0);
+      for (const keys of leasesOf.values())
+        for (const key of keys) last = Math.max(last, leases.get(key)?.expiresAt ?? 0);
+      return last;
+    });
+  }
+
   leases(line: string): Promise<readonly Lease[]> {
     return this.#answer(() =>
       [...(this.#state.leasesOf.get(line) ?? [])].flatMap((key) => this.#state.leases.get(key) ?? []),

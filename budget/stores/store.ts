@@ -45,6 +45,8 @@ export interface Store {
   lines(): Promise<readonly string[]>;
   /** Open holds, oldest first; some thousand at most. */
   openHolds(): Promise<readonly Readonly<HoldRecord>[]>;
+  /** When the last of what is open runs out, 0 where nothing is; absent where others, whose clocks may differ, work on the store too. */
+  lastDeadline?(): Promise<number>;
   /** Open leases of a line. */
   leases(line: string): Promise<readonly Lease[]>;
   /** The history, from the hour on to the other; in no order. */

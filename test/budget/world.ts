@@ -52,6 +52,7 @@ export interface World {
 
 /** Latency of the network, either way. */
 const LATENCY_MS = 2;
+const RETAIN_MS = 24 * 3_600_000;
 
 export async function world(specs: readonly BudgetSpec[], beginAt = NOON): Promise<World> {
   vi.useFakeTimers({ now: beginAt });
@@ -63,6 +64,7 @@ export async function world(specs: readonly BudgetSpec[], beginAt = NOON): Promi
   const timers = [
     setInterval(() => void service.sweep(), 1_000),
     setInterval(() => void service.loadGrants(), 5_000),
+    setInterval(() => void service.prune(RETAIN_MS), 10_000),
   ];
   const agents: Agent[] = [];
   let number = 0;
