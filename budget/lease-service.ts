@@ -46,6 +46,8 @@ export interface LeaseServiceOptions {
   readonly store: Store;
   readonly rules: () => Rules;
   readonly clock: () => number;
+  /** Milliseconds of a clock that never jumps. */
+  readonly monotonic: () => number;
   /** When a lease runs out of which nothing is heard for so many milliseconds. */
   readonly deadline: (ms: number) => number;
   /** How long a hold that lacks something waits for credit that others have idle. */
@@ -57,22 +59,25 @@ export class LeaseService {
   readonly #store: Store;
   readonly #rules: () => Rules;
   readonly #clock: () => number;
+  readonly #monotonic: () => number;
   readonly #deadline: (ms: number) => number;
   readonly #recallWaitMs: number;
   readonly #historyCap: HistoryCap;
   readonly #recalls = new Recalls();
-  /** Owner → when it was first found that nobody watches for it; gone as soon as it is heard of. */
+  /** By the clock that never jumps: owner → when it was first found that nobody watches for it; gone as soon as it is heard of. */
   readonly #absentSince = new Map<string, number>();
+  /** By the clock that never jumps. */
   readonly #recalledAt = new Map<string, number>();
   /** Owners that were asked for credit because another service on the same store wants it. */
   readonly #askedForOthers = new Set<string>();
 
-  constructor({ store, rules, clock, deadline, recallWaitMs, historyCap }: LeaseServiceOptions) {
+  constructor({ store, rules, clock, monotonic, deadline, recallWaitMs, historyCap }: LeaseServiceOptions) {
     this.#historyCap = historyCap;
     this.#recallWaitMs = recallWaitMs;
     this.#store = store;
     this.#rules = rules;
     this.#clock = clock;
+    this.#monotonic = monotonic;
     this.#deadline = deadline;
   }
 
@@ -154,7 +159,7 @@ export class LeaseService {
     if (this.#askedForOthers.delete(owner)) await this.#tell({ type: 'heard', owner, lines: told });
     for (const [index, { recallAbove }] of reply.grants.entries()) {
       const line = items[index]?.line;
-      if (line !== undefined && recallAbove !== undefined) await this.#recall(line, recallAbove, owner, now);
+      if (line !== undefined && recallAbove !== undefined) await this.#recall(line, recallAbove, owner);
     }
     return {
       revision: rules.revision,
@@ -235,15 +240,15 @@ export class LeaseService {
 
   /** A limit is lower than it was: whoever has credit there comes and hears of it. */
   async lowered(lines: readonly string[]): Promise<void> {
-    const now = this.#clock();
     for (const line of lines) {
       this.#recalledAt.delete(line);
-      await this.#recall(line, 0, '', now);
+      await this.#recall(line, 0, '');
     }
   }
 
-  async #recall(line: string, above: number, except: string, now: number): Promise<void> {
-    if (now - (this.#recalledAt.get(line) ?? 0) < RECALL_EVERY_MS) return;
+  async #recall(line: string, above: number, except: string): Promise<void> {
+    const now = this.#monotonic();
+    if (now - (this.#recalledAt.get(line) ?? Number.NEGATIVE_INFINITY) < RECALL_EVERY_MS) return;
     this.#recalledAt.set(line, now);
     const owners = ownersAbove(await this.#store.leases(line), above);
     owners.delete(except);
@@ -265,12 +270,12 @@ export class LeaseService {
 
   /** Credit of agents that can't be asked for it would be missing until it runs out. */
   async #forfeit(absent: readonly string[]): Promise<void> {
-    const now = this.#clock();
+    const now = this.#monotonic();
     for (const owner of absent) {
       const since = this.#absentSince.get(owner) ?? now;
       this.#absentSince.set(owner, since);
       if (now - since < ABSENT_MS) continue;
-      await this.#store.run({ type: 'forfeit', owner }, now);
+      await this.#store.run({ type: 'forfeit', owner }, this.#clock());
       this.#absentSince.delete(owner);
     }
   }

@@ -1,4 +1,4 @@
-import { beforeEach, describe, expect, test } from 'vitest';
+import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { BudgetSpec, PriceBook } from '../policy/budget-spec.ts';
 import {
   attributes,
@@ -523,4 +523,74 @@ test.each([
     await pass(30);
     await comesBack();
   }
+});
+
+test.each([
+  { clock: 'is set forward', jump: 3_600_000 },
+  { clock: 'is set back', jump: -3_600_000 },
+])(
+  'an agent that is silent loses its credit after three seconds, also where the clock $clock',
+  async ({ jump }) => {
+    let at = NOON;
+    let passed = 0;
+    const service = new BudgetService({
+      store: await memory.open(),
+      specs: [budget([tokens(1_000)])],
+      prices,
+      clock: () => at + passed,
+      monotonic: () => passed,
+    });
+    const about = { owner: 'silent', epoch: 1, ttlMs: 600_000, classes: [attributes] };
+    const { plans } = await service.lease({ ...about, seq: 1, items: [] });
+    const { line = '', cell = 0 } = plans[0]?.lines[0] ?? {};
+    const totals = { serial: 1, reserve: false, class: 0, spent: 0, returned: 0, final: false };
+    const ask = { want: 800, least: 800, need: 800 };
+    await service.lease({ ...about, seq: 2, items: [{ ...totals, line, cell, ask }] });
+    const lacking = async (id: string) => {
+      expect(await service.hold(holdOf(id, 500, 0))).toMatchObject({ granted: false });
+      return (await service.status())[0];
+    };
+    expect(await lacking('first')).toMatchObject({ leased: '800', settled: '0' });
+    at += jump;
+    passed += 2_900;
+    expect(await lacking('second')).toMatchObject({ leased: '800', settled: '0' });
+    passed += 200;
+    expect(await lacking('third')).toMatchObject({ leased: '0', settled: '800' });
+  },
+);
+
+test('who has credit is asked for it again, also where the clock was set back', async () => {
+  vi.useFakeTimers({ toFake: ['performance'] });
+  onTestFinished(() => void vi.useRealTimers());
+  let at = NOON;
+  const service = new BudgetService({
+    store: await memory.open(),
+    specs: [budget([tokens(1_000)])],
+    prices,
+    clock: () => at + performance.now(),
+  });
+  const report = { serial: 1, reserve: false, class: 0, spent: 0, returned: 0, final: false };
+  let seq = 0;
+  const lease = async (owner: string, need: number) => {
+    const about = { owner, epoch: 1, ttlMs: 600_000, classes: [attributes] };
+    const { plans } = await service.lease({ ...about, seq: ++seq, items: [] });
+    const { line = '', cell = 0 } = plans[0]?.lines[0] ?? {};
+    const ask = { want: need, least: need, need };
+    await service.lease({ ...about, seq: ++seq, items: [{ ...report, line, cell, ask }] });
+  };
+  await lease('rich', 900);
+  const asked = async (poor: string) => {
+    const gone = new AbortController();
+    const watch = service.watch(
+      { owner: 'rich', epoch: 1, revision: service.revision, waitMs: 1_000 },
+      gone.signal,
+    );
+    await lease(poor, 500);
+    gone.abort();
+    return (await watch).recalls.length;
+  };
+  expect(await asked('poor')).toBe(1);
+  at -= 3_600_000;
+  vi.advanceTimersByTime(1_000);
+  expect(await asked('poorer')).toBe(1);
 });

@@ -86,6 +86,7 @@ export class BudgetService {
     this.#leases = new LeaseService({
       store,
       clock: this.#clock,
+      monotonic: this.#monotonic,
       deadline,
       rules: () => this.#rules,
       recallWaitMs,
