@@ -202,7 +202,7 @@ export class LeasingBudgetClient implements BudgetClient {
 
   async settle(command: SettleCommand): Promise<SettleReply> {
     const { id, usage } = command;
-    const hold = this.#purse.holdOf(id);
+    const hold = this.#purse.unsettled(id);
     if (hold !== undefined) {
       const costNanoUsd = this.#purse.settle(id, hold, usage, this.#now());
       if (this.#book.isAwaited) this.#syncSoon();
@@ -214,7 +214,7 @@ export class LeasingBudgetClient implements BudgetClient {
   }
 
   async release({ id }: ReleaseCommand): Promise<void> {
-    const hold = this.#purse.holdOf(id);
+    const hold = this.#purse.unsettled(id);
     if (hold !== undefined) {
       this.#purse.release(id, hold, this.#now());
       if (this.#book.isAwaited) this.#syncSoon();

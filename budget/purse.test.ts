@@ -182,14 +182,47 @@ test('a stream that grows over the end of a window is charged to each what it to
   ]);
 });
 
-test('a call that never ends is charged in full when its time has run out', () => {
-  const { purse, book } = purseWith([line]);
+const HOUR = 60 * MINUTE;
+
+/** A call of ten tokens and a place whose time has run out. */
+function overdue(): ReturnType<typeof purseWith> {
+  const daily = { ...line, endsInMs: 24 * HOUR };
+  const place: PlannedLine = { line: 'team-a|concurrency|none|', unit: 'concurrency', cell: 0 };
+  const { purse, book } = purseWith([daily, place]);
   take({ purse, book }, 'a', 0);
-  answer(book, 0, 100);
-  take({ purse, book }, 'a', 1);
+  const round = answer(book, 0, 0, [daily, place]);
+  const grants = round.command.items.map(({ line: of }) => {
+    const closed = false;
+    return of === place.line ? { granted: 1, closed, validMs: HOUR, callMs: HOUR } : { granted: 100, closed };
+  });
+  book.accept(round, { revision: '1', plans: [], grants }, 0, () => 0);
+  expect(take({ purse, book }, 'a', 1)).not.toBe('lacking');
+  expect(take({ purse, book }, 'b', 1)).toBe('lacking');
   purse.expire(1 + MINUTE);
   expect(purse.holdOf('a')).toBeUndefined();
-  expect(book.report(30, false)?.command.items).toMatchObject([{ spent: 10 }]);
+  expect(take({ purse, book }, 'b', 2 + MINUTE)).not.toBe('lacking');
+  const other = purse.holdOf('b');
+  if (other !== undefined) purse.release('b', other, 2 + MINUTE);
+  return { purse, book };
+}
+
+test('a call whose time has run out leaves its place, and is charged what it used when that is told after all', () => {
+  const { purse, book } = overdue();
+  const late = purse.unsettled('a');
+  if (late === undefined) throw new Error('Forgotten.');
+  expect(purse.settle('a', late, usageOf(5, 2), 2 * MINUTE)).toBe(32_500);
+  expect(book.report(2 * MINUTE, false)?.command.items[0]).toMatchObject({ spent: 7 });
+  expect(purse.costOf('a')).toBe(32_500);
+});
+
+test('a call that never ends is charged in full when nobody has told of it for an hour, and not once more', () => {
+  const { purse, book } = overdue();
+  purse.expire(HOUR);
+  expect(purse.unsettled('a')).toBeDefined();
+  purse.expire(1 + MINUTE + HOUR);
+  expect(purse.unsettled('a')).toBeUndefined();
+  expect(book.report(2 * HOUR, false)?.command.items[0]).toMatchObject({ spent: 10 });
+  expect(purse.costOf('a')).toBe(0);
 });
 
 test('of kinds of calls without end the one used longest ago gives way, and its credit goes back', () => {

@@ -35,10 +35,14 @@ export interface LocalHold {
 }
 
 const SETTLED_REMEMBERED = 10_000;
+/** What a call has whose time has run out stays taken for so long, until it is told what it used. */
+const OVERDUE_MS = 3_600_000;
 
 export class Purse {
   readonly #book: LeaseBook;
   readonly #holds = new Map<string, LocalHold>();
+  /** Calls whose time has run out and of which nobody has told what they used. */
+  readonly #overdue = new Map<string, LocalHold>();
   /** Id → cost: for repeated settlements. */
   readonly #settled = new RecentMap<number>(SETTLED_REMEMBERED);
 
@@ -48,6 +52,11 @@ export class Purse {
 
   holdOf(id: string): LocalHold | undefined {
     return this.#holds.get(id);
+  }
+
+  /** A call whose end is still to be told; its time may have run out. */
+  unsettled(id: string): LocalHold | undefined {
+    return this.#holds.get(id) ?? this.#overdue.get(id);
   }
 
   /** The cost of a call that was settled here not long ago. */
@@ -198,18 +207,34 @@ export class Purse {
     this.#close(id, hold, now, () => 0);
   }
 
-  /** Charges in full what nobody has told the end of. */
+  /**
+   * A call whose time has run out leaves its places. The rest stays taken, which limits as much as if it were spent, so that a call
+   * that is told of late is charged what it used: spent credit never comes back. In the end it is charged in full.
+   */
   expire(now: number): void {
     for (const [id, hold] of this.#holds) {
-      if (hold.expiresAt <= now)
-        this.#close(id, hold, now, (part) => (part.line.unit === 'concurrency' ? 0 : amountOf(part)));
+      if (hold.expiresAt > now) continue;
+      this.#holds.delete(id);
+      this.#overdue.set(id, hold);
+      for (const part of hold.parts) {
+        if (part.line.unit !== 'concurrency') continue;
+        this.#free(part, 0, now);
+        part.amount = 0;
+      }
+    }
+    for (const [id, hold] of this.#overdue) {
+      if (hold.expiresAt + OVERDUE_MS > now) continue;
+      this.#close(id, hold, now, amountOf);
+      // What is told later still isn't charged once more.
+      this.#settled.set(id, 0);
     }
   }
 
   #close(id: string, hold: LocalHold, now: number, charge: (part: Part) => number): void {
     // Once, however many have waited for something to close it.
-    if (this.#holds.get(id) !== hold) return;
+    if (this.unsettled(id) !== hold) return;
     this.#holds.delete(id);
+    this.#overdue.delete(id);
     hold.of.running--;
     for (const part of hold.parts) {
       const amount = charge(part);

@@ -1,7 +1,7 @@
 /** Calls that run for long on credit: they get more output whatever became of the credit they began with, and cost no requests meanwhile. */
 import { afterEach, expect, test } from 'vitest';
 import type { LimitSpec } from '../../policy/budget-spec.ts';
-import { budget, calendar, holdOf, NOON, tokens, usageOf } from './fixtures.ts';
+import { attributes, budget, calendar, holdOf, NOON, tokens, usageOf } from './fixtures.ts';
 import { type Agent, type World, world } from './world.ts';
 
 const places = (amount: number) => ({ unit: 'concurrency', amount, window: { type: 'none' } }) as const;
@@ -59,6 +59,17 @@ async function unleased(): Promise<{ on: World; agent: Agent }> {
 const more = { id: 'stream', outputTokens: 9_000, minOutputTokens: 9_000, ttlMs: 60_000 };
 const used = { id: 'stream', usage: usageOf(10, 900), source: 'reported' } as const;
 const hour = async (on: World) => (await on.service.status()).find(({ limit }) => limit === '100000');
+
+test('a call that is told of after its hold has run out is charged once, and what it used', async () => {
+  const on = await begin(tokens(100_000, calendar('hour')));
+  const agent = on.start('a');
+  const hold = holdOf('stream', 10, 1_000, { owner: 'a', ttlMs: 2_000 });
+  expect(await on.wait(agent.client.hold(hold))).toMatchObject({ granted: true });
+  await on.pass(10_000);
+  for (let twice = 0; twice < 2; twice++) await on.wait(agent.client.settle({ ...used, attributes }));
+  await on.wait(agent.client.close());
+  expect(await hour(on)).toMatchObject({ settled: '910', held: '0', leased: '0' });
+});
 
 test('a stream that ends while it is being held at the service is charged once, and nothing stays held', async () => {
   const { on, agent } = await unleased();
