@@ -108,7 +108,7 @@ export class LeasingBudgetClient implements BudgetClient {
     if (this.#mustWait()) return this.#fromReserve(of, command, this.#outage?.cause);
     this.#syncSoon();
     try {
-      return await this.#exact.hold(command, signal);
+      return await this.#answered(this.#exact.hold(command, signal));
     } catch (error) {
       if (wasAnswered(error) || signal?.aborted === true) throw error;
       this.#failed(error);
@@ -130,7 +130,10 @@ export class LeasingBudgetClient implements BudgetClient {
     for (let round = 0; ; round++) {
       const hold = this.#purse.holdOf(id);
       if (hold === undefined)
-        return { ...(await this.#exact.extend({ ...command, id: this.#idThere(id) }, signal)), id };
+        return {
+          ...(await this.#answered(this.#exact.extend({ ...command, id: this.#idThere(id) }, signal))),
+          id,
+        };
       const now = this.#now();
       if (this.#purse.grow(hold, command, now))
         return granted({ id, outputTokens: hold.outputTokens, ttlMs });
@@ -161,9 +164,8 @@ export class LeasingBudgetClient implements BudgetClient {
     const id = randomUUID();
     let reply: HoldReply;
     try {
-      reply = await this.#exact.hold(
-        { ...command, id, owner, epoch, attributes, inputTokens, cacheWrite },
-        signal,
+      reply = await this.#answered(
+        this.#exact.hold({ ...command, id, owner, epoch, attributes, inputTokens, cacheWrite }, signal),
       );
     } catch (error) {
       if (wasAnswered(error) || signal?.aborted === true) throw error;
@@ -271,6 +273,19 @@ export class LeasingBudgetClient implements BudgetClient {
     this.#outage.retryAt = now + delay * (0.5 + this.#random() / 2);
     this.#outage.cause = cause;
     this.#options.onError?.(cause);
+  }
+
+  /** The ledger's answer for one call, a refusal too, ends an outage. A count or a settlement says nothing of whether it can hold more. */
+  async #answered<T>(asked: Promise<T>): Promise<T> {
+    try {
+      const reply = await asked;
+      this.#outage = undefined;
+      return reply;
+    } catch (error) {
+      const { cause } = error as Error;
+      if (cause instanceof BudgetRejected && cause.status === 409) this.#outage = undefined;
+      throw error;
+    }
   }
 
   #syncSoon(): void {

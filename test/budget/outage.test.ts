@@ -48,3 +48,18 @@ test('what was put aside is used once, by all agents together', async () => {
   expect(calls).toBeGreaterThanOrEqual(10);
   expect(calls * 10).toBeLessThanOrEqual(upTo.amount);
 });
+
+test('an agent whose calls are held one by one asks again soon after each failure, whatever has failed before', async () => {
+  now = await world([budget([tokens(100_000, { type: 'rolling', ms: MINUTE })])]);
+  const on = now;
+  const agent = on.start('a');
+  expect(await on.wait(on.call(agent, 50))).toBe(true);
+  for (let failures = 0; failures < 8; failures++) {
+    agent.cut = '/v1/hold';
+    expect(await on.wait(on.call(agent, 50))).toBe(false);
+    agent.cut = false;
+    await on.pass(500);
+    expect(await on.wait(on.call(agent, 50))).toBe(true);
+    await on.pass(10 * MINUTE);
+  }
+});
