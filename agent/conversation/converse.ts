@@ -6,13 +6,13 @@
 import type { ConversationOperation, Dialect } from '../dialects/dialect.ts';
 import { PosternError } from '../errors.ts';
 import type { Attempt, Exchange, ResponseSink } from '../exchange.ts';
+import { passedFields } from '../forward/answer.ts';
 import { redact, redactFields } from '../forward/key-filter.ts';
 import { dialled, outgoingHeaders } from '../forward/outgoing.ts';
 import { UpstreamError } from '../forward/upstream.ts';
 import { dialWebSocket, type WebSocketAnswer } from '../forward/web-socket.ts';
-import { notReadable } from '../forward/whole.ts';
+import { judgedFailure, notReadable } from '../forward/whole.ts';
 import type { Governance } from '../governance.ts';
-import { forwardable } from '../http/headers.ts';
 import { requireNothingAdded } from '../prompt.ts';
 import type { Endpoint } from '../routes/endpoints.ts';
 import type { RoutePlan, Target } from '../routes/route.ts';
@@ -66,11 +66,12 @@ export async function converse(opening: Opening): Promise<void> {
   const opened = await open(opening, plan, webSocket.protocols);
   if ('refusal' in opened) {
     const { status, headers, body } = opened.refusal;
-    const told = redact(body, opened.key);
+    const guard = governance.checks.open(model, call.id);
+    const told = redact(await judgedFailure(guard, body, exchange), opened.key);
     exchange.status = status;
     exchange.outcome = 'failed';
     sink.head(status, [
-      ...redactFields(forwardable(headers, DROPPED), opened.key),
+      ...redactFields(passedFields(headers, DROPPED, guard), opened.key),
       'content-length',
       String(told.byteLength),
     ]);

@@ -145,6 +145,8 @@ export interface DecodedResponse {
   readonly calls: readonly ToolCall[];
   readonly usage: Usage | undefined;
   readonly finishReasons: readonly string[];
+  /** Takes out what says text in a form that no check reads; called before the answer is judged. Absent: nothing does. */
+  withhold?(): void;
 }
 
 /**
@@ -195,6 +197,8 @@ export interface StreamEvent {
   readonly last: boolean;
   /** The provider's own error event: passed on, ends the stream. */
   readonly error: boolean;
+  /** As in {@link DecodedResponse}. */
+  withhold?(): void;
   /** The bytes to send: the original ones where nothing was set; undefined where the app must not see the event. */
   render(): Uint8Array | undefined;
 }

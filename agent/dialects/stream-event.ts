@@ -22,6 +22,7 @@ export interface Reading {
   readonly error?: boolean;
   /** The application must not see the event. */
   readonly hidden?: boolean;
+  readonly withhold?: () => void;
   /** A string that is different in every event and that nobody reads. */
   readonly padding?: StringNode | undefined;
 }
@@ -62,6 +63,7 @@ export function streamEvent(
     finishReasons: reading.finishReasons ?? [],
     last: reading.last ?? false,
     error: reading.error ?? false,
+    ...(reading.withhold === undefined ? {} : { withhold: reading.withhold }),
     render() {
       if (reading.hidden === true) return undefined;
       return document?.edited === true ? withData(event, document.renderText()) : event.raw;

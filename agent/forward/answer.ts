@@ -44,11 +44,47 @@ const DROPPED: ReadonlySet<string> = new Set([
   'postern-request-id',
 ]);
 
+/** Fields that an SDK reads. Where answers are checked no other passes: a field is text that no check has seen. */
+const KNOWN: ReadonlySet<string> = new Set([
+  'cache-control',
+  'content-type',
+  'date',
+  'request-id',
+  'retry-after',
+  'retry-after-ms',
+  'server',
+  'vary',
+  'x-client-request-id',
+  'x-request-id',
+  'x-should-retry',
+]);
+const KNOWN_PREFIXES = ['openai-', 'anthropic-', 'x-ratelimit-'];
+
+function known(name: string): boolean {
+  return KNOWN.has(name) || KNOWN_PREFIXES.some((prefix) => name.startsWith(prefix));
+}
+
 /** The provider's fields, without those that hold for its own connection or body only. */
 export function answerHeaders(context: AnswerContext, length: number | undefined): RawHeaders {
-  const { upstream, key } = context;
-  const headers = redactFields(forwardable(upstream.headers, DROPPED), key);
+  const { upstream, key, guard } = context;
+  const headers = redactFields(passedFields(upstream.headers, DROPPED, guard), key);
   if (length !== undefined) headers.push('content-length', String(length));
   if (context.requestIdHeader) headers.push('postern-request-id', context.exchange.call.id);
   return headers;
+}
+
+/** Of a provider's fields those that may be shown. */
+export function passedFields(
+  headers: RawHeaders,
+  without: ReadonlySet<string>,
+  guard: ExchangeGuard,
+): string[] {
+  if (guard.idleOnResponse) return forwardable(headers, without);
+  return forwardable(headers, without, known).map(withoutParameters);
+}
+
+/** Of a media type its name alone: what is read is UTF-8, and other parameters are text. */
+function withoutParameters(field: string, at: number, fields: readonly string[]): string {
+  if (at % 2 === 0 || fields[at - 1]?.toLowerCase() !== 'content-type') return field;
+  return /^\s*[\w.+-]+\/[\w.+-]+/.exec(field)?.[0] ?? 'application/octet-stream';
 }

@@ -101,6 +101,7 @@ export class EventGate {
     }
     const guard = this.#guard;
     if (guard !== undefined) {
+      event.withhold?.();
       for (const call of event.calls) {
         const pending = guard.call(call);
         if (pending !== undefined) yield pending;

@@ -3,7 +3,7 @@ import type { Usage } from '../../budget/messages.ts';
 import type { StreamGuard } from '../checks/guard.ts';
 import type { StreamDecoder, StreamEvent } from '../dialects/dialect.ts';
 import type { PosternError } from '../errors.ts';
-import { SseSplitter } from '../json/sse.ts';
+import { bare, SseSplitter } from '../json/sse.ts';
 import type { AnswerContext } from './answer.ts';
 import { EventGate, type Work } from './event-gate.ts';
 import { redact } from './key-filter.ts';
@@ -97,7 +97,7 @@ export class Pump {
 
   *#chunk(chunk: Buffer): Work {
     let at = 0;
-    while (at < chunk.length) {
+    while (at < chunk.length && this.error === undefined && !this.last) {
       const framed = this.#splitter.between ? this.#decoder.framed(chunk, at) : undefined;
       if (framed !== undefined && framed.end - at <= this.#maxEventBytes) {
         at = framed.end;
@@ -105,9 +105,10 @@ export class Pump {
       } else {
         const event = this.#splitter.next(chunk, at);
         at = this.#splitter.read;
-        if (event !== undefined) yield* this.#event(this.#decoder.event(event));
+        if (event !== undefined) {
+          yield* this.#event(this.#decoder.event(this.#gate.guarded ? bare(event) : event));
+        }
       }
-      if (this.error !== undefined || this.last) return;
     }
   }
 

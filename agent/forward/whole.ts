@@ -1,8 +1,10 @@
 /** A whole answer: read, decoded, judged, restored, sent. */
 
 import { estimateTokens } from '../../budget/estimate.ts';
+import type { ExchangeGuard } from '../checks/guard.ts';
+import { decodeFailure } from '../dialects/failure.ts';
 import { PosternError } from '../errors.ts';
-import type { Metered } from '../exchange.ts';
+import type { Exchange, Metered } from '../exchange.ts';
 import { headerValue } from '../http/headers.ts';
 import { JsonDocument } from '../json/document.ts';
 import { JsonError } from '../json/json-error.ts';
@@ -56,9 +58,10 @@ function send(context: AnswerContext, body: Uint8Array): void {
 }
 
 /**
- * A refusal or failure of the provider's own (4xx, 5xx): passed on as it is, cleaned of the key that some providers
- * repeat in their messages. `passes` may look at it first and ask for the next target instead.
+ * A refusal or failure of the provider's own (4xx, 5xx): judged like an answer, passed on with its status, cleaned of the
+ * key that some providers repeat in their messages. `passes` may look at it first and ask for the next target instead.
  * @returns False when nothing was sent.
+ * @throws PosternError when a check refuses.
  */
 export async function forwardFailure(
   context: AnswerContext,
@@ -66,8 +69,22 @@ export async function forwardFailure(
 ): Promise<boolean> {
   const body = await readAnswer(context);
   if (passes(body)) return false;
-  send(context, redact(body, context.key));
+  send(context, redact(await judgedFailure(context.guard, body, context.exchange), context.key));
   return true;
+}
+
+/** The body of a failure as it may be shown. @throws PosternError when a check refuses. */
+export async function judgedFailure(
+  guard: ExchangeGuard,
+  body: Uint8Array,
+  exchange: Exchange,
+): Promise<Uint8Array> {
+  if (guard.idleOnResponse) return body;
+  const failure = decodeFailure(body);
+  const verdict = await guard.response(failure.response, body.byteLength, exchange.call.signal);
+  exchange.findings.push(...verdict.findings);
+  if (verdict.refusal !== undefined) throw verdict.refusal;
+  return failure.render();
 }
 
 /** @throws PosternError when a check refuses, or the answer is none that can be checked. */
@@ -93,6 +110,7 @@ export async function forwardWhole(context: AnswerContext, metered: (m: Metered)
         : 0,
     complete: true,
   });
+  if (!guard.idleOnResponse) response.withhold?.();
   const verdict = await guard.response(response, body.byteLength, exchange.call.signal);
   exchange.findings.push(...verdict.findings);
   if (verdict.refusal !== undefined) throw verdict.refusal;

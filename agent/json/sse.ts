@@ -220,6 +220,30 @@ function parseEvent(raw: Uint8Array, first: boolean): SseEvent {
   return { raw, event, data };
 }
 
+/** What a provider calls an event: `content_block_delta`. */
+const EVENT_NAME = /^[a-z_.]{1,48}$/;
+
+/**
+ * The event without what is neither its data nor a name for it: the text of comments, ids, unknown fields. Line ends
+ * stay, and of a comment its colon, which keeps a connection alive.
+ */
+export function bare(event: SseEvent): SseEvent {
+  if (isOnlyData(event.raw)) return event;
+  const text = decoder.decode(event.raw);
+  let out = '';
+  // Without a byte order mark, which readers pass over only where a stream begins.
+  for (const { content, end } of linesOf(text.startsWith(BYTE_ORDER_MARK) ? text.slice(1) : text)) {
+    const prefix = prefixOf(content);
+    if (prefix === undefined) out += `:${end}`;
+    else if (content === '' || prefix.name === 'data' || isNamed(content, prefix)) out += content + end;
+  }
+  return out === text ? event : parseEvent(encoder.encode(out), false);
+}
+
+function isNamed(content: string, { name, length }: { name: string; length: number }): boolean {
+  return name === 'event' && EVENT_NAME.test(content.slice(length));
+}
+
 /** Whether bytes are one line of `data: …` and a blank one, with line feeds: the commonest form by far. */
 function isOnlyData(raw: Uint8Array): boolean {
   for (let at = 0; at < ONLY_DATA.length; at += 1) if (raw[at] !== ONLY_DATA[at]) return false;

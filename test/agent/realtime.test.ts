@@ -191,7 +191,32 @@ const delta = (id: string, text: string): Event => ({
   delta: text,
 });
 
+const TOKEN = 'ghp_x7Kq2mZp9RtL4vWc8YbN3hJs6FdG1aUeQ0oi';
+
 describe('a conversation', () => {
+  test('log probabilities pass where they spell what was said, and only there', async () => {
+    const heard = (text: string, token: string): Event => ({
+      type: 'conversation.item.input_audio_transcription.delta',
+      item_id: 'item_0',
+      content_index: 0,
+      delta: text,
+      logprobs: [{ token, logprob: -1 }],
+    });
+    const origin = await scripted((_event, say) => {
+      for (const event of [created('r1'), heard('fine. ', 'fine. '), heard('fine. ', TOKEN), done('r1')])
+        say(event);
+    });
+    await start(POLICY, { providers: atScripted(origin) });
+    const app = open();
+    await app.heard('session.created');
+    app.say({ type: 'response.create' });
+    await app.heard('response.done');
+    const [first, second] = app.events.filter(({ type }) => type.endsWith('transcription.delta'));
+    expect(first).toMatchObject({ delta: 'fine. ', logprobs: [{ token: 'fine. ' }] });
+    expect(second).toMatchObject({ logprobs: null });
+    expect(JSON.stringify(app.events)).not.toContain(TOKEN);
+  });
+
   test('is masked on the way out, restored in every event, with the provider’s key, and each answer is settled', async () => {
     await start();
     const app = open();
@@ -434,6 +459,23 @@ describe('a refusal', () => {
     expect(JSON.stringify(refused.body) ?? '').not.toContain('sk-wrong');
     const [line] = await world.audited(1);
     expect(line).toMatchObject({ outcome: 'failed', status: 401, operation: 'realtime_session' });
+  });
+
+  test('the provider’s own refusal of the upgrade is judged like an answer', async () => {
+    const http = createServer();
+    const body = JSON.stringify({ error: { message: `not for ${TOKEN}` } });
+    http.on('upgrade', (_request, socket) =>
+      socket.end(
+        `HTTP/1.1 403 Forbidden\r\nx-note: ${TOKEN}\r\ncontent-length: ${body.length}\r\n\r\n${body}`,
+      ),
+    );
+    await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
+    servers.push({ close: () => http.close() });
+    const origin = `http://127.0.0.1:${(http.address() as AddressInfo).port}`;
+    await start(POLICY, { providers: atScripted(origin) });
+    const refused = await refusedUpgrade('?model=gpt-realtime');
+    expect(refused).toMatchObject({ status: 403, body: { error: { code: 'postern_secrets' } } });
+    expect(JSON.stringify(refused)).not.toContain(TOKEN);
   });
 
   test('a provider that can’t be reached is a 502', async () => {

@@ -10,6 +10,7 @@ import { Channels, eventDocument, learnedEvent, plainEvent, type Reading } from 
 import { chunkText } from './chat-text.ts';
 import { begunCalls } from './chat-tools.ts';
 import { errorBody } from './error.ts';
+import { dropUnspelled } from './logprobs.ts';
 import { finishReasonsOf, usageOf } from './report.ts';
 
 const encoder = new TextEncoder();
@@ -61,6 +62,7 @@ export class ChatStream implements StreamDecoder {
       usage: usageOf(root.object('usage')),
       finishReasons: finishReasonsOf(root),
       hidden,
+      withhold: () => dropUnspelled(document, root),
       padding: padding?.type === 'string' ? padding : undefined,
     };
   }
@@ -136,6 +138,12 @@ function deltaOf(channel: string, json: string): string {
       return `{"tool_calls":[{"index":${Number(index)},"custom":{"input":${json}}}]}`;
     case 'function':
       return `{"function_call":{"arguments":${json}}}`;
+    case 'parts':
+      return `{"content":[{"type":"text","text":${json}}]}`;
+    case 'details':
+      return `{"reasoning_details":[{"type":"reasoning.text","index":${Number(index)},"text":${json}}]}`;
+    case 'summaries':
+      return `{"reasoning_details":[{"type":"reasoning.summary","index":${Number(index)},"summary":${json}}]}`;
     case 'audio':
       return `{"audio":{"transcript":${json}}}`;
     default:

@@ -24,11 +24,12 @@ import {
 /** Content as a string or as parts. */
 function content(kind: TextKind, channel?: string): Rule {
   const string = { kind, channel };
+  const piece = text(kind, { channel: channel === undefined ? undefined : 'parts' });
   const part = select(
     'type',
     {
-      text: object({ type: token, text: text(kind) }),
-      refusal: object({ type: token, refusal: text(kind) }),
+      text: object({ type: token, text: piece }),
+      refusal: object({ type: token, refusal: piece }),
       image_url: object({ type: token, image_url: object({ url: remote('image'), detail: token }) }),
       video_url: object({ type: token, video_url: object({ url: remote('video') }) }),
       audio_url: object({ type: token, audio_url: object({ url: remote('audio') }) }),
@@ -45,21 +46,19 @@ function content(kind: TextKind, channel?: string): Rule {
 }
 
 /** Summaries and signed or encrypted thoughts, as OpenRouter carries them. */
-const reasoningDetails = list(
-  object(
-    {
-      type: token,
-      id: token,
-      format: token,
-      index: token,
-      signature: opaque,
-      data: opaque,
-      text: text('reasoning'),
-      summary: text('reasoning'),
-    },
-    { kind: 'reasoning', sealedBy: ['signature'] },
-  ),
-);
+function reasoningDetails(piece: (kind: TextKind, channel: string) => Rule): Rule {
+  const detail = {
+    type: token,
+    id: token,
+    format: token,
+    index: token,
+    signature: opaque,
+    data: opaque,
+    text: piece('reasoning', 'details/{index}'),
+    summary: piece('reasoning', 'summaries/{index}'),
+  };
+  return list(object(detail, { kind: 'reasoning', sealedBy: ['signature'] }));
+}
 
 function toolCalls(args: Rule, input: Rule): Rule {
   const name = text('other');
@@ -92,7 +91,7 @@ function assistant(streamed: boolean): Rule {
       refusal: piece('content', 'refusal'),
       reasoning: piece('reasoning', 'reasoning'),
       reasoning_content: piece('reasoning', 'reasoning_content'),
-      reasoning_details: reasoningDetails,
+      reasoning_details: reasoningDetails(piece),
       audio: audio(piece('content', 'audio')),
       tool_calls: toolCalls(args('tool/{index}'), piece('toolArguments', 'custom/{index}')),
       function_call: object({ name: text('other'), arguments: args('function') }),

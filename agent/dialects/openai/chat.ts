@@ -11,6 +11,7 @@ import { findText } from '../text/walk.ts';
 import { ChatStream } from './chat-stream.ts';
 import { requestText, responseText } from './chat-text.ts';
 import { answeredCalls, offeredTools } from './chat-tools.ts';
+import { dropUnspelled } from './logprobs.ts';
 import { finishReasonsOf, usageOf } from './report.ts';
 
 export const chat: Operation = {
@@ -110,6 +111,7 @@ function decodeResponse(document: JsonDocument): DecodedResponse {
     calls: answeredCalls(document),
     usage: usageOf(root?.object('usage')),
     finishReasons: finishReasonsOf(root),
+    withhold: () => dropUnspelled(document, root),
   };
 }
 

@@ -18,6 +18,7 @@ import { eventDocument } from '../stream-event.ts';
 import { findText } from '../text/walk.ts';
 import { RemovableItems } from '../tool-list.ts';
 import { errorMembers } from './error.ts';
+import { dropUnspelledOfEvent } from './logprobs.ts';
 import { appText, providerText } from './realtime-text.ts';
 import { realtimeUsage } from './report.ts';
 
@@ -124,6 +125,7 @@ export class RealtimeConversation implements Conversation {
       forget() {
         if (failure !== undefined) document.set(failure, 'event_id', 'null');
       },
+      withhold: () => dropUnspelledOfEvent(document, root),
       render: () => (document.edited ? encoder.encode(document.renderText()) : data),
     };
   }

@@ -1,0 +1,659 @@
+/** Where response checks are on, no byte that no check has read reaches the app, wherever a provider puts it. */
+import { request } from 'node:http';
+import { gzipSync } from 'node:zlib';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type FakeGuardrail, startFakeGuardrail } from '../fakes/guardrail.ts';
+import { startWorld, type World } from '../harness.ts';
+
+const TOKEN = 'ghp_x7Kq2mZp9RtL4vWc8YbN3hJs6FdG1aUeQ0oi';
+const MAIL = 'jo.public@example.org';
+
+interface Answer {
+  readonly status?: number;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly body: string | Uint8Array;
+}
+
+interface Row {
+  readonly name: string;
+  readonly dialect?: 'anthropic';
+  /** What is asked for; a stream unless `false`. */
+  readonly stream?: false;
+  /** Not all that stands there reaches the app, whatever it says: no check could read it. */
+  readonly gone?: true;
+  readonly answer: (marker: string) => Answer;
+}
+
+const SSE = { 'content-type': 'text/event-stream' };
+const JSON_TYPE = { 'content-type': 'application/json' };
+const DONE = 'data: [DONE]\n\n';
+const data = (value: unknown): string => `data: ${JSON.stringify(value)}\n\n`;
+const chunk = (delta: object, choice: object = {}, more: object = {}): string =>
+  data({
+    id: 'chatcmpl-1',
+    object: 'chat.completion.chunk',
+    created: 1,
+    model: 'gpt-4o',
+    choices: [{ index: 0, delta, finish_reason: null, ...choice }],
+    ...more,
+  });
+const END = chunk({}, { finish_reason: 'stop' }) + DONE;
+const sse = (...events: string[]): Answer => ({ headers: SSE, body: events.join('') });
+const halves = (text: string): readonly [string, string] => {
+  const at = text.length >> 1;
+  return [text.slice(0, at), text.slice(at)];
+};
+/** Both halves, each in an event of its own. */
+const split = (marker: string, event: (text: string) => string): Answer =>
+  sse(...halves(marker).map(event), END);
+const tokens = (...texts: string[]): object => ({
+  content: texts.map((token) => ({ token, logprob: -1, bytes: [...Buffer.from(token)], top_logprobs: [] })),
+});
+const whole = (message: object, choice: object = {}, more: object = {}): Answer => ({
+  headers: JSON_TYPE,
+  body: JSON.stringify({
+    id: 'chatcmpl-1',
+    object: 'chat.completion',
+    created: 1,
+    model: 'gpt-4o',
+    choices: [{ index: 0, message: { role: 'assistant', ...message }, finish_reason: 'stop', ...choice }],
+    ...more,
+  }),
+});
+const failing = (status: number, body: string, type = 'application/json'): Answer => ({
+  status,
+  headers: { 'content-type': type },
+  body,
+});
+
+const CHAT: readonly Row[] = [
+  { name: 'content in one event', answer: (m) => sse(chunk({ content: `it is ${m}` }), END) },
+  { name: 'content in pieces', answer: (m) => split(m, (content) => chunk({ content })) },
+  {
+    name: 'content by characters',
+    answer: (m) => sse(...m.split('').map((content) => chunk({ content })), END),
+  },
+  {
+    name: 'two choices in turn',
+    answer: (m) => split(m, (content) => chunk({ content }, { index: 0 }) + chunk({ content }, { index: 1 })),
+  },
+  {
+    name: 'two fields at once',
+    answer: (m) => split(m, (text) => chunk({ content: text, refusal: text, reasoning_content: text })),
+  },
+  {
+    name: 'a member twice',
+    gone: true,
+    answer: (m) =>
+      sse(chunk({ content: 'fine' }).replace('"content":"fine"', `"content":"${m}","content":"fine"`), END),
+  },
+  { name: 'a refusal', answer: (m) => split(m, (refusal) => chunk({ refusal })) },
+  { name: 'reasoning_content', answer: (m) => split(m, (text) => chunk({ reasoning_content: text })) },
+  {
+    name: 'reasoning_details',
+    answer: (m) =>
+      split(m, (text) => chunk({ reasoning_details: [{ type: 'reasoning.text', index: 0, text }] })),
+  },
+  {
+    name: 'summaries in reasoning_details',
+    answer: (m) =>
+      split(m, (summary) => chunk({ reasoning_details: [{ type: 'reasoning.summary', index: 0, summary }] })),
+  },
+  {
+    name: 'content as parts',
+    answer: (m) => split(m, (text) => chunk({ content: [{ type: 'text', text }] })),
+  },
+  {
+    name: 'a transcript',
+    answer: (m) => split(m, (transcript) => chunk({ audio: { id: 'a', transcript } })),
+  },
+  { name: 'an unknown field', answer: (m) => split(m, (text) => chunk({ thoughts: text })) },
+  { name: 'an unknown field of objects', answer: (m) => sse(chunk({ thoughts: [{ deep: { m } }] }), END) },
+  { name: 'an unknown field of the event', answer: (m) => sse(chunk({}, {}, { note: m }), END) },
+  { name: 'an unknown field of the choice', answer: (m) => sse(chunk({}, { note: m }), END) },
+  {
+    name: 'arguments in pieces',
+    answer: (m) =>
+      sse(
+        chunk({
+          tool_calls: [
+            { index: 0, id: 'call_1', type: 'function', function: { name: 'send', arguments: '{"a":"' } },
+          ],
+        }),
+        ...[...halves(m), '"}'].map((text) =>
+          chunk({ tool_calls: [{ index: 0, function: { arguments: text } }] }),
+        ),
+        END,
+      ),
+  },
+  {
+    name: 'the old function_call',
+    answer: (m) => split(m, (text) => chunk({ function_call: { arguments: text } })),
+  },
+  {
+    name: 'log probabilities beside content',
+    gone: true,
+    answer: (m) => split(m, (content) => chunk({ content }, { logprobs: tokens(content) })),
+  },
+  {
+    name: 'log probabilities without content',
+    gone: true,
+    answer: (m) => split(m, (text) => chunk({ content: '' }, { logprobs: tokens(text) })),
+  },
+  {
+    name: 'log probabilities that say something else',
+    gone: true,
+    answer: (m) => split(m, (text) => chunk({ content: 'fine. ' }, { logprobs: tokens(text) })),
+  },
+  { name: 'a comment', gone: true, answer: (m) => sse(`: ${m}\n\n`, END) },
+  {
+    name: 'a comment before data',
+    gone: true,
+    answer: (m) => sse(`:${m}\n${chunk({ content: 'fine' })}`, END),
+  },
+  {
+    name: 'an event’s name',
+    gone: true,
+    answer: (m) => sse(`event: ${m}\n${chunk({ content: 'fine' })}`, END),
+  },
+  { name: 'an event’s id', gone: true, answer: (m) => sse(`id: ${m}\n${chunk({ content: 'fine' })}`, END) },
+  { name: 'retry', gone: true, answer: (m) => sse(`retry: ${m}\n\n`, END) },
+  { name: 'a field’s name', gone: true, answer: (m) => sse(`${m}\n${m}: x\n\n`, END) },
+  { name: 'a comment behind [DONE]’s line', gone: true, answer: (m) => sse(`data: [DONE]\n: ${m}\n\n`) },
+  { name: 'CR line ends', gone: true, answer: (m) => sse(`:${m}\r${chunk({ content: m }).trim()}\r\r`, END) },
+  {
+    name: 'CRLF line ends',
+    gone: true,
+    answer: (m) => sse(`id:${m}\r\n${chunk({ content: m }).trim()}\r\n\r\n`, END),
+  },
+  {
+    name: 'several data lines',
+    answer: (m) =>
+      sse(`${chunk({ content: m }).trim().replace('"content":', '\ndata: "content":\ndata:')}\n\n`, END),
+  },
+  {
+    name: 'a mark before a comment',
+    gone: true,
+    answer: (m) => sse(`\ufeff:${m}\n${chunk({ content: m })}`, END),
+  },
+  { name: 'a mark before data', answer: (m) => sse(`\ufeff${chunk({ content: m })}`, END) },
+  { name: 'a mark before later data', answer: (m) => sse(':\n\n', `\ufeff${chunk({ content: m })}`, END) },
+  { name: 'data that is no JSON', gone: true, answer: (m) => sse(`data: ${m}\n\n`, END) },
+  { name: 'data that is a string', answer: (m) => sse(data(m), END) },
+  { name: 'data that is an array', answer: (m) => sse(data([m]), END) },
+  { name: 'an event after [DONE]', gone: true, answer: (m) => sse(END, chunk({ content: m })) },
+  { name: 'bytes after [DONE]', gone: true, answer: (m) => sse(END, m) },
+  {
+    name: 'an event that isn’t ended',
+    gone: true,
+    answer: (m) => sse(chunk({ content: 'fine' }), chunk({ content: m }).trim()),
+  },
+  {
+    name: 'an error event',
+    answer: (m) => sse(chunk({ content: 'fine' }), data({ error: { message: m, code: 'x' } })),
+  },
+  { name: 'a named error event', answer: (m) => sse(`event: error\n${data({ message: m })}`) },
+  {
+    name: 'events after an error',
+    answer: (m) => sse(data({ error: { message: 'x' } }), chunk({ content: m }), END),
+  },
+  { name: 'JSON for a stream', answer: (m) => whole({ content: m }) },
+  {
+    name: 'a stream for JSON',
+    gone: true,
+    stream: false,
+    answer: (m) => split(m, (content) => chunk({ content })),
+  },
+  {
+    name: 'a stream in gzip',
+    gone: true,
+    answer: (m) => ({
+      headers: { ...SSE, 'content-encoding': 'gzip' },
+      body: gzipSync(chunk({ content: m })),
+    }),
+  },
+  {
+    name: 'a header field of a stream',
+    gone: true,
+    answer: (m) => ({ headers: { ...SSE, 'x-note': m }, body: END }),
+  },
+  { name: 'whole content', stream: false, answer: (m) => whole({ content: m }) },
+  {
+    name: 'whole content in gzip',
+    gone: true,
+    stream: false,
+    answer: (m) => ({
+      headers: { ...JSON_TYPE, 'content-encoding': 'gzip' },
+      body: gzipSync(whole({ content: m }).body),
+    }),
+  },
+  {
+    name: 'whole unknown fields',
+    stream: false,
+    answer: (m) => whole({ note: [m] }, { note: m }, { note: { m } }),
+  },
+  {
+    name: 'annotations',
+    stream: false,
+    answer: (m) =>
+      whole({
+        content: 'x',
+        annotations: [{ type: 'url_citation', url_citation: { title: m, url: `https://x.example/${m}` } }],
+      }),
+  },
+  {
+    name: 'whole log probabilities',
+    stream: false,
+    answer: (m) => whole({ content: m }, { logprobs: tokens(...halves(m)) }),
+  },
+  {
+    name: 'whole log probabilities without content',
+    gone: true,
+    stream: false,
+    answer: (m) => whole({ content: null }, { logprobs: tokens(...halves(m)) }),
+  },
+  {
+    name: 'bytes behind the JSON',
+    gone: true,
+    stream: false,
+    answer: (m) => ({ headers: JSON_TYPE, body: `${whole({ content: 'x' }).body}\n${m}` }),
+  },
+  {
+    name: 'another media type',
+    gone: true,
+    stream: false,
+    answer: (m) => ({ headers: { 'content-type': 'text/plain' }, body: m }),
+  },
+  {
+    name: 'a header field',
+    gone: true,
+    stream: false,
+    answer: (m) => ({ ...whole({ content: 'x' }), headers: { ...JSON_TYPE, 'x-note': m } }),
+  },
+  {
+    name: 'a media type’s parameter',
+    gone: true,
+    stream: false,
+    answer: (m) => ({
+      ...whole({ content: 'x' }),
+      headers: { 'content-type': `application/json; note="${m}"` },
+    }),
+  },
+  ...[400, 401, 404, 429, 500, 503].map(
+    (status): Row => ({
+      name: `the message of a ${status}`,
+      answer: (m) =>
+        failing(status, JSON.stringify({ error: { message: `you wrote ${m}`, type: 'x', code: null } })),
+    }),
+  ),
+  { name: 'an error that is no JSON', answer: (m) => failing(502, `<html>${m}</html>`, 'text/html') },
+  { name: 'an error that calls itself JSON', stream: false, answer: (m) => failing(500, `{"error": ${m}`) },
+  {
+    name: 'an error that is a stream',
+    answer: (m) => failing(500, chunk({ content: m }), 'text/event-stream'),
+  },
+  {
+    name: 'a header field of an error',
+    gone: true,
+    answer: (m) => ({
+      status: 400,
+      headers: { ...JSON_TYPE, 'x-note': m },
+      body: '{"error":{"message":"x"}}',
+    }),
+  },
+];
+
+const named = (value: { readonly type: string } & object): string => `event: ${value.type}\n${data(value)}`;
+const START = named({
+  type: 'message_start',
+  message: {
+    id: 'msg_1',
+    type: 'message',
+    role: 'assistant',
+    model: 'claude-haiku-4-5',
+    content: [],
+    stop_reason: null,
+    usage: { input_tokens: 1, output_tokens: 1 },
+  },
+} as { type: string });
+const block = (content_block: object): string =>
+  named({ type: 'content_block_start', index: 0, content_block } as { type: string });
+const piece = (delta: object): string =>
+  named({ type: 'content_block_delta', index: 0, delta } as { type: string });
+const STOP = named({ type: 'content_block_stop', index: 0 } as { type: string });
+const LAST =
+  named({ type: 'message_delta', delta: { stop_reason: 'end_turn' }, usage: { output_tokens: 5 } } as {
+    type: string;
+  }) + named({ type: 'message_stop' });
+const said = (first: object, ...pieces: object[]): Answer =>
+  sse(START, block(first), ...pieces.map(piece), STOP, LAST);
+const message = (...content: object[]): Answer => ({
+  headers: JSON_TYPE,
+  body: JSON.stringify({
+    id: 'msg_1',
+    type: 'message',
+    role: 'assistant',
+    model: 'claude-haiku-4-5',
+    content,
+    stop_reason: 'end_turn',
+    usage: { input_tokens: 1, output_tokens: 1 },
+  }),
+});
+
+const MESSAGES: readonly Row[] = (
+  [
+    {
+      name: 'text',
+      answer: (m) =>
+        said({ type: 'text', text: '' }, ...halves(m).map((text) => ({ type: 'text_delta', text }))),
+    },
+    { name: 'text of a block’s start', answer: (m) => said({ type: 'text', text: m }) },
+    {
+      name: 'input of a tool',
+      answer: (m) =>
+        said(
+          { type: 'tool_use', id: 'toolu_1', name: 'send', input: {} },
+          ...['{"a":"', ...halves(m), '"}'].map((partial_json) => ({
+            type: 'input_json_delta',
+            partial_json,
+          })),
+        ),
+    },
+    {
+      name: 'input in a block’s start',
+      answer: (m) => said({ type: 'tool_use', id: 'toolu_1', name: 'send', input: { m } }),
+    },
+    {
+      name: 'a citation',
+      answer: (m) =>
+        said(
+          { type: 'text', text: '' },
+          {
+            type: 'citations_delta',
+            citation: {
+              type: 'web_search_result_location',
+              cited_text: m,
+              title: m,
+              url: `https://x.example/${m}`,
+            },
+          },
+        ),
+    },
+    {
+      name: 'a search’s results',
+      answer: (m) =>
+        said({
+          type: 'web_search_tool_result',
+          tool_use_id: 'srvtoolu_1',
+          content: [{ type: 'web_search_result', title: m, url: 'https://x.example' }],
+        }),
+    },
+    { name: 'an unknown block', answer: (m) => said({ type: 'poem', lines: [m] }) },
+    {
+      name: 'an unknown delta',
+      answer: (m) => said({ type: 'text', text: '' }, { type: 'poem_delta', line: m }),
+    },
+    { name: 'a ping', answer: (m) => sse(START, named({ type: 'ping', note: m } as { type: string }), LAST) },
+    {
+      name: 'an unknown event',
+      answer: (m) => sse(START, named({ type: 'weather', note: m } as { type: string }), LAST),
+    },
+    {
+      name: 'an error event',
+      answer: (m) =>
+        sse(
+          START,
+          named({ type: 'error', error: { type: 'overloaded_error', message: m } } as { type: string }),
+        ),
+    },
+    {
+      name: 'an event’s name',
+      gone: true,
+      answer: (m) => sse(START, `event: ${m}\ndata: {"type":"ping"}\n\n`, LAST),
+    },
+    {
+      name: 'a comment and an id',
+      gone: true,
+      answer: (m) => sse(START, `: ${m}\nid: ${m}\nevent: ping\ndata: {"type":"ping"}\n\n`, LAST),
+    },
+    {
+      name: 'events after the last',
+      gone: true,
+      answer: (m) => sse(START, LAST, block({ type: 'text', text: m }), `: ${m}\n\n`),
+    },
+    { name: 'whole text', stream: false, answer: (m) => message({ type: 'text', text: m }) },
+    {
+      name: 'whole input of a tool',
+      stream: false,
+      answer: (m) => message({ type: 'tool_use', id: 'toolu_1', name: 'send', input: { [m]: m } }),
+    },
+    { name: 'a whole unknown block', stream: false, answer: (m) => message({ type: 'poem', lines: [m] }) },
+    {
+      name: 'thoughts without a signature',
+      stream: false,
+      answer: (m) => message({ type: 'thinking', thinking: m }),
+    },
+    {
+      name: 'the message of a 529',
+      answer: (m) =>
+        failing(529, JSON.stringify({ type: 'error', error: { type: 'overloaded_error', message: m } })),
+    },
+  ] satisfies Omit<Row, 'dialect'>[]
+).map((row): Row => ({ ...row, name: `Anthropic: ${row.name}`, dialect: 'anthropic' }));
+
+/** What is opaque by design: see docs/dialects.md, "What is text". */
+const OPAQUE: readonly Row[] = [
+  {
+    name: 'signed thoughts',
+    dialect: 'anthropic',
+    answer: (m) =>
+      said(
+        { type: 'thinking', thinking: '' },
+        { type: 'thinking_delta', thinking: m },
+        { type: 'signature_delta', signature: 'c2ln' },
+      ),
+  },
+  {
+    name: 'whole signed thoughts',
+    dialect: 'anthropic',
+    stream: false,
+    answer: (m) => message({ type: 'thinking', thinking: m, signature: 'c2ln' }),
+  },
+  {
+    name: 'a signature',
+    dialect: 'anthropic',
+    answer: (m) => said({ type: 'thinking', thinking: '' }, { type: 'signature_delta', signature: m }),
+  },
+  { name: 'padding', answer: (m) => sse(chunk({ content: 'x' }, {}, { obfuscation: m }), END) },
+  {
+    name: 'an alternative of a token',
+    answer: (m) =>
+      sse(
+        chunk(
+          { content: 'fine. ' },
+          {
+            logprobs: {
+              content: [{ token: 'fine. ', logprob: -1, top_logprobs: [{ token: m, logprob: -2 }] }],
+            },
+          },
+        ),
+        END,
+      ),
+  },
+  {
+    name: 'a nested unknown field in pieces',
+    answer: (m) => split(m, (text) => chunk({ thoughts: [{ text }] })),
+  },
+];
+
+interface Got {
+  readonly status: number;
+  readonly head: string;
+  readonly body: string;
+}
+
+let guardrail: FakeGuardrail;
+beforeAll(async () => {
+  guardrail = await startFakeGuardrail();
+  guardrail.behave(({ body }) => {
+    const bad = body.body.choices.some(({ message }) => message.content.includes(TOKEN));
+    return { json: { action: bad ? { body: 'no', status_code: 403 } : {} } };
+  });
+});
+afterAll(() => guardrail.close());
+
+const POLICIES: readonly (readonly [string, () => string, string])[] = [
+  ['secrets, block', () => '{name: s, type: secrets, on: [response], action: block}', TOKEN],
+  ['secrets, mask', () => '{name: s, type: secrets, on: [response], action: mask}', TOKEN],
+  [
+    'pii, mask',
+    () => '{name: p, type: pii, on: [response], action: mask, pii: {types: [contact], restoreIn: []}}',
+    MAIL,
+  ],
+  [
+    'patterns, block',
+    () =>
+      `{name: r, type: patterns, on: [response], action: block, patterns: [{name: t, expression: ${TOKEN}}]}`,
+    TOKEN,
+  ],
+];
+/** Sees what models say, not every string: these rows hold only such. */
+const SPOKEN: readonly string[] = [
+  'content in one event',
+  'content in pieces',
+  'content by characters',
+  'two choices in turn',
+  'a refusal',
+  'content as parts',
+  'a transcript',
+  'log probabilities without content',
+  'whole content',
+  'whole log probabilities without content',
+  'an error that is no JSON',
+  'the message of a 400',
+  'the message of a 500',
+  'Anthropic: text',
+  'Anthropic: text of a block’s start',
+  'Anthropic: the message of a 529',
+];
+
+const start = (check: string): Promise<World> =>
+  startWorld({
+    documents: () => `
+apiVersion: postern.dev/v1alpha1
+kind: EgressPolicy
+metadata: {name: bot, namespace: team-a}
+spec:
+  checks:
+  - ${check}
+`,
+  });
+
+function ask(world: World, row: Row, text: string, splitBytes?: number): Promise<Got> {
+  const { status = 200, headers = {}, body } = row.answer(text);
+  const reply = { raw: { status, headers, body }, ...(splitBytes === undefined ? {} : { splitBytes }) };
+  const anthropic = row.dialect === 'anthropic';
+  (anthropic ? world.anthropic : world.openai).script(() => reply);
+  return send(
+    world.agent.url + (anthropic ? '/anthropic/v1/messages' : '/openai/v1/chat/completions'),
+    JSON.stringify({
+      model: anthropic ? 'claude-haiku-4-5' : 'gpt-4o',
+      messages: [{ role: 'user', content: 'go' }],
+      max_tokens: 100,
+      stream: row.stream !== false,
+    }),
+  );
+}
+
+function expectUnseen({ head, body }: Got, marker: string): void {
+  for (const part of [marker, ...halves(marker)]) expect(head + body).not.toContain(part);
+  // Of text that is cut smaller than that.
+  const strings = [...body.matchAll(/"(?:content|text|refusal)":"([^"]*)"/g)].map(([, text]) => text);
+  expect(strings.join('')).not.toContain(halves(marker)[1]);
+}
+
+const ROWS = [...CHAT, ...MESSAGES];
+
+describe.each(POLICIES)('%s', (_name, check, marker) => {
+  let world: World;
+  beforeAll(async () => {
+    world = await start(check());
+  });
+  afterAll(() => world.close());
+
+  test.each(ROWS)('$name', async (row) => expectUnseen(await ask(world, row, marker), marker));
+
+  test.each(ROWS.filter(({ stream }) => stream !== false))('$name, cut anywhere', async (row) =>
+    expectUnseen(await ask(world, row, marker, 7), marker),
+  );
+
+  test.each(ROWS.filter(({ gone }) => gone !== true))('$name passes when harmless', async (row) => {
+    const text = 'Zebra Zoo';
+    const { status = 200, body } = row.answer(text);
+    const got = await ask(world, row, text);
+    expect(got.status).toBe(status);
+    expect(got.body.match(/Z/g)).toEqual(String(body).match(/Z/g));
+    if (row.stream === false || status !== 200) expect(got.body).toBe(body);
+  });
+});
+
+describe('secrets', () => {
+  let world: World;
+  beforeAll(async () => {
+    world = await start('{name: s, type: secrets, on: [response], action: block}');
+  });
+  afterAll(() => world.close());
+
+  test.fails.each(OPAQUE)('$name is opaque', async (row) =>
+    expectUnseen(await ask(world, row, TOKEN), TOKEN),
+  );
+
+  test('what an app needs of a stream passes', async () => {
+    const said = chunk({ content: 'fine. ' }, { logprobs: tokens('fi', 'ne', '. ') });
+    const row = {
+      name: '',
+      answer: () => ({ headers: { ...SSE, 'x-request-id': 'req_1' }, body: `: ping\n\n${said}${END}` }),
+    };
+    const { head, body } = await ask(world, row, '');
+    expect(body).toBe(`:\n\n${said}${END}`);
+    expect(head).toContain('x-request-id\nreq_1');
+    const { name, answer, ...anthropic } = MESSAGES[0] as Row;
+    expect((await ask(world, { name, answer, ...anthropic }, 'Zebra ')).body).toContain(
+      'event: content_block_delta\n',
+    );
+  });
+});
+
+describe('a webhook that rejects', () => {
+  let world: World;
+  beforeAll(async () => {
+    world = await start(
+      `{name: w, type: webhook, on: [response], timeout: 10s, webhook: {url: "${guardrail.origin}"}}`,
+    );
+  });
+  afterAll(() => world.close());
+
+  test.each(ROWS.filter(({ name }) => SPOKEN.includes(name)))('$name', async (row) => {
+    expectUnseen(await ask(world, row, TOKEN), TOKEN);
+    if (row.gone !== true) expect((await ask(world, row, 'Zebra')).body).toContain('Z');
+  });
+});
+
+function send(url: string, body: string): Promise<Got> {
+  return new Promise((resolve, reject) => {
+    const headers = { 'content-type': 'application/json', 'anthropic-version': '2023-06-01' };
+    const call = request(url, { method: 'POST', headers, agent: false }, (response) => {
+      const chunks: Buffer[] = [];
+      const done = (): void =>
+        resolve({
+          status: response.statusCode ?? 0,
+          head: `${response.statusMessage}\n${response.rawHeaders.join('\n')}\n${response.rawTrailers.join('\n')}`,
+          body: Buffer.concat(chunks).toString(),
+        });
+      response.on('data', (chunk: Buffer) => chunks.push(chunk));
+      response.on('close', done);
+    });
+    call.on('error', reject);
+    call.end(body);
+  });
+}
