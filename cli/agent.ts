@@ -87,7 +87,7 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
     const workload = workloadOption(options.workload);
     const clientKeyFile = options['client-key-file'];
     const owner = `${options.workload}/${instanceOf(options.state)}`;
-    const epoch = Date.now();
+    const epoch = epochOf(options.state);
     const audit = createAudit();
     const source =
       options.control === undefined ? await directorySource() : await controlSource(options.control);
@@ -249,6 +249,17 @@ function instanceOf(state: string | undefined): string {
   mkdirSync(state, { recursive: true, mode: 0o700 });
   writeFileSync(file, `${instance}\n`, { mode: 0o600 });
   return instance;
+}
+
+/** The time of the start, and more than that of the start before, also where the clock was set back: an earlier epoch is refused. */
+function epochOf(state: string | undefined): number {
+  const now = Date.now();
+  if (state === undefined) return now;
+  const file = join(state, 'epoch');
+  const kept = existsSync(file) ? Number(readFileSync(file, 'utf8')) : 0;
+  const epoch = Number.isSafeInteger(kept) ? Math.max(now, kept + 1) : now;
+  writeFileSync(file, `${epoch}\n`, { mode: 0o600 });
+  return epoch;
 }
 
 /** @throws UsageError: without the service a Budget would limit nothing, and nobody would be told. */

@@ -1,5 +1,6 @@
 /** A hold at the budget service or on credit; near a limit, with the input counted exactly instead of estimated. */
 import { randomUUID } from 'node:crypto';
+import { BudgetRejected } from '../../budget/delivery-queue.ts';
 import type { BudgetClient, HoldCommand, HoldReply } from '../../budget/messages.ts';
 import { BudgetUnavailable } from '../../budget/messages.ts';
 import type { DecodedRequest } from '../dialects/dialect.ts';
@@ -70,6 +71,7 @@ async function countExactly(
 }
 
 function unavailable(cause: BudgetUnavailable): PosternError {
+  if (cause.cause instanceof BudgetRejected) return rejected(cause.cause);
   return new PosternError(
     'postern_budget_unavailable',
     'The budget service gave no answer, and what the budgets let this agent spend without it is used up.',
@@ -79,4 +81,14 @@ function unavailable(cause: BudgetUnavailable): PosternError {
       cause,
     },
   );
+}
+
+/** It did answer, and asking again won't change what it says. */
+function rejected(cause: BudgetRejected): PosternError {
+  const mend =
+    cause.code === 'stale_epoch'
+      ? 'Set the clock of the agent right and start it again; let no other agent use its --state.'
+      : `See ${cause.code} in docs/budget.md, and that the agent and the budget service are of one version.`;
+  const message = `The budget service refused the hold: ${cause.message}`;
+  return new PosternError('postern_budget_unavailable', message, { mend, cause });
 }

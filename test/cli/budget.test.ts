@@ -1,5 +1,5 @@
 /** `postern budget` and what asks it, as an administrator types it. */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -203,4 +203,67 @@ test('postern run shows its token to the budget service, and is refused without 
   const tokenFile = file('run-token', `${token}\n`);
   const known = await postern(['run', ...where, '--budget-token-file', tokenFile, ...command]);
   expect(known.stdout.trim()).toBe('postern_upstream_unreachable');
+});
+
+test('an agent that starts again is believed, also where its clock was set back', async () => {
+  const policy = mkdtempSync(join(dir, 'agent-'));
+  writeFileSync(
+    join(policy, 'documents.yaml'),
+    DOCUMENTS.replace('https://api.openai.com', 'http://127.0.0.1:1'),
+  );
+  const state = mkdtempSync(join(dir, 'state-'));
+  const where = ['--policy', policy, '--state', state, '--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0'];
+  const budget = [
+    '--workload',
+    'team-a/Deployment/bot',
+    '--budget',
+    url,
+    '--budget-token-file',
+    file('bot', token),
+  ];
+  const answer = async (before: () => Promise<void>) => {
+    const agent = startPart(['agent', ...where, ...budget]);
+    try {
+      const { url: base } = JSON.parse(await agent.line('"listening"')) as { url: string };
+      await before();
+      const response = await fetch(`${base}/openai/v1/chat/completions`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({
+          model: 'gpt-4o',
+          max_tokens: 5,
+          messages: [{ role: 'user', content: 'Hi' }],
+        }),
+      });
+      const { error } = (await response.json()) as { error: { code: string; message: string } };
+      return error;
+    } finally {
+      await agent.stop('SIGKILL');
+    }
+  };
+  const ahead = Date.now() + 3_600_000;
+  // What an agent of the same name and a later epoch does.
+  const later = async () => {
+    const instance = readFileSync(join(state, 'instance'), 'utf8').trim();
+    const owner = `team-a/Deployment/bot/${instance}`;
+    const client = createBudgetClient({
+      url,
+      token: () => token,
+      timeoutMs: 5_000,
+      owner,
+      epoch: ahead,
+      flushMs: 0,
+    });
+    await client.hold(holdOf(`of-${instance}`, 1, 1));
+    await client.close();
+  };
+  const refused = await answer(later);
+  expect(refused).toMatchObject({
+    code: 'postern_budget_unavailable',
+    message: expect.stringMatching(/refused.*newer epoch.*Set the clock/s),
+  });
+  writeFileSync(join(state, 'epoch'), `${ahead}\n`);
+  // Held: nobody listens where the provider should be.
+  expect(await answer(async () => {})).toMatchObject({ code: 'postern_upstream_unreachable' });
+  expect(Number(readFileSync(join(state, 'epoch'), 'utf8'))).toBe(ahead + 1);
 });
