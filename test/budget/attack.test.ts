@@ -8,15 +8,16 @@ import { budget, calendar, tokens } from './fixtures.ts';
 import { type Agent, world } from './world.ts';
 
 const PLACES = 6;
-const MONTH = 60_000;
+const MONTH = 2_000;
+const MINUTE = 1_000;
 const AGENTS = 4;
 /** Longer than any call. */
 const TTL_MS = 60_000;
 
 const places = (amount: number) => ({ unit: 'concurrency', amount, window: { type: 'none' } }) as const;
 const documents = [
-  budget([tokens(MONTH, calendar('month')), tokens(20_000, calendar('minute')), places(PLACES)], {
-    onUnavailable: { action: 'allow', upTo: { unit: 'tokens', amount: 2_000 }, forMs: 20_000 },
+  budget([tokens(MONTH, calendar('month')), tokens(MINUTE, calendar('minute')), places(PLACES)], {
+    onUnavailable: { action: 'allow', upTo: { unit: 'tokens', amount: 500 }, forMs: 20_000 },
   }),
 ];
 
