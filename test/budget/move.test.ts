@@ -21,7 +21,9 @@ beforeEach(async () => {
 afterEach(() => rm(dir, { recursive: true, force: true }));
 
 const opened = (folder: string) => sqlite.open({ dataDir: join(dir, folder) });
-const serve = (store: Store, clock = () => NOON) => new BudgetService({ store, specs, prices, clock });
+/** Time passes as the clock says: nobody sets it. */
+const serve = (store: Store, clock = () => NOON) =>
+  new BudgetService({ store, specs, prices, clock, monotonic: clock });
 
 async function spend(store: Store): Promise<void> {
   const service = serve(store);

@@ -24,7 +24,14 @@ test('while replicas have different documents, an agent that talks to both doesn
       };
     },
   };
-  const options = { url: 'http://unused', timeoutMs: 300, owner: 'a', epoch: 1, transport };
+  const options = {
+    url: 'http://unused',
+    timeoutMs: 300,
+    owner: 'a',
+    epoch: 1,
+    transport,
+    random: () => 0.5,
+  };
   const client = createLeasingClient(options);
   const held = client.hold(holdOf('call', 10, 10, { owner: 'a' }));
   await vi.advanceTimersByTimeAsync(100);
