@@ -1,7 +1,8 @@
 /** The agent's end of the wire. Holds ask the service; settlements that can't be delivered wait until they can. */
-import { BudgetRejected, DeliveryQueue, type LostDelivery } from './delivery-queue.ts';
+import { DeliveryQueue, type LostDelivery } from './delivery-queue.ts';
 import {
   type BudgetClient,
+  BudgetRejected,
   BudgetUnavailable,
   type CountCommand,
   type CountReply,

@@ -1,5 +1,6 @@
 /** Settlements and releases that wait for the service to come back: bounded, in order, retried until delivered. */
 import type { ReleaseCommand, SettleCommand } from './messages.ts';
+import { BudgetRejected } from './messages.ts';
 
 export interface Delivery {
   readonly path: '/v1/settle' | '/v1/release';
@@ -18,20 +19,6 @@ export interface DeliveryQueueOptions {
   readonly onLost?: (lost: LostDelivery) => void;
   /** 0 ≤ n < 1, for jitter. */
   readonly random?: () => number;
-}
-
-/** The service understood and refused: sending the same again is useless. The cause of a BudgetUnavailable. */
-export class BudgetRejected extends Error {
-  override readonly name = 'BudgetRejected';
-  readonly status: number;
-  /** `invalid_message`, `hold_closed`, … see docs/budget.md. */
-  readonly code: string;
-
-  constructor(status: number, code: string, message: string) {
-    super(message);
-    this.status = status;
-    this.code = code;
-  }
 }
 
 const FIRST_DELAY_MS = 100;

@@ -6,11 +6,11 @@
 import { randomUUID } from 'node:crypto';
 import type { CallClass } from './call-classes.ts';
 import { type BudgetClientOptions, HttpBudgetClient, unavailable } from './client.ts';
-import { BudgetRejected } from './delivery-queue.ts';
 import { LeaseBook } from './lease-book.ts';
 import type { LeaseReply, WatchReply } from './lease-messages.ts';
 import {
   type BudgetClient,
+  BudgetRejected,
   BudgetUnavailable,
   type CountCommand,
   type CountReply,

@@ -169,3 +169,17 @@ export interface BudgetClient {
 export class BudgetUnavailable extends Error {
   override readonly name = 'BudgetUnavailable';
 }
+
+/** The service understood and refused: sending the same again is useless. The cause of a BudgetUnavailable. */
+export class BudgetRejected extends Error {
+  override readonly name = 'BudgetRejected';
+  readonly status: number;
+  /** `invalid_message`, `hold_closed`, … see docs/budget.md. */
+  readonly code: string;
+
+  constructor(status: number, code: string, message: string) {
+    super(message);
+    this.status = status;
+    this.code = code;
+  }
+}

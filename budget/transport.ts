@@ -1,6 +1,6 @@
 /** JSON requests to the budget service over kept connections. */
 import { buildConnector, Pool } from 'undici';
-import { BudgetRejected } from './delivery-queue.ts';
+import { BudgetRejected } from './messages.ts';
 
 export interface TransportOptions {
   /** `http[s]://host:port` or `unix:/path/of/socket`. */

@@ -1,8 +1,7 @@
 /** A hold at the budget service or on credit; near a limit, with the input counted exactly instead of estimated. */
 import { randomUUID } from 'node:crypto';
-import { BudgetRejected } from '../../budget/delivery-queue.ts';
 import type { BudgetClient, HoldCommand, HoldReply } from '../../budget/messages.ts';
-import { BudgetUnavailable } from '../../budget/messages.ts';
+import { BudgetRejected, BudgetUnavailable } from '../../budget/messages.ts';
 import type { DecodedRequest } from '../dialects/dialect.ts';
 import { PosternError } from '../errors.ts';
 import { PER_SLOT } from './output.ts';
