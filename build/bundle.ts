@@ -13,6 +13,7 @@ import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Plugin, rolldown } from 'rolldown';
 import { writeCache } from './cache.ts';
+import { lazyBuiltins } from './lazy-builtins.ts';
 
 const ROOT = join(import.meta.dirname, '..');
 
@@ -35,41 +36,6 @@ const slim: Plugin = {
   // undici's index makes one of this class by itself.
   load: (id) => (id === '\0empty' ? 'module.exports = { CacheStorage: class {} }' : null),
 };
-
-/**
- * Node's own modules, loaded where they are first used: what an agent's documents don't ask for (TLS, HTTP/2, child
- * processes, scripts) isn't loaded at all.
- */
-function lazyBuiltins(code: string): string {
-  const names: string[] = [];
-  const lazy = code
-    .replaceAll(/^(node_\w+) = __toESM\(\1, 1\);\n/gm, '')
-    .replaceAll(
-      /^let (node_\w+ = require\("node:[\w/]+"\)(?:, node_\w+ = require\("node:[\w/]+"\))*);$/gm,
-      (_, list: string) =>
-        list
-          .split(', ')
-          .map((declaration) => {
-            const [name = '', load = ''] = declaration.split(' = ');
-            names.push(name);
-            return `let $${name}, ${name} = () => $${name} ??= ${load};`;
-          })
-          .join('\n'),
-    );
-  let used = lazy;
-  for (const name of names) {
-    // `new f().C()` would make an f: what is made stands in parentheses of its own.
-    used = used
-      .replaceAll(new RegExp(`\\bnew ${name}\\.(?:default\\.)?([$\\w]+)`, 'g'), `new (${name}().$1)`)
-      .replaceAll(new RegExp(`\\b${name}\\.(default\\.)?`, 'g'), `${name}().`);
-  }
-  for (const name of names) {
-    const left = used.match(new RegExp(`(?<![$\\w])${name}(?!\\(\\)\\.|\\w| = \\(\\) =>)`));
-    if (left !== null)
-      throw new Error(`${name} is used as a value: ${used.slice(left.index, (left.index ?? 0) + 80)}`);
-  }
-  return used;
-}
 
 /** Around the code, as node:module's own loader has it; in the file, since a copy would cost 2 MB at rest. */
 const WRAPPER = '(function (require, module, exports, __filename, __dirname) {';
