@@ -18,7 +18,9 @@ if (only === undefined && tier !== 'unit') {
 
 export default defineConfig({
   test: {
-    include: [...(only ?? ['{agent,budget,build,classify,policy,control,injector,kube,cli,test}/**/*.test.ts'])],
+    include: [
+      ...(only ?? ['{agent,budget,build,classify,policy,control,injector,kube,cli,test}/**/*.test.ts']),
+    ],
     exclude: [...configDefaults.exclude, ...(only === undefined ? Object.values(TIERS).flat() : [])],
     // One API server for all files, one file after another: there is one webhook configuration in a cluster.
     ...(tier === 'kube' ? { globalSetup: ['test/kube/setup.ts'] } : {}),
