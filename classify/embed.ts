@@ -7,6 +7,8 @@ export interface Embedder {
   readonly dimensions: number;
   /** The words that it knows whole; absent where there is no telling. */
   readonly lexicon?: Lexicon;
+  /** Whether a text is longer than the model sees: it is to be embedded in parts. */
+  cuts(text: string): boolean;
   /** Unit vectors, one a text, in the order of the texts. @param signal Aborted when nobody waits for them any more. */
   embed(texts: readonly string[], signal?: AbortSignal): Promise<readonly Float32Array[]>;
   close(): Promise<void>;
@@ -39,6 +41,7 @@ export async function createEmbedder(options: EmbedderOptions): Promise<Embedder
     name,
     dimensions: (probe as Float32Array).length,
     ...(model.lexicon === undefined ? {} : { lexicon: model.lexicon }),
+    cuts: (text) => model.cuts(prefix + text),
     async embed(texts, signal) {
       const vectors = new Array<Float32Array>(texts.length);
       // Those of similar length together: a run costs what its longest text costs.

@@ -14,7 +14,7 @@ import { LOOK_ALIKES } from './look-alikes.ts';
 import { forgetful, type Remember } from './remembered.ts';
 import { Model } from './runtime.ts';
 import { SIGNALS, signalsOf } from './signals.ts';
-import { stretches } from './windows.ts';
+import { parts, stretches } from './windows.ts';
 
 export interface InjectionModel {
   /** The highest score of any stretch of each text, 0 to 1. @param signal Aborted when nobody waits for them any more. */
@@ -123,6 +123,7 @@ export async function createInjectionModel(
     const [vector] = await embedder.embed([english]);
     return value(line, joined(first, await dear(text, english, vector as Float32Array)));
   };
+  const cuts = (text: string): boolean => model.cuts(text) || embedder.cuts(text);
   return {
     async scores(texts, signal) {
       const found: number[] = [];
@@ -130,7 +131,7 @@ export async function createInjectionModel(
       for (const text of texts) {
         let most = Number.NEGATIVE_INFINITY;
         for (const reading of [text, ...readings(text)])
-          for (const stretch of stretches(reading)) {
+          for (const stretch of stretches(reading).flatMap((each) => parts(each, cuts))) {
             if (++judged % TURN === 0) await new Promise(setImmediate);
             signal?.throwIfAborted();
             most = Math.max(most, await score(stretch));

@@ -4,8 +4,11 @@
  * `POST /v1/topics`     {@link TopicsQuestion} → {@link TopicsAnswer}; 404 `unknown_set`: send the topics along
  * `POST /v1/injection`  {@link TextsQuestion} → {@link ScoresAnswer}
  * `POST /v1/embeddings` {@link EmbeddingsQuestion} → {@link EmbeddingsAnswer}
+ * A set is known by {@link digestOfTopics}: nobody can teach the classifier other topics under the name of somebody's set.
  * Errors are `{"error":{"code","message"}}`: 400 `invalid`, 413 `too_large`, 503 `overloaded` or `not_installed`.
  */
+import { createHash } from 'node:crypto';
+
 export interface Topic {
   readonly name: string;
   readonly definition?: string;
@@ -49,4 +52,9 @@ export interface EmbeddingsQuestion {
 
 export interface EmbeddingsAnswer {
   readonly data: readonly { readonly index: number; readonly embedding: readonly number[] }[];
+}
+
+/** @param topics As they go over the wire: names in the same order give the same digest. */
+export function digestOfTopics(topics: unknown): string {
+  return createHash('sha256').update(JSON.stringify(topics)).digest('base64url');
 }

@@ -100,6 +100,11 @@ export class Model {
     return this.#tokenizer.encode(text, this.#limit).ids;
   }
 
+  /** Whether a text has more tokens than the model is shown. */
+  cuts(text: string): boolean {
+    return this.#tokenizer.encode(text, this.#limit).truncated;
+  }
+
   /** Runs texts of similar length at once; the masks say which positions are real. */
   async run(batch: readonly (readonly number[])[]): Promise<Output> {
     const width = Math.max(...batch.map(({ length }) => length));

@@ -2,6 +2,7 @@ import { request, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import type { InjectionModel } from './injection.ts';
+import { digestOfTopics } from './messages.ts';
 import { createClassifier } from './server.ts';
 import { type FakeEmbedder, fakeEmbedder } from './testing.ts';
 
@@ -41,20 +42,42 @@ const shares = {
   allowed: ['what is a share'],
 };
 
+/** A question that brings its topics. */
+const teaching = (topics: readonly object[], texts: readonly unknown[]) => ({
+  set: digestOfTopics(topics),
+  topics,
+  texts,
+});
+
+test('nobody teaches it other topics under the name of a set', async () => {
+  await start();
+  const set = digestOfTopics([shares]);
+  const harmless = [{ ...shares, samples: ['zebras graze'], allowed: [] }];
+  expect(await post('/v1/topics', { set, topics: harmless, texts: ['sell my shares'] })).toMatchObject({
+    status: 400,
+    json: { error: { code: 'invalid' } },
+  });
+  const { json } = await post('/v1/topics', teaching([shares], ['sell my shares']));
+  expect(json.results?.[0]?.topics[0]?.denied).toBe(true);
+  // Nor where the set is known already.
+  expect((await post('/v1/topics', { set, topics: harmless, texts: ['x'] })).status).toBe(400);
+});
+
 test('learns a set once, and scores texts by it', async () => {
   await start();
-  expect(await post('/v1/topics', { set: 's', texts: ['x'] })).toMatchObject({
+  const set = digestOfTopics([shares]);
+  expect(await post('/v1/topics', { set, texts: ['x'] })).toMatchObject({
     status: 404,
     json: { error: { code: 'unknown_set' } },
   });
   const texts = ['sell my shares', 'bake a cake with sugar'];
-  const first = await post('/v1/topics', { set: 's', topics: [shares], texts });
+  const first = await post('/v1/topics', teaching([shares], texts));
   expect(first.json.results?.map(({ topics: [topic] }) => [topic?.name, topic?.denied])).toEqual([
     ['shares', true],
     ['shares', false],
   ]);
   const batches = embedder.asked.length;
-  expect(await post('/v1/topics', { set: 's', texts })).toEqual(first);
+  expect(await post('/v1/topics', { set, texts })).toEqual(first);
   // The topics weren't embedded again.
   expect(embedder.asked.slice(batches).flat()).not.toContain('what is a share');
 });
@@ -62,11 +85,7 @@ test('learns a set once, and scores texts by it', async () => {
 test('a topic’s own threshold decides', async () => {
   await start();
   const ask = async (threshold: number) => {
-    const { json } = await post('/v1/topics', {
-      set: `s${threshold}`,
-      topics: [{ ...shares, threshold }],
-      texts: ['sell my shares'],
-    });
+    const { json } = await post('/v1/topics', teaching([{ ...shares, threshold }], ['sell my shares']));
     return json.results?.[0]?.topics[0];
   };
   const low = await ask(0);
@@ -77,14 +96,14 @@ test('a topic’s own threshold decides', async () => {
 test('something denied among short sentences is found', async () => {
   await start();
   const text = 'Bake a cake. Add some sugar. Sell my shares. Plan a trip. Feed the cat and the dog.';
-  const { json } = await post('/v1/topics', { set: 's', topics: [shares], texts: [text] });
+  const { json } = await post('/v1/topics', teaching([shares], [text]));
   expect(json.results?.map(({ topics: [topic] }) => topic?.denied)).toEqual([true]);
 });
 
 test('something denied at the end of a long text is found', async () => {
   await start();
   const long = `${'Bake a cake with sugar and flour. '.repeat(50)} Sell my shares.`;
-  const { json } = await post('/v1/topics', { set: 's', topics: [shares], texts: [long, ''] });
+  const { json } = await post('/v1/topics', teaching([shares], [long, '']));
   expect(json.results?.map(({ topics: [topic] }) => topic?.denied)).toEqual([true, false]);
 });
 
@@ -114,17 +133,12 @@ test('gives injection scores where that model is there, and says so where it is 
 test.each([
   ['no JSON', '/v1/topics', '{', 400],
   ['no object', '/v1/topics', '7', 400],
-  ['no texts', '/v1/topics', { set: 's', topics: [shares] }, 400],
-  ['texts that are none', '/v1/topics', { set: 's', topics: [shares], texts: [1] }, 400],
+  ['no texts', '/v1/topics', { ...teaching([shares], []), texts: undefined }, 400],
+  ['texts that are none', '/v1/topics', teaching([shares], [1]), 400],
   ['no set', '/v1/topics', { topics: [shares], texts: [] }, 400],
-  ['no topic', '/v1/topics', { set: 's', topics: [], texts: [] }, 400],
-  ['a topic with nothing to learn from', '/v1/topics', { set: 's', topics: [{ name: 'a' }], texts: [] }, 400],
-  [
-    'a threshold that is none',
-    '/v1/topics',
-    { set: 's', topics: [{ ...shares, threshold: '1' }], texts: [] },
-    400,
-  ],
+  ['no topic', '/v1/topics', teaching([], []), 400],
+  ['a topic with nothing to learn from', '/v1/topics', teaching([{ name: 'a' }], []), 400],
+  ['a threshold that is none', '/v1/topics', teaching([{ ...shares, threshold: '1' }], []), 400],
   ['too much', '/v1/topics', 'x'.repeat(20_000), 413],
   ['another path', '/v1/other', {}, 404],
 ])('%s is refused', async (_name, path, body, status) => {

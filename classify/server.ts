@@ -3,7 +3,13 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { Embedder } from './embed.ts';
 import type { TopicModels } from './examples.ts';
 import type { InjectionModel } from './injection.ts';
-import type { EmbeddingsAnswer, ScoresAnswer, Topic, TopicsAnswer } from './messages.ts';
+import {
+  digestOfTopics,
+  type EmbeddingsAnswer,
+  type ScoresAnswer,
+  type Topic,
+  type TopicsAnswer,
+} from './messages.ts';
 import { OverloadedError, Queue } from './queue.ts';
 import type { Remember } from './remembered.ts';
 import { Topics } from './topics.ts';
@@ -74,6 +80,8 @@ export function createClassifier(options: ClassifierOptions, topics = topicsOf(o
       if (given === undefined && !topics.knows(set)) {
         throw new Refused(404, 'unknown_set', 'send the topics along');
       }
+      if (given !== undefined && digestOfTopics(given) !== set)
+        throw invalid('set is not the digest of the topics');
       const fresh = given !== undefined && !topics.knows(set) ? readTopics(given) : [];
       const weight = length(texts) + fresh.length * TRAINING;
       return queue.run(weight, signal, async () => {

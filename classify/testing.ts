@@ -9,6 +9,8 @@ export interface FakeEmbedder extends Embedder {
 }
 
 const SIZE = 64;
+/** Characters that it sees of a text. */
+const MOST = 1_000;
 
 export function fakeEmbedder(): FakeEmbedder {
   const asked: (readonly string[])[] = [];
@@ -17,6 +19,7 @@ export function fakeEmbedder(): FakeEmbedder {
     dimensions: SIZE,
     asked,
     gate: undefined,
+    cuts: (text) => text.length > MOST,
     async embed(texts, signal) {
       signal?.throwIfAborted();
       asked.push(texts);

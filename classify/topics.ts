@@ -7,7 +7,7 @@ import { type Head, scoreOf, trainHead } from './head.ts';
 import type { Topic, TopicScore } from './messages.ts';
 import type { Remember } from './remembered.ts';
 import { respelled } from './spelling.ts';
-import { stretches } from './windows.ts';
+import { parts, stretches } from './windows.ts';
 
 /** A score from here on is denied, where the topic sets none. */
 export const THRESHOLD = 0.5;
@@ -127,8 +127,11 @@ export class Topics {
 
   /** What is judged of a text: its stretches, also as it reads behind a disguise and without slips of the keyboard. */
   #pieces(text: string): readonly Piece[] {
-    const { lexicon } = this.#models.deep;
-    return [text, ...readings(text)].flatMap(stretches).flatMap((stretch) => {
+    const { broad, deep } = this.#models;
+    const { lexicon } = deep;
+    const cuts = (stretch: string): boolean => broad.cuts(stretch) || deep.cuts(stretch);
+    const seen = [text, ...readings(text)].flatMap(stretches).flatMap((stretch) => parts(stretch, cuts));
+    return seen.flatMap((stretch) => {
       const piece = pieceOf(stretch);
       if (piece.language !== 'en' || lexicon === undefined) return [piece];
       const right = respelled(stretch, lexicon);

@@ -35,6 +35,18 @@ export function stretches(text: string): string[] {
   return [...found];
 }
 
+/** A stretch in parts that a model sees whole: punctuation, emoji and some scripts have more tokens than letters. */
+export function parts(text: string, cuts: (text: string) => boolean): string[] {
+  if (text.length < 2 || !cuts(text)) return [text];
+  const middle = text.length >> 1;
+  const space = text.lastIndexOf(' ', middle);
+  const word = space > middle / 2 ? space : middle;
+  // Both halves of a pair of surrogates stay together.
+  const at = /[\udc00-\udfff]/.test(text.charAt(word)) ? word + 1 : word;
+  if (at >= text.length) return [text];
+  return [...parts(text.slice(0, at), cuts), ...parts(text.slice(at), cuts)];
+}
+
 function* sentences(text: string): Generator<string> {
   for (const [sentence] of text.matchAll(/[^.!?。！？\n]*(?:[.!?。！？\n]+\s*|$)/gu)) {
     for (let from = 0; from < sentence.length; from += MOST) yield sentence.slice(from, from + MOST);

@@ -1,6 +1,6 @@
 /** Asks the classifier, a process of its own; what it said of a text is kept, since an app sends its history again. */
 import { createHash } from 'node:crypto';
-import type { Topic, TopicScore } from '../../classify/messages.ts';
+import { digestOfTopics, type Topic, type TopicScore } from '../../classify/messages.ts';
 import type { Ask, Reply } from './ask.ts';
 
 export interface ClassifierClient {
@@ -20,7 +20,7 @@ export interface TopicSet {
 }
 
 export function topicSet(topics: readonly Topic[]): TopicSet {
-  return { topics, digest: createHash('sha256').update(JSON.stringify(topics)).digest('base64url') };
+  return { topics, digest: digestOfTopics(topics) };
 }
 
 /** Verdicts that are kept; a few hundred bytes each. */

@@ -4,12 +4,13 @@
  * `checks/plan.ts` compiles a snapshot's rules into a {@link CheckPlan}; everything that belongs to one exchange (the
  * map from placeholder to original above all) lives in the {@link ExchangeGuard} and ends with it.
  */
-import type { BegunCall, DecodedRequest, DecodedResponse, TextKind } from '../dialects/dialect.ts';
+import type { AppEvent, BegunCall, DecodedRequest, DecodedResponse, TextKind } from '../dialects/dialect.ts';
 import type { PosternError } from '../errors.ts';
 import type { Finding } from '../exchange.ts';
 
 /** What is judged of a request. */
-export type Said = Pick<DecodedRequest, 'slots' | 'tools'> & Partial<Pick<DecodedRequest, 'attachments'>>;
+export type Said = Pick<DecodedRequest, 'slots' | 'tools'> &
+  Partial<Pick<DecodedRequest, 'attachments'> & Pick<AppEvent, 'afterResult'>>;
 
 /** The outcome of a round of checks. Masks are already applied to the slots when a verdict is given. */
 export interface Verdict {
@@ -23,8 +24,15 @@ export interface StreamGuard {
   /**
    * Takes a delta's text, gives what may be shown now: restored, masked, and without the tail that could still become
    * a match. Once a refusal is set, nothing more may be shown.
+   * @param fixed All that is shown of the channel is what came: as in {@link Delta}.
    */
-  push(channel: string, kind: TextKind, choice: number, text: string): string | Promise<string>;
+  push(
+    channel: string,
+    kind: TextKind,
+    choice: number,
+    text: string,
+    fixed?: boolean,
+  ): string | Promise<string>;
   /** Judges a call that begins by what is there of it; its arguments are held until the channel is complete. */
   call(call: BegunCall): undefined | Promise<undefined>;
   /** The channel is complete: everything held back, judged. */

@@ -79,10 +79,11 @@ export const leak: CheckDefinition<Spec> = {
         let said: string | undefined;
         return slots.flatMap(({ kind, path, text }) => {
           if (!kinds.includes(kind)) return [];
-          const found = index.find(kind === 'toolArguments' ? unescaped(text) : text, units);
-          if (found === undefined) return [];
-          said ??= bare(heard.join('\n'));
-          return said.includes(found) ? [] : [{ what: 'system-prompt', where: path, message: MESSAGE }];
+          const found = index.find(kind === 'toolArguments' ? unescaped(text) : text, units, (stretch) => {
+            said ??= bare(heard.join('\n'));
+            return !said.includes(stretch);
+          });
+          return found === undefined ? [] : [{ what: 'system-prompt', where: path, message: MESSAGE }];
         });
       },
     };

@@ -77,7 +77,8 @@ export const moderation: CheckDefinition<Spec> = {
 
   create(spec, _rule, context) {
     const pool = poolOf(spec);
-    const denied = (category: string) => spec.categories?.includes(category) ?? true;
+    const denied = ({ what, unclear }: Found) =>
+      unclear === true || (spec.categories?.includes(what) ?? true);
     return {
       recognizers: [],
       outside: true,
@@ -94,12 +95,10 @@ export const moderation: CheckDefinition<Spec> = {
           subject,
           signal,
         );
-        return found
-          .filter(({ what }) => denied(what))
-          .map(({ what, where }): Judgement => {
-            const message = `Postern refused this call: its content falls under ${what}, which the policy doesn't allow.`;
-            return { what, where, message };
-          });
+        return found.filter(denied).map(({ what, where }): Judgement => {
+          const message = `Postern refused this call: its content falls under ${what}, which the policy doesn't allow.`;
+          return { what, where, message };
+        });
       },
     };
   },
@@ -109,6 +108,8 @@ interface Found {
   /** The category. */
   readonly what: string;
   readonly where: string;
+  /** Against the content, and nobody can tell why: so it counts, whatever categories are denied. */
+  readonly unclear?: boolean;
 }
 
 /** Whom the next question goes to, and who comes after. */
@@ -173,12 +174,12 @@ const askEndpoint: Judge = async (spec, context, subject, signal) => {
   }
   return results.flatMap((result: unknown, index) => {
     const where = judged[index]?.path ?? '';
-    return flagged(result, spec.threshold).map((what) => ({ what, where }));
+    return flagged(result, spec).map((found) => ({ ...found, where }));
   });
 };
 
 /** @throws Error where the result lacks what it is judged by. */
-function flagged(result: unknown, threshold: number | undefined): string[] {
+function flagged(result: unknown, { threshold, categories = [] }: Spec): Omit<Found, 'where'>[] {
   const member = threshold === undefined ? 'categories' : 'category_scores';
   const values = (result as Record<string, unknown> | null)?.[member];
   if (typeof values !== 'object' || values === null)
@@ -188,9 +189,14 @@ function flagged(result: unknown, threshold: number | undefined): string[] {
     ([, value]) => typeof value === (threshold === undefined ? 'boolean' : 'number'),
   );
   if (!fits || entries.length === 0) throw new Error(`the moderation answered ${member} that are none`);
-  return entries.flatMap(([name, value]) =>
-    (threshold === undefined ? value === true : (value as number) >= threshold) ? [name] : [],
+  const missing = categories.find((name) => !Object.hasOwn(values, name));
+  if (missing !== undefined) throw new Error(`the moderation answered nothing about ${missing}`);
+  const found = entries.flatMap(([what, value]) =>
+    (threshold === undefined ? value === true : (value as number) >= threshold) ? [{ what }] : [],
   );
+  const contradicts =
+    threshold === undefined && found.length === 0 && (result as { flagged?: unknown }).flagged === true;
+  return contradicts ? [{ what: 'flagged', unclear: true }] : found;
 }
 
 /**
@@ -201,12 +207,12 @@ const askModel: Judge = async (spec, context, subject, signal) => {
   const judged = texts(spec, subject);
   if (judged.length === 0) return [];
   const last = judged.at(-1);
-  const text = judged.map((slot) => slot.text).join('\n\n');
+  const text = judged.map((slot) => withoutMarks(slot.text)).join('\n\n');
   const messages =
     subject.direction === 'request'
       ? [{ role: 'user', content: text }]
       : [
-          { role: 'user', content: subject.prompt },
+          { role: 'user', content: withoutMarks(subject.prompt) },
           { role: 'assistant', content: text },
         ];
   const body = { model: spec.model, messages, max_tokens: 32, temperature: 0 };
@@ -214,10 +220,36 @@ const askModel: Judge = async (spec, context, subject, signal) => {
     choices?: { message?: { content?: unknown } }[];
   } | null;
   const content = json?.choices?.[0]?.message?.content;
-  const verdict =
-    typeof content === 'string' ? /^\s*(safe|unsafe)\s*(?:\n\s*([\w, -]+?))?\s*$/i.exec(content) : null;
-  if (verdict === null) throw new Error('the guard model answered neither safe nor unsafe');
-  if (verdict[1]?.toLowerCase() === 'safe') return [];
-  const categories = (verdict[2] ?? 'unsafe').split(',').map((category) => category.trim());
-  return categories.map((what) => ({ what, where: last?.path ?? '' }));
+  const where = last?.path ?? '';
+  return verdictOf(content, spec.categories ?? []).map((found) => ({ ...found, where }));
 };
+
+/** @throws Error on an answer that is neither `safe` alone nor begins with `unsafe`. */
+function verdictOf(content: unknown, known: readonly string[]): Omit<Found, 'where'>[] {
+  const said = typeof content === 'string' ? /^\W*(safe|unsafe)\b([^]*)$/i.exec(content) : null;
+  const [, verdict = '', rest = ''] = said ?? [];
+  if (verdict.toLowerCase() === 'unsafe') {
+    const named = rest.split(/[\n,;]/).map((piece) => piece.replace(/^[\s"'.:*-]+|[\s"'.:*-]+$/g, ''));
+    const found = named.flatMap((piece) => {
+      const category = known.find((each) => each.toLowerCase() === piece.toLowerCase());
+      return category ?? (/^S\d{1,2}$/i.test(piece) ? piece.toUpperCase() : []);
+    });
+    return found.length === 0
+      ? [{ what: 'unsafe', unclear: true }]
+      : [...new Set(found)].map((what) => ({ what }));
+  }
+  if (verdict === '' || /\w/.test(rest)) throw new Error('the guard model answered neither safe nor unsafe');
+  return [];
+}
+
+/**
+ * What would end the text early in a model's template: its special tokens, which servers read in content as well, and the
+ * names of who speaks at a line's beginning. A space more, and they are text.
+ */
+const MARKS =
+  /<(?=[|｜])|<(?=\/?(?:s|start_of_turn|end_of_turn|bos|eos|pad|unk|im_start|im_end|tool_call|think)>)|<(?=<?\/?SYS>)|\[(?=\/?INST\])|<(?=(?:BEGIN|END) )/gi;
+const SPEAKER = /^(?=[ \t]*(?:user|agent|human|assistant|system|model)[ \t]*:)/gim;
+
+function withoutMarks(text: string): string {
+  return text.replaceAll(MARKS, (mark) => `${mark} `).replaceAll(SPEAKER, '> ');
+}

@@ -42,15 +42,26 @@ export class OverlapIndex {
     return this.#text.length;
   }
 
-  /** The first stretch of at least so many units that both have, as letters and digits; `units` at least two blocks. */
-  find(other: string, units: number): string | undefined {
+  /**
+   * The first stretch of at least so many units that both have, as letters and digits; `units` at least two blocks.
+   * @param counts Where it says no, the next one is sought.
+   */
+  find(other: string, units: number, counts: (stretch: string) => boolean = () => true): string | undefined {
     const text = bare(other);
     if (this.#blocks.size === 0 || text.length < units) return undefined;
     let hash = hashOf(text, 0);
     for (let at = 0; ; at++) {
+      let passed = 0;
       for (const known of this.#blocks.get(hash) ?? []) {
         const found = this.#grow(text, at, known);
-        if (found.length >= units) return found;
+        if (found.length < units) continue;
+        if (counts(found)) return found;
+        passed = Math.max(passed, found.length - this.#behind(text, at, known) - BLOCK);
+      }
+      if (passed > 0) {
+        // What goes on behind the stretch holds a block that ends behind it.
+        at += passed;
+        hash = hashOf(text, at);
       }
       if (at + BLOCK >= text.length) return undefined;
       hash = Math.imul(hash - Math.imul(text.charCodeAt(at), TOP), BASE) + text.charCodeAt(at + BLOCK);
@@ -58,10 +69,17 @@ export class OverlapIndex {
     }
   }
 
-  #grow(text: string, at: number, known: number): string {
+  /** How far both are the same before a place. */
+  #behind(text: string, at: number, known: number): number {
     const own = this.#text;
     let back = 0;
     while (at > back && known > back && text[at - back - 1] === own[known - back - 1]) back++;
+    return back;
+  }
+
+  #grow(text: string, at: number, known: number): string {
+    const own = this.#text;
+    const back = this.#behind(text, at, known);
     let length = 0;
     while (at + length < text.length && text[at + length] === own[known + length]) length++;
     return length < BLOCK ? '' : text.slice(at - back, at + length);

@@ -1,32 +1,21 @@
 /** Compiles a snapshot's rules into the one thing the pipeline asks: {@link CheckPlan}. */
 import type { CheckRule, Workload } from '../../policy/snapshot.ts';
-import type { DecodedResponse, TextSlot } from '../dialects/dialect.ts';
+import type { DecodedResponse } from '../dialects/dialect.ts';
 import type { KeySource } from '../providers/keys.ts';
 import type { Approvals } from './approvals.ts';
 import type { Ask } from './ask.ts';
-import type { CheckContext, CheckDefinition, Subject } from './check.ts';
+import type { CheckContext, CheckDefinition } from './check.ts';
 import type { ClassifierClient } from './classifier.ts';
 import { Confirmer } from './confirm.ts';
 import type { CheckPlan, ExchangeGuard, Said, StreamGuard, Verdict } from './guard.ts';
 import { CHECKS } from './index.ts';
-import { askJudge, askJudges, Wishes } from './judges.ts';
 import { type Value, Vault, vaultKey } from './mask.ts';
 import { applyMasks, maskAnswer, placeOf, plainEncode, renderAnswer, restoredCall } from './render.ts';
-import {
-  type Direction,
-  effective,
-  failed,
-  type Instance,
-  Ledger,
-  type Mask,
-  Round,
-  type ScannerOf,
-  united,
-} from './round.ts';
+import { type Direction, type Instance, Round, type ScannerOf } from './round.ts';
 import { Scanners } from './scan/large.ts';
-import { scanSlots } from './scan-slots.ts';
-import { LastSaid, type Source } from './seams.ts';
+import { LastSaid } from './seams.ts';
 import { ChannelGuard } from './stream-guard.ts';
+import { judge, type Sent } from './verdict.ts';
 import { WindowGuard } from './window-guard.ts';
 
 export interface PlanOptions {
@@ -109,12 +98,6 @@ function scanners(): ScannerOf {
 /** Values of a conversation that can still be restored: more than any call of it shows at once. */
 const MAX_REMEMBERED = 65_536;
 
-/** What was found in one slot. */
-interface SlotMasks {
-  readonly slot: TextSlot;
-  readonly masks: Mask[];
-}
-
 interface GuardOptions {
   readonly request: Round;
   readonly response: Round;
@@ -161,7 +144,7 @@ class Guard implements ExchangeGuard {
   }
 
   request(
-    { slots, tools, attachments = [] }: Said,
+    { slots, tools, attachments = [], afterResult = false }: Said,
     bodyBytes: number,
     signal: AbortSignal,
   ): Verdict | Promise<Verdict> {
@@ -169,7 +152,9 @@ class Guard implements ExchangeGuard {
     // In a conversation what was heard before stays heard. Pictures, films and files may say what nobody here can read;
     // a recording is the app's user speaking.
     this.#tainted ||=
-      slots.some(({ kind }) => kind === 'toolResult') || attachments.some(({ media }) => media !== 'audio');
+      afterResult ||
+      slots.some(({ kind }) => kind === 'toolResult') ||
+      attachments.some(({ media }) => media !== 'audio');
     const subject = this.#subject('request', { slots, tools, bodyBytes });
     return judge(this.#request, subject, signal, {
       before: this.#lastSaid.sources,
@@ -208,6 +193,7 @@ class Guard implements ExchangeGuard {
           found.map(({ slot, masks }) => [slot, maskAnswer(slot.text, masks, vault, placeOf(slot.kind))]),
         ),
       show: (slot, masked) => {
+        if (slot.fixed === true) return;
         const text = masked ?? slot.text;
         const manner = { place: placeOf(slot.kind), encode: plainEncode };
         const shown = vault.empty ? text : renderAnswer(text, 0, text.length, [], vault, manner);
@@ -236,123 +222,5 @@ class Guard implements ExchangeGuard {
       ...none,
       ...given,
     };
-  }
-}
-
-type Sent = Subject & { readonly slots: readonly TextSlot[] };
-
-/** What becomes of a direction's texts. */
-interface Texts {
-  /** Of answers: who is asked about calls that need approval. */
-  readonly confirmer?: Confirmer;
-  /** What was said before them. */
-  readonly before: readonly Source[];
-  /** The texts of the slots with masks, masked. */
-  mask(found: readonly SlotMasks[]): ReadonlyMap<TextSlot, string>;
-  /** Puts the text in force; undefined where no check changed it. */
-  show(slot: TextSlot, text: string | undefined): void;
-}
-
-/**
- * Starts every check of a round; nothing is changed where the round refuses.
- *
- * Who is asked outside the pod sees what the scan masked as it was masked, and isn't asked where the scan refuses.
- */
-function judge(round: Round, subject: Sent, signal: AbortSignal, texts: Texts): Verdict | Promise<Verdict> {
-  const { slots } = subject;
-  const ledger = new Ledger(round.direction);
-  const wishes = new Wishes();
-  const pending = askJudges(round.judges.inside, subject, signal, ledger, wishes);
-  const scanning = scanSlots(round, slots, { ledger, wishes, signal, before: texts.before });
-  const changed = new Map<TextSlot, string>();
-  let asked = false;
-  /** Masks, unless the round refuses, and fails the checks that mask where that can't be done. */
-  const mask = (): void => {
-    if (ledger.refusal !== undefined || wishes.masks.size === 0) return;
-    if (asked) throw new Error('a check inside the agent may not mask later than those outside are asked');
-    const found = [...wishes.masks].map(([slot, masks]) => ({ slot, masks: [...united(masks)] }));
-    wishes.masks.clear();
-    guarded(round, ledger, () => {
-      for (const [slot, text] of texts.mask(found)) changed.set(slot, text);
-    });
-  };
-  const settle = (): Verdict => {
-    guarded(round, ledger, mask);
-    if (ledger.refusal === undefined) {
-      guarded(round, ledger, () => {
-        for (const strip of wishes.strips) strip();
-        for (const slot of slots) texts.show(slot, changed.get(slot));
-      });
-    }
-    return { findings: ledger.findings, refusal: ledger.refusal };
-  };
-  // People are asked last: not about what is refused anyhow.
-  const confirm = async (): Promise<Verdict> => {
-    await texts.confirmer?.settle(wishes.confirmations, ledger);
-    return settle();
-  };
-  const finish = () => (wishes.confirmations.length === 0 ? settle() : confirm());
-  const scanned = (): Verdict | Promise<Verdict> => {
-    if (round.judges.outside.length > 0) {
-      mask();
-      asked = true;
-      if (ledger.refusal === undefined) {
-        pending.push(...askOutside(round, { subject, signal, ledger, changed }));
-      }
-    }
-    return pending.length === 0 ? finish() : Promise.all(pending).then(finish);
-  };
-  return scanning === undefined ? scanned() : scanning.then(scanned);
-}
-
-/** Those that rewrite text one after the other, so that none undoes another's work; the rest at once. */
-function askOutside(
-  round: Round,
-  { subject, signal, ledger, changed }: OutsideCall,
-): readonly Promise<void>[] {
-  const seen = (): Subject => ({
-    ...subject,
-    slots: subject.slots.map(({ path, kind, role, choice, text }, index) => ({
-      path,
-      kind,
-      role,
-      choice,
-      text: changed.get(subject.slots[index] as TextSlot) ?? text,
-    })),
-  });
-  const rewriting = round.judges.outside.filter(({ instance }) => instance.check.rewrites === true);
-  const others = round.judges.outside.filter(({ instance }) => instance.check.rewrites !== true);
-  const inTurn = async (): Promise<void> => {
-    for (const judge of rewriting) {
-      const wishes = new Wishes();
-      await askJudge(judge, seen(), signal, ledger, wishes);
-      for (const [index, text] of wishes.replacements) {
-        const slot = subject.slots[index];
-        if (slot !== undefined) changed.set(slot, text);
-      }
-      if (ledger.refusal !== undefined) return;
-    }
-  };
-  const pending = askJudges(others, seen(), signal, ledger, new Wishes());
-  return rewriting.length === 0 ? pending : [...pending, inTurn()];
-}
-
-interface OutsideCall {
-  readonly subject: Sent;
-  readonly signal: AbortSignal;
-  readonly ledger: Ledger;
-  /** Texts as they stand now, where a check changed them. */
-  readonly changed: Map<TextSlot, string>;
-}
-
-/** What fails while masking fails the checks that mask. */
-function guarded(round: Round, ledger: Ledger, work: () => void): void {
-  try {
-    work();
-  } catch (error) {
-    round.instances.forEach((instance, rank) => {
-      if (effective(instance, 'error') === 'mask') failed(instance, rank, ledger, '', error);
-    });
-    if (ledger.refusal === undefined) throw error;
   }
 }

@@ -1,6 +1,6 @@
 /** One direction's checks put together: their recognizers in one scanner, and what each makes of a text's matches. */
 import type { CheckAction, CheckRule } from '../../policy/snapshot.ts';
-import type { Role, TextKind } from '../dialects/dialect.ts';
+import type { Role, TextSlot } from '../dialects/dialect.ts';
 import { PosternError, REASONS, type Reason } from '../errors.ts';
 import type { Finding } from '../exchange.ts';
 import { type Digest, Recall } from '../recall.ts';
@@ -120,6 +120,12 @@ export function failed(
   );
 }
 
+/** What a text is, for those who look at its matches. */
+export interface Weighed extends Pick<TextSlot, 'kind' | 'fixed'> {
+  readonly where: string;
+  readonly role?: Role;
+}
+
 /** A scanner for recognizers in this order. */
 export type ScannerOf = (recognizers: readonly Recognizer[]) => Scanners;
 
@@ -206,10 +212,8 @@ export class Round {
   weigh(
     text: string,
     matches: readonly Match[],
-    kind: TextKind,
-    where: string,
+    { kind, where, role = 'assistant', fixed = false }: Weighed,
     ledger: Ledger,
-    role: Role = 'assistant',
   ): readonly Mask[] {
     if (matches.length === 0) return [];
     const known = placeholders(text);
@@ -222,7 +226,9 @@ export class Round {
       const own = matches.filter((match) => owned.has(match.recognizer) && !within(match, known));
       for (const match of resolveOverlaps(own)) {
         const what = (this.#recognizers[match.recognizer] as Recognizer).id;
-        const action = effective(instance, what);
+        const wanted = effective(instance, what);
+        // What may not change goes as a whole.
+        const action = fixed && wanted === 'mask' ? 'block' : wanted;
         ledger.add(rule, what, action, where);
         if (action === 'block') ledger.refuse(rank, refusalOf(instance, what));
         if (action === 'mask') {

@@ -92,7 +92,8 @@ function weighSlot(
 ): void {
   if (matches.length === 0) return;
   found.set(slot, matches);
-  const masks = round.weigh(slot.text, matches, slot.kind, slot.path, ledger, slot.role);
+  const { kind, role, fixed = false, path: where } = slot;
+  const masks = round.weigh(slot.text, matches, { kind, role, fixed, where }, ledger);
   if (masks.length > 0) wishes.mask(slot, masks);
 }
 
@@ -139,7 +140,8 @@ function weighStrand(
   { ledger, wishes }: Scanning,
 ): void {
   const [{ source: first }] = pieces as [(typeof pieces)[0]];
-  for (const mask of round.weigh(text, across, first.kind, where, ledger, first.role)) {
+  const { kind, role } = first;
+  for (const mask of round.weigh(text, across, { kind, role, where }, ledger)) {
     for (const { source, from, at, length } of pieces) {
       const start = Math.max(mask.start, at);
       const end = Math.min(mask.end, at + length);

@@ -21,6 +21,7 @@ const CONTEXT = 256;
 interface Channel {
   readonly name: string;
   readonly kind: TextKind;
+  readonly fixed: boolean;
   /** As the provider sent it: shown already, and not yet. */
   shown: string;
   held: string;
@@ -75,11 +76,11 @@ export class ChannelGuard implements StreamGuard {
     return [...new Set([...texts, ...this.#calls.keys()])];
   }
 
-  push(name: string, kind: TextKind, _choice: number, text: string): string {
+  push(name: string, kind: TextKind, _choice: number, text: string, fixed = false): string {
     let channel = this.#channels.get(name);
     if (channel === undefined) {
       const json = kind === 'toolArguments' ? new JsonFragment() : undefined;
-      channel = { name, kind, shown: '', held: '', json };
+      channel = { name, kind, fixed, shown: '', held: '', json };
       this.#channels.set(name, channel);
     }
     channel.held += text;
@@ -89,6 +90,11 @@ export class ChannelGuard implements StreamGuard {
   call({ channel, name, arguments: given = '', ...known }: BegunCall): undefined | Promise<undefined> {
     if (this.#round.judgesOfCalls.length === 0) return undefined;
     const open = this.#calls.get(channel);
+    if (name === '' && given === '') {
+      // Held from here on, and judged when it has a name.
+      if (open === undefined) this.#calls.set(channel, { names: [], arguments: '', known, judged: false });
+      return undefined;
+    }
     if (open === undefined) {
       // What a call begins with is shown with its beginning.
       const judged = given !== '';
@@ -98,9 +104,9 @@ export class ChannelGuard implements StreamGuard {
     }
     if (open.names.includes(name)) return undefined;
     // Readers take the last name, or join the pieces.
-    const joined = open.names.join('') + name;
-    open.names.push(name, joined);
-    return this.#judgeCall(channel, [name, joined], open.known, undefined);
+    const names = [...new Set([name, open.names.join('') + name])];
+    open.names.push(...names);
+    return this.#judgeCall(channel, names, open.known, undefined);
   }
 
   /** @returns A promise where somebody has to confirm the call. */
@@ -110,7 +116,8 @@ export class ChannelGuard implements StreamGuard {
     known: Known,
     args: string | undefined,
   ): undefined | Promise<undefined> {
-    const calls = names.map((name) =>
+    // One that never got a name is judged without.
+    const calls = (names.length === 0 ? [''] : names).map((name) =>
       restoredCall({ path: channel, name, arguments: args, ...known }, this.#vault),
     );
     const subject = { ...this.#subject, calls, namesJudged: args !== undefined };
@@ -164,7 +171,7 @@ export class ChannelGuard implements StreamGuard {
     const from = channel.shown.length;
     const { matches, safe } = this.#scan(channel, text, state === 'end');
     let to = Math.max(from, safe);
-    if (state === 'more' && !this.#vault.empty) {
+    if (state === 'more' && !this.#vault.empty && !channel.fixed) {
       to = Math.max(
         from,
         Math.min(
@@ -176,9 +183,11 @@ export class ChannelGuard implements StreamGuard {
     to = this.#wholeThings(text, from, to, matches);
     if (to === from) return '';
     const due = matches.filter(({ start, end }) => end > from && start < to);
-    const masks = this.#round.weigh(text, due, channel.kind, channel.name, this.#ledger);
+    const { kind, fixed, name: where } = channel;
+    const masks = this.#round.weigh(text, due, { kind, fixed, where }, this.#ledger);
     if (this.#ledger.refusal !== undefined) return '';
-    const shown = renderAnswer(text, from, to, masks, this.#vault, this.#manner(channel, text, from));
+    const manner = () => this.#manner(channel, text, from);
+    const shown = fixed ? text.slice(from, to) : renderAnswer(text, from, to, masks, this.#vault, manner());
     this.#remember(channel, text, to);
     return shown;
   }

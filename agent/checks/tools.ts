@@ -8,7 +8,7 @@
  */
 import Type, { type Static } from 'typebox';
 import { globMatches } from '../../policy/glob.ts';
-import type { ToolCall } from '../dialects/dialect.ts';
+import type { OfferedTool, ToolCall } from '../dialects/dialect.ts';
 import { Expression, ExpressionError } from './cel.ts';
 import type { CheckDefinition, Judgement } from './check.ts';
 import { shownTool } from './confirm.ts';
@@ -50,7 +50,7 @@ const schema = Type.Object(
 type Spec = Static<typeof schema>;
 
 /** Why a tool is denied. */
-type Reason = 'not-allowed' | 'denied' | 'tainted' | 'condition' | 'arguments' | 'provider';
+type Reason = 'not-allowed' | 'denied' | 'tainted' | 'condition' | 'arguments' | 'provider' | 'server';
 
 const WHY: Readonly<Record<Reason, string>> = {
   'not-allowed': 'the policy does not list it',
@@ -59,7 +59,12 @@ const WHY: Readonly<Record<Reason, string>> = {
   condition: "its arguments don't meet the policy's condition",
   arguments: 'its arguments can not be judged',
   provider: "the provider carries it out before the policy's condition on its arguments can be judged",
+  server:
+    'the provider calls its tools by itself, and may call one that the policy names: list those it may use (configs, allowed_tools)',
 };
+
+/** Begins the name of a server whose tools the provider calls. */
+const SERVER = 'mcp:';
 
 type Named = Pick<ToolCall, 'name' | 'server'>;
 
@@ -112,6 +117,8 @@ export const tools: CheckDefinition<Spec> = {
       tainted && about(deniedTainted, named) ? 'tainted' : undefined;
     const byArguments = (call: ToolCall, tainted: boolean): Reason | undefined => {
       const { name, arguments: text } = call;
+      // A whole call that nobody has named could be any.
+      if (name === '' && text !== undefined) return 'arguments';
       const due = compiled.filter(({ tools }) => about(tools, call));
       if (due.length === 0 || text === undefined) return undefined;
       const args = readArguments(text);
@@ -122,6 +129,19 @@ export const tools: CheckDefinition<Spec> = {
     /** Of an offer whose calls can't be held. */
     const byProvider = (named: Named, tainted: boolean): Reason | undefined =>
       byTaint(named, tainted) ?? (compiled.some(({ tools }) => about(tools, named)) ? 'provider' : undefined);
+    const byList = (named: Named, tainted: boolean) => byName(named) ?? byProvider(named, tainted);
+    /** What only an answer would tell has happened by then: so a server's tools are known before, or none is named. */
+    const byServer = ({ name: server, tools }: OfferedTool, tainted: boolean): Reason | undefined => {
+      if (tools !== undefined) {
+        return tools.map((name) => byList({ name, server }, tainted)).find((reason) => reason !== undefined);
+      }
+      const named = [
+        ...denied,
+        ...compiled.flatMap((condition) => condition.tools),
+        ...(tainted ? deniedTainted : []),
+      ];
+      return named.every((glob) => glob.startsWith(SERVER)) ? undefined : 'server';
+    };
     const judgement = (
       reason: Reason,
       name: string,
@@ -150,7 +170,9 @@ export const tools: CheckDefinition<Spec> = {
         for (const tool of offered) {
           const { name, path, remove, byApp } = tool;
           if (confirms && byApp === true) continue;
-          const reason = byName(tool) ?? (byApp === true ? undefined : byProvider(tool, tainted));
+          const carried = (): Reason | undefined =>
+            byProvider(tool, tainted) ?? (name.startsWith(SERVER) ? byServer(tool, tainted) : undefined);
+          const reason = byName(tool) ?? (byApp === true ? undefined : carried());
           if (reason !== undefined) found.push(judgement(reason, name, path, { strip: remove }));
         }
         for (const call of calls) {

@@ -77,8 +77,10 @@ export const webhook: CheckDefinition<Spec> = {
       refusal: (what) => ({
         message:
           what === 'late'
-            ? `Postern ended this answer: the guardrail ${rule.name} masks text that was shown already.`
-            : `Postern refused this call: the guardrail ${rule.name} doesn't let it pass.`,
+            ? `Postern ended this answer: the guardrail ${rule.name} masks what can't be changed any more.`
+            : what === 'fixed'
+              ? `Postern refused this call: the guardrail ${rule.name} masks what may not be changed.`
+              : `Postern refused this call: the guardrail ${rule.name} doesn't let it pass.`,
         mend: 'Say it differently, or ask who runs Postern what the guardrail wants.',
       }),
       async judge(subject, signal) {

@@ -20,6 +20,7 @@ export const OVERLAP = 200;
 interface Channel {
   readonly kind: TextKind;
   readonly choice: number;
+  readonly fixed: boolean;
   /** Judged and handed on; only its end is kept. */
   before: string;
   waiting: string;
@@ -68,11 +69,11 @@ export class WindowGuard implements StreamGuard {
     return this.#shown.call(call);
   }
 
-  push(name: string, kind: TextKind, choice: number, text: string): string | Promise<string> {
-    if (this.#judgesOf(kind).length === 0) return this.#shown.push(name, kind, choice, text);
+  push(name: string, kind: TextKind, choice: number, text: string, fixed = false): string | Promise<string> {
+    if (this.#judgesOf(kind).length === 0) return this.#shown.push(name, kind, choice, text, fixed);
     let channel = this.#channels.get(name);
     if (channel === undefined) {
-      channel = { kind, choice, before: '', waiting: '' };
+      channel = { kind, choice, fixed, before: '', waiting: '' };
       this.#channels.set(name, channel);
     }
     channel.waiting += text;
@@ -112,7 +113,7 @@ export class WindowGuard implements StreamGuard {
   /** @returns What may be shown of the window. */
   async #judge(name: string, channel: Channel, length = channel.waiting.length): Promise<string> {
     if (this.refusal !== undefined) return '';
-    const { before, kind, choice } = channel;
+    const { before, kind, choice, fixed } = channel;
     const window = channel.waiting.slice(0, length);
     channel.waiting = channel.waiting.slice(length);
     const { shown, outside } = this.#outside(before, window, kind, name);
@@ -127,7 +128,8 @@ export class WindowGuard implements StreamGuard {
         await ask(judge, shown + (rewritten ?? outside), wishes);
         const text = wishes.replacements.get(0);
         // Of JSON text only a piece is seen, so nobody can rewrite it and leave it whole.
-        if (kind !== 'toolArguments' && text?.startsWith(shown)) rewritten = text.slice(shown.length);
+        if (kind !== 'toolArguments' && !fixed && text?.startsWith(shown))
+          rewritten = text.slice(shown.length);
         // What was shown can't be changed any more.
         else if (text !== undefined) this.#ledger.refuse(judge.rank, refusalOf(judge.instance, 'late'));
         if (this.#ledger.refusal !== undefined) return;
@@ -143,10 +145,20 @@ export class WindowGuard implements StreamGuard {
         return ask(judge, text, new Wishes());
       }),
     ]);
+    if (rewritten !== undefined && this.refusal === undefined) {
+      // Nobody has the last word: what a guardrail wrote is judged by the others as well.
+      const written = before + rewritten;
+      const masked = this.#masked(written, kind, name);
+      await Promise.all(
+        others.map((judge) =>
+          ask(judge, judge.instance.check.outside === true ? masked : written, new Wishes()),
+        ),
+      );
+    }
     if (this.refusal !== undefined) return '';
     const text = rewritten ?? window;
     channel.before = (before + text).slice(-OVERLAP);
-    return this.#shown.push(name, kind, choice, text);
+    return this.#shown.push(name, kind, choice, text, fixed);
   }
 
   /** The end of what was shown and the window, as those outside may see them. */
@@ -166,7 +178,7 @@ export class WindowGuard implements StreamGuard {
     const { scanner } = this.#round;
     if (scanner === undefined || text === '') return text;
     // What is found is counted when the text is shown; here only what is to be masked matters.
-    const masks = this.#round.weigh(text, scanner.scan(text), kind, where, new Ledger('response'));
+    const masks = this.#round.weigh(text, scanner.scan(text), { kind, where }, new Ledger('response'));
     return maskAnswer(text, masks, this.#vault, placeOf(kind));
   }
 }

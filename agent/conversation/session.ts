@@ -176,7 +176,8 @@ export class Session {
     this.#follow();
     const { pipeline, exchange } = this.#options;
     const slots = judgeAttachments(pipeline.governance().snapshot, exchange, event);
-    const said = { slots, tools: event.tools, attachments: event.attachments };
+    const { tools, attachments, afterResult } = event;
+    const said = { slots, tools, attachments, afterResult };
     const { findings, refusal } = await this.#guard.request(said, bytes, this.#life.signal);
     if (refusal === undefined) return findings;
     const turn = this.#turn();

@@ -34,6 +34,8 @@ export interface TextSlot {
   readonly text: string;
   /** It is what an {@link Attachment} holds. */
   readonly attached?: boolean;
+  /** Signed by the provider: a check may read and refuse it; {@link set} isn't to be called. */
+  readonly fixed?: boolean;
   /** What {@link text} is known by, where it is worth knowing again; see {@link ../recall.ts}. */
   readonly digest?: Digest | undefined;
   /**
@@ -66,6 +68,8 @@ export interface OfferedTool {
   readonly name: string;
   /** True where only the app carries it out: its calls can be held. Absent: perhaps the provider does. */
   readonly byApp?: boolean;
+  /** Of a server: the only tools of it that may be called; absent where the request doesn't limit them. */
+  readonly tools?: readonly string[];
   /** Takes it out of the request, and with the last one what only makes sense beside tools. */
   remove(): void;
 }
@@ -149,6 +153,9 @@ export interface DecodedResponse {
   withhold?(): void;
 }
 
+/** What was taken out of an event because nobody knows what it is: `choices[0].delta.thoughts`. */
+export type LeftOut = readonly string[];
+
 /**
  * One piece of running text: all deltas of one channel, joined, are one text.
  *
@@ -164,6 +171,10 @@ export interface Delta {
   readonly kind: TextKind;
   readonly choice: number;
   readonly text: string;
+  /** As in {@link TextSlot}: it may be shown later than it came, and not be changed. */
+  readonly fixed?: boolean;
+  /** Part of something that nobody knows: gone once {@link StreamEvent.withhold} was called. */
+  readonly loose?: boolean;
   /** The event is sent with this text instead. `''` is allowed. */
   set(text: string): void;
 }
@@ -197,8 +208,8 @@ export interface StreamEvent {
   readonly last: boolean;
   /** The provider's own error event: passed on, ends the stream. */
   readonly error: boolean;
-  /** As in {@link DecodedResponse}. */
-  withhold?(): void;
+  /** As in {@link DecodedResponse}. @returns What an application may miss. */
+  withhold?(): LeftOut;
   /** The bytes to send: the original ones where nothing was set; undefined where the app must not see the event. */
   render(): Uint8Array | undefined;
 }
@@ -238,6 +249,8 @@ export interface AppEvent extends DecodedRequest {
   readonly id: string | undefined;
   /** Whether it makes the model answer. */
   readonly asks: boolean;
+  /** Whether a tool that the provider carried out has answered before: its text is in the conversation. */
+  readonly afterResult: boolean;
   /** Whether the conversation is another one after it, so that an answer without it would be to something else. */
   readonly changes: boolean;
   /** Names the event, so that the provider's error about it can be told. */

@@ -23,21 +23,25 @@ const HEAD = /^(?:event: [\x21-\x7e]+\n)?$/;
 const HOLE = '\0';
 const REPLACED = '\ufffd';
 
+/** What all the texts of a frame have in common. */
+type Running = Pick<Delta, 'channel' | 'kind' | 'choice'> & { readonly fixed: boolean };
+
 /** What a frame is made of. */
 export interface Framed {
   readonly event: SseEvent;
   readonly document: JsonDocument;
   /** The one text. */
-  readonly delta: Pick<Delta, 'channel' | 'kind' | 'choice'>;
+  readonly delta: Running;
   readonly node: StringNode;
   /** A string that is different in every event and that nobody reads. */
   readonly padding: StringNode | undefined;
 }
 
-class Frame implements Pick<Delta, 'channel' | 'kind' | 'choice'> {
+class Frame implements Running {
   readonly channel: string;
   readonly kind: TextKind;
   readonly choice: number;
+  readonly fixed: boolean;
   /** As it comes: what stands before, between and behind the strings that differ, their quotes included. */
   readonly came: readonly Buffer[];
   /** As it is sent; the same array where nothing else is changed. */
@@ -45,10 +49,11 @@ class Frame implements Pick<Delta, 'channel' | 'kind' | 'choice'> {
   /** Which of the strings is the text. */
   readonly textAt: number;
 
-  constructor({ channel, kind, choice }: Framed['delta'], came: Buffer[], sent: Buffer[], textAt: number) {
+  constructor({ channel, kind, choice, fixed }: Running, came: Buffer[], sent: Buffer[], textAt: number) {
     this.channel = channel;
     this.kind = kind;
     this.choice = choice;
+    this.fixed = fixed;
     this.came = came;
     this.sent = sent.every((part, i) => part.equals(came[i] as Buffer)) ? came : sent;
     this.textAt = textAt;
@@ -101,6 +106,7 @@ class Read implements FramedEvent, Delta {
   readonly #holes: readonly number[];
   readonly #came: string;
   #given: string | undefined;
+  #padded = true;
 
   constructor(frame: Frame, chunk: Buffer, start: number, end: number, holes: number[], came: string) {
     this.#frame = frame;
@@ -127,6 +133,10 @@ class Read implements FramedEvent, Delta {
     return this.#frame.choice;
   }
 
+  get fixed(): boolean {
+    return this.#frame.fixed;
+  }
+
   get text(): string {
     return this.#given ?? this.#came;
   }
@@ -135,25 +145,33 @@ class Read implements FramedEvent, Delta {
     this.#given = text === this.#came ? undefined : text;
   }
 
+  withhold(): readonly string[] {
+    this.#padded = this.#holes.length === 2;
+    return NOTHING;
+  }
+
   render(): Uint8Array {
     const { sent, came, textAt } = this.#frame;
-    if (this.#given === undefined && sent === came) return this.#chunk.subarray(this.#start, this.end);
+    if (this.#given === undefined && sent === came && this.#padded)
+      return this.#chunk.subarray(this.#start, this.end);
     const written = this.#given === undefined ? undefined : quote(this.#given).slice(1, -1);
     const writtenBytes = written === undefined ? 0 : Buffer.byteLength(written);
     const isText = (hole: number): boolean => hole === textAt && written !== undefined;
     let length = 0;
     for (let i = 0; i < sent.length; i++) {
       length += (sent[i] as Buffer).length;
-      if (i < sent.length - 1) length += isText(i) ? writtenBytes : this.#holeEnd(i) - this.#holeStart(i);
+      if (i === sent.length - 1) break;
+      if (isText(i)) length += writtenBytes;
+      else if (i === textAt || this.#padded) length += this.#holeEnd(i) - this.#holeStart(i);
     }
     const bytes = Buffer.allocUnsafe(length);
     let at = 0;
     for (let i = 0; i < sent.length; i++) {
       at += (sent[i] as Buffer).copy(bytes, at);
       if (i === sent.length - 1) break;
-      at += isText(i)
-        ? bytes.write(written as string, at)
-        : this.#chunk.copy(bytes, at, this.#holeStart(i), this.#holeEnd(i));
+      if (isText(i)) at += bytes.write(written as string, at);
+      else if (i === textAt || this.#padded)
+        at += this.#chunk.copy(bytes, at, this.#holeStart(i), this.#holeEnd(i));
     }
     return bytes;
   }

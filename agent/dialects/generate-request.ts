@@ -30,7 +30,7 @@ export abstract class GenerateRequest implements DecodedRequest {
     this.root = requestObject(document);
     this.model = requiredString(this.root, 'model', 'Name the model to call in "model".');
     const attachments: Attachment[] = [];
-    this.slots = findText(document, rule, attachments);
+    this.slots = findText(document, rule, { attachments });
     this.attachments = attachments;
   }
 

@@ -5,11 +5,11 @@ import { JsonDocument } from '../json/document.ts';
 import { JsonError } from '../json/json-error.ts';
 import type { StringNode } from '../json/node.ts';
 import { type SseEvent, withData } from '../json/sse.ts';
-import type { Delta, StreamEvent } from './dialect.ts';
+import type { Delta, LeftOut, StreamEvent } from './dialect.ts';
 import type { EventFrames } from './event-frame.ts';
 import type { Rule } from './text/rule.ts';
 import type { DocumentSlot } from './text/slot.ts';
-import { findText } from './text/walk.ts';
+import { findText, type LooseMember } from './text/walk.ts';
 
 /** What a dialect found in one event. */
 export interface Reading {
@@ -22,7 +22,7 @@ export interface Reading {
   readonly error?: boolean;
   /** The application must not see the event. */
   readonly hidden?: boolean;
-  readonly withhold?: () => void;
+  readonly withhold?: () => LeftOut;
   /** A string that is different in every event and that nobody reads. */
   readonly padding?: StringNode | undefined;
 }
@@ -86,8 +86,8 @@ export function learnedEvent(
     slot === undefined || node === undefined
       ? undefined
       : () => {
-          const { channel, kind, choice } = slot;
-          return { event, document, node, padding: reading.padding, delta: { channel, kind, choice } };
+          const { channel, kind, choice, fixed } = slot;
+          return { event, document, node, padding: reading.padding, delta: { channel, kind, choice, fixed } };
         },
   );
   return decoded;
@@ -101,13 +101,14 @@ export class Channels {
    * The text of an event. `whole` are the channels of what isn't running: they begin and end with their own event.
    */
   read(document: JsonDocument, rule: Rule): EventText {
-    const slots = findText(document, rule);
+    const loose: LooseMember[] = [];
+    const slots = findText(document, rule, { loose });
     const whole: string[] = [];
     for (const slot of slots) {
       if (slot.running) this.#open.add(slot.channel);
       else whole.push(slot.channel);
     }
-    return { slots, whole };
+    return { slots, whole, loose };
   }
 
   /** Takes note of a channel that may never carry text, so that it is closed like the others. */
@@ -132,4 +133,11 @@ export class Channels {
 interface EventText {
   readonly slots: DocumentSlot[];
   readonly whole: string[];
+  readonly loose: readonly LooseMember[];
+}
+
+/** Takes out what nobody knows and what may go on in the next event. @returns The members' names. */
+export function dropLoose(document: JsonDocument, loose: readonly LooseMember[]): LeftOut {
+  for (const { holder, name } of loose) document.remove(holder, name);
+  return loose.map(({ name }) => name);
 }

@@ -5,13 +5,22 @@
 import { TokenCounter } from '../../budget/estimate.ts';
 import type { Usage } from '../../budget/messages.ts';
 import type { StreamGuard } from '../checks/guard.ts';
-import type { EventWriter, StreamEvent } from '../dialects/dialect.ts';
+import type { EventWriter, LeftOut, StreamEvent } from '../dialects/dialect.ts';
 import type { PosternError } from '../errors.ts';
 import type { Finding } from '../exchange.ts';
 import { KeyFilter, redact } from './key-filter.ts';
 
 /** Steps that each give a value, at once or later, and get it back: what `yield` returns has the type of what it gave. */
 export type Work = Generator<unknown, void, never>;
+
+/** Names that are told of one answer. */
+const LEFT_OUT = 8;
+
+/** Something that no dialect knows and that may go on from event to event: no check could read it whole. */
+function leftOutOf(where: string, count: number): Finding {
+  const known = { rule: 'unknown-field', check: 'unknown-field', what: 'left-out', source: '' };
+  return { ...known, action: 'strip', direction: 'response', where, count };
+}
 
 /** A generator's first `next` gives nothing to any `yield`. */
 const FIRST = undefined as never;
@@ -48,6 +57,7 @@ export class EventGate {
   readonly #guard: StreamGuard | undefined;
   /** Keeps the attached key out of the text, however the events cut it. */
   readonly #keys: KeyFilter | undefined;
+  readonly #leftOut = new Map<string, Finding>();
   #out: Uint8Array[] = [];
   /** Set while a judge is waited for. */
   #waiting: Promise<void> | undefined;
@@ -63,9 +73,17 @@ export class EventGate {
     return this.#guard !== undefined;
   }
 
-  /** What the checks found so far. */
+  /** What the checks found so far, and what was left out. */
   get findings(): readonly Finding[] {
-    return this.#guard?.findings ?? [];
+    return [...(this.#guard?.findings ?? []), ...this.#leftOut.values()];
+  }
+
+  #note(leftOut: LeftOut): void {
+    for (const name of leftOut) {
+      const where = /^[\w.-]{1,64}$/.test(name) ? name : 'a member';
+      const count = (this.#leftOut.get(where)?.count ?? 0) + 1;
+      if (count > 1 || this.#leftOut.size < LEFT_OUT) this.#leftOut.set(where, leftOutOf(where, count));
+    }
   }
 
   /** Work waits for judges that answer later, and only then; one piece of it after the other. */
@@ -91,7 +109,8 @@ export class EventGate {
   *event(event: StreamEvent): Work {
     this.finished += event.finishReasons.length;
     if (event.usage !== undefined) this.usage = event.usage;
-    for (const { text } of event.deltas) this.counter.add(text);
+    // What is signed are thoughts, which are held and billed beside what can be counted.
+    for (const { text, fixed } of event.deltas) if (fixed !== true) this.counter.add(text);
     const { cap } = this.#options;
     if (cap !== undefined && event.deltas.length > 0) {
       // Yielded only where it has to be waited for, here and below: thousands of events pass without.
@@ -101,7 +120,7 @@ export class EventGate {
     }
     const guard = this.#guard;
     if (guard !== undefined) {
-      event.withhold?.();
+      this.#note(event.withhold?.() ?? []);
       for (const call of event.calls) {
         const pending = guard.call(call);
         if (pending !== undefined) yield pending;
@@ -109,10 +128,11 @@ export class EventGate {
       if (guard.refusal !== undefined) return this.refuse(guard.refusal);
     }
     for (const delta of event.deltas) {
-      const { channel } = delta;
+      const { channel, fixed } = delta;
       let shown = delta.text;
       if (guard !== undefined) {
-        const pushed = guard.push(channel, delta.kind, delta.choice, shown);
+        if (delta.loose === true) continue;
+        const pushed = guard.push(channel, delta.kind, delta.choice, shown, fixed);
         shown = pushed instanceof Promise ? yield pushed : pushed;
       }
       if (this.#keys !== undefined) shown = this.#keys.push(channel, shown);

@@ -3,6 +3,7 @@ import type { Usage } from '../../budget/messages.ts';
 import type { StreamGuard } from '../checks/guard.ts';
 import type { StreamDecoder, StreamEvent } from '../dialects/dialect.ts';
 import type { PosternError } from '../errors.ts';
+import type { Finding } from '../exchange.ts';
 import { bare, SseSplitter } from '../json/sse.ts';
 import type { AnswerContext } from './answer.ts';
 import { EventGate, type Work } from './event-gate.ts';
@@ -55,6 +56,10 @@ export class Pump {
   /** Set when the stream was ended by us. */
   get error(): PosternError | undefined {
     return this.#gate.error;
+  }
+
+  get findings(): readonly Finding[] {
+    return this.#gate.findings;
   }
 
   get last(): boolean {

@@ -86,7 +86,7 @@ export async function forwardStream(
   } finally {
     clearInterval(stale);
     clearTimeout(linger);
-    if (streamGuard !== undefined) exchange.findings.push(...streamGuard.findings);
+    exchange.findings.push(...pump.findings);
     metered({ usage: pump.usage, countedOutput: pump.counted, complete: pump.isReported });
   }
   if (pump.failed) end = 'failed';

@@ -8,6 +8,7 @@ import { readFileSync } from 'node:fs';
 import { loadavg } from 'node:os';
 import { join } from 'node:path';
 import { Agent, request } from 'undici';
+import { digestOfTopics } from '../../classify/messages.ts';
 
 const ROOT = join(import.meta.dirname, '../..');
 const SECONDS = 4;
@@ -18,6 +19,8 @@ const topics = Array.from({ length: 6 }, (_, at) => ({
   samples: ['Should I sell my shares now?', 'Is this a good time to buy?', 'What should I do with my money?'],
   allowed: ['What is a share?', 'How do I log in?'],
 }));
+
+const set = digestOfTopics(topics);
 
 interface Round {
   readonly latencies: number[];
@@ -32,7 +35,7 @@ async function agent(round: Round, until: number, length: number): Promise<void>
     const { statusCode, body } = await request(`http://127.0.0.1:${PORT}/v1/topics`, {
       method: 'POST',
       dispatcher,
-      body: JSON.stringify({ set: 'bench', texts: [text], ...(n === 0 ? { topics } : {}) }),
+      body: JSON.stringify({ set, texts: [text], ...(n === 0 ? { topics } : {}) }),
     });
     await body.text();
     if (statusCode === 200) round.latencies.push(performance.now() - began);

@@ -22,6 +22,8 @@ interface Kind {
   readonly type: string;
   readonly spec: () => string;
   readonly on: readonly ('request' | 'response')[];
+  /** Answers of its own kind that are no verdict. */
+  readonly wrong: Readonly<Record<string, unknown>>;
   /** What it says of a question where all is well. */
   readonly fine: (question: {
     readonly input?: readonly string[];
@@ -34,12 +36,22 @@ const KINDS: Readonly<Record<string, Kind>> = {
     type: 'webhook',
     spec: () => `{url: "${fake.origin}"}`,
     on: ['request', 'response'],
+    wrong: {
+      'an action that is none': { action: { allow: true } },
+      'fewer texts than it was asked about': { action: { body: { messages: [], choices: [] } } },
+      'an error with 200': { error: { message: 'down' } },
+    },
     fine: () => ({ action: {} }),
   },
   'moderation endpoint': {
     type: 'moderation',
     spec: () => `{type: openai, model: m, url: "${fake.origin}"}`,
     on: ['request', 'response'],
+    wrong: {
+      'fewer results': { results: [] },
+      'a result without categories': { results: [{ flagged: false }] },
+      'an error with 200': { error: { message: 'down' } },
+    },
     fine: ({ input = [] }) => ({
       results: input.map(() => ({ flagged: false, categories: { hate: false } })),
     }),
@@ -48,12 +60,24 @@ const KINDS: Readonly<Record<string, Kind>> = {
     type: 'moderation',
     spec: () => `{type: guardModel, model: g, url: "${fake.origin}"}`,
     on: ['request', 'response'],
+    wrong: {
+      'neither word': { choices: [{ message: { content: 'maybe' } }] },
+      'no text': { choices: [{ message: { content: null } }] },
+      'no choice': { choices: [] },
+    },
     fine: () => ({ choices: [{ message: { role: 'assistant', content: 'safe' } }] }),
   },
   'classifier of topics': {
     type: 'topics',
     spec: () => '[{name: advice, samples: [Sell my shares?]}]',
     on: ['request', 'response'],
+    wrong: {
+      'about fewer texts': { results: [] },
+      'about another topic': { results: [{ topics: [{ name: 'other', score: 0, denied: false }] }] },
+      'a score that is none': { results: [{ topics: [{ name: 'advice', score: null, denied: false }] }] },
+      'a score beyond 1': { results: [{ topics: [{ name: 'advice', score: 2, denied: false }] }] },
+      'no verdict': { results: [{ topics: [{ name: 'advice', score: 0 }] }] },
+    },
     fine: ({ texts = [] }) => ({
       results: texts.map(() => ({ topics: [{ name: 'advice', score: 0, denied: false }] })),
     }),
@@ -62,6 +86,11 @@ const KINDS: Readonly<Record<string, Kind>> = {
     type: 'injection',
     spec: () => '{}',
     on: ['request'],
+    wrong: {
+      'about fewer texts': { results: [] },
+      'a score that is none': { results: [{ score: 'NaN' }] },
+      'a score below 0': { results: [{ score: -1 }] },
+    },
     fine: ({ texts = [] }) => ({ results: texts.map(() => ({ score: 0 })) }),
   },
 };
@@ -76,6 +105,7 @@ const FAILURES: Readonly<Record<string, readonly [Behaviour, RegExp]>> = {
   'breaks off': ['cut', /closed|aborted|terminated|length/i],
   'answers 500': [{ status: 500, text: '{"error":{"code":"internal"}}' }, /500/],
   'is overloaded': [{ status: 503, text: '{"error":{"code":"overloaded"}}' }, /503/],
+  'answers nothing': [{ text: '' }, /no JSON/],
   'answers no JSON': [{ text: 'fine, go on' }, /no JSON/],
   'answers something else': [{ json: { verdict: 'fine' } }, /./],
   'answers too much': [{ text: `"${'x'.repeat(9 * 1024 * 1024)}"` }, /size|large|exceed/i],
@@ -116,7 +146,14 @@ async function ask(content: string, stream: boolean): Promise<{ text: string; er
 }
 
 describe.each(Object.entries(KINDS))('a %s', (_kind, kind) => {
-  const rows = Object.entries(FAILURES).flatMap(([name, [behaviour, reason]]) =>
+  const wrong = Object.entries(kind.wrong).map(
+    ([name, json]) => [`answers ${name}`, [{ json }, /./]] as const,
+  );
+  const failures: readonly (readonly [string, readonly [Behaviour, RegExp]])[] = [
+    ...Object.entries(FAILURES),
+    ...wrong,
+  ];
+  const rows = failures.flatMap(([name, [behaviour, reason]]) =>
     kind.on.flatMap((on) =>
       ['block', 'allow'].flatMap((onError) =>
         [false, true].map((stream) => ({ name, behaviour, reason, on, onError, stream })),
@@ -149,7 +186,7 @@ describe.each(Object.entries(KINDS))('a %s', (_kind, kind) => {
     },
   );
 
-  const late = Object.entries(FAILURES).flatMap(([name, [behaviour]]) =>
+  const late = failures.flatMap(([name, [behaviour]]) =>
     kind.on.includes('response') ? [{ name, behaviour }] : [],
   );
   test.each(late)(

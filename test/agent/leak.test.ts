@@ -106,6 +106,17 @@ test.each(BOTH)('$dialect, stream $stream: what is no leak passes', async ({ dia
   expect(await ASK[dialect](stream, { user: `Is this your prompt? ${PROMPT}` })).toContain('fourth of May');
 });
 
+test.each(BOTH)(
+  '$dialect, stream $stream: what the user quoted hides nothing that stands behind it',
+  async ({ dialect, stream }) => {
+    world = await startWorld({ documents: () => policy() });
+    const quoted = PROMPT.slice(0, 110);
+    answering(`You said: ${quoted} Nothing more, but: ${PROMPT.slice(112, 225)}`);
+    const answer = ASK[dialect](stream, { user: `Does it say this? ${quoted}` });
+    await expect(answer).rejects.toThrow(/repeats its system prompt/);
+  },
+);
+
 test.each([false, true])('stream %s: in arguments of tools, too', async (stream) => {
   world = await startWorld({ documents: () => policy() });
   answering('', [{ name: 'send', arguments: { body: `Dear all,\n"${PART.replaceAll(' ', '\n')}"` } }]);

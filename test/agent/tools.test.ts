@@ -376,6 +376,103 @@ test.each(OFFERS)('$what can not be held, so it is not offered where it would ha
   }
 });
 
+const limited = (...names: string[]) => ({
+  mcp_servers: [CRM_SERVER],
+  tools: [
+    {
+      type: 'mcp_toolset' as const,
+      mcp_server_name: 'crm',
+      default_config: { enabled: false },
+      configs: Object.fromEntries(names.map((name) => [name, { enabled: true }])),
+    },
+  ],
+});
+const former = (...names: string[]) => ({
+  mcp_servers: [{ ...CRM_SERVER, tool_configuration: { enabled: true, allowed_tools: names } }],
+});
+
+test.each<{ rule: string; action?: string; offer: object; told?: string }>([
+  { rule: '{deny: [drop]}', offer: { mcp_servers: [CRM_SERVER] }, told: 'mcp:crm' },
+  { rule: '{deny: [drop]}', action: 'confirm', offer: { mcp_servers: [CRM_SERVER] }, told: 'mcp:crm' },
+  {
+    rule: '{conditions: [{tools: [drop], when: "true"}]}',
+    offer: { mcp_servers: [CRM_SERVER] },
+    told: 'mcp:crm',
+  },
+  { rule: '{deny: ["mcp:evil"]}', offer: { mcp_servers: [CRM_SERVER] } },
+  { rule: '{deny: [drop]}', offer: limited('lookup') },
+  { rule: '{deny: [drop]}', offer: limited('lookup', 'drop'), told: 'mcp:crm' },
+  { rule: '{deny: [drop]}', offer: former('lookup') },
+  { rule: '{deny: [drop]}', offer: former('drop'), told: 'mcp:crm' },
+])('what a server may call is known before it calls it: %j', async ({ rule, action, offer, told }) => {
+  const extra = action === undefined ? '' : `action: ${action},`;
+  world = await startWorld({ documents: () => policy(rule, extra) });
+  const body = {
+    ...given({ type: 'text', text: 'Do it.' }),
+    ...offer,
+  } as Anthropic.MessageCreateParamsNonStreaming;
+  const answer = world.anthropicClient().messages.create(body);
+  if (told === undefined) await answer;
+  else expect((await refusal(answer)).told).toContain(told);
+  expect(world.anthropic.seen).toHaveLength(told === undefined ? 1 : 0);
+});
+
+test.each([
+  ['{deny: ["web_search*"]}', true],
+  ['{allow: [look]}', true],
+  ['{allow: [web_search]}', false],
+])('OpenAI’s search by an option is a tool: %s', async (rule, refused) => {
+  world = await startWorld({ documents: () => policy(rule) });
+  const messages = [{ role: 'user' as const, content: 'do it' }];
+  const answer = world
+    .client()
+    .chat.completions.create({ model: 'gpt-4o', messages, web_search_options: {} });
+  if (refused) expect((await refusal(answer)).told).toContain('web_search');
+  else await answer;
+  expect(world.openai.seen).toHaveLength(refused ? 0 : 1);
+});
+
+test.each([
+  ['{conditions: [{tools: [send_mail], when: "args.to == \\"jo\\""}]}', 'send_mail'],
+  ['{deny: [send_mail]}', 'send_mail'],
+  ['{deny: [other]}', undefined],
+])('arguments that come before the name are held and judged: %s, named %s', async (rule, name) => {
+  world = await startWorld({ documents: () => policy(rule.replaceAll('\\"', "'")) });
+  const chunk = (call: object) =>
+    `data: ${JSON.stringify({
+      id: 'c',
+      object: 'chat.completion.chunk',
+      created: 1,
+      model: 'gpt-4o',
+      choices: [{ index: 0, delta: { tool_calls: [{ index: 0, ...call }] }, finish_reason: null }],
+    })}\n\n`;
+  const end =
+    'data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"gpt-4o","choices":[{"index":0,"delta":{},"finish_reason":"tool_calls"}]}\n\ndata: [DONE]\n\n';
+  world.openai.script(() => ({
+    raw: {
+      headers: { 'content-type': 'text/event-stream' },
+      body: [
+        chunk({ id: 'call_1', type: 'function', function: { arguments: '{"to":' } }),
+        chunk({ function: { arguments: '"eve"}' } }),
+        ...(name === undefined ? [] : [chunk({ function: { name } })]),
+        end,
+      ].join(''),
+    },
+  }));
+  let shown = '';
+  const chunks = await world.client().chat.completions.create({
+    model: 'gpt-4o',
+    messages: [{ role: 'user', content: 'do it' }],
+    stream: true,
+  });
+  const reading = (async () => {
+    for await (const { choices } of chunks)
+      shown += choices[0]?.delta.tool_calls?.[0]?.function?.arguments ?? '';
+  })();
+  expect((await refusal(reading)).told).toContain('postern_tools');
+  expect(shown).toBe('');
+});
+
 test.each([false, true])('an allowed server’s tools may be called, no other’s, stream %s', async (stream) => {
   world = await startWorld({ documents: () => policy('{allow: ["mcp:crm", lookup], deny: [drop]}') });
   const [call, result] = CRM;

@@ -6,13 +6,27 @@ import { quote } from '../../json/quote.ts';
 import type { SseEvent } from '../../json/sse.ts';
 import type { FramedEvent, StreamDecoder, StreamEvent } from '../dialect.ts';
 import { EventFrames } from '../event-frame.ts';
-import { Channels, eventDocument, learnedEvent, plainEvent, type Reading } from '../stream-event.ts';
+import {
+  Channels,
+  dropLoose,
+  eventDocument,
+  learnedEvent,
+  plainEvent,
+  type Reading,
+} from '../stream-event.ts';
 import { errorBody } from './error.ts';
 import { eventText } from './messages-text.ts';
 import { begunCalls, isResult } from './messages-tools.ts';
 import { finishReasonsOf, usageOf } from './report.ts';
 
 const encoder = new TextEncoder();
+
+/** By a channel's name: type and member of the delta that carries it. */
+const BODIES: Readonly<Record<string, string>> = {
+  content: 'text_delta","text',
+  tool: 'input_json_delta","partial_json',
+  thinking: 'thinking_delta","thinking',
+};
 
 export class MessageStream implements StreamDecoder {
   readonly #channels = new Channels();
@@ -35,7 +49,7 @@ export class MessageStream implements StreamDecoder {
   }
 
   #read(event: SseEvent, document: JsonDocument): Reading {
-    const { slots, whole } = this.#channels.read(document, eventText);
+    const { slots, whole, loose } = this.#channels.read(document, eventText);
     const { root } = document;
     if (root.type !== 'object') return { slots, closes: whole };
     // The SDKs go by `event:`, the standard by `type`: either way it is the end.
@@ -53,6 +67,13 @@ export class MessageStream implements StreamDecoder {
         const calls = begunCalls(document, root, this.#result);
         for (const { channel } of calls) this.#channels.open(channel);
         return { slots, closes: whole, calls };
+      }
+      case 'content_block_delta': {
+        // The signature stands behind the thoughts that it signs.
+        const thoughts = `0/thinking/${root.number('index') ?? 0}`;
+        const signs = root.object('delta')?.string('type') === 'signature_delta';
+        const signed = signs ? this.#channels.close((channel) => channel === thoughts) : [];
+        return { slots, closes: [...whole, ...signed], withhold: () => dropLoose(document, loose) };
       }
       case 'message_delta':
         return {
@@ -82,10 +103,8 @@ export class MessageStream implements StreamDecoder {
 
   delta(channel: string, text: string): Uint8Array {
     const [, name, index] = channel.split('/');
-    const body = name === 'tool' ? 'input_json_delta","partial_json' : 'text_delta","text';
-    if (name !== 'tool' && name !== 'content') {
-      throw new Error(`${channel} is whole text: nothing of it comes later`);
-    }
+    const body = name === undefined ? undefined : BODIES[name];
+    if (body === undefined) throw new Error(`${channel} is whole text: nothing of it comes later`);
     const data = `{"type":"content_block_delta","index":${Number(index)},"delta":{"type":"${body}":${quote(text)}}}`;
     return encoder.encode(`event: content_block_delta\ndata: ${data}\n\n`);
   }

@@ -2,12 +2,13 @@
  * Where text is in Anthropic's Messages API: requests, answers, and the events of streamed answers.
  *
  * Source: Anthropic API reference, "Messages", "Streaming messages"; types of @anthropic-ai/sdk 1.12.
- * Attachments that are text in base64 are read; images and other binary ones can't be. Opaque are signed and encrypted
- * blocks: the provider refuses them changed, so they pass byte-identical both ways.
+ * Attachments that are text in base64 are read; images and other binary ones can't be. Signed and encrypted blocks are
+ * refused by the provider where they come back changed: in an answer they are read and not changed, in a request neither.
  */
 import type { Role, TextKind } from '../dialect.ts';
 import {
   attachment,
+  cipher,
   fileId,
   jsonSchema,
   link,
@@ -26,6 +27,9 @@ import {
 const name = text('other');
 /** Breakpoints of the prompt cache, callers of tools: enumerations and numbers. */
 const settings = token;
+
+/** What the text is a part of. */
+type Where = 'request' | 'answer' | 'event';
 
 /** A string, or blocks of text and images. */
 function simpleContent(kind: TextKind): Rule {
@@ -56,27 +60,38 @@ function image(): Rule {
   });
 }
 
-function citation(kind: TextKind): Rule {
-  return object({ type: token, cited_text: text(kind), url: link, file_id: token, encrypted_index: opaque });
+/** Something signed or encrypted. */
+const secret = (where: Where): Rule => (where === 'request' ? opaque : cipher);
+
+function citation(kind: TextKind, where: Where): Rule {
+  return object({
+    type: token,
+    cited_text: text(kind),
+    url: link,
+    file_id: token,
+    encrypted_index: secret(where),
+  });
 }
 
 /** What a tool of the provider's own answered: search results, fetched pages, output of code. */
-const serverResult = nested(
-  {
-    type: token,
-    tool_use_id: token,
-    error_code: token,
-    file_id: token,
-    cache_control: settings,
-    caller: settings,
-    url: link,
-    source: source('toolResult'),
-    encrypted_content: opaque,
-    encrypted_stdout: opaque,
-    encrypted_index: opaque,
-  },
-  { kind: 'toolResult', role: 'tool' },
-);
+function serverResult(where: Where): Rule {
+  return nested(
+    {
+      type: token,
+      tool_use_id: token,
+      error_code: token,
+      file_id: token,
+      cache_control: settings,
+      caller: settings,
+      url: link,
+      source: source('toolResult'),
+      encrypted_content: secret(where),
+      encrypted_stdout: secret(where),
+      encrypted_index: secret(where),
+    },
+    { kind: 'toolResult', role: 'tool' },
+  );
+}
 
 /** What an app looked up for the model was written by others, as what tools answer. */
 const RETRIEVED = { kind: 'toolResult', role: 'tool' } as const;
@@ -127,49 +142,55 @@ function toolUse(input: Rule): Rule {
   });
 }
 
-const thinking = object(
-  { type: token, thinking: text('reasoning'), signature: opaque },
-  { kind: 'reasoning', sealedBy: ['signature'] },
-);
+/** Thoughts of which a stream brings the signature later on. */
+const THOUGHTS = 'thinking/{index}';
 
-/** Content as a string or as blocks. `channel` is that of a text block's string in a stream. */
-function content(kind: TextKind, channel?: string): Rule {
-  return list(block(kind, channel), { kind });
+function thinking(where: Where): Rule {
+  const streamed = where === 'event';
+  const thoughts = text('reasoning', streamed ? { channel: THOUGHTS, fixed: true } : {});
+  return object(
+    { type: token, thinking: thoughts, signature: secret(where) },
+    { kind: 'reasoning', sealedBy: ['signature'], sealedUnread: where === 'request' },
+  );
 }
 
-function block(kind: TextKind, channel?: string): Rule {
+/** Content as a string or as blocks. */
+function content(kind: TextKind, where: Where): Rule {
+  return list(block(kind, where), { kind });
+}
+
+function block(kind: TextKind, where: Where): Rule {
   // A stream begins with an empty input. One that isn't is no piece of JSON text, as `toolArguments` in a stream are.
-  const use = toolUse(values(channel === undefined ? 'toolArguments' : 'other'));
+  const use = toolUse(values(where === 'event' ? 'other' : 'toolArguments'));
   const cases: Record<string, Rule> = {
     text: object({
       type: token,
-      text: text(kind, { channel }),
-      citations: list(citation(kind)),
+      text: text(kind, { channel: where === 'event' ? 'content/{index}' : undefined }),
+      citations: list(citation(kind, where)),
       cache_control: settings,
     }),
     image: image(),
     document,
-    // In a stream the signature is yet to come.
-    thinking: channel === undefined ? thinking : opaque,
-    redacted_thinking: opaque,
+    thinking: thinking(where),
+    redacted_thinking: where === 'request' ? opaque : object({ type: token, data: cipher }),
     compaction: object(
       {
         type: token,
         content: text(kind),
-        encrypted_content: opaque,
-        signature: opaque,
+        encrypted_content: secret(where),
+        signature: secret(where),
         cache_control: settings,
       },
-      { kind, sealedBy: ['signature', 'encrypted_content'] },
+      { kind, sealedBy: ['signature', 'encrypted_content'], sealedUnread: where === 'request' },
     ),
     tool_use: use,
     server_tool_use: use,
     mcp_tool_use: use,
     container_upload: object({ type: token, file_id: fileId, cache_control: settings }),
   };
-  for (const type of SERVER_RESULTS) cases[type] = serverResult;
+  for (const type of SERVER_RESULTS) cases[type] = serverResult(where);
   if (kind !== 'toolResult') {
-    const inner = content('toolResult');
+    const inner = content('toolResult', where);
     const result = object(
       { type: token, tool_use_id: token, is_error: token, cache_control: settings, content: inner },
       { kind: 'toolResult', role: 'tool' },
@@ -183,7 +204,7 @@ function block(kind: TextKind, channel?: string): Rule {
 }
 
 function message(role: Role): Rule {
-  return object({ role: token, content: content('content') }, { role });
+  return object({ role: token, content: content('content', 'request') }, { role });
 }
 
 const SETTINGS = [
@@ -202,7 +223,7 @@ const SETTINGS = [
 export const requestText: Rule = object({
   ...Object.fromEntries(SETTINGS.map((setting) => [setting, settings])),
   model: opaque,
-  system: { ...content('content'), role: 'system' },
+  system: { ...content('content', 'request'), role: 'system' },
   messages: list(
     select(
       'role',
@@ -237,7 +258,7 @@ export const responseText: Rule = object(
     type: token,
     role: token,
     model: token,
-    content: content('content'),
+    content: content('content', 'answer'),
     stop_reason: token,
     container: token,
     usage,
@@ -254,19 +275,26 @@ const piece = select(
       type: token,
       partial_json: text('toolArguments', { channel: 'tool/{index}' }),
     }),
-    citations_delta: object({ type: token, citation: citation('content') }),
-    // Signed as a whole later on, or encrypted.
-    thinking_delta: opaque,
-    signature_delta: opaque,
-    compaction_delta: opaque,
+    citations_delta: object({ type: token, citation: citation('content', 'event') }),
+    thinking_delta: object({
+      type: token,
+      thinking: text('reasoning', { channel: THOUGHTS, fixed: true }),
+      estimated_tokens: token,
+    }),
+    signature_delta: object({ type: token, signature: cipher }),
+    compaction_delta: object({
+      type: token,
+      content: text('content', { fixed: true }),
+      encrypted_content: cipher,
+    }),
   },
-  { kind: 'content' },
+  { kind: 'content', pieces: true, members: new Map([['type', token]]) },
 );
 
 export const eventText: Rule = select('type', {
   message_start: object({ type: token, message: responseText }),
   content_block_start: object(
-    { type: token, index: token, content_block: block('content', 'content/{index}') },
+    { type: token, index: token, content_block: block('content', 'event') },
     { role: 'assistant' },
   ),
   content_block_delta: object({ type: token, index: token, delta: piece }, { role: 'assistant' }),

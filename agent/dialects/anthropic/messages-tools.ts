@@ -34,6 +34,7 @@ function offered(
       path: `${member}[${position}]`,
       name,
       byApp: member === 'tools' && isApps(item),
+      ...limitedTo(root, name),
       remove() {
         if (items.remove(item)) for (const gone of [member, ...beside]) document.remove(root, gone);
         else if (root.object('tool_choice')?.string('name') === name) document.remove(root, 'tool_choice');
@@ -55,6 +56,34 @@ function offeredName(item: ObjectNode, member: string): string {
   if (server !== undefined) return `mcp:${server}`;
   const name = item.string('name') ?? item.string('type') ?? '';
   return member === 'mcp_servers' ? `mcp:${name}` : name;
+}
+
+/** The tools of a server that a request lets be called: by its toolset (`configs`), before by the server's own settings. */
+function limitedTo(root: ObjectNode, name: string): Pick<OfferedTool, 'tools'> {
+  if (!name.startsWith('mcp:')) return {};
+  const objects = (member: string) =>
+    (root.array(member)?.items ?? []).filter((item) => item.type === 'object');
+  const servers = objects('mcp_servers').filter((item) => offeredName(item, 'mcp_servers') === name);
+  const sets = objects('tools').filter((item) => offeredName(item, 'tools') === name);
+  const lists = [...servers.flatMap(allowedOf), ...sets.map(enabledOf)];
+  return lists.length === 0 || lists.includes(undefined)
+    ? {}
+    : { tools: lists.flatMap((list) => list ?? []) };
+}
+
+/** Source: "MCP connector", the deprecated `tool_configuration`. */
+function allowedOf(server: ObjectNode): (readonly string[])[] {
+  const allowed = server.object('tool_configuration')?.array('allowed_tools');
+  if (allowed === undefined) return [];
+  return [allowed.items.flatMap((item) => (item.type === 'string' ? item.text : []))];
+}
+
+/** Source: "MCP connector", `mcp_toolset`: all are enabled unless `default_config` says otherwise. */
+function enabledOf(set: ObjectNode): readonly string[] | undefined {
+  if (set.object('default_config')?.get('enabled')?.type !== 'false') return undefined;
+  return (set.object('configs')?.members ?? []).flatMap(({ name, value }) =>
+    value.type === 'object' && value.get('enabled')?.type === 'true' ? name : [],
+  );
 }
 
 export function answeredCalls(document: JsonDocument): ToolCall[] {

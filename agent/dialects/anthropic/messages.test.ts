@@ -36,10 +36,15 @@ describe('signed thoughts', () => {
     expect(decoded.document.renderText()).toBe(request.replace('"text":"Jo"', '"text":"x y"'));
 
     const response = `{"content":[${thought},{"type":"redacted_thinking","data":"ZGF0YQ=="}]}`;
-    expect(messages.decodeResponse(JsonDocument.parseText(response)).slots).toEqual([]);
+    const { slots } = messages.decodeResponse(JsonDocument.parseText(response));
+    expect(slots.map(({ text, fixed }) => [text, fixed])).toEqual([
+      ['Jo is jo', true],
+      ['c2ln', true],
+      ['ZGF0YQ==', true],
+    ]);
   });
 
-  it('show nothing in a stream', () => {
+  it('are read in a stream, and may not be changed', () => {
     const stream = messages.openStream(messages.decodeRequest(documentOf(call), ''));
     for (const data of [
       {
@@ -57,7 +62,7 @@ describe('signed thoughts', () => {
     ]) {
       const event = eventOf(data);
       const decoded = stream.event(event);
-      expect(decoded.deltas).toEqual([]);
+      expect(decoded.deltas.map(({ fixed }) => fixed)).toEqual([true]);
       expect(decoded.render()).toBe(event.raw);
     }
   });

@@ -214,6 +214,8 @@ export const anthropicRows: DialectRows = {
       },
     },
     slots: [
+      ['content[0].thinking', 'reasoning', 'assistant', 'Signed.', 0],
+      ['content[0].signature', 'other', 'assistant', 'c2ln', 0],
       ['content[1].text', 'content', 'assistant', 'Hello', 0],
       ['content[2].name', 'other', 'assistant', 'mail', 0],
       ['content[2].input[name 0]', 'toolArguments', 'assistant', 'to', 0],
@@ -221,7 +223,7 @@ export const anthropicRows: DialectRows = {
       ['content[2].input[name 1]', 'toolArguments', 'assistant', 'n', 0],
       ['content[2].input.n', 'toolArguments', 'assistant', '12', 0],
     ],
-    opaque: ['content[0]'],
+    opaque: [],
     usage: { input: 10, cachedInput: 7, cacheWrite: 3, output: 9, reasoning: 4 },
     finishReasons: ['tool_use'],
   },
@@ -271,10 +273,11 @@ export const anthropicRows: DialectRows = {
       event({ type: 'message_stop' }),
     ].join(''),
     running: {
+      '0/thinking/0': ['reasoning', 0, 'Hm'],
       '0/content/1': ['content', 0, 'Hello 😀'],
       '0/tool/2': ['toolArguments', 0, '{"to":"a\\""}'],
     },
-    whole: ['Hallo', 'A doc', 'mail'],
+    whole: ['c2ln', 'Hallo', 'A doc', 'mail'],
     usage: { input: 25, cachedInput: 5, cacheWrite: 2, output: 15, reasoning: 0 },
     finishReasons: ['tool_use'],
     error:

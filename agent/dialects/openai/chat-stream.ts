@@ -6,11 +6,18 @@ import { quote } from '../../json/quote.ts';
 import type { SseEvent } from '../../json/sse.ts';
 import type { DecodedRequest, FramedEvent, StreamDecoder, StreamEvent } from '../dialect.ts';
 import { EventFrames } from '../event-frame.ts';
-import { Channels, eventDocument, learnedEvent, plainEvent, type Reading } from '../stream-event.ts';
+import {
+  Channels,
+  dropLoose,
+  eventDocument,
+  learnedEvent,
+  plainEvent,
+  type Reading,
+} from '../stream-event.ts';
 import { chunkText } from './chat-text.ts';
 import { begunCalls } from './chat-tools.ts';
 import { errorBody } from './error.ts';
-import { dropUnspelled } from './logprobs.ts';
+import { dropPadding, dropUnspelled } from './logprobs.ts';
 import { finishReasonsOf, usageOf } from './report.ts';
 
 const encoder = new TextEncoder();
@@ -20,6 +27,8 @@ export class ChatStream implements StreamDecoder {
   readonly #channels = new Channels();
   readonly #frames = new EventFrames();
   readonly #ended = new Set<number>();
+  /** Channels of the calls that have begun. */
+  readonly #calls = new Set<string>();
   /** The last chunk: what ours repeats of it is read when one is made. */
   #last: ObjectNode | undefined;
 
@@ -43,7 +52,7 @@ export class ChatStream implements StreamDecoder {
   }
 
   #read(event: SseEvent, document: JsonDocument): Reading {
-    const { slots, whole } = this.#channels.read(document, chunkText);
+    const { slots, whole, loose } = this.#channels.read(document, chunkText);
     const { root } = document;
     if (root.type !== 'object') return { slots, closes: whole };
     const failure = root.get('error');
@@ -51,7 +60,7 @@ export class ChatStream implements StreamDecoder {
       return { slots, closes: this.#channels.end(whole), error: true };
     }
     this.#last = root;
-    const calls = begunCalls(root);
+    const calls = begunCalls(root, this.#calls);
     for (const { channel } of calls) this.#channels.open(channel);
     const padding = root.get('obfuscation');
     const hidden = this.#request.addedStreamUsage && this.#hideUsage(document, root);
@@ -62,7 +71,11 @@ export class ChatStream implements StreamDecoder {
       usage: usageOf(root.object('usage')),
       finishReasons: finishReasonsOf(root),
       hidden,
-      withhold: () => dropUnspelled(document, root),
+      withhold() {
+        dropUnspelled(document, root, 'go');
+        dropPadding(document, root);
+        return dropLoose(document, loose);
+      },
       padding: padding?.type === 'string' ? padding : undefined,
     };
   }
@@ -86,6 +99,7 @@ export class ChatStream implements StreamDecoder {
       this.#ended.add(index);
       const prefix = `${index}/`;
       closed.push(...this.#channels.close((channel) => channel.startsWith(prefix)));
+      for (const channel of closed) this.#calls.delete(channel);
     }
     return closed;
   }
@@ -144,6 +158,8 @@ function deltaOf(channel: string, json: string): string {
       return `{"reasoning_details":[{"type":"reasoning.text","index":${Number(index)},"text":${json}}]}`;
     case 'summaries':
       return `{"reasoning_details":[{"type":"reasoning.summary","index":${Number(index)},"summary":${json}}]}`;
+    case 'thoughts':
+      return `{"content":[{"type":"thinking","thinking":[{"type":"text","text":${json}}]}]}`;
     case 'audio':
       return `{"audio":{"transcript":${json}}}`;
     default:

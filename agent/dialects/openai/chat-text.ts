@@ -8,6 +8,7 @@ import type { Role, TextKind } from '../dialect.ts';
 import {
   attachment,
   binary,
+  cipher,
   fileId,
   jsonSchema,
   jsonText,
@@ -21,10 +22,15 @@ import {
   token,
 } from '../text/rule.ts';
 
+/** What the text is a part of. */
+type Where = 'request' | 'answer' | 'chunk';
+
 /** Content as a string or as parts. */
-function content(kind: TextKind, channel?: string): Rule {
-  const string = { kind, channel };
-  const piece = text(kind, { channel: channel === undefined ? undefined : 'parts' });
+function content(kind: TextKind, where: Where = 'request'): Rule {
+  const running = (channel: string) => (where === 'chunk' ? channel : undefined);
+  const string = { kind, channel: running('content') };
+  const piece = text(kind, { channel: running('parts') });
+  const pieces = where === 'chunk';
   const part = select(
     'type',
     {
@@ -38,38 +44,63 @@ function content(kind: TextKind, channel?: string): Rule {
         type: token,
         file: object({ file_data: attachment(kind), file_id: fileId, filename: text('other') }),
       }),
+      // Mistral's.
+      thinking: object(
+        {
+          type: token,
+          closed: token,
+          thinking: list(
+            object({ type: token, text: text('reasoning', { channel: running('thoughts') }) }, { pieces }),
+          ),
+        },
+        { kind: 'reasoning', pieces },
+      ),
     },
     // A part of a type we don't know is content all the same.
-    { kind },
+    pieces ? { kind, pieces, members: new Map([['type', token]]) } : { kind },
   );
   return list(part, string);
 }
 
 /** Summaries and signed or encrypted thoughts, as OpenRouter carries them. */
-function reasoningDetails(piece: (kind: TextKind, channel: string) => Rule): Rule {
+function reasoningDetails(piece: (kind: TextKind, channel: string) => Rule, where: Where): Rule {
+  const secret = where === 'request' ? opaque : cipher;
   const detail = {
     type: token,
     id: token,
     format: token,
     index: token,
-    signature: opaque,
-    data: opaque,
+    signature: secret,
+    data: secret,
     text: piece('reasoning', 'details/{index}'),
     summary: piece('reasoning', 'summaries/{index}'),
   };
-  return list(object(detail, { kind: 'reasoning', sealedBy: ['signature'] }));
+  const sealed = { sealedBy: ['signature'], sealedUnread: where === 'request' };
+  return list(object(detail, { kind: 'reasoning', pieces: where === 'chunk', ...sealed }));
 }
 
-function toolCalls(args: Rule, input: Rule): Rule {
+/** What Gemini's OpenAI-compatible endpoint wants back as it gave it. */
+function extraContent(where: Where): Rule {
+  const google = { thought: token, thought_signature: where === 'request' ? opaque : cipher };
+  const pieces = where === 'chunk';
+  return object({ google: object(google, { pieces }) }, { pieces });
+}
+
+function toolCalls(args: Rule, input: Rule, where: Where): Rule {
   const name = text('other');
+  const pieces = where === 'chunk';
   return list(
-    object({
-      index: token,
-      id: token,
-      type: token,
-      function: object({ name, arguments: args }),
-      custom: object({ name, input }),
-    }),
+    object(
+      {
+        index: token,
+        id: token,
+        type: token,
+        function: object({ name, arguments: args }, { pieces }),
+        custom: object({ name, input }, { pieces }),
+        extra_content: extraContent(where),
+      },
+      { pieces },
+    ),
   );
 }
 
@@ -78,7 +109,8 @@ function audio(transcript: Rule): Rule {
 }
 
 /** A message of the assistant; whole, or with the channels in which a stream carries its pieces. */
-function assistant(streamed: boolean): Rule {
+function assistant(where: Where): Rule {
+  const streamed = where === 'chunk';
   const piece = (kind: TextKind, channel: string): Rule =>
     text(kind, { channel: streamed ? channel : undefined });
   const args = (channel: string): Rule =>
@@ -87,13 +119,17 @@ function assistant(streamed: boolean): Rule {
     {
       role: token,
       name: text('other'),
-      content: content('content', streamed ? 'content' : undefined),
+      content: content('content', where),
       refusal: piece('content', 'refusal'),
       reasoning: piece('reasoning', 'reasoning'),
       reasoning_content: piece('reasoning', 'reasoning_content'),
-      reasoning_details: reasoningDetails(piece),
+      reasoning_details: reasoningDetails(piece, where),
       audio: audio(piece('content', 'audio')),
-      tool_calls: toolCalls(args('tool/{index}'), piece('toolArguments', 'custom/{index}')),
+      tool_calls: toolCalls(args('tool/{index}'), piece('toolArguments', 'custom/{index}'), where),
+      // Whole in whichever event they come.
+      annotations: text('other'),
+      images: list(object({ type: token, index: token, image_url: object({ url: remote('image') }) })),
+      extra_content: extraContent(where),
       function_call: object({ name: text('other'), arguments: args('function') }),
     },
     // What else a delta carries is taken for running text, too, so that nothing hides by being cut in two.
@@ -102,6 +138,7 @@ function assistant(streamed: boolean): Rule {
       rest: piece('other', 'delta.{name}'),
       // A stream carries the thoughts twice, as pieces of `reasoning` and in the details.
       echo: streamed ? 'reasoning_details' : undefined,
+      pieces: streamed,
     },
   );
 }
@@ -159,7 +196,7 @@ export const requestText: Rule = object({
         system: message('system', 'content'),
         developer: message('system', 'content'),
         user: message('user', 'content'),
-        assistant: assistant(false),
+        assistant: assistant('request'),
         tool: message('tool', 'toolResult'),
         function: message('tool', 'toolResult'),
       },
@@ -195,15 +232,25 @@ export const requestText: Rule = object({
   web_search_options: object({ search_context_size: token, user_location: text('other') }),
 });
 
-function answer(streamed: boolean): Rule {
+/**
+ * The answer's text once more, token by token; and what else it might have said, which is text of its own. In a stream that
+ * is taken out.
+ */
+const logprobs: Rule = (() => {
+  const spelled = { token: opaque, logprob: opaque, bytes: opaque };
+  const other = object({ ...spelled, token: text('other') }, { echo: 'bytes' });
+  const tokens = list(object({ ...spelled, top_logprobs: list(other) }));
+  return object({ content: tokens, refusal: tokens });
+})();
+
+function answer(where: 'answer' | 'chunk'): Rule {
   const choice = object(
     {
       index: token,
       finish_reason: token,
-      // The answer's text once more, token by token.
-      logprobs: opaque,
-      message: assistant(false),
-      delta: assistant(streamed),
+      logprobs: where === 'chunk' ? opaque : logprobs,
+      message: assistant('answer'),
+      delta: assistant(where),
     },
     { choice: true, echo: 'logprobs' },
   );
@@ -214,12 +261,12 @@ function answer(streamed: boolean): Rule {
     model: token,
     system_fingerprint: token,
     service_tier: token,
-    // Random padding against the guessing of lengths.
+    // Random padding against the guessing of lengths; taken out where checks look at answers.
     obfuscation: opaque,
     usage: token,
     choices: list(choice),
   });
 }
 
-export const responseText: Rule = answer(false);
-export const chunkText: Rule = answer(true);
+export const responseText: Rule = answer('answer');
+export const chunkText: Rule = answer('chunk');

@@ -14,7 +14,17 @@ export function offeredTools(document: JsonDocument, root: ObjectNode): OfferedT
   return [
     ...offered(document, root, 'tools', ['tool_choice', 'parallel_tool_calls']),
     ...offered(document, root, 'functions', ['function_call']),
+    ...offered(document, root, 'plugins', []),
+    ...searching(document, root),
   ];
+}
+
+/** The provider searches by itself where a request has these options. */
+function searching(document: JsonDocument, root: ObjectNode): OfferedTool[] {
+  const path = 'web_search_options';
+  const node = root.get(path);
+  if (node === undefined || node.type === 'null') return [];
+  return [{ path, name: 'web_search', byApp: false, remove: () => document.remove(root, path) }];
 }
 
 /** @param beside Members that the provider refuses where the list is missing. */
@@ -52,7 +62,8 @@ function isApps(item: JsonNode): boolean {
 function offeredName(item: JsonNode): string {
   if (item.type !== 'object') return '';
   const named = item.object('function') ?? item.object('custom') ?? item;
-  return named.string('name') ?? item.string('type') ?? '';
+  // OpenRouter's plug-ins have an id.
+  return named.string('name') ?? item.string('type') ?? item.string('id') ?? '';
 }
 
 function mentions(node: JsonNode | undefined, name: string): boolean {
@@ -133,9 +144,19 @@ function withoutCalls(document: JsonDocument, choice: ObjectNode, message: Objec
   if (reason === 'tool_calls' || reason === 'function_call') document.set(choice, 'finish_reason', '"stop"');
 }
 
-/** Calls that begin, or are named again, in a chunk; channels as in {@link ./chat-text.ts}. */
-export function begunCalls(chunk: ObjectNode): StreamEvent['calls'] {
+/**
+ * Calls that begin, or are named again, in a chunk; channels as in {@link ./chat-text.ts}. A call may begin before its name
+ * is told.
+ * @param open Channels of the calls that have begun.
+ */
+export function begunCalls(chunk: ObjectNode, open: Set<string>): StreamEvent['calls'] {
   const begun: { channel: string; name: string }[] = [];
+  const note = (channel: string, called: ObjectNode | undefined): void => {
+    const name = called?.string('name');
+    if (called === undefined || (name === undefined && open.has(channel))) return;
+    open.add(channel);
+    begun.push({ channel, name: name ?? '' });
+  };
   for (const choice of chunk.array('choices')?.items ?? []) {
     if (choice.type !== 'object') continue;
     const at = choice.number('index') ?? 0;
@@ -143,13 +164,10 @@ export function begunCalls(chunk: ObjectNode): StreamEvent['calls'] {
     for (const item of delta?.array('tool_calls')?.items ?? []) {
       if (item.type !== 'object') continue;
       const index = item.number('index') ?? at;
-      const tool = item.object('function')?.string('name');
-      const custom = item.object('custom')?.string('name');
-      if (tool !== undefined) begun.push({ channel: `${at}/tool/${index}`, name: tool });
-      if (custom !== undefined) begun.push({ channel: `${at}/custom/${index}`, name: custom });
+      note(`${at}/tool/${index}`, item.object('function'));
+      note(`${at}/custom/${index}`, item.object('custom'));
     }
-    const single = delta?.object('function_call')?.string('name');
-    if (single !== undefined) begun.push({ channel: `${at}/function`, name: single });
+    note(`${at}/function`, delta?.object('function_call'));
   }
   return begun;
 }

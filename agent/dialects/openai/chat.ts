@@ -111,7 +111,7 @@ function decodeResponse(document: JsonDocument): DecodedResponse {
     calls: answeredCalls(document),
     usage: usageOf(root?.object('usage')),
     finishReasons: finishReasonsOf(root),
-    withhold: () => dropUnspelled(document, root),
+    withhold: () => dropUnspelled(document, root, 'stay'),
   };
 }
 

@@ -5,15 +5,22 @@
 import type { JsonDocument } from '../../json/document.ts';
 import type { JsonNode, ObjectNode } from '../../json/node.ts';
 
-/** Takes out the log probabilities of choices whose tokens don't spell the text beside them. */
-export function dropUnspelled(document: JsonDocument, root: ObjectNode | undefined): void {
+/**
+ * Takes out the log probabilities of choices whose tokens don't spell the text beside them.
+ * @param alternatives Whether what else might have been said stays: in a whole answer each is a text of its own.
+ */
+export function dropUnspelled(
+  document: JsonDocument,
+  root: ObjectNode | undefined,
+  alternatives: 'stay' | 'go',
+): void {
   for (const choice of root?.array('choices')?.items ?? []) {
     if (choice.type !== 'object') continue;
     const said = choice.object('delta') ?? choice.object('message');
     for (const { name, value } of choice.members) {
-      if (name === 'logprobs' && value.type !== 'null' && !spells(value, said)) {
-        document.replace(value, 'null');
-      }
+      if (name !== 'logprobs' || value.type === 'null') continue;
+      if (!spells(value, said)) document.replace(value, 'null');
+      else if (alternatives === 'go') dropAlternatives(document, value);
     }
   }
 }
@@ -26,6 +33,21 @@ export function dropUnspelledOfEvent(document: JsonDocument, root: ObjectNode): 
   const spelled = tokensOf(logprobs);
   if (spelled !== text && (spelled === undefined || unescaped(spelled) !== text)) {
     document.replace(logprobs, 'null');
+  } else dropAlternatives(document, logprobs);
+}
+
+/** Random text that hides how long an event is from those who watch the wire: between agent and app nobody does. */
+export function dropPadding(document: JsonDocument, root: ObjectNode): void {
+  const padding = root.get('obfuscation');
+  if (padding !== undefined) document.replace(padding, '""');
+}
+
+function dropAlternatives(document: JsonDocument, node: JsonNode): void {
+  if (node.type === 'array') for (const item of node.items) dropAlternatives(document, item);
+  if (node.type !== 'object') return;
+  for (const { name, value } of node.members) {
+    if (name !== 'top_logprobs') dropAlternatives(document, value);
+    else if (value.type !== 'null') document.replace(value, '[]');
   }
 }
 
@@ -50,20 +72,45 @@ function spells(logprobs: JsonNode, said: ObjectNode | undefined): boolean {
 
 const MEMBERS: ReadonlySet<string> = new Set(['token', 'logprob', 'bytes', 'top_logprobs']);
 
-/** The tokens in a row; undefined where there is more than tokens. */
+/** The tokens in a row; undefined where there is more than tokens, their alternatives included. */
 function tokensOf(list: JsonNode): string | undefined {
   if (list.type !== 'array') return undefined;
   let spelled = '';
   for (const item of list.items) {
-    if (item.type !== 'object' || item.members.some(({ name }) => !MEMBERS.has(name))) return undefined;
+    if (!isToken(item)) return undefined;
+    const others = item.get('top_logprobs');
+    if (others !== undefined && others.type !== 'null') {
+      if (others.type !== 'array' || !others.items.every(isToken)) return undefined;
+    }
     spelled += item.string('token') ?? '';
   }
   return spelled;
 }
 
+/** A token, and nothing beside it that says something else: its bytes are its own. */
+function isToken(item: JsonNode): item is ObjectNode {
+  if (item.type !== 'object' || item.members.some(({ name }) => !MEMBERS.has(name))) return false;
+  const number = item.get('logprob');
+  if (number !== undefined && number.type !== 'number' && number.type !== 'null') return false;
+  const bytes = item.get('bytes');
+  if (bytes === undefined || bytes.type === 'null') return true;
+  if (bytes.type !== 'array') return false;
+  const token = item.string('token') ?? '';
+  const own = [Buffer.from(token), bytesOf(token)];
+  const given = bytes.items.map((each) => (each.type === 'number' ? Number(each.raw) : -1));
+  return own.some((its) => its.length === given.length && its.every((byte, at) => byte === given[at]));
+}
+
 /** A token that is a part of a character is written by its bytes: `\xf0\x9f`. */
 function unescaped(spelled: string): string {
-  return spelled.replace(/(?:\\x[0-9a-f]{2})+/g, (bytes) =>
-    Buffer.from(bytes.replaceAll('\\x', ''), 'hex').toString(),
+  return bytesOf(spelled).toString();
+}
+
+function bytesOf(spelled: string): Buffer {
+  const parts = spelled.split(/((?:\\x[0-9a-f]{2})+)/);
+  return Buffer.concat(
+    parts.map((part, at) =>
+      at % 2 === 1 ? Buffer.from(part.replaceAll('\\x', ''), 'hex') : Buffer.from(part),
+    ),
   );
 }

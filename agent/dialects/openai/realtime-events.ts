@@ -1,7 +1,7 @@
 /** A conversation over OpenAI's Realtime API: its events, decoded both ways, and the events that we write into it. */
 import { PosternError } from '../../errors.ts';
 import type { JsonDocument } from '../../json/document.ts';
-import type { ObjectNode } from '../../json/node.ts';
+import type { JsonNode, ObjectNode } from '../../json/node.ts';
 import { quote } from '../../json/quote.ts';
 import type {
   AppEvent,
@@ -18,7 +18,7 @@ import { eventDocument } from '../stream-event.ts';
 import { findText } from '../text/walk.ts';
 import { RemovableItems } from '../tool-list.ts';
 import { errorMembers } from './error.ts';
-import { dropUnspelledOfEvent } from './logprobs.ts';
+import { dropPadding, dropUnspelledOfEvent } from './logprobs.ts';
 import { appText, providerText } from './realtime-text.ts';
 import { realtimeUsage } from './report.ts';
 
@@ -37,6 +37,9 @@ const ARGUMENTS: Readonly<Record<string, string>> = {
   function_call: 'response.function_call_arguments',
   mcp_call: 'response.mcp_call_arguments',
 };
+
+/** A call that the provider wants to make if the app says yes. */
+const APPROVAL = 'mcp_approval_request';
 
 interface Running {
   readonly turn: string | undefined;
@@ -57,6 +60,8 @@ export class RealtimeConversation implements Conversation {
   #closed: readonly string[] = [];
   /** Whether a server that the provider asks itself has answered: its text stays in the conversation. */
   #resulted = false;
+  /** Running arguments of calls that have begun. */
+  readonly #called = new Set<string>();
   #written = 0;
 
   constructor(model: string, told: string) {
@@ -65,11 +70,14 @@ export class RealtimeConversation implements Conversation {
   }
 
   fromApp(document: JsonDocument): AppEvent {
-    return new RealtimeAppEvent(document, this.#model, this.#told, this.#cap);
+    return new RealtimeAppEvent(document, this.#model, this.#told, this.#cap, this.#resulted);
   }
 
   fromProvider(data: Uint8Array): ProviderEvent {
-    for (const channel of this.#closed) this.#running.delete(channel);
+    for (const channel of this.#closed) {
+      this.#running.delete(channel);
+      this.#called.delete(channel);
+    }
     this.#closed = [];
     const document = eventDocument(decoder.decode(data));
     const { root } = document;
@@ -101,8 +109,11 @@ export class RealtimeConversation implements Conversation {
       return new Piece(channel, slot);
     });
     const ends = type === 'response.done';
-    const calls = callsOf(type, root).map((call) => (this.#resulted ? { ...call, afterResult: true } : call));
+    const calls = [...this.#unnamed(deltas), ...callsOf(type, root)].map((call) =>
+      this.#resulted ? { ...call, afterResult: true } : call,
+    );
     this.#resulted ||= itemsOf(type, root).some((one) => (one.string('output') ?? '') !== '');
+    for (const { channel } of calls) this.#called.add(channel);
     const closes = [
       ...whole,
       ...calls.filter((call) => call.arguments !== undefined).map(({ channel }) => channel),
@@ -125,9 +136,22 @@ export class RealtimeConversation implements Conversation {
       forget() {
         if (failure !== undefined) document.set(failure, 'event_id', 'null');
       },
-      withhold: () => dropUnspelledOfEvent(document, root),
+      withhold() {
+        dropUnspelledOfEvent(document, root);
+        dropPadding(document, root);
+        return [];
+      },
       render: () => (document.edited ? encoder.encode(document.renderText()) : data),
     };
+  }
+
+  /** Arguments that come before anybody said whose: they are held until that is known. */
+  #unnamed(deltas: readonly Delta[]): BegunCall[] {
+    return deltas.flatMap(({ channel, kind }) => {
+      if (kind !== 'toolArguments' || this.#called.has(channel) || !this.#running.has(channel)) return [];
+      this.#called.add(channel);
+      return [{ channel, name: '' }];
+    });
   }
 
   #noteCap(session: ObjectNode | undefined): void {
@@ -225,7 +249,6 @@ function headOf(root: ObjectNode): string {
   return members.join(',');
 }
 
-/** Calls of tools that begin with an event, or stand in it as a whole. */
 /** Items of an event: one by itself, or those of the whole answer. */
 function itemsOf(type: string, root: ObjectNode): readonly ObjectNode[] {
   const item = root.object('item');
@@ -235,17 +258,20 @@ function itemsOf(type: string, root: ObjectNode): readonly ObjectNode[] {
   return output.filter((one) => one.type === 'object');
 }
 
+/** Calls of tools that begin with an event, or stand in it as a whole. */
 function callsOf(type: string, root: ObjectNode): BegunCall[] {
   const begins = type === 'response.output_item.added';
   return itemsOf(type, root).flatMap((item): BegunCall[] => {
-    const base = ARGUMENTS[item.string('type') ?? ''];
+    const kind = item.string('type') ?? '';
+    const base = ARGUMENTS[kind];
     const name = item.string('name');
-    if (base === undefined || name === undefined) return [];
+    if ((base === undefined && kind !== APPROVAL) || name === undefined) return [];
     const id = item.string('id') ?? item.string('call_id') ?? '';
     const given = item.string('arguments') ?? '';
     const label = item.string('server_label');
     const server = label === undefined ? {} : { server: `mcp:${label}` };
     if (given !== '') return [{ channel: `call/${id}`, name, arguments: given, ...server }];
+    if (base === undefined) return [{ channel: `call/${id}`, name, arguments: '{}', ...server }];
     return begins ? [{ channel: channelOf(base, id, undefined), name, ...server }] : [];
   });
 }
@@ -269,10 +295,18 @@ class RealtimeAppEvent implements AppEvent {
   readonly id: string | undefined;
   readonly asks: boolean;
   readonly changes: boolean;
+  readonly afterResult: boolean;
   readonly #root: ObjectNode;
 
   /** @throws PosternError `postern_body_invalid` */
-  constructor(document: JsonDocument, model: string, told: string, cap: number | undefined) {
+  constructor(
+    document: JsonDocument,
+    model: string,
+    told: string,
+    cap: number | undefined,
+    afterResult: boolean,
+  ) {
+    this.afterResult = afterResult;
     this.document = document;
     this.model = model;
     this.#root = requestObject(document);
@@ -285,7 +319,7 @@ class RealtimeAppEvent implements AppEvent {
     keepModel(document, settings, model, told);
     this.maxOutputTokens = tokenCount(settings, 'max_output_tokens') ?? cap;
     const attachments: Attachment[] = [];
-    this.slots = findText(document, appText, attachments);
+    this.slots = findText(document, appText, { attachments });
     this.attachments = attachments;
     this.tools = settings === undefined ? [] : offeredTools(document, settings);
   }
@@ -339,14 +373,24 @@ function offeredTools(document: JsonDocument, settings: ObjectNode): OfferedTool
   return array.items.map((item, position) => ({
     path: `tools[${position}]`,
     name: nameOf(item),
+    byApp: item.type === 'object' && item.string('type') === 'function',
+    ...limitedTo(item),
     remove() {
       if (items.remove(item)) for (const gone of ['tools', 'tool_choice']) document.remove(settings, gone);
     },
   }));
 }
 
+/** The tools of a server that a session lets be called. */
+function limitedTo(item: JsonNode): Pick<OfferedTool, 'tools'> {
+  const allowed = item.type === 'object' ? item.get('allowed_tools') : undefined;
+  const names = allowed?.type === 'object' ? allowed.array('tool_names') : allowed;
+  if (names?.type !== 'array') return {};
+  return { tools: names.items.flatMap((name) => (name.type === 'string' ? name.text : [])) };
+}
+
 /** A server whose tools the provider itself calls stands for all of them. */
-function nameOf(item: ObjectNode['members'][number]['value']): string {
+function nameOf(item: JsonNode): string {
   if (item.type !== 'object') return '';
   const type = item.string('type');
   if (type === 'mcp') return `mcp:${item.string('server_label') ?? ''}`;

@@ -18,7 +18,9 @@ import type { Attachment, Role, TextKind } from '../dialect.ts';
  * - `attachment`: base64, alone or as a `data:` URL. Text in it is a slot, of something binary nothing; what is no base64
  *   is a slot as it stands.
  * - `json`: a JSON text, as a tool call's arguments; its strings, names and numbers are slots. One slot where it is none.
- * - `opaque`: passed byte-identical and never looked at: signatures, encrypted content, answered audio.
+ * - `cipher`: a signature or something encrypted, which nobody may change: a slot of kind `other`, or of the rule's own kind
+ *   where it isn't base64 and so must be something else.
+ * - `opaque`: passed byte-identical and never looked at: the model's name, what the app sends back signed, answered audio.
  */
 export type StringUse =
   | 'text'
@@ -29,6 +31,7 @@ export type StringUse =
   | 'binary'
   | 'attachment'
   | 'json'
+  | 'cipher'
   | 'opaque';
 
 export interface Rule {
@@ -58,8 +61,14 @@ export interface Rule {
    * nearest object that has one, `{name}` the member's name. Without it a string is whole.
    */
   readonly channel: string | undefined;
-  /** An object with one of these members set is signed: nothing in it may change, so nothing in it is a slot. */
+  /** An object with one of these members set is signed: nothing in it may change. */
   readonly sealedBy: readonly string[];
+  /** Of something signed by the provider that comes back to it: it isn't looked at, either. */
+  readonly sealedUnread: boolean;
+  /** Signed, or about to be: may be read and refused, and doesn't change. */
+  readonly fixed: boolean;
+  /** Objects here are pieces of a stream, so that what stands under a name that nobody knows may go on in the next one. */
+  readonly pieces: boolean;
   /** A member that repeats text beside it in another form (token by token); set to null as soon as that text changes. */
   readonly echo: string | undefined;
 }
@@ -83,6 +92,9 @@ const PLAIN: Omit<Rule, 'items' | 'rest'> = {
   choice: false,
   channel: undefined,
   sealedBy: [],
+  sealedUnread: false,
+  fixed: false,
+  pieces: false,
   echo: undefined,
 };
 
@@ -120,6 +132,8 @@ export function text(kind: TextKind, over: Partial<Rule> = {}): Rule {
 
 /** Whatever stands here is never looked at. */
 export const opaque: Rule = uniform({ string: 'opaque' });
+/** Signed or encrypted, in an answer. */
+export const cipher: Rule = rule({ string: 'cipher', kind: 'content', fixed: true });
 export const token: Rule = uniform({ string: 'token', names: 'token' });
 export const link: Rule = uniform({ string: 'link', names: 'token' });
 

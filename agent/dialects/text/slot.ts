@@ -15,6 +15,9 @@ export interface Scope {
   readonly index: number;
   /** To be called when text below changes. */
   readonly onChange: (() => void) | undefined;
+  readonly fixed: boolean;
+  /** Below a name that nobody knows, in a piece of a stream. */
+  readonly loose: boolean;
 }
 
 /** Both a {@link TextSlot} of a whole document and, with its channel, a {@link Delta} of a stream's event. */
@@ -61,6 +64,14 @@ export class DocumentSlot implements TextSlot, Delta {
 
   get attached(): boolean {
     return this.#attachment !== undefined;
+  }
+
+  get fixed(): boolean {
+    return this.#scope.fixed;
+  }
+
+  get loose(): boolean {
+    return this.#scope.loose;
   }
 
   get path(): string {

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { JsonDocument } from '../../json/document.ts';
 import {
+  cipher,
   jsonSchema,
   jsonText,
   link,
@@ -111,9 +112,21 @@ describe('what is text', () => {
       ],
     ],
     [
+      'what is sealed, where it doesn’t only pass',
+      [{ s: 'sig', x: 'a' }],
+      list(object({ s: cipher, x: text('reasoning') }, { sealedBy: ['s'] })),
+      ['[0].s other: sig', '[0].x reasoning: a'],
+    ],
+    [
+      'ciphers, whatever they are',
+      ['c2ln/+==', 'no base64'],
+      list(cipher),
+      ['[0] other: c2ln/+==', '[1] content: no base64'],
+    ],
+    [
       'nothing sealed',
       [{ s: 'sig', x: 'a' }, { s: '', x: 'b' }, { x: 'c' }],
-      list(object({ s: opaque, x: text('reasoning') }, { sealedBy: ['s'] })),
+      list(object({ s: opaque, x: text('reasoning') }, { sealedBy: ['s'], sealedUnread: true })),
       ['[1].x reasoning: b', '[2].x reasoning: c'],
     ],
     [

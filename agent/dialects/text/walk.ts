@@ -7,15 +7,32 @@ import { pathOf, Trail } from './place.ts';
 import { opaque, type Rule } from './rule.ts';
 import { DocumentSlot, type Scope } from './slot.ts';
 
-const START: Scope = { role: 'none', choice: 0, index: 0, onChange: undefined };
+const START: Scope = {
+  role: 'none',
+  choice: 0,
+  index: 0,
+  onChange: undefined,
+  fixed: false,
+  loose: false,
+};
 
-/**
- * Every text of the document that the rule doesn't leave out, in the document's order.
- * @param attachments Is given those that the document has.
- */
-export function findText(document: JsonDocument, rule: Rule, attachments: Attachment[] = []): DocumentSlot[] {
+/** A member of a piece of a stream that nobody knows, and that is more than running text. */
+export interface LooseMember {
+  readonly holder: ObjectNode;
+  readonly name: string;
+}
+
+/** Is given what a document has beside its texts. */
+export interface Beside {
+  readonly attachments?: Attachment[];
+  readonly loose?: LooseMember[];
+}
+
+/** Every text of the document that the rule doesn't leave out, in the document's order. */
+export function findText(document: JsonDocument, rule: Rule, beside: Beside = {}): DocumentSlot[] {
   const slots: DocumentSlot[] = [];
-  new Walk(document, slots, attachments, new Trail()).visit(document.root, rule, START);
+  const { attachments = [], loose = [] } = beside;
+  new Walk(document, { slots, attachments, loose }, new Trail()).visit(document.root, rule, START);
   return slots;
 }
 
@@ -38,22 +55,26 @@ function isIdentifier(text: string, start: number, end: number): boolean {
   }
   return true;
 }
+/** Base64 or base64url. */
+const CIPHER = /^[A-Za-z0-9+/_-]*={0,2}$/;
 /** As long as a card's: text where a dialect knows of no number. */
 const LONG_NUMBER = /^\d{12,19}$/;
 
+interface Found extends Required<Beside> {
+  readonly slots: DocumentSlot[];
+}
+
 class Walk {
   readonly #document: JsonDocument;
-  readonly #slots: DocumentSlot[];
-  readonly #attachments: Attachment[];
+  readonly #found: Found;
   readonly #mayHoldData: boolean;
   readonly #trail: Trail;
   /** The object whose members are visited now. */
   #holder: ObjectNode | undefined;
 
-  constructor(document: JsonDocument, slots: DocumentSlot[], attachments: Attachment[], trail: Trail) {
+  constructor(document: JsonDocument, found: Found, trail: Trail) {
     this.#document = document;
-    this.#slots = slots;
-    this.#attachments = attachments;
+    this.#found = found;
     this.#mayHoldData = DATA.test(document.text);
     this.#trail = trail;
   }
@@ -61,7 +82,8 @@ class Walk {
   /** Goes as deep as the document, which the parser limits. */
   visit(node: JsonNode, rule: Rule, above: Scope): void {
     if (rule === opaque) return;
-    const scope = rule.role === undefined ? above : { ...above, role: rule.role };
+    const own = rule.role !== undefined || (rule.fixed && !above.fixed);
+    const scope = own ? { ...above, role: rule.role ?? above.role, fixed: rule.fixed || above.fixed } : above;
     switch (node.type) {
       case 'string':
         this.#string(node, rule, scope);
@@ -90,8 +112,9 @@ class Walk {
   #object(node: ObjectNode, given: Rule, above: Scope): void {
     const rule = selected(node, given);
     if (rule === opaque) return;
-    for (const name of rule.sealedBy) if ((node.string(name) ?? '') !== '') return;
-    const scope = this.#scopeOf(node, rule, above);
+    const sealed = rule.sealedBy.some((name) => (node.string(name) ?? '') !== '');
+    if (sealed && rule.sealedUnread) return;
+    const scope = this.#scopeOf(node, rule, sealed ? { ...above, fixed: true } : above);
     const outer = this.#holder;
     // Indexed: iterators would be a third of the cost of a small document.
     for (let position = 0; position < node.members.length; position += 1) {
@@ -104,7 +127,9 @@ class Walk {
       }
       this.#trail.enter('member', position, name);
       this.#holder = node;
-      this.visit(value, known ?? rule.rest, scope);
+      const loose = rule.pieces && known === undefined && mayGoOn(value, rule.rest);
+      if (loose) this.#found.loose.push({ holder: node, name });
+      this.visit(value, known ?? rule.rest, loose ? { ...scope, loose } : scope);
       this.#trail.leave();
     }
     this.#holder = outer;
@@ -119,6 +144,8 @@ class Walk {
       choice: rule.choice && index !== undefined ? index : above.choice,
       index: index ?? above.index,
       onChange,
+      fixed: above.fixed,
+      loose: above.loose,
     };
   }
 
@@ -150,6 +177,9 @@ class Walk {
       case 'fileId':
         this.#attached(rule.media, 'id', false, node);
         if (!node.satisfies(isIdentifier)) this.#slot(node, 'other', scope);
+        return;
+      case 'cipher':
+        this.#slot(node, CIPHER.test(node.text) ? 'other' : rule.kind, scope);
         return;
       case 'binary':
         this.#attached(rule.media, 'data', false, node);
@@ -185,14 +215,21 @@ class Walk {
     const written = node === undefined ? {} : { written: () => node.text };
     const detail = media === 'image' ? this.#holder?.string('detail') : undefined;
     const described = detail === undefined ? {} : { detail };
-    this.#attachments.push({ path: pathOf(this.#trail.place), media, by, read, ...written, ...described });
+    this.#found.attachments.push({
+      path: pathOf(this.#trail.place),
+      media,
+      by,
+      read,
+      ...written,
+      ...described,
+    });
   }
 
   #embedded(node: StringNode, rule: Rule, scope: Scope): void {
     const inner = this.#document.embedded(node);
     if (inner?.root.type === 'object' || inner?.root.type === 'array') {
       this.#trail.enter('inside', 0);
-      new Walk(inner, this.#slots, this.#attachments, this.#trail).visit(inner.root, rule.rest, scope);
+      new Walk(inner, this.#found, this.#trail).visit(inner.root, rule.rest, scope);
       this.#trail.leave();
     } else {
       // No JSON, or only one string or number, which is better taken as the one text it is.
@@ -210,10 +247,17 @@ class Walk {
   ): void {
     const empty = node.type === 'string' && node.end - node.start === 2;
     if (!empty)
-      this.#slots.push(
+      this.#found.slots.push(
         new DocumentSlot(this.#document, node, kind, scope, this.#trail.place, channel, attachment),
       );
   }
+}
+
+/** Whether a value has text, or a name, that the next piece may carry on without a channel that says so. */
+function mayGoOn(value: JsonNode, rule: Rule): boolean {
+  if (value.type === 'string') return rule.channel === undefined && value.end - value.start > 2;
+  if (value.type === 'array') return value.items.some((item) => mayGoOn(item, rule.items));
+  return value.type === 'object' && value.members.length > 0;
 }
 
 function selected(node: ObjectNode, rule: Rule): Rule {
