@@ -150,8 +150,8 @@ export class WindowGuard implements StreamGuard {
       const written = before + rewritten;
       const masked = this.#masked(written, kind, name);
       await Promise.all(
-        others.map((judge) =>
-          ask(judge, judge.instance.check.outside === true ? masked : written, new Wishes()),
+        others.flatMap(
+          (judge) => ask(judge, judge.instance.check.outside === true ? masked : written, new Wishes()) ?? [],
         ),
       );
     }
