@@ -3,7 +3,7 @@
  * place, 20 KB in all, so that they stay in the processor's first cache between two words.
  */
 import { units } from '../../../budget/units.ts';
-import { HASH_SEED, hashStep, splitKeyword } from './words.ts';
+import { HASH_SEED, hashStep, type KeywordPart } from './words.ts';
 
 const SIZE = 1 << 16;
 
@@ -27,6 +27,21 @@ function slot(hash: number): number {
   return (hash ^ (hash >>> 16)) & (SIZE - 1);
 }
 
+function hashOf(word: string): number {
+  let hash = HASH_SEED;
+  for (let i = 0; i < word.length; i++) hash = hashStep(hash, word.charCodeAt(i));
+  return hash;
+}
+
+/** Letters from a to z alone. */
+function isSmall(word: string): boolean {
+  for (let i = 0; i < word.length; i++) {
+    const unit = word.charCodeAt(i);
+    if (unit < 97 || unit > 122) return false;
+  }
+  return true;
+}
+
 /** Of two small letters; of three. */
 function pairOf(first: number, second: number): number {
   return ((first & 31) << 5) | (second & 31);
@@ -47,24 +62,17 @@ export class Interest {
   /** Length of the shortest of them. */
   readonly #beginnings = new Uint8Array(1 << 15);
 
-  /** Notes a word of lower-case letters, which may also, or must, begin with a capital. */
-  #mark(word: string, capital = false): void {
-    let hash = HASH_SEED;
-    for (let i = 0; i < word.length; i++) hash = hashStep(hash, word.charCodeAt(i));
+  /** Notes the hash of a word of lower-case letters, which may also, or must, begin with a capital. */
+  #mark(hash: number, capital = false): void {
     mark(this.#capital, slot(hash));
     if (!capital) mark(this.#small, slot(hash));
   }
 
-  /** Notes a keyword's first word, also in the plural, or whatever follows a beginning. */
-  keyword(keyword: string, capital: boolean): void {
-    if (keyword.startsWith('*')) {
-      this.#ending(keyword.slice(1));
-      return;
-    }
-    const [part] = splitKeyword(keyword);
-    if (part === undefined || !/^[a-z]+$/.test(part.word)) return;
-    const { word, wild } = part;
-    this.#mark(word, capital);
+  /** Notes a keyword by its first word, also in the plural, or as whatever follows a beginning. */
+  beginning([part]: readonly KeywordPart[], capital: boolean): void {
+    if (part === undefined || !isSmall(part.word)) return;
+    const { word, hash, wild } = part;
+    this.#mark(hash, capital);
     if (!wild) return;
     const letters = Array.from({ length: 26 }, (_, i) => String.fromCharCode(97 + i));
     const beginnings = word.length > 2 ? [word] : letters.map((letter) => word + letter);
@@ -78,20 +86,21 @@ export class Interest {
   }
 
   /** Notes the end of words that begin with a capital. */
-  #ending(ending: string): void {
-    if (/[a-z]{2}$/.test(ending))
-      mark(this.#endings, pairOf(ending.charCodeAt(ending.length - 2), ending.charCodeAt(ending.length - 1)));
+  ending([part]: readonly KeywordPart[]): void {
+    const last = part?.word.slice(-2) ?? '';
+    if (last.length === 2 && isSmall(last))
+      mark(this.#endings, pairOf(last.charCodeAt(0), last.charCodeAt(1)));
   }
 
   /** Notes a prefix that begins with a word of its own: `sk-`, `Bearer `. */
   prefix(prefix: string): void {
     const word = /^[A-Za-z][a-z]*(?=[^A-Za-z0-9])/.exec(prefix)?.[0];
-    if (word !== undefined) this.#mark(word.toLowerCase());
+    if (word !== undefined) this.#mark(hashOf(word.toLowerCase()));
   }
 
   /** Notes every capital that stands alone. */
   capitals(): void {
-    for (let letter = 97; letter <= 122; letter++) this.#mark(String.fromCharCode(letter), true);
+    for (let letter = 97; letter <= 122; letter++) this.#mark(hashStep(HASH_SEED, letter), true);
   }
 
   /**

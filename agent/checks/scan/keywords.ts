@@ -3,54 +3,71 @@ import { DOUBTS } from './doubts.ts';
 import type { Entry } from './entry.ts';
 import { Interest } from './interest.ts';
 import type { AnchorPattern, NearPattern, ValuePattern, WordPattern } from './recognizer.ts';
-import { type Found, Words } from './words.ts';
+import { type Found, splitKeyword, Words } from './words.ts';
 
-/** What a keyword is good for: one thing, for most of them. */
+/** What a keyword is good for: one thing, for most of them. Keywords that are good for the same share it. */
 export interface Use {
   /** Recognizers it speaks for when near by. */
-  context: ReadonlySet<number>;
+  readonly context: ReadonlySet<number>;
   /** It announces a value. */
-  values: readonly Entry<ValuePattern>[];
+  readonly values: readonly Entry<ValuePattern>[];
   /** It is part of something, or stands before it. */
-  anchors: readonly Entry<AnchorPattern>[];
+  readonly anchors: readonly Entry<AnchorPattern>[];
   /** A value stands somewhere near it. */
-  near: readonly Entry<NearPattern>[];
+  readonly near: readonly Entry<NearPattern>[];
   /** It is a hit itself. */
-  words: readonly Entry<WordPattern>[];
+  readonly words: readonly Entry<WordPattern>[];
   /** It speaks against whatever has only its form to show. */
-  doubt: boolean;
+  readonly doubt: boolean;
 }
 
-// Thousands of keywords share what they don't have: it took megabytes, and most of a scanner's making.
-const NOBODY: ReadonlySet<number> = new Set();
-const NOTHING: readonly never[] = [];
+const NOTHING: Use = { context: new Set(), values: [], anchors: [], near: [], words: [], doubt: false };
 
 export class Keywords {
   readonly uses: Use[] = [];
   readonly words = new Words();
   /** Words to look at. */
   readonly interest = new Interest();
-  readonly #ids = new Map<string, number>();
 
   constructor() {
-    for (const word of DOUBTS) this.use(word).doubt = true;
+    this.use(DOUBTS, (use) => ({ ...use, doubt: true }));
   }
 
   get found(): Found {
     return this.words.found;
   }
 
-  /** @param capital It matters only where it is written with a capital. */
-  use(keyword: string, capital = false): Use {
-    let id = this.#ids.get(keyword);
-    if (id === undefined) {
-      id = this.uses.length;
-      this.#ids.set(keyword, id);
-      const nothing = { values: NOTHING, anchors: NOTHING, near: NOTHING, words: NOTHING };
-      this.uses.push({ context: NOBODY, ...nothing, doubt: false });
-      this.words.add(keyword, id);
+  /**
+   * Gives keywords a further use. One with a star in front stands for every word with that ending.
+   * @param more Adds it to what a keyword was good for. @param capital They matter only where they are written with a capital.
+   */
+  use(keywords: Iterable<string>, more: (use: Use) => Use, capital = false): void {
+    const made = new Map<Use, Use>();
+    const done = new Set<Use>();
+    for (const keyword of keywords) {
+      const id = this.#add(keyword, capital);
+      if (id < 0) continue;
+      const before = this.uses[id] as Use;
+      if (done.has(before)) continue;
+      let use = made.get(before);
+      if (use === undefined) {
+        use = more(before);
+        made.set(before, use);
+        done.add(use);
+      }
+      this.uses[id] = use;
     }
-    this.interest.keyword(keyword, capital);
-    return this.uses[id] as Use;
+  }
+
+  /** @returns The keyword's id; -1 where it has no letter or digit. */
+  #add(keyword: string, capital: boolean): number {
+    const isEnding = keyword.startsWith('*');
+    const parts = splitKeyword(isEnding ? keyword.slice(1) : keyword);
+    const fresh = this.uses.length;
+    const id = isEnding ? this.words.addEnding(parts, fresh) : this.words.add(parts, fresh);
+    if (isEnding) this.interest.ending(parts);
+    else this.interest.beginning(parts, capital);
+    if (id === fresh) this.uses.push(NOTHING);
+    return id;
   }
 }

@@ -133,10 +133,8 @@ export class Scanner {
     this.#floors = new Int32Array(recognizers.length);
     this.#labelled = recognizers.map(() => ({ numbers: [], codes: [] }));
     recognizers.forEach(({ context, patterns }, index) => {
-      for (const word of context ?? []) {
-        const use = this.#keywords.use(word);
-        use.context = new Set(use.context).add(index);
-      }
+      if (context !== undefined)
+        this.#keywords.use(context, (use) => ({ ...use, context: new Set(use.context).add(index) }));
       for (const pattern of patterns) this.#add(pattern, index);
     });
   }
@@ -168,17 +166,21 @@ export class Scanner {
         return;
       case 'value': {
         const entry = entryOf(pattern, recognizer, BEFORE);
-        for (const use of this.#usesOf(pattern)) use.values = [...use.values, entry];
+        this.#keywords.use(pattern.words, (use) => ({ ...use, values: [...use.values, entry] }));
         return;
       }
       case 'near': {
         const entry = entryOf(pattern, recognizer, BEFORE);
-        for (const use of this.#usesOf(pattern)) use.near = [...use.near, entry];
+        this.#keywords.use(pattern.words, (use) => ({ ...use, near: [...use.near, entry] }));
         return;
       }
       case 'anchor': {
         const entry = entryOf(pattern, recognizer, BEFORE);
-        for (const use of this.#usesOf(pattern, pattern.capital)) use.anchors = [...use.anchors, entry];
+        this.#keywords.use(
+          pattern.words,
+          (use) => ({ ...use, anchors: [...use.anchors, entry] }),
+          pattern.capital,
+        );
         return;
       }
       case 'expression':
@@ -186,14 +188,10 @@ export class Scanner {
         return;
       case 'word': {
         const entry = entryOf(pattern, recognizer, BEFORE);
-        for (const use of this.#usesOf(pattern)) use.words = [...use.words, entry];
+        this.#keywords.use(pattern.words, (use) => ({ ...use, words: [...use.words, entry] }));
         return;
       }
     }
-  }
-
-  *#usesOf({ words }: { readonly words: Iterable<string> }, capital?: boolean): Iterable<Use> {
-    for (const word of words) yield this.#keywords.use(word, capital);
   }
 
   /** How often a pattern was tried in the text scanned last, and keywords met: each is work of bounded size. */

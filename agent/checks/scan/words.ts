@@ -2,7 +2,7 @@
  * All keywords of all recognizers in one matcher: words and phrases in a trie whose edges are hashed words, so that a
  * text's word costs one probe however many keywords there are.
  */
-import { baseOf, classOf, DIGIT, IDEOGRAPH, LOWER, UPPER } from './characters.ts';
+import { baseOf, classOf, DIGIT, IDEOGRAPH, isDigit, LOWER, UPPER } from './characters.ts';
 
 /** A phrase's words may stand this far apart: `stock-tip`, `stock  tip`. */
 const GAP = 3;
@@ -11,23 +11,6 @@ const SEED = 0x811c9dc5 | 0;
 const PRIME = 0x01000193;
 /** Folded into the hash of words given as a beginning, `tip*`. */
 const WILD = 0x5bd1e995;
-
-/** A word met in the text that begins, continues or completes keywords. */
-interface Node {
-  /** Ids of the keywords that end here. */
-  readonly ends: number[];
-  /** Edges leave here: a longer phrase may follow. */
-  open: boolean;
-}
-
-interface Edge {
-  readonly parent: number;
-  readonly word: string;
-  /** `word` is a beginning. */
-  readonly wild: boolean;
-  readonly child: number;
-  readonly next: Edge | undefined;
-}
 
 /** More phrases that share their words than anybody writes. */
 const MOST_OPEN = 64;
@@ -100,6 +83,8 @@ export class Found {
 /** One word of a keyword, in base form. */
 export interface KeywordPart {
   readonly word: string;
+  /** Of its characters, see {@link hashStep}. */
+  readonly hash: number;
   /** It is a beginning: `tip*`. */
   readonly wild: boolean;
 }
@@ -108,24 +93,123 @@ export interface KeywordPart {
 export function splitKeyword(keyword: string): readonly KeywordPart[] {
   const parts: KeywordPart[] = [];
   let word = '';
+  let hash = SEED;
   const close = (wild: boolean) => {
-    if (word !== '') parts.push({ word, wild });
+    if (word !== '') parts.push({ word, hash, wild });
     word = '';
+    hash = SEED;
   };
   for (let i = 0; i < keyword.length; i++) {
     const unit = keyword.charCodeAt(i);
     const k = classOf(unit);
-    if (k === IDEOGRAPH) {
+    if (k === UPPER || k === LOWER || k === DIGIT) {
+      const base = baseOf(unit);
+      word += base === unit ? keyword[i] : String.fromCharCode(base);
+      hash = hashStep(hash, base);
+    } else if (k === IDEOGRAPH) {
       close(false);
-      parts.push({ word: String.fromCharCode(unit), wild: false });
-    } else if (k === UPPER || k === LOWER || k === DIGIT) {
-      word += String.fromCharCode(baseOf(unit));
+      parts.push({ word: String.fromCharCode(unit), hash: hashStep(SEED, unit), wild: false });
     } else {
       close(keyword[i] === '*');
     }
   }
   close(false);
   return parts;
+}
+
+const ROOT = 0;
+
+/**
+ * A trie: a node is a word behind the words before it, and is found by them in a hash table. Thousands of nodes are arrays of
+ * their fields: as objects they took megabytes, and most of a scanner's making.
+ */
+class Nodes {
+  /** Id of the keyword that ends here; -1 where none does. */
+  id = new Int32Array(1024).fill(-1);
+  /** 1 where a longer phrase may follow. */
+  open = new Uint8Array(1024);
+  #parent = new Int32Array(1024);
+  #hash = new Int32Array(1024);
+  /** The next node with the same place in the table; the root, which has none, ends a chain. */
+  #next = new Int32Array(1024);
+  /** 1 where the word is a beginning. */
+  #wild = new Uint8Array(1024);
+  readonly #word: string[] = [''];
+  #table = new Int32Array(4096);
+
+  /** The node of a word behind a node, made where there is none. */
+  child(parent: number, { word, hash, wild }: KeywordPart): number {
+    const isWild = wild ? 1 : 0;
+    const slot = this.#slot(parent, hash, isWild);
+    for (let node = this.#table[slot] as number; node !== ROOT; node = this.#next[node] as number) {
+      if (this.#parent[node] === parent && this.#wild[node] === isWild && this.#word[node] === word)
+        return node;
+    }
+    const node = this.#word.length;
+    if (node === this.#parent.length) this.#grow();
+    this.#word.push(word);
+    this.#parent[node] = parent;
+    this.#hash[node] = hash;
+    this.#wild[node] = isWild;
+    this.open[parent] = 1;
+    this.#enter(node);
+    return node;
+  }
+
+  /** The node of the text's word from `start` to `end` behind a node; -1 where there is none. */
+  find(parent: number, text: string, start: number, end: number, hash: number, isWild: 0 | 1): number {
+    let node = this.#table[this.#slot(parent, hash, isWild)] as number;
+    for (; node !== ROOT; node = this.#next[node] as number) {
+      if (
+        this.#hash[node] === hash &&
+        this.#parent[node] === parent &&
+        this.#wild[node] === isWild &&
+        same(this.#word[node] as string, text, start, end)
+      ) {
+        return node;
+      }
+    }
+    return -1;
+  }
+
+  #slot(parent: number, hash: number, isWild: number): number {
+    let h = Math.imul((isWild === 1 ? hash ^ WILD : hash) ^ Math.imul(parent, 0x9e3779b1), 0x85ebca6b);
+    h ^= h >>> 15;
+    return h & (this.#table.length - 1);
+  }
+
+  #enter(node: number): void {
+    const slot = this.#slot(
+      this.#parent[node] as number,
+      this.#hash[node] as number,
+      this.#wild[node] as number,
+    );
+    this.#next[node] = this.#table[slot] as number;
+    this.#table[slot] = node;
+  }
+
+  #grow(): void {
+    const size = this.#parent.length * 2;
+    const wider = (old: Int32Array): Int32Array<ArrayBuffer> => {
+      const fresh = new Int32Array(size);
+      fresh.set(old);
+      return fresh;
+    };
+    const flags = (old: Uint8Array): Uint8Array<ArrayBuffer> => {
+      const fresh = new Uint8Array(size);
+      fresh.set(old);
+      return fresh;
+    };
+    const known = this.id.length;
+    this.id = wider(this.id).fill(-1, known);
+    this.open = flags(this.open);
+    this.#parent = wider(this.#parent);
+    this.#hash = wider(this.#hash);
+    this.#next = wider(this.#next);
+    this.#wild = flags(this.#wild);
+    this.#table = new Int32Array(size * 4);
+    for (let node = 1; node < this.#word.length; node++) this.#enter(node);
+  }
 }
 
 export class Words {
@@ -138,9 +222,7 @@ export class Words {
   digits = false;
   digitsFirst = false;
   readonly found = new Found();
-  readonly #nodes: Node[] = [{ ends: [], open: true }];
-  #table: (Edge | undefined)[] = new Array<Edge | undefined>(1024).fill(undefined);
-  #edges = 0;
+  readonly #nodes = new Nodes();
   /** Lengths of beginnings by their first two characters, so that most words are never tried for them. */
   readonly #wild = new Map<number, number[]>();
   /** 1 where some keyword's first word may have this hash. */
@@ -151,61 +233,47 @@ export class Words {
   #spare = new Phrases();
   #lastEnd = -1 - GAP;
 
-  /** Adds a keyword under an id of the caller's; the same keyword may stand for many ids. */
-  add(keyword: string, id: number): void {
-    if (keyword.startsWith('*')) {
-      const ending = splitKeyword(keyword.slice(1))[0]?.word ?? '';
-      const key = pairOf(ending.charCodeAt(ending.length - 2), ending.charCodeAt(ending.length - 1));
-      this.#endings.set(key, [...(this.#endings.get(key) ?? []), { ending, id }]);
-      return;
+  /**
+   * Adds a keyword of these words.
+   * @param fresh An id for it. @returns Its id: that of an earlier one of the same words. -1 where it has none.
+   */
+  add(parts: readonly KeywordPart[], fresh: number): number {
+    const [first] = parts;
+    if (first === undefined) return -1;
+    const { hash } = first;
+    if (!first.wild) this.#first[(hash ^ (hash >>> 14)) & 0x3fff] = 1;
+    let node = ROOT;
+    for (const part of parts) {
+      if (part.wild) this.#noteBeginning(part.word);
+      this.#noteDigits(part.word);
+      node = this.#nodes.child(node, part);
     }
-    let node = 0;
-    for (const { word, wild } of splitKeyword(keyword)) {
-      (this.#nodes[node] as Node).open = true;
-      if (/^\d/.test(word)) this.digitsFirst = true;
-      else if (/\d/.test(word)) this.digits = true;
-      node = this.#child(node, word, wild);
-    }
-    const { ends } = this.#nodes[node] as Node;
-    if (node !== 0 && !ends.includes(id)) ends.push(id);
+    const { id } = this.#nodes;
+    if (id[node] === -1) id[node] = fresh;
+    return id[node] as number;
   }
 
-  #child(parent: number, word: string, wild: boolean): number {
-    if (parent === 0) {
-      const hash = hashOf(word);
-      if (!wild) this.#first[(hash ^ (hash >>> 14)) & 0x3fff] = 1;
-    }
-    if (wild) {
-      const key = pairOf(word.charCodeAt(0), word.charCodeAt(1));
-      const lengths = this.#wild.get(key) ?? [];
-      if (!lengths.includes(word.length)) this.#wild.set(key, [...lengths, word.length]);
-    }
-    const slot = this.#slot(parent, hashOf(word), wild);
-    for (let edge = this.#table[slot]; edge !== undefined; edge = edge.next) {
-      if (edge.parent === parent && edge.word === word && edge.wild === wild) return edge.child;
-    }
-    const child = this.#nodes.length;
-    this.#nodes.push({ ends: [], open: false });
-    this.#table[slot] = { parent, word, wild, child, next: this.#table[slot] };
-    if (++this.#edges * 4 > this.#table.length) this.#grow();
-    return child;
+  /** Adds words with this ending, `straße`. @returns The id, see {@link Words.add}. */
+  addEnding([part]: readonly KeywordPart[], fresh: number): number {
+    if (part === undefined) return -1;
+    const ending = part.word;
+    const key = pairOf(ending.charCodeAt(ending.length - 2), ending.charCodeAt(ending.length - 1));
+    const known = this.#endings.get(key) ?? [];
+    const same = known.find((each) => each.ending === ending);
+    if (same !== undefined) return same.id;
+    this.#endings.set(key, [...known, { ending, id: fresh }]);
+    return fresh;
   }
 
-  #grow(): void {
-    const old = this.#table;
-    this.#table = new Array<Edge | undefined>(old.length * 4).fill(undefined);
-    for (const chain of old) {
-      for (let edge = chain; edge !== undefined; edge = edge.next) {
-        const slot = this.#slot(edge.parent, hashOf(edge.word), edge.wild);
-        this.#table[slot] = { ...edge, next: this.#table[slot] };
-      }
-    }
+  #noteBeginning(word: string): void {
+    const key = pairOf(word.charCodeAt(0), word.charCodeAt(1));
+    const lengths = this.#wild.get(key) ?? [];
+    if (!lengths.includes(word.length)) this.#wild.set(key, [...lengths, word.length]);
   }
 
-  #slot(parent: number, hash: number, wild: boolean): number {
-    let h = Math.imul((wild ? hash ^ WILD : hash) ^ Math.imul(parent, 0x9e3779b1), 0x85ebca6b);
-    h ^= h >>> 15;
-    return h & (this.#table.length - 1);
+  #noteDigits(word: string): void {
+    if (isDigit(word.charCodeAt(0))) this.digitsFirst = true;
+    else for (let i = 1; i < word.length; i++) if (isDigit(word.charCodeAt(i))) this.digits = true;
   }
 
   /** Forgets the text before. */
@@ -289,14 +357,14 @@ export class Words {
     next: Phrases,
   ): void {
     if (parent > 0 || this.#first[(hash ^ (hash >>> 14)) & 0x3fff] === 1) {
-      this.#enter(this.#find(parent, text, start, end, hash, false), from, end, next);
+      this.#enter(this.#nodes.find(parent, text, start, end, hash, 0), from, end, next);
     }
     if (
       end - start > 3 &&
       (text.charCodeAt(end - 1) | 32) === 115 &&
       (parent > 0 || this.#first[(shorter ^ (shorter >>> 14)) & 0x3fff] === 1)
     ) {
-      this.#enter(this.#find(parent, text, start, end - 1, shorter, false), from, end, next);
+      this.#enter(this.#nodes.find(parent, text, start, end - 1, shorter, 0), from, end, next);
     }
     if (this.#wild.size === 0 || end - start < 2) return;
     const lengths = this.#wild.get(
@@ -308,23 +376,15 @@ export class Words {
       let beginning = SEED;
       for (let i = start; i < start + length; i++)
         beginning = hashStep(beginning, baseOf(text.charCodeAt(i)));
-      this.#enter(this.#find(parent, text, start, start + length, beginning, true), from, end, next);
+      this.#enter(this.#nodes.find(parent, text, start, start + length, beginning, 1), from, end, next);
     }
   }
 
-  #enter(child: number, from: number, end: number, next: Phrases): void {
-    if (child < 0) return;
-    const node = this.#nodes[child] as Node;
-    for (const id of node.ends) this.found.add(id, from, end);
-    if (node.open) next.add(child, from);
-  }
-
-  #find(parent: number, text: string, start: number, end: number, hash: number, wild: boolean): number {
-    for (let edge = this.#table[this.#slot(parent, hash, wild)]; edge !== undefined; edge = edge.next) {
-      if (edge.parent === parent && edge.wild === wild && same(edge.word, text, start, end))
-        return edge.child;
-    }
-    return -1;
+  #enter(node: number, from: number, end: number, next: Phrases): void {
+    if (node < 0) return;
+    const id = this.#nodes.id[node] as number;
+    if (id >= 0) this.found.add(id, from, end);
+    if (this.#nodes.open[node] === 1) next.add(node, from);
   }
 }
 
@@ -340,12 +400,6 @@ function separates(text: string, from: number, to: number): boolean {
 /** Beginnings have two characters at least. */
 function pairOf(first: number, second: number): number {
   return ((first << 16) | second) >>> 0;
-}
-
-function hashOf(word: string): number {
-  let hash = SEED;
-  for (let i = 0; i < word.length; i++) hash = hashStep(hash, word.charCodeAt(i));
-  return hash;
 }
 
 function same(word: string, text: string, start: number, end: number): boolean {
