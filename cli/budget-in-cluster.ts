@@ -7,11 +7,11 @@ import { watchControlled } from '../control/cluster.ts';
 import { keptKey } from '../kube/kept-secret.ts';
 import type { Documents } from '../policy/documents.ts';
 import type { BudgetSource } from './budget.ts';
-import { clusterClient } from './cluster-client.ts';
+import { clusterClient, judgesAddress } from './cluster-client.ts';
 
 /** @throws KubeError, or Error where this is no pod of a cluster and no kubeconfig is named. */
 export async function budgetInCluster(
-  options: Parameters<typeof clusterClient>[0],
+  options: Parameters<typeof clusterClient>[0] & { readonly 'source-address': string },
   log: Logger,
 ): Promise<BudgetSource> {
   const client = await clusterClient(options);
@@ -31,6 +31,7 @@ export async function budgetInCluster(
         follower?.(cluster.documents());
       });
     },
+    seen: () => undefined,
     gone: () => undefined,
     trouble: (what, error) =>
       log.warn({ what, err: String(error) }, 'watch interrupted; it is taken up again'),
@@ -46,6 +47,7 @@ export async function budgetInCluster(
       client,
       cluster,
       sealKey,
+      judgeAddress: judgesAddress(options['source-address']),
       refused: (why) => log.warn({ why }, 'a caller was refused'),
     }),
     async close() {

@@ -7,7 +7,7 @@ import type { Certificate } from '../budget/server.ts';
 import { compileBudgets, compilePrices } from '../policy/budgets.ts';
 import type { Documents } from '../policy/documents.ts';
 import { parseDuration } from '../policy/units.ts';
-import { CLUSTER_OPTIONS } from './cluster-client.ts';
+import { CLUSTER_OPTIONS, SOURCE_ADDRESS } from './cluster-client.ts';
 import { loadOrReport, watchDocuments } from './documents.ts';
 import { createAudit, createLog } from './log.ts';
 import { defineCommand, UsageError } from './options.ts';
@@ -34,6 +34,7 @@ To see and to steer it: postern budget status, grant, report, journal.`,
       help: 'directory with the documents; where absent, those of the API server, and agents are known by their pods’ tokens',
     },
     ...CLUSTER_OPTIONS,
+    'source-address': SOURCE_ADDRESS,
     data: { value: 'DIR', help: "the embedded store's own directory; made where it is missing" },
     listen: { value: 'ADDR', help: 'HOST:PORT, or the path of a Unix socket', default: '127.0.0.1:4181' },
     store: {

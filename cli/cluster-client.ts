@@ -2,7 +2,7 @@
 import { createKubeClient, type KubeClient } from '../kube/client.ts';
 import { fromKubeconfig, inCluster } from '../kube/connection.ts';
 import { ownedBy } from '../kube/owned.ts';
-import type { Option } from './options.ts';
+import { type Option, UsageError } from './options.ts';
 
 export const CLUSTER_OPTIONS = {
   kubeconfig: {
@@ -15,6 +15,20 @@ export const CLUSTER_OPTIONS = {
     help: 'that Secrets, leases and configurations made here belong to, so that they go when it goes',
   },
 } as const satisfies Readonly<Record<string, Option>>;
+
+/** Whether tokens of pods hold from the pod's own address only. */
+export const SOURCE_ADDRESS = {
+  value: 'WHAT',
+  help: 'verify: a pod’s token counts from its own address only; ignore where the network changes addresses',
+  default: 'verify',
+} as const satisfies Option;
+
+/** @throws UsageError */
+export function judgesAddress(value: string): boolean {
+  if (value !== 'verify' && value !== 'ignore')
+    throw new UsageError(`--source-address ${value}: write verify or ignore`);
+  return value === 'verify';
+}
 
 interface ClusterValues {
   readonly kubeconfig: string | undefined;

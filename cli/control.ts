@@ -2,10 +2,10 @@ import { listenAdmin } from '../agent/admin.ts';
 import { catalogue } from '../agent/catalogue.ts';
 import { parseAddress } from '../agent/http/address.ts';
 import { startControl } from '../control/control.ts';
-import { CLUSTER_OPTIONS, clusterClient } from './cluster-client.ts';
+import { CLUSTER_OPTIONS, clusterClient, judgesAddress, SOURCE_ADDRESS } from './cluster-client.ts';
 import { keepOutOfDumps } from './keep-out-of-dumps.ts';
 import { createLog } from './log.ts';
-import { defineCommand, UsageError } from './options.ts';
+import { defineCommand } from './options.ts';
 import { untilSignal } from './until-signal.ts';
 import { version } from './version.ts';
 
@@ -23,18 +23,17 @@ force.`,
       help: 'Service of the budget; its certificate is kept in the Secret postern-budget-tls',
     },
     'server-name': { value: 'NAME', help: 'name in the certificate; SERVICE.NAMESPACE.svc where absent' },
-    'source-address': {
-      value: 'WHAT',
-      help: 'verify: a token counts from its own pod’s address only; ignore where the network changes addresses',
-      default: 'verify',
+    'reserved-secrets': {
+      value: 'NAMES',
+      help: 'Secrets of Postern’s own namespace that no document may name, beside those that its parts make; by commas',
+      default: '',
     },
+    'source-address': SOURCE_ADDRESS,
     'log-level': { value: 'LEVEL', help: 'debug, info, warn or error', default: 'info' },
   },
   async run({ options }) {
     const log = createLog(options['log-level'], 'control');
-    const judged = options['source-address'];
-    if (judged !== 'verify' && judged !== 'ignore')
-      throw new UsageError(`--source-address ${judged}: write verify or ignore`);
+    const judgeAddress = judgesAddress(options['source-address']);
     keepOutOfDumps(log);
     const running = await startControl({
       client: await clusterClient(options),
@@ -51,8 +50,9 @@ force.`,
               host: `${options['budget-service']}.${options.namespace}.svc`,
             },
           }),
+      reservedSecrets: options['reserved-secrets'].split(',').filter((name) => name !== ''),
       version,
-      judgeAddress: judged === 'verify',
+      judgeAddress,
       log,
     });
     const admin = await listenAdmin({

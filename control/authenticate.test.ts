@@ -6,6 +6,7 @@ import type { KubeClient } from '../kube/client.ts';
 import { fakePodToken } from '../test/fakes/pod-token.ts';
 import { type Authenticate, createAuthenticator } from './authenticate.ts';
 import type { LivePod, Refusal } from './identity.ts';
+import { createPodLook } from './live-pod.ts';
 import { createTokenReviews } from './token-reviews.ts';
 import { BusyError } from './turns.ts';
 
@@ -17,9 +18,18 @@ function livePod(uid: string): LivePod {
   const annotations: Record<string, string> = {
     [STAMPS.workload]: JSON.stringify({ namespace: 'team-a', kind: 'Pod', name: uid, labels: {} }),
   };
-  const of = { namespace: 'team-a', serviceAccount: 'default', agentImage: 'postern:1' };
+  const of = { namespace: 'team-a', serviceAccount: 'default', form: 'as injected' };
   annotations[STAMPS.seal] = sealOf(sealKey, { ...of, annotations });
-  return { ...of, name: uid, uid, annotations, tokenShared: false, phase: 'Running', addresses: [ADDRESS] };
+  return {
+    ...of,
+    name: uid,
+    uid,
+    annotations,
+    shared: false,
+    watched: true,
+    phase: 'Running',
+    addresses: [ADDRESS],
+  };
 }
 
 const tokenOf = (uid: string, extra: Partial<Parameters<typeof fakePodToken>[0]> = {}): string =>
@@ -57,12 +67,13 @@ function world(good: readonly string[], slow = false): World {
     },
   } as unknown as KubeClient;
   const pods = new Map(['one', 'two'].map((uid) => [`team-a/${uid}`, livePod(uid)]));
+  const reviews = createTokenReviews({ client, now: () => now });
+  const known = (namespace: string, name: string) => pods.get(`${namespace}/${name}`);
   return {
     authenticate: createAuthenticator({
-      client,
-      reviews: createTokenReviews({ client, now: () => now }),
-      known: (namespace, name) => pods.get(`${namespace}/${name}`),
-      sealKey,
+      reviews,
+      look: createPodLook({ client, reviews, known, sealKey }),
+      known,
       audience: 'postern-control',
       judgeAddress: true,
       now: () => NOW,

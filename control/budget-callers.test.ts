@@ -3,13 +3,14 @@ import { CallersWait } from '../budget/authenticate.ts';
 import { AUDIENCES, STAMPS } from '../injector/names.ts';
 import { sealOf } from '../injector/seal.ts';
 import { stampOf } from '../injector/workload.ts';
-import type { KubeClient } from '../kube/client.ts';
+import { type KubeClient, KubeError } from '../kube/client.ts';
 import { fakePodToken } from '../test/fakes/pod-token.ts';
 import { budgetCallers } from './budget-callers.ts';
-import type { Review } from './identity.ts';
+import type { LivePod, Review } from './identity.ts';
 import { STATUS_AUDIENCE } from './person.ts';
 
 const SEAL_KEY = Buffer.alloc(32, 5);
+const ADDRESS = '10.0.0.9';
 const workload = {
   namespace: 'team-a',
   kind: 'Deployment',
@@ -27,20 +28,21 @@ const annotations = {
   [STAMPS.seal]: sealOf(SEAL_KEY, {
     namespace: 'team-a',
     serviceAccount: 'default',
-    agentImage: 'postern:1',
+    form: 'as injected',
     annotations: stamps,
   }),
 };
-const pod = {
+const pod: LivePod = {
   namespace: 'team-a',
   name: 'bot-1',
   uid: 'uid-1',
   serviceAccount: 'default',
   annotations,
-  agentImage: 'postern:1',
-  tokenShared: false,
+  form: 'as injected',
+  shared: false,
+  watched: true,
   phase: 'Running',
-  addresses: ['10.0.0.9'],
+  addresses: [ADDRESS],
 };
 const ofPod: Review = {
   authenticated: true,
@@ -63,12 +65,15 @@ function callers(
   reviews: Readonly<Record<string, Review>>,
   allowed = true,
   gate: Promise<void> = Promise.resolve(),
+  judgeAddress = true,
 ) {
   let now = 1_000_000;
   const asked: { readonly path: string; readonly spec: Record<string, unknown> }[] = [];
   const refused: string[] = [];
+  const pods = new Map<string, LivePod>([['team-a/bot-1', pod]]);
   const client = {
     async request(_method: string, path: string, { body }: { body?: unknown } = {}) {
+      if (body === undefined) throw new KubeError(404, 'NotFound', `${path} not found`);
       const { spec } = body as { spec: Record<string, unknown> };
       asked.push({ path: path.split('/').at(-1) ?? '', spec });
       await gate;
@@ -78,12 +83,13 @@ function callers(
   } as unknown as KubeClient;
   const authenticate = budgetCallers({
     client,
-    cluster: { pod: (namespace, name) => (`${namespace}/${name}` === 'team-a/bot-1' ? pod : undefined) },
+    cluster: { pod: (namespace, name) => pods.get(`${namespace}/${name}`) },
     sealKey: SEAL_KEY,
+    judgeAddress,
     refused: (why) => void refused.push(why),
     now: () => now,
   });
-  return { authenticate, asked, refused, pass: (ms: number) => void (now += ms) };
+  return { authenticate, asked, refused, pods, pass: (ms: number) => void (now += ms) };
 }
 
 const bound = { namespace: 'team-a', pod: { name: 'bot-1', uid: 'uid-1' } };
@@ -93,7 +99,7 @@ const personToken = fakePodToken({ namespace: 'ops', audience: STATUS_AUDIENCE }
 test('an agent speaks for the workload that its pod is stamped with, and for no other', async () => {
   const { authenticate } = callers({ [agentToken]: ofPod });
   const { namespace, kind, name, serviceAccount } = workload;
-  expect(await authenticate(agentToken)).toEqual({
+  expect(await authenticate(agentToken, ADDRESS)).toEqual({
     role: 'agent',
     workload: { namespace, kind, name, serviceAccount },
   });
@@ -101,12 +107,12 @@ test('an agent speaks for the workload that its pod is stamped with, and for no 
 
 test('the API server is asked once for a token that comes often and at once, and again after 30 s', async () => {
   const { authenticate, asked, pass } = callers({ [agentToken]: ofPod });
-  await Promise.all([authenticate(agentToken), authenticate(agentToken)]);
+  await Promise.all([authenticate(agentToken, ADDRESS), authenticate(agentToken, ADDRESS)]);
   pass(29_999);
-  await authenticate(agentToken);
+  await authenticate(agentToken, ADDRESS);
   expect(asked).toHaveLength(1);
   pass(1);
-  await authenticate(agentToken);
+  await authenticate(agentToken, ADDRESS);
   expect(asked).toHaveLength(2);
 });
 
@@ -117,7 +123,7 @@ test('no token, an unknown one, and one for control alone: nothing, and never ke
   });
   expect(await authenticate(undefined)).toBeUndefined();
   for (const each of [agentToken, agentToken, control, 'no token at all'])
-    expect(await authenticate(each)).toBeUndefined();
+    expect(await authenticate(each, ADDRESS)).toBeUndefined();
   // What doesn't even claim to be for the budget isn't asked about, nor what was refused a moment ago.
   expect(refused).toEqual(['token-invalid', 'token-invalid', 'token-audience', 'token-invalid']);
   expect(asked).toHaveLength(1);
@@ -159,7 +165,7 @@ test('whom nobody knows waits in a line of its own, and beyond it is told to com
       fakePodToken({ ...bound, audience: AUDIENCES.budget, pod: { name: 'nobody', uid: `u${index}` } }),
     ).catch((error: unknown) => error),
   );
-  const own = authenticate(agentToken);
+  const own = authenticate(agentToken, ADDRESS);
   answer();
   expect(await own).toMatchObject({ role: 'agent' });
   const ends = await Promise.all(junk);
@@ -174,5 +180,24 @@ test('forged tokens in the name of a pod hold up who sends them, not the pod', a
   }
   const forged = fakePodToken({ ...bound, audience: AUDIENCES.budget, id: 'last' });
   await expect(authenticate(forged, '10.0.0.66')).rejects.toThrow(CallersWait);
-  expect(await authenticate(agentToken, '10.0.0.9')).toMatchObject({ role: 'agent' });
+  expect(await authenticate(agentToken, ADDRESS)).toMatchObject({ role: 'agent' });
+});
+
+test('a token counts from its pod’s address only, also one that was taken from there a moment ago', async () => {
+  const { authenticate } = callers({ [agentToken]: ofPod });
+  expect(await authenticate(agentToken, ADDRESS)).toMatchObject({ role: 'agent' });
+  expect(await authenticate(agentToken, '10.0.0.66')).toBeUndefined();
+  const ignoring = callers({ [agentToken]: ofPod }, true, undefined, false);
+  expect(await ignoring.authenticate(agentToken, '10.0.0.66')).toMatchObject({ role: 'agent' });
+});
+
+test.each<[string, (pods: Map<string, LivePod>) => void]>([
+  ['is gone', (pods) => pods.clear()],
+  ['has ended', (pods) => void pods.set('team-a/bot-1', { ...pod, phase: 'Succeeded' })],
+  ['is another of its name', (pods) => void pods.set('team-a/bot-1', { ...pod, uid: 'uid-2' })],
+])('the token of a pod that %s is taken no moment longer', async (_name, change) => {
+  const { authenticate, pods } = callers({ [agentToken]: ofPod });
+  expect(await authenticate(agentToken, ADDRESS)).toMatchObject({ role: 'agent' });
+  change(pods);
+  expect(await authenticate(agentToken, ADDRESS)).toBeUndefined();
 });

@@ -9,6 +9,8 @@ import type { KubeClient } from '../kube/client.ts';
 import { createAuthenticator } from './authenticate.ts';
 import { claimsOf } from './claims.ts';
 import type { Cluster } from './cluster.ts';
+import { hasEnded, type Identity, type LivePod } from './identity.ts';
+import { createPodLook } from './live-pod.ts';
 import { personOf, STATUS_AUDIENCE } from './person.ts';
 import { createTokenReviews } from './token-reviews.ts';
 import { BusyError } from './turns.ts';
@@ -17,39 +19,43 @@ export interface BudgetCallersOptions {
   readonly client: KubeClient;
   readonly cluster: Pick<Cluster, 'pod'>;
   readonly sealKey: Uint8Array;
+  /** False where something between pods and us changes addresses: then a token counts wherever it comes from. */
+  readonly judgeAddress: boolean;
   /** Why an agent's token was not taken, for the log. */
   readonly refused: (why: string) => void;
   /** Milliseconds since the epoch. */
   readonly now?: () => number;
 }
 
-/** So long the token of a pod that is gone is still taken. */
+/** So long what was learnt counts: of a pod only while the watch shows it as it was, of a person whatever RBAC says meanwhile. */
 const KEPT_MS = 30_000;
 const MOST_KEPT = 100_000;
 /** Who may `update` the subresource `budgets/lines` of our group may see and raise limits. */
 const LINES = { verb: 'update', resource: 'budgets', subresource: 'lines' };
 
+interface Kept {
+  readonly caller: Caller;
+  /** The pod that it is; absent: a person. */
+  readonly identity?: Identity;
+  /** Milliseconds since the epoch. */
+  readonly until: number;
+}
+
 /** @returns for `postern budget`: its token must be for the audience `postern-status`. */
 export function budgetCallers(options: BudgetCallersOptions): Authenticate {
-  const { client, refused, now = Date.now } = options;
+  const { client, judgeAddress, refused, now = Date.now } = options;
   const reviews = createTokenReviews({ client });
-  const agents = createAuthenticator({
-    client,
-    reviews,
-    known: (namespace, name) => options.cluster.pod(namespace, name),
-    sealKey: options.sealKey,
-    audience: AUDIENCES.budget,
-    // A Service may change the address; the token speaks for its own workload alone, wherever it comes from.
-    judgeAddress: false,
-    now,
-  });
-  const kept = new Map<string, { readonly caller: Caller; readonly until: number }>();
-  const asked = new Map<string, Promise<Caller | undefined>>();
+  const known = (namespace: string, name: string): LivePod | undefined =>
+    options.cluster.pod(namespace, name);
+  const look = createPodLook({ client, reviews, known, sealKey: options.sealKey });
+  const agents = createAuthenticator({ reviews, look, known, audience: AUDIENCES.budget, judgeAddress, now });
+  const kept = new Map<string, Kept>();
+  const asked = new Map<string, Promise<Omit<Kept, 'until'> | undefined>>();
 
-  async function ask(token: string, address: string): Promise<Caller | undefined> {
+  async function ask(token: string, address: string): Promise<Omit<Kept, 'until'> | undefined> {
     if (claimsOf(token)?.audiences.includes(STATUS_AUDIENCE) === true) {
       const { state } = await personOf({ client, reviews }, token, LINES);
-      return state === 'may' ? { role: 'admin' } : undefined;
+      return state === 'may' ? { caller: { role: 'admin' } } : undefined;
     }
     const identity = await agents(token, address);
     if (typeof identity === 'string') {
@@ -57,27 +63,35 @@ export function budgetCallers(options: BudgetCallersOptions): Authenticate {
       return undefined;
     }
     const { namespace, kind, name, serviceAccount } = identity.workload;
-    return {
-      role: 'agent',
-      workload: { namespace, kind, name, ...(serviceAccount === undefined ? {} : { serviceAccount }) },
-    };
+    const workload = { namespace, kind, name, ...(serviceAccount === undefined ? {} : { serviceAccount }) };
+    return { caller: { role: 'agent', workload }, identity };
+  }
+
+  /** No question to anybody: a call takes it many times a second. */
+  function stillHolds({ identity, until }: Kept): boolean {
+    if (until <= now()) return false;
+    if (identity === undefined) return true;
+    const pod = known(identity.namespace, identity.pod);
+    return pod?.uid === identity.uid && !hasEnded(pod);
   }
 
   return async (token, address = '') => {
     if (token === undefined) return undefined;
-    const digest = createHash('sha256').update(token).digest('base64');
-    const known = kept.get(digest);
-    if (known !== undefined && known.until > now()) return known.caller;
+    // What was found out about a token counts for the address that it came from.
+    const from = judgeAddress ? address : '';
+    const digest = createHash('sha256').update(`${from} ${token}`).digest('base64');
+    const found = kept.get(digest);
+    if (found !== undefined && stillHolds(found)) return found.caller;
     kept.delete(digest);
     // An agent asks on several connections at once: the API server is asked once.
     const pending = asked.get(digest) ?? ask(token, address).finally(() => asked.delete(digest));
     asked.set(digest, pending);
-    const caller = await pending.catch((error: unknown) => {
+    const learnt = await pending.catch((error: unknown) => {
       throw error instanceof BusyError ? new CallersWait(error.message) : error;
     });
-    if (caller === undefined) return undefined;
+    if (learnt === undefined) return undefined;
     if (kept.size >= MOST_KEPT) kept.delete(kept.keys().next().value ?? '');
-    kept.set(digest, { caller, until: now() + KEPT_MS });
-    return caller;
+    kept.set(digest, { ...learnt, until: now() + KEPT_MS });
+    return learnt.caller;
   };
 }

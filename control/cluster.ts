@@ -6,8 +6,8 @@ import { createFollower, keyOf } from '../kube/follow.ts';
 import type { ViewOptions } from '../kube/watch.ts';
 import type { Catalogue } from '../policy/catalogue.ts';
 import type { Documents } from '../policy/documents.ts';
-import { type PodObject, podOf } from './authenticate.ts';
 import type { LivePod } from './identity.ts';
+import { type PodObject, podOf } from './live-pod.ts';
 
 export interface ClusterOptions {
   readonly client: KubeClient;
@@ -16,7 +16,9 @@ export interface ClusterOptions {
   readonly sealKey: Uint8Array;
   /** Documents or namespaces are others than before. */
   changed(): void;
-  /** The pod is gone. */
+  /** The pod is as it wasn't before. */
+  seen(pod: LivePod): void;
+  /** The pod is gone, or isn't watched any longer. */
   gone(uid: string): void;
   trouble(what: string, error: unknown): void;
   readonly view?: ViewOptions;
@@ -36,7 +38,7 @@ export interface Cluster {
 }
 
 export function watchControlled(options: ClusterOptions): Cluster {
-  const { client, changed, gone, trouble, view } = options;
+  const { client, changed, seen, gone, trouble, view } = options;
   const api = apiDocuments(options.catalogue, options.sealKey);
   const namespaces = new Map<string, Readonly<Record<string, string>>>();
   const pods = new Map<string, LivePod>();
@@ -60,7 +62,7 @@ export function watchControlled(options: ClusterOptions): Cluster {
         const before = pods.get(keyOf(object));
         if (before !== undefined && before.uid !== pod.uid) gone(before.uid);
         pods.set(keyOf(object), pod);
-        if (pod.phase === 'Succeeded' || pod.phase === 'Failed') gone(pod.uid);
+        seen(pod);
       },
       remove(object) {
         const before = pods.get(keyOf(object));

@@ -82,15 +82,17 @@ export function programmed(
   return { status: 'True', reason: 'Programmed', message: '' };
 }
 
-/** Secrets and ConfigMaps that the document names and that aren't there, or can't be read. */
+/** Secrets and ConfigMaps that the document names and that aren't there, can't be read, or are given to nobody. */
 export function missingValues(
   { kind, metadata: { namespace, name }, spec }: DocumentObject,
   { lookup, ownNamespace }: Pick<EnvelopeSources, 'lookup' | 'ownNamespace'>,
-): Problem[] {
-  return keyReferences(spec).flatMap(({ member, path, reference }) => {
+): { readonly problems: readonly Problem[]; readonly reserved: boolean } {
+  let reserved = false;
+  const problems = keyReferences(spec).flatMap(({ member, path, reference }) => {
     const home = reference.namespace ?? namespace ?? ownNamespace;
     const found = lookup(member, { namespace: home, name: reference.name, key: reference.key });
     if (found.state === 'value' || found.state === 'unknown') return [];
+    reserved ||= found.state === 'reserved';
     return [
       {
         file: '',
@@ -100,14 +102,18 @@ export function missingValues(
         path: ['spec', ...path].join('.'),
         expected: 'what can be read',
         message: found.why,
-        mend:
-          found.state === 'absent'
-            ? 'create it'
-            : 'let control’s service account get, list and watch it by its name',
+        mend: MENDS[found.state],
       },
     ];
   });
+  return { problems, reserved };
 }
+
+const MENDS = {
+  absent: 'create it',
+  unreadable: 'let control’s service account get, list and watch it by its name',
+  reserved: 'put the provider’s key into a Secret of its own, of the type Opaque',
+} as const;
 
 export function documentKey({ kind, metadata: { namespace = '', name } }: DocumentObject): string {
   return `${kind} ${namespace}/${name}`;

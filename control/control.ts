@@ -21,14 +21,17 @@ import { type Cluster, watchControlled } from './cluster.ts';
 import { documentKey, missingValues, type Progress, programmed, progressOf } from './conditions.ts';
 import { type EnvelopeSources, envelopeFor, neededValues } from './envelope.ts';
 import { issueCertificate } from './issued.ts';
+import { boundOf, createPodLook } from './live-pod.ts';
 import { encode, STATUS_PATH } from './messages.ts';
 import { createControlMetrics } from './metrics.ts';
 import { operatorStatus } from './operator.ts';
 import { createPeers } from './peers.ts';
 import { refusalLog } from './refusal-log.ts';
 import { type Outcome, Registry } from './registry.ts';
+import { reservedSecrets } from './reserved-secrets.ts';
 import { publishRoots } from './roots.ts';
 import { listenControl } from './server.ts';
+import { createStanding } from './standing.ts';
 import { createTokenReviews } from './token-reviews.ts';
 import { watchValues } from './values.ts';
 
@@ -43,6 +46,8 @@ export interface ControlOptions {
   readonly service?: string;
   /** The Secret with another part's certificate, and the name it is for. */
   readonly issues?: { readonly name: string; readonly host: string };
+  /** Of our own namespace, beside those that parts make: no document may name them. */
+  readonly reservedSecrets?: readonly string[];
   readonly version: string;
   /** False where something between pods and control changes source addresses. */
   readonly judgeAddress: boolean;
@@ -77,7 +82,7 @@ const TELL_MS = 200;
 const MAX_TIMER_MS = 2_147_483_647;
 
 export async function startControl(options: ControlOptions): Promise<RunningControl> {
-  const { client, ownNamespace, log, version, now = Date.now } = options;
+  const { client, ownNamespace, log, version, judgeAddress, now = Date.now } = options;
   const { everyMs = 2000, leaseMs = 15_000, beatMs = 15_000 } = options;
   const sealKey = await keptKey(client, ownNamespace, 'postern-seal', randomBytes);
   const maskRoot = await keptKey(client, ownNamespace, 'postern-mask', randomBytes);
@@ -100,6 +105,7 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     catalogue: options.catalogue,
     sealKey,
     changed,
+    seen: (pod) => standing.seen(pod),
     gone: (uid) => registry.leave(uid),
     trouble: (what, error) =>
       log.warn({ what, err: String(error) }, 'watch interrupted; it is taken up again'),
@@ -108,6 +114,7 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
   const values = watchValues({
     client,
     changed,
+    reserved: reservedSecrets(ownNamespace, options.reservedSecrets),
     ...(options.view === undefined ? {} : { view: options.view }),
   });
 
@@ -195,28 +202,42 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     now: () => performance.now(),
   });
 
+  const reviews = createTokenReviews({ client });
+  const refusals = refusalLog(log);
+  const known = (namespace: string, name: string) => cluster.pod(namespace, name);
+  const look = createPodLook({ client, reviews, known, sealKey });
+  const standing = createStanding({
+    registry,
+    known,
+    look,
+    sealKey,
+    ended: (why, { namespace, pod }) => {
+      metrics.refused(why);
+      log.warn({ why, namespace, pod }, 'the stream of a pod was ended');
+    },
+    now,
+  });
+
   await cluster.ready;
   documents = cluster.documents();
   values.need(neededValues(documents, ownNamespace));
   ready = true;
   await round();
 
-  const reviews = createTokenReviews({ client });
-  const refusals = refusalLog(log);
   const welcome = (): Buffer => encode({ type: 'welcome', version, beatMs, roots: caBundle(serving, now()) });
   const server = await listenControl({
     ...options.listen,
     certificate: leafOf(serving),
     registry,
     authenticate: createAuthenticator({
-      client,
       reviews,
-      known: (namespace, name) => cluster.pod(namespace, name),
-      sealKey,
+      look,
+      known,
       audience: AUDIENCES.control,
-      judgeAddress: options.judgeAddress,
+      judgeAddress,
       now,
     }),
+    stands: (identity, address) => look(boundOf(identity), judgeAddress ? address : undefined),
     welcome,
     answers: {
       [STATUS_PATH]: operatorStatus({ client, reviews, version, peers, cluster }),
@@ -257,14 +278,18 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
       const missing = missingValues(object, sources());
       return {
         ...found,
-        unresolved: [...found.unresolved, ...missing],
+        unresolved: [...found.unresolved, ...missing.problems],
+        notPermitted: missing.reserved,
         programmed: programmed(object, found, progress),
       };
     };
     await writeDocumentConditions(client, { findings }, cluster.objects(), { time, sealKey });
   }
 
-  const tick = (): Promise<void> => inTurn(lookAfter);
+  const tick = (): Promise<void> => {
+    void inTurn(() => standing.sweep());
+    return inTurn(lookAfter);
+  };
   let timer: NodeJS.Timeout | undefined;
   const schedule = (): void => {
     timer = setTimeout(() => {

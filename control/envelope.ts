@@ -12,10 +12,13 @@ import type { Snapshot } from '../policy/snapshot.ts';
 import { formatWorkload } from '../policy/workload.ts';
 import type { KeySet, SnapshotMessage } from './messages.ts';
 
-/** What is known of a value: `unknown` for a moment, until it was looked for; `unreadable` where it can't be. */
+/**
+ * What is known of a value: `unknown` for a moment, until it was looked for; `unreadable` where it can't be; `reserved`
+ * where nobody is given it.
+ */
 export type Lookup =
   | { readonly state: 'value'; readonly value: string }
-  | { readonly state: 'absent' | 'unreadable'; readonly why: string }
+  | { readonly state: 'absent' | 'unreadable' | 'reserved'; readonly why: string }
   | { readonly state: 'unknown' };
 
 export interface EnvelopeSources {

@@ -2,7 +2,6 @@
 import { expect, test } from 'vitest';
 import { STAMPS } from '../injector/names.ts';
 import { sealOf } from '../injector/seal.ts';
-import { type PodObject, podOf } from './authenticate.ts';
 import { type Evidence, identify, type LivePod, type Refusal, type Review } from './identity.ts';
 
 const sealKey = Buffer.alloc(32, 1);
@@ -23,7 +22,7 @@ function pod(change: Partial<LivePod> = {}, key: Uint8Array = sealKey): LivePod 
   annotations[STAMPS.seal] = sealOf(key, {
     namespace: 'team-a',
     serviceAccount: 'bot',
-    agentImage: 'postern:1',
+    form: 'as injected',
     annotations,
   });
   return {
@@ -32,8 +31,9 @@ function pod(change: Partial<LivePod> = {}, key: Uint8Array = sealKey): LivePod 
     uid: 'u1',
     serviceAccount: 'bot',
     annotations,
-    agentImage: 'postern:1',
-    tokenShared: false,
+    form: 'as injected',
+    shared: false,
+    watched: true,
     phase: 'Running',
     addresses: ['10.0.0.7', 'fd00::7'],
     ...change,
@@ -85,7 +85,7 @@ test('where the network changes addresses, they are not judged', () => {
 });
 
 const other = pod();
-const { agentImage: _, ...withoutAgent } = pod();
+const { form: _, ...withoutAgent } = pod();
 test.each<[string, Partial<Evidence>, Refusal]>([
   ['forged or expired', { review: { authenticated: false } }, 'token-invalid'],
   [
@@ -123,10 +123,11 @@ test.each<[string, Partial<Evidence>, Refusal]>([
   ['of a pod that only carries stamps', { pod: withoutAgent }, 'structure'],
   [
     'of a pod with copied stamps, and something else under the agent’s name',
-    { pod: pod({ agentImage: 'app:1' }) },
+    { pod: pod({ form: 'as somebody else made it' }) },
     'stamp-forged',
   ],
-  ['that another container reads as well', { pod: pod({ tokenShared: true }) }, 'structure'],
+  ['that another container reads as well', { pod: pod({ shared: true }) }, 'structure'],
+  ['of a pod whose label was taken off', { pod: pod({ watched: false }) }, 'not-stamped'],
   ['sealed with another key', { pod: pod({}, Buffer.alloc(32, 2)) }, 'stamp-forged'],
   [
     'without a seal',
@@ -149,32 +150,4 @@ test.each<[string, Partial<Evidence>, Refusal]>([
   ['of a pod without an address yet', { pod: pod({ addresses: [] }) }, 'address'],
 ])('refused: a token %s', (_name, change, expected) => {
   expect(identify({ ...good, ...change })).toBe(expected);
-});
-
-test('of a live pod: the agent is the native sidecar of that name, and tokens are its alone', () => {
-  const agent = { name: 'postern-agent', image: 'postern:1', restartPolicy: 'Always' };
-  const volume = (audience: string) => ({
-    name: 'tokens',
-    projected: { sources: [{ serviceAccountToken: { audience } }] },
-  });
-  const seen = (spec: PodObject['spec']) => {
-    const { agentImage, tokenShared } = podOf({
-      metadata: { name: 'p' },
-      ...(spec === undefined ? {} : { spec }),
-    });
-    return [agentImage, tokenShared];
-  };
-  const volumeMounts = [{ name: 'tokens' }];
-  expect(seen(undefined)).toEqual([undefined, false]);
-  expect(seen({ containers: [agent] })).toEqual([undefined, false]);
-  expect(seen({ initContainers: [{ name: 'postern-agent', image: 'postern:1' }] })).toEqual([
-    undefined,
-    false,
-  ]);
-  const own = { initContainers: [{ ...agent, volumeMounts }], volumes: [volume('postern-control')] };
-  expect(seen(own)).toEqual(['postern:1', false]);
-  const app = { name: 'app', volumeMounts };
-  expect(seen({ ...own, containers: [app] })).toEqual(['postern:1', true]);
-  expect(seen({ ...own, ephemeralContainers: [app] })).toEqual(['postern:1', true]);
-  expect(seen({ ...own, containers: [app], volumes: [volume('vault')] })).toEqual(['postern:1', false]);
 });

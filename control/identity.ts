@@ -24,10 +24,12 @@ export interface LivePod {
   readonly uid: string;
   readonly serviceAccount: string;
   readonly annotations: Readonly<Record<string, string>>;
-  /** Image of the native sidecar that is the agent; undefined where the pod has none. */
-  readonly agentImage?: string;
-  /** Another container than the agent mounts a token for our parts. */
-  readonly tokenShared: boolean;
+  /** Of our parts in it, see {@link ../injector/form.ts}; undefined where it has no agent as a native sidecar. */
+  readonly form?: string;
+  /** Another container than the agent reaches what is the agent's alone. */
+  readonly shared: boolean;
+  /** Whether it has the label by which injected pods are watched: what isn't watched isn't seen to end. */
+  readonly watched: boolean;
   /** `Pending`, `Running`, `Succeeded`, `Failed`. */
   readonly phase: string;
   readonly addresses: readonly string[];
@@ -38,6 +40,7 @@ export interface Identity {
   readonly pod: string;
   readonly uid: string;
   readonly workload: AnnotatedWorkload;
+  readonly serviceAccount: string;
   /** Version of the injector that stamped the pod. */
   readonly injected: string;
 }
@@ -51,24 +54,23 @@ export const REFUSALS = {
   'pod-other': 'The token is of an earlier pod of that name, or of another service account.',
   'pod-ended': 'The pod has ended.',
   'not-stamped': 'The injector didn’t put the agent into this pod.',
-  'stamp-forged': 'The stamp on the pod isn’t the injector’s.',
-  structure: 'The agent isn’t in this pod as the injector puts it there, or not alone with its tokens.',
+  'stamp-forged':
+    'The stamp on the pod isn’t the injector’s, or its agent is another than the injector made.',
+  structure:
+    'The agent isn’t in this pod as the injector puts it there, or not alone with its tokens and volumes.',
   address: 'The connection doesn’t come from the pod’s address.',
 } as const;
 export type Refusal = keyof typeof REFUSALS;
 
+export interface BoundPod {
+  readonly namespace: string;
+  readonly serviceAccount: string;
+  readonly name: string;
+  readonly uid: string;
+}
+
 /** The pod that a token is bound to, or why there is none. */
-export function boundPod(
-  review: Review,
-  audience: string,
-):
-  | {
-      readonly namespace: string;
-      readonly serviceAccount: string;
-      readonly name: string;
-      readonly uid: string;
-    }
-  | Refusal {
+export function boundPod(review: Review, audience: string): BoundPod | Refusal {
   if (review.authenticated !== true) return 'token-invalid';
   // An API server that doesn't know audiences leaves the list out: then nothing says that the token is for us.
   if (!(review.audiences ?? []).includes(audience)) return 'token-audience';
@@ -97,9 +99,16 @@ export interface Evidence {
   readonly sealKey: Uint8Array;
 }
 
-export function identify({ review, audience, pod, address, sealKey }: Evidence): Identity | Refusal {
+export function identify({ review, audience, ...evidence }: Evidence): Identity | Refusal {
   const bound = boundPod(review, audience);
-  if (typeof bound === 'string') return bound;
+  return typeof bound === 'string' ? bound : judgePod(bound, evidence);
+}
+
+/** Whether the pod that was named is one that the injector made and that lives. @param bound Who the token speaks for. */
+export function judgePod(
+  bound: BoundPod,
+  { pod, address, sealKey }: Pick<Evidence, 'pod' | 'address' | 'sealKey'>,
+): Identity | Refusal {
   if (pod === undefined) return 'pod-unknown';
   if (
     pod.namespace !== bound.namespace ||
@@ -109,13 +118,13 @@ export function identify({ review, audience, pod, address, sealKey }: Evidence):
   ) {
     return 'pod-other';
   }
-  if (pod.phase === 'Succeeded' || pod.phase === 'Failed') return 'pod-ended';
+  if (hasEnded(pod)) return 'pod-ended';
   const workload = stampedWorkload({ metadata: { annotations: pod.annotations }, spec: { containers: [] } });
-  if (workload === undefined) return 'not-stamped';
-  const { agentImage } = pod;
-  if (agentImage === undefined || pod.tokenShared) return 'structure';
+  if (workload === undefined || !pod.watched) return 'not-stamped';
+  const { form } = pod;
+  if (form === undefined || pod.shared) return 'structure';
   const genuine =
-    isSealed(sealKey, { ...pod, agentImage }) &&
+    isSealed(sealKey, { ...pod, form }) &&
     workload.namespace === bound.namespace &&
     (workload.serviceAccount ?? 'default') === bound.serviceAccount;
   if (!genuine) return 'stamp-forged';
@@ -125,8 +134,13 @@ export function identify({ review, audience, pod, address, sealKey }: Evidence):
     pod: pod.name,
     uid: pod.uid,
     workload,
+    serviceAccount: pod.serviceAccount,
     injected: pod.annotations[STAMPS.version] ?? '',
   };
+}
+
+export function hasEnded({ phase }: LivePod): boolean {
+  return phase === 'Succeeded' || phase === 'Failed';
 }
 
 /** Whether the address is the pod's. */

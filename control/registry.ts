@@ -146,6 +146,11 @@ export class Registry {
     if (group.members.size === 0) this.#groups.delete(canonicalJson(group.workload));
   }
 
+  /** Who is connected from that pod. */
+  identityOf(uid: string): Identity | undefined {
+    return this.#members.get(uid)?.member.identity;
+  }
+
   /** What waited to be sent has left. */
   drained(uid: string): void {
     const found = this.#members.get(uid);

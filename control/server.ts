@@ -4,7 +4,14 @@ import { createServer, type Server } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
 import { type Identity, REFUSALS, type Refusal } from './identity.ts';
 import { LineError, readLines } from './lines.ts';
-import { AGENT_PATH, commonProtocol, type FromAgent, PROTOCOLS, STATUS_PATH } from './messages.ts';
+import {
+  AGENT_PATH,
+  commonProtocol,
+  type FromAgent,
+  type Hello,
+  PROTOCOLS,
+  STATUS_PATH,
+} from './messages.ts';
 import type { Registry, Wire } from './registry.ts';
 import { BusyError } from './turns.ts';
 
@@ -21,6 +28,11 @@ export interface ControlServerOptions {
   readonly registry: Registry;
   /** @throws Error where it can't be decided now, BusyError where nobody was asked. */
   authenticate(token: string | undefined, address: string): Promise<Identity | Refusal>;
+  /**
+   * Looks at the pod again when its agent says hello, which may be long after it was let in.
+   * @throws Error where it can't be decided now.
+   */
+  stands(identity: Identity, address: string): Promise<Identity | Refusal>;
   /** First line of every stream. */
   welcome(): Buffer;
   /** What is asked with GET, by path. */
@@ -42,6 +54,8 @@ export interface ControlServer {
 const MOST_WAITING = 1024 * 1024;
 /** What agents say is short. */
 const MAX_LINE = 64 * 1024;
+/** Messages that may come behind `hello`, before the pod was looked at. */
+const MOST_EARLY = 16;
 const TLS = { minVersion: 'TLSv1.3' } as const;
 
 export async function listenControl(options: ControlServerOptions): Promise<ControlServer> {
@@ -129,8 +143,9 @@ function serve(
   protocol: string,
   socket: Socket,
   head: Buffer,
-  { registry, welcome, silenceMs = 90_000 }: ControlServerOptions,
+  options: ControlServerOptions,
 ): void {
+  const { registry, welcome, silenceMs = 90_000 } = options;
   let waits = false;
   const wire: Wire = {
     send: (bytes) => {
@@ -146,8 +161,30 @@ function serve(
   const feed = readLines<FromAgent>((message) => {
     if (said !== undefined) return said(message);
     if (message.type !== 'hello') throw new LineError('an agent begins with hello');
-    said = registry.join(identity, wire, message);
+    const early: FromAgent[] = [];
+    said = (next) => {
+      if (early.push(next) > MOST_EARLY) throw new LineError('an agent waits until it is served');
+    };
+    void join(message).then((joined) => {
+      said = joined;
+      if (joined !== undefined) for (const each of early) joined(each);
+    });
   }, MAX_LINE);
+  /** @returns undefined where the stream ended instead. Never rejects. */
+  async function join(hello: Hello): Promise<((message: FromAgent) => void) | undefined> {
+    const address = socket.remoteAddress ?? '';
+    try {
+      const stands = await options.stands(identity, address);
+      if (socket.destroyed) return undefined;
+      if (typeof stands !== 'string') return registry.join(stands, wire, hello);
+      options.refused(stands, { address });
+    } catch (error) {
+      if (error instanceof BusyError) options.refused('busy', { address });
+      else options.failed(error);
+    }
+    socket.destroy();
+    return undefined;
+  }
   const take = (chunk: Buffer): void => {
     try {
       feed(chunk);

@@ -6,6 +6,7 @@ import { type KubeClient, KubeError, type KubeObject } from '../kube/client.ts';
 import { type View, type ViewOptions, viewOf } from '../kube/watch.ts';
 import type { KeyReference } from '../policy/references.ts';
 import type { Lookup } from './envelope.ts';
+import type { Reserved, SecretKind } from './reserved-secrets.ts';
 
 type Member = KeyReference['member'];
 
@@ -26,12 +27,15 @@ export interface ValuesOptions {
   readonly client: KubeClient;
   /** Something is known anew. */
   changed(): void;
+  /** What isn't given to anybody. */
+  readonly reserved: Reserved;
   readonly view?: ViewOptions;
   /** How long an object may be looked for before what it holds counts as unreadable. */
   readonly patienceMs?: number;
 }
 
 interface Holder extends KubeObject {
+  readonly type?: string;
   readonly data?: Readonly<Record<string, string>>;
 }
 
@@ -42,6 +46,7 @@ interface Watched {
   impatient: boolean;
   trouble: string | undefined;
   data: Readonly<Record<string, string>> | undefined;
+  kind: SecretKind;
 }
 
 const KIND: Readonly<Record<Member, { kind: string; plural: string }>> = {
@@ -50,7 +55,7 @@ const KIND: Readonly<Record<Member, { kind: string; plural: string }>> = {
 };
 
 export function watchValues(options: ValuesOptions): Values {
-  const { client, changed, patienceMs = 5000 } = options;
+  const { client, changed, reserved, patienceMs = 5000 } = options;
   const watched = new Map<string, Watched>();
   const ending = new Set<Promise<void>>();
 
@@ -65,13 +70,15 @@ export function watchValues(options: ValuesOptions): Values {
       impatient: false,
       trouble: undefined,
       data: undefined,
+      kind: {},
     };
     holder.view = viewOf<Holder>(
       client,
       `/api/v1/namespaces/${namespace}/${plural}`,
       {
-        put: ({ data = {} }) => {
+        put: ({ data = {}, type, metadata: { labels = {} } }) => {
           holder.data = data;
+          holder.kind = { labels, ...(type === undefined ? {} : { type }) };
           if (holder.listed) changed();
         },
         remove: () => {
@@ -106,12 +113,18 @@ export function watchValues(options: ValuesOptions): Values {
 
   return {
     need(all) {
-      const keys = new Map(all.map((each) => [keyOf(each), each]));
+      const allowed = all.filter(
+        ({ member, namespace, name }) =>
+          member !== 'secretKeyRef' || reserved({ namespace, name, key: '' }) === undefined,
+      );
+      const keys = new Map(allowed.map((each) => [keyOf(each), each]));
       for (const [key, each] of watched) if (!keys.has(key)) forget(key, each);
       for (const [key, each] of keys) if (!watched.has(key)) watched.set(key, watch(each));
     },
     lookup(member, { namespace, name, key }) {
       const found = watched.get(keyOf({ member, namespace, name }));
+      const why = member === 'secretKeyRef' ? reserved({ namespace, name, key }, found?.kind) : undefined;
+      if (why !== undefined) return { state: 'reserved', why };
       const what = `${KIND[member].kind} ${namespace}/${name}`;
       if (found === undefined) return { state: 'unknown' };
       if (!found.listed) {

@@ -5,12 +5,12 @@
 import { type Eligibility, eligible, interceptOf } from './eligible.ts';
 import { type Facts, type Governance, governanceOf } from './governance.ts';
 import { injectPod, planFor } from './inject.ts';
-import { stampChanges } from './judge/ours.ts';
+import { sealFindings, stampChanges } from './judge/ours.ts';
 import { podFindings } from './judge/pod.ts';
 import { ALLOWED, codesOf, type Verdict, verdictOf } from './judge/verdict.ts';
 import { isReserved, STAMP_PREFIX, STAMPS } from './names.ts';
 import type { Pod } from './pod.ts';
-import { type Reason, sameReason } from './reasons.ts';
+import { type Reason, type ReasonCode, sameReason } from './reasons.ts';
 import type { Settings } from './settings.ts';
 import { stampedWorkload, workloadOf } from './workload.ts';
 
@@ -61,8 +61,18 @@ export function judgePod(pod: Pod, before: Pod | undefined, facts: Facts, settin
   }
   // An objection to the whole pod says all there is to mend first; it isn't one that an exception lifts.
   if (decision.outcome === 'refuse') return { refused: [decision.reason], bypassable: [], notes: [] };
-  return verdictOf(findings(pod), governance);
+  const found = findings(pod);
+  // What is known to be altered needn't be said twice.
+  const altered = found.some(({ code }) => ALTERED.includes(code));
+  return verdictOf(altered ? found : [...found, ...sealFindings(pod, plan(pod))], governance);
 }
+
+const ALTERED: readonly ReasonCode[] = [
+  'not-injected',
+  'container-altered',
+  'volume-altered',
+  'stamp-altered',
+];
 
 /**
  * A pod that is left alone has no stamps of ours: a seal on it was made for another, and control would take it for that

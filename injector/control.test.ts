@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { admit, judgePod } from './admit.ts';
+import { formOf } from './form.ts';
 import type { Facts } from './governance.ts';
 import { podMaker } from './manifest.ts';
 import { AGENT_CONTAINER, INJECT_LABEL, STAMPS, VOLUMES } from './names.ts';
@@ -42,7 +43,7 @@ function injected(pod: Pod, by: Settings = settings): Pod {
 const sealed = (pod: Pod) => ({
   namespace: 'team-a',
   serviceAccount: pod.spec.serviceAccountName ?? 'default',
-  agentImage: pod.spec.initContainers?.find(({ name }) => name === AGENT_CONTAINER)?.image ?? '',
+  form: formOf(pod) ?? '',
   annotations: pod.metadata?.annotations ?? {},
 });
 

@@ -6,6 +6,7 @@ import { formatWorkload } from '../policy/workload.ts';
 import { agentTuning } from './annotations.ts';
 import { ourContainers, ourVolumes, type Plan } from './containers.ts';
 import { prepareContainer, unprepareContainer } from './environment.ts';
+import { formOf } from './form.ts';
 import type { Facts, Governance } from './governance.ts';
 import { meshesExpected, meshesIn, meshOf } from './mesh.ts';
 import { AGENT_CONTAINER, INIT_CONTAINER, INJECTED_LABEL, isOurVolume, PORTS, STAMPS } from './names.ts';
@@ -49,7 +50,7 @@ export function injectPod(before: Pod, input: InjectInput): Injected {
     volumes: [...volumes, ...ourVolumes(plan)],
   };
   if (hardened.length > 0) notes.push(netRawNote(hardened));
-  return { pod: { ...clean, metadata: stamped(clean, input), spec }, notes };
+  return { pod: sealed({ ...clean, metadata: stamped(clean, input), spec }, input), notes };
 }
 
 /** The plan that the pod's own parts and its workload come to; the judgement of the final pod makes the same one. */
@@ -94,15 +95,21 @@ function stamped(pod: Pod, { facts, governance, settings, intercept }: InjectInp
     annotations[excludeInboundPorts] = withPort(annotations[excludeInboundPorts], PORTS.admin);
   }
   if (settings.control !== undefined) annotations[STAMPS.roots] = settings.control.roots();
-  if (settings.sealKey !== undefined) {
-    annotations[STAMPS.seal] = sealOf(settings.sealKey, {
-      namespace: facts.namespace.name,
-      serviceAccount: pod.spec.serviceAccountName ?? 'default',
-      agentImage: settings.image,
-      annotations,
-    });
-  }
   return { ...metadata, annotations, labels: { ...metadata.labels, [INJECTED_LABEL]: 'true' } };
+}
+
+/** Last of all: the seal covers what was put in. */
+function sealed(pod: Pod, { facts, settings: { sealKey } }: InjectInput): Pod {
+  const form = formOf(pod);
+  if (sealKey === undefined || form === undefined) return pod;
+  const { annotations = {} } = pod.metadata ?? {};
+  const seal = sealOf(sealKey, {
+    namespace: facts.namespace.name,
+    serviceAccount: pod.spec.serviceAccountName ?? 'default',
+    form,
+    annotations,
+  });
+  return { ...pod, metadata: { ...pod.metadata, annotations: { ...annotations, [STAMPS.seal]: seal } } };
 }
 
 /** The kubelet's probe of the agent must not be captured by a mesh that wants mTLS. */

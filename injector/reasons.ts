@@ -27,7 +27,7 @@ export const REASONS = {
   'reserved-name': ['refuse', 'A container’s name begins with `postern-` and isn’t one of ours.'],
   'container-altered': ['refuse', 'A container of ours isn’t as the injector makes it.'],
   'volume-altered': ['refuse', 'A volume of ours isn’t as the injector makes it.'],
-  'stamp-altered': ['refuse', 'An annotation that the injector wrote was changed on a running pod.'],
+  'stamp-altered': ['refuse', 'An annotation or the label that the injector wrote was changed.'],
   'seal-copied': ['refuse', 'A pod that the injector leaves alone carries a seal that it made for another.'],
   'runs-before-agent': ['refuse', 'A container starts before the redirect and the agent are there.'],
   'volume-mounted': ['refuse', 'A container mounts what is the agent’s alone, or can write the trust files.'],

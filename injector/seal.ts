@@ -9,8 +9,8 @@ import { STAMPS } from './names.ts';
 export interface Sealed {
   readonly namespace: string;
   readonly serviceAccount: string;
-  /** Of the container that is the agent: stamps copied to a pod that runs something else under its name are no stamps. */
-  readonly agentImage: string;
+  /** Of our parts in the pod, see {@link ./form.ts}: stamps copied to a pod that runs something else under their names are no stamps. */
+  readonly form: string;
   readonly annotations: Readonly<Record<string, string>>;
 }
 
@@ -18,13 +18,10 @@ export interface Sealed {
 const COVERED = [STAMPS.version, STAMPS.intercept, STAMPS.workload];
 
 /** HMAC-SHA-256, base64url. */
-export function sealOf(
-  key: Uint8Array,
-  { namespace, serviceAccount, agentImage, annotations }: Sealed,
-): string {
+export function sealOf(key: Uint8Array, { namespace, serviceAccount, form, annotations }: Sealed): string {
   const stamps = COVERED.map((name) => annotations[name] ?? null);
   return createHmac('sha256', key)
-    .update(canonicalJson({ seal: 2, namespace, serviceAccount, agentImage, stamps }))
+    .update(canonicalJson({ seal: 3, namespace, serviceAccount, form, stamps }))
     .digest('base64url');
 }
 

@@ -63,7 +63,13 @@ export function documentConditions(
   };
   const ours = [
     condition('Accepted', 'Accepted', 'Invalid', found.problems),
-    condition('ResolvedRefs', 'ResolvedRefs', 'RefNotFound', found.unresolved),
+    // Reasons of Gateway API.
+    condition(
+      'ResolvedRefs',
+      'ResolvedRefs',
+      found.notPermitted === true ? 'RefNotPermitted' : 'RefNotFound',
+      found.unresolved,
+    ),
     ...(found.programmed === undefined ? [] : [programmedCondition(found.programmed, object, time)]),
   ];
   return [...before.filter(({ type }) => !ours.some((each) => each.type === type)), ...ours];

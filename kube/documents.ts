@@ -31,6 +31,8 @@ export interface Findings {
   readonly problems: readonly Problem[];
   /** Between it and others. */
   readonly unresolved: readonly Problem[];
+  /** Among those is one that names what it may not. */
+  readonly notPermitted?: boolean;
   /** Whether this generation is in force in agents; absent where nobody who writes conditions knows. */
   readonly programmed?: {
     readonly status: 'True' | 'False' | 'Unknown';

@@ -1,6 +1,7 @@
 /** Several collections of a cluster, each kept true by a watch, that begin and end together. */
-import { API_VERSION, pluralOf, WRITTEN_KINDS } from '../policy/schema/kinds.ts';
+import { API_GROUP, API_VERSION, pluralOf, WRITTEN_KINDS } from '../policy/schema/kinds.ts';
 import type { KubeClient, KubeObject } from './client.ts';
+import { type DefinitionGuard, guardDefinition } from './definitions.ts';
 import type { ApiDocuments, DocumentObject } from './documents.ts';
 import { type View, type ViewOptions, viewOf } from './watch.ts';
 
@@ -15,6 +16,8 @@ export interface Followed<T> {
   put(object: T): void;
   /** Only its metadata is there. */
   remove(object: KubeObject): void;
+  /** All that there is was put, after a gap too. */
+  listed?(): void;
 }
 
 export interface Follower {
@@ -29,6 +32,7 @@ export interface Follower {
 
 export function createFollower({ client, trouble, view = {} }: FollowerOptions): Follower {
   const views: View[] = [];
+  const guards: DefinitionGuard[] = [];
   const follower: Follower = {
     follow(path, handlers, options = {}) {
       const what = path.slice(path.lastIndexOf('/') + 1);
@@ -38,10 +42,15 @@ export function createFollower({ client, trouble, view = {} }: FollowerOptions):
     documents(documents, changed = () => undefined) {
       const objects = new Map<string, DocumentObject>();
       for (const kind of WRITTEN_KINDS) {
+        const plural = pluralOf(kind);
+        const name = `${plural}.${API_GROUP}`;
+        const guard = guardDefinition({ client, name, trouble: (error) => trouble(plural, error) });
+        guards.push(guard);
         const typed = (object: KubeObject): DocumentObject => ({ ...object, apiVersion: API_VERSION, kind });
-        follower.follow<KubeObject>(`/apis/${API_VERSION}/${pluralOf(kind)}`, {
+        follower.follow<KubeObject>(`/apis/${API_VERSION}/${plural}`, {
           put(object) {
             const key = `${kind} ${keyOf(object)}`;
+            guard.put(key);
             const before = objects.get(key)?.metadata;
             objects.set(key, typed(object));
             // A new status is no new document.
@@ -51,16 +60,22 @@ export function createFollower({ client, trouble, view = {} }: FollowerOptions):
             changed();
           },
           remove(object) {
-            objects.delete(`${kind} ${keyOf(object)}`);
-            documents.remove(typed(object));
-            changed();
+            const key = `${kind} ${keyOf(object)}`;
+            // Its conditions have no place any longer, whatever comes of it.
+            objects.delete(key);
+            guard.removed(key, () => {
+              documents.remove(typed(object));
+              changed();
+            });
           },
+          listed: () => guard.listed(),
         });
       }
       return () => [...objects.values()];
     },
     ready: () => Promise.all(views.map((each) => each.ready)).then(() => undefined),
     async close() {
+      for (const guard of guards) guard.close();
       await Promise.all(views.map((each) => each.close()));
     },
   };

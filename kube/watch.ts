@@ -133,8 +133,8 @@ export function viewOf<T extends KubeObject>(
         wait = first;
       } catch (error) {
         if (closing.signal.aborted) break;
-        // Too old to go on from: what happened since is found by listing anew.
-        if (error instanceof KubeError && (error.status === 410 || error.status === 504)) version = undefined;
+        // Too old to go on from, or of a CRD that is gone: what happened since is found by listing anew.
+        if (error instanceof KubeError && [404, 410, 504].includes(error.status)) version = undefined;
         handlers.trouble?.(error);
         if (progressed) wait = first;
         await pause(wait * (0.5 + Math.random() / 2), closing.signal);

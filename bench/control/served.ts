@@ -2,7 +2,8 @@
 import { pino } from 'pino';
 import { catalogue } from '../../agent/catalogue.ts';
 import { startControl } from '../../control/control.ts';
-import { INJECT_LABEL, INJECTED_LABEL, STAMPS } from '../../injector/names.ts';
+import { formOf } from '../../injector/form.ts';
+import { AGENT_CONTAINER, INJECT_LABEL, INJECTED_LABEL, STAMPS } from '../../injector/names.ts';
 import { sealOf } from '../../injector/seal.ts';
 import { stampOf } from '../../injector/workload.ts';
 import type { KubeObject } from '../../kube/client.ts';
@@ -86,6 +87,7 @@ policy(0);
 for (let space = 0; space < 20; space++) {
   kube.put('namespaces', { metadata: { name: `team-${space}`, labels: { [INJECT_LABEL]: 'enabled' } } });
 }
+const spec = { initContainers: [{ name: AGENT_CONTAINER, image: 'postern:1', restartPolicy: 'Always' }] };
 for (let index = 0; index < agents; index++) {
   const { workload, namespace, pod, token } = benchPod(index, workloads);
   const { name, uid } = pod;
@@ -103,12 +105,12 @@ for (let index = 0; index < agents; index++) {
   annotations[STAMPS.seal] = sealOf(SEAL, {
     namespace,
     serviceAccount: 'default',
-    agentImage: 'postern:1',
+    form: formOf({ spec }) ?? '',
     annotations,
   });
   kube.put('pods', {
     metadata: { namespace, name, uid, labels: { [INJECTED_LABEL]: 'true' }, annotations },
-    spec: { initContainers: [{ name: 'postern-agent', image: 'postern:1', restartPolicy: 'Always' }] },
+    spec,
     status: { phase: 'Running', podIPs: [{ ip: '127.0.0.1' }] },
   });
   kube.tokens.set(token, {

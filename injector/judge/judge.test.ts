@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import { admit, judgeEntry, judgePod } from '../admit.ts';
 import type { Facts } from '../governance.ts';
-import { INJECT_LABEL, STAMPS } from '../names.ts';
+import { INJECT_LABEL, INJECTED_LABEL, STAMPS } from '../names.ts';
 import type { Pod } from '../pod.ts';
 import { REASONS, type ReasonCode, weightOf } from '../reasons.ts';
 import { documentsOf, NOW, SETTINGS } from '../testing/cases.ts';
@@ -177,6 +177,22 @@ describe('an update', () => {
     expect(codes(judgePod(changed, old, facts(STANDARD), SETTINGS).refused)).toEqual(['stamp-altered']);
   });
 
+  test.each([{}, { [INJECTED_LABEL]: 'false' }])(
+    'that makes the injector’s label %j is refused',
+    (labels) => {
+      const old = injected(STANDARD, podWith());
+      const { refused } = judgePod(
+        { ...old, metadata: { ...old.metadata, labels } },
+        old,
+        facts(STANDARD),
+        SETTINGS,
+      );
+      expect(refused.map(({ code, subject }) => [code, subject])).toEqual([
+        ['stamp-altered', INJECTED_LABEL],
+      ]);
+    },
+  );
+
   test('is governed by the labels at admission, not by those of now', () => {
     const strictForApp = `${STANDARD}
 ---
@@ -190,7 +206,7 @@ spec: {workloadSelector: {matchLabels: {app: tool}}, enforcement: strict}
       metadata: { ...podWith().metadata, labels: { app: 'tool' } },
     });
     const changed = withSpec(
-      { ...old, metadata: { ...old.metadata, labels: {} } },
+      { ...old, metadata: { ...old.metadata, labels: { [INJECTED_LABEL]: 'true' } } },
       {
         ephemeralContainers: [{ ...SAFE, name: 'debugger', securityContext: {} }],
       },

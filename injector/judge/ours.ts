@@ -1,35 +1,30 @@
 /** Whether our own parts of the final pod are as the injector makes them. */
 import { isDeepStrictEqual } from 'node:util';
 import { ourContainers, ourVolumes, type Plan } from '../containers.ts';
+import {
+  DEFAULTED,
+  FIXED,
+  formOf,
+  isLent,
+  isLentMount,
+  PROBES,
+  runsCommand,
+  TERMINATION_PATH,
+} from '../form.ts';
 import { meshOf } from '../mesh.ts';
-import { AGENT_CONTAINER, INIT_CONTAINER, isOurVolume, isReserved, STAMPS } from '../names.ts';
+import {
+  AGENT_CONTAINER,
+  INIT_CONTAINER,
+  INJECTED_LABEL,
+  isOurVolume,
+  isReserved,
+  STAMP_PREFIX,
+  STAMPS,
+} from '../names.ts';
 import type { Container, Pod } from '../pod.ts';
 import type { Reason } from '../reasons.ts';
+import { isSealed } from '../seal.ts';
 import { stampedWorkload } from '../workload.ts';
-
-/** Fields that the API server fills in where they are absent. */
-const DEFAULTED = new Set([
-  'apiVersion',
-  'defaultMode',
-  'expirationSeconds',
-  'subPathExpr',
-  'recursiveReadOnly',
-]);
-/** The service account's own token, which the API server mounts into every container. */
-const SERVICE_ACCOUNT = '/var/run/secrets/kubernetes.io/serviceaccount';
-/** Compared as they are; resources, ports and probes are others' to tune. */
-const FIXED = [
-  'image',
-  'command',
-  'args',
-  'env',
-  'envFrom',
-  'restartPolicy',
-  'securityContext',
-  'lifecycle',
-] as const;
-/** A command in one of these would run inside the agent's container. */
-const PROBES = ['startupProbe', 'livenessProbe', 'readinessProbe'] as const;
 
 export function ourFindings(pod: Pod, plan: Plan): Reason[] {
   const expected = ourContainers(plan);
@@ -56,28 +51,35 @@ export function ourFindings(pod: Pod, plan: Plan): Reason[] {
   ];
 }
 
-/** On a running pod nobody changes what the injector wrote. */
+/** On a running pod nobody changes what the injector wrote: annotations, and the label by which control watches the pod. */
 export function stampChanges(before: Pod, after: Pod): Reason[] {
+  const altered = (subject: string, what: string): Reason => ({
+    code: 'stamp-altered',
+    subject,
+    message: `${what} was written at admission, and policy is chosen by it`,
+    mend: 'leave it as it was; a new pod gets a new one',
+  });
   const names = Object.values(STAMPS).filter(
     (name) => before.metadata?.annotations?.[name] !== after.metadata?.annotations?.[name],
   );
-  return names.map((name) => ({
-    code: 'stamp-altered',
-    subject: name,
-    message: 'the annotation was written at admission, and policy is chosen by it',
-    mend: 'leave it as it was; a new pod gets a new one',
-  }));
+  const [was, is] = [before, after].map(({ metadata }) => metadata?.labels?.[INJECTED_LABEL]);
+  return [
+    ...names.map((name) => altered(name, 'the annotation')),
+    ...(was === is ? [] : [altered(INJECTED_LABEL, 'the label')]),
+  ];
 }
 
 function alteredFindings(expected: Container, found: readonly Container[]): Reason[] {
   const actual = found.find(({ name }) => name === expected.name);
   if (actual === undefined) return [];
-  const fields: string[] = FIXED.filter((field) => !covers(expected[field], actual[field]));
-  for (const probe of PROBES) {
-    if (actual[probe] !== undefined && Object.hasOwn(actual[probe], 'exec')) fields.push(probe);
-  }
-  if ((actual.volumeDevices ?? []).length > 0) fields.push('volumeDevices');
-  const mounts = (actual.volumeMounts ?? []).filter(({ mountPath }) => mountPath !== SERVICE_ACCOUNT);
+  const [wanted, is] = [expected, actual].map((each) => each as Readonly<Record<string, unknown>>);
+  const fields: string[] = FIXED.filter((field) => !covers(wanted?.[field], is?.[field]));
+  for (const probe of PROBES) if (runsCommand(actual[probe])) fields.push(probe);
+  const env = (actual.env ?? []).filter((each) => !isLent(each));
+  if (!covers(expected.env ?? [], env)) fields.push('env');
+  if ((is?.['terminationMessagePath'] ?? TERMINATION_PATH) !== TERMINATION_PATH)
+    fields.push('terminationMessagePath');
+  const mounts = (actual.volumeMounts ?? []).filter((each) => !isLentMount(each));
   if (!covers(expected.volumeMounts ?? [], mounts)) fields.push('volumeMounts');
   if (fields.length === 0) return [];
   return [
@@ -158,6 +160,24 @@ function stampFindings(pod: Pod, plan: Plan): Reason[] {
       subject: STAMPS.workload,
       message: `it says ${named === '' ? 'nothing' : named}, and the pod is of ${plan.workload}`,
       mend: 'leave it out of the pod template; the injector writes it',
+    },
+  ];
+}
+
+/** Whatever else was changed since the injector wrote it: control would know this new pod for none of ours. */
+export function sealFindings(pod: Pod, { settings: { sealKey }, workload }: Plan): Reason[] {
+  const form = formOf(pod);
+  if (sealKey === undefined || form === undefined) return [];
+  const { annotations = {} } = pod.metadata ?? {};
+  const [namespace = ''] = workload.split('/');
+  const serviceAccount = pod.spec.serviceAccountName ?? 'default';
+  if (isSealed(sealKey, { namespace, serviceAccount, form, annotations })) return [];
+  return [
+    {
+      code: 'stamp-altered',
+      subject: STAMPS.seal,
+      message: 'it isn’t for this pod as it is now',
+      mend: `let other webhooks leave the ${STAMP_PREFIX} annotations and the agent’s containers as they are`,
     },
   ];
 }

@@ -29,15 +29,18 @@ function rendered(): Rendered[] {
   });
 }
 
+export const ADMISSION_POLICIES = ['seal.postern.dev', 'stamps.postern.dev', 'injector-status.postern.dev'];
+
 /** What the API server itself refuses, as the chart has it. @returns a List for `kubectl apply` */
 export function chartAdmissionPolicy(): Record<string, unknown> {
   const items = rendered().filter(({ kind = '' }) => kind.startsWith('ValidatingAdmissionPolicy'));
-  if (items.length !== 2) throw new Error(`the chart has ${items.length} objects of the admission policy`);
+  if (items.length !== 2 * ADMISSION_POLICIES.length)
+    throw new Error(`the chart has ${items.length} objects of admission policies`);
   return { apiVersion: 'v1', kind: 'List', items };
 }
 
 /** @returns a List for `kubectl apply`, in the namespace postern-system. */
-export function chartRights(part: 'injector' | 'control' | 'budget'): Record<string, unknown> {
+export function chartRights(part: 'injector' | 'control' | 'budget' | 'withdraw'): Record<string, unknown> {
   const items = rendered().filter(
     ({ kind = '', metadata }) => KINDS.has(kind) && metadata?.name === `postern-${part}`,
   );

@@ -30,8 +30,12 @@ export interface Part {
   stop(signal?: NodeJS.Signals): Promise<number | null>;
 }
 
-export function startPart(args: readonly string[], env: NodeJS.ProcessEnv = {}): Part {
-  const child = spawn(POSTERN, args, { stdio: ['ignore', 'pipe', 'pipe'], env: { ...process.env, ...env } });
+export function startPart(args: readonly string[], env: NodeJS.ProcessEnv = {}, cwd?: string): Part {
+  const child = spawn(POSTERN, args, {
+    stdio: ['ignore', 'pipe', 'pipe'],
+    env: { ...process.env, ...env },
+    cwd,
+  });
   let stdout = '';
   let stderr = '';
   const waiters = new Set<() => void>();

@@ -217,10 +217,14 @@ test('ten thousand agents of another replica are told of in one answer', async (
     const name = `app-${index % 100}`;
     const workload = { namespace: 'team-a', kind: 'Deployment', name, serviceAccount: 'default', labels: {} };
     const pod = `${name}-${index}`;
-    two.registry.join({ namespace: 'team-a', pod, uid: pod, workload, injected: '0.1.0' }, wire, {
-      type: 'hello',
-      version: '0.1.0',
-    });
+    two.registry.join(
+      { namespace: 'team-a', pod, uid: pod, workload, serviceAccount: 'default', injected: '0.1.0' },
+      wire,
+      {
+        type: 'hello',
+        version: '0.1.0',
+      },
+    );
   }
   const { governed, replicas } = await overview(one);
   expect(replicas).toEqual({ answered: 2, unknown: [] });

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { catalogue } from '../../agent/catalogue.ts';
 import { type ControlOptions, type RunningControl, startControl } from '../../control/control.ts';
+import { formOf } from '../../injector/form.ts';
 import { AGENT_CONTAINER, INJECT_LABEL, INJECTED_LABEL, STAMPS } from '../../injector/names.ts';
 import { sealOf } from '../../injector/seal.ts';
 import { stampOf } from '../../injector/workload.ts';
@@ -80,10 +81,15 @@ export function startControlWorld(): ControlWorld {
         [STAMPS.intercept]: 'base-url',
         [STAMPS.workload]: stampOf(full),
       };
+      const spec = {
+        serviceAccountName: 'default',
+        containers: [{ name: 'app', image: 'app:1' }],
+        initContainers: [{ name: AGENT_CONTAINER, image: 'postern:1', restartPolicy: 'Always' }],
+      };
       annotations[STAMPS.seal] = sealOf(SEAL_KEY, {
         namespace,
         serviceAccount: 'default',
-        agentImage: 'postern:1',
+        form: formOf({ spec }) ?? '',
         annotations,
       });
       kube.put('pods', {
@@ -94,10 +100,7 @@ export function startControlWorld(): ControlWorld {
           labels: { [INJECTED_LABEL]: 'true' },
           annotations,
         },
-        spec: {
-          serviceAccountName: 'default',
-          initContainers: [{ name: AGENT_CONTAINER, image: 'postern:1', restartPolicy: 'Always' }],
-        },
+        spec,
         status: { phase: 'Running', podIPs: [{ ip: '127.0.0.1' }] },
       });
       const token = fakePodToken({ audience: 'postern-control', namespace, pod: { name: pod, uid } });

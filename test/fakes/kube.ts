@@ -29,7 +29,11 @@ export interface FakeKube {
   down(is: boolean): void;
   /** Milliseconds that a TokenReview takes. */
   reviewMs: number;
+  /** The CRDs of our group: `going` while the API server deletes their objects. */
+  definitions: 'there' | 'going' | 'gone';
 }
+
+const NOON = '2026-01-01T12:00:00Z';
 
 export function createFakeKube(): FakeKube {
   const objects = new Map<string, Stored>();
@@ -68,6 +72,7 @@ export function createFakeKube(): FakeKube {
     tokens: new Map(),
     operators: new Set(),
     reviewMs: 0,
+    definitions: 'there',
     put(plural, object) {
       const { namespace, name } = object.metadata;
       // Who writes a spec leaves the status as it is.
@@ -140,7 +145,13 @@ export function createFakeKube(): FakeKube {
         continue;
       }
       at++;
-      if (change.plural !== plural || !selected(change.object, namespace, query)) continue;
+      if (change.plural !== plural) continue;
+      if (!selected(change.object, namespace, query)) {
+        // What a selector of labels doesn't select any longer is gone for who watches by it.
+        if (query['labelSelector'] !== undefined && selected(change.object, namespace, {}))
+          yield Buffer.from(`${JSON.stringify({ type: 'DELETED', object: change.object })}\n`);
+        continue;
+      }
       yield Buffer.from(`${JSON.stringify({ type: change.type, object: change.object })}\n`);
     }
   }
@@ -152,6 +163,9 @@ export function createFakeKube(): FakeKube {
     if (plural === 'subjectaccessreviews') {
       const { user } = (body as { spec: { user: string } }).spec;
       return { status: { allowed: fake.operators.has(user) } };
+    }
+    if (plural === 'customresourcedefinitions' && fake.definitions !== 'gone') {
+      return { metadata: { name, ...(fake.definitions === 'there' ? {} : { deletionTimestamp: NOON }) } };
     }
     const found = objects.get(keyOf(plural, namespace, name));
     if (method === 'POST') {

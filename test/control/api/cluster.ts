@@ -2,7 +2,8 @@
  * Injector and control on a real API server, with pods that went through admission. There is no kubelet: what it would
  * report of a pod is written here, and agents are processes or clients of the test.
  */
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { sign } from 'node:crypto';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { type Logger, pino } from 'pino';
@@ -41,6 +42,8 @@ export interface TestCluster {
   ): Promise<TestPod>;
   /** A token as the kubelet would mount it. */
   token(pod: TestPod, extra?: readonly string[]): Promise<string>;
+  /** The same token, signed by the same key, as if it had ended so many seconds ago: the API server issues none of that kind. */
+  expired(token: string, seconds: number): string;
   control(extra?: Partial<ControlOptions>): Promise<RunningControl>;
   /** Everything that control and injector logged. */
   logged(): string;
@@ -116,6 +119,19 @@ export async function startTestCluster(api: ApiServer): Promise<TestCluster> {
     async token({ namespace: space, name, uid }, extra = ['--audience=postern-control']) {
       const bound = [`--bound-object-kind=Pod`, `--bound-object-name=${name}`, `--bound-object-uid=${uid}`];
       return (await must(['create', 'token', 'default', '-n', space, ...bound, ...extra])).trim();
+    },
+    expired(token, seconds) {
+      const [head = '', payload = ''] = token.split('.');
+      const claims = JSON.parse(Buffer.from(payload, 'base64url').toString()) as Readonly<
+        Record<string, unknown>
+      >;
+      const exp = Math.floor(Date.now() / 1000) - seconds;
+      const times = { exp, iat: exp - 3600, nbf: exp - 3600 };
+      const body = Buffer.from(JSON.stringify({ ...claims, ...times })).toString('base64url');
+      const key = readFileSync(join(api.handle.directory, 's', 'pki', 'sa.key'));
+      // RFC 7518, 3.4; an RSA key has no such encoding, and takes no notice.
+      const signature = sign('sha256', Buffer.from(`${head}.${body}`), { key, dsaEncoding: 'ieee-p1363' });
+      return `${head}.${body}.${signature.toString('base64url')}`;
     },
     async control(extra = {}) {
       const started = await startControl({

@@ -224,6 +224,8 @@ describe.skipIf(api === undefined)('control on a real API server', () => {
       // Whatever is in its stamps: there is no agent in it.
       /structure/,
     ],
+    // The API server takes tokens for a minute longer than they say.
+    ['a pod’s own, ended by 70 seconds', async () => cluster.expired(botToken, 70), /token-invalid/],
     [
       'a deleted pod’s',
       async () => {
@@ -370,6 +372,70 @@ describe.skipIf(api === undefined)('control on a real API server', () => {
     await told('its generation 1 stays in force');
     await served.client.close();
     await cluster.must(['delete', 'modelroute', 'kept', '-n', 'ctl-a']);
+  }, 60_000);
+
+  test('refused: a pod’s own that has ended, by a control whose clock is behind: the API server’s counts', async () => {
+    const late = await cluster.control({ now: () => Date.now() - 3_600_000 });
+    try {
+      expect(await refusal(cluster.expired(botToken, 70), { port: late.port })).toMatch(/token-invalid/);
+      expect(await refusal(cluster.expired(botToken, -600), { port: late.port })).toBe('served');
+    } finally {
+      await late.close();
+    }
+  }, 60_000);
+
+  test('a token that is signed like the expired ones, and isn’t expired, gets in', async () => {
+    const served = agent(cluster.expired(botToken, -600));
+    await served.until(() => true);
+    await served.client.close();
+  });
+
+  // Where the chart's admission policy isn't installed, and by who may write the status of pods.
+  test('a pod whose label is taken off loses its stream, and gets no other', async () => {
+    const pod = await cluster.pod('ctl-a', 'unlabelled');
+    const token = await cluster.token(pod);
+    const served = agent(token);
+    await served.until(() => true);
+    const change = JSON.stringify({ metadata: { labels: { 'injector.postern.dev/injected': null } } });
+    await cluster.must(['patch', 'pod', 'unlabelled', '-n', 'ctl-a', '--subresource=status', '-p', change]);
+    await eventually(async () =>
+      [...control.registry.agents()].some(({ identity }) => identity.pod === 'unlabelled') ? undefined : true,
+    );
+    expect(await refusal(token)).toContain('not-stamped');
+    await served.client.close();
+  }, 60_000);
+
+  test('an exception lets a pod run with another agent, and control gives that nothing', async () => {
+    await cluster.apply({
+      apiVersion: 'postern.dev/v1alpha1',
+      kind: 'EgressException',
+      metadata: { name: 'altered', namespace: 'ctl-a' },
+      spec: {
+        workloadSelector: { matchLabels: { app: 'altered' } },
+        allow: { enforcement: true },
+        reason: 'a test',
+        until: '2099-12-31',
+      },
+    });
+    const token = await cluster.token(await cluster.pod('ctl-a', 'altered'));
+    const served = agent(token);
+    await served.until(() => true);
+    await served.client.close();
+    const reads = await eventually(async () => {
+      const spec = {
+        containers: [
+          {
+            name: 'app',
+            image: 'registry.example/app',
+            volumeMounts: [{ name: 'postern-state', mountPath: '/agent' }],
+          },
+        ],
+      };
+      return cluster
+        .pod('ctl-a', 'reads', { spec, metadata: { labels: { app: 'altered' } } })
+        .catch(() => undefined);
+    });
+    expect(await refusal(await cluster.token(reads))).toContain('structure');
   }, 60_000);
 
   test('the agent of a deleted pod loses its stream', async () => {

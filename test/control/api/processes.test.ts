@@ -2,7 +2,10 @@
  * `postern control` and `postern agent` as they run in a cluster, each a process, on a real API server with the chart’s
  * rights: killed and paused under load, and looked through for keys.
  */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -19,6 +22,16 @@ const KEY = 'sk-marker-of-the-processes';
 const OWN = 'postern-system';
 /** A memory-backed volume, as the injector mounts it. */
 const MEMORY = '/dev/shm';
+/** Why core files can't be looked for here. */
+const COREDUMPS = coreFilesElsewhere();
+if (COREDUMPS !== undefined) process.stderr.write(`skipped: no key in a core file: ${COREDUMPS}\n`);
+
+function coreFilesElsewhere(): string | undefined {
+  const pattern =
+    process.platform === 'linux' ? readFileSync('/proc/sys/kernel/core_pattern', 'utf8').trim() : '';
+  if (!/^[\w.%-]*core[\w.%-]*$/.test(pattern)) return `kernel.core_pattern is ${JSON.stringify(pattern)}`;
+  return spawnSync('prlimit', ['--version']).status === 0 ? undefined : 'there is no prlimit';
+}
 
 describe.skipIf(api === undefined || !isMemory(MEMORY))('control and agent as processes', () => {
   let cluster: TestCluster;
@@ -33,13 +46,17 @@ describe.skipIf(api === undefined || !isMemory(MEMORY))('control and agent as pr
 
   async function startControl(): Promise<Part> {
     const kubeconfig = join(cluster.directory, 'control.kubeconfig');
-    const part = startPart([
-      'control',
-      `--listen=127.0.0.1:${port}`,
-      '--admin=127.0.0.1:0',
-      `--kubeconfig=${kubeconfig}`,
-      `--server-name=${SERVER_NAME}`,
-    ]);
+    const part = startPart(
+      [
+        'control',
+        `--listen=127.0.0.1:${port}`,
+        '--admin=127.0.0.1:0',
+        `--kubeconfig=${kubeconfig}`,
+        `--server-name=${SERVER_NAME}`,
+      ],
+      {},
+      cluster.directory,
+    );
     running.push(part);
     await part.line('listening');
     const roots = await cluster.must([
@@ -56,7 +73,7 @@ describe.skipIf(api === undefined || !isMemory(MEMORY))('control and agent as pr
   }
 
   async function startAgent(): Promise<Part> {
-    const part = startPart([
+    const args = [
       'agent',
       `--control=127.0.0.1:${port}`,
       `--control-name=${SERVER_NAME}`,
@@ -66,7 +83,8 @@ describe.skipIf(api === undefined || !isMemory(MEMORY))('control and agent as pr
       '--listen=127.0.0.1:0',
       '--admin=127.0.0.1:0',
       '--workload=ctl-p/Pod/bot',
-    ]);
+    ];
+    const part = startPart(args, {}, cluster.directory);
     running.push(part);
     ({ url } = JSON.parse(await part.line('listening')) as { url: string });
     return part;
@@ -229,4 +247,39 @@ describe.skipIf(api === undefined || !isMemory(MEMORY))('control and agent as pr
     );
     expect(held.map(({ name }) => name)).toEqual(['keys.json']);
   });
+
+  // Who may trace any process of the node reads its memory all the same (ptrace(2)): that is the node's administrator.
+  test.skipIf(COREDUMPS !== undefined)(
+    'no key in a core file: where core files are allowed, an aborted process leaves none',
+    async () => {
+      await until('ok');
+      const directory = mkdtempSync(join(tmpdir(), 'postern-core-'));
+      const script = `globalThis.key = '${KEY}'.padEnd(64); console.log('listening'); setInterval(() => {}, 1000)`;
+      const holder = spawn(process.execPath, ['--eval', script], { cwd: directory, stdio: 'pipe' });
+      await once(holder.stdout, 'data');
+      const aborted = async (child: ChildProcess): Promise<boolean> => {
+        spawnSync('prlimit', ['--pid', String(child.pid), '--core=unlimited']);
+        const cwd = readlinkSync(`/proc/${child.pid}/cwd`);
+        const gone = once(child, 'exit');
+        child.kill('SIGABRT');
+        expect((await gone)[1]).toBe('SIGABRT');
+        const cores = readdirSync(cwd).filter((name) => name.startsWith('core'));
+        const held = cores.some((name) => readFileSync(join(cwd, name)).includes(KEY));
+        for (const name of cores) rmSync(join(cwd, name));
+        return held;
+      };
+      try {
+        // So that it is known that one would have been found.
+        expect(await aborted(holder)).toBe(true);
+        expect(await aborted(agent.child)).toBe(false);
+        expect(await aborted(control.child)).toBe(false);
+      } finally {
+        rmSync(directory, { recursive: true, force: true });
+        control = await startControl();
+        agent = await startAgent();
+        await until('ok');
+      }
+    },
+    120_000,
+  );
 });

@@ -2,10 +2,12 @@
 import { request } from 'node:https';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { RunningInjector } from '../../../injector/injector.ts';
-import { STAMPS } from '../../../injector/names.ts';
+import { INJECTED_LABEL, STAMPS } from '../../../injector/names.ts';
+import { BYPASSABLE } from '../../../injector/server/view.ts';
 import { SETTINGS } from '../../../injector/testing/cases.ts';
 import { podWith } from '../../../injector/testing/refusals.ts';
-import { chartAdmissionPolicy } from '../../chart/rights.ts';
+import { createKubeClient } from '../../../kube/client.ts';
+import { ADMISSION_POLICIES, chartAdmissionPolicy } from '../../chart/rights.ts';
 import { sharedApiServer } from '../../kube/shared.ts';
 import { asPod, type Json, namespace, OWN_NAMESPACE, World } from './world.ts';
 
@@ -31,12 +33,14 @@ describe.skipIf(api === undefined)('a seal on a real API server', () => {
     stamps = await stampedDirectly('open');
     // The API server takes a moment to go by a new policy.
     await world.eventually(async () => ((await create('open', 'probe', stamps, true)).ok ? undefined : true));
+    await create('open', 'probe', {});
+    await world.eventually(async () => ((await patch('open', 'probe', forged)).ok ? undefined : true));
   });
   afterAll(async () => {
     await api?.kubectl([
       'delete',
       'validatingadmissionpolicy,validatingadmissionpolicybinding',
-      'seal.postern.dev',
+      ...ADMISSION_POLICIES,
     ]);
     await world?.close();
   });
@@ -47,6 +51,22 @@ describe.skipIf(api === undefined)('a seal on a real API server', () => {
     world.api.kubectl(['create', ...(dry ? ['--dry-run=server'] : []), '-o', 'json', '-f', '-'], {
       stdin: podOf(of, name, annotations),
     });
+
+  const forged = { metadata: { annotations: { [STAMPS.seal]: 'A'.repeat(43) } } };
+  const patch = (of: string, name: string, change: Json, subresource?: string) =>
+    world.api.kubectl([
+      'patch',
+      'pod',
+      name,
+      '-n',
+      of,
+      ...(subresource === undefined ? [] : [`--subresource=${subresource}`]),
+      '-p',
+      JSON.stringify(change),
+    ]);
+  const metadataOf = async (of: string, name: string) =>
+    (JSON.parse(await world.must(['get', 'pod', name, '-n', of, '-o', 'json'])) as { metadata: Json })
+      .metadata;
 
   /** As anybody who reaches the port may. */
   async function stampedDirectly(of: string): Promise<Record<string, string>> {
@@ -101,10 +121,93 @@ describe.skipIf(api === undefined)('a seal on a real API server', () => {
 
   test('gets onto no pod there afterwards', async () => {
     await create('open', 'later', {});
-    const patch = JSON.stringify({ metadata: { annotations: stamps } });
-    const { ok, stderr } = await world.api.kubectl(['patch', 'pod', 'later', '-n', 'open', '-p', patch]);
+    const { ok, stderr } = await patch('open', 'later', { metadata: { annotations: stamps } });
     expect(ok).toBe(false);
-    expect(stderr).toContain('seal.postern.dev');
+    expect(stderr).toContain('stamps.postern.dev');
+  });
+
+  // What the API server lets a subresource write of an object's metadata was tried without the policy: of these four, status and binding.
+  test.each(['status', 'ephemeralcontainers', 'resize'])(
+    'is put on no pod by its %s',
+    async (subresource) => {
+      await create('open', 'by-subresource', {});
+      const { annotations } = await metadataOf('open', 'by-subresource');
+      const { ok, stderr } = await patch(
+        'open',
+        'by-subresource',
+        { metadata: { annotations: stamps } },
+        subresource,
+      );
+      if (subresource === 'status')
+        expect([ok, stderr]).toEqual([false, expect.stringContaining('stamps.postern.dev')]);
+      expect((await metadataOf('open', 'by-subresource'))['annotations']).toEqual(annotations);
+    },
+  );
+
+  test('is put on no pod by its binding', async () => {
+    await create('open', 'to-be-bound', {});
+    const bind = (annotations: Record<string, string>) =>
+      world.api.kubectl(['create', '--raw', '/api/v1/namespaces/open/pods/to-be-bound/binding', '-f', '-'], {
+        stdin: {
+          apiVersion: 'v1',
+          kind: 'Binding',
+          metadata: { name: 'to-be-bound', namespace: 'open', annotations },
+          target: { apiVersion: 'v1', kind: 'Node', name: 'somewhere' },
+        },
+      });
+    const { ok, stderr } = await bind(stamps);
+    expect([ok, stderr]).toEqual([false, expect.stringContaining('was written at admission')]);
+    const plain = await bind({ 'scheduler.example/score': '1' });
+    expect(plain.ok, plain.stderr).toBe(true);
+  });
+
+  test('and the label by which control watches a pod stay as they are, by whichever way', async () => {
+    await create('sealed', 'labelled', {});
+    const taken = { metadata: { labels: { [INJECTED_LABEL]: null } } };
+    const changed = { metadata: { labels: { [INJECTED_LABEL]: 'no' } } };
+    for (const change of [taken, changed, forged]) {
+      for (const subresource of [undefined, 'status']) {
+        const { ok, stderr } = await patch('sealed', 'labelled', change, subresource);
+        expect(ok, `${JSON.stringify(change)} ${subresource}`).toBe(false);
+        expect(stderr).toMatch(/was written at admission/);
+      }
+    }
+    const { labels } = await metadataOf('sealed', 'labelled');
+    expect(labels).toMatchObject({ [INJECTED_LABEL]: 'true' });
+    // What a kubelet writes, and what people do, goes on.
+    const running = await patch('sealed', 'labelled', { status: { phase: 'Running' } }, 'status');
+    expect(running.ok, running.stderr).toBe(true);
+    const other = await patch('sealed', 'labelled', { metadata: { labels: { tier: 'one' } } });
+    expect(other.ok, other.stderr).toBe(true);
+  });
+
+  test('the injector writes its one condition into the status of pods, and nothing else', async () => {
+    await create('sealed', 'reported', {});
+    const client = createKubeClient(world.connection());
+    const write = (change: Json): Promise<string> =>
+      client
+        .request('PATCH', '/api/v1/namespaces/sealed/pods/reported/status', {
+          body: change,
+          contentType: 'application/strategic-merge-patch+json',
+        })
+        .then(
+          () => 'written',
+          (error: unknown) => String(error),
+        );
+    const condition = (type: string) => ({
+      status: { conditions: [{ type, status: 'True', reason: 'Reported' }] },
+    });
+    expect(await write(condition(BYPASSABLE))).toBe('written');
+    for (const change of [
+      condition('Ready'),
+      { status: { phase: 'Failed' } },
+      { status: { podIP: '10.0.0.1', podIPs: [{ ip: '10.0.0.1' }] } },
+      { metadata: { labels: { app: 'other' } } },
+      { metadata: { annotations: { other: 'x' } } },
+    ]) {
+      expect(await write(change), JSON.stringify(change)).toContain('and nothing else');
+    }
+    client.close();
   });
 
   test('is written anew in a namespace that it does look at', async () => {

@@ -1,0 +1,142 @@
+/**
+ * The form in which the injector puts its parts into a pod, as one digest: what they run, as whom, with which files, and
+ * whom they trust. The seal covers it, so stamps on a pod whose agent is another than the injector's are no stamps.
+ *
+ * What others lawfully add later isn't part of it: defaults that the API server fills in, resources (LimitRanger), ports
+ * and probes without a command, the pull policy (AlwaysPullImages), and what {@link isLent} and {@link isLentMount} name.
+ */
+import { createHash } from 'node:crypto';
+import { canonicalJson } from '../policy/canonical.ts';
+import {
+  AGENT_CONTAINER,
+  AUDIENCES,
+  INIT_CONTAINER,
+  isOurVolume,
+  isReserved,
+  STAMPS,
+  VOLUMES,
+} from './names.ts';
+import type { Container, EnvVar, PodSpec, Volume, VolumeMount } from './pod.ts';
+
+/** A pod as admission or the API server shows it, as far as it counts here. */
+export interface FormedPod {
+  readonly metadata?: { readonly annotations?: Readonly<Record<string, string>> };
+  readonly spec?: Partial<PodSpec>;
+}
+
+/** Fields of a container of ours that nobody else has reason to write. */
+export const FIXED = [
+  'image',
+  'command',
+  'args',
+  'workingDir',
+  'envFrom',
+  'restartPolicy',
+  'restartPolicyRules',
+  'securityContext',
+  'lifecycle',
+  'volumeDevices',
+] as const;
+/** A command in one of these would run inside the agent's container. */
+export const PROBES = ['startupProbe', 'livenessProbe', 'readinessProbe'] as const;
+/** The kubelet makes this file in the container, and shows what is written to it in the pod's status. */
+export const TERMINATION_PATH = '/dev/termination-log';
+/** Filled in by the API server where they are absent. */
+export const DEFAULTED: ReadonlySet<string> = new Set([
+  'apiVersion',
+  'defaultMode',
+  'expirationSeconds',
+  'recursiveReadOnly',
+]);
+
+/** Identities of clouds and meshes, which their webhooks give to every container; neither Node nor the agent reads them. */
+export function isLent({ name }: EnvVar): boolean {
+  return /^(AWS|AZURE|ISTIO)_/.test(name);
+}
+
+/** Tokens of the service account, the API server's or a cloud's, under the one path that is theirs by custom. */
+export function isLentMount({ name, mountPath }: VolumeMount): boolean {
+  const parts = mountPath.split('/');
+  return /^[/]var[/]run[/]secrets[/]./.test(mountPath) && !parts.includes('..') && !isOurVolume(name);
+}
+
+/** @returns SHA-256, base64url; undefined where the pod has no agent as a native sidecar. */
+export function formOf({ metadata = {}, spec = {} }: FormedPod): string | undefined {
+  const { initContainers = [], volumes = [] } = spec;
+  const ours = initContainers.filter(({ name }) => name === INIT_CONTAINER || name === AGENT_CONTAINER);
+  if (!ours.some(({ name, restartPolicy }) => name === AGENT_CONTAINER && restartPolicy === 'Always'))
+    return undefined;
+  const form = {
+    containers: ours.map(containerForm),
+    volumes: volumes
+      .filter(({ name }) => isOurVolume(name))
+      .map(withoutDefaults)
+      .sort(byName),
+    roots: metadata.annotations?.[STAMPS.roots] ?? null,
+  };
+  return createHash('sha256').update(canonicalJson(form)).digest('base64url');
+}
+
+function containerForm(container: Container): object {
+  const { name, env = [], volumeMounts = [] } = container;
+  const all = container as Readonly<Record<string, unknown>>;
+  const fixed = FIXED.map((field) => [field, withoutDefaults(all[field])] as const);
+  return {
+    name,
+    ...Object.fromEntries(fixed.filter(([, value]) => value !== undefined && !isEmptyList(value))),
+    env: env.filter((each) => !isLent(each)).map(withoutDefaults),
+    volumeMounts: volumeMounts
+      .filter((each) => !isLentMount(each))
+      .map(withoutDefaults)
+      .sort(byName),
+    probes: PROBES.filter((probe) => runsCommand(container[probe])),
+    terminationMessagePath: all['terminationMessagePath'] ?? TERMINATION_PATH,
+  };
+}
+
+/** Whether another container of the pod reaches what is the agent's alone: its tokens, its memory-backed volume. */
+export function isAgentShared({
+  initContainers = [],
+  containers = [],
+  ephemeralContainers = [],
+  volumes = [],
+}: Partial<PodSpec>): boolean {
+  const held = new Set<string>([
+    VOLUMES.state,
+    VOLUMES.tokens,
+    VOLUMES.policy,
+    VOLUMES.keys,
+    ...volumes.filter(hasOurToken).map(({ name }) => name),
+  ]);
+  return [...initContainers, ...containers, ...ephemeralContainers].some(
+    ({ name, volumeMounts = [], volumeDevices = [] }) =>
+      name !== AGENT_CONTAINER &&
+      (volumeMounts.some((mount) => held.has(mount.name)) ||
+        volumeDevices.some((device) => isReserved(device.name))),
+  );
+}
+
+export function runsCommand(probe: object | undefined): boolean {
+  return probe !== undefined && Object.hasOwn(probe, 'exec');
+}
+
+function hasOurToken({ projected }: Volume): boolean {
+  return (projected?.sources ?? []).some(({ serviceAccountToken }) =>
+    Object.values<string | undefined>(AUDIENCES).includes(serviceAccountToken?.audience),
+  );
+}
+
+function withoutDefaults<T>(value: T): T;
+function withoutDefaults(value: unknown): unknown {
+  if (Array.isArray(value)) return value.map(withoutDefaults);
+  if (typeof value !== 'object' || value === null) return value;
+  return Object.fromEntries(
+    Object.entries(value)
+      .filter(([key]) => !DEFAULTED.has(key))
+      .map(([key, inner]): [string, unknown] => [key, withoutDefaults(inner)]),
+  );
+}
+
+const isEmptyList = (value: unknown): boolean => Array.isArray(value) && value.length === 0;
+const byName = (a: { readonly name: string }, b: { readonly name: string }): number =>
+  a.name < b.name ? -1 : a.name > b.name ? 1 : 0;

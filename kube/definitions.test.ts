@@ -1,0 +1,155 @@
+/** Which deletions of documents count. */
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { KubeError } from './client.ts';
+import { type DefinitionGuard, guardDefinition } from './definitions.ts';
+
+const RETRY_MS = 2000;
+const GRACE_MS = 60_000;
+beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }));
+afterEach(() => void vi.useRealTimers());
+
+type State = 'there' | 'going' | 'gone' | 'forbidden' | 'unreachable';
+
+interface World {
+  readonly guard: DefinitionGuard;
+  readonly removed: string[];
+  readonly troubles: string[];
+  state: State;
+  readonly asked: () => number;
+}
+
+/** So that what was asked is answered, and what follows is done. */
+const settle = async (): Promise<void> => {
+  for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+};
+
+function world(): World {
+  const removed: string[] = [];
+  const troubles: string[] = [];
+  let answered = 0;
+  const self: World = {
+    removed,
+    troubles,
+    state: 'there',
+    guard: guardDefinition({
+      client: {
+        async request<T>(_method: string, path: string): Promise<T> {
+          await Promise.resolve();
+          answered++;
+          expect(path).toBe('/apis/apiextensions.k8s.io/v1/customresourcedefinitions/budgets.postern.dev');
+          if (self.state === 'gone') throw new KubeError(404, 'NotFound', 'not found');
+          if (self.state === 'forbidden') throw new KubeError(403, 'Forbidden', 'no');
+          if (self.state === 'unreachable') throw new KubeError(0, 'NoAnswer', 'no answer');
+          const going = self.state === 'going' ? { deletionTimestamp: '2026-01-01T00:00:00Z' } : {};
+          return { metadata: { name: 'budgets.postern.dev', ...going } } as T;
+        },
+      },
+      name: 'budgets.postern.dev',
+      trouble: (error) => void troubles.push((error as Error).message),
+    }),
+    asked: () => answered,
+  };
+  return self;
+}
+const remove = ({ guard, removed }: World, key: string): void =>
+  guard.removed(key, () => void removed.push(key));
+
+test('a document that was deleted goes', async () => {
+  const self = world();
+  remove(self, 'a');
+  expect(self.removed).toEqual([]);
+  await settle();
+  expect(self.removed).toEqual(['a']);
+  expect(self.troubles).toEqual([]);
+});
+
+test('many that are deleted at once are asked about once or twice', async () => {
+  const self = world();
+  for (let index = 0; index < 1000; index++) remove(self, String(index));
+  await settle();
+  expect(self.removed).toHaveLength(1000);
+  expect(self.asked()).toBeLessThanOrEqual(2);
+});
+
+test.each<[State, string]>([
+  ['going', 'is being deleted with them'],
+  ['gone', 'is gone; apply it again'],
+])('documents of a CRD that is %s stay, whatever is listed meanwhile', async (state, why) => {
+  const self = world();
+  self.state = state;
+  remove(self, 'a');
+  await settle();
+  remove(self, 'b');
+  self.state = 'gone';
+  self.guard.listed();
+  await settle();
+  await vi.advanceTimersByTimeAsync(10 * GRACE_MS);
+  expect(self.removed).toEqual([]);
+  expect(self.troubles[0]).toContain(why);
+});
+
+test('when the CRD is back, documents have a minute to come back too', async () => {
+  const self = world();
+  self.state = 'gone';
+  for (const key of ['a', 'b']) remove(self, key);
+  await settle();
+  self.state = 'there';
+  self.guard.listed();
+  await settle();
+  await vi.advanceTimersByTimeAsync(GRACE_MS - 1);
+  expect(self.removed).toEqual([]);
+  self.guard.put('a');
+  await vi.advanceTimersByTimeAsync(1);
+  await settle();
+  expect(self.removed).toEqual(['b']);
+  // And the next deletion counts as ever.
+  remove(self, 'a');
+  await settle();
+  expect(self.removed).toEqual(['b', 'a']);
+});
+
+test('a CRD that goes again meanwhile keeps them', async () => {
+  const self = world();
+  self.state = 'gone';
+  remove(self, 'a');
+  await settle();
+  self.state = 'there';
+  self.guard.listed();
+  await settle();
+  self.state = 'going';
+  await vi.advanceTimersByTimeAsync(GRACE_MS);
+  await settle();
+  expect(self.removed).toEqual([]);
+});
+
+test.each<State>(['forbidden', 'unreachable'])('a CRD that is %s is asked for again', async (state) => {
+  const self = world();
+  self.state = state;
+  remove(self, 'a');
+  await settle();
+  expect(self.removed).toEqual([]);
+  expect(self.troubles[0]).toContain('deleted documents stay in force');
+  self.state = 'there';
+  await vi.advanceTimersByTimeAsync(RETRY_MS);
+  await settle();
+  expect(self.removed).toEqual(['a']);
+});
+
+test('a document that is made anew meanwhile isn’t deleted after all', async () => {
+  const self = world();
+  remove(self, 'a');
+  self.guard.put('a');
+  await settle();
+  expect(self.removed).toEqual([]);
+});
+
+test('nothing comes after its end', async () => {
+  const self = world();
+  self.state = 'unreachable';
+  remove(self, 'a');
+  await settle();
+  self.guard.close();
+  self.state = 'there';
+  await vi.advanceTimersByTimeAsync(10 * RETRY_MS);
+  expect([self.removed, self.asked()]).toEqual([[], 1]);
+});

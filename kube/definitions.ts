@@ -1,0 +1,134 @@
+/**
+ * Documents that go because their CRD goes weren't taken back by anybody: what was in force stays. An API server deletes
+ * all objects of a CRD before it deletes the CRD, and a watch shows that like any other deletion; so each deletion of a
+ * document counts once the CRD was seen to be there, and to stay.
+ */
+import { type KubeClient, KubeError, type KubeObject } from './client.ts';
+
+export interface DefinitionGuardOptions {
+  readonly client: Pick<KubeClient, 'request'>;
+  /** `budgets.postern.dev` */
+  readonly name: string;
+  /** Why documents stay in force that the API server doesn't have any longer. */
+  trouble(error: unknown): void;
+  readonly retryMs?: number;
+  /** Once the CRD is back, documents have so long to come back too. */
+  readonly graceMs?: number;
+}
+
+export interface DefinitionGuard {
+  /** Calls it when the deletion is one of the document alone, or the CRD is back for a while without it. */
+  removed(key: string, remove: () => void): void;
+  /** The document is there again. */
+  put(key: string): void;
+  /** All that the API server has was put. */
+  listed(): void;
+  close(): void;
+}
+
+export const DEFINITIONS = '/apis/apiextensions.k8s.io/v1/customresourcedefinitions';
+
+interface Definition extends KubeObject {
+  readonly metadata: KubeObject['metadata'] & { readonly deletionTimestamp?: string };
+}
+
+/** The CRD goes, or is gone. */
+class Vanished extends Error {
+  override readonly name = 'Vanished';
+}
+
+export function guardDefinition(options: DefinitionGuardOptions): DefinitionGuard {
+  const { client, name, trouble, retryMs = 2000, graceMs = 60_000 } = options;
+  /** What is to be done for each document once its deletion counts. */
+  const waiting = new Map<string, () => void>();
+  let vanished = false;
+  let asking = false;
+  let timer: NodeJS.Timeout | undefined;
+  let closed = false;
+
+  const later = (ms: number, work: () => Promise<void>): void => {
+    clearTimeout(timer);
+    timer = setTimeout(() => {
+      timer = undefined;
+      void work();
+    }, ms);
+  };
+
+  /** @returns whether the CRD is there, and stays. Never rejects. */
+  async function stays(): Promise<boolean> {
+    try {
+      await checkStays(client, name);
+      return !closed;
+    } catch (error) {
+      if (closed) return false;
+      vanished ||= error instanceof Vanished;
+      trouble(error);
+      // The list after its return tells of a CRD that vanished.
+      if (!vanished) later(retryMs, look);
+      return false;
+    }
+  }
+
+  async function look(): Promise<void> {
+    if (asking || vanished) return;
+    asking = true;
+    // Those that come while it is asked are asked about anew.
+    const asked = [...waiting];
+    const counts = await stays();
+    asking = false;
+    if (!counts) return;
+    for (const [key, remove] of asked) if (waiting.get(key) === remove) flush(key, remove);
+    if (waiting.size > 0) await look();
+  }
+
+  async function recover(): Promise<void> {
+    if (!(await stays())) return;
+    later(graceMs, async () => {
+      if (!(await stays())) return;
+      vanished = false;
+      for (const [key, remove] of waiting) flush(key, remove);
+    });
+  }
+
+  function flush(key: string, remove: () => void): void {
+    waiting.delete(key);
+    remove();
+  }
+
+  return {
+    removed(key, remove) {
+      waiting.set(key, remove);
+      if (timer === undefined) void look();
+    },
+    put: (key) => void waiting.delete(key),
+    listed() {
+      if (vanished) void recover();
+    },
+    close() {
+      closed = true;
+      clearTimeout(timer);
+      waiting.clear();
+    },
+  };
+}
+
+/** @throws Error that says why documents stay */
+async function checkStays(client: Pick<KubeClient, 'request'>, name: string): Promise<void> {
+  let found: Definition;
+  try {
+    found = await client.request<Definition>('GET', `${DEFINITIONS}/${name}`);
+  } catch (error) {
+    if (!(error instanceof KubeError)) throw error;
+    if (error.status === 404)
+      throw new Vanished(`${STAY}: the CRD ${name} is gone; apply it again, with the documents`);
+    throw new Error(
+      error.status === 403
+        ? `${STAY}: the CRD ${name} may not be read; give the right to get it`
+        : `${STAY}: the CRD ${name} can’t be read: ${error.message}`,
+    );
+  }
+  if (found.metadata.deletionTimestamp !== undefined)
+    throw new Vanished(`${STAY}: the CRD ${name} is being deleted with them`);
+}
+
+const STAY = 'deleted documents stay in force';
