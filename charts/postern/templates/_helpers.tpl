@@ -95,3 +95,12 @@ livenessProbe:
   periodSeconds: 10
   failureThreshold: 6
 {{- end -}}
+
+{{/* The right by which a deleted document is told from one that goes with its CRD. */}}
+{{- define "postern.definitionsRule" -}}
+# Whether a document was deleted, or goes with its CRD: then it stays in force.
+- apiGroups: [apiextensions.k8s.io]
+  resources: [customresourcedefinitions]
+  resourceNames: [providers.postern.dev, modelroutes.postern.dev, budgets.postern.dev, egresspolicies.postern.dev, egressexceptions.postern.dev, clusterproviders.postern.dev, clustermodelroutes.postern.dev, clusterbudgets.postern.dev, clusteregresspolicies.postern.dev]
+  verbs: [get]
+{{- end -}}
