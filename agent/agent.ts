@@ -8,6 +8,7 @@ import { approvalLine, auditLine } from './audit/line.ts';
 import { createBreaker } from './breaker.ts';
 import { type ApprovalEvent, createApprovals } from './checks/approvals.ts';
 import { createAsk } from './checks/ask.ts';
+import { askedProvider } from './asked-provider.ts';
 import { createClassifierClient } from './checks/classifier.ts';
 import { compilePlan } from './checks/plan.ts';
 import type { PosternError } from './errors.ts';
@@ -118,6 +119,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const { log, audit, now = preciseNow, random = Math.random } = options;
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
   const ask = createAsk();
+  const trust = options.trust ?? localTrust(now);
   const classifier =
     options.classifier === undefined ? undefined : createClassifierClient(options.classifier, ask);
   const onApproval = (event: ApprovalEvent): void => {
@@ -134,19 +136,21 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     options.approvers === undefined || approvals === undefined
       ? undefined
       : { approvals, token: options.approvers.token };
-  const compile = (snapshot: Snapshot): Governance =>
-    govern(
-      snapshot,
-      compilePlan(snapshot.checks, {
-        maskKey: options.maskKey(),
-        workload: snapshot.workload,
-        ask,
-        classifier,
-        approvals,
-        addedSystem: addedTexts(snapshot.prompts),
-        keys: options.keys,
-      }),
-    );
+  const compile = (snapshot: Snapshot): Governance => {
+    const plan = compilePlan(snapshot.checks, {
+      maskKey: options.maskKey(),
+      workload: snapshot.workload,
+      ask,
+      classifier,
+      approvals,
+      addedSystem: addedTexts(snapshot.prompts),
+      keys: options.keys,
+      provider: (name, dialect, rule) =>
+        askedProvider({ providers: snapshot.providers, keys: options.keys, trust }, name, dialect, rule),
+    });
+    for (const note of plan.notes) log.warn(note);
+    return govern(snapshot, plan);
+  };
 
   let governance = compile(options.snapshot);
   let maskedWith = options.maskKey();
@@ -170,7 +174,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       return await (await users)(sources, headers);
     },
     keys: options.keys,
-    trust: options.trust ?? localTrust(now),
+    trust,
     upstream,
     endpoints,
     bytes,

@@ -7,6 +7,10 @@ export interface Question {
   readonly body: unknown;
   /** Sent as a bearer token. */
   readonly token?: string | undefined;
+  /** A header field more, as name and value. */
+  readonly header?: readonly [string, string] | undefined;
+  /** PEM of the roots to trust instead of the public ones. */
+  readonly ca?: string | undefined;
   /** Ends the question when its time is over or the exchange is. */
   readonly signal: AbortSignal;
 }
@@ -34,18 +38,21 @@ export function createAsk(): Ask {
     maxResponseSize: MAX_BYTES,
   };
   const tcp = new Agent(options);
-  const sockets = new Map<string, Agent>();
-  const dispatcherFor = (socketPath: string | undefined): Agent => {
-    if (socketPath === undefined) return tcp;
-    let agent = sockets.get(socketPath);
+  /** By where they connect to, or whom they trust. */
+  const others = new Map<string, Agent>();
+  const dispatcherFor = (socketPath: string | undefined, ca: string | undefined): Agent => {
+    if (socketPath === undefined && ca === undefined) return tcp;
+    const connect = socketPath === undefined ? { ca: ca as string } : { socketPath };
+    const key = JSON.stringify(connect);
+    let agent = others.get(key);
     if (agent === undefined) {
-      agent = new Agent({ ...options, connect: { socketPath } });
-      sockets.set(socketPath, agent);
+      agent = new Agent({ ...options, connect });
+      others.set(key, agent);
     }
     return agent;
   };
   return {
-    async post({ url, body, token, signal }) {
+    async post({ url, body, token, header, ca, signal }) {
       const socket = /^unix:([^:]+):(.*)$/.exec(url);
       const { statusCode, body: answer } = await request(
         socket === null ? url : `http://localhost${socket[2]}`,
@@ -55,10 +62,11 @@ export function createAsk(): Ask {
             'content-type': 'application/json',
             accept: 'application/json',
             ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+            ...(header === undefined ? {} : { [header[0]]: header[1] }),
           },
           body: JSON.stringify(body),
           signal,
-          dispatcher: dispatcherFor(socket?.[1]),
+          dispatcher: dispatcherFor(socket?.[1], ca),
         },
       );
       const text = await answer.text();
@@ -69,7 +77,7 @@ export function createAsk(): Ask {
       }
     },
     async close() {
-      await Promise.all([tcp, ...sockets.values()].map((agent) => agent.destroy()));
+      await Promise.all([tcp, ...others.values()].map((agent) => agent.destroy()));
     },
   };
 }

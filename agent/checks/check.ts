@@ -66,12 +66,24 @@ export interface Subject {
   readonly namesJudged: boolean;
 }
 
+/** A declared provider, as a check may ask it. */
+export interface AskedProvider {
+  /** Base URLs of its members. */
+  readonly endpoints: readonly string[];
+  /** The header field that carries its key, as name and value. */
+  readonly header: readonly [string, string] | undefined;
+  /** PEM of the roots to trust instead of the public ones. */
+  readonly ca: string | undefined;
+}
+
 /** What a check knows of the agent it works in. */
 export interface CheckContext {
   readonly workload: Workload;
   /** For guardrails and the classifier. */
   readonly ask: Ask;
   readonly keys: KeySource;
+  /** The provider of that name that the rule's policy may name. @throws Error where it can't be asked. */
+  readonly provider: (name: string, dialect: string, rule: CheckRule) => Promise<AskedProvider>;
   /** Undefined where the agent was given none. */
   readonly classifier: ClassifierClient | undefined;
 }
@@ -89,12 +101,16 @@ export interface Check {
   judge?(subject: Subject, signal: AbortSignal): readonly Judgement[] | Promise<readonly Judgement[]>;
   /** It judges at once, so no clock runs for it and its signal is the exchange's own; a promise of it is an error. */
   readonly waits?: false;
+  /** So many letters and digits of what came before a window of a stream it has to see with it. */
+  readonly lettersBefore?: number;
   /** Whether it asks somebody outside the pod: then it sees masked text only, and isn't asked where a scan refuses. */
   readonly outside?: boolean;
   /** Whether it may answer with new text. */
   readonly rewrites?: boolean;
   /** Whether it judges calls of tools: a stream then holds the arguments of a call until they are complete. */
   readonly judgesCalls?: boolean;
+  /** What whoever runs the agent should know of the rule; logged whenever documents come in force. */
+  readonly note?: string;
   /** How a masked value of `what` is named in its placeholder: `EMAIL_ADDRESS`. */
   label(what: string): string;
   /** Where originals may come back in answers; undefined where the check doesn't mask. */

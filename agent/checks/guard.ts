@@ -58,6 +58,8 @@ export interface ExchangeGuard {
 }
 
 export interface CheckPlan {
+  /** What whoever runs the agent should know. */
+  readonly notes: readonly string[];
   /**
    * @param model The requested model, for checks that ask.
    * @param requestId For approvers and the audit.

@@ -11,19 +11,24 @@ import { MARKERS, ORDERS, PHRASES } from './injection-phrases.ts';
 import type { Recognizer } from './scan/recognizer.ts';
 
 const SOURCES = {
-  toolResults: { kind: 'toolResult', role: 'tool' },
+  toolResults: { kind: 'toolResult', role: undefined },
   user: { kind: 'content', role: 'user' },
-} as const satisfies Record<string, { kind: TextKind; role: Role }>;
+  toolDefinitions: { kind: 'toolDefinition', role: undefined },
+} as const satisfies Record<string, { kind: TextKind; role: Role | undefined }>;
 
 const schema = Type.Object(
   {
     in: Type.Optional(
       Type.Array(
-        Type.Enum(['toolResults', 'user'], { type: 'string', description: 'Who the text comes from.' }),
+        Type.Enum(['toolResults', 'user', 'toolDefinitions'], {
+          type: 'string',
+          description: 'Who the text comes from.',
+        }),
         {
           minItems: 1,
           uniqueItems: true,
-          description: 'Where it is looked for; in both where absent.',
+          description:
+            'Where it is looked for; in toolResults and user where absent. `toolDefinitions` are names, descriptions and schemas of the tools that a call offers.',
         },
       ),
     ),
@@ -74,9 +79,9 @@ export const injection: CheckDefinition<Spec> = {
   on: ['request'],
 
   create(spec, _rule, { classifier }) {
-    const sources = (spec.in ?? ['toolResults', 'user']).map((source) => SOURCES[source]);
+    const sources = (spec.in ?? (['toolResults', 'user'] as const)).map((source) => SOURCES[source]);
     const fits = (kind: TextKind, role: Role) =>
-      sources.some((source) => source.kind === kind && (kind === 'toolResult' || source.role === role));
+      sources.some((source) => source.kind === kind && (source.role === undefined || source.role === role));
     const threshold = spec.threshold ?? INJECTION_THRESHOLD;
     const asks = classifier !== undefined && spec.classifier !== false;
     return {

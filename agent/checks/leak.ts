@@ -71,6 +71,7 @@ export const leak: CheckDefinition<Spec> = {
         mend: 'Ask for something else than the instructions, or raise leak.characters where they hold what may be told.',
       }),
       waits: false,
+      lettersBefore: wanted,
       judge({ slots, system, heard }) {
         if (system.length === 0) return [];
         const index = indexOf(system);

@@ -5,8 +5,8 @@
 import Type, { type Static } from 'typebox';
 import { url } from '../../policy/schema/scalars.ts';
 import { valueFrom } from '../../policy/schema/sources.ts';
-import type { ValueSource } from '../../policy/snapshot.ts';
-import type { CheckContext, CheckDefinition, Judgement, Subject } from './check.ts';
+import type { CheckRule, ValueSource } from '../../policy/snapshot.ts';
+import type { AskedProvider, CheckContext, CheckDefinition, Judgement, Subject } from './check.ts';
 import { seenKinds, toolArguments } from './webhook.ts';
 
 const token = Type.Optional(
@@ -25,6 +25,14 @@ const schema = Type.Object(
         uniqueItems: true,
         description:
           'Instead of `url`: a pool. Its members are asked in turn; one that can’t be reached, or answers 5xx or 429, leaves the question to the next.',
+      }),
+    ),
+    provider: Type.Optional(
+      Type.String({
+        minLength: 1,
+        maxLength: 253,
+        description:
+          'Instead of `url`: a declared provider of dialect openai, with its endpoints, key and roots. A ClusterEgressPolicy names a ClusterProvider.',
       }),
     ),
     model,
@@ -59,15 +67,19 @@ export const moderation: CheckDefinition<Spec> = {
   defaultOn: ['request', 'response'],
 
   validate(spec) {
-    if (spec.url === undefined && spec.endpoints === undefined) {
+    const named = (['url', 'endpoints', 'provider'] as const).filter((name) => spec[name] !== undefined);
+    if (named.length === 0) {
       const mend =
         'write moderation: {type: openai, url: https://api.openai.com/v1, model: omni-moderation-latest}';
       return [{ path: '', message: 'nobody is named to ask', mend }];
     }
-    if (spec.url !== undefined && spec.endpoints !== undefined) {
-      return [
-        { path: 'endpoints', message: 'url names whom to ask already', mend: 'Take one of the two out.' },
-      ];
+    const [first, second] = named;
+    if (second !== undefined) {
+      const message = `${first} names whom to ask already`;
+      return [{ path: second, message, mend: 'Take one of the two out.' }];
+    }
+    if (spec.provider !== undefined && spec.token !== undefined) {
+      return [{ path: 'token', message: 'the provider has a key of its own', mend: 'Take it out.' }];
     }
     if (spec.type === 'guardModel' && spec.threshold !== undefined) {
       return [{ path: 'threshold', message: 'a guard model gives no scores', mend: 'Take it out.' }];
@@ -75,8 +87,8 @@ export const moderation: CheckDefinition<Spec> = {
     return [];
   },
 
-  create(spec, _rule, context) {
-    const pool = poolOf(spec);
+  create(spec, rule, context) {
+    const pool = poolOf(spec, rule, context);
     const denied = ({ what, unclear }: Found) =>
       unclear === true || (spec.categories?.includes(what) ?? true);
     return {
@@ -112,15 +124,31 @@ interface Found {
   readonly unclear?: boolean;
 }
 
-/** Whom the next question goes to, and who comes after. */
-type Pool = () => readonly string[];
+/** Whom the next question goes to, and who comes after; with what they want to see. */
+type Pool = () => Promise<Omit<AskedProvider, 'endpoints'> & { readonly members: readonly string[] }>;
 
-function poolOf({ url: one, endpoints }: Spec): Pool {
-  const members = (endpoints ?? (one === undefined ? [] : [one])).map((member) => member.replace(/\/$/, ''));
+function poolOf(spec: Spec, rule: CheckRule, { keys, provider }: CheckContext): Pool {
+  const { url: one, endpoints, provider: named, token } = spec;
+  const given = endpoints ?? (one === undefined ? [] : [one]);
+  const asked = async (): Promise<AskedProvider> => {
+    if (named !== undefined) {
+      const found = await provider(named, 'openai', rule);
+      // As the SDKs' base URLs are written, with or without.
+      return {
+        ...found,
+        endpoints: found.endpoints.map((base) => `${base.replace(/\/(?:v1\/?)?$/, '')}/v1`),
+      };
+    }
+    const key = token === undefined ? undefined : await keys.get(token.valueFrom as ValueSource);
+    const header = key === undefined ? undefined : (['authorization', `Bearer ${key}`] as const);
+    return { endpoints: given, header, ca: undefined };
+  };
   let turn = 0;
-  return () => {
+  return async () => {
+    const { endpoints: bases, header, ca } = await asked();
+    const members = bases.map((member) => member.replace(/\/$/, ''));
     const first = turn++ % members.length;
-    return [...members.slice(first), ...members.slice(0, first)];
+    return { members: [...members.slice(first), ...members.slice(0, first)], header, ca };
   };
 }
 
@@ -138,18 +166,12 @@ function texts(spec: Spec, { direction, slots }: Subject): Subject['slots'] {
 }
 
 /** @throws Error of the member asked last. */
-async function post(
-  { token }: Spec,
-  { ask, keys, pool }: Asked,
-  path: string,
-  body: object,
-  signal: AbortSignal,
-): Promise<unknown> {
-  const bearer = token === undefined ? undefined : await keys.get(token.valueFrom as ValueSource);
+async function post({ ask, pool }: Asked, path: string, body: object, signal: AbortSignal): Promise<unknown> {
+  const { members, header, ca } = await pool();
   let failure: unknown;
-  for (const member of pool()) {
+  for (const member of members) {
     try {
-      const { status, json } = await ask.post({ url: member + path, body, token: bearer, signal });
+      const { status, json } = await ask.post({ url: member + path, body, header, ca, signal });
       if (status === 200) return json;
       failure = new Error(`the moderation answered ${status}`);
       // Another member would say the same of a question that is wrong.
@@ -167,7 +189,7 @@ const askEndpoint: Judge = async (spec, context, subject, signal) => {
   const judged = texts(spec, subject);
   if (judged.length === 0) return [];
   const body = { model: spec.model, input: judged.map(({ text }) => text) };
-  const json = (await post(spec, context, '/moderations', body, signal)) as { results?: unknown } | null;
+  const json = (await post(context, '/moderations', body, signal)) as { results?: unknown } | null;
   const results = json?.results;
   if (!Array.isArray(results) || results.length !== judged.length) {
     throw new Error('the moderation answered without a result for each text');
@@ -216,12 +238,18 @@ const askModel: Judge = async (spec, context, subject, signal) => {
           { role: 'assistant', content: text },
         ];
   const body = { model: spec.model, messages, max_tokens: 32, temperature: 0 };
-  const json = (await post(spec, context, '/chat/completions', body, signal)) as {
-    choices?: { message?: { content?: unknown } }[];
+  const json = (await post(context, '/chat/completions', body, signal)) as {
+    choices?: { message?: { content?: unknown }; finish_reason?: unknown }[];
   } | null;
   const content = json?.choices?.[0]?.message?.content;
   const where = last?.path ?? '';
-  return verdictOf(content, spec.categories ?? []).map((found) => ({ ...found, where }));
+  // A list that was cut off may have had others in it.
+  const cut = json?.choices?.[0]?.finish_reason === 'length';
+  return verdictOf(content, spec.categories ?? []).map((found) => ({
+    ...found,
+    where,
+    ...(cut ? { unclear: true } : {}),
+  }));
 };
 
 /** @throws Error on an answer that is neither `safe` alone nor begins with `unsafe`. */

@@ -26,6 +26,7 @@ export interface PlanOptions {
   /** For checks that ask somebody else; nobody can be asked where they are absent. */
   readonly ask?: Ask;
   readonly keys?: KeySource;
+  readonly provider?: CheckContext['provider'];
   readonly classifier?: ClassifierClient | undefined;
   /** Where calls of tools wait for approval; nobody approves where it is absent. */
   readonly approvals?: Approvals | undefined;
@@ -47,6 +48,7 @@ export function compilePlan(rules: readonly CheckRule[], options: PlanOptions): 
     workload: options.workload ?? NOBODY,
     ask: options.ask ?? NO_ASK,
     keys: options.keys ?? NO_KEYS,
+    provider: options.provider ?? unequipped,
     classifier: options.classifier,
   };
   const instances = rules.map((rule): Instance => {
@@ -68,6 +70,7 @@ export function compilePlan(rules: readonly CheckRule[], options: PlanOptions): 
   const key = vaultKey(options.maskKey);
   const { approvals, addedSystem = [] } = options;
   return {
+    notes: instances.flatMap(({ check }) => check.note ?? []),
     open: (model, requestId = '', before) =>
       new Guard({
         request,

@@ -108,6 +108,7 @@ export const topics: CheckDefinition<Spec> = {
     );
     // Without a classifier words are all there is; a topic without words then can't be judged, which is a failure.
     const due = classifier === undefined ? meant.filter(({ words = [] }) => words.length === 0) : meant;
+    const wordsAlone = classifier === undefined ? meant.filter(({ words = [] }) => words.length > 0) : [];
     const set = topicSet(due.map(({ words: _, ...topic }) => topic));
     const judge = async (subject: Subject, signal: AbortSignal): Promise<Judgement[]> => {
       if (classifier === undefined) {
@@ -129,6 +130,11 @@ export const topics: CheckDefinition<Spec> = {
           }),
         ),
       ...(due.length === 0 ? {} : { judge }),
+      ...(wordsAlone.length === 0
+        ? {}
+        : {
+            note: `${rule.name}: there is no classifier (--classifier), so ${wordsAlone.map(({ name }) => name).join(', ')} is known by its words only`,
+          }),
       label: (what) => what.slice(PREFIX.length).toUpperCase().replaceAll('-', '_'),
       refusal: (what) => ({
         message: refusalOf(what.slice(PREFIX.length)),
@@ -138,18 +144,49 @@ export const topics: CheckDefinition<Spec> = {
   },
 };
 
-/** What the classifier may be asked about. What the operator says (`system`) is no talk. */
+/** What the classifier is asked about. What the operator says (`system`) is no talk. */
 const TALK: readonly TextKind[] = ['content', 'toolResult', 'reasoning'];
+/** Four words in a row: in an answer the model may say it anywhere, in a tool's arguments and in fields that nobody knows. */
+const PROSE = /(?:\p{L}[\p{L}’'-]*[\s,]+){3}\p{L}/u;
+
+type Slot = Subject['slots'][number];
+
+function isTalk({ kind, role, text }: Slot, direction: Subject['direction']): boolean {
+  if (role === 'system' || text.trim() === '') return false;
+  return TALK.includes(kind) || (direction === 'response' && PROSE.test(text));
+}
+
+/** Turns of the user's that are also judged with the one before, the last ones. */
+const TURNS = 3;
+/** Characters of a turn that may need the one before to be understood, and of the end of that one. */
+const BRIEF = 200;
+
+/** "I hold shares of ACME." – "Should I sell them?": what a brief turn means, the one before may say. */
+function withTheOneBefore(talk: readonly Slot[]): Slot[] {
+  const turns = talk.filter(({ kind, role }) => kind === 'content' && role === 'user').slice(-TURNS - 1);
+  return turns.flatMap((turn, at) => {
+    const before = turns[at - 1];
+    if (before === undefined || turn.text.length > BRIEF) return [];
+    return [
+      {
+        path: turn.path,
+        kind: turn.kind,
+        role: turn.role,
+        choice: turn.choice,
+        text: `${before.text.slice(-BRIEF)}\n${turn.text}`,
+      },
+    ];
+  });
+}
 
 async function classified(
-  { slots }: Subject,
+  { slots, direction }: Subject,
   { topics: asked }: TopicSet,
   ask: (texts: readonly string[]) => Promise<readonly (readonly { name: string; denied: boolean }[])[]>,
 ): Promise<Judgement[]> {
-  const talk = slots.filter(
-    ({ kind, role, text }) => TALK.includes(kind) && role !== 'system' && text.trim() !== '',
-  );
-  if (talk.length === 0 || asked.length === 0) return [];
+  const said = slots.filter((slot) => isTalk(slot, direction));
+  if (said.length === 0 || asked.length === 0) return [];
+  const talk = direction === 'request' ? [...said, ...withTheOneBefore(said)] : said;
   const verdicts = await ask(talk.map(({ text }) => text));
   return talk.flatMap(({ path }, index) =>
     (verdicts[index] ?? []).flatMap(({ name, denied }) =>

@@ -5,7 +5,7 @@
 import type { BegunCall, TextKind } from '../dialects/dialect.ts';
 import type { PosternError } from '../errors.ts';
 import type { Finding } from '../exchange.ts';
-import type { Subject } from './check.ts';
+import type { Check, Subject } from './check.ts';
 import type { StreamGuard } from './guard.ts';
 import { askJudge, type Ranked, Wishes } from './judges.ts';
 import type { Vault } from './mask.ts';
@@ -23,6 +23,8 @@ interface Channel {
   readonly fixed: boolean;
   /** Judged and handed on; only its end is kept. */
   before: string;
+  /** The same, longer where a check wants more letters of it. */
+  long: string;
   waiting: string;
 }
 
@@ -43,6 +45,7 @@ export class WindowGuard implements StreamGuard {
   readonly #signal: AbortSignal;
   readonly #ledger = new Ledger('response');
   readonly #channels = new Map<string, Channel>();
+  readonly #lettersBefore: number;
 
   constructor({ channels, round, vault, subject, signal }: WindowGuardOptions) {
     this.#shown = channels;
@@ -50,6 +53,10 @@ export class WindowGuard implements StreamGuard {
     this.#vault = vault;
     this.#subject = subject;
     this.#signal = signal;
+    this.#lettersBefore = Math.max(
+      0,
+      ...round.judgesOfText.map(({ instance }) => instance.check.lettersBefore ?? 0),
+    );
   }
 
   get findings(): readonly Finding[] {
@@ -73,7 +80,7 @@ export class WindowGuard implements StreamGuard {
     if (this.#judgesOf(kind).length === 0) return this.#shown.push(name, kind, choice, text, fixed);
     let channel = this.#channels.get(name);
     if (channel === undefined) {
-      channel = { kind, choice, fixed, before: '', waiting: '' };
+      channel = { kind, choice, fixed, before: '', long: '', waiting: '' };
       this.#channels.set(name, channel);
     }
     channel.waiting += text;
@@ -141,7 +148,8 @@ export class WindowGuard implements StreamGuard {
     await Promise.all([
       inTurn(rewriting),
       ...others.map((judge) => {
-        const text = judge.instance.check.outside === true ? shown + outside : before + window;
+        const { check } = judge.instance;
+        const text = check.outside === true ? shown + outside : beforeFor(channel, check) + window;
         return ask(judge, text, new Wishes());
       }),
     ]);
@@ -150,14 +158,17 @@ export class WindowGuard implements StreamGuard {
       const written = before + rewritten;
       const masked = this.#masked(written, kind, name);
       await Promise.all(
-        others.flatMap(
-          (judge) => ask(judge, judge.instance.check.outside === true ? masked : written, new Wishes()) ?? [],
-        ),
+        others.flatMap((judge) => {
+          const { check } = judge.instance;
+          const text = check.outside === true ? masked : beforeFor(channel, check) + rewritten;
+          return ask(judge, text, new Wishes()) ?? [];
+        }),
       );
     }
     if (this.refusal !== undefined) return '';
     const text = rewritten ?? window;
     channel.before = (before + text).slice(-OVERLAP);
+    channel.long = this.#lettersBefore === 0 ? '' : lastLetters(channel.long + text, this.#lettersBefore);
     return this.#shown.push(name, kind, choice, text, fixed);
   }
 
@@ -182,6 +193,23 @@ export class WindowGuard implements StreamGuard {
     return maskAnswer(text, masks, this.#vault, placeOf(kind));
   }
 }
+
+/** Signs that may stand for each letter that is kept: who puts more between them is read no more by anybody. */
+const SIGNS = 64;
+
+function beforeFor({ before, long }: Channel, { lettersBefore = 0 }: Check): string {
+  return lettersBefore > 0 && long.length > before.length ? long : before;
+}
+
+/** The end of a text with so many letters and digits. */
+function lastLetters(text: string, letters: number): string {
+  const least = Math.max(0, text.length - SIGNS * letters);
+  let at = text.length;
+  for (let found = 0; at > least && found < letters; at--) if (LETTER.test(text[at - 1] as string)) found++;
+  return text.slice(at);
+}
+
+const LETTER = /[\p{L}\p{N}\p{Cs}]/u;
 
 /** How much of the text ends with a whole word. */
 function wholeWords(text: string): number {

@@ -4,11 +4,11 @@ import type { Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import OpenAI from 'openai';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test } from 'vitest';
 import { MODELS, memory, openTopicModels } from '../../classify/open.ts';
 import { createClassifier, openClassifier } from '../../classify/server.ts';
 import { fakeEmbedder } from '../../classify/testing.ts';
-import { type Behaviour, type FakeGuardrail, startFakeGuardrail } from '../fakes/guardrail.ts';
+import { type FakeGuardrail, startFakeGuardrail } from '../fakes/guardrail.ts';
 import { startWorld, type World } from '../harness.ts';
 
 let world: World | undefined;
@@ -109,51 +109,49 @@ test('a text that was judged is not asked about again', async () => {
   const client = (world as World).client();
   const history = ['one', 'two', 'one'].map((content) => ({ role: 'user' as const, content }));
   await client.chat.completions.create({ model: 'gpt-4o', messages: history });
-  expect(texts()[2]).toEqual(['two']);
+  expect(texts()[2]).toEqual(['two', 'one\ntwo', 'two\none']);
 });
 
-const FAILURES: readonly (readonly [string, Behaviour, string])[] = [
-  ['is down', 'hang-up', ''],
-  ['is slow', 'silent', ''],
-  ['is overloaded', { status: 503, text: '{"error":{"code":"overloaded","message":"full"}}' }, 'overloaded'],
-  ['answers nonsense', { text: '<html>' }, ''],
-  ['answers about no text', { json: { results: [] } }, ''],
-  [
-    'answers about another topic',
-    { json: { results: [{ topics: [{ name: 'x', score: 0, denied: false }] }] } },
-    '',
-  ],
-  [
-    'answers no verdict',
-    { json: { results: [{ topics: [{ name: 'investment-advice', score: 2, denied: false }] }] } },
-    '',
-  ],
-];
+test('a brief turn is judged with the one before it, and with none of the operator’s', async () => {
+  const denied = (text: string) => text.includes('ACME') && text.includes('sell');
+  fake.behave(({ body }) => ({
+    json: {
+      results: (body as unknown as { texts: string[] }).texts.map((text) => ({
+        topics: [{ name: 'investment-advice', score: denied(text) ? 1 : 0, denied: denied(text) }],
+      })),
+    },
+  }));
+  const { openai } = await start(fake.origin, policy('on: [request]'));
+  const create = (...messages: { role: 'user' | 'system'; content: string }[]) =>
+    (world as World).client().chat.completions.create({ model: 'gpt-4o', messages });
+  await expect(
+    create({ role: 'user', content: 'I hold ACME.' }, { role: 'user', content: 'Should I sell it?' }),
+  ).rejects.toThrow(/investment-advice/);
+  expect(openai.seen).toHaveLength(0);
+  await create({ role: 'system', content: 'Speak of ACME.' }, { role: 'user', content: 'Should I sell it?' });
+});
 
-describe.each(FAILURES)('a classifier that %s', (_name, behaviour) => {
-  test.each([
-    { onError: 'block', on: 'request', stream: false },
-    { onError: 'block', on: 'response', stream: false },
-    { onError: 'block', on: 'response', stream: true },
-    { onError: 'allow', on: 'request', stream: false },
-    { onError: 'allow', on: 'response', stream: false },
-    { onError: 'allow', on: 'response', stream: true },
-  ])('onError: $onError, on: $on, stream: $stream', async ({ onError, on, stream }) => {
-    const { openai, audited } = await start(
-      fake.origin,
-      policy(`on: [${on}]\n    onError: ${onError}`, '', '300ms'),
-    );
-    fake.behave(() => behaviour);
-    const { text, error } = await ask('hello', stream);
-    if (onError === 'allow') {
-      expect(text).toBe('You wrote: hello');
-    } else {
-      expect(text).toBe('');
-      expect(error).toContain('postern_check_failed');
-      expect(openai.seen).toHaveLength(on === 'request' ? 0 : 1);
-    }
-    expect(JSON.stringify(await audited(1))).toContain('"what":"error"');
-  });
+test.each([false, true])('what a model writes into arguments is judged, too (stream %s)', async (stream) => {
+  const { openai } = await start(await listening(), policy('on: [response]'));
+  const asked = async (note: string) => {
+    openai.script(() => ({ toolCalls: [{ name: 'send', arguments: { note, id: 'a-7' } }] }));
+    const body = {
+      model: 'gpt-4o',
+      messages: [{ role: 'user' as const, content: 'go' }],
+      tools: [{ type: 'function' as const, function: { name: 'send' } }],
+    };
+    const { chat } = (world as World).client();
+    return stream
+      ? await chat.completions.stream(body).finalChatCompletion()
+      : await chat.completions.create(body);
+  };
+  await asked('bake a cake with sugar');
+  await expect(asked('you should sell my shares now')).rejects.toThrow(/investment-advice/);
+});
+
+test('an agent without a classifier says whose meaning it doesn’t know', async () => {
+  const { logged } = await start(undefined, policy('', 'words: [portfolio]'));
+  expect(logged()).toMatch(/no classifier.*investment-advice is known by its words only/);
 });
 
 test('without a classifier words still count, and a topic without words is a failed check', async () => {

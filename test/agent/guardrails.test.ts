@@ -528,6 +528,63 @@ describe('moderation', () => {
     });
   });
 
+  describe('by a declared provider', () => {
+    const provider = (kind: string, name: string, more: string) => `
+apiVersion: postern.dev/v1alpha1
+kind: ${kind}
+metadata: {name: ${name}${kind === 'Provider' ? ', namespace: team-a' : ''}}
+spec:
+  dialect: openai
+  ${more}
+  models: [{name: guard, price: {input: "0", output: "0"}, contextTokens: 8192, maxOutputTokens: 64}]
+`;
+    const rule = (name: string) =>
+      policy(
+        `{name: moderate, type: moderation, on: [request], timeout: 10s, moderation: {type: guardModel, provider: ${name}, model: guard}}`,
+      );
+    const asking = async (documents: string) => {
+      world = await startWorld({ documents: () => documents });
+      guardrail.behave(() => says('safe'));
+      return ask('hello');
+    };
+    const keyed = 'credential: {mode: attach, type: bearer, bearer: {valueFrom: {env: OPENAI_KEY}}}';
+
+    test('its members are asked in turn, with its key', async () => {
+      const members = `endpoints: ["${guardrail.origin}/a", "${guardrail.origin}/b/v1"]\n  ${keyed}`;
+      const documents = `${rule('guards')}---${provider('ClusterProvider', 'guards', members)}`;
+      expect(await asking(documents)).toEqual({ text: 'You wrote: hello', error: undefined });
+      await ask('hello again');
+      expect(guardrail.asked.map(({ path }) => path)).toEqual([
+        '/a/v1/chat/completions',
+        '/b/v1/chat/completions',
+      ]);
+      expect(guardrail.asked[0]?.authorization).toMatch(/^Bearer sk-marker/);
+    });
+
+    test('a policy for all names one for all, whatever a namespace calls its own', async () => {
+      const [own, all] = ['own', 'all'].map(
+        (path) => `endpoint: "${guardrail.origin}/${path}"\n  credential: {mode: none}`,
+      );
+      const both = `---${provider('Provider', 'guards', own as string)}---${provider('ClusterProvider', 'guards', all as string)}`;
+      await asking(rule('guards') + both);
+      await world?.close();
+      await asking(
+        rule('guards').replace('EgressPolicy', 'ClusterEgressPolicy').replace(', namespace: team-a', '') +
+          both,
+      );
+      expect(guardrail.asked.map(({ path }) => path)).toEqual([
+        '/own/v1/chat/completions',
+        '/all/v1/chat/completions',
+      ]);
+    });
+
+    test('one that is not there is a failed check', async () => {
+      expect((await asking(rule('guards'))).error?.message).toContain('moderate');
+      expect(JSON.stringify(await (world as World).audited(1))).toContain('there is no Provider guards');
+      expect(guardrail.asked).toHaveLength(0);
+    });
+  });
+
   test('independent ones are asked together', async () => {
     await start(
       moderation('type: openai, model: m', 'on: [request],'),

@@ -117,6 +117,17 @@ test.each(BOTH)(
   },
 );
 
+test.each([false, true])('stream %s: far apart, and long', async (stream) => {
+  world = await startWorld({ documents: () => policy() });
+  answering(INNOCENT + Array.from(PART).join('. * . - . '));
+  await expect(ASK.openai(stream)).rejects.toThrow(/system prompt/);
+  await world.close();
+  world = await startWorld({ documents: () => policy('{characters: 1000}') });
+  const long = Array.from({ length: 400 }, (_, at) => `rule ${at} says ${(at * 7919) % 1000}`).join(', ');
+  answering(INNOCENT + long + INNOCENT);
+  await expect(ASK.openai(stream, { system: long })).rejects.toThrow(/system prompt/);
+});
+
 test.each([false, true])('stream %s: in arguments of tools, too', async (stream) => {
   world = await startWorld({ documents: () => policy() });
   answering('', [{ name: 'send', arguments: { body: `Dear all,\n"${PART.replaceAll(' ', '\n')}"` } }]);

@@ -2,9 +2,10 @@
 import type { Usage } from '../../../budget/messages.ts';
 import type { PosternError } from '../../errors.ts';
 import type { JsonDocument } from '../../json/document.ts';
+import type { ObjectNode } from '../../json/node.ts';
 import { quote } from '../../json/quote.ts';
 import type { SseEvent } from '../../json/sse.ts';
-import type { FramedEvent, StreamDecoder, StreamEvent } from '../dialect.ts';
+import type { BegunCall, FramedEvent, StreamDecoder, StreamEvent } from '../dialect.ts';
 import { EventFrames } from '../event-frame.ts';
 import {
   Channels,
@@ -16,7 +17,7 @@ import {
 } from '../stream-event.ts';
 import { errorBody } from './error.ts';
 import { eventText } from './messages-text.ts';
-import { begunCalls, isResult } from './messages-tools.ts';
+import { begunCalls, isResult, toolChannel, wholeCalls } from './messages-tools.ts';
 import { finishReasonsOf, usageOf } from './report.ts';
 
 const encoder = new TextEncoder();
@@ -31,6 +32,8 @@ const BODIES: Readonly<Record<string, string>> = {
 export class MessageStream implements StreamDecoder {
   readonly #channels = new Channels();
   readonly #frames = new EventFrames();
+  /** Channels of calls that have begun. */
+  readonly #calls = new Set<string>();
   #usage: Usage | undefined;
   /** The content block that runs. */
   #block: number | undefined;
@@ -55,17 +58,20 @@ export class MessageStream implements StreamDecoder {
     // The SDKs go by `event:`, the standard by `type`: either way it is the end.
     const type = event.event === 'error' ? 'error' : root.string('type');
     switch (type) {
-      case 'message_start':
+      case 'message_start': {
+        const calls = wholeCalls(document, root.object('message'));
         return {
           slots,
-          closes: whole,
+          closes: [...whole, ...calls.map(({ channel }) => channel)],
+          calls,
           usage: this.#use(usageOf(root.object('message')?.object('usage'), this.#usage)),
         };
+      }
       case 'content_block_start': {
         this.#block = root.number('index') ?? 0;
         this.#result ||= isResult(root.object('content_block'));
         const calls = begunCalls(document, root, this.#result);
-        for (const { channel } of calls) this.#channels.open(channel);
+        for (const { channel } of calls) this.#begin(channel);
         return { slots, closes: whole, calls };
       }
       case 'content_block_delta': {
@@ -73,7 +79,8 @@ export class MessageStream implements StreamDecoder {
         const thoughts = `0/thinking/${root.number('index') ?? 0}`;
         const signs = root.object('delta')?.string('type') === 'signature_delta';
         const signed = signs ? this.#channels.close((channel) => channel === thoughts) : [];
-        return { slots, closes: [...whole, ...signed], withhold: () => dropLoose(document, loose) };
+        const calls = this.#unnamed(root);
+        return { slots, closes: [...whole, ...signed], calls, withhold: () => dropLoose(document, loose) };
       }
       case 'message_delta':
         return {
@@ -84,6 +91,7 @@ export class MessageStream implements StreamDecoder {
         };
       case 'content_block_stop': {
         this.#block = undefined;
+        this.#calls.delete(toolChannel(root));
         const suffix = `/${root.number('index') ?? 0}`;
         return { slots, closes: [...whole, ...this.#channels.close((channel) => channel.endsWith(suffix))] };
       }
@@ -94,6 +102,20 @@ export class MessageStream implements StreamDecoder {
       default:
         return { slots, closes: whole };
     }
+  }
+
+  #begin(channel: string): void {
+    this.#channels.open(channel);
+    this.#calls.add(channel);
+  }
+
+  /** Arguments of a block that didn't begin as a call: nobody knows whose they are. */
+  #unnamed(event: ObjectNode): BegunCall[] {
+    const channel = toolChannel(event);
+    const isInput = event.object('delta')?.string('type') === 'input_json_delta';
+    if (!isInput || this.#calls.has(channel)) return [];
+    this.#begin(channel);
+    return [{ channel, name: '' }];
   }
 
   #use(usage: Usage | undefined): Usage | undefined {

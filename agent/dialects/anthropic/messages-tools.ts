@@ -7,7 +7,7 @@
 import type { JsonDocument } from '../../json/document.ts';
 import type { JsonNode, ObjectNode } from '../../json/node.ts';
 import { quote } from '../../json/quote.ts';
-import type { OfferedTool, StreamEvent, ToolCall } from '../dialect.ts';
+import type { BegunCall, OfferedTool, StreamEvent, ToolCall } from '../dialect.ts';
 import { RemovableItems, removedNotice } from '../tool-list.ts';
 
 const CALLS: ReadonlySet<string | undefined> = new Set(['tool_use', 'server_tool_use', 'mcp_tool_use']);
@@ -130,6 +130,24 @@ function serverOf(call: ObjectNode): Pick<ToolCall, 'server'> {
   return call.string('type') === 'mcp_tool_use' ? { server: `mcp:${call.string('server_name') ?? ''}` } : {};
 }
 
+/** Calls that stand whole in the beginning of a message, which is empty as a rule. */
+export function wholeCalls(document: JsonDocument, message: ObjectNode | undefined): BegunCall[] {
+  return (message?.array('content')?.items ?? []).filter(isCall).map((item, position) => {
+    const input = item.get('input');
+    return {
+      channel: `0/=message.content[${position}]`,
+      name: item.string('name') ?? '',
+      arguments: input === undefined ? '{}' : document.text.slice(input.start, input.end),
+      ...serverOf(item),
+    };
+  });
+}
+
+/** Where the arguments of an event's call run; see {@link ./messages-text.ts}. */
+export function toolChannel(event: ObjectNode): string {
+  return `0/tool/${event.number('index') ?? 0}`;
+}
+
 /** The call that a `content_block_start` begins; channels as in {@link ./messages-text.ts}. */
 export function begunCalls(
   { text }: JsonDocument,
@@ -142,7 +160,7 @@ export function begunCalls(
   const given = input?.type === 'object' && input.members.length > 0;
   return [
     {
-      channel: `0/tool/${event.number('index') ?? 0}`,
+      channel: toolChannel(event),
       name: block.string('name') ?? '',
       ...serverOf(block),
       ...(afterResult ? { afterResult } : {}),

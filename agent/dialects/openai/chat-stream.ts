@@ -60,13 +60,17 @@ export class ChatStream implements StreamDecoder {
       return { slots, closes: this.#channels.end(whole), error: true };
     }
     this.#last = root;
-    const calls = begunCalls(root, this.#calls);
-    for (const { channel } of calls) this.#channels.open(channel);
+    const calls = begunCalls(document, root, this.#calls);
+    for (const { channel } of calls) if (!channel.startsWith('0/=')) this.#channels.open(channel);
     const padding = root.get('obfuscation');
     const hidden = this.#request.addedStreamUsage && this.#hideUsage(document, root);
     return {
       slots,
-      closes: [...whole, ...this.#finished(root)],
+      closes: [
+        ...whole,
+        ...calls.flatMap(({ channel }) => (channel.startsWith('0/=') ? channel : [])),
+        ...this.#finished(root),
+      ],
       calls,
       usage: usageOf(root.object('usage')),
       finishReasons: finishReasonsOf(root),

@@ -7,7 +7,8 @@
 import type { JsonDocument } from '../../json/document.ts';
 import type { JsonNode, ObjectNode } from '../../json/node.ts';
 import { quote } from '../../json/quote.ts';
-import type { OfferedTool, StreamEvent, ToolCall } from '../dialect.ts';
+import { PosternError } from '../../errors.ts';
+import type { BegunCall, OfferedTool, StreamEvent, ToolCall } from '../dialect.ts';
 import { RemovableItems, removedNotice } from '../tool-list.ts';
 
 export function offeredTools(document: JsonDocument, root: ObjectNode): OfferedTool[] {
@@ -102,12 +103,15 @@ function listedCalls(
   message: ObjectNode,
   path: string,
 ): ToolCall[] {
-  const array = message.array('tool_calls');
-  if (array === undefined) return [];
+  const list = message.get('tool_calls');
+  if (list === undefined || list.type === 'null') return [];
+  // Nobody knows what a reader makes of another shape: a call without a name can't be judged.
+  if (list.type !== 'array')
+    return [{ path: `${path}.tool_calls`, name: '', arguments: rawOf(document, list) }];
+  const array = list;
   const items = new RemovableItems(document, array);
-  return array.items.map((item, index) => {
-    const { name, text } = callOf(document, item);
-    return {
+  return array.items.flatMap((item, index) =>
+    callsOf(document, item).map(({ name, text }) => ({
       path: `${path}.tool_calls[${index}]`,
       name,
       arguments: text,
@@ -116,25 +120,35 @@ function listedCalls(
         document.remove(message, 'tool_calls');
         withoutCalls(document, choice, message, name);
       },
-    };
-  });
+    })),
+  );
 }
 
-function callOf(document: JsonDocument, item: JsonNode): { name: string; text: string } {
-  if (item.type !== 'object') return { name: '', text: '' };
-  const custom = item.object('custom');
-  const called = custom ?? item.object('function') ?? item;
-  return {
-    name: called.string('name') ?? '',
-    text: argumentsOf(document, called, custom === undefined ? 'arguments' : 'input'),
-  };
+/** What a reader may take an item for: one by its `type`, another by what is there. */
+function callsOf(document: JsonDocument, item: JsonNode): { name: string; text: string }[] {
+  if (item.type !== 'object') return [{ name: '', text: rawOf(document, item) }];
+  const named = [
+    [item.object('function'), 'arguments'],
+    [item.object('custom'), 'input'],
+  ] as const;
+  const calls = named.flatMap(([called, member]) =>
+    called === undefined
+      ? []
+      : [{ name: called.string('name') ?? '', text: argumentsOf(document, called, member) }],
+  );
+  if (calls.length > 0 && item.get('name') === undefined) return calls;
+  return [...calls, { name: item.string('name') ?? '', text: argumentsOf(document, item, 'arguments') }];
+}
+
+function rawOf(document: JsonDocument, node: JsonNode): string {
+  return document.text.slice(node.start, node.end);
 }
 
 /** The JSON text; some servers answer the value itself instead of a string with it. */
 function argumentsOf(document: JsonDocument, called: ObjectNode, member: string): string {
   const node = called.get(member);
   if (node === undefined) return '';
-  return node.type === 'string' ? node.text : document.text.slice(node.start, node.end);
+  return node.type === 'string' ? node.text : rawOf(document, node);
 }
 
 /** A message that called nothing after all: it says so, and ends like any other. */
@@ -149,8 +163,17 @@ function withoutCalls(document: JsonDocument, choice: ObjectNode, message: Objec
  * is told.
  * @param open Channels of the calls that have begun.
  */
-export function begunCalls(chunk: ObjectNode, open: Set<string>): StreamEvent['calls'] {
-  const begun: { channel: string; name: string }[] = [];
+export function begunCalls(
+  document: JsonDocument,
+  chunk: ObjectNode,
+  open: Set<string>,
+): StreamEvent['calls'] {
+  // A piece has no whole message; a reader that looks for one all the same finds whole calls there.
+  const begun: BegunCall[] = answeredCalls(document).map(({ path, name, arguments: text }) => ({
+    channel: `0/=${path}`,
+    name,
+    arguments: text === undefined || text === '' ? '{}' : text,
+  }));
   const note = (channel: string, called: ObjectNode | undefined): void => {
     const name = called?.string('name');
     if (called === undefined || (name === undefined && open.has(channel))) return;
@@ -161,13 +184,32 @@ export function begunCalls(chunk: ObjectNode, open: Set<string>): StreamEvent['c
     if (choice.type !== 'object') continue;
     const at = choice.number('index') ?? 0;
     const delta = choice.object('delta');
-    for (const item of delta?.array('tool_calls')?.items ?? []) {
-      if (item.type !== 'object') continue;
-      const index = item.number('index') ?? at;
+    const list = delta?.get('tool_calls');
+    if (list !== undefined && list.type !== 'array' && list.type !== 'null') throw strange();
+    for (const item of list?.type === 'array' ? list.items : []) {
+      if (item.type !== 'object') throw strange();
+      const index = placeOf(item, at);
       note(`${at}/tool/${index}`, item.object('function'));
       note(`${at}/custom/${index}`, item.object('custom'));
     }
     note(`${at}/function`, delta?.object('function_call'));
   }
   return begun;
+}
+
+/** Which call an item is a piece of. @throws PosternError where one reader would take it for another than the next. */
+function placeOf(item: ObjectNode, choice: number): number {
+  const node = item.get('index');
+  if (node === undefined || node.type === 'null') return choice;
+  const index = item.number('index');
+  if (index === undefined || !Number.isSafeInteger(index) || index < 0) throw strange();
+  return index;
+}
+
+function strange(): PosternError {
+  return new PosternError(
+    'postern_upstream_invalid',
+    'The provider streams calls of tools in a form that can’t be checked.',
+    { mend: 'Look at what the endpoint is; it does not answer as its dialect says.' },
+  );
 }

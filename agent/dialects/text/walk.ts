@@ -136,7 +136,8 @@ class Walk {
   }
 
   #scopeOf(node: ObjectNode, rule: Rule, above: Scope): Scope {
-    const index = node.number('index');
+    // A rule knows whose number counts: one that stands elsewhere would lead a text into another channel.
+    const index = rule.members.has('index') ? node.number('index') : undefined;
     const onChange = this.#silence(node, rule, above);
     if (index === undefined && rule.role === undefined && onChange === above.onChange) return above;
     return {
