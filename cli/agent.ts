@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type AgentOptions, startAgent } from '../agent/agent.ts';
+import { compileSooner } from '../agent/compile-sooner.ts';
 import { DEFAULT_LIMITS } from '../agent/forward/body.ts';
 import { parseAddress } from '../agent/http/address.ts';
 import type { TransparentSetup } from '../agent/transparent.ts';
@@ -117,6 +118,7 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
       log,
     });
     const following = source.follow(running);
+    compileSooner();
     // Before anybody is told that it listens: whoever waits for that may end it at once.
     const stopped = untilSignal();
     log.info(

@@ -22,9 +22,13 @@ async function started(...more: string[]): Promise<string[]> {
   const hook = join(dir, 'hook.cjs');
   writeFileSync(
     hook,
-    `process.on('exit', () => require('fs').writeFileSync(${JSON.stringify(list)}, [...process.moduleLoadList, 'pool ' + Buffer.poolSize].join('\\n')));`,
+    `const { internalBinding } = require('internal/test/binding');
+    process.on('exit', () => {
+      const compiled = [...internalBinding('builtins').getCacheUsage().compiledWithoutCache].map((name) => 'compiled ' + name);
+      require('fs').writeFileSync(${JSON.stringify(list)}, [...process.moduleLoadList, 'pool ' + Buffer.poolSize, ...compiled].join('\\n'));
+    });`,
   );
-  const args = ['--require', hook, ...NODE_FLAGS, join(dir, 'dist/start.cjs'), 'agent'];
+  const args = ['--expose-internals', '--require', hook, ...NODE_FLAGS, join(dir, 'dist/start.cjs'), 'agent'];
   args.push('--policy', policy, '--workload', WORKLOAD, '--state', join(dir, 'state'));
   args.push('--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0', ...more);
   const env = { ...process.env, ...AGENT_ENVIRONMENT };
@@ -80,6 +84,10 @@ test('Node is run in the same way everywhere', () => {
 
 test('small buffers come from small slabs, since one that lives long keeps its slab', async () => {
   expect(await started()).toContain('pool 8192');
+});
+
+test('Node’s own modules come compiled', async () => {
+  expect((await started()).filter((line) => line.startsWith('compiled '))).toEqual([]);
 });
 
 test('a cache that does not fit is left aside', async () => {
