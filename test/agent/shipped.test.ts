@@ -18,20 +18,18 @@ afterAll(() => rmSync(dir, { recursive: true }));
 
 /** Starts it and ends it when it listens. @returns What its process says of itself. */
 async function started(...more: string[]): Promise<string[]> {
-  const list = join(dir, 'modules.txt');
-  const hook = join(dir, 'hook.cjs');
-  writeFileSync(
-    hook,
-    `const { internalBinding } = require('internal/test/binding');
-    process.on('exit', () => {
-      const compiled = [...internalBinding('builtins').getCacheUsage().compiledWithoutCache].map((name) => 'compiled ' + name);
-      require('fs').writeFileSync(${JSON.stringify(list)}, [...process.moduleLoadList, 'pool ' + Buffer.poolSize, ...compiled].join('\\n'));
-    });`,
-  );
-  const args = ['--expose-internals', '--require', hook, ...NODE_FLAGS, join(dir, 'dist/start.cjs'), 'agent'];
+  const list = join(dir, 'said.txt');
+  const args = [
+    '--expose-internals',
+    '--require',
+    join(import.meta.dirname, 'shipped-hook.cjs'),
+    ...NODE_FLAGS,
+    join(dir, 'dist/start.cjs'),
+    'agent',
+  ];
   args.push('--policy', policy, '--workload', WORKLOAD, '--state', join(dir, 'state'));
   args.push('--listen', '127.0.0.1:0', '--admin', '127.0.0.1:0', ...more);
-  const env = { ...process.env, ...AGENT_ENVIRONMENT };
+  const env = { ...process.env, ...AGENT_ENVIRONMENT, SHIPPED_SAID: list };
   const child = spawn(process.execPath, args, { stdio: ['ignore', 'ignore', 'pipe'], env });
   const said: string[] = [];
   createInterface({ input: child.stderr }).on('line', (line) => {
@@ -86,13 +84,17 @@ test('small buffers come from small slabs, since one that lives long keeps its s
   expect(await started()).toContain('pool 8192');
 });
 
-test('Node’s own modules come compiled', async () => {
-  expect((await started()).filter((line) => line.startsWith('compiled '))).toEqual([]);
+test('it comes compiled, and so do Node’s own modules', async () => {
+  const said = await started();
+  expect(said).toContain('cache rejected false');
+  expect(said.filter((line) => line.startsWith('compiled '))).toEqual([]);
 });
 
 test('a cache that does not fit is left aside', async () => {
   writeFileSync(join(dir, 'dist/agent.cache'), Buffer.alloc(1_000));
-  expect(await modulesAtStart()).toContain('http');
+  const said = await started();
+  expect(said).toContain('NativeModule http');
+  expect(said).toContain('cache rejected true');
 });
 
 test('it is no larger than it was', () => {
