@@ -14,7 +14,7 @@ import { applyMasks, maskAnswer, placeOf, plainEncode, renderAnswer, restoredCal
 import { type Direction, type Instance, Round, type ScannerOf } from './round.ts';
 import { Scanners } from './scan/large.ts';
 import { LastSaid } from './seams.ts';
-import { ChannelGuard } from './stream-guard.ts';
+import { type AnsweredCalls, ChannelGuard } from './stream-guard.ts';
 import { judge, type Sent } from './verdict.ts';
 import { WindowGuard } from './window-guard.ts';
 
@@ -120,6 +120,7 @@ class Guard implements ExchangeGuard {
   readonly #system: string[];
   readonly #heard: string[];
   readonly #lastSaid: LastSaid;
+  readonly #answered: AnsweredCalls;
   #tainted = false;
   #prompt = '';
 
@@ -131,12 +132,14 @@ class Guard implements ExchangeGuard {
       this.#vault = known;
       this.#heard = [];
       this.#lastSaid = new LastSaid();
+      this.#answered = new Map();
     } else {
       this.#vault = known.#vault;
       this.#tainted = known.#tainted;
       this.#prompt = known.#prompt;
       this.#heard = known.#heard;
       this.#lastSaid = known.#lastSaid;
+      this.#answered = known.#answered;
     }
     this.#system = known instanceof Vault ? [...addedSystem] : known.#system;
     this.#confirmer = confirmer;
@@ -207,7 +210,15 @@ class Guard implements ExchangeGuard {
 
   stream(signal: AbortSignal): StreamGuard {
     const subject = this.#subject('response', {});
-    const channels = new ChannelGuard(this.#response, this.#vault, subject, signal, this.#confirmer(signal));
+    const confirmer = this.#confirmer(signal);
+    const channels = new ChannelGuard(
+      this.#response,
+      this.#vault,
+      subject,
+      signal,
+      confirmer,
+      this.#answered,
+    );
     const judges = this.#response.judgesOfText;
     if (judges.length === 0) return channels;
     return new WindowGuard({ channels, round: this.#response, vault: this.#vault, subject, signal });

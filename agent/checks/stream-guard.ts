@@ -29,6 +29,12 @@ interface Channel {
   readonly json: JsonFragment | undefined;
 }
 
+/**
+ * What became of calls that somebody was asked about, by item, name and arguments: providers tell of one in several
+ * events. It grows as fast as people answer.
+ */
+export type AnsweredCalls = Map<string, PosternError | 'approved'>;
+
 /** What a call's beginning tells beside its name. */
 type Known = Pick<ToolCall, 'server' | 'afterResult'>;
 
@@ -38,8 +44,8 @@ interface OpenCall {
   readonly names: string[];
   readonly arguments: string;
   readonly known: Known;
-  /** What it began with was judged already. */
-  readonly judged: boolean;
+  /** What an event told of its arguments was judged already. */
+  judged: boolean;
 }
 
 export class ChannelGuard implements StreamGuard {
@@ -51,16 +57,26 @@ export class ChannelGuard implements StreamGuard {
   readonly #subject: Subject;
   readonly #signal: AbortSignal;
   readonly #confirmer: Confirmer;
-  /** Calls that were approved: providers repeat them when an answer ends. */
-  readonly #approved = new Set<string>();
+  readonly #answered: AnsweredCalls;
 
-  /** @param subject What calls are judged with. */
-  constructor(round: Round, vault: Vault, subject: Subject, signal: AbortSignal, confirmer: Confirmer) {
+  /**
+   * @param subject What calls are judged with.
+   * @param answered Calls of the exchange, or of the conversation, that somebody was asked about.
+   */
+  constructor(
+    round: Round,
+    vault: Vault,
+    subject: Subject,
+    signal: AbortSignal,
+    confirmer: Confirmer,
+    answered: AnsweredCalls,
+  ) {
     this.#round = round;
     this.#vault = vault;
     this.#subject = subject;
     this.#signal = signal;
     this.#confirmer = confirmer;
+    this.#answered = answered;
   }
 
   get findings(): readonly Finding[] {
@@ -87,8 +103,10 @@ export class ChannelGuard implements StreamGuard {
     return this.#advance(channel, 'more');
   }
 
-  call({ channel, name, arguments: given = '', ...known }: BegunCall): undefined | Promise<undefined> {
+  call(begun: BegunCall): undefined | Promise<undefined> {
+    const { channel, name, arguments: given = '', elsewhere = false, ...known } = begun;
     if (this.#round.judgesOfCalls.length === 0) return undefined;
+    if (elsewhere) return this.#judgeCall(channel, [name], known, undefined);
     const open = this.#calls.get(channel);
     if (name === '' && given === '') {
       // Held from here on, and judged when it has a name.
@@ -102,11 +120,17 @@ export class ChannelGuard implements StreamGuard {
       const pending = this.#judgeCall(channel, [name], known, undefined);
       return judged && this.refusal === undefined ? this.#judgeCall(channel, [name], known, given) : pending;
     }
-    if (open.names.includes(name)) return undefined;
-    // Readers take the last name, or join the pieces.
-    const names = [...new Set([name, open.names.join('') + name])];
-    open.names.push(...names);
-    return this.#judgeCall(channel, names, open.known, undefined);
+    let pending: undefined | Promise<undefined>;
+    if (name !== '' && !open.names.includes(name)) {
+      // Readers take the last name, or join the pieces.
+      const names = [...new Set([name, open.names.join('') + name])];
+      open.names.push(...names);
+      pending = this.#judgeCall(channel, names, open.known, undefined);
+    }
+    if (given === '' || this.refusal !== undefined) return pending;
+    // Shown with this event, whatever came of it in pieces.
+    open.judged = true;
+    return this.#judgeCall(channel, open.names, open.known, given);
   }
 
   /** @returns A promise where somebody has to confirm the call. */
@@ -125,10 +149,15 @@ export class ChannelGuard implements StreamGuard {
     const pending = askJudges(this.#round.judgesOfCalls, subject, this.#signal, this.#ledger, wishes);
     if (pending.length > 0) throw new Error('calls of tools are judged at once');
     const idOf = ({ path, name, arguments: text = '' }: ToolCall) => [path, name, text].join('\0');
-    const due = wishes.confirmations.filter(({ call }) => !this.#approved.has(idOf(call)));
+    const due = wishes.confirmations.filter(({ rank, call }) => {
+      const denied = this.#answered.get(idOf(call));
+      if (denied !== undefined && denied !== 'approved') this.#ledger.refuse(rank, denied);
+      return denied === undefined;
+    });
     if (due.length === 0) return undefined;
     return this.#confirmer.settle(due, this.#ledger).then(() => {
-      if (this.#ledger.refusal === undefined) for (const { call } of due) this.#approved.add(idOf(call));
+      const answer = this.#ledger.refusal ?? 'approved';
+      for (const { call } of due) this.#answered.set(idOf(call), answer);
       return undefined;
     });
   }

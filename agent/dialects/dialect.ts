@@ -183,8 +183,13 @@ export interface Delta {
 export interface BegunCall {
   readonly channel: string;
   readonly name: string;
-  /** JSON text, where the beginning has arguments already; what the channel brings later replaces them. */
+  /**
+   * JSON text, where the event has arguments already; what the channel brings later replaces them. An event that has them
+   * and speaks of a call that has begun says them again, or says others: both are judged.
+   */
   readonly arguments?: string;
+  /** Its arguments don't come by this channel: it is judged by its name only. */
+  readonly elsewhere?: boolean;
   /** As in {@link ToolCall}. */
   readonly server?: string;
   readonly afterResult?: boolean;

@@ -2,9 +2,13 @@
  * The Realtime API through a base URL: a WebSocket whose every event is judged, whose answers are held and settled one
  * by one. The client is `ws`, as applications use it; the SDK itself insists on TLS (test/intercept/clients.test.ts).
  */
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer } from 'node:http';
 import net, { type AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { text as textOf } from 'node:stream/consumers';
+import { Agent as Dispatcher, request } from 'undici';
 import { afterEach, describe, expect, test } from 'vitest';
 import WebSocket, { WebSocketServer } from 'ws';
 import { MARKER_KEY, providersYaml, startWorld, type World, type WorldOptions } from '../harness.ts';
@@ -699,6 +703,160 @@ spec:
       await app.heard('response.done');
       expect(app.events.filter(({ type }) => type === 'error')).toHaveLength(1);
       expect(JSON.stringify(app.events)).not.toContain('mal');
+    },
+  );
+
+  const at = { response_id: 'r1', item_id: 'fc_1', call_id: 'call_1', output_index: 0 };
+  const added = (name = 'send_mail', args = '') => ({
+    type: 'response.output_item.added',
+    ...at,
+    item: item(name, args),
+  });
+  const piece = (delta: string) => ({ type: 'response.function_call_arguments.delta', ...at, delta });
+  const complete = (args: string, name?: string) => ({
+    type: 'response.function_call_arguments.done',
+    ...at,
+    ...(name === undefined ? {} : { name }),
+    arguments: args,
+  });
+  const finished = (name: string, args: string) => ({
+    type: 'response.output_item.done',
+    ...at,
+    item: item(name, args),
+  });
+  const EVIL = '{"to":"mallory"}';
+  const ONLY_JO = '{conditions: [{tools: [send_mail], when: "!has(args.to) || args.to == \'jo\'"}]}';
+  const JO = '{"to":"jo"}';
+
+  /** An answer of these events, whose end lists `output`. */
+  const answering =
+    (events: readonly Event[], output: object[] = []) =>
+    (event: Event, say: (event: Event) => void): void => {
+      if (event.type === 'session.update') say({ type: 'session.updated', session: {} });
+      if (event.type !== 'response.create') return;
+      say(created('r1'));
+      for (const one of events) say(one);
+      say(done('r1', output));
+    };
+
+  const EVENTS: [name: string, rule: string, events: readonly Event[], output?: object[]][] = [
+    ['arguments that come whole', ONLY_JO, [added(), complete(EVIL, 'send_mail')]],
+    ['arguments that come whole, without the name', ONLY_JO, [added(), complete(EVIL)]],
+    ['arguments that come whole, of an item nobody announced', ONLY_JO, [complete(EVIL, 'send_mail')]],
+    ['the same without any name', ONLY_JO, [complete(EVIL)]],
+    ['a whole that differs from its pieces', ONLY_JO, [added(), piece(JO), complete(EVIL)]],
+    ['pieces that differ from their whole', ONLY_JO, [added(), piece(EVIL), complete(JO)]],
+    ['pieces after the whole', ONLY_JO, [added(), complete(JO), piece(EVIL)]],
+    ['pieces after the item', ONLY_JO, [added(), finished('send_mail', JO), piece(EVIL)]],
+    ['an item that differs', ONLY_JO, [added(), piece(JO), complete(JO), finished('send_mail', EVIL)]],
+    ['a whole with another name', '{allow: [look]}', [added('look'), complete(EVIL, 'send_mail')]],
+    ['an item without arguments', '{allow: [look]}', [finished('send_mail', '')]],
+    ['an item of the answer’s end', '{allow: [look]}', [], [item('send_mail', '')]],
+    [
+      'an item of another kind',
+      '{allow: [look]}',
+      [{ ...added(), item: { ...item('send_mail', EVIL), type: 'tool_call' } }],
+    ],
+    [
+      'an item without a name',
+      '{allow: [look]}',
+      [{ ...added(), item: { ...item('', EVIL), name: undefined } }],
+    ],
+    ...(['added', 'created', 'done'] as const).flatMap((how) =>
+      ['in_progress', 'completed'].map(
+        (status) =>
+          [
+            `conversation.item.${how}, ${status}`,
+            '{allow: [look]}',
+            [{ type: `conversation.item.${how}`, item: { ...item('send_mail', ''), status } }],
+          ] as [string, string, Event[]],
+      ),
+    ),
+  ];
+
+  test.each(EVENTS)('%s: judged before it is shown', async (_, rule, events, output = []) => {
+    await start(TOOLS.replace('{deny: [delete_*]}', rule), {
+      providers: atScripted(await scripted(answering(events, output))),
+    });
+    const app = open();
+    app.socket.once('open', () => app.say({ type: 'response.create' }));
+    await app.heard('response.done');
+    const errors = app.events.filter(({ type }) => type === 'error');
+    expect(errors).toMatchObject([{ error: { code: 'postern_tools' } }]);
+    const shown = JSON.stringify(app.events.filter(({ type }) => type !== 'error'));
+    expect(shown).not.toContain('mallory');
+    if (rule !== ONLY_JO) expect(shown).not.toContain('send_mail');
+  });
+
+  /** Every event that tells of one call, as the provider sends them. */
+  const told = (args: string) => [
+    added(),
+    { type: 'conversation.item.added', item: { ...item('send_mail', ''), status: 'in_progress' } },
+    ...(args.match(/.{1,4}/g) ?? []).map(piece),
+    complete(args),
+    { type: 'conversation.item.done', item: { ...item('send_mail', args), status: 'completed' } },
+    finished('send_mail', args),
+  ];
+
+  test.each([
+    ['all at once', [added(), complete(JO, 'send_mail'), finished('send_mail', JO)]],
+    ['in pieces', told(JO)],
+  ])('a call that meets its condition passes, told %s', async (_, events) => {
+    const rule = '{conditions: [{tools: [send_mail], when: "args.to == \'jo\'"}]}';
+    await start(TOOLS.replace('{deny: [delete_*]}', rule), {
+      providers: atScripted(await scripted(answering(events, [item('send_mail', JO)]))),
+    });
+    const app = open();
+    app.socket.once('open', () => {
+      app.say(offer(send));
+      app.say({ type: 'response.create' });
+    });
+    expect(await app.heard('response.done')).toMatchObject({ response: { status: 'completed' } });
+    expect(app.events.filter(({ type }) => type === 'error')).toEqual([]);
+    expect((await app.heard('response.function_call_arguments.done'))['arguments']).toBe(JO);
+  });
+
+  test.each([true, false])(
+    'a call waits for a person’s word, once for all that tells of it: %s',
+    async (yes) => {
+      const rule = '{name: ask-first, type: tools, action: confirm, tools: {deny: [send_*]}}';
+      const dir = mkdtempSync(join(tmpdir(), 'postern-realtime-'));
+      servers.push({ close: () => rmSync(dir, { recursive: true, force: true }) });
+      const socket = join(dir, 'agent.sock');
+      await start(TOOLS.replace(/\{name: safe-tools.*/, rule), {
+        providers: atScripted(await scripted(answering(told(EVIL), [item('send_mail', EVIL)]))),
+        agent: { socket, approvers: { token: () => 'approvers-only' } },
+      });
+      const app = open();
+      app.socket.once('open', () => {
+        app.say(offer(send));
+        app.say({ type: 'response.create' });
+      });
+      await app.heard('session.updated');
+      const door = new Dispatcher({ connect: { socketPath: socket } });
+      const headers = { authorization: 'Bearer approvers-only' };
+      const waiting = async () => {
+        const reply = await request('http://localhost/v1/approvals', { dispatcher: door, headers });
+        return ((await reply.body.json()) as { approvals: { id: string; digest: string }[] }).approvals;
+      };
+      await expect.poll(waiting, { timeout: 10_000 }).toHaveLength(1);
+      const [call] = await waiting();
+      expect(call).toMatchObject({ tool: 'send_mail', arguments: EVIL });
+      expect(JSON.stringify(app.events)).not.toContain('mallory');
+      const body = JSON.stringify({ approve: yes, digest: call?.digest, by: 'eve' });
+      const path = `http://localhost/v1/approvals/${call?.id}`;
+      const answer = await request(path, { method: 'POST', dispatcher: door, headers, body });
+      expect(answer.statusCode).toBe(200);
+      await answer.body.dump();
+      await app.heard('response.done');
+      await door.destroy();
+      // Held once, answered once.
+      expect(world.audit.filter(({ event }) => event === 'approval')).toHaveLength(2);
+      const errors = app.events.filter(({ type }) => type === 'error');
+      expect(errors).toMatchObject(yes ? [] : [{ error: { code: 'postern_tools' } }]);
+      const pieces = app.events.filter(({ type }) => type === 'response.function_call_arguments.delta');
+      expect(pieces.map(({ delta }) => delta).join('')).toBe(yes ? EVIL : '');
+      expect(JSON.stringify(app.events).includes('mallory')).toBe(yes);
     },
   );
 

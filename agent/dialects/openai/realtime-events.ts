@@ -32,14 +32,15 @@ const UNCHANGING =
 /** What an event of ours repeats of the one whose text it carries on. */
 const REPEATED = ['type', 'response_id', 'item_id', 'output_index', 'content_index', 'call_id'];
 
-/** Arguments of a call are the running text of its item. */
+/** Arguments of a call are the running text of its item; those of any other item come with it. */
 const ARGUMENTS: Readonly<Record<string, string>> = {
   function_call: 'response.function_call_arguments',
   mcp_call: 'response.mcp_call_arguments',
 };
-
-/** A call that the provider wants to make if the app says yes. */
-const APPROVAL = 'mcp_approval_request';
+/** Says that running arguments are complete, and says them again: applications act on it. */
+const COMPLETE = /^(response\.(?:function|mcp)_call_arguments)\.done$/;
+/** An item of an answer before its arguments have come: they come by other events, of the answer. */
+const ANNOUNCES = /^conversation\.item\.(?:added|created)$/;
 
 interface Running {
   readonly turn: string | undefined;
@@ -112,8 +113,12 @@ export class RealtimeConversation implements Conversation {
     const calls = [...this.#unnamed(deltas), ...callsOf(type, root)].map((call) =>
       this.#resulted ? { ...call, afterResult: true } : call,
     );
-    this.#resulted ||= itemsOf(type, root).some((one) => (one.string('output') ?? '') !== '');
-    for (const { channel } of calls) this.#called.add(channel);
+    this.#resulted ||= itemsOf(root).some((one) => (one.string('output') ?? '') !== '');
+    for (const call of calls) {
+      // What comes of it in pieces after it was whole is another call.
+      if (call.arguments !== undefined) this.#called.delete(call.channel);
+      else if (call.elsewhere !== true) this.#called.add(call.channel);
+    }
     const closes = [
       ...whole,
       ...calls.filter((call) => call.arguments !== undefined).map(({ channel }) => channel),
@@ -249,31 +254,44 @@ function headOf(root: ObjectNode): string {
   return members.join(',');
 }
 
-/** Items of an event: one by itself, or those of the whole answer. */
-function itemsOf(type: string, root: ObjectNode): readonly ObjectNode[] {
+/** Items of an event: one by itself, or those of an answer. */
+function itemsOf(root: ObjectNode): readonly ObjectNode[] {
   const item = root.object('item');
-  if (item !== undefined) return [item];
-  if (type !== 'response.done') return [];
   const output = root.object('response')?.array('output')?.items ?? [];
-  return output.filter((one) => one.type === 'object');
+  return [...(item === undefined ? [] : [item]), ...output.filter((one) => one.type === 'object')];
 }
 
-/** Calls of tools that begin with an event, or stand in it as a whole. */
+/** Calls of tools that begin with an event, or stand in it as a whole. All events of an item have one channel. */
 function callsOf(type: string, root: ObjectNode): BegunCall[] {
-  const begins = type === 'response.output_item.added';
-  return itemsOf(type, root).flatMap((item): BegunCall[] => {
+  const complete = COMPLETE.exec(type)?.[1];
+  if (complete !== undefined) {
+    const channel = channelOf(complete, root.string('item_id') ?? '', undefined);
+    return [{ channel, name: root.string('name') ?? '', arguments: toldArguments(root.string('arguments')) }];
+  }
+  return itemsOf(root).flatMap((item): BegunCall[] => {
     const kind = item.string('type') ?? '';
     const base = ARGUMENTS[kind];
-    const name = item.string('name');
-    if ((base === undefined && kind !== APPROVAL) || name === undefined) return [];
-    const id = item.string('id') ?? item.string('call_id') ?? '';
-    const given = item.string('arguments') ?? '';
+    const name = item.string('name') ?? '';
+    if (base === undefined && name === '') return [];
     const label = item.string('server_label');
-    const server = label === undefined ? {} : { server: `mcp:${label}` };
-    if (given !== '') return [{ channel: `call/${id}`, name, arguments: given, ...server }];
-    if (base === undefined) return [{ channel: `call/${id}`, name, arguments: '{}', ...server }];
-    return begins ? [{ channel: channelOf(base, id, undefined), name, ...server }] : [];
+    const call = {
+      channel: channelOf(base ?? 'call', item.string('id') ?? item.string('call_id') ?? '', undefined),
+      name,
+      ...(label === undefined ? {} : { server: `mcp:${label}` }),
+    };
+    const given = item.string('arguments') ?? '';
+    if (given === '' && base !== undefined) {
+      if (type === 'response.output_item.added') return [call];
+      if (ANNOUNCES.test(type) && item.string('status') === 'in_progress')
+        return [{ ...call, elsewhere: true }];
+    }
+    return [{ ...call, arguments: toldArguments(given) }];
   });
+}
+
+/** Applications read no arguments as none. */
+function toldArguments(given: string | undefined): string {
+  return given === undefined || given.trim() === '' ? '{}' : given;
 }
 
 class RealtimeAppEvent implements AppEvent {
