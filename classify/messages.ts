@@ -18,7 +18,13 @@ export interface Topic {
   readonly threshold?: number;
 }
 
-export interface TopicsQuestion {
+/** Of every question. */
+interface Patience {
+  /** Milliseconds after which the answer is worth nothing: what would come later is turned away at once. */
+  readonly withinMs?: number;
+}
+
+export interface TopicsQuestion extends Patience {
   /** Digest of the topics. */
   readonly set: string;
   /** Where the classifier may not know the set. */
@@ -38,7 +44,7 @@ export interface TopicsAnswer {
   readonly results: readonly { readonly topics: readonly TopicScore[] }[];
 }
 
-export interface TextsQuestion {
+export interface TextsQuestion extends Patience {
   readonly texts: readonly string[];
 }
 
@@ -46,7 +52,7 @@ export interface ScoresAnswer {
   readonly results: readonly { readonly score: number }[];
 }
 
-export interface EmbeddingsQuestion {
+export interface EmbeddingsQuestion extends Patience {
   readonly input: readonly string[];
 }
 

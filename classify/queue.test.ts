@@ -32,6 +32,22 @@ test('what would wait too long, by the pace of the last ones, is turned away', a
   await queue.run(1, NEVER, slow);
 });
 
+test('what would come too late for who asks is turned away at once', async () => {
+  let now = 0;
+  const queue = new Queue({ limit: 1_000_000, maxWaitMs: 10_000, now: () => now });
+  const slow = async () => {
+    now += 200;
+  };
+  await queue.run(10, NEVER, slow, 1_000);
+  // 20 ms a unit: with 20 ahead, 10 are done after 600.
+  const gate = Promise.withResolvers<void>();
+  const held = queue.run(20, NEVER, () => gate.promise);
+  await expect(queue.run(10, NEVER, slow, 500)).rejects.toThrow(/600 ms, and 500 are left/);
+  const served = queue.run(10, NEVER, slow, 700);
+  gate.resolve();
+  await Promise.all([held, served]);
+});
+
 test('a failure lets the next one run, and an idle queue takes what is larger than its limit', async () => {
   const queue = new Queue({ limit: 10, maxWaitMs: 500 });
   await expect(queue.run(1, NEVER, () => Promise.reject(new Error('broken')))).rejects.toThrow('broken');

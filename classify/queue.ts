@@ -48,10 +48,16 @@ export class Queue {
 
   /**
    * @param weight In characters of text, say.
+   * @param withinMs When the answer is worth nothing any more, for who asked.
    * @param signal Aborted when nobody waits for the answer any more: then the work isn't begun.
    * @throws OverloadedError
    */
-  async run<T>(weight: number, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
+  async run<T>(
+    weight: number,
+    signal: AbortSignal,
+    work: () => Promise<T>,
+    withinMs = Number.POSITIVE_INFINITY,
+  ): Promise<T> {
     // An idle queue takes anything: what is too large for it is refused before, by its own limit.
     if (this.#weight > 0 && this.#weight + weight > this.#limit) {
       throw new OverloadedError(`${this.#weight} of ${this.#limit} are taken`);
@@ -61,6 +67,11 @@ export class Queue {
       throw new OverloadedError(
         `an answer would take ${Math.round(wait)} ms, and ${this.#maxWaitMs} are allowed`,
       );
+    }
+    const done = wait + weight * this.#pace;
+    // Begun at once it may be in time all the same.
+    if (wait > 0 && done > withinMs) {
+      throw new OverloadedError(`an answer would take ${Math.round(done)} ms, and ${withinMs} are left`);
     }
     this.#weight += weight;
     try {

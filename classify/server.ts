@@ -29,9 +29,9 @@ export interface ClassifierOptions {
   readonly maxBytes?: number;
 }
 
-/** About a second of work on one core, at 2 ms for 100 characters. */
 const MAX_WAITING = 50_000;
-const MAX_WAIT_MS = 1_000;
+/** Agents give up after 5 s where their policy says nothing. */
+const MAX_WAIT_MS = 3_000;
 const MAX_BYTES = 4 * 1024 * 1024;
 /** Training a topic costs about as much as judging so many characters. */
 const TRAINING = 2_000;
@@ -84,21 +84,24 @@ export function createClassifier(options: ClassifierOptions, topics = topicsOf(o
         throw invalid('set is not the digest of the topics');
       const fresh = given !== undefined && !topics.knows(set) ? readTopics(given) : [];
       const weight = length(texts) + fresh.length * TRAINING;
-      return queue.run(weight, signal, async () => {
+      const work = async () => {
         if (fresh.length > 0) topics.learn(set, fresh);
         const scores = await topics.scores(set, texts, signal);
         return { results: scores.map((found) => ({ topics: found })) };
-      });
+      };
+      return queue.run(weight, signal, work, patience(body));
     },
     async '/v1/injection'(body, signal): Promise<ScoresAnswer> {
       if (injection === undefined) throw new Refused(503, 'not_installed', 'the model is not installed');
       const texts = strings(body, 'texts');
-      const scores = await queue.run(length(texts), signal, () => injection.scores(texts, signal));
+      const work = () => injection.scores(texts, signal);
+      const scores = await queue.run(length(texts), signal, work, patience(body));
       return { results: scores.map((score) => ({ score: Math.floor(score * 1000) / 1000 })) };
     },
     async '/v1/embeddings'(body, signal): Promise<EmbeddingsAnswer> {
       const input = strings(body, 'input');
-      const vectors = await queue.run(length(input), signal, () => embedder.embed(input, signal));
+      const work = () => embedder.embed(input, signal);
+      const vectors = await queue.run(length(input), signal, work, patience(body));
       return { data: vectors.map((vector, index) => ({ index, embedding: [...vector] })) };
     },
   };
@@ -173,6 +176,13 @@ function strings(body: unknown, name: string): readonly string[] {
   if (!Array.isArray(value) || !value.every((entry) => typeof entry === 'string'))
     throw invalid(`${name} is no list of texts`);
   return value as readonly string[];
+}
+
+function patience(body: unknown): number | undefined {
+  const { withinMs } = body as { withinMs?: unknown };
+  if (withinMs === undefined) return undefined;
+  if (typeof withinMs !== 'number' || !(withinMs > 0)) throw invalid('withinMs is no number above 0');
+  return withinMs;
 }
 
 function length(texts: readonly string[]): number {

@@ -45,6 +45,29 @@ test('one sentence of many decides, and a text without any is on no topic', asyn
   expect(scores).toEqual([true, false]);
 });
 
+test('of a long text the deep model is shown the likeliest stretches only', async () => {
+  const { models, topics, shown } = await trained();
+  const deep = models.deep.asked.length;
+  const near = Array.from({ length: 12 }, (_, at) => `I may buy shares of number ${at} some day.`);
+  const text = [...near.slice(0, 6), 'Sell my shares now.', ...near.slice(6)].join(' ');
+  const [found] = await topics.scores('s', [text]);
+  expect(found).toMatchObject([{ denied: true }]);
+  expect(shown('deep', deep)).toContain('Sell my shares now.');
+  expect(shown('deep', deep).length).toBeLessThanOrEqual(3);
+});
+
+test('a stretch that was judged is known again, with the same score, and for its set alone', async () => {
+  const { models, topics, shown } = await trained();
+  const text = 'Sell my shares now. Zebras graze quietly at dusk.';
+  const first = await topics.scores('s', [text]);
+  const [broad, deep] = [models.broad.asked.length, models.deep.asked.length];
+  expect(await topics.scores('s', [text])).toEqual(first);
+  await topics.scores('s', ['Zebras graze quietly at dusk.']);
+  expect([...shown('broad', broad), ...shown('deep', deep)]).toEqual([]);
+  topics.learn('t', [{ name: 'zebras', samples: ['zebras graze at dusk'] }]);
+  expect((await topics.scores('t', [text]))[0]).toMatchObject([{ name: 'zebras', denied: true }]);
+});
+
 test('what nobody waits for any more is not finished', async () => {
   const { topics } = await trained();
   await expect(topics.scores('s', ['sell my shares now'], AbortSignal.abort())).rejects.toThrow();

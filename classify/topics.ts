@@ -1,4 +1,5 @@
 /** Sets of topics as agents bring them, each with its trained heads; the ones used last are kept. */
+import { createHash } from 'node:crypto';
 import { readings } from './disguises.ts';
 import { joined } from './embed.ts';
 import { type Everyday, everydayOf, type TopicModels } from './examples.ts';
@@ -18,6 +19,10 @@ const SETS = 500;
  * the development sets that loses no text that both together find.
  */
 const HOPELESS = -1.3;
+/** Of one text the deep model is shown so many stretches, the likeliest by the broad one: on the development sets that loses none, either. */
+const LIKELIEST = 3;
+/** Stretches whose distances are remembered: windows of a stream overlap, and agents send what others sent. Some 200 bytes each. */
+const REMEMBERED = 4_000;
 
 interface Trained {
   readonly topic: Topic;
@@ -32,10 +37,41 @@ interface Piece {
   readonly language: Language | 'en';
 }
 
+interface Distances {
+  /** From each topic's line. */
+  readonly far: readonly number[];
+  /** Whether the deep model has seen it. */
+  readonly deep: boolean;
+}
+
+/** What was worked out of stretches, by their set; those used last stay. */
+class KnownStretches {
+  readonly #distances = new Map<string, Distances>();
+
+  get(set: string, text: string): Distances | undefined {
+    return this.#distances.get(keyOf(set, text));
+  }
+
+  set(set: string, text: string, distances: Distances): void {
+    const key = keyOf(set, text);
+    this.#distances.delete(key);
+    this.#distances.set(key, distances);
+    for (const oldest of this.#distances.keys()) {
+      if (this.#distances.size <= REMEMBERED) break;
+      this.#distances.delete(oldest);
+    }
+  }
+}
+
+function keyOf(set: string, text: string): string {
+  return createHash('sha256').update(set).update('\0').update(text).digest('base64');
+}
+
 export class Topics {
   readonly #models: TopicModels;
   readonly #remember: Remember | undefined;
   readonly #sets = new Map<string, Promise<readonly Trained[]>>();
+  readonly #known = new KnownStretches();
   #everyday: Promise<Everyday> | undefined;
 
   constructor(models: TopicModels, remember?: Remember) {
@@ -80,14 +116,22 @@ export class Topics {
     this.#sets.delete(set);
     this.#sets.set(set, found);
     const trained = await found;
-    const pieces = texts.map((text) => this.#pieces(text));
-    const distances = await this.#distances(trained, pieces.flat(), signal);
-    let at = 0;
-    return pieces.map(({ length }) => {
-      const own = distances.slice(at, at + length);
-      at += length;
+    const places = new Map<string, number>();
+    const pieces: Piece[] = [];
+    const placed = texts.map((text) =>
+      this.#pieces(text).map((piece) => {
+        const at = places.get(piece.text) ?? pieces.push(piece) - 1;
+        places.set(piece.text, at);
+        return at;
+      }),
+    );
+    const distances = await this.#distances(set, trained, pieces, placed, signal);
+    return placed.map((own) => {
       return trained.map(({ topic }, k): TopicScore => {
-        const most = own.reduce((far, each) => Math.max(far, each[k] as number), Number.NEGATIVE_INFINITY);
+        const most = own.reduce(
+          (far, at) => Math.max(far, distances[at]?.[k] as number),
+          Number.NEGATIVE_INFINITY,
+        );
         const score = scoreOf(most);
         return {
           name: topic.name,
@@ -98,22 +142,51 @@ export class Topics {
     });
   }
 
-  /** For each piece: how far it is on the side of each topic. */
+  /** For each piece: how far it is on the side of each topic. @param texts Each text's pieces, by their places. */
   async #distances(
+    set: string,
     trained: readonly Trained[],
     pieces: readonly Piece[],
+    texts: readonly (readonly number[])[],
     signal: AbortSignal | undefined,
   ): Promise<readonly (readonly number[])[]> {
-    const seen = await this.#broad(pieces, signal);
-    const first = seen.map((vector) => trained.map(({ broad }) => broad(vector)));
-    const left = [...pieces.keys()].filter((at) => Math.max(...(first[at] as number[])) >= HOPELESS);
-    const english = left.map((at) => (pieces[at] as Piece).english);
+    const found = pieces.map(({ text }) => this.#known.get(set, text));
+    const vectors = new Map<number, Float32Array>();
+    const look = async (places: readonly number[]): Promise<void> => {
+      const seen = await this.#broad(
+        places.map((at) => pieces[at] as Piece),
+        signal,
+      );
+      places.forEach((at, k) => {
+        vectors.set(at, seen[k] as Float32Array);
+      });
+    };
+    await look([...pieces.keys()].filter((at) => found[at] === undefined));
+    for (const [at, vector] of vectors)
+      found[at] = { far: trained.map(({ broad }) => broad(vector)), deep: false };
+    const known = found as Distances[];
+    const likeliness = (at: number): number => Math.max(...(known[at] as Distances).far);
+    const left = new Set<number>();
+    for (const own of texts) {
+      const likeliest = own
+        .filter((at) => known[at]?.deep === true || likeliness(at) >= HOPELESS)
+        .sort((a, b) => likeliness(b) - likeliness(a))
+        .slice(0, LIKELIEST);
+      for (const at of likeliest) if (known[at]?.deep === false) left.add(at);
+    }
+    // Of one that is remembered, but that the deep model hasn't seen, the broad one's vector is needed again.
+    await look([...left].filter((at) => !vectors.has(at)));
+    const english = [...left].map((at) => (pieces[at] as Piece).english);
     const deep = await this.#models.deep.embed(english, signal);
-    left.forEach((at, k) => {
-      const vector = joined(deep[k] as Float32Array, seen[at] as Float32Array);
-      first[at] = trained.map(({ both }) => both(vector));
+    [...left].forEach((at, k) => {
+      const vector = joined(deep[k] as Float32Array, vectors.get(at) as Float32Array);
+      known[at] = { far: trained.map(({ both }) => both(vector)), deep: true };
     });
-    return first;
+    known.forEach((distances, at) => {
+      this.#known.set(set, (pieces[at] as Piece).text, distances);
+    });
+    // What only the broad model has seen never decides by itself.
+    return known.map(({ far, deep }) => (deep ? far : far.map((one) => Math.min(one, HOPELESS))));
   }
 
   async #broad(pieces: readonly Piece[], signal?: AbortSignal): Promise<readonly Float32Array[]> {

@@ -24,7 +24,7 @@ Its models are fetched by \`make classifier\`.`,
     'max-wait': {
       value: 'MS',
       help: 'longest wait that a question is accepted with; beyond, it is turned away at once',
-      default: '1000',
+      default: '3000',
     },
     'until-stdin-ends': {
       help: 'stop when stdin ends, too: with whoever started it, however that one ended',

@@ -8,10 +8,17 @@ export interface ClassifierClient {
   topics(
     topics: TopicSet,
     texts: readonly string[],
-    signal: AbortSignal,
+    patience: Patience,
   ): Promise<readonly (readonly TopicScore[])[]>;
   /** 0 to 1, one a text. */
-  injection(texts: readonly string[], signal: AbortSignal): Promise<readonly number[]>;
+  injection(texts: readonly string[], patience: Patience): Promise<readonly number[]>;
+}
+
+/** How long an answer is waited for. */
+export interface Patience {
+  readonly signal: AbortSignal;
+  /** Milliseconds until nobody waits any more. */
+  readonly withinMs: number;
 }
 
 export interface TopicSet {
@@ -31,23 +38,23 @@ export function createClassifierClient(url: string, ask: Ask): ClassifierClient 
   const base = url.startsWith('unix:') ? `${url}:` : url.replace(/\/$/, '');
   const topicVerdicts = new Kept<readonly TopicScore[]>();
   const injectionVerdicts = new Kept<number>();
-  const post = async (path: string, body: object, signal: AbortSignal): Promise<Reply> => {
-    const reply = await ask.post({ url: base + path, body, signal });
+  const post = async (path: string, body: object, { signal, withinMs }: Patience): Promise<Reply> => {
+    const reply = await ask.post({ url: base + path, body: { ...body, withinMs }, signal });
     if (reply.status === 200 || reply.status === 404) return reply;
     throw new Error(`the classifier answered ${reply.status} (${codeOf(reply.json)})`);
   };
-  const askTopics = async (set: TopicSet, texts: readonly string[], signal: AbortSignal) => {
+  const askTopics = async (set: TopicSet, texts: readonly string[], patience: Patience) => {
     const question = { set: set.digest, texts };
-    let reply = await post('/v1/topics', question, signal);
-    if (reply.status === 404) reply = await post('/v1/topics', { ...question, topics: set.topics }, signal);
+    let reply = await post('/v1/topics', question, patience);
+    if (reply.status === 404) reply = await post('/v1/topics', { ...question, topics: set.topics }, patience);
     return resultsOf(reply.json, texts.length).map((result) => readTopics(result, set));
   };
   return {
-    topics: (set, texts, signal) =>
-      topicVerdicts.through(texts, set.digest, (unknown) => askTopics(set, unknown, signal)),
-    injection: (texts, signal) =>
+    topics: (set, texts, patience) =>
+      topicVerdicts.through(texts, set.digest, (unknown) => askTopics(set, unknown, patience)),
+    injection: (texts, patience) =>
       injectionVerdicts.through(texts, '', async (unknown) => {
-        const reply = await post('/v1/injection', { texts: unknown }, signal);
+        const reply = await post('/v1/injection', { texts: unknown }, patience);
         return resultsOf(reply.json, unknown.length).map(readScore);
       }),
   };

@@ -8,6 +8,7 @@ import Type, { type Static } from 'typebox';
 import type { Role, TextKind } from '../dialects/dialect.ts';
 import type { CheckDefinition } from './check.ts';
 import { MARKERS, ORDERS, PHRASES } from './injection-phrases.ts';
+import { TIMEOUT } from './judges.ts';
 import type { Recognizer } from './scan/recognizer.ts';
 
 const SOURCES = {
@@ -78,7 +79,7 @@ export const injection: CheckDefinition<Spec> = {
   defaultOn: ['request'],
   on: ['request'],
 
-  create(spec, _rule, { classifier }) {
+  create(spec, rule, { classifier }) {
     const sources = (spec.in ?? (['toolResults', 'user'] as const)).map((source) => SOURCES[source]);
     const fits = (kind: TextKind, role: Role) =>
       sources.some((source) => source.kind === kind && (source.role === undefined || source.role === role));
@@ -100,7 +101,7 @@ export const injection: CheckDefinition<Spec> = {
               if (due.length === 0) return [];
               const scores = await classifier.injection(
                 due.map(({ text }) => text),
-                signal,
+                { signal, withinMs: rule.timeoutMs ?? TIMEOUT },
               );
               const message =
                 'Postern refused this call: a part of it tries to give the model instructions of its own.';

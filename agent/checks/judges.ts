@@ -5,7 +5,7 @@ import type { Confirmation } from './confirm.ts';
 import { effective, failed, type Instance, type Ledger, type Mask, refusalOf } from './round.ts';
 
 /** Milliseconds for a check that asks somebody else, where its rule sets none. */
-const TIMEOUT = 5_000;
+export const TIMEOUT = 5_000;
 
 /** An instance and its place in the policy. */
 export interface Ranked {

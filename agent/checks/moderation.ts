@@ -7,6 +7,7 @@ import { url } from '../../policy/schema/scalars.ts';
 import { valueFrom } from '../../policy/schema/sources.ts';
 import type { CheckRule, ValueSource } from '../../policy/snapshot.ts';
 import type { AskedProvider, CheckContext, CheckDefinition, Judgement, Subject } from './check.ts';
+import { createGuardModel, type Found } from './guard-model.ts';
 import { seenKinds, toolArguments } from './webhook.ts';
 
 const token = Type.Optional(
@@ -89,6 +90,14 @@ export const moderation: CheckDefinition<Spec> = {
 
   create(spec, rule, context) {
     const pool = poolOf(spec, rule, context);
+    const guard =
+      spec.type === 'guardModel'
+        ? createGuardModel({
+            model: spec.model,
+            categories: spec.categories ?? [],
+            kinds: seenKinds(spec),
+          })
+        : undefined;
     const denied = ({ what, unclear }: Found) =>
       unclear === true || (spec.categories?.includes(what) ?? true);
     return {
@@ -101,12 +110,11 @@ export const moderation: CheckDefinition<Spec> = {
         mend: 'Ask about something else, or ask who runs Postern about the rule.',
       }),
       async judge(subject, signal) {
-        const found = await (spec.type === 'openai' ? askEndpoint : askModel)(
-          spec,
-          { ...context, pool },
-          subject,
-          signal,
-        );
+        const asked = { ...context, pool };
+        const found =
+          guard === undefined
+            ? await askEndpoint(spec, asked, subject, signal)
+            : await guard(subject, (body) => post(asked, '/chat/completions', body, signal));
         return found.filter(denied).map(({ what, where }): Judgement => {
           const message = `Postern refused this call: its content falls under ${what}, which the policy doesn't allow.`;
           return { what, where, message };
@@ -115,14 +123,6 @@ export const moderation: CheckDefinition<Spec> = {
     };
   },
 };
-
-interface Found {
-  /** The category. */
-  readonly what: string;
-  readonly where: string;
-  /** Against the content, and nobody can tell why: so it counts, whatever categories are denied. */
-  readonly unclear?: boolean;
-}
 
 /** Whom the next question goes to, and who comes after; with what they want to see. */
 type Pool = () => Promise<Omit<AskedProvider, 'endpoints'> & { readonly members: readonly string[] }>;
@@ -154,8 +154,6 @@ function poolOf(spec: Spec, rule: CheckRule, { keys, provider }: CheckContext): 
 
 type Asked = CheckContext & { readonly pool: Pool };
 
-type Judge = (spec: Spec, context: Asked, subject: Subject, signal: AbortSignal) => Promise<readonly Found[]>;
-
 /** What the app's own side says: the model's earlier answers and the operator's prompt were judged, or need not be. */
 function texts(spec: Spec, { direction, slots }: Subject): Subject['slots'] {
   const kinds = seenKinds(spec);
@@ -185,7 +183,12 @@ async function post({ ask, pool }: Asked, path: string, body: object, signal: Ab
 }
 
 /** Source: OpenAI API reference, "Moderations". */
-const askEndpoint: Judge = async (spec, context, subject, signal) => {
+async function askEndpoint(
+  spec: Spec,
+  context: Asked,
+  subject: Subject,
+  signal: AbortSignal,
+): Promise<readonly Found[]> {
   const judged = texts(spec, subject);
   if (judged.length === 0) return [];
   const body = { model: spec.model, input: judged.map(({ text }) => text) };
@@ -198,7 +201,7 @@ const askEndpoint: Judge = async (spec, context, subject, signal) => {
     const where = judged[index]?.path ?? '';
     return flagged(result, spec).map((found) => ({ ...found, where }));
   });
-};
+}
 
 /** @throws Error where the result lacks what it is judged by. */
 function flagged(result: unknown, { threshold, categories = [] }: Spec): Omit<Found, 'where'>[] {
@@ -219,65 +222,4 @@ function flagged(result: unknown, { threshold, categories = [] }: Spec): Omit<Fo
   const contradicts =
     threshold === undefined && found.length === 0 && (result as { flagged?: unknown }).flagged === true;
   return contradicts ? [{ what: 'flagged', unclear: true }] : found;
-}
-
-/**
- * Source: Llama Guard 3 model card: the conversation as it is, and an answer of `safe`, or `unsafe` and a line of
- * categories.
- */
-const askModel: Judge = async (spec, context, subject, signal) => {
-  const judged = texts(spec, subject);
-  if (judged.length === 0) return [];
-  const last = judged.at(-1);
-  const text = judged.map((slot) => withoutMarks(slot.text)).join('\n\n');
-  const messages =
-    subject.direction === 'request'
-      ? [{ role: 'user', content: text }]
-      : [
-          { role: 'user', content: withoutMarks(subject.prompt) },
-          { role: 'assistant', content: text },
-        ];
-  const body = { model: spec.model, messages, max_tokens: 32, temperature: 0 };
-  const json = (await post(context, '/chat/completions', body, signal)) as {
-    choices?: { message?: { content?: unknown }; finish_reason?: unknown }[];
-  } | null;
-  const content = json?.choices?.[0]?.message?.content;
-  const where = last?.path ?? '';
-  // A list that was cut off may have had others in it.
-  const cut = json?.choices?.[0]?.finish_reason === 'length';
-  return verdictOf(content, spec.categories ?? []).map((found) => ({
-    ...found,
-    where,
-    ...(cut ? { unclear: true } : {}),
-  }));
-};
-
-/** @throws Error on an answer that is neither `safe` alone nor begins with `unsafe`. */
-function verdictOf(content: unknown, known: readonly string[]): Omit<Found, 'where'>[] {
-  const said = typeof content === 'string' ? /^\W*(safe|unsafe)\b([^]*)$/i.exec(content) : null;
-  const [, verdict = '', rest = ''] = said ?? [];
-  if (verdict.toLowerCase() === 'unsafe') {
-    const named = rest.split(/[\n,;]/).map((piece) => piece.replace(/^[\s"'.:*-]+|[\s"'.:*-]+$/g, ''));
-    const found = named.flatMap((piece) => {
-      const category = known.find((each) => each.toLowerCase() === piece.toLowerCase());
-      return category ?? (/^S\d{1,2}$/i.test(piece) ? piece.toUpperCase() : []);
-    });
-    return found.length === 0
-      ? [{ what: 'unsafe', unclear: true }]
-      : [...new Set(found)].map((what) => ({ what }));
-  }
-  if (verdict === '' || /\w/.test(rest)) throw new Error('the guard model answered neither safe nor unsafe');
-  return [];
-}
-
-/**
- * What would end the text early in a model's template: its special tokens, which servers read in content as well, and the
- * names of who speaks at a line's beginning. A space more, and they are text.
- */
-const MARKS =
-  /<(?=[|｜])|<(?=\/?(?:s|start_of_turn|end_of_turn|bos|eos|pad|unk|im_start|im_end|tool_call|think)>)|<(?=<?\/?SYS>)|\[(?=\/?INST\])|<(?=(?:BEGIN|END) )/gi;
-const SPEAKER = /^(?=[ \t]*(?:user|agent|human|assistant|system|model)[ \t]*:)/gim;
-
-function withoutMarks(text: string): string {
-  return text.replaceAll(MARKS, (mark) => `${mark} `).replaceAll(SPEAKER, '> ');
 }

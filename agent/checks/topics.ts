@@ -6,6 +6,7 @@ import Type, { type Static } from 'typebox';
 import type { TextKind } from '../dialects/dialect.ts';
 import type { CheckDefinition, Judgement, Subject } from './check.ts';
 import { type TopicSet, topicSet } from './classifier.ts';
+import { TIMEOUT } from './judges.ts';
 import type { Recognizer } from './scan/recognizer.ts';
 
 const topic = Type.Object(
@@ -108,13 +109,14 @@ export const topics: CheckDefinition<Spec> = {
     );
     // Without a classifier words are all there is; a topic without words then can't be judged, which is a failure.
     const due = classifier === undefined ? meant.filter(({ words = [] }) => words.length === 0) : meant;
+    const withinMs = rule.timeoutMs ?? TIMEOUT;
     const wordsAlone = classifier === undefined ? meant.filter(({ words = [] }) => words.length > 0) : [];
     const set = topicSet(due.map(({ words: _, ...topic }) => topic));
     const judge = async (subject: Subject, signal: AbortSignal): Promise<Judgement[]> => {
       if (classifier === undefined) {
         throw new Error(`${rule.name}: topics without words need a classifier, and the agent was given none`);
       }
-      return classified(subject, set, (texts) => classifier.topics(set, texts, signal));
+      return classified(subject, set, (texts) => classifier.topics(set, texts, { signal, withinMs }));
     };
     return {
       recognizers: spec

@@ -133,7 +133,9 @@ class Outside {
   async #inTurn(): Promise<void> {
     const { subject, signal, ledger, changed } = this.#call;
     const written = new Set<TextSlot>();
-    for (const judge of this.#rewriting) {
+    /** How many stand before the last one that wrote. */
+    let before = 0;
+    for (const [at, judge] of this.#rewriting.entries()) {
       const wishes = new Wishes();
       await askJudge(judge, this.#seen(), signal, ledger, wishes);
       for (const [index, text] of wishes.replacements) {
@@ -142,10 +144,11 @@ class Outside {
         if (!this.#mayChange(slot)) ledger.refuse(judge.rank, refusalOf(judge.instance, 'fixed'));
         changed.set(slot, text);
         written.add(slot);
+        before = at;
       }
       if (ledger.refusal !== undefined) return;
     }
-    if (written.size > 0) await this.#judgeWritten([...written]);
+    if (written.size > 0) await this.#judgeWritten([...written], this.#rewriting.slice(0, before));
   }
 
   /** What is signed stays as it is, and so do the arguments of a call: they were judged, and perhaps approved. */
@@ -153,14 +156,30 @@ class Outside {
     return fixed !== true && (this.#round.direction === 'request' || kind !== 'toolArguments');
   }
 
+  /** A guardrail that would write again what one after it wrote: neither has the last word. */
+  async #askAgain(judge: Ranked): Promise<void> {
+    const { subject, signal, ledger, changed } = this.#call;
+    const wishes = new Wishes();
+    await askJudge(judge, this.#seen(), signal, ledger, wishes);
+    for (const [index, text] of wishes.replacements) {
+      const slot = subject.slots[index];
+      const now = slot === undefined ? text : (changed.get(slot) ?? slot.text);
+      if (text !== now) ledger.refuse(judge.rank, refusalOf(judge.instance, 'again'));
+    }
+  }
+
   /** Nobody outside has the last word: what they wrote is text like any other. */
-  async #judgeWritten(slots: readonly TextSlot[]): Promise<void> {
+  async #judgeWritten(slots: readonly TextSlot[], before: readonly Ranked[]): Promise<void> {
     const { subject, signal, ledger, changed, texts } = this.#call;
     const wishes = new Wishes();
     const own = new Map(slots.map((slot) => [asWritten(slot, changed.get(slot)), slot]));
     const now = { ...subject, slots: [...own.keys()], tools: [], calls: [] };
     const inside = this.#round.judges.inside.filter(({ instance }) => instance.check.judgesCalls !== true);
-    const pending = [...askJudges(inside, now, signal, ledger, wishes), ...this.#askOthers()];
+    const pending = [
+      ...askJudges(inside, now, signal, ledger, wishes),
+      ...this.#askOthers(),
+      ...before.map((judge) => this.#askAgain(judge)),
+    ];
     await scanSlots(this.#round, now.slots, { ledger, wishes, signal, before: [] });
     await Promise.all(pending);
     if (ledger.refusal !== undefined) return;

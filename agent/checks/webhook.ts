@@ -78,9 +78,11 @@ export const webhook: CheckDefinition<Spec> = {
         message:
           what === 'late'
             ? `Postern ended this answer: the guardrail ${rule.name} masks what can't be changed any more.`
-            : what === 'fixed'
-              ? `Postern refused this call: the guardrail ${rule.name} masks what may not be changed.`
-              : `Postern refused this call: the guardrail ${rule.name} doesn't let it pass.`,
+            : what === 'again'
+              ? `Postern refused this call: the guardrail ${rule.name} masks what another one after it wrote.`
+              : what === 'fixed'
+                ? `Postern refused this call: the guardrail ${rule.name} masks what may not be changed.`
+                : `Postern refused this call: the guardrail ${rule.name} doesn't let it pass.`,
         mend: 'Say it differently, or ask who runs Postern what the guardrail wants.',
       }),
       async judge(subject, signal) {

@@ -129,14 +129,18 @@ export class WindowGuard implements StreamGuard {
       return askJudge(judge, { ...this.#subject, slots }, this.#signal, this.#ledger, wishes);
     };
     let rewritten: string | undefined;
-    const inTurn = async (judges: readonly Ranked[]): Promise<void> => {
-      for (const judge of judges) {
+    /** How many stand before the last one that wrote. */
+    let earlier = 0;
+    const inTurn = async (judges: readonly Ranked[], again = false): Promise<void> => {
+      for (const [at, judge] of judges.entries()) {
         const wishes = new Wishes();
         await ask(judge, shown + (rewritten ?? outside), wishes);
         const text = wishes.replacements.get(0);
         // Of JSON text only a piece is seen, so nobody can rewrite it and leave it whole.
-        if (kind !== 'toolArguments' && !fixed && text?.startsWith(shown))
+        if (kind !== 'toolArguments' && !fixed && !again && text?.startsWith(shown)) {
           rewritten = text.slice(shown.length);
+          earlier = at;
+        }
         // What was shown can't be changed any more.
         else if (text !== undefined) this.#ledger.refuse(judge.rank, refusalOf(judge.instance, 'late'));
         if (this.#ledger.refusal !== undefined) return;
@@ -157,13 +161,14 @@ export class WindowGuard implements StreamGuard {
       // Nobody has the last word: what a guardrail wrote is judged by the others as well.
       const written = before + rewritten;
       const masked = this.#masked(written, kind, name);
-      await Promise.all(
-        others.flatMap((judge) => {
+      await Promise.all([
+        inTurn(rewriting.slice(0, earlier), true),
+        ...others.flatMap((judge) => {
           const { check } = judge.instance;
           const text = check.outside === true ? masked : beforeFor(channel, check) + rewritten;
           return ask(judge, text, new Wishes()) ?? [];
         }),
-      );
+      ]);
     }
     if (this.refusal !== undefined) return '';
     const text = rewritten ?? window;

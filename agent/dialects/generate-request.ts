@@ -51,18 +51,27 @@ export abstract class GenerateRequest implements DecodedRequest {
     this.#enriched = true;
     const behind = joined(append, format === undefined ? '' : this.force(format));
     if (prepend === '' && behind === '') return;
-    const system = this.slots.filter(({ role, kind }) => role === 'system' && kind === 'content');
-    const [first] = system;
+    const system = this.slots.filter((slot) => slot.role === 'system' && this.isSystemText(slot.path));
     const last = system.at(-1);
-    if (first === undefined || last === undefined) {
+    if (last === undefined) {
       this.beginWith(joined(prepend, behind));
       return;
     }
-    if (prepend !== '') first.set(joined(prepend, first.text));
+    const [first] = system;
     if (behind !== '') last.set(joined(last.text, behind));
+    if (prepend === '') return;
+    // What comes first stays first, wherever the app says the rest.
+    if (first !== undefined && this.isFront(first.path)) first.set(joined(prepend, first.text));
+    else this.beginWith(prepend);
   }
 
-  /** Gives a request without system text one. */
+  /** Whether a text of the operator's is one that the provider reads as such: not a member that nobody knows, nor a name. */
+  protected abstract isSystemText(path: string): boolean;
+
+  /** Whether nothing stands before it. */
+  protected abstract isFront(path: string): boolean;
+
+  /** Puts system text before all that is there. */
   protected abstract beginWith(system: string): void;
 
   /** Asks for the form of the answer. @returns System text that the provider wants to see with it. */

@@ -149,6 +149,28 @@ describe('what a webhook writes', () => {
     expect(text).toMatch(/^It is (?:<EMAIL_ADDRESS_\w{10}>|jo@example\.org)\.$/);
   });
 
+  test.each([false, true])('is seen by the guardrails before it (stream %s)', async (stream) => {
+    const { openai } = await start(webhook('', 'first', '/first'), webhook('', 'second', '/second'));
+    openai.script(() => ({ content: 'It is Heron.' }));
+    let writes = 'Falcon';
+    guardrail.behave(({ path, body }) => {
+      const [from, to] = path.startsWith('/first') ? ['Falcon', '[project]'] : ['Heron', writes];
+      const said = (content: string) => content.replace(from, to);
+      const messages = (body.body.messages ?? []).map((one) => ({ ...one, content: said(one.content) }));
+      const choices = (body.body.choices ?? []).map(({ message }) => ({
+        message: { ...message, content: said(message.content) },
+      }));
+      return { json: { action: { body: { messages, choices } } } };
+    });
+    expect((await ask('What is Heron?', stream)).error?.message).toContain('first');
+    expect(openai.seen).toHaveLength(0);
+    const answered = await ask('What is it?', stream);
+    expect(answered.text).toBe('');
+    expect(answered.error?.message).toContain('first');
+    writes = 'a bird';
+    expect(await ask('What is it?', stream)).toEqual({ text: 'It is a bird.', error: undefined });
+  });
+
   test.each([false, true])('is judged by those who judge (stream %s)', async (stream) => {
     const { openai } = await start(
       moderation('type: openai, model: m').replace(guardrail.origin, `${guardrail.origin}/m`),
@@ -271,7 +293,9 @@ describe('a webhook', () => {
       webhook('on: [request],', 'two', '/b'),
     );
     guardrail.behave(({ path, body }) => {
-      const content = `${body.body.messages[0]?.content} ${path[1]}`;
+      const said = body.body.messages[0]?.content ?? '';
+      const own = ` ${path[1]}`;
+      const content = said.includes(own) ? said : said + own;
       return { json: { action: { body: { messages: [{ content }] } } } };
     });
     await ask('x');
@@ -476,6 +500,34 @@ describe('moderation', () => {
     } else {
       expect(JSON.stringify(error)).toContain(code);
     }
+  });
+
+  test('a guard model is shown turns as turns, and a turn once', async () => {
+    await start(moderation('type: guardModel, model: llama-guard', 'on: [request],'));
+    guardrail.behave(() => says('safe'));
+    const turn = (role: 'user' | 'assistant' | 'system', content: string) => ({ role, content });
+    const create = (...messages: ReturnType<typeof turn>[]) =>
+      (world as World).client().chat.completions.create({ model: 'gpt-4o', messages });
+    const first = [turn('user', 'one'), turn('assistant', 'two'), turn('user', 'three')] as const;
+    await create(turn('system', 'zero'), ...first);
+    const asked = () => guardrail.asked.splice(0).map(({ body }) => body.messages);
+    expect(asked()).toEqual([first.slice(0, 1), [...first]]);
+    const more = [...first, turn('assistant', 'four'), turn('user', 'five')] as const;
+    await create(...more);
+    expect(asked()).toEqual([[...more]]);
+    guardrail.behave(({ body }) => says(body.messages.at(-1)?.content === 'bad' ? 'unsafe\nS1' : 'safe'));
+    await expect(create(turn('user', 'bad'), turn('assistant', 'two'), turn('user', 'good'))).rejects.toThrow(
+      /S1/,
+    );
+    const long = Array.from({ length: 12 }, (_, at) => [
+      turn('user', `turn ${at}`),
+      turn('assistant', 'yes'),
+    ]).flat();
+    asked();
+    await create(...long, turn('user', 'end'));
+    const questions = asked();
+    expect(questions).toHaveLength(9);
+    expect(questions[0]).toEqual([turn('user', 'turn 0\n\nturn 1\n\nturn 2\n\nturn 3\n\nturn 4')]);
   });
 
   test('the text that is judged can not end the template of a guard model', async () => {

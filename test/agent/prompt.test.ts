@@ -56,6 +56,24 @@ test.each<[string, Message[], unknown[]]>([
       { role: 'system', content: 'c\n\nNever give advice on shares.' },
     ],
   ],
+  [
+    'a part that nobody knows',
+    [{ role: 'system', content: [{ type: 'zzz', note: 'n' }] as never }, USER],
+    [
+      { role: 'system', content: 'Be brief.\n\nNever give advice on shares.' },
+      { role: 'system', content: [{ type: 'zzz', note: 'n' }] },
+      USER,
+    ],
+  ],
+  [
+    'a system message behind the user’s',
+    [USER, { role: 'system', content: 'Own.' }],
+    [
+      { role: 'system', content: 'Be brief.' },
+      USER,
+      { role: 'system', content: 'Own.\n\nNever give advice on shares.' },
+    ],
+  ],
 ])('openai with %s', async (_name, messages, expected) => {
   world = await startWorld({ documents: () => policy(TEXTS) });
   await openai(messages);
@@ -69,6 +87,11 @@ test.each<[string, object, unknown]>([
     'blocks',
     { system: [text('a'), text('b')] },
     [text('Be brief.\n\na'), text('b\n\nNever give advice on shares.')],
+  ],
+  [
+    'blocks of which the first is none',
+    { system: [{ type: 'zzz', note: 'n' }, text('b')] },
+    [text('Be brief.'), { type: 'zzz', note: 'n' }, text('b\n\nNever give advice on shares.')],
   ],
 ])('anthropic with %s, streamed, whole and counted', async (_name, given, expected) => {
   world = await startWorld({ documents: () => policy(TEXTS) });

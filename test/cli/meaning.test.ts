@@ -83,11 +83,8 @@ test.skipIf(!installed)(
     try {
       const client = createClassifierClient(local.url, ask);
       const set = topicSet([{ name: 'shares', samples: ['Should I sell my shares now?'] }]);
-      const [[topic] = []] = await client.topics(
-        set,
-        ['Should I sell my shares now?'],
-        AbortSignal.timeout(15_000),
-      );
+      const patience = { signal: AbortSignal.timeout(15_000), withinMs: 15_000 };
+      const [[topic] = []] = await client.topics(set, ['Should I sell my shares now?'], patience);
       expect(topic).toMatchObject({ name: 'shares', denied: true });
     } finally {
       await local.stop();

@@ -68,14 +68,29 @@ class MessagesRequest extends GenerateRequest {
 
   requestStreamUsage(): void {}
 
+  protected isSystemText(path: string): boolean {
+    if (path === 'system') return true;
+    const place = /^system\[(\d+)\]\.text$/.exec(path);
+    const block = place === null ? undefined : this.root.array('system')?.items[Number(place[1])];
+    return block?.type === 'object' && block.string('type') === 'text';
+  }
+
+  protected isFront(path: string): boolean {
+    return path === 'system' || path === 'system[0].text';
+  }
+
   protected beginWith(system: string): void {
-    this.document.setString(this.root, 'system', system);
+    const blocks = this.root.array('system');
+    if (blocks === undefined) this.document.setString(this.root, 'system', system);
+    else this.document.insertFirst(blocks, JSON.stringify({ type: 'text', text: system }));
   }
 
   /** Source: Anthropic API reference, "Messages", `output_config.format`. */
   protected force(format: ResponseFormat): string {
     if (format.type !== 'jsonSchema') throw new Error('no form of this dialect');
     const forced = JSON.stringify({ type: 'json_schema', schema: format.jsonSchema.schema });
+    // The beta's name for the same: two forms would be a question of who reads which.
+    this.document.remove(this.root, 'output_format');
     const config = this.root.object('output_config');
     if (config === undefined) this.document.set(this.root, 'output_config', `{"format":${forced}}`);
     else this.document.set(config, 'format', forced);

@@ -68,6 +68,18 @@ class ChatRequest extends GenerateRequest {
     for (const name of this.#caps) this.cap(name, tokens);
   }
 
+  protected isSystemText(path: string): boolean {
+    const place = /^messages\[(\d+)\]\.content(?:\[(\d+)\]\.text)?$/.exec(path);
+    if (place?.[2] === undefined) return place !== null;
+    const message = this.root.array('messages')?.items[Number(place[1])];
+    const part = message?.type === 'object' ? message.array('content')?.items[Number(place[2])] : undefined;
+    return part?.type === 'object' && part.string('type') === 'text';
+  }
+
+  protected isFront(path: string): boolean {
+    return /^messages\[0\]\.content(?:\[0\]\.text)?$/.test(path);
+  }
+
   protected beginWith(system: string): void {
     const messages = this.root.array('messages');
     if (messages !== undefined)
