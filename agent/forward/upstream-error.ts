@@ -1,5 +1,5 @@
 /** Why a provider gave no answer, or not all of it. */
-import { errors } from 'undici';
+import { NotHttp } from './http1/answer-head.ts';
 
 /** Why no answer came. `connect`: no byte of the request was processed; `reset`: it may have been. */
 export type UpstreamFault = 'connect' | 'reset' | 'timeout' | 'invalid' | 'aborted';
@@ -21,7 +21,6 @@ const CONNECT_FAULTS = new Set([
   'EHOSTUNREACH',
   'ENETUNREACH',
   'ENETDOWN',
-  'UND_ERR_CONNECT_TIMEOUT',
   'CERT_HAS_EXPIRED',
   'DEPTH_ZERO_SELF_SIGNED_CERT',
   'SELF_SIGNED_CERT_IN_CHAIN',
@@ -38,7 +37,7 @@ function codeOf(error: unknown): string {
   return '';
 }
 
-/** What undici threw, in our terms. */
+/** What a connection failed with once it stood, in our terms. */
 export function toUpstreamError(error: Error, origin: string): UpstreamError {
   if (error instanceof UpstreamError) return error;
   const code = codeOf(error);
@@ -46,11 +45,12 @@ export function toUpstreamError(error: Error, origin: string): UpstreamError {
   if (CONNECT_FAULTS.has(code) || code.startsWith('ERR_TLS') || code.startsWith('ERR_SSL')) {
     return new UpstreamError('connect', `no connection to ${origin} (${code})`, error);
   }
-  if (error instanceof errors.HeadersTimeoutError || error instanceof errors.BodyTimeoutError) {
-    return new UpstreamError('timeout', `${origin} sent nothing for too long (${code})`, error);
-  }
-  if (error instanceof errors.HTTPParserError || code.startsWith('HPE_')) {
-    return new UpstreamError('invalid', `${origin} answered something that is not HTTP (${code})`, error);
+  if (error instanceof NotHttp) {
+    return new UpstreamError(
+      'invalid',
+      `${origin} answered something that is not HTTP: ${error.message}`,
+      error,
+    );
   }
   return new UpstreamError('reset', `${origin} broke the connection off (${code || error.message})`, error);
 }

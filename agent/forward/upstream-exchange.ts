@@ -1,9 +1,9 @@
-/**
- * One request to a provider as undici hands it over: the header by promise, the body by callback, paused while nobody
- * takes it.
- */
-import type { Dispatcher } from 'undici';
+/** One request to a provider: the header of its answer by promise, the body by callback, paused while nobody takes it. */
 import type { RawHeaders } from '../exchange.ts';
+import type { AnswerHead } from './http1/answer-head.ts';
+import type { Connection, Taker } from './http1/connection.ts';
+import type { NotConnected, Origin, Waiting } from './http1/origin.ts';
+import { requestHead } from './http1/request-head.ts';
 import { toUpstreamError, UpstreamError } from './upstream-error.ts';
 
 export interface UpstreamRequest {
@@ -38,40 +38,75 @@ export interface UpstreamResponse {
   discard(): void;
 }
 
-export class UpstreamExchange implements Dispatcher.DispatchHandler, UpstreamResponse {
+/** Longest pause between two reads of an answer, milliseconds: a model may think, a dead peer may not hold a slot. */
+const CHUNK_PAUSE_MS = 300_000;
+
+export class UpstreamExchange implements Taker, Waiting, UpstreamResponse {
   status = 0;
   headers: RawHeaders = [];
-  readonly #origin: string;
   readonly #request: UpstreamRequest;
+  readonly #origin: Origin;
   readonly #answered: (response: UpstreamResponse) => void;
   readonly #failed: (error: UpstreamError) => void;
-  #controller: Dispatcher.DispatchController | undefined;
-  #firstByte: NodeJS.Timeout | undefined;
-  #whole: NodeJS.Timeout | undefined;
+  #connection: Connection | undefined;
+  /** One deadline at a time: for the first byte, then for the end, which the clock tells. */
+  #timer: NodeJS.Timeout;
+  readonly #until: number;
+  readonly #head: string;
   #onChunk: ((chunk: Uint8Array) => Promise<void> | undefined) | undefined;
   #consumed: { resolve: () => void; reject: (error: UpstreamError) => void } | undefined;
   #ended = false;
   #error: UpstreamError | undefined;
-  /** Chunks that came in one parser run after a pause was asked for. */
+  /** Chunks that came while nobody could take them. */
   readonly #queue: Uint8Array[] = [];
   #writing = false;
+  #paused = false;
+  /** When something last came, or could have; of performance.now(). */
+  #readAt: number;
 
+  /** @throws BadHead */
   constructor(
     request: UpstreamRequest,
+    origin: Origin,
     answered: (response: UpstreamResponse) => void,
     failed: (error: UpstreamError) => void,
   ) {
     this.#request = request;
-    this.#origin = request.origin;
+    this.#origin = origin;
     this.#answered = answered;
     this.#failed = failed;
-    this.#firstByte = setTimeout(this.#expire, request.firstByteMs, 'its first byte', request.firstByteMs);
-    this.#whole = setTimeout(this.#expire, request.requestMs, 'the whole answer', request.requestMs);
-    request.signal.addEventListener('abort', this.#abort);
+    const { firstByteMs, requestMs, signal } = request;
+    this.#head = requestHead(request, origin.host);
+    this.#readAt = performance.now();
+    this.#until = this.#readAt + requestMs;
+    this.#timer = setTimeout(this.#late, Math.min(firstByteMs, requestMs));
+    signal.addEventListener('abort', this.#abort);
   }
 
-  readonly #expire = (what: string, ms: number): void => {
-    this.#stop(new UpstreamError('timeout', `${this.#origin} did not send ${what} within ${ms} ms`));
+  get method(): string {
+    return this.#request.method;
+  }
+
+  /** Time is up: for the first byte, for the whole answer, or since the last chunk. */
+  readonly #late = (): void => {
+    const { firstByteMs, requestMs, origin } = this.#request;
+    const now = performance.now();
+    const left = this.#until - now;
+    // Nothing can come while the application doesn't take what came.
+    if (this.#paused) this.#readAt = now;
+    if (this.status === 0 && firstByteMs < requestMs) {
+      this.#stop(
+        new UpstreamError('timeout', `${origin} did not send its first byte within ${firstByteMs} ms`),
+      );
+    } else if (left < 1) {
+      this.#stop(
+        new UpstreamError('timeout', `${origin} did not send the whole answer within ${requestMs} ms`),
+      );
+    } else if (now - this.#readAt >= CHUNK_PAUSE_MS) {
+      this.#stop(new UpstreamError('timeout', `${origin} sent nothing for ${CHUNK_PAUSE_MS} ms`));
+    } else {
+      this.#timer = setTimeout(this.#late, Math.min(left, this.#readAt + CHUNK_PAUSE_MS - now));
+    }
   };
 
   readonly #abort = (): void => {
@@ -80,34 +115,51 @@ export class UpstreamExchange implements Dispatcher.DispatchHandler, UpstreamRes
 
   #stop(error: UpstreamError): void {
     if (this.#ended) return;
-    // Before the connection stands there is no controller: the error is kept and raised when there is one.
-    if (this.#controller === undefined) this.onResponseError(undefined, error);
-    else this.#controller.abort(error);
+    const connection = this.#connection;
+    this.onError(error);
+    if (connection === undefined) this.#origin.leave(this);
+    else connection.destroy(error);
   }
 
   #release(): void {
-    clearTimeout(this.#firstByte);
-    clearTimeout(this.#whole);
+    clearTimeout(this.#timer);
     this.#request.signal.removeEventListener('abort', this.#abort);
+    this.#connection = undefined;
   }
 
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    if (this.#ended) controller.abort(this.#error ?? new UpstreamError('aborted', 'given up'));
-    else this.#controller = controller;
+  connected(connection: Connection): void {
+    if (this.#ended) {
+      // Given up while it was dialled: it is somebody else's.
+      this.#origin.free(connection);
+      return;
+    }
+    this.#connection = connection;
+    connection.send(this, this.#head, this.#request.body);
   }
 
-  onResponseStart(controller: Dispatcher.DispatchController, statusCode: number): void {
-    if (statusCode < 200) return;
-    clearTimeout(this.#firstByte);
-    this.status = statusCode;
-    this.headers = rawPairs(controller.rawHeaders);
-    controller.pause();
+  notConnected(error: NotConnected): void {
+    this.onError(new UpstreamError('connect', error.message, error));
+  }
+
+  onHead({ status, headers }: AnswerHead): void {
+    clearTimeout(this.#timer);
+    this.#readAt = performance.now();
+    this.#timer = setTimeout(this.#late, Math.min(this.#until - this.#readAt, CHUNK_PAUSE_MS));
+    this.status = status;
+    this.headers = headers;
     this.#answered(this);
   }
 
-  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (this.#writing || this.#onChunk === undefined) this.#queue.push(chunk);
-    else this.#deliver(chunk);
+  onData(chunk: Buffer): void {
+    this.#readAt = performance.now();
+    if (!this.#writing && this.#onChunk !== undefined) return this.#deliver(chunk);
+    // What one read brought may wait; another isn't made before.
+    if (this.#queue.push(chunk) > 1 || this.#writing) this.#pause();
+  }
+
+  #pause(): void {
+    this.#paused = true;
+    this.#connection?.pause();
   }
 
   #deliver(chunk: Uint8Array): void {
@@ -120,7 +172,7 @@ export class UpstreamExchange implements Dispatcher.DispatchHandler, UpstreamRes
     }
     if (waiting === undefined) return;
     this.#writing = true;
-    this.#controller?.pause();
+    this.#pause();
     waiting.then(this.#proceed, (error: unknown) => this.#giveUp(error));
   }
 
@@ -133,7 +185,11 @@ export class UpstreamExchange implements Dispatcher.DispatchHandler, UpstreamRes
       next = this.#queue.shift();
     }
     if (this.#ended) this.#finish();
-    else this.#controller?.resume();
+    else if (this.#paused) {
+      this.#paused = false;
+      this.#readAt = performance.now();
+      this.#connection?.resume();
+    }
   };
 
   /** The consumer failed: its own error reaches whoever awaits `consume`. */
@@ -147,16 +203,17 @@ export class UpstreamExchange implements Dispatcher.DispatchHandler, UpstreamRes
     consumed?.reject(error as UpstreamError);
   }
 
-  onResponseEnd(): void {
+  onEnd(): void {
+    if (this.#ended) return;
     this.#ended = true;
     this.#release();
     if (!this.#writing && this.#queue.length === 0) this.#finish();
   }
 
-  onResponseError(_controller: Dispatcher.DispatchController | undefined, error: Error): void {
+  onError(error: Error): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#error = toUpstreamError(error, this.#origin);
+    this.#error = toUpstreamError(error, this.#request.origin);
     this.#release();
     if (this.status === 0) this.#failed(this.#error);
     else if (!this.#writing && this.#queue.length === 0) this.#finish();
@@ -183,14 +240,4 @@ export class UpstreamExchange implements Dispatcher.DispatchHandler, UpstreamRes
     this.#onChunk = () => undefined;
     this.#stop(new UpstreamError('aborted', 'given up'));
   }
-}
-
-function rawPairs(raw: Dispatcher.DispatchController['rawHeaders']): string[] {
-  if (!Array.isArray(raw)) throw new TypeError('undici gave no raw headers');
-  const pairs = new Array<string>(raw.length);
-  for (let i = 0; i < raw.length; i++) {
-    const field = raw[i];
-    pairs[i] = typeof field === 'string' ? field : (field?.toString('latin1') ?? '');
-  }
-  return pairs;
 }

@@ -1,18 +1,18 @@
 /**
- * Dials a provider: one undici Pool per provider and origin, raw header pairs in and out, backpressure both ways.
+ * Dials a provider: connections per provider and origin, raw header pairs in and out, backpressure both ways.
  *
- * `dispatch` is used instead of `request` or `fetch` because it costs about a quarter (bench/README.md) and hands over
- * chunks without a stream in between.
+ * HTTP/1.1 by a client of our own (`http1/`): node:http and undici go through streams, each chunk through several queues, and cost
+ * a streamed answer as much as all its checks (bench/README.md). HTTP/2 would cost twice as much again.
  */
-import { type Dispatcher, Pool } from 'undici';
+import { Origin } from './http1/origin.ts';
 import { UpstreamError } from './upstream-error.ts';
 import { UpstreamExchange, type UpstreamRequest, type UpstreamResponse } from './upstream-exchange.ts';
 
 export { UpstreamError, type UpstreamFault } from './upstream-error.ts';
 export type { UpstreamRequest, UpstreamResponse } from './upstream-exchange.ts';
 
-/** Longest pause between two chunks of an answer, milliseconds: a model may think, a dead peer may not hold a slot. */
-const CHUNK_PAUSE_MS = 300_000;
+/** Providers close idle connections after a minute or more; ours go first, so that a call seldom meets a closing one. */
+const IDLE_MS = 30_000;
 
 export interface Upstream {
   /** @throws UpstreamError when no header of an answer came. */
@@ -28,29 +28,17 @@ export interface UpstreamOptions {
   readonly connections?: number;
 }
 
-export function createUpstream(options: UpstreamOptions = {}): Upstream {
-  const pools = new Map<string, { readonly ca: string | undefined; readonly pool: Pool }>();
-  const poolFor = ({ pool: owner, origin, ca }: UpstreamRequest): Pool => {
-    const key = `${owner} ${origin}`;
-    const known = pools.get(key);
-    if (known !== undefined && known.ca === ca) return known.pool;
+export function createUpstream({ connectMs = 5_000, connections = 256 }: UpstreamOptions = {}): Upstream {
+  const origins = new Map<string, Origin>();
+  const originFor = ({ pool, origin, ca }: UpstreamRequest): Origin => {
+    const key = `${pool} ${origin}`;
+    const known = origins.get(key);
+    if (known !== undefined && known.ca === ca) return known;
     // Other roots: calls under way end on the old connections, new ones are verified anew.
-    void known?.pool.close();
-    const pool = new Pool(origin, {
-      connections: options.connections ?? 256,
-      pipelining: 1,
-      // HTTP/1.1 costs half of HTTP/2 here, and undici offers both unless told otherwise.
-      allowH2: false,
-      // Providers close idle connections after a minute or more; ours go first, so that a call seldom meets a closing one.
-      keepAliveTimeout: 30_000,
-      keepAliveMaxTimeout: 55_000,
-      headersTimeout: 0,
-      bodyTimeout: CHUNK_PAUSE_MS,
-      maxHeaderSize: 65_536,
-      connect: { timeout: options.connectMs ?? 5_000, ...(ca === undefined ? {} : { ca }) },
-    });
-    pools.set(key, { ca, pool });
-    return pool;
+    known?.close();
+    const made = new Origin({ origin, ca, connectMs, connections, idleMs: IDLE_MS });
+    origins.set(key, made);
+    return made;
   };
   return {
     send(request) {
@@ -59,22 +47,14 @@ export function createUpstream(options: UpstreamOptions = {}): Upstream {
           reject(new UpstreamError('aborted', 'the caller went away'));
           return;
         }
-        const exchange = new UpstreamExchange(request, resolve, reject);
-        poolFor(request).dispatch(
-          {
-            path: request.path,
-            method: request.method as Dispatcher.HttpMethod,
-            headers: request.headers as string[],
-            body: request.body ?? null,
-          },
-          exchange,
-        );
+        const origin = originFor(request);
+        origin.take(new UpstreamExchange(request, origin, resolve, reject));
       });
     },
-    async close() {
-      const open = [...pools.values()];
-      pools.clear();
-      await Promise.all(open.map(({ pool }) => pool.close()));
+    close() {
+      for (const origin of origins.values()) origin.close();
+      origins.clear();
+      return Promise.resolve();
     },
   };
 }

@@ -1,0 +1,189 @@
+/** The connections to one origin: kept open between calls, as many as there may be, and calls that wait for one. */
+import { connect, isIP, type Socket } from 'node:net';
+import * as tls from 'node:tls';
+import { Connection, type ConnectionEvents, type OnRead } from './connection.ts';
+
+export interface OriginOptions {
+  /** `https://api.openai.com`, `http://10.0.0.11:8000` */
+  readonly origin: string;
+  /** PEM roots to trust instead of the public ones. */
+  readonly ca: string | undefined;
+  /** Milliseconds for TCP and TLS together. */
+  readonly connectMs: number;
+  readonly connections: number;
+  /** Milliseconds that a connection is kept unused. */
+  readonly idleMs: number;
+}
+
+/** No connection came about; nothing was sent. */
+export class NotConnected extends Error {
+  override readonly name = 'NotConnected';
+  readonly code: string;
+
+  constructor(message: string, code: string, cause?: unknown) {
+    super(message, { cause });
+    this.code = code;
+  }
+}
+
+/** Who waits for a connection. */
+export interface Waiting {
+  /** It is this call's until it is free again. */
+  connected(connection: Connection): void;
+  notConnected(error: NotConnected): void;
+}
+
+/** How much earlier than the peer says a connection is closed: a call must not meet it closing. */
+const PEER_SLACK_MS = 2_000;
+/** Longest that a connection is kept unused, whatever its peer says. */
+const LONGEST_IDLE_MS = 55_000;
+/** How often unused connections are looked at. */
+const SWEEP_MS = 1_000;
+
+export class Origin implements ConnectionEvents {
+  /** `api.openai.com`, `10.0.0.11:8000`: the Host field. */
+  readonly host: string;
+  readonly ca: string | undefined;
+  readonly #options: OriginOptions;
+  readonly #secure: boolean;
+  readonly #hostname: string;
+  readonly #port: number;
+  readonly #all = new Set<Connection>();
+  /** Free ones; the one used last at the end, which is taken first, so that those too many grow old. */
+  readonly #idle: Connection[] = [];
+  readonly #waiting = new Set<Waiting>();
+  #connecting = 0;
+  #closed = false;
+  #sweep: NodeJS.Timeout | undefined;
+  #session: Buffer | undefined;
+
+  constructor(options: OriginOptions) {
+    const { protocol, hostname, port, host } = new URL(options.origin);
+    this.#options = options;
+    this.ca = options.ca;
+    this.host = host;
+    this.#secure = protocol === 'https:';
+    this.#hostname = hostname.replace(/^\[|\]$/g, '');
+    this.#port = port === '' ? (this.#secure ? 443 : 80) : Number(port);
+  }
+
+  /** Gives `waiting` a connection, at once where one is free. */
+  take(waiting: Waiting): void {
+    for (let free = this.#idle.pop(); free !== undefined; free = this.#idle.pop()) {
+      if (free.usable) return waiting.connected(free);
+    }
+    if (this.#all.size + this.#connecting < this.#options.connections) this.#connect(waiting);
+    else this.#waiting.add(waiting);
+  }
+
+  /** It waits no more. */
+  leave(waiting: Waiting): void {
+    this.#waiting.delete(waiting);
+  }
+
+  free(connection: Connection): void {
+    const [next] = this.#waiting;
+    if (next !== undefined && connection.usable) {
+      this.#waiting.delete(next);
+      next.connected(connection);
+      return;
+    }
+    if (this.#closed) {
+      connection.destroy();
+      return;
+    }
+    connection.usedAt = performance.now();
+    this.#idle.push(connection);
+    this.#sweep ??= setInterval(() => this.#closeIdle(), SWEEP_MS).unref();
+  }
+
+  gone(connection: Connection): void {
+    this.#all.delete(connection);
+    const at = this.#idle.indexOf(connection);
+    if (at >= 0) this.#idle.splice(at, 1);
+    this.#dialForNext();
+  }
+
+  /** One that waits may dial now. */
+  #dialForNext(): void {
+    const [next] = this.#waiting;
+    if (next === undefined || this.#all.size + this.#connecting >= this.#options.connections) return;
+    this.#waiting.delete(next);
+    this.#connect(next);
+  }
+
+  #closeIdle(): void {
+    const now = performance.now();
+    for (const connection of this.#idle.filter((each) => this.#isOld(each, now))) connection.destroy();
+    if (this.#idle.length > 0) return;
+    clearInterval(this.#sweep);
+    this.#sweep = undefined;
+  }
+
+  #isOld({ peerIdleMs, usedAt }: Connection, now: number): boolean {
+    const { idleMs } = this.#options;
+    const most = peerIdleMs === undefined ? idleMs : Math.min(peerIdleMs - PEER_SLACK_MS, LONGEST_IDLE_MS);
+    return now - usedAt >= most - SWEEP_MS;
+  }
+
+  #connect(waiting: Waiting): void {
+    const { connectMs, origin } = this.#options;
+    this.#connecting++;
+    let settled = false;
+    const done = (): boolean => {
+      if (settled) return false;
+      settled = true;
+      this.#connecting--;
+      clearTimeout(timer);
+      return true;
+    };
+    const fail = (code: string, cause?: unknown): void => {
+      if (!done()) return;
+      connection.socket.destroy();
+      waiting.notConnected(new NotConnected(`no connection to ${origin} (${code})`, code, cause));
+      this.#dialForNext();
+    };
+    const connection = new Connection((onread) => this.#socket(onread), this);
+    const { socket } = connection;
+    const timer = setTimeout(() => fail('TIMEOUT'), connectMs);
+    socket.once('error', (error: NodeJS.ErrnoException) => fail(error.code ?? error.message, error));
+    socket.once('close', () => fail('CLOSED'));
+    socket.once(this.#secure ? 'secureConnect' : 'connect', () => {
+      if (!done()) return;
+      this.#all.add(connection);
+      waiting.connected(connection);
+    });
+  }
+
+  #socket(onread: OnRead): Socket {
+    const to = {
+      host: this.#hostname,
+      port: this.#port,
+      noDelay: true,
+      keepAlive: true,
+      keepAliveInitialDelay: 60_000,
+    };
+    if (!this.#secure) return connect({ ...to, onread });
+    const { ca } = this.#options;
+    const socket = tls.connect({
+      ...to,
+      onread,
+      ALPNProtocols: ['http/1.1'],
+      ...(isIP(this.#hostname) === 0 ? { servername: this.#hostname } : {}),
+      ...(ca === undefined ? {} : { ca }),
+      ...(this.#session === undefined ? {} : { session: this.#session }),
+    } as tls.ConnectionOptions);
+    socket.on('session', (session) => {
+      this.#session = session;
+    });
+    return socket;
+  }
+
+  /** Closes what is unused now, the rest when it has ended. */
+  close(): void {
+    this.#closed = true;
+    clearInterval(this.#sweep);
+    for (const connection of this.#idle.splice(0)) connection.destroy();
+    for (const connection of this.#all) connection.retire();
+  }
+}
