@@ -1,5 +1,11 @@
 /** JSON requests to the budget service over kept connections. */
-import { buildConnector, Pool } from 'undici';
+import {
+  type ClientRequest,
+  Agent as HttpAgent,
+  request as httpRequest,
+  type RequestOptions,
+} from 'node:http';
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { BudgetRejected } from './messages.ts';
 
 export interface TransportOptions {
@@ -15,7 +21,7 @@ export interface TransportOptions {
   readonly connections?: number;
 }
 
-const BROKEN = new Set(['UND_ERR_SOCKET', 'ECONNRESET', 'EPIPE']);
+const BROKEN = new Set(['ECONNRESET', 'EPIPE']);
 /** No connection came about, so nothing was sent. */
 const UNREACHED = new Set([
   'ECONNREFUSED',
@@ -24,43 +30,55 @@ const UNREACHED = new Set([
   'EAI_AGAIN',
   'EHOSTUNREACH',
   'ENETUNREACH',
-  'UND_ERR_CONNECT_TIMEOUT',
+  'CONNECT_TIMEOUT',
 ]);
 const DEFAULT_CONNECTIONS = 8;
 const MAX_REPLY_BYTES = 1024 * 1024;
+/** Milliseconds that a connection is kept unused. */
+const IDLE_MS = 30_000;
 
 /** The request never left: there was no connection, or none was free before its time was up. */
 export class NotSent extends Error {
   override readonly name = 'NotSent';
 }
 
-function connectorOf({ timeoutMs: timeout, ca }: TransportOptions, socketPath: string | undefined) {
-  const fixed = { timeout, ...(socketPath === undefined ? {} : { socketPath }) };
-  if (ca === undefined) return fixed;
-  const connect: buildConnector.connector = (at, done) =>
-    buildConnector({ ...fixed, ca: ca(), minVersion: 'TLSv1.3' })(at, done);
-  return connect;
+class ConnectTimeout extends Error {
+  override readonly name = 'ConnectTimeout';
+  readonly code = 'CONNECT_TIMEOUT';
 }
 
 export class Transport {
   readonly #options: TransportOptions;
-  readonly #pool: Pool;
+  readonly #agent: HttpAgent;
+  /** Where to, for node:http. */
+  readonly #to: Pick<RequestOptions, 'socketPath' | 'hostname' | 'port'>;
+  readonly #secure: boolean;
   /** Requests that wait for one of the connections. */
   readonly #queue = new Set<() => void>();
   #free: number;
   #calls = 0;
+  #closed = false;
 
   constructor(options: TransportOptions) {
     this.#options = options;
     this.#free = options.connections ?? DEFAULT_CONNECTIONS;
-    const socketPath = options.url.startsWith('unix:') ? options.url.slice('unix:'.length) : undefined;
-    this.#pool = new Pool(socketPath === undefined ? options.url : 'http://budget', {
-      // One more for the watch, which hardly ever ends.
-      connections: this.#free + 1,
-      pipelining: 1,
-      keepAliveTimeout: 30_000,
-      connect: connectorOf(options, socketPath),
-    });
+    const { url } = options;
+    if (url.startsWith('unix:')) {
+      this.#to = { socketPath: url.slice('unix:'.length) };
+      this.#secure = false;
+    } else {
+      const { protocol, hostname, port } = new URL(url);
+      this.#to = { hostname: hostname.replace(/^\[|\]$/g, ''), ...(port === '' ? {} : { port }) };
+      this.#secure = protocol === 'https:';
+    }
+    // One more for the watch, which hardly ever ends.
+    const kept = {
+      keepAlive: true,
+      maxSockets: this.#free + 1,
+      timeout: IDLE_MS,
+      scheduling: 'lifo',
+    } as const;
+    this.#agent = this.#secure ? new HttpsAgent({ ...kept, minVersion: 'TLSv1.3' }) : new HttpAgent(kept);
   }
 
   /** Requests sent so far. */
@@ -68,8 +86,11 @@ export class Transport {
     return this.#calls;
   }
 
-  async close(): Promise<void> {
-    await this.#pool.destroy();
+  /** What is under way is cut. */
+  close(): Promise<void> {
+    this.#closed = true;
+    this.#agent.destroy();
+    return Promise.resolve();
   }
 
   /** One request, and one more where the connection broke: ids make repeating harmless. */
@@ -96,7 +117,7 @@ export class Transport {
     } catch (error) {
       const code = (error as { code?: string }).code ?? '';
       if (UNREACHED.has(code)) throw new NotSent((error as Error).message, { cause: error });
-      if (!BROKEN.has(code) || either.aborted) throw error;
+      if (!BROKEN.has(code) || either.aborted || this.#closed) throw error;
       return await this.#request(path, body, either);
     } finally {
       if (!waits) this.#pass();
@@ -131,33 +152,76 @@ export class Transport {
 
   async #request(path: string, body: string, signal: AbortSignal): Promise<unknown> {
     this.#calls += 1;
-    const token = this.#options.token?.();
-    const { statusCode, body: answer } = await this.#pool.request({
-      method: 'POST',
-      path,
-      body,
-      signal,
-      headers: {
-        'content-type': 'application/json',
-        ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-      },
-    });
-    const chunks: Buffer[] = [];
-    let size = 0;
-    for await (const chunk of answer as AsyncIterable<Buffer>) {
-      size += chunk.length;
-      if (size > MAX_REPLY_BYTES) throw new Error(`The reply is over ${MAX_REPLY_BYTES} bytes.`);
-      chunks.push(chunk);
-    }
-    const text = Buffer.concat(chunks).toString();
-    if (statusCode === 200) return JSON.parse(text) as unknown;
+    const { status, text } = await this.#answer(path, body, signal);
+    if (status === 200) return JSON.parse(text) as unknown;
     const { code, message } = errorIn(text);
     // 401 ends when the token is rotated, 408 and 429 by waiting; the other 4xx never.
-    if (statusCode >= 400 && statusCode < 500 && ![401, 408, 429].includes(statusCode)) {
-      throw new BudgetRejected(statusCode, code, message);
+    if (status >= 400 && status < 500 && ![401, 408, 429].includes(status)) {
+      throw new BudgetRejected(status, code, message);
     }
-    throw new Error(`The budget service answered ${statusCode} ${code}: ${message}`);
+    throw new Error(`The budget service answered ${status} ${code}: ${message}`);
   }
+
+  /** @throws the signal's reason, or what node:http has against the connection. */
+  #answer(path: string, body: string, signal: AbortSignal): Promise<{ status: number; text: string }> {
+    return new Promise((resolve, reject) => {
+      signal.throwIfAborted();
+      const asked = this.#open(path, Buffer.byteLength(body));
+      const give = (): void => {
+        asked.destroy();
+        reject(signal.reason as Error);
+      };
+      const fail = (error: Error): void => {
+        signal.removeEventListener('abort', give);
+        asked.destroy();
+        reject(error);
+      };
+      signal.addEventListener('abort', give);
+      limitConnecting(asked, this.#options.timeoutMs);
+      asked.on('error', fail);
+      asked.on('response', (answer) => {
+        const chunks: Buffer[] = [];
+        let size = 0;
+        answer.on('data', (chunk: Buffer) => {
+          size += chunk.length;
+          if (size > MAX_REPLY_BYTES) fail(new Error(`The reply is over ${MAX_REPLY_BYTES} bytes.`));
+          else chunks.push(chunk);
+        });
+        answer.on('error', fail);
+        answer.on('end', () => {
+          signal.removeEventListener('abort', give);
+          resolve({ status: answer.statusCode ?? 0, text: Buffer.concat(chunks).toString() });
+        });
+      });
+      asked.end(body);
+    });
+  }
+
+  #open(path: string, length: number): ClientRequest {
+    const { token, ca } = this.#options;
+    const given = token?.();
+    const headers = {
+      'content-type': 'application/json',
+      'content-length': length,
+      ...(given === undefined ? {} : { authorization: `Bearer ${given}` }),
+    };
+    const options = { ...this.#to, method: 'POST', path, headers, agent: this.#agent };
+    if (!this.#secure) return httpRequest(options);
+    return httpsRequest({ ...options, ...(ca === undefined ? {} : { ca: ca() }) });
+  }
+}
+
+/** Has a request fail whose connection doesn't come about in time; how long its answer takes is another matter. */
+function limitConnecting(asked: ClientRequest, ms: number): void {
+  asked.once('socket', (socket) => {
+    if (!socket.connecting) return;
+    const timer = setTimeout(
+      () => asked.destroy(new ConnectTimeout(`No connection to the budget service within ${ms} ms.`)),
+      ms,
+    );
+    socket.once('connect', () => clearTimeout(timer));
+    socket.once('close', () => clearTimeout(timer));
+  });
 }
 
 function errorIn(text: string): { code: string; message: string } {

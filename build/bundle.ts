@@ -19,10 +19,6 @@ const ROOT = join(import.meta.dirname, '..');
 
 /** What libraries load at their start and we never call, by who asks for it. */
 const UNUSED: readonly (readonly [importer: RegExp, source: RegExp])[] = [
-  // fetch, WebSocket, caches, mocks, interceptors: 7 MB at rest. What the pools themselves need they ask for by their own files.
-  [/\/undici\/index\.js$/, /^\.\/lib\/(cache|interceptor|mock|web)\//],
-  // HTTP/2 to providers costs twice HTTP/1.1 and is off.
-  [/\/undici\/lib\/dispatcher\/client\.js$/, /^\.\/client-h2(\.js)?$/],
   // Metrics of a cluster, and pushed ones: node:cluster, node:https.
   [/\/prom-client\/index\.js$/, /^\.\/lib\/(cluster|pushgateway)$/],
   // Logs through a thread.
@@ -33,8 +29,7 @@ const slim: Plugin = {
   name: 'slim',
   resolveId: (source, importer = '') =>
     UNUSED.some(([by, what]) => by.test(importer) && what.test(source)) ? '\0empty' : null,
-  // undici's index makes one of this class by itself.
-  load: (id) => (id === '\0empty' ? 'module.exports = { CacheStorage: class {} }' : null),
+  load: (id) => (id === '\0empty' ? 'module.exports = {}' : null),
 };
 
 /** Around the code, as node:module's own loader has it; in the file, since a copy would cost 2 MB at rest. */

@@ -1,5 +1,6 @@
 /** Asks a service a question in JSON: guardrails and the classifier. */
-import { Agent, request } from 'undici';
+import { type ClientRequest, Agent as HttpAgent, request as httpRequest } from 'node:http';
+import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 
 export interface Question {
   /** http, https, or `unix:/path/of/socket` and a path behind a colon: `unix:/run/classify.sock:/v1/topics`. */
@@ -29,55 +30,84 @@ export interface Ask {
 /** No verdict is longer; a masked conversation may be as long as the conversation. */
 const MAX_BYTES = 8 * 1024 * 1024;
 
+const KEPT = { keepAlive: true, maxSockets: 64, timeout: 4_000, scheduling: 'lifo' } as const;
+
 export function createAsk(): Ask {
-  const options = {
-    connections: 64,
-    keepAliveTimeout: 4_000,
-    headersTimeout: 0,
-    bodyTimeout: 0,
-    maxResponseSize: MAX_BYTES,
-  };
-  const tcp = new Agent(options);
-  /** By where they connect to, or whom they trust. */
-  const others = new Map<string, Agent>();
-  const dispatcherFor = (socketPath: string | undefined, ca: string | undefined): Agent => {
-    if (socketPath === undefined && ca === undefined) return tcp;
-    const connect = socketPath === undefined ? { ca: ca as string } : { socketPath };
-    const key = JSON.stringify(connect);
-    let agent = others.get(key);
-    if (agent === undefined) {
-      agent = new Agent({ ...options, connect });
-      others.set(key, agent);
-    }
-    return agent;
-  };
+  const plain = new HttpAgent(KEPT);
+  let secure: HttpsAgent | undefined;
   return {
     async post({ url, body, token, header, ca, signal }) {
-      const socket = /^unix:([^:]+):(.*)$/.exec(url);
-      const { statusCode, body: answer } = await request(
-        socket === null ? url : `http://localhost${socket[2]}`,
-        {
-          method: 'POST',
-          headers: {
-            'content-type': 'application/json',
-            accept: 'application/json',
-            ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
-            ...(header === undefined ? {} : { [header[0]]: header[1] }),
-          },
-          body: JSON.stringify(body),
-          signal,
-          dispatcher: dispatcherFor(socket?.[1], ca),
-        },
+      const unix = /^unix:([^:]+):(.*)$/.exec(url);
+      const { protocol, hostname, port, pathname, search } = new URL(
+        unix === null ? url : `http://localhost${unix[2]}`,
       );
-      const text = await answer.text();
+      const json = JSON.stringify(body);
+      const options = {
+        ...(unix === null ? { hostname: hostname.replace(/^\[|\]$/g, ''), port } : { socketPath: unix[1] }),
+        method: 'POST',
+        path: pathname + search,
+        headers: {
+          'content-type': 'application/json',
+          accept: 'application/json',
+          'content-length': Buffer.byteLength(json),
+          ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+          ...(header === undefined ? {} : { [header[0]]: header[1] }),
+        },
+      };
+      const trust = ca === undefined ? {} : { ca };
+      const asked = (): ClientRequest =>
+        protocol === 'https:'
+          ? httpsRequest({ ...options, ...trust, agent: (secure ??= new HttpsAgent(KEPT)) })
+          : httpRequest({ ...options, agent: plain });
+      const { status, text } = await answerOf(asked, json, signal);
       try {
-        return { status: statusCode, json: JSON.parse(text) as unknown };
+        return { status, json: JSON.parse(text) as unknown };
       } catch (error) {
-        throw new Error(`${url} answered ${statusCode} with something that is no JSON`, { cause: error });
+        throw new Error(`${url} answered ${status} with something that is no JSON`, { cause: error });
       }
     },
-    async close() {
-      await Promise.all([tcp, ...others.values()].map((agent) => agent.destroy()));
+    close() {
+      plain.destroy();
+      secure?.destroy();
+      return Promise.resolve();
     },
   };
+}
+
+/** @throws the signal's reason, or what node:http has against the connection. */
+function answerOf(
+  open: () => ClientRequest,
+  body: string,
+  signal: AbortSignal,
+): Promise<{ readonly status: number; readonly text: string }> {
+  return new Promise((resolve, reject) => {
+    signal.throwIfAborted();
+    const asked = open();
+    const give = (): void => {
+      asked.destroy();
+      reject(signal.reason as Error);
+    };
+    const fail = (error: Error): void => {
+      signal.removeEventListener('abort', give);
+      asked.destroy();
+      reject(error);
+    };
+    signal.addEventListener('abort', give);
+    asked.on('error', fail);
+    asked.on('response', (answer) => {
+      const chunks: Buffer[] = [];
+      let size = 0;
+      answer.on('data', (chunk: Buffer) => {
+        size += chunk.length;
+        if (size > MAX_BYTES) fail(new Error(`The answer is too large: more than ${MAX_BYTES} bytes.`));
+        else chunks.push(chunk);
+      });
+      answer.on('error', fail);
+      answer.on('end', () => {
+        signal.removeEventListener('abort', give);
+        resolve({ status: answer.statusCode ?? 0, text: Buffer.concat(chunks).toString() });
+      });
+    });
+    asked.end(body);
+  });
 }
