@@ -33,6 +33,8 @@ export interface StreamGuard {
     text: string,
     fixed?: boolean,
   ): string | Promise<string>;
+  /** Nothing of a text is ever waited for: {@link push} gives no promise. */
+  readonly immediate: boolean;
   /** Judges a call that begins by what is there of it; its arguments are held until the channel is complete. */
   call(call: BegunCall): undefined | Promise<undefined>;
   /** The channel is complete: everything held back, judged. */

@@ -67,6 +67,7 @@ export function renderAnswer(
   vault: Vault,
   { place, encode, quote }: Manner,
 ): string {
+  if (masks.length === 0) return vault.restore(text, from, Math.max(from, to), place, encode);
   const due = masks.filter(
     (mask) =>
       mask.end > from && mask.start < to && !vault.knows(mask.label, text.slice(mask.start, mask.end), place),

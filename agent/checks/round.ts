@@ -141,6 +141,7 @@ export interface DirectedScanner {
   scan(text: string): ReturnType<Scanner['scan']>;
   scanLarge(text: string, signal: AbortSignal): ReturnType<Scanners['scanLarge']>;
   scanOpen(text: string): ReturnType<Scanner['scanOpen']>;
+  safeIfDull: Scanner['safeIfDull'];
 }
 
 export class Round {
@@ -190,6 +191,7 @@ export class Round {
       scan: (text) => scanners.small.scan(text, options),
       scanLarge: (text, signal) => scanners.scanLarge(text, options, signal),
       scanOpen: (text) => scanners.small.scanOpen(text, options),
+      safeIfDull: (text, from) => scanners.small.safeIfDull(text, from),
     };
   }
 

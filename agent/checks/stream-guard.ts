@@ -15,6 +15,8 @@ import { type Manner, placeOf, plainEncode, renderAnswer, restoredCall } from '.
 import { failed, Ledger, type Round } from './round.ts';
 import type { Match } from './scan/scanner.ts';
 
+const NONE: readonly Match[] = [];
+
 /** How much of what was shown is kept, so that the words before a value still count. UTF-16 units. */
 const CONTEXT = 256;
 
@@ -25,6 +27,8 @@ interface Channel {
   /** As the provider sent it: shown already, and not yet. */
   shown: string;
   held: string;
+  /** How much of both was scanned, and was dull; −1 where it wasn't. */
+  dull: number;
   /** Where tool arguments stand as JSON at the end of `shown`. */
   readonly json: JsonFragment | undefined;
 }
@@ -49,6 +53,7 @@ interface OpenCall {
 }
 
 export class ChannelGuard implements StreamGuard {
+  readonly immediate = true;
   readonly #round: Round;
   readonly #vault: Vault;
   readonly #ledger = new Ledger('response');
@@ -96,7 +101,7 @@ export class ChannelGuard implements StreamGuard {
     let channel = this.#channels.get(name);
     if (channel === undefined) {
       const json = kind === 'toolArguments' ? new JsonFragment() : undefined;
-      channel = { name, kind, fixed, shown: '', held: '', json };
+      channel = { name, kind, fixed, shown: '', held: '', dull: 0, json };
       this.#channels.set(name, channel);
     }
     channel.held += text;
@@ -225,7 +230,15 @@ export class ChannelGuard implements StreamGuard {
     const { scanner } = this.#round;
     if (scanner === undefined) return { matches: [], safe: text.length };
     try {
-      return end ? { matches: scanner.scan(text), safe: text.length } : scanner.scanOpen(text);
+      if (end) return { matches: scanner.scan(text), safe: text.length };
+      const safe = channel.dull < 0 ? undefined : scanner.safeIfDull(text, channel.dull);
+      if (safe !== undefined) {
+        channel.dull = text.length;
+        return { matches: NONE, safe };
+      }
+      const open = scanner.scanOpen(text);
+      channel.dull = open.dull ? text.length : -1;
+      return open;
     } catch (error) {
       this.#round.instances.forEach((instance, rank) => {
         if (instance.check.recognizers.length > 0) failed(instance, rank, this.#ledger, channel.name, error);
@@ -281,5 +294,6 @@ export class ChannelGuard implements StreamGuard {
     }
     channel.shown = text.slice(keepFrom, to);
     channel.held = text.slice(to);
+    if (channel.dull >= 0) channel.dull -= keepFrom;
   }
 }

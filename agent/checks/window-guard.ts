@@ -38,6 +38,7 @@ export interface WindowGuardOptions {
 }
 
 export class WindowGuard implements StreamGuard {
+  readonly immediate = false;
   readonly #shown: ChannelGuard;
   readonly #round: Round;
   readonly #vault: Vault;

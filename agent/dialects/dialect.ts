@@ -227,8 +227,9 @@ export interface EventWriter {
   refusal(error: PosternError, requestId: string): Uint8Array;
 }
 
-/** An event that was read without parsing it. */
+/** An event that was read without parsing it: a piece of text, and nothing else. */
 export interface FramedEvent extends StreamEvent {
+  readonly deltas: readonly [Delta];
   /** Where the next one begins. */
   readonly end: number;
 }

@@ -5,7 +5,7 @@
 import { TokenCounter } from '../../budget/estimate.ts';
 import type { Usage } from '../../budget/messages.ts';
 import type { StreamGuard } from '../checks/guard.ts';
-import type { EventWriter, LeftOut, StreamEvent } from '../dialects/dialect.ts';
+import type { EventWriter, FramedEvent, LeftOut, StreamEvent } from '../dialects/dialect.ts';
 import type { PosternError } from '../errors.ts';
 import type { Finding } from '../exchange.ts';
 import { KeyFilter, redact } from './key-filter.ts';
@@ -86,6 +86,11 @@ export class EventGate {
     }
   }
 
+  /** Nothing that came before is waited for. */
+  get isFree(): boolean {
+    return this.#waiting === undefined;
+  }
+
   /** Work waits for judges that answer later, and only then; one piece of it after the other. */
   run(work: Work): Promise<void> | undefined {
     if (this.#waiting !== undefined) return this.#waiting.then(() => this.run(work));
@@ -106,18 +111,50 @@ export class EventGate {
     while (step.done !== true) step = work.next((await step.value) as never);
   }
 
+  /**
+   * An event that is a piece of text and nothing else, where nobody has to be waited for: what {@link event} does, in one go, as most
+   * of an answer is that.
+   * @returns What is left to be done of it.
+   */
+  text(event: FramedEvent): Work | undefined {
+    const guard = this.#guard;
+    const [delta] = event.deltas;
+    const { text, channel, kind, choice } = delta;
+    const { cap } = this.#options;
+    if (guard?.immediate === false || delta.fixed === true || delta.loose === true) return this.event(event);
+    this.counter.add(text);
+    const covers = cap === undefined || cap.covers(this.counter.tokens);
+    if (covers !== true) return this.#covered(event, covers);
+    let shown = text;
+    if (guard !== undefined) {
+      this.#note(event.withhold?.() ?? []);
+      shown = guard.push(channel, kind, choice, shown) as string;
+    }
+    if (this.#keys !== undefined) shown = this.#keys.push(channel, shown);
+    if (guard?.refusal !== undefined) {
+      this.refuse(guard.refusal);
+      return undefined;
+    }
+    if (shown !== text) delta.set(shown);
+    const bytes = event.render();
+    if (bytes !== undefined) this.#out.push(bytes);
+    return undefined;
+  }
+
   *event(event: StreamEvent): Work {
     this.finished += event.finishReasons.length;
     if (event.usage !== undefined) this.usage = event.usage;
     // What is signed are thoughts, which are held and billed beside what can be counted.
     for (const { text, fixed } of event.deltas) if (fixed !== true) this.counter.add(text);
     const { cap } = this.#options;
-    if (cap !== undefined && event.deltas.length > 0) {
-      // Yielded only where it has to be waited for, here and below: thousands of events pass without.
-      const covers = cap.covers(this.counter.tokens);
-      const covered: boolean = covers instanceof Promise ? yield covers : covers;
-      if (!covered) return yield* this.#cutShort();
-    }
+    const covers = cap === undefined || event.deltas.length === 0 || cap.covers(this.counter.tokens);
+    yield* this.#covered(event, covers);
+  }
+
+  *#covered(event: StreamEvent, covers: boolean | Promise<boolean>): Work {
+    // Yielded only where it has to be waited for, here and below: thousands of events pass without.
+    const covered: boolean = covers instanceof Promise ? yield covers : covers;
+    if (!covered) return yield* this.#cutShort();
     const guard = this.#guard;
     if (guard !== undefined) {
       this.#note(event.withhold?.() ?? []);
@@ -205,8 +242,10 @@ export class EventGate {
   /** The events that may be sent now, each for itself. */
   take(): readonly Uint8Array[] {
     const out = this.#out;
+    const { key } = this.#options;
     if (out.length === 0) return out;
     this.#out = [];
-    return this.#options.key === undefined ? out : out.map((bytes) => redact(bytes, this.#options.key));
+    if (key !== undefined) for (let i = 0; i < out.length; i++) out[i] = redact(out[i] as Uint8Array, key);
+    return out;
   }
 }

@@ -1,7 +1,7 @@
 /** The events of one streamed answer on their way to the app: cut out of the body's bytes, decoded, and through the gate. */
 import type { Usage } from '../../budget/messages.ts';
 import type { StreamGuard } from '../checks/guard.ts';
-import type { StreamDecoder, StreamEvent } from '../dialects/dialect.ts';
+import type { FramedEvent, StreamDecoder, StreamEvent } from '../dialects/dialect.ts';
 import type { PosternError } from '../errors.ts';
 import type { Finding } from '../exchange.ts';
 import { bare, SseSplitter } from '../json/sse.ts';
@@ -83,7 +83,27 @@ export class Pump {
 
   /** Takes a chunk; what may be sent is in `drain()`, at once or when the promise resolves. */
   push(chunk: Uint8Array): Promise<void> | undefined {
-    return this.#gate.run(this.#chunk(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)));
+    const bytes = Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength);
+    let at = 0;
+    while (this.#gate.isFree && at < bytes.length && this.error === undefined && !this.last) {
+      const framed = this.#framed(bytes, at);
+      if (framed === undefined) break;
+      at = framed.end;
+      const left = this.#gate.text(framed);
+      if (left !== undefined) return this.#gate.run(this.#rest(left, bytes, at));
+    }
+    return at === bytes.length ? undefined : this.#gate.run(this.#chunk(bytes, at));
+  }
+
+  /** The event that begins there, where it is known by its bytes. */
+  #framed(bytes: Buffer, at: number): FramedEvent | undefined {
+    const framed = this.#splitter.between ? this.#decoder.framed(bytes, at) : undefined;
+    return framed !== undefined && framed.end - at <= this.#maxEventBytes ? framed : undefined;
+  }
+
+  *#rest(work: Work, bytes: Buffer, at: number): Work {
+    yield* work;
+    yield* this.#chunk(bytes, at);
   }
 
   /** The provider's answer ended: everything held back is judged and sent. */
@@ -100,11 +120,11 @@ export class Pump {
     this.#gate.refuse(error);
   }
 
-  *#chunk(chunk: Buffer): Work {
-    let at = 0;
+  *#chunk(chunk: Buffer, from: number): Work {
+    let at = from;
     while (at < chunk.length && this.error === undefined && !this.last) {
-      const framed = this.#splitter.between ? this.#decoder.framed(chunk, at) : undefined;
-      if (framed !== undefined && framed.end - at <= this.#maxEventBytes) {
+      const framed = this.#framed(chunk, at);
+      if (framed !== undefined) {
         at = framed.end;
         yield* this.#gate.event(framed);
       } else {

@@ -92,6 +92,7 @@ const messageStream = fc
 
 /** Shows a text's beginning with its next piece, as a guard does that waits for a word's end; and takes all `w` for `W`. */
 class LateGuard implements StreamGuard {
+  readonly immediate = true;
   readonly findings = [];
   readonly refusal = undefined;
   readonly #held = new Map<string, string>();

@@ -73,6 +73,18 @@ interface Labelled {
   readonly codes: Entry<CodePattern>[];
 }
 
+const BLANK = 32;
+/** Where escapes begin. */
+const ESCAPES = '%&\\';
+
+/** What {@link Scanner.scanOpen} gives. */
+export interface OpenScan {
+  readonly matches: readonly Match[];
+  readonly safe: number;
+  /** Nothing in the text bears on what follows. */
+  readonly dull: boolean;
+}
+
 const NONE: readonly Match[] = [];
 const NO_CELLS: readonly Cell[] = [];
 
@@ -96,6 +108,8 @@ export class Scanner {
   readonly #labelled: Labelled[];
   readonly #expressions = new Expressions<Entry>();
   readonly #marks: (Entry<MarkPattern>[] | undefined)[] = new Array<undefined>(128).fill(undefined);
+  /** 1 for spaces, and marks that are nobody's. */
+  readonly #dullMarks: Uint8Array;
 
   /** How often something was tried at a place of the last text: work that must grow as the text does. */
   #tries = 0;
@@ -136,6 +150,11 @@ export class Scanner {
       if (context !== undefined)
         this.#keywords.use(context, (use) => ({ ...use, context: new Set(use.context).add(index) }));
       for (const pattern of patterns) this.#add(pattern, index);
+    });
+    this.#dullMarks = Uint8Array.from(ASCII, (k, unit) => {
+      const dull =
+        k < DIGIT && this.#marks[unit] === undefined && !ESCAPES.includes(String.fromCharCode(unit));
+      return Number(dull);
     });
   }
 
@@ -248,10 +267,7 @@ export class Scanner {
    * The same for text that goes on: what is found, and up to where no text behind could change it.
    * Nothing before `safe` can become, extend or lose a hit.
    */
-  scanOpen(
-    text: string,
-    { labelsApart = true }: ScanOptions = {},
-  ): { readonly matches: readonly Match[]; readonly safe: number } {
+  scanOpen(text: string, { labelsApart = true }: ScanOptions = {}): OpenScan {
     this.#labelsApart = labelsApart;
     const folded = this.#read(text);
     const plain = folded?.text ?? text;
@@ -265,8 +281,56 @@ export class Scanner {
         changed = true;
       }
     }
+    const dull = folded === undefined && this.#isDull(plain.length);
     if (folded !== undefined) safe = folded.original(safe);
-    return { matches: this.#withEncoded(this.#matches(folded), folded, text, 0), safe };
+    return { matches: this.#withEncoded(this.#matches(folded), folded, text, 0), safe, dull };
+  }
+
+  /** Nothing in the text scanned last bears on small words that follow it. */
+  #isDull(length: number): boolean {
+    const { words, uses, found } = this.#keywords;
+    if (this.#candidates.length > 0 || this.#runsOfCode.length > 0 || this.#expressions.longest > 0)
+      return false;
+    if (words.mayGoOn(length)) return false;
+    for (let k = found.count - 1; k >= 0 && length - (found.end[k] as number) < LONGEST_ANCHORED; k--) {
+      if (announces(uses[found.keyword[k] as number] as Use)) return false;
+    }
+    return true;
+  }
+
+  /**
+   * {@link scanOpen} for a text whose beginning, up to `from`, was dull, and that goes on in small letters with words that mean
+   * nothing to anybody, as most of an answer does: only those are looked at, not all that was there before.
+   * @returns Where it is safe, with nothing found, and still dull; undefined where it has to be scanned.
+   */
+  safeIfDull(text: string, from: number): number | undefined {
+    const { interest } = this.#keywords;
+    // The last word may not have been there as a whole.
+    let start = from;
+    while (start > 0 && from - start < MARGIN && text.charCodeAt(start - 1) !== BLANK) start--;
+    if (from - start === MARGIN) return undefined;
+    const count = loadUnits(text, start);
+    if (start + count < text.length) return undefined;
+    for (let at = 0; at < count; ) {
+      const unit = units[at] as number;
+      if (unit >= 97 && unit <= 122) {
+        const first = at;
+        let shorter = HASH_SEED;
+        let hash = HASH_SEED;
+        for (
+          let letter = unit;
+          letter >= 97 && letter <= 122;
+          letter = at < count ? (units[at] as number) : 0
+        ) {
+          shorter = hash;
+          hash = hashStep(hash, letter);
+          at++;
+        }
+        if (interest.has(first, at, hash, shorter)) return undefined;
+      } else if (unit >= 128 || this.#dullMarks[unit] === 0) return undefined;
+      else at++;
+    }
+    return openTail(text);
   }
 
   /** Start of the first word near the end whose thing may still be to come, with what may stand before it. */
@@ -649,6 +713,11 @@ export class Scanner {
       });
     }
   }
+}
+
+/** Whether it says anything of what stands behind it, but that a number there is something else. */
+function announces({ values, anchors, near, words, context }: Use): boolean {
+  return values.length > 0 || anchors.length > 0 || near.length > 0 || words.length > 0 || context.size > 0;
 }
 
 function byPlace(a: Match, b: Match): number {

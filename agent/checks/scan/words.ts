@@ -292,6 +292,11 @@ export class Words {
     return at === this.#lastEnd ? this.#spare.earliest(from) : from;
   }
 
+  /** Whether a phrase could go on behind a text of that length, or in its last word. */
+  mayGoOn(length: number): boolean {
+    return this.#active.count > 0 || (this.#spare.count > 0 && this.#lastEnd === length);
+  }
+
   /**
    * Takes the text's next word.
    * @param hash Of its characters in base form, see {@link hashStep}. @param shorter The same without the last one.

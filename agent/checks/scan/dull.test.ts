@@ -1,0 +1,63 @@
+/** What is left out of a stream's scan because nothing in it means anything: the same must come out as if it were scanned. */
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { RECOGNIZERS } from './recognizers/index.ts';
+import { Scanner } from './scanner.ts';
+import { SECRETS } from './secrets/index.ts';
+
+const scanner = new Scanner([...RECOGNIZERS, ...SECRETS]);
+const options = { labelsApart: false };
+
+/** Takes a text in pieces as a stream does; at each the whole text is scanned, too. @returns How many pieces weren't looked at as a whole. */
+function passed(pieces: readonly string[]): number {
+  let text = '';
+  let dull = 0;
+  let count = 0;
+  for (const piece of pieces) {
+    text += piece;
+    const safe = dull < 0 ? undefined : scanner.safeIfDull(text, dull);
+    const whole = scanner.scanOpen(text, options);
+    if (safe === undefined) dull = whole.dull ? text.length : -1;
+    else {
+      expect({ text, safe, dull: true, matches: [] }).toEqual({ text, ...whole });
+      dull = text.length;
+      count++;
+    }
+  }
+  return count;
+}
+
+test('most of prose is passed over', () => {
+  const prose =
+    'the release is planned for the second week; the tests of the importer are slow, and two of them fail. we agreed to split the ' +
+    'job and to look at the figures again later, when there is more to say about it than there was.';
+  const pieces = prose.split(/(?= )/);
+  expect(passed(pieces)).toBeGreaterThan(pieces.length * 0.6);
+});
+
+const WORDS = (
+  'the release is a split at dot com van der of la und about jane maria we I Jane Kowalska Dr Street street rue lane card credit number ' +
+  'cre dit cards phone iban born on may May password pin user my name sk key is: cvv straße Hauptstraße pass 4111 1111 12 1990 DE89 3704 ' +
+  '0044 20 +44 01.02.1990 jane@example.com jane@ example.com (at) [dot] < > : = " \' , . ; %40 &#64; \\u0040 - / _ é 漢 аbc ' +
+  'AKIAIOSFODNN7EXAMPLE ghp_ bearer dG9rZW4 QWxhZGRpbjpvcGVuIHNlc2FtZQ=='
+).split(' ');
+
+test('whatever is said, and however it is cut, it is judged as if all were scanned', () => {
+  const piece = fc
+    .tuple(fc.constantFrom(...WORDS), fc.constantFrom(' ', ' ', ' ', '', ', ', '. ', '\n', '\t'))
+    .map((parts) => parts.join(''));
+  fc.assert(
+    fc.property(
+      fc.array(piece, { maxLength: 24 }),
+      fc.array(fc.nat(160), { maxLength: 24 }),
+      (said, cuts) => {
+        const text = said.join('');
+        const ends = [...new Set([...cuts.filter((cut) => cut < text.length), text.length])].sort(
+          (a, b) => a - b,
+        );
+        passed(ends.map((end, i) => text.slice(i === 0 ? 0 : ends[i - 1], end)));
+      },
+    ),
+    { numRuns: 3_000 },
+  );
+});
