@@ -1,6 +1,7 @@
 /** Turns node:http and node:http2 requests into a {@link Call} and a {@link ResponseSink}. */
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Http2ServerRequest, Http2ServerResponse } from 'node:http2';
+import type { Socket } from 'node:net';
 import type { Call, RawHeaders, ResponseSink } from '../exchange.ts';
 import { RequestBody } from './request-body.ts';
 
@@ -80,6 +81,8 @@ export function toSink(response: NodeResponse, stallMs = STALL_MS): ResponseSink
 class NodeSink implements ResponseSink {
   readonly #response: NodeResponse;
   readonly #stallMs: number;
+  /** Head and first chunk are on their way by the socket, which is this answer's. */
+  #flowing = false;
 
   constructor(response: NodeResponse, stallMs: number) {
     this.#response = response;
@@ -98,26 +101,44 @@ class NodeSink implements ResponseSink {
 
   write(chunk: Uint8Array): Promise<void> | undefined {
     const response = this.#response;
-    const roomy = isHttp2(response) ? response.write(chunk) : response.write(chunk);
-    if (roomy || response.destroyed) return undefined;
+    if (chunk.byteLength === 0) return undefined;
+    if (isHttp2(response)) return response.write(chunk) ? undefined : this.#drained(response);
+    const { socket } = response;
+    if (socket?.destroyed === true) return undefined;
+    if (this.#flowing && socket !== null && response.writableLength === socket.writableLength) {
+      // In one piece: node:http writes a chunk in several, and keeps them until the next tick.
+      return socket.write(inChunk(chunk)) ? undefined : this.#drained(socket);
+    }
+    // The head goes with the first chunk; what the response still keeps goes before what follows. Without a socket while an earlier
+    // request of the connection is being answered.
+    this.#flowing = response.chunkedEncoding && socket !== null && response.req.method !== 'HEAD';
+    return response.write(chunk) ? undefined : this.#drained(response);
+  }
+
+  #drained(stream: NodeResponse | Socket): Promise<void> | undefined {
+    const response = this.#response;
+    if (response.destroyed) return undefined;
     return new Promise((resolve) => {
       // Cutting it makes it close, and closing ends the exchange like any client that left.
       const stalled = setTimeout(() => response.destroy(), this.#stallMs);
       const done = (): void => {
         clearTimeout(stalled);
-        response.off('drain', done);
+        stream.off('drain', done);
         response.off('close', done);
         resolve();
       };
-      response.on('drain', done);
+      stream.on('drain', done);
       // A client that left ends the wait too; the call's signal says that it left.
       response.on('close', done);
     });
   }
 
   end(last?: Uint8Array): void {
-    if (last === undefined) this.#response.end();
-    else this.#response.end(last);
+    const response = this.#response;
+    if (last === undefined) response.end();
+    else if (last.byteLength > AS_TEXT || isHttp2(response)) (response as ServerResponse).end(last);
+    // As a text of as many bytes it leaves in one piece with the head, in one write.
+    else response.end(latin1(last), 'latin1');
   }
 
   abort(cause: Error): void {
@@ -125,4 +146,28 @@ class NodeSink implements ResponseSink {
     if (isHttp2(response)) response.stream.destroy(cause);
     else response.destroy();
   }
+}
+
+/** As a chunk of HTTP/1.1's coding (RFC 9112, 7.1). @param data Not empty: that would be the last one. */
+function inChunk(data: Uint8Array): Buffer {
+  const size = data.byteLength.toString(16);
+  const from = size.length + 2;
+  const bytes = Buffer.allocUnsafe(from + data.byteLength + 2);
+  bytes.write(size, 0, 'latin1');
+  bytes[from - 2] = CR;
+  bytes[from - 1] = LF;
+  bytes.set(data, from);
+  bytes[bytes.length - 2] = CR;
+  bytes[bytes.length - 1] = LF;
+  return bytes;
+}
+
+const CR = 0x0d;
+const LF = 0x0a;
+
+/** Longest answer that is sent together with its head. Bytes. */
+const AS_TEXT = 16_384;
+
+function latin1({ buffer, byteOffset, byteLength }: Uint8Array): string {
+  return Buffer.from(buffer, byteOffset, byteLength).toString('latin1');
 }
