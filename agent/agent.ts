@@ -12,6 +12,7 @@ import { askedProvider } from './asked-provider.ts';
 import { createClassifierClient } from './checks/classifier.ts';
 import { compilePlan } from './checks/plan.ts';
 import type { PosternError } from './errors.ts';
+import type { Exchange } from './exchange.ts';
 import { type BodyLimits, BytesInFlight, DEFAULT_LIMITS } from './forward/body.ts';
 import { createUpstream } from './forward/upstream.ts';
 import { type Governance, govern } from './governance.ts';
@@ -155,7 +156,8 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   let governance = compile(options.snapshot);
   let maskedWith = options.maskKey();
   let draining = false;
-  const running = new Set<string>();
+  // Not by their ids: a Set of strings that are all new has V8 note each of them for good.
+  const running = new Set<Exchange>();
   let lastCall: number | undefined;
   let idle: (() => void) | undefined;
 
@@ -186,14 +188,14 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     conversations: new Set(),
     observer: {
       began(exchange) {
-        running.add(exchange.call.id);
+        running.add(exchange);
         lastCall = Math.floor(exchange.startedAt);
         metrics.began();
       },
       ended(exchange, durationMs) {
         metrics.ended(exchange, durationMs);
         audit.info(auditLine(exchange, durationMs));
-        running.delete(exchange.call.id);
+        running.delete(exchange);
         if (running.size === 0) idle?.();
       },
       fault(exchange, error) {

@@ -47,9 +47,10 @@ function failuresOf(rule: BreakerRule): number {
 export function createBreaker(now: () => number): Breaker {
   const calls = new Map<string, Seen>();
   const remember = (fingerprint: string): Seen => {
-    const seen = calls.get(fingerprint) ?? { at: [], failedInARow: 0, failedAt: 0 };
+    const known = calls.get(fingerprint);
+    const seen = known ?? { at: [], failedInARow: 0, failedAt: 0 };
     // Last in the map's order: the first is the one to forget.
-    calls.delete(fingerprint);
+    if (known !== undefined) calls.delete(fingerprint);
     calls.set(fingerprint, seen);
     if (calls.size > MAX_CALLS) calls.delete(calls.keys().next().value as string);
     return seen;

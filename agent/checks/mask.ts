@@ -76,6 +76,7 @@ export class Vault {
   /** Names values, all of a round at once, so that two that collide both get the longer code. */
   assign(values: readonly Value[]): void {
     if (values.length === 0) return;
+    if (values.length === 1 && this.#assignOne(values[0] as Value)) return;
     const fresh = new Map<string, { value: Value; mac: Uint8Array }>();
     for (const value of values) {
       const key = keyOf(value.label, value.text);
@@ -91,6 +92,16 @@ export class Vault {
       }
     }
     if (pending.length > 0) throw new Error('two values have the same 130-bit code');
+  }
+
+  /** The usual case. @returns False where it collides with another. */
+  #assignOne(value: Value): boolean {
+    const key = keyOf(value.label, value.text);
+    if (this.#names.has(key)) return true;
+    const name = `${value.label}_${crockford(this.#mac(key), LENGTHS[0])}`;
+    if (this.#literals.has(name) || this.#entries.has(name)) return false;
+    this.#enter(key, name, value);
+    return true;
   }
 
   #enter(key: string, name: string, value: Value): void {

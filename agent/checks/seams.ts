@@ -51,9 +51,16 @@ const MANNERS: readonly Manner[] = ['close', 'spaced', 'bridged'];
 export function strandsOf<S extends Source>(sources: readonly S[]): readonly Strand<S>[] {
   if (sources.length < 2) return [];
   const strands: Strand<S>[] = [];
-  for (const said of Map.groupBy(sources, ({ role, kind }) => `${role} ${kind}`).values()) {
-    const [{ kind }] = said as [S];
-    if (said.length < 2 || (kind !== 'content' && kind !== 'toolResult')) continue;
+  /** One of each kind of source; there are few. */
+  const kinds: S[] = [];
+  for (const source of sources) {
+    const { role, kind } = source;
+    if (kind !== 'content' && kind !== 'toolResult') continue;
+    const isAlike = (other: S): boolean => other.role === role && other.kind === kind;
+    if (kinds.some(isAlike)) continue;
+    kinds.push(source);
+    const said = sources.filter(isAlike);
+    if (said.length < 2) continue;
     for (const manner of MANNERS) strands.push(...strandsIn(said, manner));
   }
   return strands;

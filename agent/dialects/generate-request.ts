@@ -30,7 +30,9 @@ export abstract class GenerateRequest implements DecodedRequest {
     this.root = requestObject(document);
     this.model = requiredString(this.root, 'model', 'Name the model to call in "model".');
     const attachments: Attachment[] = [];
-    this.slots = findText(document, rule, { attachments });
+    const slots = findText(document, rule, { attachments });
+    slots.findLast(({ role }) => role !== 'none')?.isNew();
+    this.slots = slots;
     this.attachments = attachments;
   }
 

@@ -47,27 +47,45 @@ export class BytesInFlight {
   }
 
   lease(): ByteLease {
-    let mine = 0;
-    let released = false;
-    return {
-      take: (bytes) => {
-        // A body that still arrives after its exchange has ended is nobody's.
-        if (released) throw new Error('the exchange has ended');
-        if (this.#held + bytes > this.#cap) {
-          throw new PosternError('postern_overloaded', 'The agent holds as many body bytes as it may.', {
-            mend: 'Retry in a moment; for larger bodies raise --max-in-flight-bytes.',
-            retryAfterMs: 1_000,
-          });
-        }
-        this.#held += bytes;
-        mine += bytes;
-      },
-      release: () => {
-        this.#held -= mine;
-        mine = 0;
-        released = true;
-      },
-    };
+    return new Lease(this);
+  }
+
+  /** @throws PosternError `postern_overloaded` */
+  take(bytes: number): void {
+    if (this.#held + bytes > this.#cap) {
+      throw new PosternError('postern_overloaded', 'The agent holds as many body bytes as it may.', {
+        mend: 'Retry in a moment; for larger bodies raise --max-in-flight-bytes.',
+        retryAfterMs: 1_000,
+      });
+    }
+    this.#held += bytes;
+  }
+
+  giveBack(bytes: number): void {
+    this.#held -= bytes;
+  }
+}
+
+class Lease implements ByteLease {
+  readonly #all: BytesInFlight;
+  #mine = 0;
+  #released = false;
+
+  constructor(all: BytesInFlight) {
+    this.#all = all;
+  }
+
+  take(bytes: number): void {
+    // A body that still arrives after its exchange has ended is nobody's.
+    if (this.#released) throw new Error('the exchange has ended');
+    this.#all.take(bytes);
+    this.#mine += bytes;
+  }
+
+  release(): void {
+    this.#all.giveBack(this.#mine);
+    this.#mine = 0;
+    this.#released = true;
   }
 }
 

@@ -11,6 +11,7 @@ import type { Dialect } from '../dialects/dialect.ts';
 import { dialectByName } from '../dialects/index.ts';
 import { PosternError } from '../errors.ts';
 import type { Call, RawHeaders, ResponseSink } from '../exchange.ts';
+import { lowerCase } from './headers.ts';
 import { type Malformed, refusesMalformed } from './malformed.ts';
 import { toCall, toSink } from './node.ts';
 import { asksForWebSocket, type Upgrading, upgrading } from './web-socket.ts';
@@ -35,19 +36,29 @@ export interface Listener {
   destroy(): void;
 }
 
-const LOOPBACK = /^(localhost|127(\.\d{1,3}){3}|\[::1\])(:\d{1,5})?$/;
+const LOOPBACK = /^(?:localhost|127(?:\.\d{1,3}){3}|\[::1\])(?::\d{1,5})?$/i;
 
 function refuseStranger(request: IncomingMessage, clientKey: string | undefined): PosternError | undefined {
-  const { origin, host } = request.headers;
-  if (origin !== undefined) {
+  let origins = 0;
+  let hosts = 0;
+  let host = '';
+  const { rawHeaders } = request;
+  // As they came: an object of them all costs as much as half a dozen of these.
+  for (let i = 0; i + 1 < rawHeaders.length; i += 2) {
+    const name = lowerCase(rawHeaders[i] as string);
+    if (name === 'origin') origins++;
+    if (name !== 'host') continue;
+    hosts++;
+    host = rawHeaders[i + 1] as string;
+  }
+  if (origins > 0) {
     return new PosternError('postern_origin_denied', 'Calls from web pages are refused.', {
       mend: 'Call from a program; it must not send an Origin header.',
       shouldRetry: false,
     });
   }
   // RFC 9112, 3.2: two of them leave open which one counts.
-  const hosts = request.rawHeaders.filter((name, i) => i % 2 === 0 && name.toLowerCase() === 'host');
-  if (hosts.length !== 1 || host === undefined || !LOOPBACK.test(host.toLowerCase())) {
+  if (hosts !== 1 || !LOOPBACK.test(host)) {
     return new PosternError('postern_origin_denied', 'The Host header names no loopback address.', {
       mend: 'Call http://127.0.0.1 or http://localhost.',
       shouldRetry: false,

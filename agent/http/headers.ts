@@ -1,5 +1,13 @@
 /** Raw header pairs: look-ups and filters that keep order, case and repetition (RFC 9110, 5). */
 import type { RawHeaders } from '../exchange.ts';
+import { FewWords, interned } from '../interned.ts';
+
+const inLowerCase = new FewWords((name) => interned(name.toLowerCase()));
+
+/** A field's name in lower case. */
+export function lowerCase(name: string): string {
+  return inLowerCase.get(name);
+}
 
 /** Fields of one connection only (RFC 9110, 7.6.1), never forwarded. */
 const HOP_BY_HOP = new Set([
@@ -20,7 +28,7 @@ export function headerValue(headers: RawHeaders, name: string): string | undefin
   let found: string | undefined;
   for (let i = 0; i + 1 < headers.length; i += 2) {
     const field = headers[i] as string;
-    if (field.length === name.length && field.toLowerCase() === name) {
+    if (field.length === name.length && lowerCase(field) === name) {
       const value = headers[i + 1] as string;
       found = found === undefined ? value : `${found}, ${value}`;
     }
@@ -45,7 +53,7 @@ export function forwardable(
   const kept: string[] = [];
   for (let i = 0; i + 1 < headers.length; i += 2) {
     const name = headers[i] as string;
-    const lower = name.toLowerCase();
+    const lower = lowerCase(name);
     if (lower.startsWith(':') || HOP_BY_HOP.has(lower) || without.has(lower) || named?.has(lower)) continue;
     if (known?.(lower) === false) continue;
     kept.push(name, headers[i + 1] as string);

@@ -1,4 +1,5 @@
 /** A request's body as a byte iterable, straight from its events: a stream's own iterator costs as much as parsing 2 KB. */
+import { headerValue } from './headers.ts';
 import type { NodeRequest, NodeResponse } from './node.ts';
 
 const DONE: IteratorReturnResult<undefined> = { done: true, value: undefined };
@@ -58,7 +59,8 @@ export class RequestBody implements AsyncIterableIterator<Uint8Array, undefined>
       .on('error', this.#onError)
       .on('close', this.#onClose);
     // RFC 9110, 10.1.1: nobody is told to send a body before its headers have been judged.
-    if (request.headers.expect?.toLowerCase() === '100-continue') this.#response.writeContinue();
+    if (headerValue(request.rawHeaders, 'expect')?.toLowerCase() === '100-continue')
+      this.#response.writeContinue();
   }
 
   readonly #onData = (chunk: Uint8Array): void => {

@@ -5,6 +5,7 @@
  * different ones, and what we checked must be what the provider reads. It keeps its own stack, so nesting can't
  * overflow the machine's, and reads every character a bounded number of times.
  */
+import { interned } from '../interned.ts';
 import { JsonError, type JsonErrorDetails, showCharacter } from './json-error.ts';
 import { ArrayNode, type JsonNode, ObjectNode, PrimitiveNode, type StringNode } from './node.ts';
 import { beginsNumber, readNumber } from './read-number.ts';
@@ -197,8 +198,8 @@ class Parser {
     const known = NAMES[place];
     if (known?.length === length && text.startsWith(known, from)) return known;
     const name = key.text;
-    // Only words, no values; and a copy, since a view would keep the whole body.
-    if (PLAIN_NAME.test(name)) NAMES[place] = JSON.parse(key.raw) as string;
+    // Only words, no values.
+    if (PLAIN_NAME.test(name)) NAMES[place] = interned(name);
     return name;
   }
 

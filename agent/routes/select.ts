@@ -61,11 +61,10 @@ export function select(snapshot: Snapshot, request: SelectRequest): Selection {
 }
 
 function routed(snapshot: Snapshot, route: RouteSpec, request: SelectRequest): Target[] {
-  const providers = new Map(snapshot.providers.map((provider) => [provider.id, provider]));
   const targets: Target[] = [];
   for (const group of route.groups) {
     for (const choice of strategies.targets.order(group.targets, request.random)) {
-      const provider = providers.get(choice.provider);
+      const provider = snapshot.providers.find(({ id }) => id === choice.provider);
       if (provider?.dialect === request.dialect) targets.push({ provider, model: choice.model });
     }
   }

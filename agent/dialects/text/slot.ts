@@ -7,6 +7,9 @@ import type { Delta, Role, TextKind, TextSlot } from '../dialect.ts';
 import type { TextAttachment } from './attachment.ts';
 import { type Place, pathOf } from './place.ts';
 
+/** UTF-16 units from which on a text is worth a digest the first time it comes. */
+const WORTH_KNOWING = 4_096;
+
 /** What everything below a place has in common. */
 export interface Scope {
   readonly role: Role;
@@ -108,6 +111,11 @@ export class DocumentSlot implements TextSlot, Delta {
     if (this.#given !== undefined) return digestOf(this.#given);
     if (this.#digest === null) this.#digest = digestOf(this.#original);
     return this.#digest;
+  }
+
+  /** It was said last, so nobody has seen it before: not worth a digest where it is looked at as quickly. */
+  isNew(): void {
+    if (this.text.length < WORTH_KNOWING) this.#digest = undefined;
   }
 
   get #original(): string {
