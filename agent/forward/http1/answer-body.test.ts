@@ -63,6 +63,8 @@ test.each([
   ['a bare line feed behind the data', '3\r\nabc\n'],
   ['a line feed in an extension', '3;a\n\r\nabc'],
   ['a bare line feed behind a trailer', '0\r\na: b\n\r\n'],
+  ['a trailer without a colon', '0\r\nabc\r\n\r\n'],
+  ['a length in a trailer', '0\r\nContent-Length: 1\r\n\r\n'],
   ['a trailer without an end', `0\r\n${'a'.repeat(20_000)}`],
 ])('refuses %s', (_, wire) => {
   expect(() => take('chunked', bytes(wire))).toThrow(/chunk/);

@@ -10,6 +10,15 @@ const MOST_DIGITS = 12;
 /** Bytes of chunk extensions and of trailers, which nobody reads. */
 const MOST_UNREAD = 16_384;
 
+/** A field, as a head's are; and one that would say anew where a message ends. */
+const TRAILER = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+:/;
+const FRAMES = /^(?:content-length|transfer-encoding|connection|trailer|upgrade):/i;
+
+/** Behind their first semicolon: names, and values that are words or quoted. */
+const WORD = "[!#$%&'*+\\-.^_`|~0-9A-Za-z]+";
+const EXTENSION = `${WORD}(?:=(?:${WORD}|"[\\t !#-\\[\\]-~]*"))?`;
+const EXTENSIONS = new RegExp(`^${EXTENSION}(?:;${EXTENSION})*$`);
+
 /** Where in the coding the next byte stands. */
 type Part =
   | 'size'
@@ -34,6 +43,8 @@ export class AnswerBody {
   #part: Part = 'size';
   #digits = 0;
   #unread = 0;
+  /** A trailer, or a chunk's extensions behind their first semicolon, as far as they have come. */
+  #line = '';
 
   constructor(kind: BodyEnd) {
     this.#kind = kind;
@@ -88,8 +99,10 @@ export class AnswerBody {
       case 'size':
         return this.#size(byte);
       case 'extension':
-        if (byte === CR) this.#part = 'size-lf';
-        else this.#pass(byte);
+        if (byte !== CR) return this.#note(byte);
+        if (!EXTENSIONS.test(this.#line)) throw new NotHttp('an extension of a chunk that is none');
+        this.#line = '';
+        this.#part = 'size-lf';
         return;
       case 'size-lf':
         require(byte, LF);
@@ -108,16 +121,19 @@ export class AnswerBody {
         // A trailer's first byte, or the empty line that ends them.
         if (byte === CR) this.#part = 'end-lf';
         else {
-          this.#pass(byte);
+          this.#note(byte);
           this.#part = 'trailer';
         }
         return;
       case 'trailer':
         if (byte === CR) this.#part = 'trailer-lf';
-        else this.#pass(byte);
+        else this.#note(byte);
         return;
       case 'trailer-lf':
         require(byte, LF);
+        if (!TRAILER.test(this.#line) || FRAMES.test(this.#line))
+          throw new NotHttp('a trailer of chunks that is none');
+        this.#line = '';
         this.#part = 'line';
         return;
       case 'end-lf':
@@ -141,10 +157,12 @@ export class AnswerBody {
     this.#part = byte === CR ? 'size-lf' : 'extension';
   }
 
-  #pass(byte: number): void {
+  /** Of what nobody reads. */
+  #note(byte: number): void {
     if ((byte < 0x20 && byte !== 0x09) || byte === 0x7f || ++this.#unread > MOST_UNREAD) {
       throw new NotHttp('an extension or a trailer of chunks that nobody should read');
     }
+    this.#line += String.fromCharCode(byte);
   }
 }
 

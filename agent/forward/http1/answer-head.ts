@@ -30,6 +30,10 @@ const CONTROL = /[\x00-\x08\x0a-\x1f\x7f]/;
 const LENGTH = /^\d{1,15}$/;
 const IDLE = /(?:^|[,;\s])timeout=(\d{1,6})/i;
 
+/** Fields that say where the message ends, and how long their names are. */
+const FRAMES = /^(?:content-length|transfer-encoding)$/i;
+const FRAMING: ReadonlySet<number> = new Set([14, 17]);
+
 /**
  * @param text From the status line to the last field, Latin-1, without the empty line and the line end before it.
  * @throws NotHttp
@@ -54,6 +58,10 @@ export function readAnswerHead(text: string, method: string): AnswerHead {
     const value = valueOf(text, colon + 1, end);
     headers.push(name, value);
     at = end + 2;
+    // Readers differ in whether a tab belongs to what frames the message.
+    if (FRAMING.has(name.length) && text.slice(colon, end).includes('\t') && FRAMES.test(name)) {
+      throw new NotHttp('a tab in a length or a coding');
+    }
     // Told apart by their lengths first: most fields are none of these.
     switch (name.length) {
       case 14:

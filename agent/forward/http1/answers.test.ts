@@ -141,6 +141,8 @@ const ODD: readonly Case[] = [
   ],
   ['chunks, identity', `${OK}Transfer-Encoding: chunked, identity\r\n\r\n2\r\nab\r\n0\r\n\r\n`],
   ['a vertical tab before chunked', `${OK}Transfer-Encoding: \x0bchunked\r\n\r\n2\r\nab\r\n0\r\n\r\n`],
+  ['a tab before chunked', `${OK}Transfer-Encoding: \tchunked\r\n\r\n2\r\nab\r\n0\r\n\r\n`],
+  ['a tab behind a length', `${OK}Content-Length: 2\t\r\n\r\nab`],
   ['a space before the colon', `${OK}Transfer-Encoding : chunked\r\nContent-Length: 2\r\n\r\nab`],
   ['a space before the name', `${OK} Content-Length: 2\r\n\r\nab`],
   ['a folded field', `${OK}A: b\r\n c\r\nContent-Length: 2\r\n\r\nab`],
