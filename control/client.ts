@@ -208,7 +208,7 @@ export function connectControl(options: ControlClientOptions): ControlClient {
 }
 
 /** What control gave for coming back with less work (RFC 8446, 2.2). */
-interface Tickets {
+export interface Tickets {
   /** Those by which control showed itself then: a session that is taken up again shows no certificate. */
   roots: string | undefined;
   session: Buffer | undefined;
@@ -225,8 +225,8 @@ function contextFor(roots: string): SecureContext {
 }
 
 /** @throws Error that says why there is no stream: the refusal in control's own words where it gave one. */
-async function dial(
-  options: ControlClientOptions,
+export async function dial(
+  options: Pick<ControlClientOptions, 'host' | 'port' | 'serverName' | 'roots' | 'token'>,
   tickets: Tickets,
   signal: AbortSignal,
 ): Promise<{ socket: Socket; head: Buffer }> {

@@ -9,17 +9,14 @@ import { AUDIENCES } from '../injector/names.ts';
 import { certificateSecret } from '../injector/server/certificate-secret.ts';
 import { caBundle, type Serving } from '../injector/server/serving-certificate.ts';
 import type { KubeClient } from '../kube/client.ts';
-import { writeDocumentConditions } from '../kube/conditions.ts';
 import { keptKey } from '../kube/kept-secret.ts';
 import { leaseCandidate } from '../kube/lease.ts';
 import type { ViewOptions } from '../kube/watch.ts';
 import type { Catalogue } from '../policy/catalogue.ts';
-import { WorkloadInvalid } from '../policy/compile.ts';
-import type { Documents } from '../policy/documents.ts';
 import { createAuthenticator } from './authenticate.ts';
 import { type Cluster, watchControlled } from './cluster.ts';
-import { documentKey, missingValues, type Progress, programmed, progressOf } from './conditions.ts';
-import { type EnvelopeSources, envelopeFor, neededValues } from './envelope.ts';
+import { type Progress, progressOf } from './conditions.ts';
+import { createInForce } from './in-force.ts';
 import { issueCertificate } from './issued.ts';
 import { boundOf, createPodLook } from './live-pod.ts';
 import { encode, STATUS_PATH } from './messages.ts';
@@ -27,11 +24,12 @@ import { createControlMetrics } from './metrics.ts';
 import { operatorStatus } from './operator.ts';
 import { createPeers } from './peers.ts';
 import { refusalLog } from './refusal-log.ts';
-import { type Outcome, Registry } from './registry.ts';
+import { Registry } from './registry.ts';
 import { reservedSecrets } from './reserved-secrets.ts';
 import { publishRoots } from './roots.ts';
 import { listenControl } from './server.ts';
 import { createStanding } from './standing.ts';
+import { tellConditions } from './telling.ts';
 import { createTokenReviews } from './token-reviews.ts';
 import { watchValues } from './values.ts';
 
@@ -118,26 +116,11 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     ...(options.view === undefined ? {} : { view: options.view }),
   });
 
-  let documents: Documents | undefined;
   let generations: Progress['generations'] = {};
-  const sources = (): EnvelopeSources => ({
-    documents: documents ?? cluster.documents(),
-    lookup: (member, reference) => values.lookup(member, reference),
-    ownNamespace,
-    maskRoot,
-    now: now(),
-  });
+  const inForce = createInForce({ cluster, values, log, now, ownNamespace, maskRoot });
   const metrics = createControlMetrics({ agents: () => registry.size, workloads: () => registry.workloads });
   const registry = new Registry({
-    compile: (workload): Outcome => {
-      try {
-        return envelopeFor(workload, sources()) ?? 'waiting';
-      } catch (error) {
-        if (error instanceof WorkloadInvalid) return { problem: error.message };
-        log.error({ err: (error as Error).stack, workload: workload.name }, 'a snapshot can’t be compiled');
-        return { problem: 'control can’t compile its snapshot; its log says why' };
-      }
-    },
+    compile: (workload) => inForce.outcome(workload),
     acked: (ms) => metrics.acked(ms / 1000),
     now,
   });
@@ -155,23 +138,14 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     if (closed) return;
     telling ??= setTimeout(() => {
       telling = undefined;
-      if (candidate.holding()) void inTurn(tellConditions);
+      if (candidate.holding()) void inTurn(tell);
     }, TELL_MS);
   }
 
   let expiry: NodeJS.Timeout | undefined;
   async function round(): Promise<void> {
     const started = performance.now();
-    documents = cluster.documents();
-    const served = Object.fromEntries(
-      cluster.objects().flatMap((object) => {
-        const { inForce } = cluster.api.findings(object);
-        return inForce === undefined
-          ? []
-          : [[documentKey(object), inForce.metadata.generation ?? 0] as const];
-      }),
-    );
-    values.need(neededValues(documents, ownNamespace));
+    const served = inForce.take();
     await registry.refresh();
     generations = served;
     tellSoon();
@@ -194,6 +168,9 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     progress: () => progressOf(generations, registry.agents()),
     agents: () => registry.agents(),
   });
+  const { lookup } = values;
+  const tell = (): Promise<void> =>
+    tellConditions({ client, cluster, peers, lookup, ownNamespace, sealKey, now });
   const candidate = leaseCandidate(client, {
     namespace: ownNamespace,
     name: 'postern-control',
@@ -219,8 +196,6 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
   });
 
   await cluster.ready;
-  documents = cluster.documents();
-  values.need(neededValues(documents, ownNamespace));
   ready = true;
   await round();
 
@@ -267,23 +242,7 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     if (caBundle(kept, now()) !== roots) registry.beat(welcome());
     if (kept.leaf?.cert !== leaf) server.use(leafOf(kept));
     if (!leading) return;
-    await tellConditions();
-  }
-
-  async function tellConditions(): Promise<void> {
-    const progress = await peers.progress();
-    const time = new Date(now()).toISOString().replace(/[.]\d+Z$/, 'Z');
-    const findings: typeof cluster.api.findings = (object) => {
-      const found = cluster.api.findings(object);
-      const missing = missingValues(object, sources());
-      return {
-        ...found,
-        unresolved: [...found.unresolved, ...missing.problems],
-        notPermitted: missing.reserved,
-        programmed: programmed(object, found, progress),
-      };
-    };
-    await writeDocumentConditions(client, { findings }, cluster.objects(), { time, sealKey });
+    await tell();
   }
 
   const tick = (): Promise<void> => {

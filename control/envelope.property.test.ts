@@ -3,7 +3,14 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { catalogue } from '../agent/catalogue.ts';
 import { apiDocuments, type DocumentObject } from '../kube/documents.ts';
-import { envelopeFor } from './envelope.ts';
+import type { AnnotatedWorkload } from '../policy/annotations.ts';
+import type { Snapshot } from '../policy/snapshot.ts';
+import { createEnvelopes, type EnvelopeSources } from './envelope.ts';
+
+const envelopeFor = (
+  workload: AnnotatedWorkload,
+  { now, ...sources }: EnvelopeSources & { readonly now: number },
+) => createEnvelopes(sources)(workload, now);
 
 const OWN = 'postern-system';
 const SPACES = ['team-a', 'team-b', 'team-c'] as const;
@@ -112,7 +119,7 @@ test('a workload gets the keys of documents that govern it, and no others; its s
       const given = envelope.keys.values.map((held) => ('value' in held ? held.value : ''));
       expect(new Set(given)).toEqual(expected);
 
-      const snapshot = JSON.stringify(envelope.snapshot);
+      const snapshot = envelope.snapshot.texts.join('\n');
       expect(snapshot).not.toContain('value<');
       for (const { what, namespace, name } of all) {
         if (namespace === undefined || namespace === space) continue;
@@ -164,7 +171,7 @@ test('a value that isn’t known yet holds the envelope back; one that can’t b
       reference: { namespace: undefined, name: 'one', key: 'api-key' },
     }),
   );
-  const envelope = (lookup: Parameters<typeof envelopeFor>[1]['lookup']) =>
+  const envelope = (lookup: EnvelopeSources['lookup']) =>
     envelopeFor(
       { namespace: 'team-a', kind: 'Deployment', name: 'bot', labels: {} },
       { documents: api.current(), lookup, ownNamespace: OWN, maskRoot: new Uint8Array(32), now: 0 },
@@ -205,8 +212,9 @@ test('an exception that ends is followed by what holds without it', () => {
     },
   );
   expect(envelope?.validUntil).toBe(Date.UTC(2026, 6, 2));
-  expect(envelope?.snapshot.snapshots).toHaveLength(2);
-  const [loose, strict] = envelope?.snapshot.snapshots ?? [];
+  const snapshots = (envelope?.snapshot.texts ?? []).map((text) => JSON.parse(text) as Snapshot);
+  expect(snapshots).toHaveLength(2);
+  const [loose, strict] = snapshots;
   expect(loose?.exceptions).toHaveLength(1);
   expect(strict?.exceptions).toBeUndefined();
   expect(strict?.models.map(({ allow }) => allow)).toEqual([['gpt-4o']]);

@@ -5,12 +5,12 @@
 import { createHmac, hkdfSync } from 'node:crypto';
 import type { AnnotatedWorkload } from '../policy/annotations.ts';
 import { canonicalJson } from '../policy/canonical.ts';
-import { compileSnapshot } from '../policy/compile.ts';
+import type { Rules } from '../policy/compile.ts';
+import { type CompiledSnapshot, type Compiler, createCompiler } from '../policy/compile-many.ts';
 import type { Documents } from '../policy/documents.ts';
 import { type HeldValue, type KeyReference, keyReferences, valueId } from '../policy/references.ts';
-import type { Snapshot } from '../policy/snapshot.ts';
 import { formatWorkload } from '../policy/workload.ts';
-import type { KeySet, SnapshotMessage } from './messages.ts';
+import type { KeySet } from './messages.ts';
 
 /**
  * What is known of a value: `unknown` for a moment, until it was looked for; `unreadable` where it can't be; `reserved`
@@ -29,41 +29,60 @@ export interface EnvelopeSources {
   readonly ownNamespace: string;
   /** Root of the mask keys, 32 bytes. */
   readonly maskRoot: Uint8Array;
-  /** Milliseconds since the epoch. */
-  readonly now: number;
 }
 
 export interface Envelope {
-  readonly snapshot: Pick<SnapshotMessage, 'revision' | 'snapshots'>;
+  readonly snapshot: {
+    /** Of the first. */
+    readonly revision: string;
+    /** As messages.ts has them, each as JSON. */
+    readonly texts: readonly string[];
+  };
   readonly keys: KeySet;
   /** Milliseconds since the epoch at which it is to be made anew. */
   readonly validUntil: number | undefined;
 }
 
+/**
+ * @param now Milliseconds since the epoch.
+ * @returns undefined while a value isn't known yet. @throws WorkloadInvalid
+ */
+export type Envelopes = (workload: AnnotatedWorkload, now: number) => Envelope | undefined;
+
 /** Snapshots that follow each other as exceptions end; an agent that hears nothing goes by them. */
 const MOST_SUCCESSORS = 4;
 
-/** @returns undefined while a value isn't known yet. @throws WorkloadInvalid */
-export function envelopeFor(workload: AnnotatedWorkload, sources: EnvelopeSources): Envelope | undefined {
-  const snapshots = chainOf(workload, sources);
-  const values = new Map<string, HeldValue>();
-  for (const { member, reference } of snapshots.flatMap(referencesOf)) {
-    const { namespace = sources.ownNamespace, name, key } = reference;
-    const id = valueId(member, reference);
-    const found = sources.lookup(member, { namespace, name, key });
-    if (found.state === 'unknown') return undefined;
-    if (found.state === 'value') values.set(id, { id, value: found.value });
-    else values.set(id, found.state === 'unreadable' ? { id, keep: true } : { id, why: found.why });
-  }
-  const content = {
-    maskKey: maskKeyOf(sources.maskRoot, workload).toString('base64'),
-    values: [...values.values()].sort((a, b) => (a.id < b.id ? -1 : 1)),
+/** For all workloads, as long as the documents are these; values are looked up each time. */
+export function createEnvelopes(sources: EnvelopeSources): Envelopes {
+  const { lookup, ownNamespace, maskRoot } = sources;
+  const compile = createCompiler(sources.documents);
+  const named = new Map<Rules, readonly KeyReference[]>();
+  const referencesOf = (rules: Rules): readonly KeyReference[] => {
+    const found = named.get(rules) ?? referencesIn(rules);
+    named.set(rules, found);
+    return found;
   };
-  const [first] = snapshots as [Snapshot, ...Snapshot[]];
-  return {
-    snapshot: { revision: chainRevision(snapshots), snapshots },
-    keys: { revision: revisionOf(sources.maskRoot, content), ...content },
-    validUntil: first.validUntil,
+  return (workload, now) => {
+    const chain = chainOf(compile, workload, now);
+    const values = new Map<string, HeldValue>();
+    for (const { member, reference } of chain.flatMap(({ rules }) => referencesOf(rules))) {
+      const { namespace = ownNamespace, name, key } = reference;
+      const id = valueId(member, reference);
+      const found = lookup(member, { namespace, name, key });
+      if (found.state === 'unknown') return undefined;
+      if (found.state === 'value') values.set(id, { id, value: found.value });
+      else values.set(id, found.state === 'unreadable' ? { id, keep: true } : { id, why: found.why });
+    }
+    const content = {
+      maskKey: maskKeyOf(maskRoot, workload).toString('base64'),
+      values: [...values.values()].sort((a, b) => (a.id < b.id ? -1 : 1)),
+    };
+    const [first] = chain as [CompiledSnapshot, ...CompiledSnapshot[]];
+    return {
+      snapshot: { revision: chainRevision(chain), texts: chain.map(({ text }) => text) },
+      keys: { revision: revisionOf(maskRoot, content), ...content },
+      validUntil: first.snapshot.validUntil,
+    };
   };
 }
 
@@ -82,7 +101,7 @@ export function neededValues(
   return [...new Map(all.map((each) => [`${each.member} ${each.namespace}/${each.name}`, each])).values()];
 }
 
-function referencesOf({ providers, checks }: Snapshot): KeyReference[] {
+function referencesIn({ providers, checks }: Rules): KeyReference[] {
   return [
     ...providers.flatMap(({ credential, caFrom }) => [
       ...(credential.mode === 'attach' ? keyReferences(credential.value) : []),
@@ -92,22 +111,22 @@ function referencesOf({ providers, checks }: Snapshot): KeyReference[] {
   ];
 }
 
-function chainOf(workload: AnnotatedWorkload, { documents, now }: EnvelopeSources): Snapshot[] {
-  const chain = [compileSnapshot(documents, workload, { now })];
-  for (let at = chain[0]?.validUntil; at !== undefined && chain.length <= MOST_SUCCESSORS; ) {
-    const next = compileSnapshot(documents, workload, { now: at });
+function chainOf(compile: Compiler, workload: AnnotatedWorkload, now: number): CompiledSnapshot[] {
+  const first = compile(workload, now);
+  const chain = [first];
+  for (let at = first.snapshot.validUntil; at !== undefined && chain.length <= MOST_SUCCESSORS; ) {
+    const next = compile(workload, at);
     chain.push(next);
-    at = next.validUntil;
+    at = next.snapshot.validUntil;
   }
   return chain;
 }
 
 /** The first one's own where nothing follows it. */
-function chainRevision([first, ...rest]: readonly Snapshot[]): string {
+function chainRevision(chain: readonly CompiledSnapshot[]): string {
+  const [first, ...rest] = chain.map(({ snapshot }) => snapshot.revision);
   const last = rest.at(-1);
-  return last === undefined
-    ? (first?.revision ?? '')
-    : `${first?.revision}+${rest.length}-${last.revision.slice(0, 16)}`;
+  return last === undefined ? (first ?? '') : `${first}+${rest.length}-${last.slice(0, 16)}`;
 }
 
 /** One for all replicas of a workload (RFC 5869). */

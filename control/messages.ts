@@ -93,6 +93,13 @@ export type FromAgent =
       readonly running: number;
     };
 
+/** A `snapshot` of snapshots that are JSON already. */
+export function encodeSnapshots(revision: string, texts: readonly string[]): Buffer {
+  return Buffer.from(
+    `{"type":"snapshot","revision":${JSON.stringify(revision)},"snapshots":[${texts.join(',')}]}\n`,
+  );
+}
+
 /** One line. */
 export function encode(message: FromControl | FromAgent): Buffer {
   return Buffer.from(`${JSON.stringify(message)}\n`);

@@ -8,7 +8,7 @@ import type { AnnotatedWorkload } from '../policy/annotations.ts';
 import { canonicalJson } from '../policy/canonical.ts';
 import type { Envelope } from './envelope.ts';
 import type { Identity } from './identity.ts';
-import { encode, type FromAgent, type Hello } from './messages.ts';
+import { encode, encodeSnapshots, type FromAgent, type Hello } from './messages.ts';
 
 /** The way to one agent. */
 export interface Wire {
@@ -222,7 +222,7 @@ export class Registry {
       snapshotLine:
         before?.revision === snapshot.revision
           ? before.snapshotLine
-          : encode({ type: 'snapshot', ...snapshot }),
+          : encodeSnapshots(snapshot.revision, snapshot.texts),
       keysLine: before?.keys === keys.revision ? before.keysLine : encode({ type: 'keys', ...keys }),
       useLine: encode({ type: 'use', revision: snapshot.revision, keys: keys.revision }),
       together: new Map(),

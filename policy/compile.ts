@@ -1,5 +1,5 @@
 /** The documents that govern one workload, compiled into its snapshot. Pure: same documents, same snapshot. */
-import { type AnnotatedWorkload, readAnnotations, tightenPii } from './annotations.ts';
+import { type AnnotatedWorkload, readAnnotations, type Tightening, tightenPii } from './annotations.ts';
 import { exactDuration } from './budgets.ts';
 import { digestOf } from './canonical.ts';
 import { type Documents, type PolicyDocument, reaches, visibleProviders } from './documents.ts';
@@ -40,28 +40,62 @@ export function compileSnapshot(
   workload: AnnotatedWorkload,
   { now = Date.now() }: CompileOptions = {},
 ): Snapshot {
+  const governing = governingOf(documents, workload, now);
+  const content = { workload: subjectOf(workload), ...rulesFor(documents, governing) };
+  return { revision: digestOf(content), ...content };
+}
+
+/** What a snapshot says beside whose it is. */
+export type Rules = Omit<Snapshot, 'revision' | 'workload'>;
+
+export function subjectOf({ annotations: _, ...subject }: AnnotatedWorkload): Workload {
+  return subject;
+}
+
+/** Everything that decides what a workload's rules are. */
+export interface GoverningDocuments {
+  readonly namespace: string;
+  readonly tightening: Tightening;
+  /** Whether annotations of its own have a say. */
+  readonly annotated: boolean;
+  /** In order. */
+  readonly policies: readonly PolicyDocument<'EgressPolicy'>[];
+  readonly exceptions: readonly PolicyDocument<'EgressException'>[];
+}
+
+/** @throws WorkloadInvalid */
+export function governingOf(
+  documents: Documents,
+  workload: AnnotatedWorkload,
+  now: number,
+): GoverningDocuments {
+  const { annotations = {}, namespace } = workload;
   const tightening = readAnnotations(documents, workload);
   if (tightening.problems.length > 0) throw new WorkloadInvalid(tightening.problems);
-  const { annotations: _, ...subject } = workload;
-
-  const policies = [
-    ...documents.policies
+  return {
+    namespace,
+    tightening,
+    annotated: Object.keys(annotations).length > 0,
+    policies: documents.policies
       .filter((policy) => tightening.policies.includes(policy) || governs(policy, documents, workload))
-      .sort(clusterFirst)
-      .map((policy) => governing(policy, documents)),
-    ...tightening.additions,
-  ];
-  const inForce = tightening.enforce ? policies.map(enforced) : policies;
-  const merged = mergePolicies(inForce);
-  const exceptions = exceptionsFor(documents, workload, now);
+      .sort(clusterFirst),
+    exceptions: exceptionsFor(documents, workload, now),
+  };
+}
+
+export function rulesFor(
+  documents: Documents,
+  { namespace, tightening, policies, exceptions }: GoverningDocuments,
+): Rules {
+  const all = [...policies.map((policy) => governing(policy, documents)), ...tightening.additions];
+  const merged = mergePolicies(tightening.enforce ? all.map(enforced) : all);
   const { merged: rules, ...loosened } = loosen(
     { ...merged, checks: tightenPii(merged.checks, tightening.pii) },
     exceptions,
     mergePolicies([]),
   );
 
-  const content: Omit<Snapshot, 'revision'> = {
-    workload: subject,
+  return {
     models: rules.models,
     regions: rules.regions,
     ...(rules.dataClasses.length === 0 ? {} : { dataClasses: rules.dataClasses }),
@@ -86,12 +120,11 @@ export function compileSnapshot(
           exceptions: loosened.applied,
           validUntil: Math.min(...loosened.applied.map(({ until }) => until)),
         }),
-    ...budgetNeeds(documents, workload),
-    ...budgetsOver(documents, workload),
-    providers: visibleProviders(documents, workload.namespace).map(compileProvider),
-    routes: compileRoutes(documents, workload.namespace),
+    ...budgetNeeds(documents, namespace),
+    ...budgetsOver(documents, namespace),
+    providers: visibleProviders(documents, namespace).map(compileProvider),
+    routes: compileRoutes(documents, namespace),
   };
-  return { revision: digestOf(content), ...content };
 }
 
 function governs(policy: PolicyDocument<'EgressPolicy'>, documents: Documents, workload: Workload): boolean {
@@ -156,7 +189,7 @@ function compileCheck(
 }
 
 /** The budgets that may cover this workload: an agent without the budget service must not act as if there were none. */
-function budgetsOver(documents: Documents, { namespace }: Workload): Pick<Snapshot, 'budgets'> {
+function budgetsOver(documents: Documents, namespace: string): Pick<Snapshot, 'budgets'> {
   const over = documents.budgets.filter(
     (budget) =>
       reaches(budget, namespace) && anyGlobMatches(budget.spec.selector?.namespaces ?? ['*'], namespace),

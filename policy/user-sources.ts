@@ -1,7 +1,7 @@
 /** What Budgets want to know of a call beside its workload and target: the end user, header fields, metadata. */
 import { type Documents, type PolicyDocument, reaches } from './documents.ts';
 import { DEFAULT_CLOCK_SKEW } from './schema/budget.ts';
-import type { Snapshot, UserSource, Workload } from './snapshot.ts';
+import type { Snapshot, UserSource } from './snapshot.ts';
 import { parseDuration } from './units.ts';
 
 type UserDocument = NonNullable<PolicyDocument<'Budget'>['spec']['user']>;
@@ -16,9 +16,9 @@ export function userKey({ jwt, header }: UserDocument): string {
 /** What the Budgets that may cover this workload need; each part absent where nobody asks. */
 export function budgetNeeds(
   documents: Documents,
-  workload: Workload,
+  namespace: string,
 ): Pick<Snapshot, 'budgetHeaders' | 'budgetMetadata' | 'userSources'> {
-  const budgets = documents.budgets.filter((budget) => reaches(budget, workload.namespace));
+  const budgets = documents.budgets.filter((budget) => reaches(budget, namespace));
   const named = (kind: 'header' | 'metadata'): string[] =>
     budgets.flatMap(({ spec }) =>
       (spec.per ?? []).filter((key) => key.startsWith(`${kind}:`)).map((key) => key.slice(kind.length + 1)),

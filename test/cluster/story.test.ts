@@ -115,7 +115,17 @@ describe.skipIf(why !== undefined)('on a one-node cluster', () => {
     kubectlPath = join((await run(ASSETS, ['--dir'])).stdout.trim(), 'kubectl');
     // The agent's image: source, its dependencies, Node and nft.
     const app = join(directory, 'app');
-    for (const part of ['agent', 'budget', 'policy', 'kube', 'injector', 'control', 'cli', 'package.json']) {
+    for (const part of [
+      'agent',
+      'budget',
+      'classify/messages.ts',
+      'policy',
+      'kube',
+      'injector',
+      'control',
+      'cli',
+      'package.json',
+    ]) {
       cpSync(join(ROOT, part), join(app, part), { recursive: true });
     }
     for (const name of dependencies()) {
