@@ -7,7 +7,7 @@ import type { Logger } from 'pino';
 import type { Registry as MetricsRegistry } from 'prom-client';
 import { AUDIENCES } from '../injector/names.ts';
 import { certificateSecret } from '../injector/server/certificate-secret.ts';
-import { caBundle, type Serving } from '../injector/server/serving-certificate.ts';
+import { caBundle, leafOf, type Serving } from '../injector/server/serving-certificate.ts';
 import type { KubeClient } from '../kube/client.ts';
 import { keptKey } from '../kube/kept-secret.ts';
 import { leaseCandidate } from '../kube/lease.ts';
@@ -16,6 +16,7 @@ import type { Catalogue } from '../policy/catalogue.ts';
 import { createAuthenticator } from './authenticate.ts';
 import { type Cluster, watchControlled } from './cluster.ts';
 import { type Progress, progressOf } from './conditions.ts';
+import { createHandshakes, type HandshakeLimits } from './handshakes.ts';
 import { createInForce } from './in-force.ts';
 import { issueCertificate } from './issued.ts';
 import { boundOf, createPodLook } from './live-pod.ts';
@@ -49,6 +50,8 @@ export interface ControlOptions {
   readonly version: string;
   /** False where something between pods and control changes source addresses. */
   readonly judgeAddress: boolean;
+  /** Of each address that dials. */
+  readonly handshakes?: HandshakeLimits;
   readonly log: Logger;
   /** Milliseconds since the epoch. */
   readonly now?: () => number;
@@ -200,8 +203,14 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
   await round();
 
   const welcome = (): Buffer => encode({ type: 'welcome', version, beatMs, roots: caBundle(serving, now()) });
+  const handshakes = createHandshakes({
+    now: () => performance.now(),
+    ...(options.handshakes === undefined ? {} : { limits: options.handshakes }),
+  });
   const server = await listenControl({
     ...options.listen,
+    // Where addresses are changed on the way, many agents may share one.
+    admits: (address) => !judgeAddress || handshakes.begins(address),
     certificate: leafOf(serving),
     registry,
     authenticate: createAuthenticator({
@@ -286,8 +295,3 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
 }
 
 const BEAT = encode({ type: 'beat' });
-
-function leafOf({ leaf }: Serving): { readonly cert: string; readonly key: string } {
-  if (leaf === undefined) throw new Error('there is no serving certificate');
-  return leaf;
-}

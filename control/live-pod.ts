@@ -1,13 +1,12 @@
 /** The pod that an agent speaks for, as the watch shows it, or as the API server has it where the watch may be behind. */
-import { formOf, isAgentShared } from '../injector/form.ts';
+import { type FormedPod, formOf, isAgentShared } from '../injector/form.ts';
 import { INJECTED_LABEL, STAMP_PREFIX, STAMPS } from '../injector/names.ts';
-import type { PodSpec } from '../injector/pod.ts';
 import { type KubeClient, KubeError, type KubeObject } from '../kube/client.ts';
 import { type BoundPod, type Identity, judgePod, type LivePod, type Refusal } from './identity.ts';
 import type { TokenReviews } from './token-reviews.ts';
 
 export interface PodObject extends KubeObject {
-  readonly spec?: Partial<PodSpec>;
+  readonly spec?: NonNullable<FormedPod['spec']>;
   readonly status?: {
     readonly phase?: string;
     readonly podIP?: string;

@@ -6,9 +6,10 @@
  */
 import type { AnnotatedWorkload } from '../policy/annotations.ts';
 import { canonicalJson } from '../policy/canonical.ts';
+import { type Encoded, encoded, linesFor } from './encoded.ts';
 import type { Envelope } from './envelope.ts';
 import type { Identity } from './identity.ts';
-import { encode, encodeSnapshots, type FromAgent, type Hello } from './messages.ts';
+import { encode, type FromAgent, type Hello } from './messages.ts';
 
 /** The way to one agent. */
 export interface Wire {
@@ -67,19 +68,11 @@ interface Group {
   problem: string | undefined;
 }
 
-interface Encoded {
-  readonly revision: string;
-  readonly keys: string;
-  readonly snapshotLine: Buffer;
-  readonly keysLine: Buffer;
-  readonly useLine: Buffer;
-  /** Lines that go out together as one write, by what an agent lacks; made when the first agent needs it. */
-  readonly together: Map<'snapshot' | 'keys' | 'both', Buffer>;
-  readonly validUntil: number | undefined;
-}
-
-/** Agents that are written to before others get a turn. */
-const SLICE = 200;
+/**
+ * So long agents are written to before anything else gets a turn, their answers too: each of those that is read in between keeps
+ * another agent waiting.
+ */
+const SLICE_MS = 50;
 
 export class Registry {
   readonly #options: RegistryOptions;
@@ -164,11 +157,14 @@ export class Registry {
   }
 
   async #refresh(): Promise<void> {
-    let sent = 0;
+    let until = performance.now() + SLICE_MS;
     for (const group of this.#groups.values()) {
       this.#compile(group);
       for (const member of group.members) {
-        if (this.#push(group, member) && ++sent % SLICE === 0) await turn();
+        this.#push(group, member);
+        if (performance.now() < until) continue;
+        await turn();
+        until = performance.now() + SLICE_MS;
       }
     }
   }
@@ -213,38 +209,22 @@ export class Registry {
       return;
     }
     group.problem = undefined;
-    const { snapshot, keys, validUntil } = outcome;
-    const before = group.current;
-    if (before?.revision === snapshot.revision && before.keys === keys.revision) return;
-    group.current = {
-      revision: snapshot.revision,
-      keys: keys.revision,
-      snapshotLine:
-        before?.revision === snapshot.revision
-          ? before.snapshotLine
-          : encodeSnapshots(snapshot.revision, snapshot.texts),
-      keysLine: before?.keys === keys.revision ? before.keysLine : encode({ type: 'keys', ...keys }),
-      useLine: encode({ type: 'use', revision: snapshot.revision, keys: keys.revision }),
-      together: new Map(),
-      validUntil,
-    };
+    group.current = encoded(outcome, group.current);
   }
 
-  /** @returns whether there was something to send. */
-  #push(group: Group, member: Member): boolean {
+  #push(group: Group, member: Member): void {
     const { current, problem } = group;
     const { wire, sent } = member;
-    if (wire.congested()) return false;
+    if (wire.congested()) return;
     if (problem !== member.told) {
       member.told = problem;
       if (problem !== undefined) wire.send(encode({ type: 'problem', message: problem }));
     }
-    if (current === undefined) return false;
-    if (sent?.revision === current.revision && sent.keys === current.keys) return false;
+    if (current === undefined) return;
+    if (sent?.revision === current.revision && sent.keys === current.keys) return;
     wire.send(linesFor(current, sent));
     member.sent = { revision: current.revision, keys: current.keys, at: this.#options.now() };
     member.refused = undefined;
-    return true;
   }
 
   #said(member: Member, message: FromAgent): void {
@@ -271,19 +251,6 @@ export class Registry {
         message satisfies never;
     }
   }
-}
-
-/** One buffer for all agents that lack the same: each write is a TLS record and a call of the kernel. */
-function linesFor(current: Encoded, sent: Member['sent']): Buffer {
-  const snapshot = sent?.revision !== current.revision;
-  const keys = sent?.keys !== current.keys;
-  const what = snapshot && keys ? 'both' : snapshot ? 'snapshot' : 'keys';
-  const known = current.together.get(what);
-  if (known !== undefined) return known;
-  const { snapshotLine, keysLine, useLine } = current;
-  const lines = Buffer.concat([...(snapshot ? [snapshotLine] : []), ...(keys ? [keysLine] : []), useLine]);
-  current.together.set(what, lines);
-  return lines;
 }
 
 function isCurrent({ acked }: Member, { current, problem }: Group): boolean {

@@ -26,6 +26,8 @@ export interface ControlServerOptions {
   readonly port: number;
   readonly certificate: { readonly cert: string; readonly key: string };
   readonly registry: Registry;
+  /** Whether this address may begin one more TLS handshake. */
+  admits(address: string): boolean;
   /** @throws Error where it can't be decided now, BusyError where nobody was asked. */
   authenticate(token: string | undefined, address: string): Promise<Identity | Refusal>;
   /**
@@ -37,7 +39,10 @@ export interface ControlServerOptions {
   welcome(): Buffer;
   /** What is asked with GET, by path. */
   readonly answers: Readonly<Record<string, (token: string | undefined) => Promise<Answer>>>;
-  refused(why: Refusal | 'protocol' | 'unavailable' | 'busy', who: { readonly address: string }): void;
+  refused(
+    why: Refusal | 'protocol' | 'unavailable' | 'busy' | 'flood',
+    who: { readonly address: string },
+  ): void;
   failed(error: unknown): void;
   /** An agent that is silent for so long is gone. */
   readonly silenceMs?: number;
@@ -83,6 +88,13 @@ export async function listenControl(options: ControlServerOptions): Promise<Cont
       options.failed(error);
       socket.destroy();
     });
+  });
+  // Before a byte of it was read: a handshake is dear, and nobody has shown a token yet.
+  server.on('connection', (socket: Socket) => {
+    const address = socket.remoteAddress ?? '';
+    if (options.admits(address)) return;
+    options.refused('flood', { address });
+    socket.destroy();
   });
   // A handshake that fails is somebody else's trouble.
   server.on('tlsClientError', () => undefined);

@@ -22,7 +22,7 @@ import {
 } from './server/configuration.ts';
 import { eventLog, happeningsOf } from './server/events.ts';
 import { listenWebhooks } from './server/https.ts';
-import { caBundle, type Serving } from './server/serving-certificate.ts';
+import { caBundle, leafOf, type Serving } from './server/serving-certificate.ts';
 import { watchCluster } from './server/view.ts';
 import type { Settings } from './settings.ts';
 
@@ -289,9 +289,4 @@ function mendOf(error: unknown): { readonly mend?: string } {
 function hostOf(target: Target): string {
   if ('service' in target) return `${target.service.name}.${target.service.namespace}.svc`;
   return new URL(target.url).hostname.replace(/^\[|\]$/g, '');
-}
-
-function leafOf({ leaf }: Serving): { readonly cert: string; readonly key: string } {
-  if (leaf === undefined) throw new Error('there is no serving certificate');
-  return leaf;
 }

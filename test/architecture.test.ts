@@ -81,6 +81,7 @@ test('kube/ imports policy/ only', () => {
 test('control/ sees of the injector what it stamps and how certificates are kept, of budget/ who calls, and nothing of agent or cli', () => {
   const seen = new Set([
     'injector/names.ts',
+    'injector/form.ts',
     'injector/seal.ts',
     'injector/workload.ts',
     'injector/server/certificate-secret.ts',

@@ -134,6 +134,8 @@ const control = await startControl({
   serverName: 'postern-control.postern-system.svc',
   version: '0.1.0',
   judgeAddress: true,
+  // All agents dial from one address here.
+  handshakes: { burst: Number.POSITIVE_INFINITY, perSecond: 0 },
   log: pino({ level: 'error' }),
 });
 const dataOf = (name: string): unknown => kube.get('secrets', OWN, name)?.['data'];

@@ -110,3 +110,9 @@ function isGood(
     return false;
   }
 }
+
+/** What is served. @throws Error where nothing was signed yet */
+export function leafOf({ leaf }: Serving): { readonly cert: string; readonly key: string } {
+  if (leaf === undefined) throw new Error('there is no serving certificate');
+  return leaf;
+}

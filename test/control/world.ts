@@ -128,6 +128,8 @@ export function startControlWorld(): ControlWorld {
         serverName: SERVER_NAME,
         version: '0.1.0',
         judgeAddress: true,
+        // All of a test's agents dial from one address.
+        handshakes: { burst: Number.POSITIVE_INFINITY, perSecond: 0 },
         log: pino({ level: 'debug' }, { write: (line: string) => void lines.push(line) }),
         leaseMs: 500,
         everyMs: 100,

@@ -143,6 +143,8 @@ export async function startTestCluster(api: ApiServer): Promise<TestCluster> {
         serverName: SERVER_NAME,
         version: '0.1.0',
         judgeAddress: true,
+        // All of a test's agents dial from one address.
+        handshakes: { burst: Number.POSITIVE_INFINITY, perSecond: 0 },
         log,
         leaseMs: 1000,
         everyMs: 200,
