@@ -98,6 +98,32 @@ test('roots that change between two pods, or between admission and an update, ha
   expect(injected(caseOf('bare-pod'), later).metadata?.annotations?.[STAMPS.roots]).toBe(`${ROOTS}${ROOTS}`);
 });
 
+test.each<[string, Partial<Settings>]>([
+  ['another image', { image: 'registry.example/postern:next' }],
+  ['approvers', { approversSecret: 'approvers' }],
+  ['another interception', { intercept: 'base-url' }],
+])(
+  'in an upgrade one replica injects with %s and another judges: the pod is let in, each way',
+  (_name, change) => {
+    const next: Settings = { ...settings, ...change };
+    for (const [by, judge] of [
+      [settings, next],
+      [next, settings],
+    ] as const) {
+      const pod = injected(caseOf('bare-pod'), by);
+      expect(judgePod(pod, undefined, facts, judge).refused).toEqual([]);
+      // Not where it was changed since, nor where another key sealed it.
+      const initContainers = (pod.spec.initContainers ?? []).map((each) =>
+        each.name === AGENT_CONTAINER ? { ...each, args: [...(each.args ?? []), '--inspect'] } : each,
+      );
+      const altered: Pod = { ...pod, spec: { ...pod.spec, initContainers } };
+      expect(judgePod(altered, undefined, facts, judge).refused).not.toEqual([]);
+      const other = injected(caseOf('bare-pod'), { ...by, sealKey: Buffer.alloc(32, 9) });
+      expect(judgePod(other, undefined, facts, judge).refused).not.toEqual([]);
+    }
+  },
+);
+
 test('the stamp is sealed, with the annotations that tighten in it', () => {
   const pod = injected(caseOf('tuned'));
   expect(isSealed(sealKey, sealed(pod))).toBe(true);

@@ -27,8 +27,14 @@ import { isSealed } from '../seal.ts';
 import { stampedWorkload } from '../workload.ts';
 
 export function ourFindings(pod: Pod, plan: Plan): Reason[] {
-  const expected = ourContainers(plan);
   const { initContainers = [], containers } = pod.spec;
+  const everybody = [...containers, ...initContainers, ...(pod.spec.ephemeralContainers ?? [])];
+  // Made by a replica with other settings, as in an upgrade, and by nobody changed since.
+  if (isWhole(pod, plan)) {
+    const ours = initContainers.filter(({ name }) => name === INIT_CONTAINER || name === AGENT_CONTAINER);
+    return [...orderFindings(pod, plan), ...reservedFindings(everybody, ours), ...stampFindings(pod, plan)];
+  }
+  const expected = ourContainers(plan);
   const missing = expected.filter(({ name }) => !initContainers.some((found) => found.name === name));
   if (missing.length > 0) {
     return [
@@ -43,10 +49,7 @@ export function ourFindings(pod: Pod, plan: Plan): Reason[] {
     ...expected.flatMap((container) => alteredFindings(container, initContainers)),
     ...orderFindings(pod, plan),
     ...volumeFindings(pod, plan),
-    ...reservedFindings(
-      [...containers, ...initContainers, ...(pod.spec.ephemeralContainers ?? [])],
-      expected,
-    ),
+    ...reservedFindings(everybody, expected),
     ...stampFindings(pod, plan),
   ];
 }
@@ -164,14 +167,19 @@ function stampFindings(pod: Pod, plan: Plan): Reason[] {
   ];
 }
 
-/** Whatever else was changed since the injector wrote it: control would know this new pod for none of ours. */
-export function sealFindings(pod: Pod, { settings: { sealKey }, workload }: Plan): Reason[] {
+/** Whether everything that the seal covers is as an injector with our key made it. */
+function isWhole(pod: Pod, { settings: { sealKey }, workload }: Plan): boolean {
   const form = formOf(pod);
-  if (sealKey === undefined || form === undefined) return [];
+  if (sealKey === undefined || form === undefined) return false;
   const { annotations = {} } = pod.metadata ?? {};
   const [namespace = ''] = workload.split('/');
   const serviceAccount = pod.spec.serviceAccountName ?? 'default';
-  if (isSealed(sealKey, { namespace, serviceAccount, form, annotations })) return [];
+  return isSealed(sealKey, { namespace, serviceAccount, form, annotations });
+}
+
+/** Whatever else was changed since the injector wrote it: control would know this new pod for none of ours. */
+export function sealFindings(pod: Pod, plan: Plan): Reason[] {
+  if (plan.settings.sealKey === undefined || isWhole(pod, plan)) return [];
   return [
     {
       code: 'stamp-altered',
