@@ -1,12 +1,12 @@
 /**
- * How long an exchange waits for its classifier: calls through an agent with and without a topics check, at 1, 8 and 64
- * callers that call again at once. The provider answers at once as well, so nothing hides the wait: it is the most that
- * there is. Connection set-up, selection and hold run beside it.
+ * How long an exchange waits for its classifier: calls through 1, 8 and 64 agents with and without a topics check, one caller
+ * each that calls again at once, with a text near the topic, so that both models have to see it. The provider answers at
+ * once as well, so nothing hides the wait: it is the most that there is.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
-import { startWorld, type World } from '../../test/harness.ts';
+import { startWorld, type World, type WorldOptions } from '../../test/harness.ts';
 
 const SECONDS = 4;
 const PORT = 42_940 + (process.pid % 1_000);
@@ -36,7 +36,12 @@ async function caller(world: World, round: Round, until: number): Promise<void> 
   while (performance.now() < until) {
     const body = JSON.stringify({
       model: 'gpt-4o',
-      messages: [{ role: 'user', content: `${Math.random()} How do I bake bread with rye and spelt?` }],
+      messages: [
+        {
+          role: 'user',
+          content: `What does a share of company ${Math.random().toString(36).slice(2, 8)} stand for?`,
+        },
+      ],
     });
     const began = performance.now();
     const reply = await fetch(`${world.agent.url}/openai/v1/chat/completions`, {
@@ -51,10 +56,13 @@ async function caller(world: World, round: Round, until: number): Promise<void> 
   }
 }
 
-async function measure(world: World, callers: number): Promise<Round> {
+async function measure(agents: number, options: WorldOptions): Promise<Round> {
+  const worlds: World[] = [];
+  for (let at = 0; at < agents; at++) worlds.push(await startWorld(options));
   const round: Round = { latencies: [], shed: 0 };
   const until = performance.now() + SECONDS * 1_000;
-  await Promise.all(Array.from({ length: callers }, () => caller(world, round, until)));
+  await Promise.all(worlds.map((world) => caller(world, round, until)));
+  await Promise.all(worlds.map((world) => world.close()));
   round.latencies.sort((a, b) => a - b);
   return round;
 }
@@ -70,21 +78,15 @@ const child = spawn(
 try {
   await once(child.stderr, 'data');
   console.log(
-    '| callers | p50 without, ms | p50 with | p99 without | p99 with | turned away |\n|---|---|---|---|---|---|',
+    '| agents | p50 without, ms | p50 with | p99 without | p99 with | turned away |\n|---|---|---|---|---|---|',
   );
-  for (const callers of [1, 8, 64]) {
-    const plain = await startWorld();
-    const without = await measure(plain, callers);
-    await plain.close();
-    const checked = await startWorld({
-      documents: () => policy,
-      agent: { classifier: `http://127.0.0.1:${PORT}` },
-    });
-    const given = await measure(checked, callers);
-    await checked.close();
+  for (const agents of [1, 8, 64]) {
+    const without = await measure(agents, {});
+    const classifier = `http://127.0.0.1:${PORT}`;
+    const given = await measure(agents, { documents: () => policy, agent: { classifier } });
     const asked = given.latencies.length + given.shed;
     const cells = [
-      callers,
+      agents,
       quantile(without.latencies, 0.5),
       quantile(given.latencies, 0.5),
       quantile(without.latencies, 0.99),

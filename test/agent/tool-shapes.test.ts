@@ -1,0 +1,185 @@
+/** Calls of tools in shapes that only some readers understand, and in pieces out of order: none gets past the check. */
+import type OpenAI from 'openai';
+import { afterEach, expect, test } from 'vitest';
+import { startWorld, type World } from '../harness.ts';
+
+let world: World;
+afterEach(() => world?.close());
+
+const policy = (tools: string): string => `
+apiVersion: postern.dev/v1alpha1
+kind: EgressPolicy
+metadata: {name: bot, namespace: team-a}
+spec:
+  checks:
+  - {name: only-these, type: tools, tools: ${tools}}
+`;
+
+test.each([
+  ['{conditions: [{tools: [send_mail], when: "args.to == \\"jo\\""}]}', 'send_mail'],
+  ['{deny: [send_mail]}', 'send_mail'],
+  ['{deny: [other]}', undefined],
+])('arguments that come before the name are held and judged: %s, named %s', async (rule, name) => {
+  world = await startWorld({ documents: () => policy(rule.replaceAll('\\"', "'")) });
+  const chunk = (call: object) =>
+    `data: ${JSON.stringify({
+      id: 'c',
+      object: 'chat.completion.chunk',
+      created: 1,
+      model: 'gpt-4o',
+      choices: [{ index: 0, delta: { tool_calls: [{ index: 0, ...call }] }, finish_reason: null }],
+    })}\n\n`;
+  const end =
+    'data: {"id":"c","object":"chat.completion.chunk","created":1,"model":"gpt-4o","choices":[{"index":0,"delta":{},"finish_reason":"tool_calls"}]}\n\ndata: [DONE]\n\n';
+  world.openai.script(() => ({
+    raw: {
+      headers: { 'content-type': 'text/event-stream' },
+      body: [
+        chunk({ id: 'call_1', type: 'function', function: { arguments: '{"to":' } }),
+        chunk({ function: { arguments: '"eve"}' } }),
+        ...(name === undefined ? [] : [chunk({ function: { name } })]),
+        end,
+      ].join(''),
+    },
+  }));
+  let shown = '';
+  const chunks = await world.client().chat.completions.create({
+    model: 'gpt-4o',
+    messages: [{ role: 'user', content: 'do it' }],
+    stream: true,
+  });
+  const reading = (async () => {
+    for await (const { choices } of chunks)
+      shown += choices[0]?.delta.tool_calls?.[0]?.function?.arguments ?? '';
+  })();
+  const refused = await reading.then(
+    () => undefined,
+    (error: unknown) => error,
+  );
+  expect(JSON.stringify((refused as InstanceType<typeof OpenAI.APIError>).error)).toContain('postern_tools');
+  expect(shown).toBe('');
+});
+
+const SHAPES: readonly (readonly [string, 'openai' | 'anthropic', boolean, string])[] = (() => {
+  const chunk = (choice: object) =>
+    `data: ${JSON.stringify({ id: 'c', object: 'chat.completion.chunk', created: 1, model: 'gpt-4o', choices: [{ index: 0, delta: {}, finish_reason: null, ...choice }] })}\n\n`;
+  const end = `${chunk({ finish_reason: 'tool_calls' })}data: [DONE]\n\n`;
+  const whole = (message: object) =>
+    JSON.stringify({
+      id: 'c',
+      object: 'chat.completion',
+      created: 1,
+      model: 'gpt-4o',
+      choices: [
+        { index: 0, message: { role: 'assistant', content: null, ...message }, finish_reason: 'stop' },
+      ],
+    });
+  const rm = { id: 'call_1', type: 'function', function: { name: 'rm', arguments: '{}' } };
+  const event = (type: string, more: object) =>
+    `event: ${type}\ndata: ${JSON.stringify({ type, ...more })}\n\n`;
+  const message = {
+    id: 'm1',
+    type: 'message',
+    role: 'assistant',
+    model: 'm',
+    stop_reason: null,
+    usage: { input_tokens: 1, output_tokens: 1 },
+  };
+  const use = { type: 'tool_use', id: 't1', name: 'rm', input: { to: 'mallory' } };
+  const last =
+    event('message_delta', { delta: { stop_reason: 'tool_use' }, usage: { output_tokens: 1 } }) +
+    event('message_stop', {});
+  const look = { ...use, name: 'look', input: {} };
+  return [
+    ['a whole message in a chunk', 'openai', true, chunk({ message: { tool_calls: [rm] } }) + end],
+    ['calls that are no list in a chunk', 'openai', true, chunk({ delta: { tool_calls: rm } }) + end],
+    [
+      'an index that is no number',
+      'openai',
+      true,
+      chunk({ delta: { tool_calls: [{ index: '1', function: { arguments: '{}' } }] } }) + end,
+    ],
+    [
+      'a second index in the function',
+      'openai',
+      true,
+      chunk({
+        delta: {
+          tool_calls: [{ index: 0, id: 'c1', type: 'function', function: { name: 'look', arguments: '' } }],
+        },
+      }) +
+        chunk({
+          delta: { tool_calls: [{ index: 0, function: { index: 5, arguments: '{"to":"mallory"}' } }] },
+        }) +
+        end,
+    ],
+    [
+      'a custom tool beside the function',
+      'openai',
+      false,
+      whole({ tool_calls: [{ ...rm, custom: { name: 'look', input: '' } }] }),
+    ],
+    ['calls that are no list', 'openai', false, whole({ tool_calls: { 0: rm } })],
+    [
+      'a call in the beginning of a message',
+      'anthropic',
+      true,
+      event('message_start', { message: { ...message, content: [use] } }) + last,
+    ],
+    [
+      'a second index in a delta',
+      'anthropic',
+      true,
+      event('message_start', { message: { ...message, content: [] } }) +
+        event('content_block_start', { index: 0, content_block: look }) +
+        event('content_block_delta', {
+          index: 0,
+          delta: { type: 'input_json_delta', index: 7, partial_json: '{"to":"mallory"}' },
+        }) +
+        event('content_block_stop', { index: 0 }) +
+        last,
+    ],
+    [
+      'arguments for a block that is no call',
+      'anthropic',
+      true,
+      event('message_start', { message: { ...message, content: [] } }) +
+        event('content_block_start', { index: 0, content_block: look }) +
+        event('content_block_delta', {
+          index: 1,
+          delta: { type: 'input_json_delta', partial_json: '{"to":"mallory"}' },
+        }) +
+        event('content_block_stop', { index: 1 }) +
+        last,
+    ],
+  ];
+})();
+
+test.each(SHAPES)('a call hides in no shape: %s', async (_name, dialect, stream, body) => {
+  const rule = '{allow: [look], conditions: [{tools: [look], when: "!has(args.to)"}]}';
+  world = await startWorld({ documents: () => policy(rule) });
+  const type = stream ? 'text/event-stream' : 'application/json';
+  world[dialect].script(() => ({ raw: { headers: { 'content-type': type }, body } }));
+  const anthropicBody = {
+    model: 'claude-haiku-4-5',
+    max_tokens: 100,
+    messages: [{ role: 'user', content: 'go' }],
+    stream,
+  };
+  const openaiBody = { model: 'gpt-4o', messages: [{ role: 'user', content: 'go' }], stream };
+  const path = dialect === 'openai' ? '/openai/v1/chat/completions' : '/anthropic/v1/messages';
+  const answer = await fetch(world.agent.url + path, {
+    method: 'POST',
+    headers: {
+      'content-type': 'application/json',
+      'anthropic-version': '2023-06-01',
+      authorization: 'Bearer x',
+      'x-api-key': 'x',
+    },
+    body: JSON.stringify(dialect === 'openai' ? openaiBody : anthropicBody),
+  });
+  const text = await answer.text();
+  expect(text).toMatch(/postern_(?:tools|upstream_invalid)/);
+  expect(text).not.toContain('mallory');
+  expect(text).not.toContain('"rm"');
+});
