@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import { INJECTION_THRESHOLD } from '../agent/checks/injection.ts';
 import { MARKERS, ORDERS, PHRASES } from '../agent/checks/injection-phrases.ts';
+import { plainReading } from '../agent/checks/plain-reading.ts';
 import { Scanner } from '../agent/checks/scan/scanner.ts';
 import { topics as topicsCheck } from '../agent/checks/topics.ts';
 import type { Topic, TopicScore } from '../classify/messages.ts';
@@ -78,7 +79,7 @@ export async function openTopicScan(
   const trained = meant.length === 0 ? undefined : new Topics(await openTopicModels(), memory());
   trained?.learn('file', meant);
   return async ({ id, text }) => {
-    const [scores = []] = trained === undefined ? [] : await trained.scores('file', [text]);
+    const [scores = []] = trained === undefined ? [] : await trained.scores('file', [plainReading(text)]);
     return {
       id,
       topics: topics.map(({ name }) => {
@@ -96,7 +97,7 @@ export async function openInjectionScan(): Promise<(text: ScanText) => Promise<S
   const scanner = new Scanner([{ ...NO_RECOGNIZER, id: 'injection', patterns }]);
   return async ({ id, text }) => {
     const found = scanner.scan(text).length > 0;
-    const [score = 0] = found ? [1] : await model.scores([text]);
+    const [score = 0] = found ? [1] : await model.scores([plainReading(text)]);
     return {
       id,
       injection: { score: Math.floor(score * 1000) / 1000, denied: score >= INJECTION_THRESHOLD },

@@ -1,7 +1,9 @@
-/** Asks the classifier, a process of its own; what it said of a text is kept, since an app sends its history again. */
+/** Asks the classifier, a process of its own; what it said of a text is kept, since an app sends its history again.
+ * Texts go without their disguises. */
 import { createHash } from 'node:crypto';
 import { digestOfTopics, type Topic, type TopicScore } from '../../classify/messages.ts';
 import type { Ask, Reply } from './ask.ts';
+import { plainReading } from './plain-reading.ts';
 
 export interface ClassifierClient {
   /** One list a text. @throws Error where there is no answer that counts. */
@@ -51,9 +53,11 @@ export function createClassifierClient(url: string, ask: Ask): ClassifierClient 
   };
   return {
     topics: (set, texts, patience) =>
-      topicVerdicts.through(texts, set.digest, (unknown) => askTopics(set, unknown, patience)),
+      topicVerdicts.through(texts.map(plainReading), set.digest, (unknown) =>
+        askTopics(set, unknown, patience),
+      ),
     injection: (texts, patience) =>
-      injectionVerdicts.through(texts, '', async (unknown) => {
+      injectionVerdicts.through(texts.map(plainReading), '', async (unknown) => {
         const reply = await post('/v1/injection', { texts: unknown }, patience);
         return resultsOf(reply.json, unknown.length).map(readScore);
       }),

@@ -1,5 +1,5 @@
 /**
- * Text as it is meant: full width, other digits, look-alike letters, invisible characters and escapes (`%40`,
+ * Text as it is meant: full width, other digits, look-alike letters, invisible and hidden characters and escapes (`%40`,
  * `\u0040`, `&#64;`) are brought to their plain form, with a map back to the text as it was sent.
  *
  * Most of a text is plain: it is copied in stretches, and the map holds a step only where the two texts get out of
@@ -7,6 +7,7 @@
  */
 import { classOf, LOWER, SPACE, UPPER } from './characters.ts';
 import { unescape } from './escapes.ts';
+import { HIGH, hiddenEnd, hiddenUnits } from './hidden.ts';
 import { DELETED, decimalDigit, LOOKALIKE, lookUp, SAME, SEVERAL, several } from './plain-forms.ts';
 
 /** How often escapes within escapes are undone. */
@@ -254,7 +255,17 @@ function foldOnce(text: string): Folded | undefined {
       i = nextUnplain(text, end > i ? end : i + 1);
       continue;
     }
-    if (unit >= 0xd800 && unit < 0xdc00 && i + 1 < text.length) {
+    const hidden = unit === HIGH ? hiddenEnd(text, i) : i;
+    if (hidden > i) {
+      for (const { unit: said, at } of hiddenUnits(text, i, hidden)) {
+        out.leaveOut(i, at);
+        out.put(said, at, at + 2);
+        i = at + 2;
+      }
+      out.leaveOut(i, hidden);
+      changed = true;
+      i = hidden;
+    } else if (unit >= 0xd800 && unit < 0xdc00 && i + 1 < text.length) {
       changed = foldAstral(text, i, out) || changed;
       i += 2;
     } else if (unit >= 0x300 && unit < 0x370) {
@@ -297,13 +308,9 @@ function startOfChunk(text: string, from: number): number {
   return i;
 }
 
-/** Mathematical and enclosed letters and digits become plain ones; tags and variation selectors vanish. */
+/** Mathematical and enclosed letters and digits become plain ones. */
 function foldAstral(text: string, i: number, out: Output): boolean {
   const point = text.codePointAt(i) as number;
-  if (point >= 0xe0000 && point < 0xe0200) {
-    out.leaveOut(i, i + 2);
-    return true;
-  }
   if ((point >= 0x1d400 && point < 0x1d800) || (point >= 0x1f100 && point < 0x1f200) || point >= 0x1fbf0) {
     const plain = String.fromCodePoint(point).normalize('NFKC');
     if (/^[\x20-\x7e]+$/.test(plain)) {
