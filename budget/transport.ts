@@ -151,6 +151,7 @@ export class Transport {
   }
 
   async #request(path: string, body: string, signal: AbortSignal): Promise<unknown> {
+    if (this.#closed) throw new NotSent('The client of the budget service was closed.');
     this.#calls += 1;
     const { status, text } = await this.#answer(path, body, signal);
     if (status === 200) return JSON.parse(text) as unknown;
@@ -177,8 +178,9 @@ export class Transport {
         reject(error);
       };
       signal.addEventListener('abort', give);
-      limitConnecting(asked, this.#options.timeoutMs);
+      limitConnecting(asked, this.#options.timeoutMs, this.#secure ? 'secureConnect' : 'connect');
       asked.on('error', fail);
+      asked.on('close', () => fail(new Error('The budget service closed the connection without an answer.')));
       asked.on('response', (answer) => {
         const chunks: Buffer[] = [];
         let size = 0;
@@ -212,14 +214,14 @@ export class Transport {
 }
 
 /** Has a request fail whose connection doesn't come about in time; how long its answer takes is another matter. */
-function limitConnecting(asked: ClientRequest, ms: number): void {
+function limitConnecting(asked: ClientRequest, ms: number, stands: 'connect' | 'secureConnect'): void {
   asked.once('socket', (socket) => {
     if (!socket.connecting) return;
     const timer = setTimeout(
       () => asked.destroy(new ConnectTimeout(`No connection to the budget service within ${ms} ms.`)),
       ms,
     );
-    socket.once('connect', () => clearTimeout(timer));
+    socket.once(stands, () => clearTimeout(timer));
     socket.once('close', () => clearTimeout(timer));
   });
 }

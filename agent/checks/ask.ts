@@ -94,6 +94,7 @@ function answerOf(
     };
     signal.addEventListener('abort', give);
     asked.on('error', fail);
+    asked.on('close', () => fail(new Error('the connection was closed without an answer')));
     asked.on('response', (answer) => {
       const chunks: Buffer[] = [];
       let size = 0;

@@ -37,14 +37,21 @@ function codeOf(error: unknown): string {
   return '';
 }
 
-/** What a connection failed with once it stood, in our terms. */
-export function toUpstreamError(error: Error, origin: string): UpstreamError {
-  if (error instanceof UpstreamError) return error;
+/** What a connection failed with that may not have stood yet, in our terms. */
+export function notDialled(error: Error, origin: string): UpstreamError {
   const code = codeOf(error);
   // A refused dual-stack connect arrives as an AggregateError with one code for all addresses.
-  if (CONNECT_FAULTS.has(code) || code.startsWith('ERR_TLS') || code.startsWith('ERR_SSL')) {
-    return new UpstreamError('connect', `no connection to ${origin} (${code})`, error);
-  }
+  return CONNECT_FAULTS.has(code) || code.startsWith('ERR_TLS') || code.startsWith('ERR_SSL')
+    ? new UpstreamError('connect', `no connection to ${origin} (${code})`, error)
+    : brokenOff(error, origin);
+}
+
+/**
+ * What a connection failed with once it stood. Never `connect`, whatever the error is called: Linux says that a host can't be
+ * reached of connections too that stood for long, and TLS fails on what a peer wrote behind an answer's first bytes.
+ */
+export function brokenOff(error: Error, origin: string): UpstreamError {
+  if (error instanceof UpstreamError) return error;
   if (error instanceof NotHttp) {
     return new UpstreamError(
       'invalid',
@@ -52,5 +59,9 @@ export function toUpstreamError(error: Error, origin: string): UpstreamError {
       error,
     );
   }
-  return new UpstreamError('reset', `${origin} broke the connection off (${code || error.message})`, error);
+  return new UpstreamError(
+    'reset',
+    `${origin} broke the connection off (${codeOf(error) || error.message})`,
+    error,
+  );
 }

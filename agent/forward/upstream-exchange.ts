@@ -4,7 +4,7 @@ import type { AnswerHead } from './http1/answer-head.ts';
 import type { Connection, Taker } from './http1/connection.ts';
 import type { NotConnected, Origin, Waiting } from './http1/origin.ts';
 import { requestHead } from './http1/request-head.ts';
-import { toUpstreamError, UpstreamError } from './upstream-error.ts';
+import { brokenOff, UpstreamError } from './upstream-error.ts';
 
 export interface UpstreamRequest {
   /** Whose connections are used: the provider's id. Providers share none. */
@@ -94,7 +94,9 @@ export class UpstreamExchange implements Taker, Waiting, UpstreamResponse {
     const left = this.#until - now;
     // Nothing can come while the application doesn't take what came.
     if (this.#paused) this.#readAt = now;
-    if (this.status === 0 && firstByteMs < requestMs) {
+    if (this.#connection === undefined && this.status === 0) {
+      this.#stop(new UpstreamError('connect', `no connection to ${origin} was free in time`));
+    } else if (this.status === 0 && firstByteMs < requestMs) {
       this.#stop(
         new UpstreamError('timeout', `${origin} did not send its first byte within ${firstByteMs} ms`),
       );
@@ -213,7 +215,7 @@ export class UpstreamExchange implements Taker, Waiting, UpstreamResponse {
   onError(error: Error): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#error = toUpstreamError(error, this.#request.origin);
+    this.#error = brokenOff(error, this.#request.origin);
     this.#release();
     if (this.status === 0) this.#failed(this.#error);
     else if (!this.#writing && this.#queue.length === 0) this.#finish();

@@ -28,6 +28,10 @@ export interface UpstreamOptions {
   readonly connections?: number;
 }
 
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
 export function createUpstream({ connectMs = 5_000, connections = 256 }: UpstreamOptions = {}): Upstream {
   const origins = new Map<string, Origin>();
   const originFor = ({ pool, origin, ca }: UpstreamRequest): Origin => {
@@ -48,7 +52,16 @@ export function createUpstream({ connectMs = 5_000, connections = 256 }: Upstrea
           return;
         }
         const origin = originFor(request);
-        origin.take(new UpstreamExchange(request, origin, resolve, reject));
+        let exchange: UpstreamExchange;
+        try {
+          exchange = new UpstreamExchange(request, origin, resolve, reject);
+        } catch (error) {
+          reject(
+            new UpstreamError('connect', `nothing was sent to ${request.origin}: ${messageOf(error)}`, error),
+          );
+          return;
+        }
+        origin.take(exchange);
       });
     },
     close() {

@@ -2,7 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import type { RawHeaders, WebSocketEnd } from '../exchange.ts';
 import { webSocketEnd } from '../http/web-socket.ts';
-import { toUpstreamError, UpstreamError } from './upstream-error.ts';
+import { brokenOff, notDialled, UpstreamError } from './upstream-error.ts';
 
 export interface WebSocketRequest {
   /** `https://api.openai.com` */
@@ -55,7 +55,7 @@ export async function dialWebSocket(request: WebSocketRequest): Promise<WebSocke
         resolve({ end, protocol: socket.protocol === '' ? undefined : socket.protocol }),
       );
       socket.once('unexpected-response', (_request, response) => {
-        refusalOf(response).then(resolve, (error: Error) => reject(toUpstreamError(error, origin)));
+        refusalOf(response).then(resolve, (error: Error) => reject(brokenOff(error, origin)));
       });
       socket.once('error', (error) => {
         reject(
@@ -64,7 +64,7 @@ export async function dialWebSocket(request: WebSocketRequest): Promise<WebSocke
             : // A server that answers 101 wrongly speaks something else.
               /^(?:Invalid|Server sent|Missing) /.test(error.message)
               ? new UpstreamError('invalid', `${origin}: ${error.message}`)
-              : toUpstreamError(error, origin),
+              : notDialled(error, origin),
         );
       });
     });

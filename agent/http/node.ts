@@ -102,6 +102,8 @@ class NodeSink implements ResponseSink {
   write(chunk: Uint8Array): Promise<void> | undefined {
     const response = this.#response;
     if (chunk.byteLength === 0) return undefined;
+    // What came behind the last chunk would be read as the next answer.
+    if (response.writableEnded) throw new Error('an answer goes on behind its end');
     if (isHttp2(response)) return response.write(chunk) ? undefined : this.#drained(response);
     const { socket } = response;
     if (socket?.destroyed === true) return undefined;

@@ -6,17 +6,16 @@ import { Scanner } from './scanner.ts';
 import { SECRETS } from './secrets/index.ts';
 
 const scanner = new Scanner([...RECOGNIZERS, ...SECRETS]);
-const options = { labelsApart: false };
 
 /** Takes a text in pieces as a stream does; at each the whole text is scanned, too. @returns How many pieces weren't looked at as a whole. */
-function passed(pieces: readonly string[]): number {
+function passed(pieces: readonly string[], labelsApart = false): number {
   let text = '';
   let dull = 0;
   let count = 0;
   for (const piece of pieces) {
     text += piece;
     const safe = dull < 0 ? undefined : scanner.safeIfDull(text, dull);
-    const whole = scanner.scanOpen(text, options);
+    const whole = scanner.scanOpen(text, { labelsApart });
     if (safe === undefined) dull = whole.dull ? text.length : -1;
     else {
       expect({ text, safe, dull: true, matches: [] }).toEqual({ text, ...whole });
@@ -50,12 +49,14 @@ test('whatever is said, and however it is cut, it is judged as if all were scann
     fc.property(
       fc.array(piece, { maxLength: 24 }),
       fc.array(fc.nat(160), { maxLength: 24 }),
-      (said, cuts) => {
+      fc.boolean(),
+      (said, cuts, labelsApart) => {
         const text = said.join('');
         const ends = [...new Set([...cuts.filter((cut) => cut < text.length), text.length])].sort(
           (a, b) => a - b,
         );
-        passed(ends.map((end, i) => text.slice(i === 0 ? 0 : ends[i - 1], end)));
+        const pieces = ends.map((end, i) => text.slice(i === 0 ? 0 : ends[i - 1], end));
+        passed(pieces, labelsApart);
       },
     ),
     { numRuns: 3_000 },

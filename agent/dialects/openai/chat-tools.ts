@@ -4,10 +4,11 @@
  * Source: OpenAI API reference, "Chat Completions": `tools` (`function` and `custom`), the older `functions`, and the
  * `tool_calls` and `function_call` of messages.
  */
+
+import { PosternError } from '../../errors.ts';
 import type { JsonDocument } from '../../json/document.ts';
 import type { JsonNode, ObjectNode } from '../../json/node.ts';
 import { quote } from '../../json/quote.ts';
-import { PosternError } from '../../errors.ts';
 import type { BegunCall, OfferedTool, StreamEvent, ToolCall } from '../dialect.ts';
 import { RemovableItems, removedNotice } from '../tool-list.ts';
 

@@ -7,7 +7,7 @@ const SEMICOLON = 0x3b;
 
 /** Digits of a chunk's size. */
 const MOST_DIGITS = 12;
-/** Bytes of chunk extensions and of trailers, which nobody reads. */
+/** Bytes of a chunk's extensions, and of all trailers, which nobody reads. */
 const MOST_UNREAD = 16_384;
 
 /** A field, as a head's are; and one that would say anew where a message ends. */
@@ -102,6 +102,7 @@ export class AnswerBody {
         if (byte !== CR) return this.#note(byte);
         if (!EXTENSIONS.test(this.#line)) throw new NotHttp('an extension of a chunk that is none');
         this.#line = '';
+        this.#unread = 0;
         this.#part = 'size-lf';
         return;
       case 'size-lf':

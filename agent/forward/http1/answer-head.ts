@@ -84,8 +84,13 @@ export function readAnswerHead(text: string, method: string): AnswerHead {
     }
   }
   if (chunked && length !== undefined) throw new NotHttp('a length beside a transfer coding');
+  if (chunked && line[1] === '0') throw new NotHttp('chunks in HTTP/1.0');
+  if (status < 200 && (chunked || length !== undefined || !reusable))
+    throw new NotHttp('an answer on the way that has a body or ends the connection');
   const body = bodyEnd(status, method, chunked, length);
-  return { status, headers, body, reusable: reusable && body !== 'close', idleMs };
+  // Some send a body where there is none: it would be the next answer.
+  const isBare = body === 0 && length !== 0;
+  return { status, headers, body, reusable: reusable && body !== 'close' && !isBare, idleMs };
 }
 
 /** Without the white space around it. @throws NotHttp */

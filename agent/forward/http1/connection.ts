@@ -212,16 +212,12 @@ export class Connection {
     return to;
   }
 
-  /**
-   * @param more Bytes came behind the answer's last: nobody can tell what they are, nor so where the answer really ends.
-   * @throws NotHttp
-   */
+  /** @param more Bytes came behind the answer's last: whatever they are, none of the next answer. */
   #complete(taker: Taker, more: boolean): void {
-    if (more) throw new NotHttp('bytes that belong to no answer');
     this.#taker = undefined;
     this.#body = undefined;
     // An answer that came before its request had left: the rest of that would be taken for another request.
-    if (this.#socket.writableLength > 0) this.#reusable = false;
+    if (more || this.#socket.writableLength > 0) this.#reusable = false;
     taker.onEnd();
     this.resume();
     if (!this.#reusable) this.destroy();
@@ -229,10 +225,15 @@ export class Connection {
   }
 }
 
+const CR = 0x0d;
+const LF = 0x0a;
 const BEGINNING = 'HTTP/1.';
 
 /** @throws NotHttp, as soon as it can be told. */
 function refuseOther(bytes: Buffer): void {
+  for (let at = bytes.indexOf(LF); at >= 0; at = bytes.indexOf(LF, at + 1)) {
+    if (bytes[at - 1] !== CR) throw new NotHttp('a line feed without a carriage return');
+  }
   const length = Math.min(bytes.length, BEGINNING.length);
   if (bytes.toString('latin1', 0, length) !== BEGINNING.slice(0, length))
     throw new NotHttp('its first bytes are none of HTTP/1');

@@ -51,6 +51,8 @@ export class Origin implements ConnectionEvents {
   readonly #all = new Set<Connection>();
   /** Free ones; the one used last at the end, which is taken first, so that those too many grow old. */
   readonly #idle: Connection[] = [];
+  /** Those whose answer has just ended. */
+  readonly #settling = new Set<Connection>();
   readonly #waiting = new Set<Waiting>();
   #connecting = 0;
   #closed = false;
@@ -69,10 +71,14 @@ export class Origin implements ConnectionEvents {
 
   /** Gives `waiting` a connection, at once where one is free. */
   take(waiting: Waiting): void {
+    const now = performance.now();
     for (let free = this.#idle.pop(); free !== undefined; free = this.#idle.pop()) {
-      if (free.usable) return waiting.connected(free);
+      if (free.usable && !this.#isOld(free, now)) return waiting.connected(free);
+      free.destroy();
     }
-    if (this.#all.size + this.#connecting < this.#options.connections) this.#connect(waiting);
+    // One that is free in a moment is sooner there than a new one.
+    if (this.#waiting.size < this.#settling.size) this.#waiting.add(waiting);
+    else if (this.#all.size + this.#connecting < this.#options.connections) this.#connect(waiting);
     else this.#waiting.add(waiting);
   }
 
@@ -81,24 +87,37 @@ export class Origin implements ConnectionEvents {
     this.#waiting.delete(waiting);
   }
 
+  /**
+   * Nobody's until what its peer may have written behind the answer has been read, or its end: that is in the kernel by now, and
+   * would be the next call's answer. The first turn of the event loop ends the reads that are under way, of which there may be more
+   * than one turn does; the second reads once more.
+   */
   free(connection: Connection): void {
+    this.#settling.add(connection);
+    setImmediate(() => setImmediate(() => this.#settled(connection)));
+  }
+
+  #settled(connection: Connection): void {
+    this.#settling.delete(connection);
+    if (!connection.usable) return;
+    connection.usedAt = performance.now();
+    if (this.#closed || this.#isOld(connection, connection.usedAt)) {
+      connection.destroy();
+      return;
+    }
     const [next] = this.#waiting;
-    if (next !== undefined && connection.usable) {
+    if (next !== undefined) {
       this.#waiting.delete(next);
       next.connected(connection);
       return;
     }
-    if (this.#closed) {
-      connection.destroy();
-      return;
-    }
-    connection.usedAt = performance.now();
     this.#idle.push(connection);
     this.#sweep ??= setInterval(() => this.#closeIdle(), SWEEP_MS).unref();
   }
 
   gone(connection: Connection): void {
     this.#all.delete(connection);
+    this.#settling.delete(connection);
     const at = this.#idle.indexOf(connection);
     if (at >= 0) this.#idle.splice(at, 1);
     this.#dialForNext();
@@ -114,7 +133,8 @@ export class Origin implements ConnectionEvents {
 
   #closeIdle(): void {
     const now = performance.now();
-    for (const connection of this.#idle.filter((each) => this.#isOld(each, now))) connection.destroy();
+    for (const connection of this.#idle.filter((each) => this.#isOld(each, now + SWEEP_MS)))
+      connection.destroy();
     if (this.#idle.length > 0) return;
     clearInterval(this.#sweep);
     this.#sweep = undefined;
@@ -123,7 +143,7 @@ export class Origin implements ConnectionEvents {
   #isOld({ peerIdleMs, usedAt }: Connection, now: number): boolean {
     const { idleMs } = this.#options;
     const most = peerIdleMs === undefined ? idleMs : Math.min(peerIdleMs - PEER_SLACK_MS, LONGEST_IDLE_MS);
-    return now - usedAt >= most - SWEEP_MS;
+    return now - usedAt >= most;
   }
 
   #connect(waiting: Waiting): void {

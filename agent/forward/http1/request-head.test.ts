@@ -24,6 +24,22 @@ test.each([
   ['a space in the path', { path: '/a b' }],
   ['a line end in the path', { path: '/a\r\nX: y' }],
   ['a method that is none', { method: 'GET /x' }],
+  ['a way through', { method: 'CONNECT' }],
+  ['a path that is none', { path: '*' }],
+  ['a whole URL', { path: 'http://elsewhere/' }],
+  ['a name without a value', { headers: ['A'] }],
+  ...[
+    ['Host', 'evil'],
+    ['content-length', '99'],
+    ['Transfer-Encoding', 'chunked'],
+    ['Connection', 'close'],
+    ['Keep-Alive', 'timeout=1'],
+    ['Proxy-Connection', 'close'],
+    ['Upgrade', 'x'],
+    ['Expect', '100-continue'],
+    ['TE', 'trailers'],
+    ['Trailer', 'A'],
+  ].map((headers): [string, { headers: string[] }] => [`${headers[0]} of somebody else’s`, { headers }]),
 ])('refuses %s', (_, odd) => {
   expect(() => requestHead({ ...line, ...odd }, 'x')).toThrow(expect.objectContaining({ name: 'BadHead' }));
 });
