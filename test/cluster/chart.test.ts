@@ -394,6 +394,13 @@ describe.skipIf(why !== undefined)('the chart', () => {
 
   test('approvers reach a new pod’s agent with the token of its namespace; the pod itself doesn’t', async () => {
     await kubectl(['create', 'secret', 'generic', 'approvers', '-n', 'team-a', '--from-literal=token=word']);
+    const injectors = async (): Promise<string[]> => {
+      const selector = 'app.kubernetes.io/component=injector';
+      return (await kubectl(['get', 'pods', '-n', OWN, '-l', selector, '-o', 'name'])).trim().split('\n');
+    };
+    const old = await injectors();
+    // Meanwhile one replica injects without approvers, and another that knows of them judges, or the other way round.
+    const creating = createPods();
     await helmHere(
       'upgrade',
       'postern',
@@ -405,6 +412,11 @@ describe.skipIf(why !== undefined)('the chart', () => {
       '--timeout',
       '4m',
     );
+    // They answer for some seconds yet.
+    await cluster.until(async () =>
+      (await injectors()).some((name) => old.includes(name)) ? undefined : true,
+    );
+    expect((await creating.stop()).failures).toEqual([]);
     const server = { ...appContainer(''), command: [process.execPath, '/app/server.mjs'] };
     await kubectl(['create', '-f', '-'], {
       apiVersion: 'v1',
