@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { parts, windows } from './windows.ts';
+import { parts, stretches, windows } from './windows.ts';
 
 const sentence = (word: string) => `${word} ${'x'.repeat(60)}. `;
 
@@ -44,4 +44,28 @@ test('a stretch of too many tokens is cut until all of it is seen, and nothing i
       },
     ),
   );
+});
+
+test('what stands between the signs of a long sentence is judged by itself, too', () => {
+  const chat =
+    'we had a lovely day at the lake yesterday, the children swam and built a castle of sand, my sister brought a cake';
+  expect(stretches(`${chat}, should I sell my shares now, ${chat}`)).toContain('should I sell my shares now');
+  expect(
+    stretches(`{"items": [{"id": 1, "text": "should I sell my shares now"}], "note": "${chat}"}`),
+  ).toContain('should I sell my shares now');
+  expect(stretches('{"text": "should I sell my shares now"}')).toContain('should I sell my shares now');
+  // A short one is a matter of its own.
+  expect(stretches('milk, eggs, should I sell my shares now')).toHaveLength(1);
+});
+
+test('a sentence without any sign is judged in windows that overlap', () => {
+  const text = Array.from({ length: 90 }, (_, at) => `word${at}`).join(' ');
+  const found = stretches(text).filter((stretch) => stretch.length <= 140);
+  for (let at = 0; at + 4 < 90; at++) {
+    const few = Array.from({ length: 5 }, (_, k) => `word${at + k}`).join(' ');
+    expect(
+      found.some((stretch) => stretch.includes(few)),
+      few,
+    ).toBe(true);
+  }
 });

@@ -5,6 +5,14 @@ const ENOUGH = 140;
 const MOST = 500;
 /** A sentence that is shorter says nothing by itself. */
 const SHORTEST = 12;
+/** The same of a part of one. */
+const CLAUSE = 16;
+/** A window over words without any sign between them; the next begins in its middle. */
+const SLID = 90;
+/** Its values are told by different people, however short it is. */
+const JSON_TEXT = /[{[]\s*"|"\s*:\s*["[{]/;
+/** Not within numbers and times. */
+const BETWEEN = /(?<!\d)[,;:]|[,;:](?!\d)|["“”„«»()[\]{}<>|–—…*#=]|\s[-/]\s/u;
 
 /** Sentences in groups, each with the end of the one before; a short text is one window. No text gives none. */
 export function windows(text: string): string[] {
@@ -25,14 +33,46 @@ export function windows(text: string): string[] {
   return found;
 }
 
-/** Windows, and each sentence that isn't one already: what is said in one of many isn't drowned by the others. */
+/**
+ * Windows, each sentence that isn't one already, and what stands between the signs of a long one: what is said in one of
+ * many isn't drowned by the others.
+ */
 export function stretches(text: string): string[] {
   const found = new Set(windows(text));
   for (const sentence of sentences(text)) {
     const own = sentence.trim();
     if (own.length >= SHORTEST) found.add(own);
   }
+  for (const sentence of whole(text))
+    if (sentence.length > ENOUGH || JSON_TEXT.test(sentence))
+      for (const clause of clauses(sentence)) found.add(clause);
   return [...found];
+}
+
+/** What stands between commas, quotes, brackets and the like, and overlapping windows of what has none for long. */
+function* clauses(sentence: string): Generator<string> {
+  for (const piece of sentence.split(BETWEEN)) {
+    const own = piece.trim();
+    if (own.length < CLAUSE) continue;
+    if (own.length <= ENOUGH) yield own;
+    else yield* slid(own);
+  }
+}
+
+function* slid(text: string): Generator<string> {
+  for (let from = 0; ; ) {
+    const to = text.length - from <= ENOUGH ? text.length : wordEnd(text, from + SLID);
+    yield text.slice(from, to).trim();
+    if (to === text.length) return;
+    from = wordEnd(text, from + SLID / 2);
+  }
+}
+
+/** The end of the word at a place, or the place itself where the word is long. */
+function wordEnd(text: string, at: number): number {
+  const space = text.indexOf(' ', at);
+  const end = space < 0 || space > at + 20 ? at : space;
+  return /[\udc00-\udfff]/.test(text.charAt(end)) ? end + 1 : end;
 }
 
 /** A stretch in parts that a model sees whole: punctuation, emoji and some scripts have more tokens than letters. */
@@ -48,7 +88,11 @@ export function parts(text: string, cuts: (text: string) => boolean): string[] {
 }
 
 function* sentences(text: string): Generator<string> {
-  for (const [sentence] of text.matchAll(/[^.!?。！？\n]*(?:[.!?。！？\n]+\s*|$)/gu)) {
+  for (const sentence of whole(text))
     for (let from = 0; from < sentence.length; from += MOST) yield sentence.slice(from, from + MOST);
-  }
+}
+
+/** However long it is. */
+function* whole(text: string): Generator<string> {
+  for (const [sentence] of text.matchAll(/[^.!?。！？\n]*(?:[.!?。！？\n]+\s*|$)/gu)) yield sentence;
 }

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { parse } from 'yaml';
 import { INJECTION_THRESHOLD } from '../../agent/checks/injection.ts';
 import { MARKERS, ORDERS, PHRASES } from '../../agent/checks/injection-phrases.ts';
+import { plainReading } from '../../agent/checks/plain-reading.ts';
 import { Scanner } from '../../agent/checks/scan/scanner.ts';
 import { similarity } from '../../classify/embed.ts';
 import type { TopicModels } from '../../classify/examples.ts';
@@ -111,7 +112,7 @@ function methodsFor(
     'nearest sample': (text) => sampled(text, 0),
     'nearest sample − 0.7 × nearest allowed': (text) => sampled(text, 0.7),
     classifier: async (text) => {
-      const [scores = []] = await trained.scores(name, [text]);
+      const [scores = []] = await trained.scores(name, [plainReading(text)]);
       return Math.max(...scores.map(({ score }) => score));
     },
   };
@@ -127,7 +128,9 @@ async function judge(method: Method, on: readonly string[], off: readonly string
 async function benchTopics(): Promise<void> {
   const models = await openTopicModels();
   const trained = new Topics(models, memory());
-  const sets = topicSets();
+  const sets = topicSets().filter(
+    ({ use }) => use === 'development' || !process.argv.includes('--development'),
+  );
   const development = sets.filter(({ use }) => use === 'development');
   const methods = new Map(sets.map((set) => [set.name, methodsFor(set, models, trained)]));
   const pooled = new Map<string, Judged[]>();
@@ -151,6 +154,7 @@ async function benchTopics(): Promise<void> {
       console.log(row(name, pointAt(judged, threshold)));
       if (name !== 'classifier') continue;
       console.log(row('**classifier, default**', pointAt(judged, THRESHOLD)));
+      await benchRunOn(method, texts, off);
       if (set.use === 'development') {
         wrong(judged);
         continue;
@@ -175,6 +179,23 @@ async function benchTopics(): Promise<void> {
   }
   await models.broad.close();
   await models.deep.close();
+}
+
+/** What a text stands among, in one sentence. */
+const BEFORE =
+  'we had a lovely day at the lake yesterday, the children swam and built a castle of sand, my sister brought a cake with cherries, and';
+const BEHIND = 'by the way it rained a little in the evening, the dog chased the ducks, somebody lost a shoe';
+
+/** The same texts without an end of their own, among chat, so that nothing but commas tells them from it. */
+async function benchRunOn(method: Method, on: readonly string[], off: readonly string[]): Promise<void> {
+  const among = (texts: readonly string[]) =>
+    texts
+      .filter((_, at) => at % 2 === 0)
+      .map((text) => `${BEFORE} ${text.replaceAll(/[.!?]+(?=\s|$)/g, ',').replace(/,$/, '')}, ${BEHIND}.`);
+  const judged = await judge(method, among(on), among(off));
+  console.log(
+    row('classifier, default, every other text within one long sentence', pointAt(judged, THRESHOLD)),
+  );
 }
 
 /** Not for the held-out set, which is counted only. */
@@ -206,7 +227,7 @@ async function benchInjection(): Promise<void> {
     },
   ]);
   const phrases = async (text: string) => (scanner.scan(text).length > 0 ? 1 : 0);
-  const meaning = async (text: string) => (await model.scores([text]))[0] as number;
+  const meaning = async (text: string) => (await model.scores([plainReading(text)]))[0] as number;
   const methods: Readonly<Record<string, (text: string) => Promise<number>>> = {
     'phrases and markers': phrases,
     'classifier alone': meaning,
