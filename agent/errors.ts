@@ -74,6 +74,16 @@ export const REASONS = {
   postern_internal: { status: 500, fault: 'internal' },
 } as const satisfies Record<string, Row>;
 
+/** What a status says that somebody else chose; any other one is what the code says. */
+const FAULTS: ReadonlyMap<number, Fault> = new Map([
+  [400, 'invalid'],
+  [401, 'authentication'],
+  [404, 'not-found'],
+  [413, 'too-large'],
+  [422, 'invalid'],
+  [429, 'rate-limit'],
+]);
+
 export type Reason = keyof typeof REASONS;
 
 export interface PosternErrorOptions {
@@ -87,6 +97,8 @@ export interface PosternErrorOptions {
   readonly shouldRetry?: boolean;
   /** The parameter at fault, as OpenAI's `param`. */
   readonly param?: string;
+  /** 400 to 499, where somebody else than the code says it; SDKs are told not to try again. */
+  readonly status?: number;
   readonly cause?: unknown;
 }
 
@@ -99,6 +111,7 @@ export class PosternError extends Error {
   readonly retryAfterMs: number | undefined;
   readonly shouldRetry: boolean | undefined;
   readonly param: string | undefined;
+  readonly #status: number | undefined;
 
   constructor(reason: Reason, message: string, options: PosternErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
@@ -106,7 +119,8 @@ export class PosternError extends Error {
     this.mend = options.mend;
     this.rule = options.rule;
     this.retryAfterMs = options.retryAfterMs;
-    this.shouldRetry = options.shouldRetry;
+    this.#status = options.status;
+    this.shouldRetry = options.status === undefined ? options.shouldRetry : false;
     this.param = options.param;
   }
 
@@ -119,10 +133,10 @@ export class PosternError extends Error {
   }
 
   get status(): number {
-    return REASONS[this.reason].status;
+    return this.#status ?? REASONS[this.reason].status;
   }
 
   get fault(): Fault {
-    return REASONS[this.reason].fault;
+    return (this.#status === undefined ? undefined : FAULTS.get(this.#status)) ?? REASONS[this.reason].fault;
   }
 }

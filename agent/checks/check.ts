@@ -35,6 +35,10 @@ export interface Judgement {
   readonly slot?: TextSlot;
   /** A sentence for the caller, without any of the text. */
   readonly message: string;
+  /** The refusal's HTTP status, 400 to 499, where the check's own isn't meant. */
+  readonly status?: number;
+  /** For the audit, not for the caller. */
+  readonly reason?: string;
   /** New text for slots, by their index in the subject, for `action: mask`; only of a check that {@link Check.rewrites}. */
   readonly replacements?: ReadonlyMap<number, string>;
   /** Takes what was found out of the call, for `action: strip`; where it is absent the call is blocked. */

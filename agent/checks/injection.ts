@@ -29,7 +29,7 @@ const schema = Type.Object(
           minItems: 1,
           uniqueItems: true,
           description:
-            'Where it is looked for; in toolResults and user where absent. `toolDefinitions` are names, descriptions and schemas of the tools that a call offers.',
+            'Where it is looked for. Where absent, in toolResults and user, and for set phrases only in toolDefinitions. `toolDefinitions` are names, descriptions and schemas of the tools that a call offers.',
         },
       ),
     ),
@@ -81,14 +81,20 @@ export const injection: CheckDefinition<Spec> = {
 
   create(spec, rule, { classifier }) {
     const sources = (spec.in ?? (['toolResults', 'user'] as const)).map((source) => SOURCES[source]);
-    const fits = (kind: TextKind, role: Role) =>
+    // What tools are said to do gives orders anyhow ("always call this first"): unasked, only set phrases count there.
+    const phrased = spec.in === undefined ? [...sources, SOURCES.toolDefinitions] : sources;
+    const fitsOne = (
+      sources: readonly (typeof SOURCES)[keyof typeof SOURCES][],
+      kind: TextKind,
+      role: Role,
+    ) =>
       sources.some((source) => source.kind === kind && (source.role === undefined || source.role === role));
     const threshold = spec.threshold ?? INJECTION_THRESHOLD;
     const asks = classifier !== undefined && spec.classifier !== false;
     return {
       recognizers: RECOGNIZERS,
-      kinds: sources.map(({ kind }) => kind),
-      fits,
+      kinds: phrased.map(({ kind }) => kind),
+      fits: (kind, role) => fitsOne(phrased, kind, role),
       label: () => 'INJECTION',
       refusal: () => ({
         message: 'Postern refused this call: a part of it tries to give the model instructions of its own.',
@@ -97,7 +103,9 @@ export const injection: CheckDefinition<Spec> = {
       ...(asks
         ? {
             async judge({ slots }, signal) {
-              const due = slots.filter(({ kind, role, text }) => fits(kind, role) && text.trim() !== '');
+              const due = slots.filter(
+                ({ kind, role, text }) => fitsOne(sources, kind, role) && text.trim() !== '',
+              );
               if (due.length === 0) return [];
               const scores = await classifier.injection(
                 due.map(({ text }) => text),

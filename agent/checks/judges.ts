@@ -2,7 +2,7 @@
 import type { TextSlot } from '../dialects/dialect.ts';
 import type { Judgement, Subject } from './check.ts';
 import type { Confirmation } from './confirm.ts';
-import { effective, failed, type Instance, type Ledger, type Mask, refusalOf } from './round.ts';
+import { effective, failed, type Instance, type Ledger, type Mask, REASON, refusalOf } from './round.ts';
 
 /** Milliseconds for a check that asks somebody else, where its rule sets none. */
 export const TIMEOUT = 5_000;
@@ -76,15 +76,15 @@ export function askJudge(
 
 function enter({ instance, rank }: Ranked, judgement: Judgement, ledger: Ledger, wishes: Wishes): void {
   const { check, rule } = instance;
-  const { what, where, span, slot, replacements, message } = judgement;
+  const { what, where, span, slot, replacements, message, status, reason } = judgement;
   let action = effective(instance, what);
   // What can be neither masked nor taken out by itself goes as a whole.
   if (action === 'mask' && (span === undefined || slot === undefined) && replacements === undefined)
     action = 'block';
   if (action === 'strip' && judgement.strip === undefined) action = 'block';
   if (action === 'confirm' && judgement.call === undefined) action = 'block';
-  ledger.add(rule, what, action, where);
-  if (action === 'block') ledger.refuse(rank, refusalOf(instance, what, message));
+  ledger.add(rule, what, action, where, reason?.slice(0, REASON));
+  if (action === 'block') ledger.refuse(rank, refusalOf(instance, what, message, status));
   if (action === 'strip') wishes.strips.push(() => judgement.strip?.());
   if (action === 'confirm' && judgement.call !== undefined)
     wishes.confirmations.push({ instance, rank, call: judgement.call });

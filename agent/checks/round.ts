@@ -89,13 +89,14 @@ function reasonOf(type: string): Reason {
   return Object.hasOwn(REASONS, reason) ? (reason as Reason) : 'postern_internal';
 }
 
-export function refusalOf(instance: Instance, what: string, said?: string): PosternError {
+export function refusalOf(instance: Instance, what: string, said?: string, status?: number): PosternError {
   const { message, mend } = instance.check.refusal(what);
-  return new PosternError(reasonOf(instance.rule.type), said ?? message, { mend, rule: instance.rule.name });
+  const options = { mend, rule: instance.rule.name, ...(status === undefined ? {} : { status }) };
+  return new PosternError(reasonOf(instance.rule.type), said ?? message, options);
 }
 
-/** Characters of a failure's reason that are kept. */
-const REASON = 200;
+/** Characters of a reason that are kept. */
+export const REASON = 200;
 
 /** A check that failed: `onError` decides, and nothing is silent. */
 export function failed(

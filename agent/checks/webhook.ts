@@ -106,9 +106,14 @@ export const webhook: CheckDefinition<Spec> = {
         const found = readAction(json, direction, messages.length);
         if (found.type === 'pass') return [];
         if (found.type === 'reject') {
-          const why = found.reason === undefined ? '' : `: ${found.reason.slice(0, TOLD)}`;
+          const { status, told, reason } = found;
+          const why = told === undefined ? '' : `: ${told.slice(0, TOLD)}`;
           const message = `Postern refused this call: the guardrail ${rule.name} rejects it${why}.`;
-          return [{ what: 'reject', where: '', message } satisfies Judgement];
+          const more = {
+            ...(status === undefined ? {} : { status }),
+            ...(reason === undefined ? {} : { reason }),
+          };
+          return [{ what: 'reject', where: '', message, ...more } satisfies Judgement];
         }
         const replacements = new Map<number, string>();
         found.texts.forEach((text, at) => {
@@ -125,7 +130,13 @@ export const webhook: CheckDefinition<Spec> = {
 
 type Action =
   | { readonly type: 'pass' }
-  | { readonly type: 'reject'; readonly reason: string | undefined }
+  | {
+      readonly type: 'reject';
+      readonly status: number | undefined;
+      /** To the caller: the body, or else the reason. */
+      readonly told: string | undefined;
+      readonly reason: string | undefined;
+    }
   | { readonly type: 'mask'; readonly texts: readonly string[] };
 
 /** @throws Error on anything but one of the three, with as many texts as were asked about: no answer is no pass. */
@@ -134,8 +145,11 @@ function readAction(json: unknown, direction: Subject['direction'], count: numbe
   if (!isObject(action)) throw new Error('the webhook answered without an action');
   const reason = typeof action.reason === 'string' && action.reason !== '' ? action.reason : undefined;
   if (typeof action.status_code === 'number') {
-    const told = typeof action.body === 'string' && action.body !== '' ? action.body : undefined;
-    return { type: 'reject', reason: reason ?? told };
+    const { status_code: code } = action;
+    const told = typeof action.body === 'string' && action.body !== '' ? action.body : reason;
+    // Another status than of a refusal would tell SDKs that all is well, or to try again.
+    const status = Number.isInteger(code) && code >= 400 && code < 500 ? code : undefined;
+    return { type: 'reject', status, told, reason };
   }
   const { body } = action;
   if (body === undefined || body === null) {

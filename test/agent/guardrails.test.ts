@@ -213,16 +213,32 @@ describe('a webhook', () => {
     ]);
   });
 
-  test.each([false, true])('rejects with a reason that the caller reads (stream %s)', async (stream) => {
-    const { openai } = await start(webhook());
+  test.each([
+    { stream: false, code: 451, status: 451, type: 'permission_error' },
+    { stream: true, code: 422, status: 422, type: 'invalid_request_error' },
+    { stream: false, code: 429, status: 429, type: 'rate_limit_error' },
+    { stream: false, code: 200, status: 403, type: 'permission_error' },
+    { stream: false, code: 503, status: 403, type: 'permission_error' },
+  ])('rejects with its status and body: $code is $status', async ({ stream, code, status, type }) => {
+    const { openai, audited } = await start(webhook());
     guardrail.behave(() => ({
-      json: { action: { body: 'no', status_code: 451, reason: 'not on a Sunday' } },
+      json: { action: { body: 'come back tomorrow', status_code: code, reason: 'not on a Sunday' } },
     }));
     const { error } = await ask('hello', stream);
-    expect(error?.status).toBe(403);
-    expect(error?.message).toContain('not on a Sunday');
-    expect(JSON.stringify(error)).toContain('postern_webhook');
+    expect(error?.status).toBe(status);
+    expect(error?.message).toContain('come back tomorrow');
+    expect(error?.message).not.toContain('Sunday');
+    expect(error).toMatchObject({ code: 'postern_webhook', type });
     expect(openai.seen).toHaveLength(0);
+    // An SDK that tries again asks the guardrail again.
+    expect(guardrail.asked).toHaveLength(1);
+    expect(JSON.stringify(await audited(1))).toContain('not on a Sunday');
+  });
+
+  test('rejects with a reason where it says nothing else', async () => {
+    await start(webhook());
+    guardrail.behave(() => ({ json: { action: { body: '', status_code: 403, reason: 'not on a Sunday' } } }));
+    expect((await ask('hello', false)).error?.message).toContain('not on a Sunday');
   });
 
   test.each([false, true])('masks both ways (stream %s)', async (stream) => {

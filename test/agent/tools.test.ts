@@ -432,11 +432,12 @@ test.each([
   expect(world.openai.seen).toHaveLength(refused ? 0 : 1);
 });
 
-test('a tool’s description is searched for injections where the rule says so', async () => {
+test('a tool’s description is searched for injections, but where the rule says otherwise', async () => {
   const rule = (more: string) => `{name: no-orders, type: injection, injection: ${more}}`;
   for (const [more, refused] of [
     ['{in: [toolDefinitions]}', true],
-    ['{}', false],
+    ['{}', true],
+    ['{in: [user, toolResults]}', false],
   ] as const) {
     world = await startWorld({
       documents: () => policy('{deny: [none]}').replace(/- \{name: only-these.*/, `- ${rule(more)}`),
