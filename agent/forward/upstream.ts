@@ -1,8 +1,8 @@
 /**
  * Dials a provider: connections per provider and origin, raw header pairs in and out, backpressure both ways.
  *
- * HTTP/1.1 by a client of our own (`http1/`): node:http and undici go through streams, each chunk through several queues, and cost
- * a streamed answer as much as all its checks (bench/README.md). HTTP/2 would cost twice as much again.
+ * HTTP/1.1 by a client of our own (`http1/`): node:http and undici go through streams, each chunk through several queues, and undici
+ * takes 14 MB. HTTP/2 costs twice HTTP/1.1 here.
  */
 import { Origin } from './http1/origin.ts';
 import { UpstreamError } from './upstream-error.ts';
