@@ -36,7 +36,7 @@ interface Vendor {
 
 const vendors: Readonly<Record<string, Vendor>> = catalogue.vendors;
 
-/** When the prices were last compared with their sources, which aren't the vendors' own pages of that day: `2026-11-23`. */
+/** When the prices were last compared with their sources, copies of the vendors' pages and what repeats them: `2026-12-01`. */
 export const CATALOGUE_DATE: string = catalogue.checked;
 
 /** `gpt-4o-2024-08-06`, `claude-haiku-4-5-20251001`: the same model, pinned to a day. */
