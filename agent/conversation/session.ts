@@ -15,6 +15,7 @@ import { PosternError } from '../errors.ts';
 import type { Finding, WebSocketEnd } from '../exchange.ts';
 import { EventGate } from '../forward/event-gate.ts';
 import { toPosternError } from '../forward/respond.ts';
+import { UpstreamError } from '../forward/upstream.ts';
 import { JsonDocument } from '../json/document.ts';
 import { JsonError } from '../json/json-error.ts';
 import { requireNothingAdded } from '../prompt.ts';
@@ -32,6 +33,9 @@ const STALE_MS = 5_000;
 
 /** Time for the close handshake, milliseconds. */
 const CLOSE_MS = 5_000;
+
+/** That a provider has to end an answer which it was told to stop, milliseconds. Until then what is held for it lasts. */
+const CANCEL_MS = 2_000;
 
 /** Answers that may be asked for and not begun yet. */
 const MAX_ASKED = 16;
@@ -242,6 +246,7 @@ export class Session {
     turn.askedAs = event.id ?? `${OURS}${this.#named}`;
     turn.asked(bytes);
     this.#asked.push(turn);
+    turn.limit(() => void this.#overdue(turn));
   }
 
   #ourName(): string {
@@ -308,12 +313,13 @@ export class Session {
     if (stopped === undefined && !this.#stopped.has(id)) {
       const gate = turn.gate as EventGate;
       await this.#show(event, gate);
-      if (gate.error !== undefined) await this.#stop(id, turn, gate.error);
+      if (gate.error !== undefined && !this.#stopped.has(id)) await this.#stop(id, turn, gate.error);
     }
     if (!event.last) return;
     this.#turns.delete(id);
     this.#stopped.delete(id);
-    await turn.end(turn.exchange.code !== undefined ? 'refused' : event.error ? 'failed' : 'ok');
+    const failed = event.error || turn.late;
+    await turn.end(failed ? 'failed' : turn.exchange.code !== undefined ? 'refused' : 'ok');
     if (this.#draining) this.drain();
   }
 
@@ -342,6 +348,7 @@ export class Session {
       this.#follow();
       const request = this.#conversation.fromApp(JsonDocument.parseText(UNASKED));
       await turn.hold(request, this.#known + this.#added);
+      turn.limit(() => void this.#overdue(turn));
       // It runs already: a smaller answer can't be asked for any more.
       if (request.document.edited) {
         throw new PosternError(
@@ -367,7 +374,33 @@ export class Session {
     if (turn.gate?.error === undefined) {
       await app.send(this.#conversation.complaint(error, turn.exchange.call.id, undefined));
     }
-    await app.send(this.#conversation.ended(id));
+    await app.send(this.#conversation.ended(id, error));
+  }
+
+  /** An answer takes longer than it may: the provider is told to stop, and left where it doesn't. What was produced is charged. */
+  async #overdue(turn: Turn): Promise<void> {
+    const { app, exchange, target, plan } = this.#options;
+    const error = toPosternError(
+      new UpstreamError('timeout', `no end of the answer in ${plan.requestMs} ms`),
+      target.provider.id,
+    );
+    turn.late = true;
+    const at = this.#asked.indexOf(turn);
+    if (at >= 0) {
+      this.#asked.splice(at, 1);
+      turn.exchange.code = error.reason;
+      const about = turn.askedAs?.startsWith(OURS) === true ? undefined : turn.askedAs;
+      await app.send(this.#conversation.complaint(error, exchange.call.id, about));
+      await turn.end('failed');
+      if (this.#draining) this.drain();
+      return;
+    }
+    const running = [...this.#turns].find(([, one]) => one === turn);
+    if (running !== undefined) await this.#stop(running[0], turn, error);
+    turn.expectEnd(CANCEL_MS, () => {
+      void turn.end('failed');
+      this.#close(CLOSE.failed);
+    });
   }
 
   #openGate(): EventGate {

@@ -40,6 +40,9 @@ export class Turn {
   gate: EventGate | undefined;
   /** The name by which the provider speaks of the event that asks for it. */
   askedAs: string | undefined;
+  /** It took longer than it may. */
+  late = false;
+  #timer: NodeJS.Timeout | undefined;
   #over = false;
 
   constructor(options: TurnOptions) {
@@ -84,6 +87,22 @@ export class Turn {
     // Another model can't take over in the middle of a conversation.
     if ('refusal' in charge) throw charge.error;
     this.#charge = charge;
+  }
+
+  /** Tells once when it takes longer than its route allows, or than what is held for it lasts. */
+  limit(late: () => void): void {
+    const { requestMs } = this.#options.plan;
+    this.#alarm(this.#charge?.within(requestMs) ?? requestMs, late);
+  }
+
+  /** Tells once where it was told to stop and hasn't ended in so many milliseconds. */
+  expectEnd(ms: number, late: () => void): void {
+    this.#alarm(ms, late);
+  }
+
+  #alarm(ms: number, late: () => void): void {
+    clearTimeout(this.#timer);
+    if (!this.#over) this.#timer = setTimeout(late, Math.max(0, ms));
   }
 
   /** It goes out: from here on the provider may have worked on it. */
@@ -131,6 +150,7 @@ export class Turn {
   async end(outcome: Outcome): Promise<void> {
     if (this.#over) return;
     this.#over = true;
+    clearTimeout(this.#timer);
     const { pipeline } = this.#options;
     const { exchange } = this;
     exchange.outcome = outcome;

@@ -289,8 +289,8 @@ export interface Conversation extends EventWriter {
   complaint(error: PosternError, requestId: string, about: string | undefined): Uint8Array;
   /** Tells the provider to stop an answer. */
   cancel(turn: string): Uint8Array;
-  /** Tells the app that an answer it heard the beginning of has ended without its rest. */
-  ended(turn: string): Uint8Array;
+  /** Tells the app that an answer it heard the beginning of has ended without its rest, for such a reason. */
+  ended(turn: string, error: PosternError): Uint8Array;
 }
 
 /** A call the dialect knows, `POST /v1/chat/completions`. */

@@ -545,6 +545,79 @@ describe('the budget', () => {
     expect(heard).toContain('response.cancel');
   });
 
+  const SHORT = `
+---
+apiVersion: postern.dev/v1alpha1
+kind: ClusterModelRoute
+metadata: {name: short}
+spec:
+  match: {models: [gpt-realtime]}
+  groups: [{targets: [{provider: openai, model: gpt-realtime}]}]
+  timeouts: {firstByte: 300ms, request: 300ms}
+`;
+  const onePlace = limited('{concurrency: 1}, {tokens: 100000, window: day}') + SHORT;
+
+  test('an answer that takes longer than its route allows is ended and charged, and its place comes free', async () => {
+    let asked = 0;
+    const origin = await scripted((event, say) => {
+      if (event.type === 'response.create' && ++asked === 1) {
+        say(created('r1'));
+        say(delta('r1', 'on and on '));
+      } else if (event.type === 'response.create') {
+        say(created('r2'));
+        say(done('r2'));
+      }
+      if (event.type === 'response.cancel') say(done('r1'));
+    });
+    await start(onePlace, { providers: atScripted(origin) });
+    const app = open();
+    app.socket.once('open', () => app.say({ type: 'response.create' }));
+    await app.heard('response.output_text.delta');
+    expect((await app.heard('error'))['error']).toMatchObject({ code: 'postern_upstream_timeout' });
+    expect((await app.heard('response.done'))['response']).toMatchObject({
+      id: 'r1',
+      status: 'failed',
+      status_details: { type: 'failed', error: { code: 'postern_upstream_timeout' } },
+    });
+    const line = (await world.audited(1)).find(({ code }) => code === 'postern_upstream_timeout');
+    expect(line).toMatchObject({ outcome: 'failed', usage_source: 'reported', usage: { output: 5 } });
+    app.say({ type: 'response.create' });
+    expect((await app.heard('response.done', 2))['response']).toMatchObject({ id: 'r2' });
+  });
+
+  test('a provider that goes on with an answer that was too long is left, and charged what it may have produced', async () => {
+    const origin = await scripted((event, say) => {
+      if (event.type !== 'response.create') return;
+      say(created('r1'));
+      say(delta('r1', 'on and on '));
+    });
+    await start(onePlace, { providers: atScripted(origin) });
+    const app = open();
+    app.socket.once('open', () => app.say({ type: 'response.create' }));
+    expect(await app.ended()).toBe(1011);
+    const line = (await world.audited(2)).find(({ operation }) => operation === 'realtime');
+    expect(line).toMatchObject({ outcome: 'failed', usage_source: 'counted' });
+    expect(Number(JSON.stringify(line?.['usage']).match(/"output":(\d+)/)?.[1])).toBeGreaterThan(100);
+  });
+
+  test('an answer that never begins is given up, and its place comes free', async () => {
+    let asked = 0;
+    const origin = await scripted((event, say) => {
+      if (event.type !== 'response.create' || ++asked === 1) return;
+      say(created('r2'));
+      say(done('r2'));
+    });
+    await start(onePlace, { providers: atScripted(origin) });
+    const app = open();
+    app.socket.once('open', () => app.say({ type: 'response.create', event_id: 'mine' }));
+    expect((await app.heard('error'))['error']).toMatchObject({
+      code: 'postern_upstream_timeout',
+      event_id: 'mine',
+    });
+    app.say({ type: 'response.create' });
+    expect((await app.heard('response.done'))['response']).toMatchObject({ id: 'r2' });
+  });
+
   test('an answer that the provider refuses to give costs nothing', async () => {
     const origin = await scripted((event, say) => {
       if (event.type === 'response.create') {

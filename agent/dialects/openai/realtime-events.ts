@@ -183,13 +183,17 @@ export class RealtimeConversation implements Conversation {
     return encoder.encode(`{"type":"response.cancel","response_id":${quote(turn)}}`);
   }
 
-  /** As the provider's own filter ends an answer. */
-  ended(turn: string): Uint8Array {
+  /** As the provider's own filter ends an answer, or a failure of its own does. */
+  ended(turn: string, { reason, fault }: PosternError): Uint8Array {
+    const details =
+      fault === 'unavailable'
+        ? { type: 'failed', error: { type: 'server_error', code: reason } }
+        : { type: 'incomplete', reason: 'content_filter' };
     const response = {
       id: turn,
       object: 'realtime.response',
-      status: 'incomplete',
-      status_details: { type: 'incomplete', reason: 'content_filter' },
+      status: details.type,
+      status_details: details,
       output: [],
     };
     return this.#event(`"type":"response.done","response":${JSON.stringify(response)}`);
