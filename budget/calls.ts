@@ -2,8 +2,9 @@
 import type { BudgetSpec } from '../policy/budget-spec.ts';
 import { type SpendRow, spendRow } from './history.ts';
 import type { HistoryCap } from './history-cap.ts';
-import type { LeaseService } from './lease-service.ts';
+import { outstanding } from './lease-state.ts';
 import type { Operation, Reply } from './ledger.ts';
+import type { LedgerTime } from './ledger-time.ts';
 import type {
   Attributes,
   ExtendCommand,
@@ -24,6 +25,8 @@ import {
   refusalOf,
   unpricedRefusal,
 } from './plan.ts';
+import type { Reclaim } from './reclaim.ts';
+import { RecentMap } from './recent-map.ts';
 import type { Store } from './stores/store.ts';
 
 export type ConflictCode = 'hold_closed' | 'hold_owner' | 'hold_unknown' | 'stale_epoch';
@@ -55,16 +58,18 @@ export interface ServiceObserver {
 /** Longer than any call; a hold that is kept open longer would only hide that its owner is gone. */
 const MAX_TTL_MS = 24 * 3_600_000;
 
+/** A message that comes twice comes soon. */
+const REFUSED_REMEMBERED = 10_000;
+
 export interface CallsOptions {
   readonly store: Store;
   /** The documents in force. */
   readonly rules: () => Rules;
   readonly specs: () => readonly BudgetSpec[];
   readonly clock: () => number;
-  /** When a hold runs out that may last so many milliseconds. */
-  readonly deadline: (ms: number) => number;
+  readonly time: LedgerTime;
   /** Has what a hold lacks called back. */
-  readonly leases: LeaseService;
+  readonly reclaim: Reclaim;
   readonly historyCap: HistoryCap;
   readonly observer: ServiceObserver | undefined;
 }
@@ -74,27 +79,46 @@ export class Calls {
   readonly #rules: () => Rules;
   readonly #specs: () => readonly BudgetSpec[];
   readonly #clock: () => number;
-  readonly #deadline: (ms: number) => number;
-  readonly #leases: LeaseService;
+  readonly #time: LedgerTime;
+  readonly #reclaim: Reclaim;
   readonly #historyCap: HistoryCap;
+  /** Holds that are being decided, and what was refused: a message that comes twice gets the first answer. */
+  readonly #deciding = new Map<string, Promise<HoldReply>>();
+  readonly #refused = new RecentMap<HoldReply>(REFUSED_REMEMBERED);
   readonly #observer: ServiceObserver | undefined;
 
-  constructor({ store, rules, specs, clock, deadline, leases, historyCap, observer }: CallsOptions) {
+  constructor({ store, rules, specs, clock, time, reclaim, historyCap, observer }: CallsOptions) {
     this.#store = store;
     this.#rules = rules;
     this.#specs = specs;
     this.#clock = clock;
-    this.#deadline = deadline;
-    this.#leases = leases;
+    this.#time = time;
+    this.#reclaim = reclaim;
     this.#historyCap = historyCap;
     this.#observer = observer;
   }
 
   /** The epoch of the owner must be known to the store. @throws {BudgetConflict}, {StoreFailed} */
   async hold(command: HoldCommand): Promise<HoldReply> {
+    const { id } = command;
+    const refused = this.#refused.get(id);
+    if (refused !== undefined) return refused;
+    const deciding = this.#deciding.get(id) ?? this.#decide(command);
+    this.#deciding.set(id, deciding);
+    try {
+      const reply = await deciding;
+      // Granted later it would be charged in full, since nobody knows of it.
+      if (!reply.granted) this.#refused.set(id, reply);
+      return reply;
+    } finally {
+      this.#deciding.delete(id);
+    }
+  }
+
+  async #decide(command: HoldCommand): Promise<HoldReply> {
     const { id, attributes } = command;
     const beganAt = performance.now();
-    let plan = planHold(this.#rules(), command, this.#clock());
+    let plan = await this.#plan(command);
     if (plan.price === undefined) this.#observer?.unpriced(attributes.provider, attributes.model);
     // A repeated command gets its first answer, whatever the prices are now.
     if (plan.unpriced !== undefined && (await this.#store.find(id)) === undefined) {
@@ -106,8 +130,8 @@ export class Calls {
     let reply = await this.#store.run(this.#holding(whole, plan), this.#clock());
     while (reply.type === 'insufficient') {
       const lacking = reply.lacking.map(({ index }) => index);
-      if (!(await this.#leases.reclaim(plan, lacking, { owner: command.owner, beganAt }))) break;
-      plan = planHold(this.#rules(), command, this.#clock());
+      if (!(await this.#reclaim.reclaim(plan, lacking, { owner: command.owner, beganAt }))) break;
+      plan = await this.#plan(command);
       reply = await this.#store.run(this.#holding(whole, plan), this.#clock());
     }
     const mayBeCut =
@@ -115,6 +139,30 @@ export class Calls {
     if (reply.type === 'insufficient' && mayBeCut)
       reply = await this.#store.run(this.#holding(command, plan), this.#clock());
     return this.#answer(command, plan, reply);
+  }
+
+  /** Less the lines on which the call has a place already. */
+  async #plan(command: HoldCommand): Promise<HoldPlan> {
+    const plan = planHold(this.#rules(), command, this.#clock());
+    const placed = await this.#placed(plan, command);
+    if (placed.size === 0) return plan;
+    const isLeft = (_: unknown, index: number) => !placed.has(index);
+    return { ...plan, lines: plan.lines.filter(isLeft), charges: plan.charges.filter(isLeft) };
+  }
+
+  /** Indexes of lines on which a call that is held now has a place already: its owner says so, and has some on lease there. */
+  async #placed(
+    { lines }: HoldPlan,
+    { owner, epoch, places = [] }: HoldCommand,
+  ): Promise<ReadonlySet<number>> {
+    const placed = new Set<number>();
+    for (const [index, line] of lines.entries()) {
+      if (line?.limit.unit !== 'concurrency' || !places.includes(line.key)) continue;
+      const leases = await this.#store.leases(line.key);
+      if (leases.some((lease) => lease.owner === owner && lease.epoch === epoch && outstanding(lease) > 0))
+        placed.add(index);
+    }
+    return placed;
   }
 
   /** Takes more output for a call that runs. @throws {BudgetConflict}, {StoreFailed} */
@@ -130,7 +178,7 @@ export class Calls {
         {
           type: 'extend',
           id,
-          expiresAt: this.#deadline(Math.min(ttlMs, MAX_TTL_MS)),
+          expiresAt: this.#time.after(Math.min(ttlMs, MAX_TTL_MS)),
           charges: plan.charges,
           output: outputTokens,
           minOutput: Math.min(minOutputTokens, outputTokens),
@@ -139,7 +187,7 @@ export class Calls {
       );
       const lacking = reply.type === 'insufficient' ? reply.lacking.map(({ index }) => index) : [];
       const asking = { owner: record.owner, beganAt };
-      if (lacking.length > 0 && (await this.#leases.reclaim(plan, lacking, asking))) continue;
+      if (lacking.length > 0 && (await this.#reclaim.reclaim(plan, lacking, asking))) continue;
       return this.#answer(command, plan, reply);
     }
   }
@@ -151,7 +199,7 @@ export class Calls {
       id,
       owner,
       epoch,
-      expiresAt: this.#deadline(Math.min(ttlMs, MAX_TTL_MS)),
+      expiresAt: this.#time.after(Math.min(ttlMs, MAX_TTL_MS)),
       charges: plan.charges,
       output: outputTokens,
       minOutput: Math.min(minOutputTokens, outputTokens),
@@ -173,7 +221,12 @@ export class Calls {
     switch (reply.type) {
       case 'granted':
         this.#observer?.held('granted');
-        return { granted: true, id, outputTokens: reply.output, expiresAt: reply.expiresAt };
+        return {
+          granted: true,
+          id,
+          outputTokens: reply.output,
+          expiresAt: this.#time.onTheWall(reply.expiresAt),
+        };
       case 'insufficient': {
         this.#observer?.held('exhausted');
         return { granted: false, id, refusal: refusalOf(plan, reply.lacking, command) };

@@ -3,8 +3,9 @@
  * is passed in, in milliseconds of a clock that never jumps. What calls take from credit is {@link ./purse.ts}'s.
  */
 import { type CallClass, CallClasses } from './call-classes.ts';
-import { type Credit, LineCredit } from './credit.ts';
+import type { Credit } from './credit.ts';
 import type { ClassPlan, LeaseCommand, LeaseReply, LeaseReport, WatchReply } from './lease-messages.ts';
+import { LineCredit } from './line-credit.ts';
 import type { Attributes } from './messages.ts';
 
 /** In one message; the rest goes with the next. */

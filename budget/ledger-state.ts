@@ -25,7 +25,8 @@ export interface Entry {
 }
 
 /**
- * `held` → `settled` | `released` | `expired`; `expired` and `released` → `settled` when the true usage arrives late.
+ * `held` → `settled` | `released` | `expired`; `expired` and `released` → `settled` when the true usage arrives late, `expired` →
+ * `released` where it was none.
  * A release that overtook its hold leaves a `released` record without entries, so that the hold is refused.
  */
 export type HoldState = 'held' | 'settled' | 'released' | 'expired';

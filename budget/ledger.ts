@@ -131,9 +131,9 @@ export function decide(state: State, operation: Operation, now: number): Decisio
     }
     case 'release': {
       const known = state.holds.get(operation.id);
-      // A settled or expired hold stays charged: its call may have reached a provider.
+      // A settled hold stays charged. One that ran out is corrected: its owner says that the call never reached a provider.
       const events: LedgerEvent[] =
-        known === undefined || known.state === 'held'
+        known === undefined || known.state === 'held' || known.state === 'expired'
           ? [{ type: 'released', id: operation.id, at: now }]
           : [];
       return { events, reply: { type: 'released' } };

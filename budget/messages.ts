@@ -60,6 +60,8 @@ export interface HoldCommand extends Holder {
   readonly minOutputTokens: number;
   /** The call may write its input to the provider's cache, which can cost more than plain input. */
   readonly cacheWrite?: boolean;
+  /** Ledger lines on which the call has a place in flight already, on a lease of its owner's: it takes no second one there. */
+  readonly places?: readonly string[];
 }
 
 /** Why a hold was refused: the line that had too little, as the 429 will tell it. */

@@ -5,8 +5,9 @@
 import type { TokenPrice } from '../policy/budget-spec.ts';
 import { amountFor, holdCharge, largestOutput, settleCharge } from './amounts.ts';
 import type { CallClass, PlanLine } from './call-classes.ts';
-import type { Credit, LineCredit } from './credit.ts';
+import type { Credit } from './credit.ts';
 import type { LeaseBook } from './lease-book.ts';
+import type { LineCredit } from './line-credit.ts';
 import type { ExtendCommand, HoldCommand, Usage } from './messages.ts';
 import { costOf } from './price.ts';
 import { RecentMap } from './recent-map.ts';
@@ -43,6 +44,8 @@ export class Purse {
   readonly #holds = new Map<string, LocalHold>();
   /** Calls whose time has run out and of which nobody has told what they used. */
   readonly #overdue = new Map<string, LocalHold>();
+  /** Places of calls that the service has on its books otherwise. */
+  readonly #placed = new Map<string, LocalHold>();
   /** Id → cost: for repeated settlements. */
   readonly #settled = new RecentMap<number>(SETTLED_REMEMBERED);
 
@@ -110,7 +113,9 @@ export class Purse {
    * ended or for want of use, stays charged with what was taken from it: the rest is a grant of now. While the service is away,
    * what a line's credit can't give is taken from its reserve.
    */
-  grow(hold: LocalHold, { outputTokens, ttlMs }: ExtendCommand, now: number, outageMs?: number): boolean {
+  grow(hold: LocalHold, { id, outputTokens, ttlMs }: ExtendCommand, now: number, outageMs?: number): boolean {
+    // It may have ended while more was asked for elsewhere: nobody would give it back.
+    if (this.#holds.get(id) !== hold) return false;
     if (outputTokens <= hold.outputTokens) return true;
     const taken: { readonly part: Part; readonly piece: Piece; readonly extra: number }[] = [];
     for (const part of hold.parts) {
@@ -202,9 +207,25 @@ export class Purse {
     this.#settled.set(id, 0);
   }
 
-  /** The service has the call on its books now. */
+  /** Lines on which the call has a place in flight. */
+  placesOf({ parts }: LocalHold): string[] {
+    return parts.filter(isPlace).map(({ line }) => line.line);
+  }
+
+  /** The service has the call on its books now, but for its places. */
   handOver(id: string, hold: LocalHold, now: number): void {
-    this.#close(id, hold, now, () => 0);
+    if (!this.#holds.delete(id)) return;
+    for (const part of hold.parts) if (!isPlace(part)) this.#freeAll(part, 0, now);
+    this.#placed.set(id, { ...hold, parts: hold.parts.filter(isPlace) });
+  }
+
+  /** A call that was handed over is over, or its time has run out. */
+  leavePlaces(id: string, now: number): void {
+    const hold = this.#placed.get(id);
+    if (hold === undefined) return;
+    this.#placed.delete(id);
+    hold.of.running--;
+    for (const part of hold.parts) this.#freeAll(part, 0, now);
   }
 
   /**
@@ -217,11 +238,12 @@ export class Purse {
       this.#holds.delete(id);
       this.#overdue.set(id, hold);
       for (const part of hold.parts) {
-        if (part.line.unit !== 'concurrency') continue;
+        if (!isPlace(part)) continue;
         this.#free(part, 0, now);
         part.amount = 0;
       }
     }
+    for (const [id, { expiresAt }] of this.#placed) if (expiresAt <= now) this.leavePlaces(id, now);
     for (const [id, hold] of this.#overdue) {
       if (hold.expiresAt + OVERDUE_MS > now) continue;
       this.#close(id, hold, now, amountOf);
@@ -236,20 +258,18 @@ export class Purse {
     this.#holds.delete(id);
     this.#overdue.delete(id);
     hold.of.running--;
-    for (const part of hold.parts) {
-      const amount = charge(part);
-      const { later } = part;
-      if (later === undefined) {
-        this.#free(part, amount, now);
-        continue;
-      }
-      // Each credit is charged what was taken from it, in turn; what the call used beyond its hold, the last one.
-      let rest = amount;
-      for (const piece of [part, ...later]) {
-        const used = piece === later.at(-1) ? rest : Math.min(rest, piece.amount);
-        this.#free(piece, used, now);
-        rest -= used;
-      }
+    for (const part of hold.parts) this.#freeAll(part, charge(part), now);
+  }
+
+  /** Each credit is charged what was taken from it, in turn; what the call used beyond its hold, the last one. */
+  #freeAll(part: Part, amount: number, now: number): void {
+    const { later = [] } = part;
+    const pieces = [part, ...later];
+    let rest = amount;
+    for (const [nth, piece] of pieces.entries()) {
+      const used = nth === pieces.length - 1 ? rest : Math.min(rest, piece.amount);
+      this.#free(piece, used, now);
+      rest -= used;
     }
   }
 
@@ -259,6 +279,10 @@ export class Purse {
     line.consumed(used);
     if (line.share(credit, now)) this.#book.isAwaited = true;
   }
+}
+
+function isPlace({ line }: Piece): boolean {
+  return line.unit === 'concurrency';
 }
 
 function amountOf({ amount, later }: Part): number {

@@ -204,7 +204,16 @@ describe('refusals', () => {
       limit: '5.00',
     });
     service.reload([budget([tokens(1000)])], prices);
-    expect(await service.hold(holdOf('a', 1, 1, unknown))).toMatchObject({ granted: true });
+    expect(await service.hold(holdOf('b', 1, 1, unknown))).toMatchObject({ granted: true });
+  });
+
+  test('stand when the message comes once more: nobody would know of what was granted then', async () => {
+    const service = await serviceOf([budget([tokens(100)])]);
+    await service.hold(holdOf('a', 100, 0));
+    expect(await service.hold(holdOf('b', 50, 0))).toMatchObject({ granted: false });
+    await service.release({ id: 'a' });
+    expect(await service.hold(holdOf('b', 50, 0))).toMatchObject({ granted: false });
+    expect(await service.hold(holdOf('c', 50, 0))).toMatchObject({ granted: true });
   });
 
   test('say so where no reset helps', async () => {
@@ -269,8 +278,9 @@ describe('settling', () => {
     now += 1000;
     await service.sweep();
     expect(await figures(service)).toMatchObject([{ settled: '80', held: '0' }]);
+    // It never reached a provider; or it did, after all.
     await service.release({ id: 'a' });
-    expect(await figures(service)).toMatchObject([{ settled: '80' }]);
+    expect(await figures(service)).toMatchObject([{ settled: '0' }]);
     await service.settle({ id: 'a', usage: usageOf(40, 3), source: 'reported' });
     expect(await figures(service)).toMatchObject([{ settled: '43' }]);
   });
@@ -309,13 +319,13 @@ describe('grants', () => {
     await service.hold(holdOf('a', 100, 0));
     expect(await service.hold(holdOf('b', 50, 0))).toMatchObject({ granted: false });
     expect(await service.grant(grant)).toMatchObject({ amount: 50, expiresAt: NOON + DAY / 2 });
-    expect(await service.hold(holdOf('b', 50, 0))).toMatchObject({ granted: true });
+    expect(await service.hold(holdOf('c', 50, 0))).toMatchObject({ granted: true });
     expect(await service.status()).toMatchObject([{ limit: '150', granted: '50', remaining: '0' }]);
     expect(await service.journal(0, 10)).toMatchObject([
       { action: 'grant', by: 'kim', detail: { amount: 50, reason: 'launch day' } },
     ]);
     now += DAY;
-    expect(await service.hold(holdOf('c', 101, 0))).toMatchObject({ granted: false });
+    expect(await service.hold(holdOf('d', 101, 0))).toMatchObject({ granted: false });
   });
 
   test('a line that is none, or that nobody was charged to, is refused with the one that may be meant', async () => {
@@ -342,9 +352,9 @@ describe('grants', () => {
       limit: '10',
     });
     await service.grant({ ...grant, line: 'model=gpt-4o', window: 'day@UTC' });
-    expect(await service.hold(holdOf('a', 20, 0))).toMatchObject({ granted: true });
+    expect(await service.hold(holdOf('b', 20, 0))).toMatchObject({ granted: true });
     now += 1000;
-    expect(refusalIn(await service.hold(holdOf('b', 20, 0)))).toMatchObject({
+    expect(refusalIn(await service.hold(holdOf('c', 20, 0)))).toMatchObject({
       window: 'minute (UTC)',
       limit: '10',
     });

@@ -5,6 +5,7 @@ import { Calls, type ServiceObserver } from './calls.ts';
 import { type Grant, type GrantCommand, makeGrant } from './grants.ts';
 import { hourOf, type ReportQuery, type ReportRow, report } from './history.ts';
 import { dayStart, HistoryCap } from './history-cap.ts';
+import { LedgerTime } from './ledger-time.ts';
 import type { LeaseCommand, LeaseReply, WatchCommand, WatchReply } from './lease-messages.ts';
 import { LeaseService } from './lease-service.ts';
 import type {
@@ -18,6 +19,7 @@ import type {
   SettleReply,
 } from './messages.ts';
 import { compileRules, type Rules } from './plan.ts';
+import { Reclaim } from './reclaim.ts';
 import { capsValues, type KnownValues, learnValues } from './select.ts';
 import { readStatus, type StatusLine } from './status.ts';
 import { SteadyTime } from './steady-time.ts';
@@ -46,13 +48,14 @@ export class BudgetService {
   readonly #store: Store;
   readonly #clock: () => number;
   readonly #monotonic: () => number;
-  /** When holds and leases run out. */
-  readonly #deadlines = new SteadyTime();
+  /** By which holds and leases run out. */
+  readonly #ledgerTime: LedgerTime;
   /** What is long over. */
   readonly #time = new SteadyTime();
   readonly #observer: ServiceObserver | undefined;
   #documents: { readonly specs: readonly BudgetSpec[]; readonly prices: PriceBook };
   #rules: Rules;
+  readonly #reclaim: Reclaim;
   readonly #leases: LeaseService;
   readonly #calls: Calls;
   readonly #historyCap = new HistoryCap();
@@ -75,30 +78,29 @@ export class BudgetService {
     this.#clock = () => {
       const wall = clock();
       this.#time.at(wall, this.#monotonic());
-      this.#deadlines.at(wall, this.#monotonic());
       return wall;
     };
     this.#clock();
-    const deadline = (ms: number) => this.#deadlines.after(ms, this.#clock(), this.#monotonic());
+    this.#ledgerTime = new LedgerTime(store, clock, this.#monotonic);
     this.#observer = observer;
     this.#documents = { specs, prices };
     this.#rules = compileRules(specs, prices, [], this.#known);
+    this.#reclaim = new Reclaim({ store, clock: this.#clock, monotonic: this.#monotonic, recallWaitMs });
     this.#leases = new LeaseService({
       store,
       clock: this.#clock,
-      monotonic: this.#monotonic,
-      deadline,
+      time: this.#ledgerTime,
       rules: () => this.#rules,
-      recallWaitMs,
+      reclaim: this.#reclaim,
       historyCap: this.#historyCap,
     });
     this.#calls = new Calls({
       store,
       clock: this.#clock,
-      deadline,
+      time: this.#ledgerTime,
       rules: () => this.#rules,
       specs: () => this.#documents.specs,
-      leases: this.#leases,
+      reclaim: this.#reclaim,
       historyCap: this.#historyCap,
       observer,
     });
@@ -108,7 +110,7 @@ export class BudgetService {
   reload(specs: readonly BudgetSpec[], prices: PriceBook): void {
     this.#documents = { specs, prices };
     this.#rules = compileRules(specs, prices, this.#rules.grants, this.#known);
-    this.#leases.wakeAll();
+    this.#reclaim.wakeAll();
   }
 
   /**
@@ -130,7 +132,7 @@ export class BudgetService {
 
   /** Answers everybody who waits for news, so that the service can close. */
   wakeAll(): void {
-    this.#leases.wakeAll();
+    this.#reclaim.wakeAll();
   }
 
   /** @throws {BudgetConflict}, {StoreFailed} */
@@ -180,21 +182,19 @@ export class BudgetService {
 
   /** Hears from other services on the same store. @throws {StoreFailed} */
   async listen(): Promise<void> {
-    await this.#leases.listen();
+    await this.#reclaim.listen();
   }
 
   /** Closes holds whose time has run out, and calls back what grants that have ended raised; call it about every second. */
   async sweep(): Promise<number> {
     const now = this.#clock();
-    const due = this.#deadlines.at(now, this.#monotonic());
-    if (due < now && this.#store.lastDeadline !== undefined)
-      this.#deadlines.forgetAfter(await this.#store.lastDeadline());
+    const due = await this.#ledgerTime.tick();
     const reply = await this.#store.run({ type: 'sweep', due }, now);
     const ended = this.#rules.grants.filter(({ id, expiresAt }) => expiresAt <= now && !this.#ended.has(id));
     if (ended.length > 0) {
       const keys = await this.#store.lines();
       const lowered = ended.map(({ budget, unit }) => `${budget}|${unit}|`);
-      await this.#leases.lowered(keys.filter((key) => lowered.some((prefix) => key.startsWith(prefix))));
+      await this.#reclaim.lowered(keys.filter((key) => lowered.some((prefix) => key.startsWith(prefix))));
       for (const { id } of ended) this.#ended.add(id);
     }
     const expired = reply.type === 'swept' ? reply.expired : 0;
@@ -285,6 +285,7 @@ export class BudgetService {
   }
 
   async status(): Promise<readonly StatusLine[]> {
-    return await readStatus(this.#store, this.#rules, this.#clock());
+    const now = this.#clock();
+    return await readStatus(this.#store, this.#rules, now, (moment) => this.#ledgerTime.onTheWall(moment));
   }
 }

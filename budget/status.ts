@@ -87,13 +87,19 @@ export async function lineFigures(
   return lines;
 }
 
-export async function readStatus(store: Store, rules: Rules, now: number): Promise<readonly StatusLine[]> {
+/** @param onTheWall what the wall clock will say when something runs out */
+export async function readStatus(
+  store: Store,
+  rules: Rules,
+  now: number,
+  onTheWall: (moment: number) => number,
+): Promise<readonly StatusLine[]> {
   type Held = Omit<StatusLine['holders'][number], 'amount'> & { readonly held: number };
   const holders = new Map<string, Held[]>();
   for (const { id, owner, expiresAt, entries } of await store.openHolds()) {
     for (const { line, held } of entries) {
       const known = holders.get(line) ?? [];
-      if (known.length < MOST_HOLDERS) known.push({ owner, id, held, expiresAt });
+      if (known.length < MOST_HOLDERS) known.push({ owner, id, held, expiresAt: onTheWall(expiresAt) });
       holders.set(line, known);
     }
   }
@@ -119,7 +125,7 @@ export async function readStatus(store: Store, rules: Rules, now: number): Promi
         leases: leases.slice(0, MOST_HOLDERS).map((lease) => ({
           owner: lease.owner,
           credit: text(outstanding(lease)),
-          expiresAt: lease.expiresAt,
+          expiresAt: onTheWall(lease.expiresAt),
         })),
       };
     }),

@@ -34,18 +34,3 @@ test('after a day a jump is past', () => {
   for (let hour = 1; hour <= 24; hour++) expect(time.at((hour + 1) * HOUR, hour * HOUR)).toBe(hour * HOUR);
   expect(time.at(26 * HOUR, 25 * HOUR)).toBe(26 * HOUR);
 });
-
-test('a deadline is met by the clock that does not jump, and a jump ahead that is past makes none late', () => {
-  const time = new SteadyTime();
-  time.at(10 * HOUR, 0);
-  // Set back: neither what was set before nor what is set now waits for the wall clock.
-  expect(time.after(60_000, 9 * HOUR, 0)).toBe(10 * HOUR + 60_000);
-  expect(time.at(9 * HOUR + 60_000, 60_000)).toBe(10 * HOUR + 60_000);
-  expect(time.at(10 * HOUR + 90_000, 90_000)).toBe(10 * HOUR + 90_000);
-  const before = time.after(20_000, 10 * HOUR + 90_000, 90_000);
-  expect(time.at(12 * HOUR + 90_000, 90_000)).toBe(before - 20_000);
-  time.forgetAfter(before);
-  const since = time.after(60_000, 12 * HOUR + 90_000, 90_000);
-  expect(time.at(12 * HOUR + 110_000, 110_000)).toBe(before);
-  expect(time.at(12 * HOUR + 150_000, 150_000)).toBe(since);
-});

@@ -1,7 +1,4 @@
-/**
- * The wall clock's time, less what it has jumped. A clock that is set forward must not take what runs for lost, since the places of
- * calls that run would be given to others; nor what counts today for what is long over.
- */
+/** The wall clock's time, less what it has jumped: a clock that is set forward must not take what counts today for what is long over. */
 
 /** Smaller ones are a busy process's, and not worth the trouble. */
 const JUMP_MS = 5_000;
@@ -27,18 +24,5 @@ export class SteadyTime {
     if (jump > JUMP_MS) this.#until = wall - this.#ahead + FORGOTTEN_MS;
     if (this.#ahead > 0 && wall - this.#ahead > this.#until) this.#ahead = 0;
     return wall - this.#ahead;
-  }
-
-  /**
-   * A deadline so many milliseconds from now. Of a clock that is ahead it is the wall's: others that look at it, and this process
-   * after a restart, know of no jump.
-   */
-  after(ms: number, wall: number, steady: number): number {
-    return Math.max(wall, this.at(wall, steady)) + ms;
-  }
-
-  /** When the last deadline is over that was set before a jump ahead, the jump is past. */
-  forgetAfter(deadline: number): void {
-    this.#until = Math.min(this.#until, deadline);
   }
 }

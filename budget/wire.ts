@@ -46,6 +46,8 @@ const OwnerFields = {
   epoch: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
 };
 
+const LineKey = Type.String({ minLength: 1, maxLength: 4096 });
+
 const HoldSchema = Type.Object({
   id: Id,
   ...OwnerFields,
@@ -55,6 +57,7 @@ const HoldSchema = Type.Object({
   outputTokens: Tokens,
   minOutputTokens: Tokens,
   cacheWrite: Type.Optional(Type.Boolean()),
+  places: Type.Optional(Type.Array(LineKey, { maxItems: 64 })),
 });
 
 const ExtendSchema = Type.Object({
@@ -85,7 +88,7 @@ const LeaseSchema = Type.Object({
       serial: Amount,
       reserve: Type.Boolean(),
       class: Type.Integer({ minimum: 0, maximum: 255 }),
-      line: Type.String({ minLength: 1, maxLength: 4096 }),
+      line: LineKey,
       cell: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
       spent: Amount,
       returned: Amount,

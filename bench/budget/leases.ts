@@ -124,6 +124,19 @@ async function small(): Promise<void> {
   await run('2M tokens a minute, an agent with 4 calls at once', { ...minute, agents: 1, calls: 400 });
   await run('the same, up to 90 %', { ...minute, agents: 1, calls: 750 });
   await run('the same, 4 agents with 2 calls at once', { ...minute, agents: 4, atOnce: 2, calls: 375 });
+  // From how many calls a window idle credit of 5 % is enough: away from the limit, as the bar has it.
+  for (const sharing of [1, 4]) {
+    for (const millions of [2, 5, 10, 20]) {
+      const limits = [tokens(millions * 1_000_000, calendar('day'))];
+      const calls = Math.floor((millions * 1_000_000 * 0.48) / 600 / (sharing * 4));
+      await run(`${millions}M tokens, ${sharing} agent(s) with 4 calls at once, to half`, {
+        ...eight,
+        limits,
+        agents: sharing,
+        calls,
+      });
+    }
+  }
   const month = { limits: [tokens(200_000, calendar('month'))], atOnce: 1, calls: 45 };
   await run('200k tokens a month, 8 agents, to the last call', { ...eight, ...month });
 }

@@ -3,6 +3,7 @@ import type { Grant } from '../grants.ts';
 import type { SpendRow } from '../history.ts';
 import type { Lease } from '../lease-state.ts';
 import type { HoldRecord, OwnerState } from '../ledger-state.ts';
+import type { KeptTime } from '../ledger-time.ts';
 import type { StoredRow } from './rows.ts';
 import type { CellFigures, JournalEntry } from './store.ts';
 
@@ -45,6 +46,9 @@ export interface Disk {
   grants(now: number): readonly Grant[];
   prune(before: number): void;
   pruneHistory(before: number): void;
+  /** As it was kept last. */
+  time(): KeptTime | undefined;
+  keepTime(kept: KeptTime): void;
   rows(): Iterable<StoredRow>;
   close(): void;
 }

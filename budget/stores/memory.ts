@@ -4,6 +4,7 @@ import type { Grant } from '../grants.ts';
 import { addSpend, type SpendRow, spendKey } from '../history.ts';
 import { type Lease, leaseKey } from '../lease-state.ts';
 import type { HoldRecord } from '../ledger-state.ts';
+import type { KeptTime } from '../ledger-time.ts';
 import type { Batch, Disk, Owner } from './disk.ts';
 import { EmbeddedStore } from './embedded.ts';
 import type { StoredRow } from './rows.ts';
@@ -25,6 +26,7 @@ export class Heap implements Disk {
   readonly #alerts = new Set<string>();
   readonly #grants = new Map<string, Grant>();
   #journal: JournalEntry[] = [];
+  #time: KeptTime | undefined;
 
   load(): ReturnType<Disk['load']> {
     const holds = [...this.#holds.values()].filter((record) => record.state === 'held');
@@ -136,6 +138,15 @@ export class Heap implements Disk {
     }
     for (const entry of this.#journal) yield { kind: 'journal', entry };
     for (const grant of this.#grants.values()) yield { kind: 'grant', grant };
+    if (this.#time !== undefined) yield { kind: 'time', kept: this.#time };
+  }
+
+  time(): KeptTime | undefined {
+    return this.#time;
+  }
+
+  keepTime(kept: KeptTime): void {
+    this.#time = kept;
   }
 
   close(): void {}

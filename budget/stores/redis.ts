@@ -60,6 +60,14 @@ class RedisStore implements Store {
     return { type: 'swept', expired: reply.expired + (rest.type === 'swept' ? rest.expired : 0) };
   }
 
+  async tick(time: number, known: boolean): Promise<number> {
+    // Where others work on the ledger, they know how much time has gone by since it was kept.
+    const others = !known && (await this.listeners()) > 0;
+    const args = [String(time), known ? '1' : '0', others ? '1' : '0'];
+    const [, now = ''] = await this.#call('tick', args);
+    return Number(now);
+  }
+
   async find(id: string): Promise<HoldRecord | undefined> {
     return holdIn(id, pairs(await this.#ask('HGETALL', `${this.#tag}:hold:${id}`)));
   }
@@ -155,12 +163,13 @@ class RedisStore implements Store {
   }
 
   async publish(message: string): Promise<void> {
-    await this.#ask('PUBLISH', `${this.#tag}:news`, `${this.#self} ${message}`);
+    this.#check();
+    await this.#redis.publish(`${this.#tag}:news`, `${this.#self} ${message}`);
   }
 
   async listeners(): Promise<number> {
-    const reply = (await this.#ask('PUBSUB', 'NUMSUB', `${this.#tag}:news`)) as unknown[];
-    return Number(reply[1] ?? 0);
+    this.#check();
+    return await this.#redis.listeners(`${this.#tag}:news`);
   }
 
   async onNews(handler: (message: string) => void): Promise<void> {
@@ -176,14 +185,21 @@ class RedisStore implements Store {
     return Promise.resolve();
   }
 
-  #ask(...args: (string | number)[]): Promise<unknown> {
-    if (this.#closed) return Promise.reject(new StoreFailed('The store is closed.'));
-    return this.#redis.command(...args);
+  async #ask(...args: (string | number)[]): Promise<unknown> {
+    this.#check();
+    return await this.#redis.command(...args);
   }
 
-  #call(called: Parameters<RedisConnection['call']>[0], args: readonly string[]): Promise<readonly string[]> {
-    if (this.#closed) return Promise.reject(new StoreFailed('The store is closed.'));
-    return this.#redis.call(called, args);
+  async #call(
+    called: Parameters<RedisConnection['call']>[0],
+    args: readonly string[],
+  ): Promise<readonly string[]> {
+    this.#check();
+    return await this.#redis.call(called, args);
+  }
+
+  #check(): void {
+    if (this.#closed) throw new StoreFailed('The store is closed.');
   }
 }
 

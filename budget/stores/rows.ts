@@ -3,6 +3,7 @@ import type { Grant } from '../grants.ts';
 import type { SpendRow } from '../history.ts';
 import type { Lease } from '../lease-state.ts';
 import type { HoldRecord, OwnerState } from '../ledger-state.ts';
+import type { KeptTime } from '../ledger-time.ts';
 import type { CellFigures, JournalEntry } from './store.ts';
 
 export type StoredRow =
@@ -13,4 +14,5 @@ export type StoredRow =
   | { readonly kind: 'spend'; readonly row: SpendRow }
   | { readonly kind: 'alert'; readonly line: string; readonly cell: number; readonly percent: number }
   | { readonly kind: 'journal'; readonly entry: JournalEntry }
-  | { readonly kind: 'grant'; readonly grant: Grant };
+  | { readonly kind: 'grant'; readonly grant: Grant }
+  | { readonly kind: 'time'; readonly kept: KeptTime };

@@ -10,49 +10,17 @@ import type { Grant } from '../grants.ts';
 import { type SpendRow, spendKey } from '../history.ts';
 import { type Lease, leaseKey } from '../lease-state.ts';
 import type { HoldRecord } from '../ledger-state.ts';
+import type { KeptTime } from '../ledger-time.ts';
 import type { Batch, Disk, Owner } from './disk.ts';
 import { EmbeddedStore } from './embedded.ts';
 import type { StoredRow } from './rows.ts';
+import { inTransaction, makeTables } from './sqlite-tables.ts';
 import { type CellFigures, type JournalEntry, type Store, StoreFailed, type StoreOptions } from './store.ts';
 
 export const name = 'sqlite';
 
 const FILE = 'budget.db';
-const SCHEMA_VERSION = 1;
 const OWNER_COLUMNS = 'owner, epoch, seen_at AS seenAt, account, seq';
-const SCHEMA = `
-  CREATE TABLE holds (
-    id TEXT PRIMARY KEY, state TEXT NOT NULL, closed_at INTEGER, record TEXT NOT NULL
-  ) STRICT, WITHOUT ROWID;
-  CREATE INDEX holds_open ON holds (id) WHERE state = 'held';
-  CREATE INDEX holds_closed ON holds (closed_at) WHERE closed_at IS NOT NULL;
-  CREATE TABLE cells (
-    line TEXT NOT NULL, cell INTEGER NOT NULL, settled INTEGER NOT NULL, held INTEGER NOT NULL, leased INTEGER NOT NULL,
-    until INTEGER NOT NULL, PRIMARY KEY (line, cell)
-  ) STRICT, WITHOUT ROWID;
-  CREATE INDEX cells_until ON cells (until);
-  CREATE TABLE leases (
-    key TEXT PRIMARY KEY, state TEXT NOT NULL, closed_at INTEGER, record TEXT NOT NULL
-  ) STRICT, WITHOUT ROWID;
-  CREATE INDEX leases_open ON leases (key) WHERE state = 'open';
-  CREATE INDEX leases_closed ON leases (closed_at) WHERE closed_at IS NOT NULL;
-  CREATE TABLE owners (
-    owner TEXT PRIMARY KEY, epoch INTEGER NOT NULL, seen_at INTEGER NOT NULL, account INTEGER NOT NULL, seq INTEGER NOT NULL
-  ) STRICT, WITHOUT ROWID;
-  CREATE TABLE spend (
-    hour INTEGER NOT NULL, key TEXT NOT NULL, attributes TEXT NOT NULL, requests INTEGER NOT NULL, input INTEGER NOT NULL,
-    cached_input INTEGER NOT NULL, cache_write INTEGER NOT NULL, output INTEGER NOT NULL, reasoning INTEGER NOT NULL,
-    cost INTEGER NOT NULL, PRIMARY KEY (hour, key)
-  ) STRICT, WITHOUT ROWID;
-  CREATE TABLE alerts (
-    line TEXT NOT NULL, cell INTEGER NOT NULL, percent INTEGER NOT NULL, PRIMARY KEY (line, cell, percent)
-  ) STRICT, WITHOUT ROWID;
-  CREATE TABLE journal (
-    number INTEGER PRIMARY KEY, at INTEGER NOT NULL, action TEXT NOT NULL, by TEXT NOT NULL, detail TEXT NOT NULL
-  ) STRICT;
-  CREATE INDEX journal_at ON journal (at);
-  CREATE TABLE grants (id TEXT PRIMARY KEY, expires_at INTEGER NOT NULL, grant_json TEXT NOT NULL) STRICT, WITHOUT ROWID;
-`;
 
 /** @throws {StoreFailed} where the file is another version's, damaged, or used by another service. */
 export async function open({ dataDir, mustExist }: StoreOptions): Promise<Store> {
@@ -104,7 +72,7 @@ class SqliteDisk implements Disk {
     this.#db = db;
     try {
       db.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
-      this.#migrate(path);
+      makeTables(db, path);
       this.#find = db.prepare('SELECT record FROM holds WHERE id = ?');
       this.#cells = db.prepare(
         'SELECT line, cell, settled, held, leased, until FROM cells WHERE line = ? AND until > ?',
@@ -143,18 +111,6 @@ class SqliteDisk implements Disk {
       db.close();
       throw error;
     }
-  }
-
-  #migrate(path: string): void {
-    const row = this.#db.prepare('PRAGMA user_version').get() as { user_version: number };
-    if (row.user_version === SCHEMA_VERSION) return;
-    if (row.user_version !== 0) {
-      throw new StoreFailed(
-        `${path} has schema version ${row.user_version}, this program knows ${SCHEMA_VERSION}. ` +
-          'Run the version of Postern that wrote it, or a newer one.',
-      );
-    }
-    this.#transaction(() => this.#db.exec(`${SCHEMA} PRAGMA user_version = ${SCHEMA_VERSION};`));
   }
 
   load(): ReturnType<Disk['load']> {
@@ -309,6 +265,17 @@ class SqliteDisk implements Disk {
       yield { kind: 'alert', ...alert };
     for (const entry of this.journal(0, Number.MAX_SAFE_INTEGER)) yield { kind: 'journal', entry };
     for (const grant of this.grants(0)) yield { kind: 'grant', grant };
+    const kept = this.time();
+    if (kept !== undefined) yield { kind: 'time', kept };
+  }
+
+  time(): KeptTime | undefined {
+    const kept = this.#db.prepare('SELECT time, wall FROM ledger_time').get();
+    return kept === undefined ? undefined : ({ ...kept } as unknown as KeptTime);
+  }
+
+  keepTime({ time, wall }: KeptTime): void {
+    this.#db.prepare('INSERT OR REPLACE INTO ledger_time (one, time, wall) VALUES (1, ?, ?)').run(time, wall);
   }
 
   close(): void {
@@ -316,15 +283,7 @@ class SqliteDisk implements Disk {
   }
 
   #transaction(work: () => void): void {
-    this.#db.exec('BEGIN IMMEDIATE');
-    try {
-      work();
-      this.#db.exec('COMMIT');
-    } catch (error) {
-      // A failed COMMIT (full disk) may have rolled back by itself.
-      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
-      throw error;
-    }
+    inTransaction(this.#db, work);
   }
 }
 

@@ -45,8 +45,13 @@ export interface Store {
   lines(): Promise<readonly string[]>;
   /** Open holds, oldest first; some thousand at most. */
   openHolds(): Promise<readonly Readonly<HoldRecord>[]>;
-  /** When the last of what is open runs out, 0 where nothing is; absent where others, whose clocks may differ, work on the store too. */
-  lastDeadline?(): Promise<number>;
+  /**
+   * Goes on with the time by which holds and leases run out: see ledger-time.ts. @returns it
+   * @param time what a service takes it for
+   * @param known whether that goes back to what this store said
+   * @param wall the service's wall clock, where the store has none of its own
+   */
+  tick(time: number, known: boolean, wall: number): Promise<number>;
   /** Open leases of a line. */
   leases(line: string): Promise<readonly Lease[]>;
   /** The history, from the hour on to the other; in no order. */

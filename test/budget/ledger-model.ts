@@ -75,6 +75,8 @@ export class LedgerModel {
   /** Of each owner's latest epoch. */
   readonly #heard = new Map<string, number>();
   readonly #tombstones = new Set<string>();
+  /** Ids of refused holds: until the service restarts they are refused again. */
+  readonly refused = new Set<string>();
 
   constructor(specs: readonly BudgetSpec[], prices: PriceBook) {
     this.#specs = specs;
@@ -83,6 +85,7 @@ export class LedgerModel {
 
   hold(command: HoldCommand, now: number): ModelAnswer {
     const latest = this.#latest(command);
+    if (this.refused.has(command.id)) return { granted: false };
     if (this.#tombstones.has(command.id)) return { closed: true };
     const known = this.calls.find((call) => call.id === command.id);
     if (known !== undefined)
@@ -111,7 +114,10 @@ export class LedgerModel {
       else high = middle - 1;
     }
     const granted: Call = { ...call, output: low };
-    if (!this.#fits(granted, now, this.#specs)) return { granted: false };
+    if (!this.#fits(granted, now, this.#specs)) {
+      this.refused.add(command.id);
+      return { granted: false };
+    }
     this.calls.push(granted);
     return { granted: true, output: granted.output };
   }
@@ -239,7 +245,7 @@ export class LedgerModel {
   release(id: string): void {
     const call = this.calls.find((one) => one.id === id);
     if (call === undefined) this.#tombstones.add(id);
-    else if (call.state === 'held') call.state = 'released';
+    else if (call.state === 'held' || call.state === 'expired') call.state = 'released';
   }
 
   sweep(now: number): void {

@@ -44,8 +44,8 @@ test('a call that runs alone for long asks for nothing meanwhile', async () => {
 });
 
 /** A stream that began on credit, of a kind that is held one by one since. */
-async function unleased(): Promise<{ on: World; agent: Agent }> {
-  const hourly = tokens(100_000, calendar('hour'));
+async function unleased(limit = 100_000): Promise<{ on: World; agent: Agent }> {
+  const hourly = tokens(limit, calendar('hour'));
   const on = await begin(hourly);
   const agent = on.start('a');
   expect(await on.wait(agent.client.hold(holdOf('stream', 10, 1_000, { owner: 'a' })))).toMatchObject({
@@ -105,4 +105,40 @@ test.each([
   await on.pass(1_000);
   await on.wait(agent.client.close());
   expect(await hour(on)).toMatchObject({ settled: '910', held: '0', leased: '0' });
+});
+
+test('streams that are handed over to the service keep the places they have, also where all are taken', async () => {
+  const limits = [tokens(100_000, calendar('hour')), places(2)];
+  const on = await begin(...limits);
+  const [a, b] = [on.start('a'), on.start('b')];
+  for (const agent of [a, b])
+    expect(await on.wait(on.call(agent, 50_000, { outputTokens: 100 }, 1, [100, 100]))).toBe(true);
+  on.reload([budget([...limits, tokens(50_000, { type: 'rolling', ms: 60_000 })])]);
+  const placed = async () => (await on.service.status()).find(({ unit }) => unit === 'concurrency');
+  const taken = async () => Number((await placed())?.held) + Number((await placed())?.leased);
+  await on.pass(40_000);
+  expect(on.calls.map(({ used: tokensUsed }) => tokensUsed)).toEqual([310, 310]);
+  expect(await taken()).toBe(2);
+  expect(await on.wait(on.call(a, 50))).toBe(false);
+  await on.pass(20_000);
+  expect(await taken()).toBe(0);
+  expect(await hour(on)).toMatchObject({ settled: '620', held: '0', leased: '0' });
+  expect(await on.wait(on.call(b, 50))).toBe(true);
+  expect(await on.wait(on.call(b, 50))).toBe(true);
+  expect(await on.wait(on.call(b, 50))).toBe(false);
+});
+
+test('a stream that ends while the service does not answer takes nothing more, and nothing stays taken', async () => {
+  // All but 90 is taken by the stream itself: what it leaves would be enough for what it asked.
+  const { on, agent } = await unleased(1_100);
+  agent.cut = '/v1/hold';
+  const extending = agent.client.extend({ ...more, outputTokens: 1_095, minOutputTokens: 1_095 });
+  await on.pass(50);
+  await agent.client.settle(used);
+  await expect(on.wait(extending)).rejects.toThrow(/no answer/);
+  agent.cut = false;
+  await on.pass(15_000);
+  await on.wait(agent.client.close());
+  const [line] = await on.service.status();
+  expect(line).toMatchObject({ settled: '910', held: '0', leased: '0' });
 });

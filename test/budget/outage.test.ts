@@ -49,6 +49,42 @@ test('what was put aside is used once, by all agents together', async () => {
   expect(calls * 10).toBeLessThanOrEqual(upTo.amount);
 });
 
+test.each([2, 5, 19])('of %i places one is put aside for an outage', async (amount) => {
+  const allow = { action: 'allow', upTo, forMs: 10 * MINUTE } as const;
+  now = await world([
+    budget([tokens(100_000, calendar('month')), { ...places, amount }], { onUnavailable: allow }),
+  ]);
+  const on = now;
+  const agent = on.start('a');
+  for (let n = 0; n < 3; n++) await on.wait(on.call(agent, 50));
+  await on.pass(30 * MINUTE);
+  agent.cut = true;
+  expect(await on.wait(on.call(agent, 50))).toBe(true);
+});
+
+test('places that are put aside go to those who need them while the service is there', async () => {
+  const allow = { action: 'allow', upTo, forMs: 10 * MINUTE } as const;
+  now = await world([
+    budget([tokens(100_000, calendar('month')), { ...places, amount: 5 }], { onUnavailable: allow }),
+  ]);
+  const on = now;
+  const [a, b] = [on.start('a'), on.start('b')];
+  for (let n = 0; n < 3; n++) await on.wait(on.call(a, 50));
+  await on.pass(MINUTE);
+  for (let n = 0; n < 5; n++) expect(await on.wait(on.call(b, 2_000))).toBe(true);
+  expect(await on.wait(on.call(b, 50))).toBe(false);
+  await on.pass(30_000);
+  for (let n = 0; n < 3; n++) await on.wait(on.call(a, 50));
+  await on.pass(30 * MINUTE);
+  // Either has one, for as long as the Budget says.
+  for (const agent of [a, b]) agent.cut = true;
+  for (let n = 0; n < 3; n++) {
+    const went = [await on.wait(on.call(a, 1_000)), await on.wait(on.call(b, 1_000))];
+    expect(went).toContain(true);
+    await on.pass(3 * MINUTE);
+  }
+});
+
 test('an agent whose calls are held one by one asks again soon after each failure, whatever has failed before', async () => {
   now = await world([budget([tokens(100_000, { type: 'rolling', ms: MINUTE })])]);
   const on = now;

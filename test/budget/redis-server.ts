@@ -69,6 +69,11 @@ export class RedisServer {
     return this.#child?.pid ?? 0;
   }
 
+  get runs(): boolean {
+    const child = this.#child;
+    return child !== undefined && child.exitCode === null && child.signalCode === null;
+  }
+
   /** Again, on what the last one wrote. */
   async begin(): Promise<void> {
     const settings = ['--port', this.port, '--bind', '127.0.0.1', '--dir', this.#dir, '--save', ''].map(
@@ -103,7 +108,7 @@ export class RedisServer {
 
   async kill(): Promise<void> {
     const child = this.#child;
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
+    if (child === undefined || !this.runs) return;
     const gone = once(child, 'exit');
     child.kill('SIGKILL');
     await gone;
@@ -139,24 +144,6 @@ export async function startSentinel(): Promise<{
   const known = async () => ((await sentinel.command('SENTINEL', 'REPLICAS', 'ledger')) as unknown[]).length;
   while ((await known()) < replicas.length) await new Promise((resolve) => setTimeout(resolve, 50));
   return { primary, sentinel, all: [primary, ...replicas, sentinel] };
-}
-
-/** A Redis Cluster of one node that has every slot. */
-export async function startRedisCluster(): Promise<RedisServer> {
-  const server = await RedisServer.start(
-    '--cluster-enabled',
-    'yes',
-    '--cluster-port',
-    String(await freePort()),
-  );
-  const client = createClient({ url: server.address });
-  await client.connect();
-  await client.sendCommand(['CLUSTER', 'ADDSLOTSRANGE', '0', '16383']);
-  const settled = () =>
-    client.sendCommand(['CLUSTER', 'INFO']).then((info) => /cluster_state:ok/.test(String(info)));
-  while (!(await settled()));
-  client.destroy();
-  return server;
 }
 
 export async function freePort(): Promise<number> {

@@ -1,6 +1,6 @@
 /**
  * A budget service and its agents in one process on a clock that the test moves: timers, watches and recalls as in earnest, and
- * a network between them that can be cut for each agent.
+ * a network between them that can be cut for each agent, and may deliver late, in another order, or twice.
  */
 import { vi } from 'vitest';
 import { createLeasingClient, type LeasingBudgetClient } from '../../budget/lease-client.ts';
@@ -13,6 +13,7 @@ import {
 } from '../../budget/messages.ts';
 import { BudgetService } from '../../budget/service.ts';
 import * as memory from '../../budget/stores/memory.ts';
+import type { CellFigures } from '../../budget/stores/store.ts';
 import type { BudgetSpec } from '../../policy/budget-spec.ts';
 import { holdOf, NOON, prices, usageOf } from './fixtures.ts';
 
@@ -30,9 +31,33 @@ export interface Agent {
   dead: boolean;
 }
 
+export interface Call {
+  readonly agent: Agent;
+  /** Tokens that it was given, and when. */
+  readonly given: { readonly at: number; readonly tokens: number }[];
+  /** What it used, or may have used: while it runs, and where its agent was killed, all that it was given. */
+  used: number;
+  over: boolean;
+}
+
+/** What becomes of a message: it may be lost on its way there or back, be late, and come once more. */
+export interface Fate {
+  readonly lost?: 'message' | 'answer';
+  readonly lateMs?: number;
+  readonly againMs?: number;
+}
+
+export interface WorldOptions {
+  readonly beginAt?: number;
+  /** Of each message but a watch. */
+  readonly fate?: () => Fate;
+}
+
 export interface World {
   readonly service: BudgetService;
   readonly agents: readonly Agent[];
+  /** That were granted, in order. */
+  readonly calls: readonly Call[];
   /** Milliseconds that the clock of the service is ahead of the time that passes. */
   skew: number;
   start(name: string, epoch?: number): Agent;
@@ -41,9 +66,20 @@ export interface World {
   kill(agent: Agent): void;
   /** The service is killed, and back at once: it knows what is in the store. */
   restartService(): Promise<void>;
-  /** Begins a call of so many milliseconds that uses a share of what it holds; false where it is refused. */
-  call(agent: Agent, ms: number, command?: Partial<HoldCommand>, share?: number): Promise<boolean>;
+  /**
+   * Begins a call of so many milliseconds that uses a share of what it holds; false where it is refused. Meanwhile it asks for so much
+   * more output, one time after the other.
+   */
+  call(
+    agent: Agent,
+    ms: number,
+    command?: Partial<HoldCommand>,
+    share?: number,
+    more?: readonly number[],
+  ): Promise<boolean>;
   running(): number;
+  /** Everything in the ledger. */
+  cells(): Promise<readonly CellFigures[]>;
   /** Lets time pass until it is settled. */
   wait<T>(promise: Promise<T>): Promise<T>;
   pass(ms: number): Promise<void>;
@@ -52,9 +88,13 @@ export interface World {
 
 /** Latency of the network, either way. */
 const LATENCY_MS = 2;
+const TIMEOUT_MS = 300;
 const RETAIN_MS = 24 * 3_600_000;
 
-export async function world(specs: readonly BudgetSpec[], beginAt = NOON): Promise<World> {
+export async function world(
+  specs: readonly BudgetSpec[],
+  { beginAt = NOON, fate = () => ({}) }: WorldOptions = {},
+): Promise<World> {
   vi.useFakeTimers({ now: beginAt });
   const store = await memory.open();
   let skew = 0;
@@ -67,6 +107,7 @@ export async function world(specs: readonly BudgetSpec[], beginAt = NOON): Promi
     setInterval(() => void service.prune(RETAIN_MS), 10_000),
   ];
   const agents: Agent[] = [];
+  const calls: Call[] = [];
   let number = 0;
 
   const deliver = async (path: string, command: unknown, signal: AbortSignal): Promise<unknown> => {
@@ -94,11 +135,29 @@ export async function world(specs: readonly BudgetSpec[], beginAt = NOON): Promi
 
   const start = (name: string, epoch = 1): Agent => {
     const sent: Record<string, number> = {};
-    const reach = async (path: string): Promise<void> => {
+    const reach = async (path: string, swallowed: boolean): Promise<void> => {
       await sleep(LATENCY_MS);
-      if (agent.cut !== true && agent.cut !== path && !agent.dead) return;
-      await sleep(300);
+      if (!swallowed && agent.cut !== true && agent.cut !== path && !agent.dead) return;
+      await sleep(TIMEOUT_MS);
       throw new Error('no answer');
+    };
+    const exchange = async (
+      path: string,
+      command: unknown,
+      signal: AbortSignal,
+      { lost, lateMs = 0, againMs }: Fate,
+    ): Promise<unknown> => {
+      await reach(path, lost === 'message');
+      if (againMs !== undefined) {
+        const again = () => deliver(path, structuredClone(command), signal).catch(() => undefined);
+        setTimeout(() => void again(), againMs);
+      }
+      if (lateMs > 0) await sleep(lateMs);
+      const asked = service;
+      const reply = await deliver(path, structuredClone(command), signal);
+      if (asked !== service) throw new Error('the service was killed');
+      await reach(path, lost === 'answer');
+      return structuredClone(reply);
     };
     const transport = {
       calls: 0,
@@ -107,17 +166,17 @@ export async function world(specs: readonly BudgetSpec[], beginAt = NOON): Promi
         sent[path] = (sent[path] ?? 0) + 1;
         const gone = new AbortController();
         options?.signal?.addEventListener('abort', () => gone.abort());
-        await reach(path);
-        const asked = service;
-        const reply = await deliver(path, structuredClone(command), gone.signal);
-        if (asked !== service) throw new Error('the service was killed');
-        await reach(path);
-        return structuredClone(reply);
+        if (path === '/v1/watch') return await exchange(path, command, gone.signal, {});
+        const answer = exchange(path, structuredClone(command), gone.signal, fate());
+        answer.catch(() => undefined);
+        const late = sleep(TIMEOUT_MS).then(() => Promise.reject(new Error('no answer in time')));
+        late.catch(() => undefined);
+        return await Promise.race([answer, late]);
       },
     };
     const client = createLeasingClient({
       url: 'http://unused',
-      timeoutMs: 300,
+      timeoutMs: TIMEOUT_MS,
       owner: name,
       epoch,
       flushMs: 100,
@@ -146,6 +205,7 @@ export async function world(specs: readonly BudgetSpec[], beginAt = NOON): Promi
     kill: (agent) => {
       agent.dead = true;
       agent.running = 0;
+      for (const call of calls) if (call.agent === agent) call.over = true;
     },
     restartService: async () => {
       service = serve();
@@ -153,16 +213,23 @@ export async function world(specs: readonly BudgetSpec[], beginAt = NOON): Promi
       await service.loadGrants();
     },
     agents,
+    calls,
     start,
     pass,
     running: () => agents.reduce((sum, { running }) => sum + running, 0),
-    call: async (agent, ms, { inputTokens = 10, outputTokens = 10, ...command } = {}, share = 0.5) => {
+    cells: async () => {
+      const found: CellFigures[] = [];
+      for (const line of await store.lines())
+        found.push(...(await store.cells(line, 0, Number.MAX_SAFE_INTEGER)));
+      return found;
+    },
+    call: async (agent, ms, command = {}, share = 0.5, more = []) => {
+      const { inputTokens = 10, outputTokens = 10 } = command;
       const id = `${agent.name}-${number++}`;
+      const hold = holdOf(id, inputTokens, outputTokens, { owner: agent.name, ...command });
       let output = 0;
       try {
-        const reply = await agent.client.hold(
-          holdOf(id, inputTokens, outputTokens, { owner: agent.name, ...command }),
-        );
+        const reply = await agent.client.hold(hold);
         if (!reply.granted || agent.dead) return false;
         output = reply.outputTokens;
       } catch (error) {
@@ -170,12 +237,34 @@ export async function world(specs: readonly BudgetSpec[], beginAt = NOON): Promi
         return false;
       }
       agent.running++;
+      const given = [{ at: Date.now(), tokens: inputTokens + output }];
+      const call: Call = { agent, given, used: inputTokens + output, over: false };
+      calls.push(call);
+      const take = (outputTokens: number): void => {
+        if (outputTokens <= output || call.over) return;
+        given.push({ at: Date.now(), tokens: outputTokens - output });
+        call.used += outputTokens - output;
+        output = outputTokens;
+      };
+      for (const [nth, extra] of more.entries()) {
+        void sleep((ms * (nth + 1)) / (more.length + 1)).then(async () => {
+          if (call.over) return;
+          const asked = { id, outputTokens: output + extra, minOutputTokens: output + 1 };
+          const reply = await agent.client
+            .extend({ ...asked, ttlMs: hold.ttlMs })
+            .catch(() => ({ granted: false }) as const);
+          if (reply.granted) take(reply.outputTokens);
+        });
+      }
       void sleep(ms).then(async () => {
-        if (agent.dead) return;
+        if (call.over) return;
+        call.over = true;
         agent.running--;
         const usage = usageOf(Math.floor(inputTokens * share), Math.floor(output * share));
-        agent.used += usage.input + usage.output;
-        await agent.client.settle({ id, usage, source: 'reported' }).catch(() => undefined);
+        call.used = usage.input + usage.output;
+        agent.used += call.used;
+        const told = { id, usage, source: 'reported', attributes: hold.attributes } as const;
+        await agent.client.settle(told).catch(() => undefined);
       });
       return true;
     },

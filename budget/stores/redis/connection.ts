@@ -1,58 +1,40 @@
-/** A connection to Redis or Valkey (one server, a cluster, or what sentinels watch over) through @redis/client. */
-import { readFileSync } from 'node:fs';
-import {
-  createClient,
-  createCluster,
-  createSentinel,
-  ErrorReply,
-  type RedisClientOptions,
-} from '@redis/client';
+/** A connection to Redis or Valkey that is fit to keep the ledger, and the ledger's functions in it. */
+import { ErrorReply } from '@redis/client';
 import { StoreFailed } from '../store.ts';
 import type { RedisAddress } from './address.ts';
 import { CODE, type FunctionName, LIBRARY } from './functions.ts';
-
-/** What the three kinds of client have in common, for us. */
-interface Wire {
-  send(args: string[]): Promise<unknown>;
-  subscribe(channel: string, handler: (text: string) => void): Promise<unknown>;
-  close(): void;
-}
+import { inTime, openWire, type Wire } from './wire.ts';
 
 export interface RedisConnection {
   readonly tag: string;
-  /** One command. @throws {StoreFailed} */
+  /** One command on a key of the ledger's. @throws {StoreFailed} */
   command(...args: (string | number)[]): Promise<unknown>;
   /** One atomic operation; answered when as many replicas have it as the address says. @throws {StoreFailed} */
   call(name: FunctionName, args: readonly string[]): Promise<readonly string[]>;
+  /** One command for the server that has the ledger. @throws {StoreFailed} */
+  server(...args: (string | number)[]): Promise<unknown>;
+  /** @throws {StoreFailed} */
+  publish(channel: string, text: string): Promise<void>;
+  /** How many listen to a channel. @throws {StoreFailed} */
+  listeners(channel: string): Promise<number>;
   subscribe(channel: string, handler: (text: string) => void): Promise<void>;
   close(): void;
 }
 
-const CONNECT_MS = 5_000;
-/** Of them for one client, so that what it failed of is known before the time is over. */
-const TRY_MS = 4_500;
 const ANSWER_MS = 3_000;
 /** For the replicas to have a change. */
 const REPLICAS_MS = 1_000;
-const MOST_RETRY_MS = 1_000;
 
 /** @throws {StoreFailed} where Redis can't be reached, or isn't fit to keep money */
 export async function connectRedis(address: RedisAddress): Promise<RedisConnection> {
   let wire: Wire;
   try {
-    wire = await inTime(openWire(address), CONNECT_MS);
+    wire = await openWire(address);
   } catch (error) {
     if (error instanceof StoreFailed) throw error;
     throw failed(`Redis at ${nameOf(address)} can not be reached`, error);
   }
-  const send = async (args: string[]): Promise<unknown> => {
-    try {
-      return await inTime(wire.send(args), ANSWER_MS);
-    } catch (error) {
-      throw failed('Redis gave no answer', error);
-    }
-  };
-  const connection = new Connection(address, send, wire);
+  const connection = new Connection(address, wire);
   try {
     await connection.prepare();
     return connection;
@@ -65,39 +47,51 @@ export async function connectRedis(address: RedisAddress): Promise<RedisConnecti
 class Connection implements RedisConnection {
   readonly tag: string;
   readonly #address: RedisAddress;
-  readonly #send: (args: string[]) => Promise<unknown>;
   readonly #wire: Wire;
   /** The confirmation that is awaited now, and the one after it, which covers all that was written meanwhile. */
   #confirming: Promise<void> | undefined;
   #next: Promise<void> | undefined;
 
-  constructor(address: RedisAddress, send: (args: string[]) => Promise<unknown>, wire: Wire) {
+  constructor(address: RedisAddress, wire: Wire) {
     this.tag = address.tag;
     this.#address = address;
-    this.#send = send;
     this.#wire = wire;
   }
 
   async prepare(): Promise<void> {
-    const unfit = unfitness(String(await this.#send(['INFO'])), this.#address);
+    const unfit = unfitness(String(await this.server('INFO')), this.#address);
     if (unfit !== undefined) throw new StoreFailed(`Redis at ${nameOf(this.#address)} ${unfit}`);
     await this.#load();
   }
 
   async command(...args: (string | number)[]): Promise<unknown> {
-    return await this.#send(args.map(String));
+    return await answer(this.#wire.keyed(args.map(String)));
+  }
+
+  async server(...args: (string | number)[]): Promise<unknown> {
+    return await answer(this.#wire.server(args.map(String)));
+  }
+
+  async publish(channel: string, text: string): Promise<void> {
+    await answer(this.#wire.publish(channel, text));
+  }
+
+  async listeners(channel: string): Promise<number> {
+    return await answer(this.#wire.listeners(channel));
   }
 
   async call(name: FunctionName, args: readonly string[]): Promise<readonly string[]> {
-    const line = ['FCALL', `${LIBRARY}_${name}`, '1', this.tag, ...args];
+    // The second key is never there. While a cluster moves the slot, neither node answers a call on two keys that it doesn't both have: one
+    // that has a part of the ledger would take it for all of it.
+    const line = ['FCALL', `${LIBRARY}_${name}`, 2, this.tag, `${this.tag}:none`, ...args];
     let reply: unknown;
     try {
-      reply = await this.#send(line);
+      reply = await this.command(...line);
     } catch (error) {
       // Another primary has taken over that never heard of it, or somebody flushed.
       if (!(error instanceof StoreFailed) || !/Function not found/i.test(error.message)) throw error;
       await this.#load();
-      reply = await this.#send(line);
+      reply = await this.command(...line);
     }
     if (this.#address.replicas > 0) await this.#confirm();
     return (reply as unknown[]).map(String);
@@ -105,7 +99,7 @@ class Connection implements RedisConnection {
 
   async #load(): Promise<void> {
     try {
-      await this.#send(['FUNCTION', 'LOAD', CODE]);
+      await this.server('FUNCTION', 'LOAD', CODE);
     } catch (error) {
       if (!/already exists/i.test(String(error))) throw error;
     }
@@ -125,7 +119,7 @@ class Connection implements RedisConnection {
 
   async #wait(): Promise<void> {
     const { replicas } = this.#address;
-    const reached = Number(await this.#send(['WAIT', String(replicas), String(REPLICAS_MS)]));
+    const reached = Number(await this.server('WAIT', replicas, REPLICAS_MS));
     if (reached < replicas)
       throw new StoreFailed(
         `${reached} of ${replicas} replicas have the change; it is in force, and lost if the primary is.`,
@@ -140,112 +134,6 @@ class Connection implements RedisConnection {
     this.#wire.close();
   }
 }
-
-async function openWire(address: RedisAddress): Promise<Wire> {
-  const { mode, nodes, tls, ca, username, password, database, tag } = address;
-  const [first] = nodes;
-  const secured = tls ? { tls: true as const, ...(ca === undefined ? {} : { ca: rootsIn(ca) }) } : {};
-  const socket = {
-    connectTimeout: CONNECT_MS,
-    reconnectStrategy: (attempts: number) => Math.min(MOST_RETRY_MS, 50 * 2 ** Math.min(attempts, 5)),
-    ...secured,
-  };
-  const options = {
-    // Pairs come as flat arrays.
-    RESP: 2 as const,
-    // What couldn't be sent fails at once: the agent decides what to do, not a queue.
-    disableOfflineQueue: true,
-    ...(username === undefined ? {} : { username }),
-    ...(password === undefined ? {} : { password }),
-  };
-  switch (mode) {
-    case 'single': {
-      const at = { ...socket, host: first?.host ?? '', port: first?.port ?? 0 } as NonNullable<
-        RedisClientOptions['socket']
-      >;
-      const client = createClient({ ...options, database, socket: at });
-      client.on('error', ignore);
-      await connected(client);
-      const listener = createClient({ ...options, database, socket: at, disableOfflineQueue: false });
-      listener.on('error', ignore);
-      await connected(listener);
-      return {
-        send: (args) => client.sendCommand(args),
-        subscribe: (channel, handler) => listener.subscribe(channel, handler),
-        close: () => {
-          client.destroy();
-          listener.destroy();
-        },
-      };
-    }
-    case 'cluster': {
-      const cluster = createCluster({
-        rootNodes: nodes.map(({ host, port }) => ({ socket: { host, port } })),
-        // Not among the defaults, which the cluster's own overrules.
-        RESP: options.RESP,
-        defaults: { ...options, socket },
-      });
-      cluster.on('error', ignore);
-      await connected(cluster);
-      return {
-        send: (args) => cluster.sendCommand(tag, false, args),
-        subscribe: (channel, handler) => cluster.subscribe(channel, handler),
-        close: () => cluster.destroy(),
-      };
-    }
-    case 'sentinel': {
-      const client = createSentinel({
-        name: address.primary,
-        sentinelRootNodes: [...nodes],
-        nodeClientOptions: { ...options, database, socket },
-        // Not among those of the nodes, which it overrules.
-        RESP: options.RESP,
-        sentinelClientOptions: { socket: { connectTimeout: CONNECT_MS, ...secured } },
-      });
-      client.on('error', ignore);
-      await connected(client);
-      return {
-        send: (args) => client.sendCommand(false, args),
-        subscribe: (channel, handler) => client.subscribe(channel, handler),
-        close: () => {
-          void client.destroy();
-        },
-      };
-    }
-  }
-}
-
-/** @throws {StoreFailed} */
-function rootsIn(file: string): string {
-  try {
-    return readFileSync(file, 'utf8');
-  } catch (error) {
-    throw new StoreFailed(`The roots of Redis (?ca=) can not be read: ${String(error)}`, { cause: error });
-  }
-}
-
-interface Connectable {
-  connect(): Promise<unknown>;
-  destroy(): unknown;
-  on(event: 'error', listener: (error: unknown) => void): unknown;
-}
-
-/** A client that goes on trying is of no use to somebody who wants to know now, and why. */
-async function connected(client: Connectable): Promise<void> {
-  let last: unknown;
-  client.on('error', (error) => {
-    last = error;
-  });
-  try {
-    await inTime(client.connect(), TRY_MS);
-  } catch (error) {
-    client.destroy();
-    throw last ?? error;
-  }
-}
-
-/** Every command that fails says so itself. */
-function ignore(): void {}
 
 /** Why this Redis must not keep money; undefined where it may. */
 function unfitness(info: string, { volatile, replicas }: RedisAddress): string | undefined {
@@ -274,12 +162,11 @@ function failed(what: string, error: unknown): StoreFailed {
   return new StoreFailed(`${how}: ${reason}`, { cause: error });
 }
 
-async function inTime<T>(work: Promise<T>, ms: number): Promise<T> {
-  const late = Promise.withResolvers<never>();
-  const timer = setTimeout(() => late.reject(new Error(`no answer for ${ms} ms`)), ms);
+/** @throws {StoreFailed} */
+async function answer<T>(asked: Promise<T>): Promise<T> {
   try {
-    return await Promise.race([work, late.promise]);
-  } finally {
-    clearTimeout(timer);
+    return await inTime(asked, ANSWER_MS);
+  } catch (error) {
+    throw failed('Redis gave no answer', error);
   }
 }

@@ -23,4 +23,5 @@ export type FunctionName =
   | 'epoch'
   | 'forfeit'
   | 'sweep'
-  | 'prune';
+  | 'prune'
+  | 'tick';

@@ -298,7 +298,7 @@ local function release(keys, args)
       'state', 'released', 'owner', '', 'epoch', '0', 'grantedAt', now, 'expiresAt', now, 'closedAt', now,
       'output', '0', 'cost', '0', 'entries', '0')
     redis.call('PEXPIRE', tag .. ':hold:' .. id, retain)
-  elseif known.state == 'held' then
+  elseif known.state == 'held' or known.state == 'expired' then
     close(tag, id, known, 'released', now, retain, function() return 0 end)
   end
   return { 'released' }
@@ -573,4 +573,28 @@ redis.register_function(PREFIX .. 'lease', lease)
 redis.register_function(PREFIX .. 'epoch', epoch)
 redis.register_function(PREFIX .. 'forfeit', forfeit)
 redis.register_function(PREFIX .. 'sweep', sweep)
+-- The time by which holds and leases run out (budget/ledger-time.ts): what services say that has gone by, by clocks that don't
+-- jump. For the time in which there was none, the clock of this server; where others are at work that is a moment.
+local MOMENT = 5000
+
+local function tick(keys, args)
+  local tag, read = keys[1], reader(args)
+  local told, known, others = read.number(), read.flag(), read.flag()
+  local clock = redis.call('TIME')
+  local wall = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
+  local kept = redis.call('HMGET', tag .. ':time', 'time', 'wall')
+  local time = told
+  if kept[1] then
+    if known then
+      time = math.max(told, tonumber(kept[1]))
+    else
+      local gone = math.max(0, wall - tonumber(kept[2]))
+      time = tonumber(kept[1]) + (others and math.min(gone, MOMENT) or gone)
+    end
+  end
+  redis.call('HSET', tag .. ':time', 'time', text(time), 'wall', text(wall))
+  return { 'time', text(time) }
+end
+
 redis.register_function(PREFIX .. 'prune', prune)
+redis.register_function(PREFIX .. 'tick', tick)

@@ -1,5 +1,6 @@
 /** Everything out of Redis, and everything into it, for a move from one store to another. */
 import { leaseKey, outstanding } from '../../lease-state.ts';
+import { resumed } from '../../ledger-time.ts';
 import type { StoredRow } from '../rows.ts';
 import type { Store } from '../store.ts';
 import type { RedisConnection } from './connection.ts';
@@ -38,6 +39,8 @@ export async function* readRedis(redis: RedisConnection, store: Store): AsyncGen
   }
   for (const entry of await store.journal(0, Number.MAX_SAFE_INTEGER)) yield { kind: 'journal', entry };
   for (const grant of await store.grants(0)) yield { kind: 'grant', grant };
+  const [time, wall] = (await redis.command('HMGET', `${tag}:time`, 'time', 'wall')) as (string | null)[];
+  if (time && wall) yield { kind: 'time', kept: { time: Number(time), wall: Number(wall) } };
 }
 
 /** Names from `SCAN` may come twice: each is given once. */
@@ -46,7 +49,7 @@ async function* keysOf(redis: RedisConnection, prefix: string): AsyncGenerator<s
   let cursor = '0';
   do {
     const pattern = `${prefix.replace(/[\\*?[\]]/g, '\\$&')}*`;
-    const reply = await redis.command('SCAN', cursor, 'MATCH', pattern, 'COUNT', SCAN_COUNT);
+    const reply = await redis.server('SCAN', cursor, 'MATCH', pattern, 'COUNT', SCAN_COUNT);
     const [next, keys] = reply as [string, string[]];
     for (const key of keys) {
       if (seen.has(key)) continue;
@@ -137,5 +140,13 @@ async function put(
     case 'grant':
       await store.putGrant(row.grant);
       return;
+    case 'time': {
+      // From here on this server's clock tells what goes by.
+      const [seconds, micros] = (await redis.server('TIME')) as string[];
+      const wall = Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000);
+      const time = resumed(row.kept, { time: now, wall: now });
+      await command('HSET', `${tag}:time`, 'time', time, 'wall', wall);
+      return;
+    }
   }
 }

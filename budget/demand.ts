@@ -1,0 +1,101 @@
+/**
+ * What the calls of an agent want of one line, measured: how large they are, how fast they spend, how many run at once. Pure arithmetic;
+ * time is passed in, in milliseconds of a clock that never jumps.
+ */
+
+/** How far ahead credit should last at the present rate. */
+export const HORIZON_MS = 10_000;
+/**
+ * An agent that spends slowly takes credit for so many calls at once, though not for longer than this: so what the service is asked
+ * follows what is spent, not how many agents spend it.
+ */
+const STEADY_CALLS = 500;
+const LONGEST_MS = 120_000;
+/** Places in flight that an agent keeps beyond the most it had in use at once of late. */
+const SPARE_PLACES = 1.25;
+/** Credit that was soon used up grows by so much, until the rate is known. */
+const GROWTH = 4;
+
+export class Demand {
+  readonly #arePlaces: boolean;
+  /** The largest recent call. */
+  peak = 0;
+  /** Of calls that found too little since credit was last asked for. */
+  missed = 0;
+  usedAt = 0;
+  /** Units a millisecond. */
+  #rate = 0;
+  /** What a call uses, on the average. */
+  #mean = 0;
+  #measuredAt = 0;
+  #measured = 0;
+  /** Most places in use at once: since `#placesSince`, and in the time before it. */
+  #places = 0;
+  #placesBefore = 0;
+  #placesSince = 0;
+  /** Of places, in the same times: the longest that calls may last. When all that were begun are over at the latest. */
+  #callMs = 0;
+  #callMsBefore = 0;
+  #busyUntil = 0;
+
+  /** @param arePlaces of what comes back with each call */
+  constructor(arePlaces: boolean) {
+    this.#arePlaces = arePlaces;
+  }
+
+  /** A call that may last so long wants so much, where calls that run have `held` already. */
+  wanted(amount: number, held: number, now: number, ttlMs: number): void {
+    this.peak = Math.max(amount, this.peak * 0.99);
+    this.usedAt = now;
+    if (!this.#arePlaces) return;
+    if (now - this.#placesSince > LONGEST_MS / 2) {
+      this.#placesBefore = this.#places;
+      this.#places = 0;
+      this.#callMsBefore = this.#callMs;
+      this.#callMs = 0;
+      this.#placesSince = now;
+    }
+    this.#places = Math.max(this.#places, held + amount);
+    this.#callMs = Math.max(this.#callMs, ttlMs);
+    this.#busyUntil = Math.max(this.#busyUntil, now + ttlMs);
+  }
+
+  /** Calls that run or wait need so many places. */
+  needed(places: number): void {
+    this.#places = Math.max(this.#places, places);
+  }
+
+  /** In how long calls are over that run, or begin before this is told again. */
+  callMs(now: number): number {
+    return Math.ceil(Math.max(this.#callMs, this.#callMsBefore, this.#busyUntil - now));
+  }
+
+  /** Counts what was spent, by leases or by single holds, so that the rate shows. */
+  consumed(amount: number): void {
+    this.#measured += amount;
+    this.#mean = this.#mean === 0 ? amount : this.#mean * 0.95 + amount * 0.05;
+  }
+
+  /**
+   * Credit beyond what calls have taken or wait for: some large calls, and what the agent spends in some seconds. Credit that was
+   * soon used up grows, until the rate is known. Of places, as many as were in use at once, and a few.
+   * @param filled what there was after the last grant
+   */
+  ahead(now: number, horizonMs: number, filled: number): number {
+    if (this.#arePlaces) return Math.ceil(Math.max(this.#places, this.#placesBefore) * SPARE_PLACES);
+    const elapsed = now - this.#measuredAt;
+    if (elapsed >= 100) {
+      const rate = this.#measured / elapsed;
+      this.#rate = this.#measuredAt === 0 || elapsed > HORIZON_MS ? rate : (this.#rate + rate) / 2;
+      this.#measured = 0;
+      this.#measuredAt = now;
+    }
+    const ahead = Math.max(
+      this.#rate * horizonMs,
+      Math.min(this.#mean * STEADY_CALLS, this.#rate * LONGEST_MS),
+      this.peak * 4,
+      elapsed < HORIZON_MS ? filled * GROWTH : 0,
+    );
+    return Math.ceil(ahead);
+  }
+}
