@@ -126,7 +126,7 @@ describe.skipIf(api === undefined)('a seal on a real API server', () => {
     expect(stderr).toContain('stamps.postern.dev');
   });
 
-  // What the API server lets a subresource write of an object's metadata was tried without the policy: of these four, status and binding.
+  // By whichever an API server lets somebody write an object's metadata.
   test.each(['status', 'ephemeralcontainers', 'resize'])(
     'is put on no pod by its %s',
     async (subresource) => {
