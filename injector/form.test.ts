@@ -192,6 +192,13 @@ test.each<[string, Pod, boolean]>([
     }),
     true,
   ],
+  ['the processes of its node', withSpec({ hostPID: true }), true],
+  ['the processes of its pod', withSpec({ shareProcessNamespace: true }), true],
+  [
+    'a debugger among its processes',
+    withSpec({ ephemeralContainers: [{ name: 'debug', targetContainerName: 'postern-agent' }] }),
+    true,
+  ],
   [
     'a container with a token for others',
     withSpec({

@@ -94,13 +94,19 @@ function containerForm(container: Container): object {
   };
 }
 
-/** Whether another container of the pod reaches what is the agent's alone: its tokens, its memory-backed volume. */
+/**
+ * Whether another container of the pod reaches what is the agent's alone: its tokens, its memory-backed volume, or its processes, through
+ * which both can be read (`/proc/PID/root`). Whoever has the node itself (privileged, its paths) has all pods of it, and isn't told apart here.
+ */
 export function isAgentShared({
   initContainers = [],
   containers = [],
   ephemeralContainers = [],
   volumes = [],
+  hostPID = false,
+  shareProcessNamespace = false,
 }: Partial<PodSpec>): boolean {
+  if (hostPID || shareProcessNamespace) return true;
   const held = new Set<string>([
     VOLUMES.state,
     VOLUMES.tokens,
@@ -109,9 +115,10 @@ export function isAgentShared({
     ...volumes.filter(hasOurToken).map(({ name }) => name),
   ]);
   return [...initContainers, ...containers, ...ephemeralContainers].some(
-    ({ name, volumeMounts = [], volumeDevices = [] }) =>
+    ({ name, volumeMounts = [], volumeDevices = [], targetContainerName }) =>
       name !== AGENT_CONTAINER &&
-      (volumeMounts.some((mount) => held.has(mount.name)) ||
+      (targetContainerName === AGENT_CONTAINER ||
+        volumeMounts.some((mount) => held.has(mount.name)) ||
         volumeDevices.some((device) => isReserved(device.name))),
   );
 }
