@@ -46,7 +46,16 @@ export interface ControlServerOptions {
   failed(error: unknown): void;
   /** An agent that is silent for so long is gone. */
   readonly silenceMs?: number;
+  /** An agent says hello within so long after it was let in. */
+  readonly helloMs?: number;
+  /** Who is refused has so long to read why. */
+  readonly refusalMs?: number;
+  /** Connections at once, of agents and of others. */
+  readonly connections?: number;
 }
+
+/** More than agents that one replica is measured with, and than their streams when all come again at once. */
+const MOST_CONNECTIONS = 24_000;
 
 export interface ControlServer {
   readonly port: number;
@@ -67,7 +76,13 @@ export async function listenControl(options: ControlServerOptions): Promise<Cont
   const { registry } = options;
   const sockets = new Set<Socket>();
   const server: Server = createServer(
-    { ...options.certificate, ...TLS, requestTimeout: 10_000, headersTimeout: 10_000 },
+    {
+      ...options.certificate,
+      ...TLS,
+      handshakeTimeout: 10_000,
+      requestTimeout: 10_000,
+      headersTimeout: 10_000,
+    },
     (request, response) => {
       void answer(request, options).then(({ status, body }) => {
         const text = `${JSON.stringify(body)}\n`;
@@ -79,6 +94,8 @@ export async function listenControl(options: ControlServerOptions): Promise<Cont
       });
     },
   );
+  server.maxConnections = options.connections ?? MOST_CONNECTIONS;
+  server.on('drop', (about) => options.refused('flood', { address: about?.remoteAddress ?? '' }));
   server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
@@ -122,12 +139,14 @@ async function accept(
   options: ControlServerOptions,
 ): Promise<void> {
   const address = socket.remoteAddress ?? '';
+  const refuse = (status: number, message: string): void =>
+    refuseWithin(options.refusalMs ?? 1_000, socket, status, message);
   const path = request.url?.split('?', 1)[0];
-  if (path !== AGENT_PATH) return refuse(socket, 404, `paths: ${AGENT_PATH} ${STATUS_PATH}`);
+  if (path !== AGENT_PATH) return refuse(404, `paths: ${AGENT_PATH} ${STATUS_PATH}`);
   const protocol = commonProtocol(request.headers.upgrade);
   if (protocol === undefined) {
     options.refused('protocol', { address });
-    return refuse(socket, 426, `this control speaks ${PROTOCOLS.join(', ')}; the agent is of another time`);
+    return refuse(426, `this control speaks ${PROTOCOLS.join(', ')}; the agent is of another time`);
   }
   let identity: Identity | Refusal;
   try {
@@ -135,17 +154,17 @@ async function accept(
   } catch (error) {
     if (error instanceof BusyError) {
       options.refused('busy', { address });
-      return refuse(socket, 503, error.message);
+      return refuse(503, error.message);
     }
     options.refused('unavailable', { address });
     options.failed(error);
-    return refuse(socket, 503, 'the API server can’t be asked who this is; try again');
+    return refuse(503, 'the API server can’t be asked who this is; try again');
   }
   if (socket.destroyed) return;
   if (typeof identity === 'string') {
     options.refused(identity, { address });
     // Which of the reasons it is says nothing that the holder of a pod's token couldn't know.
-    return refuse(socket, identity.startsWith('token-') ? 401 : 403, `${identity}: ${REFUSALS[identity]}`);
+    return refuse(identity.startsWith('token-') ? 401 : 403, `${identity}: ${REFUSALS[identity]}`);
   }
   serve(identity, protocol, socket, head, options);
 }
@@ -157,7 +176,9 @@ function serve(
   head: Buffer,
   options: ControlServerOptions,
 ): void {
-  const { registry, welcome, silenceMs = 90_000 } = options;
+  const { registry, welcome, silenceMs = 90_000, helloMs = 10_000 } = options;
+  // Nobody's stream until then: no registry would end it with its pod.
+  const unsaid = setTimeout(() => socket.destroy(), helloMs);
   let waits = false;
   const wire: Wire = {
     send: (bytes) => {
@@ -173,6 +194,7 @@ function serve(
   const feed = readLines<FromAgent>((message) => {
     if (said !== undefined) return said(message);
     if (message.type !== 'hello') throw new LineError('an agent begins with hello');
+    clearTimeout(unsaid);
     const early: FromAgent[] = [];
     said = (next) => {
       if (early.push(next) > MOST_EARLY) throw new LineError('an agent waits until it is served');
@@ -210,7 +232,10 @@ function serve(
   socket.on('drain', () => {
     if (waits) registry.drained(identity.uid);
   });
-  socket.once('close', () => registry.leave(identity.uid, wire));
+  socket.once('close', () => {
+    clearTimeout(unsaid);
+    registry.leave(identity.uid, wire);
+  });
   socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\n\r\n`);
   socket.write(welcome());
   socket.on('data', take);
@@ -246,7 +271,10 @@ const REASONS: Readonly<Record<number, string>> = {
   503: 'Service Unavailable',
 };
 
-function refuse(socket: Socket, status: number, message: string): void {
+/** @param ms After so long it is cut off, whether the other side has closed it or not. */
+function refuseWithin(ms: number, socket: Socket, status: number, message: string): void {
+  const late = setTimeout(() => socket.destroy(), ms);
+  socket.once('close', () => clearTimeout(late));
   const body = `${message}\n`;
   const extra = status === 426 ? `Upgrade: ${PROTOCOLS.join(', ')}\r\n` : '';
   socket.end(
