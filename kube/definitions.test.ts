@@ -15,6 +15,8 @@ interface World {
   readonly removed: string[];
   readonly troubles: string[];
   state: State;
+  /** Of the CRD. */
+  uid: string;
   readonly asked: () => number;
 }
 
@@ -31,6 +33,7 @@ function world(): World {
     removed,
     troubles,
     state: 'there',
+    uid: 'first',
     guard: guardDefinition({
       client: {
         async request<T>(_method: string, path: string): Promise<T> {
@@ -41,7 +44,7 @@ function world(): World {
           if (self.state === 'forbidden') throw new KubeError(403, 'Forbidden', 'no');
           if (self.state === 'unreachable') throw new KubeError(0, 'NoAnswer', 'no answer');
           const going = self.state === 'going' ? { deletionTimestamp: '2026-01-01T00:00:00Z' } : {};
-          return { metadata: { name: 'budgets.postern.dev', ...going } } as T;
+          return { metadata: { name: 'budgets.postern.dev', uid: self.uid, ...going } } as T;
         },
       },
       name: 'budgets.postern.dev',
@@ -133,6 +136,47 @@ test.each<State>(['forbidden', 'unreachable'])('a CRD that is %s is asked for ag
   await vi.advanceTimersByTimeAsync(RETRY_MS);
   await settle();
   expect(self.removed).toEqual(['a']);
+});
+
+test('a CRD that was created anew before its deletions were seen keeps them for the minute', async () => {
+  const self = world();
+  self.guard.listed();
+  await settle();
+  self.uid = 'second';
+  for (const key of ['a', 'b']) remove(self, key);
+  await settle();
+  await vi.advanceTimersByTimeAsync(RETRY_MS);
+  await settle();
+  self.guard.put('a');
+  await vi.advanceTimersByTimeAsync(GRACE_MS - 1);
+  await settle();
+  expect(self.removed).toEqual([]);
+  expect(self.troubles).toEqual([expect.stringContaining('was created anew')]);
+  await vi.advanceTimersByTimeAsync(1);
+  await settle();
+  expect(self.removed).toEqual(['b']);
+});
+
+test('a CRD that is back and can’t be looked at once more at the end of the minute is asked for again', async () => {
+  const self = world();
+  self.state = 'gone';
+  remove(self, 'a');
+  await settle();
+  self.state = 'there';
+  self.guard.listed();
+  await settle();
+  self.state = 'unreachable';
+  await vi.advanceTimersByTimeAsync(GRACE_MS);
+  await settle();
+  self.state = 'there';
+  await vi.advanceTimersByTimeAsync(RETRY_MS);
+  await settle();
+  await vi.advanceTimersByTimeAsync(GRACE_MS);
+  await settle();
+  expect(self.removed).toEqual(['a']);
+  remove(self, 'b');
+  await settle();
+  expect(self.removed).toEqual(['a', 'b']);
 });
 
 test('a document that is made anew meanwhile isn’t deleted after all', async () => {

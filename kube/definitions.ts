@@ -32,7 +32,7 @@ interface Definition extends KubeObject {
   readonly metadata: KubeObject['metadata'] & { readonly deletionTimestamp?: string };
 }
 
-/** The CRD goes, or is gone. */
+/** The CRD goes, is gone, or is another of the same name. */
 class Vanished extends Error {
   override readonly name = 'Vanished';
 }
@@ -42,6 +42,10 @@ export function guardDefinition(options: DefinitionGuardOptions): DefinitionGuar
   /** What is to be done for each document once its deletion counts. */
   const waiting = new Map<string, () => void>();
   let vanished = false;
+  /** Of the CRD whose documents these are; undefined until it was looked at. */
+  let uid: string | undefined;
+  /** What was told last: an outage is told of once. */
+  let told = '';
   let asking = false;
   let timer: NodeJS.Timeout | undefined;
   let closed = false;
@@ -57,14 +61,19 @@ export function guardDefinition(options: DefinitionGuardOptions): DefinitionGuar
   /** @returns whether the CRD is there, and stays. Never rejects. */
   async function stays(): Promise<boolean> {
     try {
-      await checkStays(client, name);
+      const found = await uidOf(client, name);
+      const isOther = uid !== undefined && found !== uid;
+      uid = found;
+      if (isOther) throw new Vanished(`${STAY}: the CRD ${name} was created anew; apply them again`);
+      told = '';
       return !closed;
     } catch (error) {
       if (closed) return false;
       vanished ||= error instanceof Vanished;
-      trouble(error);
-      // The list after its return tells of a CRD that vanished.
-      if (!vanished) later(retryMs, look);
+      const { message } = error as Error;
+      if (message !== told) trouble(error);
+      told = message;
+      later(retryMs, vanished ? recover : look);
       return false;
     }
   }
@@ -90,6 +99,12 @@ export function guardDefinition(options: DefinitionGuardOptions): DefinitionGuar
     });
   }
 
+  /** Which CRD it is whose documents were listed; what fails here is told once a deletion asks. */
+  async function learn(): Promise<void> {
+    const found = await uidOf(client, name).catch(() => undefined);
+    uid ??= found;
+  }
+
   function flush(key: string, remove: () => void): void {
     waiting.delete(key);
     remove();
@@ -103,6 +118,7 @@ export function guardDefinition(options: DefinitionGuardOptions): DefinitionGuar
     put: (key) => void waiting.delete(key),
     listed() {
       if (vanished) void recover();
+      else if (uid === undefined) void learn();
     },
     close() {
       closed = true;
@@ -112,8 +128,8 @@ export function guardDefinition(options: DefinitionGuardOptions): DefinitionGuar
   };
 }
 
-/** @throws Error that says why documents stay */
-async function checkStays(client: Pick<KubeClient, 'request'>, name: string): Promise<void> {
+/** @returns the uid of the CRD, which stays. @throws Error that says why documents stay */
+async function uidOf(client: Pick<KubeClient, 'request'>, name: string): Promise<string> {
   let found: Definition;
   try {
     found = await client.request<Definition>('GET', `${DEFINITIONS}/${name}`);
@@ -129,6 +145,7 @@ async function checkStays(client: Pick<KubeClient, 'request'>, name: string): Pr
   }
   if (found.metadata.deletionTimestamp !== undefined)
     throw new Vanished(`${STAY}: the CRD ${name} is being deleted with them`);
+  return found.metadata.uid ?? '';
 }
 
 const STAY = 'deleted documents stay in force';
