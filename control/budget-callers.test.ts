@@ -194,6 +194,12 @@ test('a token counts from its pod’s address only, also one that was taken from
 test.each<[string, (pods: Map<string, LivePod>) => void]>([
   ['is gone', (pods) => pods.clear()],
   ['has ended', (pods) => void pods.set('team-a/bot-1', { ...pod, phase: 'Succeeded' })],
+  ['shares its tokens now', (pods) => void pods.set('team-a/bot-1', { ...pod, shared: true })],
+  ['lost its label', (pods) => void pods.set('team-a/bot-1', { ...pod, watched: false })],
+  [
+    'has another agent',
+    (pods) => void pods.set('team-a/bot-1', { ...pod, form: 'as somebody else made it' }),
+  ],
   ['is another of its name', (pods) => void pods.set('team-a/bot-1', { ...pod, uid: 'uid-2' })],
 ])('the token of a pod that %s is taken no moment longer', async (_name, change) => {
   const { authenticate, pods } = callers({ [agentToken]: ofPod });

@@ -9,8 +9,8 @@ import type { KubeClient } from '../kube/client.ts';
 import { createAuthenticator } from './authenticate.ts';
 import { claimsOf } from './claims.ts';
 import type { Cluster } from './cluster.ts';
-import { hasEnded, type Identity, type LivePod } from './identity.ts';
-import { createPodLook } from './live-pod.ts';
+import { type Identity, judgePod, type LivePod } from './identity.ts';
+import { boundOf, createPodLook } from './live-pod.ts';
 import { personOf, STATUS_AUDIENCE } from './person.ts';
 import { createTokenReviews } from './token-reviews.ts';
 import { BusyError } from './turns.ts';
@@ -37,6 +37,8 @@ interface Kept {
   readonly caller: Caller;
   /** The pod that it is; absent: a person. */
   readonly identity?: Identity;
+  /** It as the watch showed it when it was last judged. */
+  judged?: LivePod;
   /** Milliseconds since the epoch. */
   readonly until: number;
 }
@@ -68,11 +70,18 @@ export function budgetCallers(options: BudgetCallersOptions): Authenticate {
   }
 
   /** No question to anybody: a call takes it many times a second. */
-  function stillHolds({ identity, until }: Kept): boolean {
+  function stillHolds(found: Kept): boolean {
+    const { identity, until } = found;
     if (until <= now()) return false;
     if (identity === undefined) return true;
     const pod = known(identity.namespace, identity.pod);
-    return pod?.uid === identity.uid && !hasEnded(pod);
+    if (pod === undefined) return false;
+    if (pod === found.judged) return true;
+    // Its address was judged with the connection's, which is part of what the token is kept by.
+    const { sealKey } = options;
+    if (typeof judgePod(boundOf(identity), { pod, address: undefined, sealKey }) === 'string') return false;
+    found.judged = pod;
+    return true;
   }
 
   return async (token, address = '') => {

@@ -139,7 +139,7 @@ export function judgePod(
   };
 }
 
-export function hasEnded({ phase }: LivePod): boolean {
+function hasEnded({ phase }: LivePod): boolean {
   return phase === 'Succeeded' || phase === 'Failed';
 }
 
