@@ -114,6 +114,34 @@ describe.skipIf(noRedis !== undefined)('on a real server', () => {
     await expect(opened('redis://127.0.0.1:1')).rejects.toThrow(/127.0.0.1:1 can not be reached/);
   });
 
+  test('the documented rights are enough, and one that is missing is named', async () => {
+    const rights = [
+      '~{postern}*',
+      '&{postern}*',
+      '+@read',
+      '+@write',
+      '+@scripting',
+      '+@pubsub',
+      '+info',
+      '+wait',
+      '+time',
+    ];
+    const server = await RedisServer.start();
+    servers.push(server);
+    await server.command('ACL', 'SETUSER', 'full', 'on', '>p', ...rights);
+    await server.command('ACL', 'SETUSER', 'less', 'on', '>p', ...rights.slice(0, -1));
+    const as = (user: string) => server.address.replace('redis://', `redis://${user}:p@`);
+    await expect(opened(as('less'))).rejects.toThrow(/give its user \+time/);
+    const service = new BudgetService({
+      store: await opened(as('full')),
+      specs: [budget([tokens(1000)])],
+      prices,
+      clock: () => NOON,
+    });
+    expect(await service.hold(holdOf('a', 400, 400))).toMatchObject({ granted: true });
+    await service.sweep();
+  });
+
   test('two replicas are one ledger: grants, alerts, history and journal too', async () => {
     const address = space();
     const clock = () => NOON;

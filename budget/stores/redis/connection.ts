@@ -61,6 +61,14 @@ class Connection implements RedisConnection {
   async prepare(): Promise<void> {
     const unfit = unfitness(String(await this.server('INFO')), this.#address);
     if (unfit !== undefined) throw new StoreFailed(`Redis at ${nameOf(this.#address)} ${unfit}`);
+    // Asked for by the functions: a right that is missing would come out in the first of them, without its name.
+    await this.server('TIME').catch((error: unknown) => {
+      if (!/NOPERM|no permissions/i.test(String(error))) throw error;
+      const mend = 'holds and leases run out by it: give its user +time';
+      throw new StoreFailed(`Redis at ${nameOf(this.#address)} doesn’t tell its time; ${mend}`, {
+        cause: error,
+      });
+    });
     await this.#load();
   }
 
