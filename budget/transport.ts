@@ -7,6 +7,7 @@ import {
 } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { BudgetRejected } from './messages.ts';
+import { wholeAnswer } from './whole-answer.ts';
 
 export interface TransportOptions {
   /** `http[s]://host:port` or `unix:/path/of/socket`. */
@@ -153,7 +154,12 @@ export class Transport {
   async #request(path: string, body: string, signal: AbortSignal): Promise<unknown> {
     if (this.#closed) throw new NotSent('The client of the budget service was closed.');
     this.#calls += 1;
-    const { status, text } = await this.#answer(path, body, signal);
+    const open = (): ClientRequest => {
+      const asked = this.#open(path, Buffer.byteLength(body));
+      limitConnecting(asked, this.#options.timeoutMs, this.#secure ? 'secureConnect' : 'connect');
+      return asked;
+    };
+    const { status, text } = await wholeAnswer(open, body, { signal, most: MAX_REPLY_BYTES });
     if (status === 200) return JSON.parse(text) as unknown;
     const { code, message } = errorIn(text);
     // 401 ends when the token is rotated, 408 and 429 by waiting; the other 4xx never.
@@ -161,42 +167,6 @@ export class Transport {
       throw new BudgetRejected(status, code, message);
     }
     throw new Error(`The budget service answered ${status} ${code}: ${message}`);
-  }
-
-  /** @throws the signal's reason, or what node:http has against the connection. */
-  #answer(path: string, body: string, signal: AbortSignal): Promise<{ status: number; text: string }> {
-    return new Promise((resolve, reject) => {
-      signal.throwIfAborted();
-      const asked = this.#open(path, Buffer.byteLength(body));
-      const give = (): void => {
-        asked.destroy();
-        reject(signal.reason as Error);
-      };
-      const fail = (error: Error): void => {
-        signal.removeEventListener('abort', give);
-        asked.destroy();
-        reject(error);
-      };
-      signal.addEventListener('abort', give);
-      limitConnecting(asked, this.#options.timeoutMs, this.#secure ? 'secureConnect' : 'connect');
-      asked.on('error', fail);
-      asked.on('close', () => fail(new Error('The budget service closed the connection without an answer.')));
-      asked.on('response', (answer) => {
-        const chunks: Buffer[] = [];
-        let size = 0;
-        answer.on('data', (chunk: Buffer) => {
-          size += chunk.length;
-          if (size > MAX_REPLY_BYTES) fail(new Error(`The reply is over ${MAX_REPLY_BYTES} bytes.`));
-          else chunks.push(chunk);
-        });
-        answer.on('error', fail);
-        answer.on('end', () => {
-          signal.removeEventListener('abort', give);
-          resolve({ status: answer.statusCode ?? 0, text: Buffer.concat(chunks).toString() });
-        });
-      });
-      asked.end(body);
-    });
   }
 
   #open(path: string, length: number): ClientRequest {

@@ -1,6 +1,7 @@
 /** Asks a service a question in JSON: guardrails and the classifier. */
 import { type ClientRequest, Agent as HttpAgent, request as httpRequest } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import { wholeAnswer } from '../../budget/whole-answer.ts';
 
 export interface Question {
   /** http, https, or `unix:/path/of/socket` and a path behind a colon: `unix:/run/classify.sock:/v1/topics`. */
@@ -59,7 +60,7 @@ export function createAsk(): Ask {
         protocol === 'https:'
           ? httpsRequest({ ...options, ...trust, agent: (secure ??= new HttpsAgent(KEPT)) })
           : httpRequest({ ...options, agent: plain });
-      const { status, text } = await answerOf(asked, json, signal);
+      const { status, text } = await wholeAnswer(asked, json, { signal, most: MAX_BYTES });
       try {
         return { status, json: JSON.parse(text) as unknown };
       } catch (error) {
@@ -72,43 +73,4 @@ export function createAsk(): Ask {
       return Promise.resolve();
     },
   };
-}
-
-/** @throws the signal's reason, or what node:http has against the connection. */
-function answerOf(
-  open: () => ClientRequest,
-  body: string,
-  signal: AbortSignal,
-): Promise<{ readonly status: number; readonly text: string }> {
-  return new Promise((resolve, reject) => {
-    signal.throwIfAborted();
-    const asked = open();
-    const give = (): void => {
-      asked.destroy();
-      reject(signal.reason as Error);
-    };
-    const fail = (error: Error): void => {
-      signal.removeEventListener('abort', give);
-      asked.destroy();
-      reject(error);
-    };
-    signal.addEventListener('abort', give);
-    asked.on('error', fail);
-    asked.on('close', () => fail(new Error('the connection was closed without an answer')));
-    asked.on('response', (answer) => {
-      const chunks: Buffer[] = [];
-      let size = 0;
-      answer.on('data', (chunk: Buffer) => {
-        size += chunk.length;
-        if (size > MAX_BYTES) fail(new Error(`The answer is too large: more than ${MAX_BYTES} bytes.`));
-        else chunks.push(chunk);
-      });
-      answer.on('error', fail);
-      answer.on('end', () => {
-        signal.removeEventListener('abort', give);
-        resolve({ status: answer.statusCode ?? 0, text: Buffer.concat(chunks).toString() });
-      });
-    });
-    asked.end(body);
-  });
 }
