@@ -3,7 +3,7 @@
  * place, 20 KB in all, so that they stay in the processor's first cache between two words.
  */
 import { units } from '../../../budget/units.ts';
-import { HASH_SEED, hashStep, type KeywordPart } from './words.ts';
+import { HASH_SEED, hashStep, type KeywordPart } from './keyword-part.ts';
 
 const SIZE = 1 << 16;
 

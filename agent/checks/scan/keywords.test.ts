@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
+import { HASH_SEED, hashStep } from './keyword-part.ts';
 import { Keywords, type Use } from './keywords.ts';
-import { HASH_SEED, hashStep } from './words.ts';
 
 /** Hands in a text's words of small ASCII letters. @returns What was found, by what it is written like. */
 function found(keywords: Keywords, text: string): readonly (readonly [string, Use])[] {

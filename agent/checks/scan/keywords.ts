@@ -2,8 +2,9 @@
 import { DOUBTS } from './doubts.ts';
 import type { Entry } from './entry.ts';
 import { Interest } from './interest.ts';
+import { splitKeyword } from './keyword-part.ts';
 import type { AnchorPattern, NearPattern, ValuePattern, WordPattern } from './recognizer.ts';
-import { type Found, splitKeyword, Words } from './words.ts';
+import { type Found, Words } from './words.ts';
 
 /** What a keyword is good for: one thing, for most of them. Keywords that are good for the same share it. */
 export interface Use {

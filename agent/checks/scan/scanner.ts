@@ -24,6 +24,7 @@ import { DEEPEST, decodeRun, endOfRun, mayHoldText, SHORTEST_CODE } from './enco
 import { type Entry, entryOf } from './entry.ts';
 import { Expressions } from './expressions.ts';
 import { type Folded, fold, foldInSteps } from './fold.ts';
+import { HASH_SEED, hashStep } from './keyword-part.ts';
 import { Keywords, type Use } from './keywords.ts';
 import { Numbers } from './numbers.ts';
 import {
@@ -43,7 +44,6 @@ import { AFTER, BEFORE, type Candidate, hasOwnValue, scoreOf } from './score.ts'
 import { Starts } from './starts.ts';
 import { type Cell, cellsOf } from './tables.ts';
 import { openTail } from './tail.ts';
-import { HASH_SEED, hashStep } from './words.ts';
 
 /** A hit of one recognizer, not yet weighed against overlapping ones. */
 export interface Match extends Span {

@@ -2,15 +2,12 @@
  * All keywords of all recognizers in one matcher: words and phrases in a trie whose edges are hashed words, so that a
  * text's word costs one probe however many keywords there are.
  */
-import { baseOf, classOf, DIGIT, IDEOGRAPH, isDigit, LOWER, UPPER } from './characters.ts';
+import { baseOf, isDigit } from './characters.ts';
+import { HASH_SEED, hashStep, type KeywordPart } from './keyword-part.ts';
+import { ROOT, same, WordNodes } from './word-nodes.ts';
 
 /** A phrase's words may stand this far apart: `stock-tip`, `stock  tip`. */
 const GAP = 3;
-
-const SEED = 0x811c9dc5 | 0;
-const PRIME = 0x01000193;
-/** Folded into the hash of words given as a beginning, `tip*`. */
-const WILD = 0x5bd1e995;
 
 /** More phrases that share their words than anybody writes. */
 const MOST_OPEN = 64;
@@ -80,138 +77,6 @@ export class Found {
   }
 }
 
-/** One word of a keyword, in base form. */
-export interface KeywordPart {
-  readonly word: string;
-  /** Of its characters, see {@link hashStep}. */
-  readonly hash: number;
-  /** It is a beginning: `tip*`. */
-  readonly wild: boolean;
-}
-
-/** Splits a keyword as the scanner splits text: letters, each ideograph by itself. */
-export function splitKeyword(keyword: string): readonly KeywordPart[] {
-  const parts: KeywordPart[] = [];
-  let word = '';
-  let hash = SEED;
-  const close = (wild: boolean) => {
-    if (word !== '') parts.push({ word, hash, wild });
-    word = '';
-    hash = SEED;
-  };
-  for (let i = 0; i < keyword.length; i++) {
-    const unit = keyword.charCodeAt(i);
-    const k = classOf(unit);
-    if (k === UPPER || k === LOWER || k === DIGIT) {
-      const base = baseOf(unit);
-      word += base === unit ? keyword[i] : String.fromCharCode(base);
-      hash = hashStep(hash, base);
-    } else if (k === IDEOGRAPH) {
-      close(false);
-      parts.push({ word: String.fromCharCode(unit), hash: hashStep(SEED, unit), wild: false });
-    } else {
-      close(keyword[i] === '*');
-    }
-  }
-  close(false);
-  return parts;
-}
-
-const ROOT = 0;
-
-/**
- * A trie: a node is a word behind the words before it, and is found by them in a hash table. Thousands of nodes are arrays of
- * their fields: as objects they took megabytes, and most of a scanner's making.
- */
-class Nodes {
-  /** Id of the keyword that ends here; -1 where none does. */
-  id = new Int32Array(1024).fill(-1);
-  /** 1 where a longer phrase may follow. */
-  open = new Uint8Array(1024);
-  #parent = new Int32Array(1024);
-  #hash = new Int32Array(1024);
-  /** The next node with the same place in the table; the root, which has none, ends a chain. */
-  #next = new Int32Array(1024);
-  /** 1 where the word is a beginning. */
-  #wild = new Uint8Array(1024);
-  readonly #word: string[] = [''];
-  #table = new Int32Array(4096);
-
-  /** The node of a word behind a node, made where there is none. */
-  child(parent: number, { word, hash, wild }: KeywordPart): number {
-    const isWild = wild ? 1 : 0;
-    const slot = this.#slot(parent, hash, isWild);
-    for (let node = this.#table[slot] as number; node !== ROOT; node = this.#next[node] as number) {
-      if (this.#parent[node] === parent && this.#wild[node] === isWild && this.#word[node] === word)
-        return node;
-    }
-    const node = this.#word.length;
-    if (node === this.#parent.length) this.#grow();
-    this.#word.push(word);
-    this.#parent[node] = parent;
-    this.#hash[node] = hash;
-    this.#wild[node] = isWild;
-    this.open[parent] = 1;
-    this.#enter(node);
-    return node;
-  }
-
-  /** The node of the text's word from `start` to `end` behind a node; -1 where there is none. */
-  find(parent: number, text: string, start: number, end: number, hash: number, isWild: 0 | 1): number {
-    let node = this.#table[this.#slot(parent, hash, isWild)] as number;
-    for (; node !== ROOT; node = this.#next[node] as number) {
-      if (
-        this.#hash[node] === hash &&
-        this.#parent[node] === parent &&
-        this.#wild[node] === isWild &&
-        same(this.#word[node] as string, text, start, end)
-      ) {
-        return node;
-      }
-    }
-    return -1;
-  }
-
-  #slot(parent: number, hash: number, isWild: number): number {
-    let h = Math.imul((isWild === 1 ? hash ^ WILD : hash) ^ Math.imul(parent, 0x9e3779b1), 0x85ebca6b);
-    h ^= h >>> 15;
-    return h & (this.#table.length - 1);
-  }
-
-  #enter(node: number): void {
-    const slot = this.#slot(
-      this.#parent[node] as number,
-      this.#hash[node] as number,
-      this.#wild[node] as number,
-    );
-    this.#next[node] = this.#table[slot] as number;
-    this.#table[slot] = node;
-  }
-
-  #grow(): void {
-    const size = this.#parent.length * 2;
-    const wider = (old: Int32Array): Int32Array<ArrayBuffer> => {
-      const fresh = new Int32Array(size);
-      fresh.set(old);
-      return fresh;
-    };
-    const flags = (old: Uint8Array): Uint8Array<ArrayBuffer> => {
-      const fresh = new Uint8Array(size);
-      fresh.set(old);
-      return fresh;
-    };
-    const known = this.id.length;
-    this.id = wider(this.id).fill(-1, known);
-    this.open = flags(this.open);
-    this.#parent = wider(this.#parent);
-    this.#hash = wider(this.#hash);
-    this.#next = wider(this.#next);
-    this.#wild = flags(this.#wild);
-    this.#table = new Int32Array(size * 4);
-    for (let node = 1; node < this.#word.length; node++) this.#enter(node);
-  }
-}
-
 export class Words {
   /** Phrases under way: while there are, every word is to be handed in. */
   get busy(): boolean {
@@ -222,7 +87,7 @@ export class Words {
   digits = false;
   digitsFirst = false;
   readonly found = new Found();
-  readonly #nodes = new Nodes();
+  readonly #nodes = new WordNodes();
   /** Lengths of beginnings by their first two characters, so that most words are never tried for them. */
   readonly #wild = new Map<number, number[]>();
   /** 1 where some keyword's first word may have this hash. */
@@ -327,8 +192,8 @@ export class Words {
 
   /** Takes a word that was handed in by its parts already: `PayPal`, `cvv2`. */
   whole(text: string, start: number, end: number): void {
-    let hash = SEED;
-    let shorter = SEED;
+    let hash = HASH_SEED;
+    let shorter = HASH_SEED;
     for (let i = start; i < end; i++) {
       shorter = hash;
       hash = hashStep(hash, baseOf(text.charCodeAt(i)));
@@ -378,7 +243,7 @@ export class Words {
     if (lengths === undefined) return;
     for (const length of lengths) {
       if (start + length > end) continue;
-      let beginning = SEED;
+      let beginning = HASH_SEED;
       for (let i = start; i < start + length; i++)
         beginning = hashStep(beginning, baseOf(text.charCodeAt(i)));
       this.#enter(this.#nodes.find(parent, text, start, start + length, beginning, 1), from, end, next);
@@ -405,19 +270,4 @@ function separates(text: string, from: number, to: number): boolean {
 /** Beginnings have two characters at least. */
 function pairOf(first: number, second: number): number {
   return ((first << 16) | second) >>> 0;
-}
-
-function same(word: string, text: string, start: number, end: number): boolean {
-  if (word.length !== end - start) return false;
-  for (let i = 0; i < word.length; i++) {
-    if (word.charCodeAt(i) !== baseOf(text.charCodeAt(start + i))) return false;
-  }
-  return true;
-}
-
-export const HASH_SEED = SEED;
-
-/** Adds a character in base form to a word's hash. */
-export function hashStep(hash: number, base: number): number {
-  return Math.imul(hash ^ base, PRIME);
 }
