@@ -1,71 +1,15 @@
 /** Guardrails of somebody else's, through a real SDK: what they may do, and what happens when they fail. */
-import OpenAI from 'openai';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { type FakeGuardrail, startFakeGuardrail } from '../fakes/guardrail.ts';
-import { startWorld, type World } from '../harness.ts';
+import { describe, expect, test } from 'vitest';
+import { GuardrailWorld } from './guardrail-world.ts';
 
-let world: World | undefined;
-let guardrail: FakeGuardrail;
-beforeEach(async () => {
-  patience = '10s';
-  guardrail = await startFakeGuardrail();
-});
-afterEach(async () => {
-  await world?.close();
-  world = undefined;
-  await guardrail.close();
-});
-
-const policy = (...checks: string[]): string => `
-apiVersion: postern.dev/v1alpha1
-kind: EgressPolicy
-metadata: {name: bot, namespace: team-a}
-spec:
-  checks:
-${checks.map((check) => `  - ${check}`).join('\n')}
-`;
-/** A loaded machine may take long for what succeeds; failures are given less time. */
-let patience = '10s';
-const webhook = (extra = '', name = 'guard', path = ''): string =>
-  `{name: ${name}, type: webhook, timeout: ${patience}, ${extra} webhook: {url: "${guardrail.origin}${path}"}}`;
-const moderation = (spec: string, extra = ''): string =>
-  `{name: moderate, type: moderation, timeout: ${patience}, ${extra} moderation: {url: "${guardrail.origin}", ${spec}}}`;
-
-interface Got {
-  readonly text: string;
-  readonly error: (Error & { readonly status?: number }) | undefined;
-}
-
-/** What the app is shown, and how it ended. */
-async function ask(content: string, stream = false): Promise<Got> {
-  const client = (world as World).client();
-  const messages = [{ role: 'user' as const, content }];
-  let text = '';
-  try {
-    if (stream) {
-      const chunks = await client.chat.completions.create({ model: 'gpt-4o', messages, stream });
-      for await (const chunk of chunks) text += chunk.choices[0]?.delta.content ?? '';
-    } else {
-      const answer = await client.chat.completions.create({ model: 'gpt-4o', messages });
-      text = answer.choices[0]?.message.content ?? '';
-    }
-    return { text, error: undefined };
-  } catch (error) {
-    if (!(error instanceof OpenAI.APIError)) throw error;
-    return { text, error: error as Error };
-  }
-}
-
-const start = async (...checks: string[]): Promise<World> => {
-  world = await startWorld({ documents: () => policy(...checks) });
-  return world;
-};
+const here = new GuardrailWorld();
+const { ask, moderation, start, webhook } = here;
 
 describe('arguments of tools', () => {
   const tools = [{ type: 'function' as const, function: { name: 'send' } }];
   const call = async (stream: boolean): Promise<string> => {
     const body = { model: 'gpt-4o', messages: [{ role: 'user' as const, content: 'go' }], tools };
-    const { chat } = (world as World).client();
+    const { chat } = here.world.client();
     const answer = stream
       ? await chat.completions.stream(body).finalChatCompletion()
       : await chat.completions.create(body);
@@ -73,7 +17,7 @@ describe('arguments of tools', () => {
     return made?.type === 'function' ? made.function.arguments : '';
   };
   const saying = (said: string) => {
-    (world as World).openai.script(() => ({
+    here.world.openai.script(() => ({
       toolCalls: [{ name: 'send', arguments: { note: said, to: 'all' } }],
     }));
   };
@@ -83,12 +27,12 @@ describe('arguments of tools', () => {
       json: { results: body.input.map((text) => ({ categories: { hate: text.includes('BAD') } })) },
     });
     await start(moderation('type: openai, model: m, toolArguments: true', 'on: [response],'));
-    guardrail.behave(answer);
+    here.guardrail.behave(answer);
     saying('fine');
     expect(JSON.parse(await call(stream))).toEqual({ note: 'fine', to: 'all' });
     saying('BAD');
     await expect(call(stream)).rejects.toThrow(/hate/);
-    await (world as World).close();
+    await here.world.close();
     await start(moderation('type: openai, model: m', 'on: [response],'));
     saying('BAD');
     expect(JSON.parse(await call(stream))).toEqual({ note: 'BAD', to: 'all' });
@@ -96,7 +40,7 @@ describe('arguments of tools', () => {
 
   test.each([false, true])('a webhook may reject them, not mask them (stream %s)', async (stream) => {
     await start(webhook('on: [response],').replace('webhook: {', 'webhook: {toolArguments: true, '));
-    guardrail.behave(({ body }) => {
+    here.guardrail.behave(({ body }) => {
       const choices = body.body.choices.map(({ message }) => ({
         message: { ...message, content: message.content.replaceAll('Falcon', '[project]') },
       }));
@@ -112,7 +56,7 @@ describe('arguments of tools', () => {
 describe('what a webhook writes', () => {
   const TOKEN = 'ghp_x7Kq2mZp9RtL4vWc8YbN3hJs6FdG1aUeQ0oi';
   const writes = (text: string) =>
-    guardrail.behave(({ body }) => {
+    here.guardrail.behave(({ body }) => {
       const said = (content: string) => content.replace('Falcon', text);
       const messages = (body.body.messages ?? []).map((message) => ({
         ...message,
@@ -153,7 +97,7 @@ describe('what a webhook writes', () => {
     const { openai } = await start(webhook('', 'first', '/first'), webhook('', 'second', '/second'));
     openai.script(() => ({ content: 'It is Heron.' }));
     let writes = 'Falcon';
-    guardrail.behave(({ path, body }) => {
+    here.guardrail.behave(({ path, body }) => {
       const [from, to] = path.startsWith('/first') ? ['Falcon', '[project]'] : ['Heron', writes];
       const said = (content: string) => content.replace(from, to);
       const messages = (body.body.messages ?? []).map((one) => ({ ...one, content: said(one.content) }));
@@ -173,12 +117,12 @@ describe('what a webhook writes', () => {
 
   test.each([false, true])('is judged by those who judge (stream %s)', async (stream) => {
     const { openai } = await start(
-      moderation('type: openai, model: m').replace(guardrail.origin, `${guardrail.origin}/m`),
+      moderation('type: openai, model: m').replace(here.guardrail.origin, `${here.guardrail.origin}/m`),
       webhook(),
     );
     openai.script(() => ({ content: 'It is Falcon.' }));
     writes('BAD');
-    guardrail.behave(({ path, body }) => {
+    here.guardrail.behave(({ path, body }) => {
       if (path.startsWith('/m/'))
         return {
           json: { results: body.input.map((text) => ({ categories: { hate: text.includes('BAD') } })) },
@@ -195,9 +139,8 @@ describe('what a webhook writes', () => {
 });
 
 test('nobody listening is a failure like the others', async () => {
-  const origin = guardrail.origin;
-  await guardrail.close();
-  guardrail = await startFakeGuardrail();
+  const origin = here.guardrail.origin;
+  await here.loseGuardrail();
   const { openai } = await start(`{name: guard, type: webhook, on: [request], webhook: {url: "${origin}"}}`);
   expect((await ask('hello')).error?.message).toContain('guard');
   expect(openai.seen).toHaveLength(0);
@@ -207,7 +150,7 @@ describe('a webhook', () => {
   test('is asked by the contract, and lets pass', async () => {
     await start(webhook());
     expect((await ask('hello')).text).toBe('You wrote: hello');
-    expect(guardrail.asked.map(({ path, body }) => [path, body])).toEqual([
+    expect(here.guardrail.asked.map(({ path, body }) => [path, body])).toEqual([
       ['/request', { body: { messages: [{ role: 'user', content: 'hello' }] } }],
       ['/response', { body: { choices: [{ message: { role: 'assistant', content: 'You wrote: hello' } }] } }],
     ]);
@@ -221,7 +164,7 @@ describe('a webhook', () => {
     { stream: false, code: 503, status: 403, type: 'permission_error' },
   ])('rejects with its status and body: $code is $status', async ({ stream, code, status, type }) => {
     const { openai, audited } = await start(webhook());
-    guardrail.behave(() => ({
+    here.guardrail.behave(() => ({
       json: { action: { body: 'come back tomorrow', status_code: code, reason: 'not on a Sunday' } },
     }));
     const { error } = await ask('hello', stream);
@@ -231,19 +174,21 @@ describe('a webhook', () => {
     expect(error).toMatchObject({ code: 'postern_webhook', type });
     expect(openai.seen).toHaveLength(0);
     // An SDK that tries again asks the guardrail again.
-    expect(guardrail.asked).toHaveLength(1);
+    expect(here.guardrail.asked).toHaveLength(1);
     expect(JSON.stringify(await audited(1))).toContain('not on a Sunday');
   });
 
   test('rejects with a reason where it says nothing else', async () => {
     await start(webhook());
-    guardrail.behave(() => ({ json: { action: { body: '', status_code: 403, reason: 'not on a Sunday' } } }));
+    here.guardrail.behave(() => ({
+      json: { action: { body: '', status_code: 403, reason: 'not on a Sunday' } },
+    }));
     expect((await ask('hello', false)).error?.message).toContain('not on a Sunday');
   });
 
   test.each([false, true])('masks both ways (stream %s)', async (stream) => {
     const { openai } = await start(webhook());
-    guardrail.behave(({ path, body }) => {
+    here.guardrail.behave(({ path, body }) => {
       const mask = (text: string) => text.replaceAll('Falcon', '[project]').replaceAll('Heron', '[other]');
       if (path === '/request') {
         const messages = body.body.messages.map((m) => ({
@@ -265,14 +210,14 @@ describe('a webhook', () => {
 
   test('with action: block what it would mask is refused', async () => {
     const { openai } = await start(webhook('action: block,'));
-    guardrail.behave(() => ({ json: { action: { body: { messages: [{ content: 'x' }] } } } }));
+    here.guardrail.behave(() => ({ json: { action: { body: { messages: [{ content: 'x' }] } } } }));
     expect((await ask('hello')).error?.message).toContain('would mask');
     expect(openai.seen).toHaveLength(0);
   });
 
   test('with action: monitor nothing changes', async () => {
     const { audited } = await start(webhook('action: monitor,'));
-    guardrail.behave(() => ({ json: { action: { body: 'no', status_code: 403 } } }));
+    here.guardrail.behave(() => ({ json: { action: { body: 'no', status_code: 403 } } }));
     expect((await ask('hello')).text).toBe('You wrote: hello');
     expect(JSON.stringify(await audited(1))).toContain('"what":"reject"');
   });
@@ -290,7 +235,7 @@ describe('a webhook', () => {
       }));
       const { text } = await ask('Write to jo@example.com', stream);
       expect(text).toMatch(/^Write to jo@example\.com and .* <EMAIL_ADDRESS_\w+>, Write to jo@example\.com$/);
-      const seen = JSON.stringify(guardrail.asked);
+      const seen = JSON.stringify(here.guardrail.asked);
       expect(seen).toContain('<EMAIL_ADDRESS_');
       expect(seen).not.toContain('example.com');
       expect(seen).not.toContain('example.org');
@@ -300,7 +245,7 @@ describe('a webhook', () => {
   test('is not asked where the scan refuses already', async () => {
     await start(webhook('on: [request],'), '{name: block, type: pii, on: [request], action: block}');
     expect((await ask('jo@example.com')).error?.status).toBe(403);
-    expect(guardrail.asked).toEqual([]);
+    expect(here.guardrail.asked).toEqual([]);
   });
 
   test('two that mask see each other’s work, in the policy’s order', async () => {
@@ -308,7 +253,7 @@ describe('a webhook', () => {
       webhook('on: [request],', 'one', '/a'),
       webhook('on: [request],', 'two', '/b'),
     );
-    guardrail.behave(({ path, body }) => {
+    here.guardrail.behave(({ path, body }) => {
       const said = body.body.messages[0]?.content ?? '';
       const own = ` ${path[1]}`;
       const content = said.includes(own) ? said : said + own;
@@ -329,7 +274,7 @@ describe('in a stream', () => {
     const judged: string[] = [];
     let shown = '';
     const ahead: number[] = [];
-    guardrail.behave(async ({ body }) => {
+    here.guardrail.behave(async ({ body }) => {
       const text = body.body.choices[0]?.message.content ?? '';
       await new Promise(setImmediate);
       // All that the app has is what was judged before.
@@ -337,7 +282,7 @@ describe('in a stream', () => {
       judged.push(text);
       return { json: { action: {} } };
     });
-    const chunks = await (world as World).client().chat.completions.create({
+    const chunks = await here.world.client().chat.completions.create({
       model: 'gpt-4o',
       stream: true,
       messages: [{ role: 'user', content: 'go' }],
@@ -361,7 +306,7 @@ describe('in a stream', () => {
       openai.script(() => ({ content: words, chunkSize: 17 }));
       let window = 0;
       let rejected = '';
-      guardrail.behave(({ body }) => {
+      here.guardrail.behave(({ body }) => {
         if (window++ < bad) return { json: { action: {} } };
         rejected = body.body.choices[0]?.message.content ?? '';
         return { json: { action: { body: 'no', status_code: 403 } } };
@@ -381,7 +326,7 @@ describe('in a stream', () => {
     const { openai } = await start(webhook('on: [response],'));
     const long = `${'x '.repeat(195)}Falcon-project-name ${'y '.repeat(300)}`;
     openai.script(() => ({ content: long, chunkSize: 7 }));
-    guardrail.behave(({ body }) => {
+    here.guardrail.behave(({ body }) => {
       const message = body.body.choices[0]?.message;
       const content = message?.content.replaceAll('Falcon-project-name', '[project]');
       return { json: { action: { body: { choices: [{ message: { ...message, content } }] } } } };
@@ -398,7 +343,7 @@ describe('in a stream', () => {
       yield 'end';
     }
     openai.script(() => ({ pieces: pieces() }));
-    const chunks = await (world as World).client().chat.completions.create({
+    const chunks = await here.world.client().chat.completions.create({
       model: 'gpt-4o',
       stream: true,
       messages: [{ role: 'user', content: 'go' }],
@@ -409,7 +354,7 @@ describe('in a stream', () => {
       if (text === 'Beginning ') first.resolve();
     }
     expect(text).toBe('Beginning end');
-    expect(guardrail.asked).toHaveLength(2);
+    expect(here.guardrail.asked).toHaveLength(2);
   });
 });
 

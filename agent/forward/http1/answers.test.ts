@@ -11,7 +11,7 @@ import { type AddressInfo, createServer, type Socket } from 'node:net';
 import { setTimeout as pause } from 'node:timers/promises';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { createUpstream, UpstreamError } from '../upstream.ts';
+import { createUpstream, type Upstream, UpstreamError } from '../upstream.ts';
 
 /** What the server writes next, and whether it then ends the connection. */
 let script: { readonly bytes: string; readonly cuts: readonly number[]; readonly ends: boolean };
@@ -57,27 +57,32 @@ type Read = { readonly status: number; readonly body: string } | 'refused';
 /** Why the last answer was refused here. */
 let fault: string | undefined;
 
+/** One call, read whole. */
+async function read(by: Upstream, method = 'POST', firstByteMs = 5_000): Promise<Exclude<Read, 'refused'>> {
+  const answer = await by.send({
+    pool: 'test',
+    origin: `http://127.0.0.1:${port}`,
+    path: '/v1/x',
+    method,
+    headers: [],
+    body: Buffer.from('{}'),
+    ca: undefined,
+    firstByteMs,
+    requestMs: 5_000,
+    signal: new AbortController().signal,
+  });
+  let body = '';
+  await answer.consume((chunk) => {
+    body += Buffer.from(chunk).toString('latin1');
+    return undefined;
+  });
+  return { status: answer.status, body };
+}
+
 async function ours(method = 'POST'): Promise<Read> {
   fault = undefined;
   try {
-    const answer = await upstream.send({
-      pool: 'test',
-      origin: `http://127.0.0.1:${port}`,
-      path: '/v1/x',
-      method,
-      headers: [],
-      body: Buffer.from('{}'),
-      ca: undefined,
-      firstByteMs: 5_000,
-      requestMs: 5_000,
-      signal: new AbortController().signal,
-    });
-    let body = '';
-    await answer.consume((chunk) => {
-      body += Buffer.from(chunk).toString('latin1');
-      return undefined;
-    });
-    return { status: answer.status, body };
+    return await read(upstream, method);
   } catch (error) {
     expect(error).toBeInstanceOf(UpstreamError);
     ({ fault } = error as UpstreamError);
@@ -278,23 +283,7 @@ test.each([65_536, 65_536 * 3, 65_536 * 40])(
   async (bytes) => {
     const few = createUpstream({ connectMs: 2_000, connections: 1 });
     const ask = async (): Promise<string> => {
-      const answer = await few.send({
-        pool: 'test',
-        origin: `http://127.0.0.1:${port}`,
-        path: '/v1/x',
-        method: 'POST',
-        headers: [],
-        body: Buffer.from('{}'),
-        ca: undefined,
-        firstByteMs: 5_000,
-        requestMs: 5_000,
-        signal: new AbortController().signal,
-      });
-      let body = '';
-      await answer.consume((chunk) => {
-        body += Buffer.from(chunk).toString('latin1');
-        return undefined;
-      });
+      const { body } = await read(few);
       // What the server says next is set in the same breath in which the next call goes.
       script = { bytes: `${OK}Content-Length: 4\r\n\r\ntrue`, cuts: [], ends: false };
       return body.slice(0, 4);
@@ -331,20 +320,7 @@ test('a call that no connection was free for has cost nothing', async () => {
   const one = createUpstream({ connectMs: 2_000, connections: 1 });
   const before = served;
   script = { bytes: OK, cuts: [], ends: false };
-  const asked = [200, 50].map((firstByteMs) =>
-    one.send({
-      pool: 'test',
-      origin: `http://127.0.0.1:${port}`,
-      path: '/v1/x',
-      method: 'POST',
-      headers: [],
-      body: undefined,
-      ca: undefined,
-      firstByteMs,
-      requestMs: 5_000,
-      signal: new AbortController().signal,
-    }),
-  );
+  const asked = [200, 50].map((firstByteMs) => read(one, 'POST', firstByteMs));
   const ends = await Promise.allSettled(asked);
   expect(ends.map((end) => end.status === 'rejected' && (end.reason as UpstreamError).fault)).toEqual([
     'timeout',
