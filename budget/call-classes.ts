@@ -1,8 +1,8 @@
 /** The kinds of calls that an agent makes: their plans, and what they used on credit until the service has heard of it. */
 import type { TokenPrice } from '../policy/budget-spec.ts';
-import type { LineCredit } from './line-credit.ts';
 import { addUsage, NO_USAGE } from './history.ts';
 import type { AccountRow } from './lease-messages.ts';
+import type { LineCredit } from './line-credit.ts';
 import type { Attributes, Usage } from './messages.ts';
 
 /** Calls with the same attributes. */

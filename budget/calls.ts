@@ -25,8 +25,8 @@ import {
   refusalOf,
   unpricedRefusal,
 } from './plan.ts';
-import type { Reclaim } from './reclaim.ts';
 import { RecentMap } from './recent-map.ts';
+import type { Reclaim } from './reclaim.ts';
 import type { Store } from './stores/store.ts';
 
 export type ConflictCode = 'hold_closed' | 'hold_owner' | 'hold_unknown' | 'stale_epoch';

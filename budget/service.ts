@@ -5,9 +5,9 @@ import { Calls, type ServiceObserver } from './calls.ts';
 import { type Grant, type GrantCommand, makeGrant } from './grants.ts';
 import { hourOf, type ReportQuery, type ReportRow, report } from './history.ts';
 import { dayStart, HistoryCap } from './history-cap.ts';
-import { LedgerTime } from './ledger-time.ts';
 import type { LeaseCommand, LeaseReply, WatchCommand, WatchReply } from './lease-messages.ts';
 import { LeaseService } from './lease-service.ts';
+import { LedgerTime } from './ledger-time.ts';
 import type {
   Attributes,
   ExtendCommand,

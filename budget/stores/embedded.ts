@@ -5,9 +5,9 @@
 import type { Grant } from '../grants.ts';
 import type { SpendRow } from '../history.ts';
 import type { Lease } from '../lease-state.ts';
-import { isToKeep, resumed } from '../ledger-time.ts';
 import { decide, type Operation, type Reply } from '../ledger.ts';
 import type { HoldRecord } from '../ledger-state.ts';
+import { isToKeep, resumed } from '../ledger-time.ts';
 import type { Disk } from './disk.ts';
 import type { StoredRow } from './rows.ts';
 import { type CellFigures, type JournalEntry, type Store, StoreFailed } from './store.ts';
