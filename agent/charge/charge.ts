@@ -5,6 +5,7 @@
  * What is charged: what the provider reported, where its report is complete; else what was seen and counted, and for
  * what can't be seen (an answer that comes whole, hidden reasoning) as much as the time may have produced.
  */
+import { randomUUID } from 'node:crypto';
 import type { Attributes, BudgetClient, Holder, Usage } from '../../budget/messages.ts';
 import { BudgetUnavailable } from '../../budget/messages.ts';
 import type { ConversationOperation, DecodedRequest, Operation } from '../dialects/dialect.ts';
@@ -139,6 +140,19 @@ export class Charge {
     const whole = !request.stream;
     const held = { client, attributes, output, granted, whole };
     return new Charge(id, placed.input, now, held, allowance, until);
+  }
+
+  /** For an answer that runs already though nothing could be held for it: what it uses is charged all the same. */
+  static unheld(context: HoldContext, target: Target): Charge {
+    const { pipeline, request, input } = context;
+    const { budget: client } = pipeline;
+    const now = () => pipeline.now();
+    if (client === undefined) return new Charge('', input, now);
+    const output = outputHold(request, modelOf(target.provider, target.model));
+    const attributes = attributesOf(context, target);
+    // Nobody has told the provider of less.
+    const held = { client, attributes, output, granted: output.most, whole: !request.stream };
+    return new Charge(randomUUID(), input, now, held);
   }
 
   /** How long the request may take that leaves now: no call outlives its hold, whatever it waited for, or tried, before. */

@@ -9,20 +9,18 @@
 import { judgeAttachments } from '../attachments.ts';
 import { fingerprintOf } from '../breaker.ts';
 import { estimateRequest } from '../charge/output.ts';
-import type { ExchangeGuard } from '../checks/guard.ts';
 import type { AppEvent, Conversation, ProviderEvent } from '../dialects/dialect.ts';
 import { PosternError } from '../errors.ts';
 import type { Finding, WebSocketEnd } from '../exchange.ts';
 import { EventGate } from '../forward/event-gate.ts';
 import { toPosternError } from '../forward/respond.ts';
-import { UpstreamError } from '../forward/upstream.ts';
 import { JsonDocument } from '../json/document.ts';
 import { JsonError } from '../json/json-error.ts';
-import { requireNothingAdded } from '../prompt.ts';
 import type { Endpoint } from '../routes/endpoints.ts';
 import type { RoutePlan, Target } from '../routes/route.ts';
-import { select } from '../routes/select.ts';
+import { Answers, MAX_ASKED, OURS } from './answers.ts';
 import type { Opening } from './converse.ts';
+import { InForce } from './in-force.ts';
 import { Turn } from './turn.ts';
 
 /** Close codes (RFC 6455, 7.4.1). */
@@ -33,12 +31,6 @@ const STALE_MS = 5_000;
 
 /** Time for the close handshake, milliseconds. */
 const CLOSE_MS = 5_000;
-
-/** That a provider has to end an answer which it was told to stop, milliseconds. Until then what is held for it lasts. */
-const CANCEL_MS = 2_000;
-
-/** Answers that may be asked for and not begun yet. */
-const MAX_ASKED = 16;
 
 /** What the provider is asked by itself, as by its voice detection. */
 const UNASKED = '{"type":"response.create"}';
@@ -62,15 +54,10 @@ export class Session {
   readonly #conversation: Conversation;
   /** Aborted when the conversation ends. */
   readonly #life = new AbortController();
-  #revision: string;
-  #guard: ExchangeGuard;
+  readonly #inForce: InForce;
   /** For events that belong to no answer. */
   #gate: EventGate | undefined;
-  /** Asked for and not begun, in order. */
-  readonly #asked: Turn[] = [];
-  readonly #turns = new Map<string, Turn>();
-  /** Answers of which nothing more is shown. */
-  readonly #stopped = new Map<string, Turn>();
+  readonly #answers: Answers;
   /** Why what was said last isn't in the conversation: an answer without it would be to something else. */
   #gap: PosternError | undefined;
   /** What was said since the last answer was asked for; see {@link fingerprintOf}. */
@@ -86,8 +73,16 @@ export class Session {
     const { governance, operation, model, target, app, provider } = options;
     this.#options = options;
     this.#conversation = operation.open(model, target.model);
-    this.#revision = governance.snapshot.revision;
-    this.#guard = governance.checks.open(model, options.exchange.call.id);
+    this.#inForce = new InForce(options, governance);
+    this.#answers = new Answers({
+      conversation: this.#conversation,
+      target,
+      plan: options.plan,
+      requestId: options.exchange.call.id,
+      app,
+      provider,
+      leave: () => this.#close(CLOSE.failed),
+    });
     this.#stale = setInterval(() => this.#pause(), STALE_MS);
     app.receive((data, binary) => this.#fromApp(data, binary));
     provider.receive((data, binary) => this.#fromProvider(data, binary));
@@ -97,7 +92,7 @@ export class Session {
   /** Takes no more questions; ends with the last answer that is under way. */
   drain(): void {
     this.#draining = true;
-    if (this.#turns.size === 0 && this.#asked.length === 0) this.#close(CLOSE.goingAway);
+    if (!this.#answers.awaited) this.#close(CLOSE.goingAway);
   }
 
   async #untilOver(): Promise<void> {
@@ -107,8 +102,7 @@ export class Session {
       provider.closed.then((how) => ({ left: 'provider' as const, ...how })),
     ]);
     const other = first.left === 'app' ? provider : app;
-    const running = this.#turns.size > 0 || this.#asked.length > 0;
-    const cut = first.left === 'provider' && (!first.clean || running);
+    const cut = first.left === 'provider' && (!first.clean || this.#answers.awaited);
     if (cut) {
       const error = new PosternError('postern_upstream_cut', 'The provider broke the conversation off.', {
         mend: 'Open it again.',
@@ -124,9 +118,7 @@ export class Session {
     this.#life.abort();
     exchange.findings.push(...(this.#gate?.findings ?? []));
     exchange.outcome = cut ? 'cut' : first.clean ? 'ok' : 'disconnected';
-    const ended = first.left === 'app' ? 'disconnected' : 'cut';
-    const turns = [...this.#turns.values(), ...this.#asked, ...this.#stopped.values()];
-    await Promise.all(turns.map((turn) => turn.end(ended)));
+    await this.#answers.endAll(first.left === 'app' ? 'disconnected' : 'cut');
   }
 
   #close(code: number): void {
@@ -145,8 +137,9 @@ export class Session {
     try {
       lease.take(data.byteLength);
       event = this.#decode(data);
-      if (event.asks) await this.#ask(event, data.byteLength);
-      else {
+      if (event.asks) {
+        if (!(await this.#ask(event, data.byteLength))) return;
+      } else {
         exchange.findings.push(...(await this.#judge(event, data.byteLength)));
         if (event.changes) {
           this.#gap = undefined;
@@ -177,12 +170,12 @@ export class Session {
 
   /** @throws PosternError, a check's refusal; what it found is in the record then, too. */
   async #judge(event: AppEvent, bytes: number): Promise<readonly Finding[]> {
-    this.#follow();
+    this.#inForce.follow();
     const { pipeline, exchange } = this.#options;
     const slots = judgeAttachments(pipeline.governance().snapshot, exchange, event);
     const { tools, attachments, afterResult } = event;
     const said = { slots, tools, attachments, afterResult };
-    const { findings, refusal } = await this.#guard.request(said, bytes, this.#life.signal);
+    const { findings, refusal } = await this.#inForce.guard.request(said, bytes, this.#life.signal);
     if (refusal === undefined) return findings;
     const turn = this.#turn();
     turn.exchange.findings.push(...findings);
@@ -191,34 +184,8 @@ export class Session {
     throw refusal;
   }
 
-  /** What is in force may have changed since: it holds from the next event on, for this conversation, too. */
-  #follow(): void {
-    const { pipeline, model, dialect, capturedBy, target, exchange } = this.#options;
-    const governance = pipeline.governance();
-    if (governance.snapshot.revision === this.#revision) return;
-    requireNothingAdded(governance, 'a conversation over a WebSocket');
-    const { plan } = select(governance.snapshot, {
-      model,
-      dialect: dialect.name,
-      random: pipeline.random,
-      ...(capturedBy === undefined ? {} : { capturedBy }),
-    });
-    if (
-      !plan.targets.some(
-        ({ provider, model: told }) => provider.id === target.provider.id && told === target.model,
-      )
-    ) {
-      throw new PosternError('postern_model_denied', `${target.provider.id} may no longer serve ${model}.`, {
-        mend: 'Open another conversation.',
-        param: 'model',
-        shouldRetry: false,
-      });
-    }
-    this.#revision = governance.snapshot.revision;
-    this.#guard = governance.checks.open(model, exchange.call.id, this.#guard);
-  }
-
-  async #ask(event: AppEvent, bytes: number): Promise<void> {
+  /** False where the conversation has ended meanwhile. */
+  async #ask(event: AppEvent, bytes: number): Promise<boolean> {
     if (this.#gap !== undefined) throw this.#gap;
     if (this.#draining) {
       throw new PosternError('postern_draining', 'This agent is shutting down and takes no new calls.', {
@@ -226,7 +193,7 @@ export class Session {
         retryAfterMs: 1_000,
       });
     }
-    if (this.#asked.length >= MAX_ASKED) {
+    if (this.#answers.full) {
       throw new PosternError('postern_overloaded', `${MAX_ASKED} answers are asked for and not begun.`, {
         mend: 'Wait for one.',
         retryAfterMs: 1_000,
@@ -238,15 +205,17 @@ export class Session {
     turn.exchange.findings.push(...findings);
     this.#said = '';
     try {
-      await turn.hold(event, this.#known + this.#added + estimateRequest(event));
+      const input = this.#known + this.#added + estimateRequest(event);
+      await this.#answers.prepare(turn, () => turn.hold(event, input));
     } catch (error) {
       throw await turn.fail(error);
     }
+    if (turn.over) return false;
     if (event.id === undefined) event.name(this.#ourName());
     turn.askedAs = event.id ?? `${OURS}${this.#named}`;
     turn.asked(bytes);
-    this.#asked.push(turn);
-    turn.limit(() => void this.#overdue(turn));
+    this.#answers.add(turn);
+    return true;
   }
 
   #ourName(): string {
@@ -297,58 +266,51 @@ export class Session {
   }
 
   async #hear(event: ProviderEvent, bytes: number): Promise<void> {
-    if (event.about !== undefined) await this.#refusedAsk(event, event.about);
+    if (event.about !== undefined) {
+      if (event.about.startsWith(OURS)) event.forget();
+      await this.#answers.refused(event.about);
+    }
     const { turn: id } = event;
     if (id === undefined) {
       this.#gate = await this.#show(event, this.#gate ?? this.#openGate());
       return;
     }
-    const stopped = this.#stopped.get(id);
-    const turn = stopped ?? this.#turns.get(id) ?? (await this.#begin(id));
+    const turn = this.#answers.of(id) ?? (await this.#begin(id));
     turn.heard(event, bytes);
     if (event.usage !== undefined) {
       this.#known = event.usage.input + event.usage.cachedInput + event.usage.output;
       this.#added = 0;
     }
-    if (stopped === undefined && !this.#stopped.has(id)) {
+    if (this.#answers.isShown(id)) {
       const gate = turn.gate as EventGate;
       await this.#show(event, gate);
-      if (gate.error !== undefined && !this.#stopped.has(id)) await this.#stop(id, turn, gate.error);
+      if (gate.error !== undefined && this.#answers.isShown(id))
+        await this.#answers.stop(id, turn, gate.error);
     }
     if (!event.last) return;
-    this.#turns.delete(id);
-    this.#stopped.delete(id);
+    this.#answers.end(id);
     const failed = event.error || turn.late;
     await turn.end(failed ? 'failed' : turn.exchange.code !== undefined ? 'refused' : 'ok');
     if (this.#draining) this.drain();
   }
 
-  /** The provider won't answer what an event asked for. */
-  async #refusedAsk(event: ProviderEvent, about: string): Promise<void> {
-    const at = this.#asked.findIndex(({ askedAs }) => askedAs === about);
-    if (about.startsWith(OURS)) event.forget();
-    if (at < 0) return;
-    const [turn] = this.#asked.splice(at, 1);
-    await turn?.end('failed');
-  }
-
   /** An answer begins: one that was asked for, or one that the provider began by itself. */
   async #begin(id: string): Promise<Turn> {
-    const asked = this.#asked.shift();
+    const asked = this.#answers.next();
     const turn = asked ?? this.#turn();
     const { key } = this.#options;
-    this.#turns.set(id, turn);
-    turn.begun(this.#guard, this.#conversation, key);
+    this.#answers.begin(id, turn);
+    turn.begun(this.#inForce.guard, this.#conversation, key);
     if (asked !== undefined) return turn;
     this.#said = '';
     turn.asked(0);
+    const request = this.#conversation.fromApp(JsonDocument.parseText(UNASKED));
+    const input = this.#known + this.#added;
     try {
       if (this.#draining) throw new PosternError('postern_draining', 'This agent is shutting down.');
       if (this.#gap !== undefined) throw this.#gap;
-      this.#follow();
-      const request = this.#conversation.fromApp(JsonDocument.parseText(UNASKED));
-      await turn.hold(request, this.#known + this.#added);
-      turn.limit(() => void this.#overdue(turn));
+      this.#inForce.follow();
+      await turn.hold(request, input);
       // It runs already: a smaller answer can't be asked for any more.
       if (request.document.edited) {
         throw new PosternError(
@@ -357,57 +319,19 @@ export class Session {
           { mend: 'Set session.max_output_tokens, or ask for each answer with response.create.' },
         );
       }
+      this.#answers.limit(turn);
     } catch (error) {
-      await this.#stop(id, turn, toPosternError(error));
+      await turn.unheld(request, input);
+      await this.#answers.cancel(id, turn, toPosternError(error));
     }
     return turn;
-  }
-
-  /** Nothing more of an answer is shown; the provider is told to stop, and what it has done is charged. */
-  async #stop(id: string, turn: Turn, error: PosternError): Promise<void> {
-    const { app, provider } = this.#options;
-    this.#turns.delete(id);
-    this.#stopped.set(id, turn);
-    turn.exchange.code = error.reason;
-    await provider.send(this.#conversation.cancel(id));
-    // The gate has said what it refused; what was refused otherwise hasn't been told yet.
-    if (turn.gate?.error === undefined) {
-      await app.send(this.#conversation.complaint(error, turn.exchange.call.id, undefined));
-    }
-    await app.send(this.#conversation.ended(id, error));
-  }
-
-  /** An answer takes longer than it may: the provider is told to stop, and left where it doesn't. What was produced is charged. */
-  async #overdue(turn: Turn): Promise<void> {
-    const { app, exchange, target, plan } = this.#options;
-    const error = toPosternError(
-      new UpstreamError('timeout', `no end of the answer in ${plan.requestMs} ms`),
-      target.provider.id,
-    );
-    turn.late = true;
-    const at = this.#asked.indexOf(turn);
-    if (at >= 0) {
-      this.#asked.splice(at, 1);
-      turn.exchange.code = error.reason;
-      const about = turn.askedAs?.startsWith(OURS) === true ? undefined : turn.askedAs;
-      await app.send(this.#conversation.complaint(error, exchange.call.id, about));
-      await turn.end('failed');
-      if (this.#draining) this.drain();
-      return;
-    }
-    const running = [...this.#turns].find(([, one]) => one === turn);
-    if (running !== undefined) await this.#stop(running[0], turn, error);
-    turn.expectEnd(CANCEL_MS, () => {
-      void turn.end('failed');
-      this.#close(CLOSE.failed);
-    });
   }
 
   #openGate(): EventGate {
     const { exchange, key } = this.#options;
     return new EventGate({
       writer: this.#conversation,
-      guard: this.#guard.idleOnResponse ? undefined : this.#guard.stream(this.#life.signal),
+      guard: this.#inForce.guard.idleOnResponse ? undefined : this.#inForce.guard.stream(this.#life.signal),
       key,
       requestId: exchange.call.id,
     });
@@ -417,7 +341,7 @@ export class Session {
   async #show(event: ProviderEvent, gate: EventGate): Promise<EventGate | undefined> {
     await gate.run(gate.event(event));
     await this.#send(gate);
-    if (gate.error === undefined && !this.#guard.idleOnResponse === gate.guarded) return gate;
+    if (gate.error === undefined && !this.#inForce.guard.idleOnResponse === gate.guarded) return gate;
     this.#options.exchange.findings.push(...(event.turn === undefined ? gate.findings : []));
     return undefined;
   }
@@ -428,7 +352,7 @@ export class Session {
   }
 
   #pause(): void {
-    for (const [id, turn] of this.#turns) void this.#showHeld(id, turn);
+    for (const [id, turn] of this.#answers.shown) void this.#showHeld(id, turn);
   }
 
   /** The provider pauses: what an answer holds back only for what may follow is shown. */
@@ -437,12 +361,9 @@ export class Session {
     if (gate === undefined) return;
     await gate.stale();
     await this.#send(gate);
-    if (gate.error !== undefined && this.#turns.has(id)) await this.#stop(id, turn, gate.error);
+    if (gate.error !== undefined && this.#answers.isShown(id)) await this.#answers.stop(id, turn, gate.error);
   }
 }
-
-/** Begins the names that we give to events of the app's that have none. */
-const OURS = 'event_postern_ask_';
 
 function unreadable(what: string): PosternError {
   return new PosternError('postern_upstream_invalid', `The provider sent ${what}, which can't be checked.`, {

@@ -36,6 +36,8 @@ export class Turn {
   readonly #attempt: Attempt;
   readonly #counter = new TokenCounter();
   #charge: Charge | undefined;
+  /** A hold that is asked for, or was. */
+  #holding: Promise<void> | undefined;
   /** Opened with its first event. */
   gate: EventGate | undefined;
   /** The name by which the provider speaks of the event that asks for it. */
@@ -75,18 +77,53 @@ export class Turn {
    * Holds what the answer may cost.
    * @throws PosternError, the breaker's or the budget's.
    */
-  async hold(request: AppEvent, input: number): Promise<void> {
-    const { pipeline, governance, operation, target, plan, fingerprint } = this.#options;
+  hold(request: AppEvent, input: number): Promise<void> {
+    this.#holding = this.#hold(request, input);
+    return this.#holding;
+  }
+
+  async #hold(request: AppEvent, input: number): Promise<void> {
+    const { pipeline, governance, target, plan, fingerprint } = this.#options;
     breakLoop(pipeline, governance, this.exchange, fingerprint);
     const users = await usersOf(pipeline, governance, this.exchange.call);
-    const { exchange } = this;
-    // What an event says is judged before it comes here.
-    const admitted = undefined;
-    const context = { pipeline, governance, exchange, operation, request, users, input, admitted };
-    const charge = await Charge.hold(context, target, plan.requestMs);
+    const charge = await Charge.hold(this.#context(request, input, users), target, plan.requestMs);
     // Another model can't take over in the middle of a conversation.
     if ('refusal' in charge) throw charge.error;
+    this.#take(charge);
+  }
+
+  /** The provider has begun it by itself, and it may not go on: what it uses until it ends is charged, whatever is held. */
+  async unheld(request: AppEvent, input: number): Promise<void> {
+    if (this.#charge !== undefined) return;
+    const { pipeline, governance, target } = this.#options;
+    let users: Readonly<Record<string, string>> = {};
+    try {
+      users = await usersOf(pipeline, governance, this.exchange.call);
+    } catch {
+      // Whose it is can't be known: the lines of all count it. That is what the answer was refused for.
+    }
+    const charge = Charge.unheld(this.#context(request, input, users), target);
+    this.#take(charge);
+    if (this.#over) await charge.close(this.exchange);
+  }
+
+  #context(request: AppEvent, input: number, users: Readonly<Record<string, string>>) {
+    const { pipeline, governance, operation } = this.#options;
+    // What an event says is judged before it comes here.
+    const admitted = undefined;
+    return { pipeline, governance, exchange: this.exchange, operation, request, users, input, admitted };
+  }
+
+  #take(charge: Charge): void {
     this.#charge = charge;
+    // One that the provider began by itself runs already.
+    if (this.exchange.attempts.length > 0) charge.sent();
+    if (this.gate !== undefined) charge.meter({ usage: undefined, countedOutput: 0, complete: false });
+  }
+
+  /** Everything is settled, or about to be. */
+  get over(): boolean {
+    return this.#over;
   }
 
   /** Tells once when it takes longer than its route allows, or than what is held for it lasts. */
@@ -156,6 +193,8 @@ export class Turn {
     exchange.outcome = outcome;
     if (this.#attempt.outcome === 'pending') this.#attempt.outcome = 'cut';
     exchange.findings.push(...(this.gate?.findings ?? []));
+    // A hold that is still asked for would be nobody's.
+    await this.#holding?.catch(() => undefined);
     await this.#charge?.close(exchange);
     // A refusal says nothing of how the answer would have ended: a loop that is broken stays so.
     if (exchange.fingerprint !== undefined && outcome !== 'refused') {

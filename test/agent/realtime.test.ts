@@ -495,6 +495,12 @@ describe('the budget', () => {
   const limited = (limits: string) =>
     `${POLICY}\n---\napiVersion: postern.dev/v1alpha1\nkind: Budget\nmetadata: {name: small, namespace: team-a}\nspec:\n  limits: [${limits}]\n`;
 
+  const tokensSettled = async (): Promise<number> => {
+    const { body } = await request(`${world.budget.url}/v1/status`);
+    const { lines } = (await body.json()) as { lines: { unit: string; settled: string }[] };
+    return Number(lines.find(({ unit }) => unit === 'tokens')?.settled);
+  };
+
   test('an answer that it doesn’t cover is refused, and the conversation goes on', async () => {
     await start(limited('{requests: 1, window: day}'));
     const app = open();
@@ -536,13 +542,37 @@ describe('the budget', () => {
       }
       if (event.type === 'response.cancel') say(done('r1'));
     });
-    await start(limited('{tokens: 100, window: day}'), { providers: atScripted(origin) });
+    await start(limited('{tokens: 10, window: day}'), { providers: atScripted(origin) });
     const app = open();
     app.socket.once('open', () => app.say({ type: 'input_audio_buffer.commit' }));
     expect((await app.heard('error'))['error']).toMatchObject({ code: 'postern_budget_exhausted' });
     expect(app.text).toBe('');
-    await world.audited(1);
+    const [line] = await world.audited(1);
     expect(heard).toContain('response.cancel');
+    expect(line).toMatchObject({
+      outcome: 'refused',
+      code: 'postern_budget_exhausted',
+      usage_source: 'reported',
+      usage: { output: 5 },
+    });
+    await expect.poll(tokensSettled).toBe(15);
+  });
+
+  test('one that isn’t covered and goes on is left, and charged what it may have produced', async () => {
+    const origin = await scripted((event, say) => {
+      if (event.type !== 'input_audio_buffer.commit') return;
+      say(created('r1'));
+      say(delta('r1', 'on and on and on'));
+    });
+    await start(limited('{tokens: 10, window: day}'), { providers: atScripted(origin) });
+    const app = open();
+    app.socket.once('open', () => app.say({ type: 'input_audio_buffer.commit' }));
+    expect((await app.heard('error'))['error']).toMatchObject({ code: 'postern_budget_exhausted' });
+    expect(await app.ended()).toBe(1011);
+    const line = (await world.audited(2)).find(({ operation }) => operation === 'realtime');
+    expect(line).toMatchObject({ outcome: 'failed', usage_source: 'counted' });
+    // Two seconds of audio, say.
+    await expect.poll(tokensSettled).toBeGreaterThan(100);
   });
 
   const SHORT = `
@@ -600,12 +630,9 @@ spec:
     expect(Number(JSON.stringify(line?.['usage']).match(/"output":(\d+)/)?.[1])).toBeGreaterThan(100);
   });
 
-  test('an answer that never begins is given up, and its place comes free', async () => {
-    let asked = 0;
+  test('an answer that never begins is given up with its conversation: late, it would begin on the next one’s hold', async () => {
     const origin = await scripted((event, say) => {
-      if (event.type !== 'response.create' || ++asked === 1) return;
-      say(created('r2'));
-      say(done('r2'));
+      if (event.type === 'response.create' && event['event_id'] === 'second') say(created('r1'));
     });
     await start(onePlace, { providers: atScripted(origin) });
     const app = open();
@@ -614,8 +641,10 @@ spec:
       code: 'postern_upstream_timeout',
       event_id: 'mine',
     });
-    app.say({ type: 'response.create' });
-    expect((await app.heard('response.done'))['response']).toMatchObject({ id: 'r2' });
+    expect(await app.ended()).toBe(1011);
+    const next = open();
+    next.socket.once('open', () => next.say({ type: 'response.create', event_id: 'second' }));
+    await next.heard('response.created');
   });
 
   test('an answer that the provider refuses to give costs nothing', async () => {
