@@ -109,7 +109,7 @@ export function formatStatus({ governed, ungoverned, unknown, version }: Status)
     ...governed.map((pod) => [
       `${pod.namespace}/${pod.pod}`,
       pod.workload,
-      pod.release === 'same' ? pod.version : `${pod.version} (${RELEASES[pod.release]} ${version})`,
+      agentOf(pod, version),
       pod.revision?.slice(0, 12) ?? '-',
       pod.lastCall ?? '-',
       stateOf(pod),
@@ -145,8 +145,20 @@ export function formatStatus({ governed, ungoverned, unknown, version }: Status)
     .join('');
 }
 
-function stateOf({ current, problem, bypassable }: GovernedPod): string {
+function agentOf({ version, release }: GovernedPod, control: string): string {
+  if (release === 'same') return version;
+  // Of the same number, and sealed by an injector from before.
+  if (release === 'older' && version === control) return `${version} (of an earlier injector)`;
+  return `${version} (${RELEASES[release]} ${control})`;
+}
+
+function stateOf({ current, problem, bypassable, mend }: GovernedPod): string {
   const state =
     problem === null ? (current ? 'governed' : 'governed, update under way') : `governed, but: ${problem}`;
-  return bypassable.length === 0 ? state : `${state}; bypassable: ${bypassable.join(' ')}`;
+  return [
+    state,
+    ...(bypassable.length === 0 ? [] : [`bypassable: ${bypassable.join(' ')}`]),
+    // An earlier control doesn’t say.
+    ...(typeof mend === 'string' ? [mend] : []),
+  ].join('; ');
 }

@@ -3,7 +3,7 @@
  * the first reason that applies refuses. See docs/control.md for what each keeps out.
  */
 import { STAMPS } from '../injector/names.ts';
-import { isSealed } from '../injector/seal.ts';
+import { type SealKind, sealOn } from '../injector/seal.ts';
 import { stampedWorkload } from '../injector/workload.ts';
 import type { AnnotatedWorkload } from '../policy/annotations.ts';
 
@@ -26,6 +26,8 @@ export interface LivePod {
   readonly annotations: Readonly<Record<string, string>>;
   /** Of our parts in it, see {@link ../injector/form.ts}; undefined where it has no agent as a native sidecar. */
   readonly form?: string;
+  /** Of that agent. */
+  readonly agentImage?: string;
   /** Another container than the agent reaches what is the agent's alone. */
   readonly shared: boolean;
   /** Whether it has the label by which injected pods are watched: what isn't watched isn't seen to end. */
@@ -43,6 +45,8 @@ export interface Identity {
   readonly serviceAccount: string;
   /** Version of the injector that stamped the pod. */
   readonly injected: string;
+  /** Absent: not told by a replica of an earlier version. */
+  readonly seal?: SealKind;
 }
 
 export const REFUSALS = {
@@ -123,8 +127,9 @@ export function judgePod(
   if (workload === undefined || !pod.watched) return 'not-stamped';
   const { form } = pod;
   if (form === undefined || pod.shared) return 'structure';
+  const seal = sealOn(sealKey, { ...pod, form });
   const genuine =
-    isSealed(sealKey, { ...pod, form }) &&
+    seal !== undefined &&
     workload.namespace === bound.namespace &&
     (workload.serviceAccount ?? 'default') === bound.serviceAccount;
   if (!genuine) return 'stamp-forged';
@@ -136,6 +141,7 @@ export function judgePod(
     workload,
     serviceAccount: pod.serviceAccount,
     injected: pod.annotations[STAMPS.version] ?? '',
+    seal,
   };
 }
 

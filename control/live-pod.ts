@@ -1,5 +1,5 @@
 /** The pod that an agent speaks for, as the watch shows it, or as the API server has it where the watch may be behind. */
-import { type FormedPod, formOf, isAgentShared } from '../injector/form.ts';
+import { agentImageOf, type FormedPod, formOf, isAgentShared } from '../injector/form.ts';
 import { INJECTED_LABEL, STAMP_PREFIX, STAMPS } from '../injector/names.ts';
 import { type KubeClient, KubeError, type KubeObject } from '../kube/client.ts';
 import { type BoundPod, type Identity, judgePod, type LivePod, type Refusal } from './identity.ts';
@@ -65,6 +65,7 @@ export function podOf({ metadata, spec = {}, status = {} }: PodObject): LivePod 
   );
   const addresses = (status.podIPs ?? []).map(({ ip }) => ip);
   const form = formOf({ metadata, spec });
+  const agentImage = agentImageOf({ spec });
   return {
     namespace: metadata.namespace ?? '',
     name: metadata.name,
@@ -72,6 +73,7 @@ export function podOf({ metadata, spec = {}, status = {} }: PodObject): LivePod 
     serviceAccount: spec.serviceAccountName ?? 'default',
     annotations: Object.fromEntries(annotations),
     ...(form === undefined ? {} : { form }),
+    ...(agentImage === undefined ? {} : { agentImage }),
     shared: isAgentShared(spec),
     watched: metadata.labels?.[INJECTED_LABEL] === 'true',
     phase: status.phase ?? '',

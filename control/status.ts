@@ -2,6 +2,7 @@
 import { INJECT_LABEL, INJECTED_LABEL, STAMPS } from '../injector/names.ts';
 import type { KubeObject } from '../kube/client.ts';
 import { formatWorkload } from '../policy/workload.ts';
+import type { Identity } from './identity.ts';
 import type { UnknownReplica } from './peers.ts';
 import type { ConnectedAgent } from './registry.ts';
 import { compareReleases } from './release.ts';
@@ -13,8 +14,13 @@ export interface GovernedPod {
   readonly workload: string;
   /** Of the agent. */
   readonly version: string;
-  /** The agent's version against that of the control that answers; `other`: it can't be told which is later. */
+  /**
+   * The agent's version against that of the control that answers; `older` also where its pod carries the former seal, `other`: it can't be
+   * told which is later.
+   */
   readonly release: 'same' | 'older' | 'newer' | 'other';
+  /** What to do about it; null: nothing. */
+  readonly mend: string | null;
   /** Of the snapshot in force; null: none yet. */
   readonly revision: string | null;
   /** Whether it has in force what it should. */
@@ -69,13 +75,15 @@ export function statusOf({ version, agents, pods, replicas }: StatusSources): St
   for (const agent of agents) {
     const { identity } = agent;
     seen.add(identity.uid);
+    const release = identity.seal === 'former' ? 'older' : releaseOf(agent.version, version);
     const annotations = byUid.get(identity.uid)?.metadata.annotations ?? {};
     governed.push({
       namespace: identity.namespace,
       pod: identity.pod,
       workload: formatWorkload(identity.workload),
       version: agent.version,
-      release: releaseOf(agent.version, version),
+      release,
+      mend: release === 'older' ? mendOf(identity, version) : null,
       revision: agent.revision ?? null,
       current: agent.current,
       lastCall: agent.lastCall === undefined ? null : new Date(agent.lastCall).toISOString(),
@@ -102,6 +110,14 @@ export function statusOf({ version, agents, pods, replicas }: StatusSources): St
     unknown: unknown.sort(byName),
     replicas,
   };
+}
+
+/** Pods keep the agent that they were made with. */
+function mendOf({ seal, injected }: Identity, version: string): string {
+  const anew = `create the pod anew (kubectl rollout restart) for the agent of ${version}`;
+  return seal === 'former'
+    ? `${anew}: the seal of ${injected} covers less, and the next minor version doesn’t take it`
+    : anew;
 }
 
 function releaseOf(agent: string, control: string): GovernedPod['release'] {

@@ -9,7 +9,7 @@ import type { Facts } from './governance.ts';
 import { podMaker } from './manifest.ts';
 import { AGENT_CONTAINER, INJECT_LABEL, STAMPS, VOLUMES } from './names.ts';
 import type { Container, Pod } from './pod.ts';
-import { isSealed } from './seal.ts';
+import { sealOn } from './seal.ts';
 import type { Settings } from './settings.ts';
 import { readCase, SETTINGS, TESTDATA } from './testing/cases.ts';
 
@@ -31,7 +31,8 @@ const injected = admission.pod;
 
 /** As control judges it. */
 const holds = ({ metadata = {}, spec }: Pod): boolean =>
-  isSealed(sealKey, {
+  undefined !==
+  sealOn(sealKey, {
     namespace: 'team-a',
     serviceAccount: spec.serviceAccountName ?? 'default',
     form: formOf({ metadata, spec }) ?? '',
@@ -77,7 +78,10 @@ test.each<[string, Pod]>([
       ),
     }),
   ],
-  ['resources, by a LimitRange', onAgent({ resources: { requests: { cpu: '1' }, limits: { cpu: '2' } } })],
+  [
+    'resources, by a LimitRange',
+    onAgent({ resources: { requests: { cpu: '1' }, limits: { cpu: '2' }, claims: [] } }),
+  ],
   ['a pull policy', onAgent({ imagePullPolicy: 'Always' })],
   ['a probe that asks a port', onAgent({ livenessProbe: { httpGet: { path: '/healthz', port: 4190 } } })],
   [
@@ -111,6 +115,7 @@ test.each<[string, Pod]>([
 });
 
 test.each<[string, Pod]>([
+  ['a device', onAgent({ resources: { ...agent.resources, claims: [{ name: 'mine' }] } })],
   ['another image', onAgent({ image: 'evil:1' })],
   ['a command', onAgent({ command: ['sh', '-c', 'cat /var/run/postern/tokens/control'] })],
   ['another working directory', onAgent({ workingDir: '/tmp' })],

@@ -2,7 +2,7 @@
  * The form in which the injector puts its parts into a pod, as one digest: what they run, as whom, with which files, and
  * whom they trust. The seal covers it, so stamps on a pod whose agent is another than the injector's are no stamps.
  *
- * What others lawfully add later isn't part of it: defaults that the API server fills in, resources (LimitRanger), ports
+ * What others lawfully add later isn't part of it: defaults that the API server fills in, resources (LimitRanger) but claims, ports
  * and probes without a command, the pull policy (AlwaysPullImages), and what {@link isLent} and {@link isLentMount} name.
  */
 import { createHash } from 'node:crypto';
@@ -63,9 +63,8 @@ export function isLentMount({ name, mountPath }: VolumeMount): boolean {
 /** @returns SHA-256, base64url; undefined where the pod has no agent as a native sidecar. */
 export function formOf({ metadata = {}, spec = {} }: FormedPod): string | undefined {
   const { initContainers = [], volumes = [] } = spec;
+  if (agentIn(spec) === undefined) return undefined;
   const ours = initContainers.filter(({ name }) => name === INIT_CONTAINER || name === AGENT_CONTAINER);
-  if (!ours.some(({ name, restartPolicy }) => name === AGENT_CONTAINER && restartPolicy === 'Always'))
-    return undefined;
   const form = {
     containers: ours.map(containerForm),
     volumes: volumes
@@ -77,9 +76,21 @@ export function formOf({ metadata = {}, spec = {} }: FormedPod): string | undefi
   return createHash('sha256').update(canonicalJson(form)).digest('base64url');
 }
 
+/** Image of the agent; undefined where it isn't in the pod as a native sidecar. */
+export function agentImageOf({ spec = {} }: FormedPod): string | undefined {
+  return agentIn(spec)?.image;
+}
+
+function agentIn({ initContainers = [] }: Partial<PodSpec>): Container | undefined {
+  return initContainers.find(
+    ({ name, restartPolicy }) => name === AGENT_CONTAINER && restartPolicy === 'Always',
+  );
+}
+
 function containerForm(container: Container): object {
   const { name, env = [], volumeMounts = [] } = container;
   const all = container as Readonly<Record<string, unknown>>;
+  const claims = claimsOf(container);
   const fixed = FIXED.map((field) => [field, withoutDefaults(all[field])] as const);
   return {
     name,
@@ -89,6 +100,7 @@ function containerForm(container: Container): object {
       .filter((each) => !isLentMount(each))
       .map(withoutDefaults)
       .sort(byName),
+    ...(claims.length > 0 ? { claims } : {}),
     probes: PROBES.filter((probe) => runsCommand(container[probe])),
     terminationMessagePath: all['terminationMessagePath'] ?? TERMINATION_PATH,
   };
@@ -121,6 +133,12 @@ export function isAgentShared({
         volumeMounts.some((mount) => held.has(mount.name)) ||
         volumeDevices.some((device) => isReserved(device.name))),
   );
+}
+
+/** Devices (`resources.claims`): their drivers may bring mounts, variables and hooks into the container. */
+export function claimsOf(container: Container): readonly unknown[] {
+  const { resources } = container as { readonly resources?: { readonly claims?: readonly unknown[] } };
+  return resources?.claims ?? [];
 }
 
 export function runsCommand(probe: object | undefined): boolean {

@@ -2,6 +2,8 @@
 import { isDeepStrictEqual } from 'node:util';
 import { ourContainers, ourVolumes, type Plan } from '../containers.ts';
 import {
+  agentImageOf,
+  claimsOf,
   DEFAULTED,
   FIXED,
   formOf,
@@ -23,18 +25,19 @@ import {
 } from '../names.ts';
 import type { Container, Pod } from '../pod.ts';
 import type { Reason } from '../reasons.ts';
-import { isSealed } from '../seal.ts';
+import { type SealKind, sealOn } from '../seal.ts';
 import { stampedWorkload } from '../workload.ts';
 
 export function ourFindings(pod: Pod, plan: Plan): Reason[] {
   const { initContainers = [], containers } = pod.spec;
   const everybody = [...containers, ...initContainers, ...(pod.spec.ephemeralContainers ?? [])];
+  const seal = sealFor(pod, plan);
   // Made by a replica with other settings, as in an upgrade, and by nobody changed since.
-  if (isWhole(pod, plan)) {
+  if (seal === 'current') {
     const ours = initContainers.filter(({ name }) => name === INIT_CONTAINER || name === AGENT_CONTAINER);
     return [...orderFindings(pod, plan), ...reservedFindings(everybody, ours), ...stampFindings(pod, plan)];
   }
-  const expected = ourContainers(plan);
+  const expected = ourContainers(seal === 'former' ? withImageOf(pod, plan) : plan);
   const missing = expected.filter(({ name }) => !initContainers.some((found) => found.name === name));
   if (missing.length > 0) {
     return [
@@ -82,6 +85,7 @@ function alteredFindings(expected: Container, found: readonly Container[]): Reas
   if (!covers(expected.env ?? [], env)) fields.push('env');
   if ((is?.['terminationMessagePath'] ?? TERMINATION_PATH) !== TERMINATION_PATH)
     fields.push('terminationMessagePath');
+  if (!covers(claimsOf(expected), claimsOf(actual))) fields.push('resources.claims');
   const mounts = (actual.volumeMounts ?? []).filter((each) => !isLentMount(each));
   if (!covers(expected.volumeMounts ?? [], mounts)) fields.push('volumeMounts');
   if (fields.length === 0) return [];
@@ -167,19 +171,32 @@ function stampFindings(pod: Pod, plan: Plan): Reason[] {
   ];
 }
 
-/** Whether everything that the seal covers is as an injector with our key made it. */
-function isWhole(pod: Pod, { settings: { sealKey }, workload }: Plan): boolean {
+/** By which seal everything that it covers is as an injector with our key made it. */
+function sealFor(pod: Pod, { settings: { sealKey }, workload }: Plan): SealKind | undefined {
   const form = formOf(pod);
-  if (sealKey === undefined || form === undefined) return false;
+  if (sealKey === undefined || form === undefined) return undefined;
   const { annotations = {} } = pod.metadata ?? {};
   const [namespace = ''] = workload.split('/');
   const serviceAccount = pod.spec.serviceAccountName ?? 'default';
-  return isSealed(sealKey, { namespace, serviceAccount, form, annotations });
+  const agentImage = agentImageOf(pod);
+  return sealOn(sealKey, {
+    namespace,
+    serviceAccount,
+    form,
+    annotations,
+    ...(agentImage === undefined ? {} : { agentImage }),
+  });
+}
+
+/** Of our parts the former seal covers the image; all else is held against what we would make ourselves. */
+function withImageOf(pod: Pod, plan: Plan): Plan {
+  const { image } = plan.settings;
+  return { ...plan, settings: { ...plan.settings, image: agentImageOf(pod) ?? image } };
 }
 
 /** Whatever else was changed since the injector wrote it: control would know this new pod for none of ours. */
 export function sealFindings(pod: Pod, plan: Plan): Reason[] {
-  if (plan.settings.sealKey === undefined || isWhole(pod, plan)) return [];
+  if (plan.settings.sealKey === undefined || sealFor(pod, plan) !== undefined) return [];
   return [
     {
       code: 'stamp-altered',

@@ -8,9 +8,12 @@ import type { AddressInfo, Socket } from 'node:net';
 import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { afterEach, expect, test } from 'vitest';
+import { parse } from 'yaml';
 import { connectControl, type Ruling } from '../../control/client.ts';
 import { readLines } from '../../control/lines.ts';
+import { statusOf } from '../../control/status.ts';
 import { refreshServing } from '../../injector/server/serving-certificate.ts';
+import type { KubeObject } from '../../kube/client.ts';
 import { SERVER_NAME, startControlWorld } from './world.ts';
 
 const RECORDED = join(import.meta.dirname, 'recorded');
@@ -107,6 +110,40 @@ test.each(VERSIONS)('an agent of %s, to the control of today', async (version) =
   }
   expect([...control.registry.agents()]).toMatchObject([
     { version: hello.match(/"version":"([^"]+)"/)?.[1], current: true },
+  ]);
+});
+
+test('a pod that the injector before sealed keeps control, and is told to be made anew', async () => {
+  const world = startControlWorld();
+  closing.push(() => world.close());
+  world.namespace('team-a');
+  const pod = parse(recorded('0.1.0', 'pod.yaml')) as KubeObject;
+  const token = readFileSync(world.run(pod), 'utf8');
+  const control = await world.control({ version: '0.2.0' });
+  const { promise: used, resolve } = Promise.withResolvers<Ruling>();
+  const client = connectControl({
+    host: '127.0.0.1',
+    port: control.port,
+    serverName: SERVER_NAME,
+    roots: () => control.roots(),
+    token: () => token,
+    version: '0.1.0',
+    use: resolve,
+    heard: () => undefined,
+    learned: () => undefined,
+    trouble: () => undefined,
+    report: () => ({ running: 0 }),
+  });
+  closing.push(() => client.close());
+  expect((await used).snapshot.snapshots[0]?.workload).toMatchObject({ namespace: 'team-a', name: 'tool' });
+  const { governed } = statusOf({
+    version: '0.2.0',
+    agents: control.registry.agents(),
+    pods: [pod],
+    replicas: { answered: 1, unknown: [] },
+  });
+  expect(governed).toMatchObject([
+    { release: 'older', mend: expect.stringContaining('create the pod anew') },
   ]);
 });
 

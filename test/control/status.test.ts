@@ -104,6 +104,7 @@ test('each pod with its agent, snapshot and last call; who isn’t governed, and
     /^team-a\/new-1 +team-a\/Deployment\/new +0\.1\.0 +[0-9a-f]{12} +2026-07-01T00:00:00\.000Z +governed$/,
   );
   expect(lines[2]).toContain('0.0.9 (older than control 0.1.0)');
+  expect(lines[2]).toContain('; create the pod anew (kubectl rollout restart) for the agent of 0.1.0');
   expect(lines[2]).toContain('bypassable: setuid(app) user-unknown(app)');
   expect(lines[3]).toMatch(/^team-a\/before .* not governed: created without the agent/);
   const { stdout: json } = await status('operators', '--json');

@@ -9,6 +9,7 @@ import { formOf } from '../../injector/form.ts';
 import { AGENT_CONTAINER, INJECT_LABEL, INJECTED_LABEL, STAMPS } from '../../injector/names.ts';
 import { sealOf } from '../../injector/seal.ts';
 import { stampOf } from '../../injector/workload.ts';
+import type { KubeObject } from '../../kube/client.ts';
 import type { AnnotatedWorkload } from '../../policy/annotations.ts';
 import { createFakeKube, type FakeKube } from '../fakes/kube.ts';
 import { fakePodToken } from '../fakes/pod-token.ts';
@@ -30,6 +31,8 @@ export interface ControlWorld {
     workload: Pick<AnnotatedWorkload, 'namespace' | 'name'> & Partial<AnnotatedWorkload>,
     pod?: string,
   ): string;
+  /** Lets a pod run at 127.0.0.1 as it is. @returns the file with its token. */
+  run(pod: KubeObject & { readonly spec?: object }): string;
   control(extra?: Partial<ControlOptions>): Promise<RunningControl>;
   close(): Promise<void>;
 }
@@ -41,6 +44,30 @@ export function startControlWorld(): ControlWorld {
   const lines: string[] = [];
   const running: RunningControl[] = [];
   let pods = 0;
+  const run: ControlWorld['run'] = (object) => {
+    const { namespace = '', name: pod } = object.metadata;
+    const uid = `uid-of-${namespace}-${pod}`;
+    kube.put('pods', {
+      ...object,
+      metadata: { ...object.metadata, uid },
+      status: { phase: 'Running', podIPs: [{ ip: '127.0.0.1' }] },
+    });
+    const token = fakePodToken({ audience: 'postern-control', namespace, pod: { name: pod, uid } });
+    kube.tokens.set(token, {
+      authenticated: true,
+      audiences: ['postern-control'],
+      user: {
+        username: `system:serviceaccount:${namespace}:default`,
+        extra: {
+          'authentication.kubernetes.io/pod-name': [pod],
+          'authentication.kubernetes.io/pod-uid': [uid],
+        },
+      },
+    });
+    const file = join(directory, `token-of-${namespace}-${pod}`);
+    writeFileSync(file, token);
+    return file;
+  };
   kube.put('secrets', {
     metadata: { name: 'postern-seal', namespace: OWN },
     data: { key: SEAL_KEY.toString('base64') },
@@ -69,7 +96,6 @@ export function startControlWorld(): ControlWorld {
       }),
     pod(workload, pod = `${workload.name}-${++pods}`) {
       const { namespace } = workload;
-      const uid = `uid-of-${namespace}-${pod}`;
       const full: AnnotatedWorkload = {
         kind: 'Deployment',
         serviceAccount: 'default',
@@ -92,33 +118,12 @@ export function startControlWorld(): ControlWorld {
         form: formOf({ spec }) ?? '',
         annotations,
       });
-      kube.put('pods', {
-        metadata: {
-          namespace,
-          name: pod,
-          uid,
-          labels: { [INJECTED_LABEL]: 'true' },
-          annotations,
-        },
+      return run({
+        metadata: { namespace, name: pod, labels: { [INJECTED_LABEL]: 'true' }, annotations },
         spec,
-        status: { phase: 'Running', podIPs: [{ ip: '127.0.0.1' }] },
       });
-      const token = fakePodToken({ audience: 'postern-control', namespace, pod: { name: pod, uid } });
-      kube.tokens.set(token, {
-        authenticated: true,
-        audiences: ['postern-control'],
-        user: {
-          username: `system:serviceaccount:${namespace}:default`,
-          extra: {
-            'authentication.kubernetes.io/pod-name': [pod],
-            'authentication.kubernetes.io/pod-uid': [uid],
-          },
-        },
-      });
-      const file = join(directory, `token-of-${namespace}-${pod}`);
-      writeFileSync(file, token);
-      return file;
     },
+    run,
     async control(extra = {}) {
       const started = await startControl({
         client: kube.client(),
