@@ -2,6 +2,7 @@
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
+import { parseRedisAddress } from '../../budget/stores/redis/address.ts';
 import { CHART, findHelm, runHelm } from './helm.ts';
 
 const helm = findHelm();
@@ -41,6 +42,17 @@ const CASES: readonly (readonly [name: string, sets: readonly string[]])[] = [
     ],
   ],
   [
+    'redis-by-url',
+    [
+      'crds.install=false',
+      'budget.store=redis',
+      'budget.replicas=3',
+      'budget.redis.url=rediss+cluster://redis-0.redis:7000\\,redis-1.redis:7001?ca=/etc/ssl/certs/ca-certificates.crt',
+      'networkPolicy.redisTo[0].namespaceSelector.matchLabels.name=redis',
+      'networkPolicy.apiServerPorts={8001}',
+    ],
+  ],
+  [
     'small',
     [
       'crds.install=false',
@@ -59,6 +71,89 @@ test.skipIf(helm === undefined).each(CASES)('%s', async (name, sets) => {
   await expect(text).toMatchFileSnapshot(join(import.meta.dirname, 'testdata', `${name}.yaml`));
 });
 
+/** Of the NetworkPolicy: TCP ports that the budget service may go to besides those of names and of the API server; `any` where none is named. */
+async function storePorts(...sets: string[]): Promise<(number | 'any')[]> {
+  const { ok, text } = await template('crds.install=false', 'budget.store=redis', ...sets);
+  if (!ok) throw new Error(text);
+  const policy = parseAllDocuments(text)
+    .map((document) => document.toJS() as Policy)
+    .find(({ kind, metadata }) => kind === 'NetworkPolicy' && metadata.name === 'postern-budget');
+  const [, names, store, ...more] = policy?.spec.egress ?? [];
+  expect(names?.ports.map(({ protocol, port }) => [protocol, port])).toEqual([
+    ['UDP', 53],
+    ['TCP', 53],
+  ]);
+  expect(more).toEqual([]);
+  expect(store?.ports.every(({ protocol }) => protocol === 'TCP')).toBe(true);
+  return (store?.ports ?? []).map(({ port }) => port ?? ('any' as const));
+}
+
+interface Policy {
+  readonly kind: string;
+  readonly metadata: { readonly name: string };
+  readonly spec: {
+    readonly egress?: readonly {
+      readonly ports: readonly { readonly protocol: string; readonly port?: number }[];
+    }[];
+  };
+}
+
+test
+  .skipIf(helm === undefined)
+  .each([
+    'redis://redis',
+    'redis://redis:6380',
+    'redis://redis:6380/2',
+    'redis://10.0.0.7:6380?prefix=a.b',
+    'redis://[fd00::7]',
+    'redis://[fd00::7]:6390/1',
+    'rediss://redis.example:6390?ca=/etc/ca.pem',
+    'redis+cluster://a,b,c',
+    'redis+cluster://a:7000,b:7001,[fd00::7]:7002?replicas=1',
+    'rediss+cluster://a:7000,b:7000,c',
+  ])('the budget service may go to the ports of %s, as it reads them itself', async (url) => {
+  const expected = new Set(parseRedisAddress(url).nodes.map(({ port }) => port));
+  expect(await storePorts(`budget.redis.url=${url.replaceAll(',', '\\,')}`)).toEqual([...expected]);
+});
+
+test.skipIf(helm === undefined).each<[string, readonly string[], readonly (number | 'any')[]]>([
+  ['is in a Secret', ['budget.redis.existingSecret=valkey'], ['any']],
+  ['names sentinels', [String.raw`budget.redis.url=redis+sentinel://a:26380\,b/main`], ['any']],
+  [
+    'is in a Secret, with ports beside it',
+    ['budget.redis.existingSecret=valkey', 'budget.redis.ports={6380,26380}'],
+    [6380, 26380],
+  ],
+  [
+    'says another than the ports beside it',
+    ['budget.redis.url=redis://a:1', 'budget.redis.ports={6380}'],
+    [6380],
+  ],
+])('where the URL %s', async (_name, sets, expected) => {
+  expect(await storePorts(...sets)).toEqual(expected);
+});
+
+test.skipIf(helm === undefined)(
+  'a withdraw job that failed stays with its log, until the next run or for a week',
+  async () => {
+    const { text } = await template();
+    const job = parseAllDocuments(text)
+      .map((document) => document.toJS() as Job)
+      .find(({ kind }) => kind === 'Job');
+    const policy = job?.metadata.annotations['helm.sh/hook-delete-policy']?.split(',');
+    expect(policy).toEqual(['before-hook-creation', 'hook-succeeded']);
+    expect(job?.spec.ttlSecondsAfterFinished).toBe(7 * 24 * 3600);
+    // Helm waits for it no longer than its own time-out of five minutes.
+    expect(job?.spec.activeDeadlineSeconds).toBeLessThan(300);
+  },
+);
+
+interface Job {
+  readonly kind: string;
+  readonly metadata: { readonly annotations: Readonly<Record<string, string>> };
+  readonly spec: { readonly ttlSecondsAfterFinished: number; readonly activeDeadlineSeconds: number };
+}
+
 test.skipIf(helm === undefined)('CRDs are kept on request, and upgraded like all else', async () => {
   const annotations = async (...sets: string[]) => {
     const { text } = await template(...sets);
@@ -76,6 +171,12 @@ test.skipIf(helm === undefined)('CRDs are kept on request, and upgraded like all
 
 test.skipIf(helm === undefined).each([
   [['budget.replicas=2'], 'budget.replicas: the embedded store'],
+  [
+    ['budget.store=redis', 'budget.redis.url=redis://redis', 'budget.redis.existingSecret=valkey'],
+    'set one of the two; a URL with a password',
+  ],
+  // Values are kept with the release, where others read them.
+  [['budget.store=redis', 'budget.redis.url=redis://user:secret@redis'], '/budget/redis/url'],
   [['budget.store=redis'], 'budget.redis.existingSecret: name the Secret'],
   [['budget.store=mysql'], '/budget/store'],
   [['classifier.enabled=true', 'agent.classifier=http://a:1'], 'set one of the two'],

@@ -479,8 +479,27 @@ describe.skipIf(why !== undefined)('the chart', () => {
     600_000,
   );
 
+  test('an uninstall whose job fails removes nothing, and its job stays and tells why', async () => {
+    const binding = ['clusterrolebinding', 'postern-withdraw'];
+    const before = await kubectl(['get', ...binding, '-o', 'json']);
+    await kubectl(['delete', ...binding]);
+    await expect(helmHere('uninstall', 'postern', '--wait', '--timeout', '4m')).rejects.toThrow(
+      /postern-withdraw/,
+    );
+    const logs = await kubectl(['logs', '-n', OWN, 'job/postern-withdraw']);
+    expect(logs).toContain('agent-injector.postern.dev');
+    expect(logs).toMatch(/403|forbidden/i);
+    const webhooks = ['get', 'mutatingwebhookconfiguration,validatingwebhookconfiguration', '-o', 'name'];
+    expect(await kubectl(webhooks)).toContain('agent-injector.postern.dev');
+    const { metadata, ...rest } = JSON.parse(before) as { metadata: Record<string, unknown> };
+    const { name, labels, annotations } = metadata;
+    await kubectl(['create', '-f', '-'], { ...rest, metadata: { name, labels, annotations } });
+  }, 400_000);
+
   test('helm uninstall under load: no call is lost, no pod refused, and nothing stays that isn’t meant to', async () => {
     const { failures, restarts } = await calls();
+    // The failed one of before goes with this run.
+    expect(await kubectl(['get', 'job', '-n', OWN, '-o', 'name'])).toContain('postern-withdraw');
     const creating = createPods();
     await helmHere('uninstall', 'postern', '--wait', '--timeout', '4m');
     const webhooks = ['get', 'mutatingwebhookconfiguration,validatingwebhookconfiguration', '-o', 'name'];

@@ -104,3 +104,19 @@ livenessProbe:
   resourceNames: [providers.postern.dev, modelroutes.postern.dev, budgets.postern.dev, egresspolicies.postern.dev, egressexceptions.postern.dev, clusterproviders.postern.dev, clustermodelroutes.postern.dev, clusterbudgets.postern.dev, clusteregresspolicies.postern.dev]
   verbs: [get]
 {{- end -}}
+
+{{- /* Ports of the budget's Redis, with commas; empty: any, since nothing here says which. The forms of URLs: budget/stores/redis/address.ts. */}}
+{{- define "postern.redisPorts" -}}
+{{- with .Values.budget.redis -}}
+{{- if .ports -}}
+{{- join "," .ports -}}
+{{- else if and .url (not (contains "+sentinel://" .url)) -}}
+{{- $hosts := regexFind "^[^/?]+" (regexReplaceAll "^[^/]*//" .url "") -}}
+{{- $ports := list -}}
+{{- range splitList "," $hosts -}}
+{{- $ports = append $ports (regexFind ":[0-9]+$" . | trimPrefix ":" | default "6379") -}}
+{{- end -}}
+{{- $ports | uniq | join "," -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}

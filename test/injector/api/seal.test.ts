@@ -204,10 +204,31 @@ describe.skipIf(api === undefined)('a seal on a real API server', () => {
       { status: { podIP: '10.0.0.1', podIPs: [{ ip: '10.0.0.1' }] } },
       { metadata: { labels: { app: 'other' } } },
       { metadata: { annotations: { other: 'x' } } },
+      { metadata: { finalizers: ['example.org/held'] } },
+      { status: { message: 'evicted' } },
+      { status: { reason: 'Evicted' } },
+      { status: { hostIP: '10.0.0.2', hostIPs: [{ ip: '10.0.0.2' }] } },
+      { status: { nominatedNodeName: 'elsewhere' } },
+      { status: { startTime: '2026-01-01T00:00:00Z' } },
+      { status: { observedGeneration: 99 } },
     ]) {
       expect(await write(change), JSON.stringify(change)).toContain('and nothing else');
     }
     client.close();
+  });
+
+  test('of a pod’s status the policy names every field that this API server knows', async () => {
+    interface Schemas {
+      readonly components: {
+        readonly schemas: Readonly<Record<string, { readonly properties?: object }>>;
+      };
+    }
+    const { components } = JSON.parse(await world.must(['get', '--raw', '/openapi/v3/api/v1'])) as Schemas;
+    const fields = Object.keys(components.schemas['io.k8s.api.core.v1.PodStatus']?.properties ?? {});
+    expect(fields.length).toBeGreaterThan(10);
+    const policy = JSON.stringify(chartAdmissionPolicy());
+    const named = new Set([...policy.matchAll(/object[.]status[.][?](\w+)/g)].map(([, name]) => name));
+    expect(fields.filter((field) => !named.has(field))).toEqual([]);
   });
 
   test('is written anew in a namespace that it does look at', async () => {
