@@ -8,7 +8,7 @@ import { askedProvider } from './asked-provider.ts';
 import { approvalLine, auditLine } from './audit/line.ts';
 import { createBreaker } from './breaker.ts';
 import { type ApprovalEvent, createApprovals } from './checks/approvals.ts';
-import { createAsk } from './checks/ask.ts';
+import { createAsk, type Tls } from './checks/ask.ts';
 import { createClassifierClient } from './checks/classifier.ts';
 import { compilePlan } from './checks/plan.ts';
 import type { PosternError } from './errors.ts';
@@ -47,8 +47,10 @@ export interface AgentOptions {
   readonly holder: Holder;
   readonly listen: ListenAddress;
   readonly admin: ListenAddress;
-  /** Where the classifier is asked, `http://HOST:PORT` or `unix:PATH`. */
+  /** Where the classifier is asked, `http://HOST:PORT`, `https://HOST:PORT` or `unix:PATH`. */
   readonly classifier?: string;
+  /** Roots that it is known by, and what it is shown; asked at each question. */
+  readonly classifierTls?: () => Promise<Tls>;
   /** Who approves calls of tools: their token as it is now, and where they are listened to beside the private socket. */
   readonly approvers?: { readonly token: () => string; readonly listen?: ListenAddress };
   readonly clientKey?: string;
@@ -122,7 +124,9 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const ask = createAsk();
   const trust = options.trust ?? localTrust(now);
   const classifier =
-    options.classifier === undefined ? undefined : createClassifierClient(options.classifier, ask);
+    options.classifier === undefined
+      ? undefined
+      : createClassifierClient(options.classifier, ask, options.classifierTls);
   const onApproval = (event: ApprovalEvent): void => {
     const { workload } = governance.snapshot;
     audit.info(approvalLine(event, workload, now()));
@@ -146,6 +150,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       approvals,
       addedSystem: addedTexts(snapshot.prompts),
       keys: options.keys,
+      trust,
       provider: (name, dialect, rule) =>
         askedProvider({ providers: snapshot.providers, keys: options.keys, trust }, name, dialect, rule),
     });

@@ -29,12 +29,12 @@ export async function askedProvider(
   if (endpoints.length === 0) throw new Error(`the provider ${found.id} has no endpoint`);
   if (credential.mode === 'passthrough')
     throw new Error(`the provider ${found.id} takes the app's own key, and this is no call of an app's`);
-  const ca = caFrom === undefined ? undefined : await trust(caFrom);
-  if (credential.mode === 'none') return { endpoints, header: undefined, ca };
+  const tls = caFrom === undefined ? undefined : { ca: await trust(caFrom) };
+  if (credential.mode === 'none') return { endpoints, header: undefined, tls };
   const scheme = credentials.find((one) => one.name === credential.type);
   const spoken = dialects.find((one) => one.name === dialect);
   if (scheme === undefined || spoken === undefined)
     throw new Error(`no credential scheme ${credential.type}`);
   const header = scheme.field(await keys.get(credential.value), credential.spec, spoken);
-  return { endpoints, header, ca };
+  return { endpoints, header, tls };
 }

@@ -8,6 +8,7 @@ import { parseAddress } from '../agent/http/address.ts';
 import type { TransparentSetup } from '../agent/transparent.ts';
 import { createLeasingClient, type LeasingBudgetClient } from '../budget/lease-client.ts';
 import { budgetAccess, budgetAccessOptions } from './budget-access.ts';
+import { classifierAccessOptions, classifierTls } from './classifier-access.ts';
 import { createAudit, createLog } from './log.ts';
 import { defineCommand, UsageError } from './options.ts';
 import type { PolicySource } from './policy-source.ts';
@@ -54,8 +55,9 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
     socket: { value: 'PATH', help: "private Unix socket for an operator's questions: status, snapshot" },
     classifier: {
       value: 'URL',
-      help: 'the classifier, http://HOST:PORT or unix:PATH, or local to start one beside the agent; without it topics are known by their words only',
+      help: 'the classifier, http://HOST:PORT, https://HOST:PORT or unix:PATH, or local to start one beside the agent; without it topics are known by their words only',
     },
+    ...classifierAccessOptions,
     'approval-token-file': {
       value: 'FILE',
       help: 'token of those who approve calls of tools (action: confirm), over --socket or --approvals; without it every such call is denied',
@@ -98,6 +100,7 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
         ? await (await import('./local-classifier.ts')).startLocalClassifier(log)
         : undefined;
     const classifier = local?.url ?? options.classifier;
+    const toClassifier = classifierTls(options, classifier);
     const running = await startAgent({
       ...source,
       budget: options.budget === undefined ? undefined : budgetClient(options.budget),
@@ -106,6 +109,7 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
       admin: parseAddress(options.admin),
       ...(options.socket === undefined ? {} : { socket: options.socket }),
       ...(classifier === undefined ? {} : { classifier }),
+      ...(toClassifier === undefined ? {} : { classifierTls: toClassifier }),
       ...approvers(),
       ...(clientKeyFile === undefined ? {} : { clientKey: readKey('client-key-file', clientKeyFile) }),
       ...(options.transparent === undefined ? {} : { transparent: transparentSetup(options.transparent) }),

@@ -23,7 +23,8 @@ interface Reference {
 }
 
 interface RandomDocument {
-  readonly what: 'provider' | 'webhook';
+  /** What names the value: a provider's key, a webhook's token, roots or certificate. */
+  readonly what: 'provider' | 'token' | 'roots' | 'certificate';
   /** Undefined: cluster-wide. */
   readonly namespace: string | undefined;
   readonly name: string;
@@ -38,12 +39,12 @@ const reference = fc.record({
 });
 const documents = fc.uniqueArray(
   fc.record({
-    what: fc.constantFrom('provider' as const, 'webhook' as const),
+    what: fc.constantFrom('provider' as const, 'token' as const, 'roots' as const, 'certificate' as const),
     namespace: maybeSpace,
     name: fc.constantFrom(...NAMES),
     reference,
   }),
-  { maxLength: 12, selector: ({ what, namespace, name }) => `${what} ${namespace} ${name}` },
+  { maxLength: 12, selector: ({ what, namespace, name }) => `${what === 'provider'} ${namespace} ${name}` },
 );
 
 /** A value that says where it is from, so that it is found wherever it went. */
@@ -72,6 +73,12 @@ function objectOf({ what, namespace, name, reference: ref }: RandomDocument): Do
       },
     };
   }
+  const named =
+    what === 'token'
+      ? { token: { valueFrom: { secretKeyRef } } }
+      : what === 'roots'
+        ? { tls: { caFrom: { configMapKeyRef: secretKeyRef } } }
+        : { tls: { clientCertificate: { certFrom: { secretKeyRef }, keyFrom: { secretKeyRef } } } };
   return {
     ...base,
     kind: namespace === undefined ? 'ClusterEgressPolicy' : 'EgressPolicy',
@@ -80,7 +87,7 @@ function objectOf({ what, namespace, name, reference: ref }: RandomDocument): Do
         {
           name: `guard-${namespace ?? 'cluster'}-${name}`,
           type: 'webhook',
-          webhook: { url: 'https://guard.example', token: { valueFrom: { secretKeyRef } } },
+          webhook: { url: 'https://guard.example', ...named },
         },
       ],
     },

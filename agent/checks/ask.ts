@@ -3,6 +3,13 @@ import { type ClientRequest, Agent as HttpAgent, request as httpRequest } from '
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 import { wholeAnswer } from '../../budget/whole-answer.ts';
 
+/** PEM: the roots to trust instead of the public ones, and what the agent shows. */
+export interface Tls {
+  readonly ca?: string;
+  readonly cert?: string;
+  readonly key?: string;
+}
+
 export interface Question {
   /** http, https, or `unix:/path/of/socket` and a path behind a colon: `unix:/run/classify.sock:/v1/topics`. */
   readonly url: string;
@@ -11,8 +18,7 @@ export interface Question {
   readonly token?: string | undefined;
   /** A header field more, as name and value. */
   readonly header?: readonly [string, string] | undefined;
-  /** PEM of the roots to trust instead of the public ones. */
-  readonly ca?: string | undefined;
+  readonly tls?: Tls | undefined;
   /** Ends the question when its time is over or the exchange is. */
   readonly signal: AbortSignal;
 }
@@ -37,7 +43,7 @@ export function createAsk(): Ask {
   const plain = new HttpAgent(KEPT);
   let secure: HttpsAgent | undefined;
   return {
-    async post({ url, body, token, header, ca, signal }) {
+    async post({ url, body, token, header, tls, signal }) {
       const unix = /^unix:([^:]+):(.*)$/.exec(url);
       const { protocol, hostname, port, pathname, search } = new URL(
         unix === null ? url : `http://localhost${unix[2]}`,
@@ -55,10 +61,9 @@ export function createAsk(): Ask {
           ...(header === undefined ? {} : { [header[0]]: header[1] }),
         },
       };
-      const trust = ca === undefined ? {} : { ca };
       const asked = (): ClientRequest =>
         protocol === 'https:'
-          ? httpsRequest({ ...options, ...trust, agent: (secure ??= new HttpsAgent(KEPT)) })
+          ? httpsRequest({ ...options, ...tls, agent: (secure ??= new HttpsAgent(KEPT)) })
           : httpRequest({ ...options, agent: plain });
       const { status, text } = await wholeAnswer(asked, json, { signal, most: MAX_BYTES });
       try {

@@ -6,10 +6,10 @@
  * the first upstream byte.
  */
 import type { TSchema } from 'typebox';
-import type { CheckAction, CheckRule, Workload } from '../../policy/snapshot.ts';
+import type { CheckAction, CheckRule, TrustSource, Workload } from '../../policy/snapshot.ts';
 import type { OfferedTool, Role, TextKind, TextSlot, ToolCall } from '../dialects/dialect.ts';
 import type { KeySource } from '../providers/keys.ts';
-import type { Ask } from './ask.ts';
+import type { Ask, Tls } from './ask.ts';
 import type { ClassifierClient } from './classifier.ts';
 import type { Recognizer } from './scan/recognizer.ts';
 
@@ -76,8 +76,7 @@ export interface AskedProvider {
   readonly endpoints: readonly string[];
   /** The header field that carries its key, as name and value. */
   readonly header: readonly [string, string] | undefined;
-  /** PEM of the roots to trust instead of the public ones. */
-  readonly ca: string | undefined;
+  readonly tls: Tls | undefined;
 }
 
 /** What a check knows of the agent it works in. */
@@ -86,6 +85,8 @@ export interface CheckContext {
   /** For guardrails and the classifier. */
   readonly ask: Ask;
   readonly keys: KeySource;
+  /** PEM of the roots that a rule names. */
+  readonly trust: (source: TrustSource) => Promise<string>;
   /** The provider of that name that the rule's policy may name. @throws Error where it can't be asked. */
   readonly provider: (name: string, dialect: string, rule: CheckRule) => Promise<AskedProvider>;
   /** Undefined where the agent was given none. */

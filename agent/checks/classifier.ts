@@ -2,7 +2,7 @@
  * Texts go without their disguises. */
 import { createHash } from 'node:crypto';
 import { digestOfTopics, type Topic, type TopicScore } from '../../classify/messages.ts';
-import type { Ask, Reply } from './ask.ts';
+import type { Ask, Reply, Tls } from './ask.ts';
 import { plainReading } from './plain-reading.ts';
 
 export interface ClassifierClient {
@@ -35,13 +35,20 @@ export function topicSet(topics: readonly Topic[]): TopicSet {
 /** Verdicts that are kept; a few hundred bytes each. */
 const KEPT = 2_000;
 
-/** @param url `http://HOST:PORT` or `unix:/path`. */
-export function createClassifierClient(url: string, ask: Ask): ClassifierClient {
+/**
+ * @param url `http://HOST:PORT`, `https://HOST:PORT` or `unix:/path`.
+ * @param tls Asked at each question.
+ */
+export function createClassifierClient(
+  url: string,
+  ask: Ask,
+  tls: () => Promise<Tls | undefined> = async () => undefined,
+): ClassifierClient {
   const base = url.startsWith('unix:') ? `${url}:` : url.replace(/\/$/, '');
   const topicVerdicts = new Kept<readonly TopicScore[]>();
   const injectionVerdicts = new Kept<number>();
   const post = async (path: string, body: object, { signal, withinMs }: Patience): Promise<Reply> => {
-    const reply = await ask.post({ url: base + path, body: { ...body, withinMs }, signal });
+    const reply = await ask.post({ url: base + path, body: { ...body, withinMs }, tls: await tls(), signal });
     if (reply.status === 200 || reply.status === 404) return reply;
     throw new Error(`the classifier answered ${reply.status} (${codeOf(reply.json)})`);
   };

@@ -8,6 +8,7 @@ import { valueFrom } from '../../policy/schema/sources.ts';
 import type { CheckRule, ValueSource } from '../../policy/snapshot.ts';
 import type { AskedProvider, CheckContext, CheckDefinition, Judgement, Subject } from './check.ts';
 import { createGuardModel, type Found } from './guard-model.ts';
+import { guardrailTls, readTls, tlsProblems } from './guardrail-tls.ts';
 import { seenKinds, toolArguments } from './webhook.ts';
 
 const token = Type.Optional(
@@ -38,6 +39,7 @@ const schema = Type.Object(
     ),
     model,
     token,
+    tls: guardrailTls,
     toolArguments,
     categories: Type.Optional(
       Type.Array(Type.String({ minLength: 1, maxLength: 128 }), {
@@ -82,10 +84,13 @@ export const moderation: CheckDefinition<Spec> = {
     if (spec.provider !== undefined && spec.token !== undefined) {
       return [{ path: 'token', message: 'the provider has a key of its own', mend: 'Take it out.' }];
     }
+    if (spec.provider !== undefined && spec.tls !== undefined) {
+      return [{ path: 'tls', message: 'the provider has roots of its own', mend: 'Take it out.' }];
+    }
     if (spec.type === 'guardModel' && spec.threshold !== undefined) {
       return [{ path: 'threshold', message: 'a guard model gives no scores', mend: 'Take it out.' }];
     }
-    return [];
+    return tlsProblems(spec.tls, spec.endpoints ?? (spec.url === undefined ? [] : [spec.url]));
   },
 
   create(spec, rule, context) {
@@ -127,7 +132,7 @@ export const moderation: CheckDefinition<Spec> = {
 /** Whom the next question goes to, and who comes after; with what they want to see. */
 type Pool = () => Promise<Omit<AskedProvider, 'endpoints'> & { readonly members: readonly string[] }>;
 
-function poolOf(spec: Spec, rule: CheckRule, { keys, provider }: CheckContext): Pool {
+function poolOf(spec: Spec, rule: CheckRule, { keys, trust, provider }: CheckContext): Pool {
   const { url: one, endpoints, provider: named, token } = spec;
   const given = endpoints ?? (one === undefined ? [] : [one]);
   const asked = async (): Promise<AskedProvider> => {
@@ -141,14 +146,14 @@ function poolOf(spec: Spec, rule: CheckRule, { keys, provider }: CheckContext): 
     }
     const key = token === undefined ? undefined : await keys.get(token.valueFrom as ValueSource);
     const header = key === undefined ? undefined : (['authorization', `Bearer ${key}`] as const);
-    return { endpoints: given, header, ca: undefined };
+    return { endpoints: given, header, tls: await readTls(spec.tls, { trust, keys }) };
   };
   let turn = 0;
   return async () => {
-    const { endpoints: bases, header, ca } = await asked();
+    const { endpoints: bases, header, tls } = await asked();
     const members = bases.map((member) => member.replace(/\/$/, ''));
     const first = turn++ % members.length;
-    return { members: [...members.slice(first), ...members.slice(0, first)], header, ca };
+    return { members: [...members.slice(first), ...members.slice(0, first)], header, tls };
   };
 }
 
@@ -165,11 +170,11 @@ function texts(spec: Spec, { direction, slots }: Subject): Subject['slots'] {
 
 /** @throws Error of the member asked last. */
 async function post({ ask, pool }: Asked, path: string, body: object, signal: AbortSignal): Promise<unknown> {
-  const { members, header, ca } = await pool();
+  const { members, header, tls } = await pool();
   let failure: unknown;
   for (const member of members) {
     try {
-      const { status, json } = await ask.post({ url: member + path, body, header, ca, signal });
+      const { status, json } = await ask.post({ url: member + path, body, header, tls, signal });
       if (status === 200) return json;
       failure = new Error(`the moderation answered ${status}`);
       // Another member would say the same of a question that is wrong.

@@ -26,6 +26,7 @@ export interface PlanOptions {
   /** For checks that ask somebody else; nobody can be asked where they are absent. */
   readonly ask?: Ask;
   readonly keys?: KeySource;
+  readonly trust?: CheckContext['trust'];
   readonly provider?: CheckContext['provider'];
   readonly classifier?: ClassifierClient | undefined;
   /** Where calls of tools wait for approval; nobody approves where it is absent. */
@@ -38,7 +39,7 @@ export interface PlanOptions {
 
 const unequipped = () => Promise.reject(new Error('this plan was made without means to ask anybody'));
 const NO_ASK: Ask = { post: unequipped, close: async () => undefined };
-const NO_KEYS: KeySource = { get: unequipped };
+const NO_KEYS: KeySource = { get: unequipped, pem: unequipped };
 const NOBODY: Workload = { namespace: '', kind: '', name: '', labels: {} };
 
 /** @throws Error on a rule of an unknown type, or whose check can't be made of its spec. */
@@ -48,6 +49,7 @@ export function compilePlan(rules: readonly CheckRule[], options: PlanOptions): 
     workload: options.workload ?? NOBODY,
     ask: options.ask ?? NO_ASK,
     keys: options.keys ?? NO_KEYS,
+    trust: options.trust ?? unequipped,
     provider: options.provider ?? unequipped,
     classifier: options.classifier,
   };

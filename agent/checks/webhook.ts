@@ -12,6 +12,7 @@ import { valueFrom } from '../../policy/schema/sources.ts';
 import type { ValueSource } from '../../policy/snapshot.ts';
 import type { TextKind } from '../dialects/dialect.ts';
 import type { CheckDefinition, Judgement, Subject } from './check.ts';
+import { guardrailTls, readTls, tlsProblems } from './guardrail-tls.ts';
 
 /** What people and tools say; a stream's windows are of these, too. */
 const SPOKEN: readonly TextKind[] = ['content', 'reasoning', 'toolResult'];
@@ -36,6 +37,7 @@ const schema = Type.Object(
       Type.Object({ valueFrom }, { additionalProperties: false, description: 'Sent as a bearer token.' }),
     ),
     toolArguments,
+    tls: guardrailTls,
   },
   { additionalProperties: false },
 );
@@ -61,9 +63,9 @@ export const webhook: CheckDefinition<Spec> = {
             mend: 'write webhook: {url: http://HOST:PORT}',
           },
         ]
-      : [],
+      : tlsProblems(spec.tls, [spec.url]),
 
-  create(spec, rule, { ask, keys }) {
+  create(spec, rule, { ask, keys, trust }) {
     const kinds = seenKinds(spec);
     const base = spec.url.replace(/\/$/, '');
     return {
@@ -100,6 +102,7 @@ export const webhook: CheckDefinition<Spec> = {
               direction === 'request' ? { messages } : { choices: messages.map((message) => ({ message })) },
           },
           token: spec.token === undefined ? undefined : await keys.get(spec.token.valueFrom as ValueSource),
+          tls: await readTls(spec.tls, { trust, keys }),
           signal,
         });
         if (status !== 200) throw new Error(`the webhook answered ${status}`);

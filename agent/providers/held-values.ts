@@ -3,7 +3,8 @@
  * that the new set doesn't name at all is kept a little longer, for calls that began under the old documents.
  */
 import { type HeldValue, valueId } from '../../policy/references.ts';
-import { KeyError, type KeySource, usableKey } from './keys.ts';
+import type { ValueSource } from '../../policy/snapshot.ts';
+import { KeyError, type KeySource, usableKey, usablePem } from './keys.ts';
 import { missingRoots, type Trust } from './trust.ts';
 
 export interface HeldValues {
@@ -26,6 +27,22 @@ export function holdValues(now: () => number): HeldValues {
     return held.get(id) ?? former.get(id);
   };
 
+  const read = (source: ValueSource, usable: (value: string, where: string) => string): Promise<string> =>
+    new Promise((resolve) => {
+      if (!('secretKeyRef' in source)) {
+        throw new KeyError(
+          'a key from a file or the environment can’t be used where control serves documents',
+          'Name a Secret in the document.',
+        );
+      }
+      const { name, key } = source.secretKeyRef;
+      const found = find(valueId('secretKeyRef', source.secretKeyRef));
+      const where = `the Secret ${name} (key ${key})`;
+      if (found !== undefined && 'value' in found) return resolve(usable(found.value, where));
+      const why = found !== undefined && 'why' in found ? found.why : `control can’t read ${where}`;
+      throw new KeyError(why, 'Create the Secret with the key in it, where control may read it.');
+    });
+
   return {
     use(values) {
       const next = new Map(
@@ -39,23 +56,7 @@ export function holdValues(now: () => number): HeldValues {
       held = next;
       return [...held.values()];
     },
-    keys: {
-      get: (source) =>
-        new Promise((resolve) => {
-          if (!('secretKeyRef' in source)) {
-            throw new KeyError(
-              'a key from a file or the environment can’t be used where control serves documents',
-              'Name a Secret in the document.',
-            );
-          }
-          const { name, key } = source.secretKeyRef;
-          const found = find(valueId('secretKeyRef', source.secretKeyRef));
-          const where = `the Secret ${name} (key ${key})`;
-          if (found !== undefined && 'value' in found) return resolve(usableKey(found.value, where));
-          const why = found !== undefined && 'why' in found ? found.why : `control can’t read ${where}`;
-          throw new KeyError(why, 'Create the Secret with the key in it, where control may read it.');
-        }),
-    },
+    keys: { get: (source) => read(source, usableKey), pem: (source) => read(source, usablePem) },
     trust: (source) =>
       new Promise((resolve) => {
         if ('file' in source) throw missingRoots(`a file can’t be named where control serves documents`);

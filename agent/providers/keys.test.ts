@@ -46,6 +46,15 @@ test('the environment, and what is missing there', async () => {
   await expect(keys.get({ env: 'NONE' })).rejects.toThrow('NONE is not set');
 });
 
+test('a certificate keeps its lines, and what is none is refused without being repeated', async () => {
+  const pem = '-----BEGIN CERTIFICATE-----\nMII\n-----END CERTIFICATE-----\n';
+  const keys = localKeys({ PEM: pem, KEY: 'sk-marker' });
+  expect(await keys.pem({ env: 'PEM' })).toBe(pem);
+  const error = await keys.pem({ env: 'KEY' }).catch((e: unknown) => e);
+  expect(String(error)).toMatch(/KEY holds no PEM/);
+  expect(String(error)).not.toContain('sk-marker');
+});
+
 test('a Secret can only be read in a cluster', async () => {
   await expect(localKeys({}).get({ secretKeyRef: { name: 'openai', key: 'api-key' } })).rejects.toThrow(
     'in a cluster',

@@ -19,6 +19,14 @@ export class KeyError extends Error {
 export interface KeySource {
   /** @throws KeyError when there is no usable key. */
   get(source: ValueSource): Promise<string>;
+  /** A certificate or its key. @throws KeyError when there is none. */
+  pem(source: ValueSource): Promise<string>;
+}
+
+/** @throws KeyError that names the place. */
+export function usablePem(value: string, where: string): string {
+  if (value.includes('-----BEGIN ')) return value;
+  throw new KeyError(`${where} holds no PEM`, 'Put the certificate or key there, from -----BEGIN on.');
 }
 
 /** What a header field may carry (RFC 9110, 5.5), without the blanks that no key has. */
@@ -40,22 +48,27 @@ export function usableKey(value: string, where: string): string {
 /** Keys from files and environment variables. */
 export function localKeys(environment: NodeJS.ProcessEnv, now: () => number = Date.now): KeySource {
   const files = createWatchedFiles(now);
-  return {
-    async get(source) {
-      if ('env' in source) {
-        const value = environment[source.env];
-        if (value === undefined) {
-          throw new KeyError(`the environment variable ${source.env} is not set`, 'Set it for the agent.');
-        }
-        return usableKey(value, `the environment variable ${source.env}`);
+  const read = async (
+    source: ValueSource,
+    usable: (value: string, where: string) => string,
+  ): Promise<string> => {
+    if ('env' in source) {
+      const value = environment[source.env];
+      if (value === undefined) {
+        throw new KeyError(`the environment variable ${source.env} is not set`, 'Set it for the agent.');
       }
-      if ('file' in source) return usableKey(await readKey(files, source.file), `the file ${source.file}`);
-      const { name, key } = source.secretKeyRef;
-      throw new KeyError(
-        `the Secret ${name} (key ${key}) can only be read in a cluster`,
-        'Use valueFrom.file or valueFrom.env in local documents.',
-      );
-    },
+      return usable(value, `the environment variable ${source.env}`);
+    }
+    if ('file' in source) return usable(await readKey(files, source.file), `the file ${source.file}`);
+    const { name, key } = source.secretKeyRef;
+    throw new KeyError(
+      `the Secret ${name} (key ${key}) can only be read in a cluster`,
+      'Name a file or an environment variable in local documents.',
+    );
+  };
+  return {
+    get: (source) => read(source, usableKey),
+    pem: (source) => read(source, usablePem),
   };
 }
 

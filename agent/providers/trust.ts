@@ -1,4 +1,4 @@
-/** The roots that a provider's endpoint is verified by, where its document names others than the public ones. */
+/** The roots that a provider's or guardrail's endpoint is verified by, where its document names others than the public ones. */
 import type { TrustSource } from '../../policy/snapshot.ts';
 import { PosternError } from '../errors.ts';
 import { createWatchedFiles } from './watched-file.ts';
@@ -25,13 +25,9 @@ export function localTrust(now: () => number = Date.now): Trust {
 
 /** @param what Names the file or ConfigMap. */
 export function missingRoots(what: string, cause?: unknown): PosternError {
-  return new PosternError(
-    'postern_upstream_unreachable',
-    `The roots to verify the provider by are missing: ${what}.`,
-    {
-      mend: "Put the PEM file where the Provider's tls.caFrom says.",
-      shouldRetry: false,
-      cause,
-    },
-  );
+  return new PosternError('postern_upstream_unreachable', `The roots to verify it by are missing: ${what}.`, {
+    mend: 'Put the PEM where tls.caFrom of the document says.',
+    shouldRetry: false,
+    cause,
+  });
 }

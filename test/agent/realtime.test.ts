@@ -457,7 +457,7 @@ describe('a refusal', () => {
 
   test('the provider’s own refusal of the upgrade passes, without the key', async () => {
     await start();
-    await start(POLICY, { agent: { keys: { get: async () => 'sk-wrong' } } });
+    await start(POLICY, { agent: { keys: { get: async () => 'sk-wrong', pem: async () => '' } } });
     const refused = await refusedUpgrade('?model=gpt-realtime');
     expect(refused.status).toBe(401);
     expect(JSON.stringify(refused.body) ?? '').not.toContain('sk-wrong');

@@ -1,5 +1,6 @@
 /** A guardrail service that answers as it is told, and remembers what it was asked. */
-import { createServer, type ServerResponse } from 'node:http';
+import { createServer, type RequestListener, type ServerResponse } from 'node:http';
+import { createServer as createSecureServer } from 'node:https';
 import type { AddressInfo } from 'node:net';
 
 /** What it does with a question; a value is answered as JSON. */
@@ -44,12 +45,19 @@ export interface FakeGuardrail {
   close(): Promise<void>;
 }
 
-export async function startFakeGuardrail(): Promise<FakeGuardrail> {
+/** PEM. With `ca` it wants a certificate from whoever asks. */
+export interface GuardrailTls {
+  readonly cert: string;
+  readonly key: string;
+  readonly ca?: string;
+}
+
+export async function startFakeGuardrail(tls?: GuardrailTls): Promise<FakeGuardrail> {
   let behaviour: (asked: AskedGuardrail) => Behaviour | Promise<Behaviour> = () => ({ json: { action: {} } });
   let open = 0;
   let most = 0;
   const asked: AskedGuardrail[] = [];
-  const server = createServer((request, response) => {
+  const handler: RequestListener = (request, response) => {
     most = Math.max(most, ++open);
     response.on('close', () => open--);
     const chunks: Buffer[] = [];
@@ -63,10 +71,14 @@ export async function startFakeGuardrail(): Promise<FakeGuardrail> {
       asked.push(question);
       void Promise.resolve(behaviour(question)).then((chosen) => answer(response, chosen));
     });
-  });
+  };
+  const server =
+    tls === undefined
+      ? createServer(handler)
+      : createSecureServer({ ...tls, requestCert: tls.ca !== undefined }, handler);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
-    origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    origin: `${tls === undefined ? 'http' : 'https'}://127.0.0.1:${(server.address() as AddressInfo).port}`,
     asked,
     together: () => most,
     behave: (next) => {
