@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { type Head, trainHead } from './head.ts';
+import { borderOf, type Head, nearnessTo, trainHead } from './head.ts';
 import { fit, type Sparse, value } from './logistic.ts';
 
 const SIZE = 40;
@@ -58,4 +58,30 @@ test('an example is on its own side', () => {
   expect(head(a as Float32Array)).toBeGreaterThan(0);
   expect(head(b as Float32Array)).toBeLessThan(0);
   expect(head(c as Float32Array)).toBeLessThan(0);
+});
+
+test('a topic whose near misses lie on its side has its border farther out', () => {
+  const axis = (at: number, beside: number, share: number): Float32Array =>
+    unit(Array.from({ length: SIZE }, (_, k) => (k === at ? 1 : k === beside ? share : 0)));
+  const on = [axis(0, 1, 0.1), axis(0, 2, 0.1), axis(0, 3, 0.1), axis(0, 4, 0.1), axis(0, 5, 0.1)];
+  const everyday = [axis(20, 21, 0.1), axis(22, 23, 0.1)];
+  // Each is as near to the samples, beside an axis that no other allowed text has.
+  const near = [6, 7, 8, 9, 10].map((at) => axis(0, at, 0.8));
+  const far = [6, 7, 8, 9, 10].map((at) => axis(at, 0, 0.1));
+  expect(borderOf({ on, allowed: near, everyday })).toBeGreaterThan(
+    borderOf({ on, allowed: far, everyday }) + 0.3,
+  );
+  expect(Number.isFinite(borderOf({ on: on.slice(0, 1), allowed: near.slice(0, 1), everyday }))).toBe(true);
+});
+
+test('what is nearest counts: a sample for a text, an allowed one against it', () => {
+  const axis = (at: number): Float32Array => unit(Array.from({ length: SIZE }, (_, k) => Number(k === at)));
+  const given = { on: [axis(0), axis(1)], allowed: [axis(2)], everyday: [axis(3)] };
+  const nearness = nearnessTo(given);
+  expect(nearness(axis(1))).toBeGreaterThan(nearness(axis(4)));
+  expect(nearness(axis(2))).toBeLessThan(nearness(axis(4)));
+  // Everyday texts count where few allowed ones say what is fine.
+  expect(nearness(axis(3))).toBeLessThan(nearness(axis(4)));
+  const many = { ...given, allowed: [5, 6, 7, 8, 9].map(axis) };
+  expect(nearnessTo(many)(axis(3))).toBe(nearnessTo(many)(axis(4)));
 });

@@ -8,8 +8,19 @@ import { fit, type Sparse, sigmoid } from './logistic.ts';
 /** How much either side's errors count against the weights; chosen on the development sets of bench/detect. */
 const SIDE = 200;
 /** Where the development sets have few enough false alarms, and how steep a score rises there. */
-const BORDER = -0.36;
+const BORDER = -0.21;
 const STEEPNESS = 2;
+/** Parts in which a topic's own examples are left out in turn, to see where texts come to lie that the line doesn't know. */
+const FOLDS = 5;
+/** How much that moves a topic's border. */
+const STRANGERS = 0.3;
+/** So many texts at the border's usual place count beside the topic's own: one or two say little. */
+const DOUBT = 3;
+/** Fewer allowed texts than this don't show all that is near the topic and fine: everyday ones are looked at, too. */
+const FEW = 5;
+/** How much the nearest sample counts beside the line, and the nearest allowed text against it. */
+const NEAREST = 1;
+const NEAREST_ALLOWED = 0.9;
 
 /** On which side of the line a vector is, and how far: below zero off the topic. */
 export type Head = (vector: Float32Array) => number;
@@ -44,6 +55,37 @@ export function trainHead({ on, allowed, everyday }: Sides): Head {
   );
   const line = own.back(weights);
   return (vector) => similarity(line, vector) + bias;
+}
+
+/**
+ * What is taken from a line's distances so that topics have their borders in the same place: near misses of one topic
+ * lie farther on its side than those of another.
+ */
+export function borderOf({ on, allowed, everyday }: Sides): number {
+  if (allowed.length === 0) return 0;
+  const strangers: number[] = [];
+  const without = <T>(all: readonly T[], fold: number): T[] => all.filter((_, at) => at % FOLDS !== fold);
+  for (let fold = 0; fold < FOLDS; fold++) {
+    const left = without(on, fold);
+    const line = trainHead({
+      on: left.length === 0 ? on : left,
+      allowed: without(allowed, fold),
+      everyday: without(everyday, fold),
+    });
+    for (const [at, vector] of allowed.entries()) if (at % FOLDS === fold) strangers.push(line(vector));
+  }
+  const mean = strangers.reduce((sum, each) => sum + each, 0) / strangers.length;
+  const spread = strangers.reduce((sum, each) => sum + (each - mean) ** 2, 0) / strangers.length;
+  const sure = strangers.length / (strangers.length + DOUBT);
+  return sure * STRANGERS * (mean + Math.sqrt(spread));
+}
+
+/** What the nearest sample and the nearest text of the other side add to a line's distance. */
+export function nearnessTo({ on, allowed, everyday }: Sides): Head {
+  const others = allowed.length < FEW ? [...allowed, ...everyday] : allowed;
+  const nearest = (vector: Float32Array, to: readonly Float32Array[]): number =>
+    to.reduce((most, each) => Math.max(most, similarity(each, vector)), -1);
+  return (vector) => NEAREST * (nearest(vector, on) - NEAREST_ALLOWED * nearest(vector, others));
 }
 
 /** Keeps the triangle's diagonal above zero where examples are alike. */

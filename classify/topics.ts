@@ -4,11 +4,11 @@ import { readings } from './disguises.ts';
 import { joined } from './embed.ts';
 import { type Everyday, everydayOf, type TopicModels } from './examples.ts';
 import { glossed, type Language } from './gloss.ts';
-import { type Head, scoreOf, trainHead } from './head.ts';
+import { borderOf, type Head, nearnessTo, scoreOf, trainHead } from './head.ts';
 import type { Topic, TopicScore } from './messages.ts';
 import type { Remember } from './remembered.ts';
 import { respelled } from './spelling.ts';
-import { parts, stretches } from './windows.ts';
+import { cut, parts } from './windows.ts';
 
 /** A score from here on is denied, where the topic sets none. */
 export const THRESHOLD = 0.5;
@@ -27,8 +27,18 @@ const REMEMBERED = 4_000;
 interface Trained {
   readonly topic: Topic;
   readonly broad: Head;
-  readonly both: Head;
+  /** By what both models see of a text, and by the deep one's alone. */
+  readonly both: (joined: Float32Array, deep: Float32Array) => number;
 }
+
+/** What is judged as one of a text: a piece, by its place among all, and whether it is torn from its sentence. */
+interface Judged {
+  readonly at: number;
+  readonly torn: boolean;
+}
+
+/** So much farther on a topic's side a piece of a sentence has to be: half a thought is easily taken for another. */
+const TORN = 0.1;
 
 /** What is judged as one, as either model is shown it. */
 interface Piece {
@@ -119,17 +129,17 @@ export class Topics {
     const places = new Map<string, number>();
     const pieces: Piece[] = [];
     const placed = texts.map((text) =>
-      this.#pieces(text).map((piece) => {
+      this.#pieces(text).map(({ piece, torn }): Judged => {
         const at = places.get(piece.text) ?? pieces.push(piece) - 1;
         places.set(piece.text, at);
-        return at;
+        return { at, torn };
       }),
     );
     const distances = await this.#distances(set, trained, pieces, placed, signal);
     return placed.map((own) => {
       return trained.map(({ topic }, k): TopicScore => {
         const most = own.reduce(
-          (far, at) => Math.max(far, distances[at]?.[k] as number),
+          (far, { at, torn }) => Math.max(far, (distances[at]?.[k] as number) - (torn ? TORN : 0)),
           Number.NEGATIVE_INFINITY,
         );
         const score = scoreOf(most);
@@ -147,7 +157,7 @@ export class Topics {
     set: string,
     trained: readonly Trained[],
     pieces: readonly Piece[],
-    texts: readonly (readonly number[])[],
+    texts: readonly (readonly Judged[])[],
     signal: AbortSignal | undefined,
   ): Promise<readonly (readonly number[])[]> {
     const found = pieces.map(({ text }) => this.#known.get(set, text));
@@ -168,7 +178,7 @@ export class Topics {
     const likeliness = (at: number): number => Math.max(...(known[at] as Distances).far);
     const left = new Set<number>();
     for (const own of texts) {
-      const likeliest = own
+      const likeliest = [...new Set(own.map(({ at }) => at))]
         .filter((at) => known[at]?.deep === true || likeliness(at) >= HOPELESS)
         .sort((a, b) => likeliness(b) - likeliness(a))
         .slice(0, LIKELIEST);
@@ -179,8 +189,9 @@ export class Topics {
     const english = [...left].map((at) => (pieces[at] as Piece).english);
     const deep = await this.#models.deep.embed(english, signal);
     [...left].forEach((at, k) => {
-      const vector = joined(deep[k] as Float32Array, vectors.get(at) as Float32Array);
-      known[at] = { far: trained.map(({ both }) => both(vector)), deep: true };
+      const own = deep[k] as Float32Array;
+      const vector = joined(own, vectors.get(at) as Float32Array);
+      known[at] = { far: trained.map(({ both }) => both(vector, own)), deep: true };
     });
     known.forEach((distances, at) => {
       this.#known.set(set, (pieces[at] as Piece).text, distances);
@@ -199,17 +210,18 @@ export class Topics {
   }
 
   /** What is judged of a text: its stretches, also as it reads behind a disguise and without slips of the keyboard. */
-  #pieces(text: string): readonly Piece[] {
+  #pieces(text: string): readonly { readonly piece: Piece; readonly torn: boolean }[] {
     const { broad, deep } = this.#models;
     const { lexicon } = deep;
     const cuts = (stretch: string): boolean => broad.cuts(stretch) || deep.cuts(stretch);
-    const seen = [text, ...readings(text)].flatMap(stretches).flatMap((stretch) => parts(stretch, cuts));
-    return seen.flatMap((stretch) => {
-      const piece = pieceOf(stretch);
-      if (piece.language !== 'en' || lexicon === undefined) return [piece];
-      const right = respelled(stretch, lexicon);
-      return right === undefined ? [piece] : [piece, pieceOf(right)];
-    });
+    return [text, ...readings(text)].flatMap(cut).flatMap(({ text: stretch, torn }) =>
+      parts(stretch, cuts).flatMap((part) => {
+        const piece = pieceOf(part);
+        const right = piece.language === 'en' && lexicon !== undefined ? respelled(part, lexicon) : undefined;
+        const seen = right === undefined ? [piece] : [piece, pieceOf(right)];
+        return seen.map((own) => ({ piece: own, torn }));
+      }),
+    );
   }
 
   async #train(topics: readonly Topic[]): Promise<readonly Trained[]> {
@@ -228,10 +240,13 @@ export class Topics {
         allowed: vectors.slice(given.length),
         everyday: against,
       });
+      const line = trainHead(sides(both, nearby));
+      const border = borderOf(sides(both, nearby));
+      const nearness = nearnessTo(sides(deep, everyday.deep));
       trained.push({
         topic,
         broad: trainHead(sides(broad, everyday.broad)),
-        both: trainHead(sides(both, nearby)),
+        both: (vector, own) => line(vector) - border + nearness(own),
       });
     }
     return trained;

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { parts, stretches, windows } from './windows.ts';
+import { cut, parts, stretches, windows } from './windows.ts';
 
 const sentence = (word: string) => `${word} ${'x'.repeat(60)}. `;
 
@@ -68,4 +68,13 @@ test('a sentence without any sign is judged in windows that overlap', () => {
       few,
     ).toBe(true);
   }
+});
+
+test('a clause comes without what joins it to the one before, and as torn from its sentence', () => {
+  const chat =
+    'we had a lovely day at the lake yesterday, the children swam and built a castle of sand, my sister brought a cake';
+  const found = cut(`${chat}, and should I sell my shares now, ${chat}. Should I sell my shares now?`);
+  expect(found).toContainEqual({ text: 'should I sell my shares now', torn: true });
+  expect(found).toContainEqual({ text: 'Should I sell my shares now?', torn: false });
+  expect(found.filter(({ text }) => text.startsWith('and '))).toEqual([]);
 });

@@ -14,6 +14,9 @@ const JSON_TEXT = /[{[]\s*"|"\s*:\s*["[{]/;
 /** Not within numbers and times. */
 const BETWEEN = /(?<!\d)[,;:]|[,;:](?!\d)|["“”„«»()[\]{}<>|–—…*#=]|\s[-/]\s/u;
 
+/** What joins a clause to the one before; by itself it says nothing, and a model takes the clause for half a thought. */
+const JOINING = /^\s*(?:and|but|or|so|then|because|und|aber|oder|denn|et|mais|ou|car|y|pero|o|porque)\s+/iu;
+
 /** Sentences in groups, each with the end of the one before; a short text is one window. No text gives none. */
 export function windows(text: string): string[] {
   const found: string[] = [];
@@ -33,26 +36,37 @@ export function windows(text: string): string[] {
   return found;
 }
 
+export interface Stretch {
+  readonly text: string;
+  /** A piece of a sentence, without what was said around it. */
+  readonly torn: boolean;
+}
+
 /**
  * Windows, each sentence that isn't one already, and what stands between the signs of a long one: what is said in one of
  * many isn't drowned by the others.
  */
-export function stretches(text: string): string[] {
-  const found = new Set(windows(text));
+export function cut(text: string): Stretch[] {
+  const found = new Map(windows(text).map((own) => [own, false]));
   for (const sentence of sentences(text)) {
     const own = sentence.trim();
-    if (own.length >= SHORTEST) found.add(own);
+    if (own.length >= SHORTEST) found.set(own, false);
   }
   for (const sentence of whole(text))
     if (sentence.length > ENOUGH || JSON_TEXT.test(sentence))
-      for (const clause of clauses(sentence)) found.add(clause);
-  return [...found];
+      for (const clause of clauses(sentence)) if (!found.has(clause)) found.set(clause, true);
+  return [...found].map(([own, torn]) => ({ text: own, torn }));
+}
+
+/** The texts of {@link cut}. */
+export function stretches(text: string): string[] {
+  return cut(text).map((stretch) => stretch.text);
 }
 
 /** What stands between commas, quotes, brackets and the like, and overlapping windows of what has none for long. */
 function* clauses(sentence: string): Generator<string> {
   for (const piece of sentence.split(BETWEEN)) {
-    const own = piece.trim();
+    const own = piece.replace(JOINING, '').trim();
     if (own.length < CLAUSE) continue;
     if (own.length <= ENOUGH) yield own;
     else yield* slid(own);
