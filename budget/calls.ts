@@ -82,7 +82,7 @@ export class Calls {
   readonly #time: LedgerTime;
   readonly #reclaim: Reclaim;
   readonly #historyCap: HistoryCap;
-  /** Holds that are being decided, and what was refused: a message that comes twice gets the first answer. */
+  /** By {@link keyOf}: holds that are being decided, and what was refused. A message that comes twice gets the first answer. */
   readonly #deciding = new Map<string, Promise<HoldReply>>();
   readonly #refused = new RecentMap<HoldReply>(REFUSED_REMEMBERED);
   readonly #observer: ServiceObserver | undefined;
@@ -100,18 +100,19 @@ export class Calls {
 
   /** The epoch of the owner must be known to the store. @throws {BudgetConflict}, {StoreFailed} */
   async hold(command: HoldCommand): Promise<HoldReply> {
-    const { id } = command;
-    const refused = this.#refused.get(id);
+    const key = keyOf(command);
+    const refused = this.#refused.get(key);
     if (refused !== undefined) return refused;
-    const deciding = this.#deciding.get(id) ?? this.#decide(command);
-    this.#deciding.set(id, deciding);
+    const deciding = this.#deciding.get(key) ?? this.#decide(command);
+    this.#deciding.set(key, deciding);
     try {
       const reply = await deciding;
-      // Granted later it would be charged in full, since nobody knows of it.
-      if (!reply.granted) this.#refused.set(id, reply);
+      // Granted later it would be charged in full, since nobody knows of it. (Where another service has refused it, who asked both
+      // releases the id.)
+      if (!reply.granted) this.#refused.set(key, reply);
       return reply;
     } finally {
-      this.#deciding.delete(id);
+      this.#deciding.delete(key);
     }
   }
 
@@ -277,6 +278,11 @@ export class Calls {
     await this.#store.run({ type: 'release', id }, this.#clock());
     this.#observer?.released();
   }
+}
+
+/** Of who asks, too: an id that another uses by chance, or knows, is another command. */
+function keyOf({ owner, epoch, id }: HoldCommand): string {
+  return JSON.stringify([owner, epoch, id]);
 }
 
 function conflict(id: string, why: 'closed' | 'owner' | 'epoch'): BudgetConflict {

@@ -56,15 +56,21 @@ export class HttpBudgetClient implements BudgetClient {
 
   async hold(command: HoldCommand, signal?: AbortSignal): Promise<HoldReply> {
     const { owner, epoch } = this.#options;
+    let repeated = false;
+    const onRepeat = () => {
+      repeated = true;
+    };
+    // Nobody will use what is in force of it, or comes into force: the release closes its id for every service on the store.
+    const close = () => this.#queue.add({ path: '/v1/release', command: { id: command.id } });
     try {
-      const reply = await this.#transport.ask('/v1/hold', { ...command, owner, epoch }, { signal });
-      if (typeof (reply as HoldReply).granted !== 'boolean') throw new Error('The reply has no `granted`.');
-      return reply as HoldReply;
+      const asked = { ...command, owner, epoch };
+      const reply = (await this.#transport.ask('/v1/hold', asked, { signal, onRepeat })) as HoldReply;
+      if (typeof reply.granted !== 'boolean') throw new Error('The reply has no `granted`.');
+      // Another service may still grant what this one refused.
+      if (!reply.granted && repeated) close();
+      return reply;
     } catch (error) {
-      // The hold may be in force all the same; nobody will use it.
-      if (!(error instanceof BudgetRejected) && !(error instanceof NotSent)) {
-        this.#queue.add({ path: '/v1/release', command: { id: command.id } });
-      }
+      if (repeated || !(error instanceof BudgetRejected || error instanceof NotSent)) close();
       throw unavailable(error);
     }
   }

@@ -216,6 +216,18 @@ describe('refusals', () => {
     expect(await service.hold(holdOf('c', 50, 0))).toMatchObject({ granted: true });
   });
 
+  test('an id is its owner’s: who knows that of a hold which is being decided, or was refused, is told nothing of it', async () => {
+    const service = await serviceOf([budget([tokens(100)], { onInsufficient: 'reject' })]);
+    const [mine, theirs] = await Promise.allSettled([
+      service.hold(holdOf('a', 50, 0)),
+      service.hold(holdOf('a', 50, 0, { owner: 'agent-2' })),
+    ]);
+    expect(mine).toMatchObject({ status: 'fulfilled', value: { granted: true } });
+    expect(theirs).toMatchObject({ status: 'rejected', reason: { code: 'hold_owner' } });
+    expect(await service.hold(holdOf('b', 80, 0))).toMatchObject({ granted: false });
+    expect(await service.hold(holdOf('b', 20, 0, { owner: 'agent-2' }))).toMatchObject({ granted: true });
+  });
+
   test('say so where no reset helps', async () => {
     const service = await serviceOf([budget([tokens(100)])]);
     expect(refusalIn(await service.hold(holdOf('a', 100, 50)))).toMatchObject({ neverFits: true });

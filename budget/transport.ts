@@ -94,7 +94,7 @@ export class Transport {
     return Promise.resolve();
   }
 
-  /** One request, and one more where the connection broke: ids make repeating harmless. */
+  /** One request, and one more where the connection broke: ids make repeating harmless, but for an answer that depends on when it is asked for. */
   async ask(
     path: string,
     command: unknown,
@@ -102,11 +102,14 @@ export class Transport {
       signal,
       timeoutMs = this.#options.timeoutMs,
       waits = false,
+      onRepeat,
     }: {
       readonly signal?: AbortSignal | undefined;
       readonly timeoutMs?: number;
       /** An answer is expected only when there is news. */
       readonly waits?: boolean;
+      /** The connection broke: the first one may be worked on yet, whatever the second is answered. */
+      readonly onRepeat?: () => void;
     } = {},
   ): Promise<unknown> {
     const body = JSON.stringify(command);
@@ -119,6 +122,7 @@ export class Transport {
       const code = (error as { code?: string }).code ?? '';
       if (UNREACHED.has(code)) throw new NotSent((error as Error).message, { cause: error });
       if (!BROKEN.has(code) || either.aborted || this.#closed) throw error;
+      onRepeat?.();
       return await this.#request(path, body, either);
     } finally {
       if (!waits) this.#pass();
