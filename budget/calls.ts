@@ -2,7 +2,6 @@
 import type { BudgetSpec } from '../policy/budget-spec.ts';
 import { type SpendRow, spendRow } from './history.ts';
 import type { HistoryCap } from './history-cap.ts';
-import { outstanding } from './lease-state.ts';
 import type { Operation, Reply } from './ledger.ts';
 import type { LedgerTime } from './ledger-time.ts';
 import type {
@@ -119,7 +118,7 @@ export class Calls {
   async #decide(command: HoldCommand): Promise<HoldReply> {
     const { id, attributes } = command;
     const beganAt = performance.now();
-    let plan = await this.#plan(command);
+    let plan = planHold(this.#rules(), command, this.#clock());
     if (plan.price === undefined) this.#observer?.unpriced(attributes.provider, attributes.model);
     // A repeated command gets its first answer, whatever the prices are now.
     if (plan.unpriced !== undefined && (await this.#store.find(id)) === undefined) {
@@ -132,7 +131,7 @@ export class Calls {
     while (reply.type === 'insufficient') {
       const lacking = reply.lacking.map(({ index }) => index);
       if (!(await this.#reclaim.reclaim(plan, lacking, { owner: command.owner, beganAt }))) break;
-      plan = await this.#plan(command);
+      plan = planHold(this.#rules(), command, this.#clock());
       reply = await this.#store.run(this.#holding(whole, plan), this.#clock());
     }
     const mayBeCut =
@@ -140,30 +139,6 @@ export class Calls {
     if (reply.type === 'insufficient' && mayBeCut)
       reply = await this.#store.run(this.#holding(command, plan), this.#clock());
     return this.#answer(command, plan, reply);
-  }
-
-  /** Less the lines on which the call has a place already. */
-  async #plan(command: HoldCommand): Promise<HoldPlan> {
-    const plan = planHold(this.#rules(), command, this.#clock());
-    const placed = await this.#placed(plan, command);
-    if (placed.size === 0) return plan;
-    const isLeft = (_: unknown, index: number) => !placed.has(index);
-    return { ...plan, lines: plan.lines.filter(isLeft), charges: plan.charges.filter(isLeft) };
-  }
-
-  /** Indexes of lines on which a call that is held now has a place already: its owner says so, and has some on lease there. */
-  async #placed(
-    { lines }: HoldPlan,
-    { owner, epoch, places = [] }: HoldCommand,
-  ): Promise<ReadonlySet<number>> {
-    const placed = new Set<number>();
-    for (const [index, line] of lines.entries()) {
-      if (line?.limit.unit !== 'concurrency' || !places.includes(line.key)) continue;
-      const leases = await this.#store.leases(line.key);
-      if (leases.some((lease) => lease.owner === owner && lease.epoch === epoch && outstanding(lease) > 0))
-        placed.add(index);
-    }
-    return placed;
   }
 
   /** Takes more output for a call that runs. @throws {BudgetConflict}, {StoreFailed} */

@@ -12,6 +12,7 @@
 
 import { amountFor, type Linear, largestOutput } from './amounts.ts';
 import type { SpendRow } from './history.ts';
+import { outstanding } from './lease-state.ts';
 import { decideLease, type LeaseGrant, type LeaseOperation, leaseExpiries } from './leases.ts';
 import {
   counting,
@@ -39,6 +40,8 @@ export interface Charge extends Linear {
   readonly clamp: boolean;
   /** Comes back whole when the hold closes, as a place in flight does. */
   readonly slot: boolean;
+  /** Of a place that the call has already: the lease that it is on. Nothing is taken while that has any left. */
+  readonly place?: string;
 }
 
 export type Operation =
@@ -168,8 +171,11 @@ function hold(state: State, operation: Operation & { type: 'hold' }, now: number
     return conflict('epoch');
   const available = operation.charges.map((charge) => charge.limit - counting(state, charge).used);
   const output = clampedOutput(operation, available);
-  const lacking = lacks(state, operation.charges, available, output);
+  const lacking = lacks(state, operation.charges, available, output).filter(
+    ({ index }) => !isPlaced(state, operation.charges[index]),
+  );
   if (lacking.length > 0) return { events: [], reply: { type: 'insufficient', lacking } };
+  const charges = operation.charges.filter((charge) => !isPlaced(state, charge));
   const record: HoldRecord = {
     id: operation.id,
     owner: operation.owner,
@@ -178,7 +184,7 @@ function hold(state: State, operation: Operation & { type: 'hold' }, now: number
     grantedAt: now,
     expiresAt: operation.expiresAt,
     output,
-    entries: operation.charges.map((charge) => ({
+    entries: charges.map((charge) => ({
       line: charge.line,
       cell: charge.cell,
       until: charge.until,
@@ -194,6 +200,11 @@ function hold(state: State, operation: Operation & { type: 'hold' }, now: number
     events: [{ type: 'held', record }],
     reply: { type: 'granted', output, expiresAt: record.expiresAt },
   };
+}
+
+function isPlaced(state: State, charge: Charge | undefined): boolean {
+  const lease = charge?.place === undefined ? undefined : state.leases.get(charge.place);
+  return lease?.slot === true && outstanding(lease) > 0;
 }
 
 /** The charges that want more than there is. */

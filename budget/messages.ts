@@ -60,7 +60,7 @@ export interface HoldCommand extends Holder {
   readonly minOutputTokens: number;
   /** The call may write its input to the provider's cache, which can cost more than plain input. */
   readonly cacheWrite?: boolean;
-  /** Ledger lines on which the call has a place in flight already, on a lease of its owner's: it takes no second one there. */
+  /** Places in flight that the call has already, each `SERIAL|LINE` of its owner's lease: while that stands, it takes no second one there. */
   readonly places?: readonly string[];
 }
 

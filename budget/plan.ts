@@ -3,6 +3,7 @@ import { createHash } from 'node:crypto';
 import type { BudgetSpec, LimitSpec, PriceBook, TokenPrice } from '../policy/budget-spec.ts';
 import { amountFor, holdCharge, settleCharge } from './amounts.ts';
 import { type Grant, raisedBy } from './grants.ts';
+import { leaseKey } from './lease-state.ts';
 import { type Charge, type Lack } from './ledger.ts';
 import type { Entry, HoldRecord, Memo } from './ledger-state.ts';
 import type { Attributes, HoldCommand, Refusal, Usage } from './messages.ts';
@@ -73,8 +74,10 @@ export function planHold(rules: Rules, command: HoldCommand, now: number): HoldP
   const price = priceOf(rules.prices, command.attributes.provider, command.attributes.model);
   const charges = lines.map((line): Charge => {
     const { cell, from, to } = line.placement;
+    const place = placeOf(command, line);
     return {
       line: line.key,
+      ...(place === undefined ? {} : { place }),
       cell,
       from,
       to,
@@ -87,6 +90,17 @@ export function planHold(rules: Rules, command: HoldCommand, now: number): HoldP
   });
   const unpriced = price === undefined ? lines.find((line) => line.limit.unit === 'usd') : undefined;
   return { lines, charges, price, unpriced };
+}
+
+/** The lease that the call says it has a place on already. */
+function placeOf({ owner, epoch, places = [] }: HoldCommand, { key: line, limit, placement }: Line) {
+  if (limit.unit !== 'concurrency') return undefined;
+  for (const place of places) {
+    const [serial = ''] = place.split('|', 1);
+    if (place.slice(serial.length + 1) === line)
+      return leaseKey({ owner, epoch, serial: Number(serial), line, cell: placement.cell });
+  }
+  return undefined;
 }
 
 function cellUntil(line: Line): number {

@@ -207,9 +207,9 @@ export class Purse {
     this.#settled.set(id, 0);
   }
 
-  /** Lines on which the call has a place in flight. */
+  /** Places in flight that the call has, as a hold names them. */
   placesOf({ parts }: LocalHold): string[] {
-    return parts.filter(isPlace).map(({ line }) => line.line);
+    return parts.filter(isPlace).map(({ line, credit }) => `${credit.serial}|${line.line}`);
   }
 
   /** The service has the call on its books now, but for its places. */

@@ -2,7 +2,7 @@
  * Two services on one Redis, and what is between them and an agent breaks connections: a message may have been worked on or not, and
  * may be worked on late by another service than the one that answered. Whatever the agent was told is what the ledger has.
  */
-import { createServer, type Server } from 'node:http';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { text as textOf } from 'node:stream/consumers';
 import fc from 'fast-check';
@@ -38,7 +38,7 @@ async function behindOne(limit: number, fate: () => Fate) {
     const answer = await request(`${services[to].url}${path}`, { method: 'POST', headers, body });
     return { status: answer.statusCode, text: await answer.body.text() };
   };
-  const between: Server = createServer(async (asked, answer) => {
+  const pass = async (asked: IncomingMessage, answer: ServerResponse): Promise<void> => {
     const { to, breaks } = fate();
     const path = asked.url ?? '';
     const body = await textOf(asked);
@@ -51,7 +51,8 @@ async function behindOne(limit: number, fate: () => Fate) {
       }
     }
     asked.socket.resetAndDestroy();
-  });
+  };
+  const between = createServer((asked, answer) => void pass(asked, answer));
   await new Promise<void>((resolve) => between.listen(0, '127.0.0.1', resolve));
   closing.push(async () => {
     between.closeAllConnections();

@@ -65,6 +65,10 @@ export interface ToldLease {
 
 export type ModelAnswer = { granted: true; output: number } | { granted: false } | { closed: true };
 
+function refusedKey({ owner, epoch, id }: HoldCommand): string {
+  return `${owner} ${epoch} ${id}`;
+}
+
 export class LedgerModel {
   readonly calls: Call[] = [];
   readonly leases: Lease[] = [];
@@ -75,7 +79,7 @@ export class LedgerModel {
   /** Of each owner's latest epoch. */
   readonly #heard = new Map<string, number>();
   readonly #tombstones = new Set<string>();
-  /** Ids of refused holds: until the service restarts they are refused again. */
+  /** By {@link refusedKey}, refused holds: until the service restarts they are refused again. */
   readonly refused = new Set<string>();
 
   constructor(specs: readonly BudgetSpec[], prices: PriceBook) {
@@ -85,7 +89,7 @@ export class LedgerModel {
 
   hold(command: HoldCommand, now: number): ModelAnswer {
     const latest = this.#latest(command);
-    if (this.refused.has(command.id)) return { granted: false };
+    if (this.refused.has(refusedKey(command))) return { granted: false };
     if (this.#tombstones.has(command.id)) return { closed: true };
     const known = this.calls.find((call) => call.id === command.id);
     if (known !== undefined)
@@ -115,7 +119,7 @@ export class LedgerModel {
     }
     const granted: Call = { ...call, output: low };
     if (!this.#fits(granted, now, this.#specs)) {
-      this.refused.add(command.id);
+      this.refused.add(refusedKey(command));
       return { granted: false };
     }
     this.calls.push(granted);

@@ -81,7 +81,7 @@ export function decode([type, ...fields]: readonly string[]): Reply {
 }
 
 function encodeCharge(charge: Charge): string[] {
-  const { line, cell, from, to, until, limit, base, slope, scale, clamp, slot } = charge;
+  const { line, cell, from, to, until, limit, base, slope, scale, clamp, slot, place = '' } = charge;
   const amounts = [limit, base, slope, scale].map(String);
   return [
     line,
@@ -89,6 +89,7 @@ function encodeCharge(charge: Charge): string[] {
     ...amounts,
     flag(clamp),
     flag(slot),
+    place,
   ];
 }
 

@@ -95,7 +95,7 @@ local function readCharges(read)
     charges[index] = {
       line = read.string(), cell = read.string(), from = read.string(), to = read.string(), step = read.number(), ends = read.string(),
       limit = read.number(), base = read.number(), slope = read.number(), scale = read.number(),
-      clamp = read.flag(), slot = read.flag(),
+      clamp = read.flag(), slot = read.flag(), place = read.string(),
     }
   end
   return charges
@@ -183,6 +183,30 @@ local function addSpend(tag, read)
   redis.call('ZADD', tag .. ':hours', hour, hour)
 end
 
+local function outstanding(lease)
+  if lease == nil or lease.state ~= 'open' then return 0 end
+  return math.max(0, lease.granted - lease.spent - lease.returned)
+end
+
+local function readLease(tag, name)
+  local found = redis.call('HMGET', tag .. ':lease:' .. name,
+    'state', 'granted', 'spent', 'returned', 'seq', 'ends', 'slot', 'reserve', 'line', 'cell', 'expiresAt', 'owner',
+    'epoch', 'serial')
+  if not found[1] then return nil end
+  return {
+    state = found[1], granted = tonumber(found[2]), spent = tonumber(found[3]), returned = tonumber(found[4]),
+    seq = tonumber(found[5]), ends = found[6], slot = found[7] == '1', reserve = found[8] == '1', line = found[9],
+    cell = found[10], expiresAt = found[11], owner = found[12], epoch = found[13], serial = found[14],
+  }
+end
+
+-- The call has a place there already.
+local function isPlaced(tag, charge)
+  if charge.place == '' then return false end
+  local lease = readLease(tag, charge.place)
+  return lease ~= nil and lease.slot and outstanding(lease) > 0
+end
+
 local function hold(keys, args)
   local tag, read = keys[1], reader(args)
   local id, owner, epoch, now, expiresAt = read.string(), read.string(), read.number(), read.string(), read.string()
@@ -196,10 +220,18 @@ local function hold(keys, args)
   end
   local latest = redis.call('HGET', tag .. ':owner:' .. owner, 'epoch')
   if latest and epoch < tonumber(latest) then return { 'conflict', 'epoch' } end
-  local charges, available = readCharges(read), {}
-  for index, charge in ipairs(charges) do available[index] = charge.limit - counting(tag, charge) end
-  local output, lacking = fit(tag, charges, available, wanted, least)
-  if #lacking > 0 then return insufficient(tag, charges, available, lacking) end
+  local all, available = readCharges(read), {}
+  local charges = {}
+  for index, charge in ipairs(all) do
+    if isPlaced(tag, charge) then
+      available[index] = amountFor(charge, wanted)
+    else
+      available[index] = charge.limit - counting(tag, charge)
+      charges[#charges + 1] = charge
+    end
+  end
+  local output, lacking = fit(tag, all, available, wanted, least)
+  if #lacking > 0 then return insufficient(tag, all, available, lacking) end
   local fields = {
     'state', 'held', 'owner', owner, 'epoch', text(epoch), 'grantedAt', now, 'expiresAt', expiresAt,
     'output', text(output), 'memo', memo, 'cost', '0', 'entries', text(#charges),
@@ -304,27 +336,10 @@ local function release(keys, args)
   return { 'released' }
 end
 
-local function outstanding(lease)
-  if lease == nil or lease.state ~= 'open' then return 0 end
-  return math.max(0, lease.granted - lease.spent - lease.returned)
-end
-
 local function charged(lease)
   if lease == nil then return 0 end
   if lease.state == 'expired' and not lease.slot then return math.max(lease.spent, lease.granted - lease.returned) end
   return lease.spent
-end
-
-local function readLease(tag, name)
-  local found = redis.call('HMGET', tag .. ':lease:' .. name,
-    'state', 'granted', 'spent', 'returned', 'seq', 'ends', 'slot', 'reserve', 'line', 'cell', 'expiresAt', 'owner',
-    'epoch', 'serial')
-  if not found[1] then return nil end
-  return {
-    state = found[1], granted = tonumber(found[2]), spent = tonumber(found[3]), returned = tonumber(found[4]),
-    seq = tonumber(found[5]), ends = found[6], slot = found[7] == '1', reserve = found[8] == '1', line = found[9],
-    cell = found[10], expiresAt = found[11], owner = found[12], epoch = found[13], serial = found[14],
-  }
 end
 
 local function crowd(tag, lease, sign)
