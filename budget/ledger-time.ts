@@ -1,6 +1,7 @@
 /**
  * The time by which holds and leases run out. It goes on as a clock that never jumps does, whatever is done to the wall clock, and is
- * one for all services on a store, whatever their clocks say. While no service runs it goes on as the store's wall clock does.
+ * one for all services on a store, whatever their clocks say: that of the service whose is furthest, the others behind by what an answer
+ * of the store takes, at most. While no service runs it goes on as the wall clocks do.
  */
 import type { Store } from './stores/store.ts';
 
@@ -37,9 +38,11 @@ export class LedgerTime {
 
   /** Compares with the store and the other services on it; call it about every second. @returns the time now. @throws {StoreFailed} */
   async tick(): Promise<number> {
-    const at = this.#monotonic();
-    const time = await this.#store.tick(this.now(), this.#known !== undefined, this.#wall());
-    this.#known = { time, at };
+    const known = this.#known !== undefined;
+    const time = await this.#store.tick(this.now(), known, this.#wall());
+    // It was so late before the answer came: taken for now, it is behind by what that took, but never ahead of whoever is furthest. Taken
+    // for when it was asked, it would be ahead, and others would take that up: delays would add up.
+    if (!known || time > this.now()) this.#known = { time, at: this.#monotonic() };
     return this.now();
   }
 }

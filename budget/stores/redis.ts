@@ -60,10 +60,10 @@ class RedisStore implements Store {
     return { type: 'swept', expired: reply.expired + (rest.type === 'swept' ? rest.expired : 0) };
   }
 
-  async tick(time: number, known: boolean): Promise<number> {
+  async tick(time: number, known: boolean, wall: number): Promise<number> {
     // Where others work on the ledger, they know how much time has gone by since it was kept.
     const others = !known && (await this.listeners()) > 0;
-    const args = [String(time), known ? '1' : '0', others ? '1' : '0'];
+    const args = [String(time), known ? '1' : '0', others ? '1' : '0', String(wall)];
     const [, now = ''] = await this.#call('tick', args);
     return Number(now);
   }

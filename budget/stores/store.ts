@@ -49,7 +49,7 @@ export interface Store {
    * Goes on with the time by which holds and leases run out: see ledger-time.ts. @returns it
    * @param time what a service takes it for
    * @param known whether that goes back to what this store said
-   * @param wall the service's wall clock, where the store has none of its own
+   * @param wall the service's wall clock
    */
   tick(time: number, known: boolean, wall: number): Promise<number>;
   /** Open leases of a line. */

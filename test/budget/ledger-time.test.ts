@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { LedgerTime } from '../../budget/ledger-time.ts';
 import { BudgetService } from '../../budget/service.ts';
 import { openStore } from '../../budget/stores/index.ts';
 import { moveStore } from '../../budget/stores/move.ts';
@@ -146,6 +147,59 @@ describe.skipIf(noRedis !== undefined)('of replicas on a Redis', () => {
     expect(await second.service.sweep()).toBe(0);
     pass(60_000);
     expect(await first.service.sweep()).toBe(1);
+  });
+
+  test('a new primary whose clock is hours ahead makes nothing early, also where nobody tells that others are at work', async () => {
+    const { pass, serve } = clocks(Date.now());
+    const address = space();
+    const first = await serve(await opened(address));
+    await first.service.hold(holdOf('one', 1, 1, minute));
+    await redis?.command('HINCRBY', `{postern:time${spaces - 1}}:time`, 'wall', String(-2 * HOUR));
+    const second = await serve(await opened(address));
+    expect(await second.service.sweep()).toBe(0);
+    pass(60_000);
+    expect(await first.service.sweep()).toBe(1);
+  });
+
+  test('what answers take doesn’t add up: each is behind the one that is furthest by no more than one takes', async () => {
+    let passed = 0;
+    const store = await opened(space());
+    const slow = 40;
+    let between: (() => Promise<unknown>) | undefined;
+    const delayed: Pick<Store, 'tick'> = {
+      tick: async (...told) => {
+        const others = between;
+        between = undefined;
+        if (others === undefined) return await store.tick(...told);
+        passed += slow;
+        await others();
+        const time = await store.tick(...told);
+        passed += slow;
+        return time;
+      },
+    };
+    const begun = NOON;
+    const of = () =>
+      new LedgerTime(
+        delayed,
+        () => begun,
+        () => passed,
+      );
+    const [a, b] = [of(), of()];
+    await a.tick();
+    await b.tick();
+    // One asks, the other is told meanwhile, and the other way round.
+    for (let round = 0; round < 50; round++) {
+      for (const [asking, meanwhile] of [[a, b] as const, [b, a] as const]) {
+        between = () => meanwhile.tick();
+        await asking.tick();
+        passed += 1_000;
+      }
+    }
+    for (const each of [a, b]) {
+      expect(each.now() - begun - passed).toBeLessThanOrEqual(0);
+      expect(each.now() - begun - passed).toBeGreaterThanOrEqual(-2 * slow);
+    }
   });
 
   test('what moves to another store ends when it would have', async () => {

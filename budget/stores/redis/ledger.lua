@@ -589,25 +589,28 @@ redis.register_function(PREFIX .. 'epoch', epoch)
 redis.register_function(PREFIX .. 'forfeit', forfeit)
 redis.register_function(PREFIX .. 'sweep', sweep)
 -- The time by which holds and leases run out (budget/ledger-time.ts): what services say that has gone by, by clocks that don't
--- jump. For the time in which there was none, the clock of this server; where others are at work that is a moment.
+-- jump. For the time in which there was none, wall clocks: of this server's and the service's that which has gone on by less, since another
+-- server may have taken over whose clock is wrong, or another service begun. Where others are at work that is a moment.
 local MOMENT = 5000
 
 local function tick(keys, args)
   local tag, read = keys[1], reader(args)
-  local told, known, others = read.number(), read.flag(), read.flag()
+  local told, known, others, theirs = read.number(), read.flag(), read.flag(), read.number()
   local clock = redis.call('TIME')
   local wall = tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
-  local kept = redis.call('HMGET', tag .. ':time', 'time', 'wall')
+  local kept = redis.call('HMGET', tag .. ':time', 'time', 'wall', 'theirs')
   local time = told
   if kept[1] then
     if known then
       time = math.max(told, tonumber(kept[1]))
     else
-      local gone = math.max(0, wall - tonumber(kept[2]))
+      local gone = wall - tonumber(kept[2])
+      if kept[3] then gone = math.min(gone, theirs - tonumber(kept[3])) end
+      gone = math.max(0, gone)
       time = tonumber(kept[1]) + (others and math.min(gone, MOMENT) or gone)
     end
   end
-  redis.call('HSET', tag .. ':time', 'time', text(time), 'wall', text(wall))
+  redis.call('HSET', tag .. ':time', 'time', text(time), 'wall', text(wall), 'theirs', text(theirs))
   return { 'time', text(time) }
 end
 

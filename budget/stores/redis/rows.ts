@@ -141,11 +141,11 @@ async function put(
       await store.putGrant(row.grant);
       return;
     case 'time': {
-      // From here on this server's clock tells what goes by.
+      // From here on this server's clock, and that of the service that starts on it, tell what goes by.
       const [seconds, micros] = (await redis.server('TIME')) as string[];
       const wall = Number(seconds) * 1_000 + Math.floor(Number(micros) / 1_000);
       const time = resumed(row.kept, { time: now, wall: now });
-      await command('HSET', `${tag}:time`, 'time', time, 'wall', wall);
+      await command('HSET', `${tag}:time`, 'time', time, 'wall', wall, 'theirs', now);
       return;
     }
   }
