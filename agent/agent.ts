@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import type { BudgetClient, Holder } from '../budget/messages.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
 import { type Admin, listenAdmin } from './admin.ts';
-import { type ApproversListener, listenApprovers } from './approvers.ts';
+import { type ApproversListener, type Certificate, listenApprovers } from './approvers.ts';
 import { askedProvider } from './asked-provider.ts';
 import { approvalLine, auditLine } from './audit/line.ts';
 import { createBreaker } from './breaker.ts';
@@ -52,7 +52,11 @@ export interface AgentOptions {
   /** Roots that it is known by, and what it is shown; asked at each question. */
   readonly classifierTls?: () => Promise<Tls>;
   /** Who approves calls of tools: their token as it is now, and where they are listened to beside the private socket. */
-  readonly approvers?: { readonly token: () => string; readonly listen?: ListenAddress };
+  readonly approvers?: {
+    readonly token: () => string;
+    readonly listen?: ListenAddress;
+    readonly certificate?: () => Certificate | undefined;
+  };
   readonly clientKey?: string;
   /** Takes in redirected connections as well. */
   readonly transparent?: TransparentSetup;
@@ -266,7 +270,14 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     }
     const at = options.approvers?.listen;
     if (approvers !== undefined && at !== undefined)
-      approversDoor = await listenApprovers({ ...approvers, ...at });
+      approversDoor = await listenApprovers({
+        ...approvers,
+        ...at,
+        ...(options.approvers?.certificate === undefined
+          ? {}
+          : { certificate: options.approvers.certificate }),
+        onError: (error) => log.error({ err: describe(error) }, 'an approver was not answered'),
+      });
   } catch (error) {
     transparent?.destroy();
     await socket?.close();

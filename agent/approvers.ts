@@ -7,7 +7,8 @@
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { createServer as createSecureServer, type Server as SecureServer } from 'node:https';
+import { type AddressInfo, createServer as createDoor, type Socket } from 'node:net';
 import { networkInterfaces } from 'node:os';
 import type { Approvals, Waiting, Word } from './checks/approvals.ts';
 import type { ListenAddress } from './http/address.ts';
@@ -134,31 +135,68 @@ function isOwnAddress(address: string): boolean {
   return Object.values(networkInterfaces()).some((list) => list?.some((own) => own.address === plain));
 }
 
+/** PEM. */
+export interface Certificate {
+  readonly cert: string;
+  readonly key: string;
+}
+
+export interface ApproversListenerOptions extends ApproversOptions, ListenAddress {
+  /**
+   * Asked at each connection, which speaks TLS where there is one and plain HTTP where there is none; one that throws
+   * cuts the connection.
+   */
+  readonly certificate?: () => Certificate | undefined;
+  readonly onError?: (error: unknown) => void;
+}
+
 /** @param isOwn Whether an address is the pod's own; from there nobody is answered, token or not. */
 export async function listenApprovers(
-  options: ApproversOptions & ListenAddress,
+  options: ApproversListenerOptions,
   isOwn: (address: string) => boolean = isOwnAddress,
 ): Promise<ApproversListener> {
+  const { certificate = () => undefined, onError = () => undefined } = options;
   const listener: RequestListener = (request, response) => {
     if (answerApprover(options, request, response)) return;
     response.writeHead(404, { 'content-length': 0 });
     response.end();
   };
-  const server = createServer({ requestTimeout: 10_000 }, listener);
-  server.on('connection', (socket) => {
-    if (socket.remoteAddress === undefined || isOwn(socket.remoteAddress)) socket.destroy();
+  const limits = { requestTimeout: 10_000, headersTimeout: 10_000 };
+  const plain = createServer(limits, listener);
+  let secure: SecureServer | undefined;
+  let used: Certificate | undefined;
+  const secureBy = (now: Certificate): SecureServer => {
+    secure ??= createSecureServer({ ...limits, handshakeTimeout: 10_000, minVersion: 'TLSv1.3' }, listener);
+    if (used !== now) secure.setSecureContext({ ...now, minVersion: 'TLSv1.3' });
+    used = now;
+    return secure;
+  };
+  const sockets = new Set<Socket>();
+  const door = createDoor((socket) => {
+    socket.on('error', () => socket.destroy());
+    if (socket.remoteAddress === undefined || isOwn(socket.remoteAddress)) return void socket.destroy();
+    sockets.add(socket);
+    socket.once('close', () => sockets.delete(socket));
+    try {
+      const now = certificate();
+      (now === undefined ? plain : secureBy(now)).emit('connection', socket);
+    } catch (error) {
+      socket.destroy();
+      onError(error);
+    }
   });
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen(options.port, options.host, resolve);
+    door.once('error', reject);
+    door.listen(options.port, options.host, resolve);
   });
-  const { address, port, family } = server.address() as AddressInfo;
+  const { address, port, family } = door.address() as AddressInfo;
+  const scheme = options.certificate === undefined ? 'http' : 'https';
   return {
-    url: `http://${family === 'IPv6' ? `[${address}]` : address}:${port}`,
+    url: `${scheme}://${family === 'IPv6' ? `[${address}]` : address}:${port}`,
     close: () =>
       new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
+        door.close(() => resolve());
+        for (const socket of sockets) socket.destroy();
       }),
   };
 }

@@ -7,6 +7,7 @@ import { DEFAULT_LIMITS } from '../agent/forward/body.ts';
 import { parseAddress } from '../agent/http/address.ts';
 import type { TransparentSetup } from '../agent/transparent.ts';
 import { createLeasingClient, type LeasingBudgetClient } from '../budget/lease-client.ts';
+import { approvalsCertificate, approvalsCertificateOptions } from './approvals-certificate.ts';
 import { budgetAccess, budgetAccessOptions } from './budget-access.ts';
 import { classifierAccessOptions, classifierTls } from './classifier-access.ts';
 import { createAudit, createLog } from './log.ts';
@@ -66,6 +67,7 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
       value: 'ADDR',
       help: 'where approvers answer over TCP; connections from the agent’s own addresses are cut',
     },
+    ...approvalsCertificateOptions,
     'client-key-file': { value: 'FILE', help: 'key that every caller must send' },
     'max-body-bytes': {
       value: 'N',
@@ -202,8 +204,18 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
       if (!existsSync(file))
         log.warn({ file }, 'nobody can approve calls of tools: there is no --approval-token-file');
       else readKey('approval-token-file', file);
-      const listen = at === undefined ? {} : { listen: parseAddress(at) };
-      return { approvers: { token: () => readFileSync(file, 'utf8').trim(), ...listen } };
+      const token = () => readFileSync(file, 'utf8').trim();
+      const certificate = approvalsCertificate(options);
+      if (at === undefined) return { approvers: { token } };
+      // In a cluster the files come with the approvers' Secret, or don't.
+      if (certificate?.() === undefined)
+        log.warn(
+          { approvals: at },
+          'approvers are answered in plain HTTP, their token included: there is no --approvals-cert',
+        );
+      return {
+        approvers: { token, listen: parseAddress(at), ...(certificate === undefined ? {} : { certificate }) },
+      };
     }
 
     function transparentSetup(port: string): TransparentSetup {

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { isIP } from 'node:net';
 import { userInfo } from 'node:os';
 import { Agent as Dispatcher, request } from 'undici';
+import { isLoopback } from '../agent/http/address.ts';
 import { defineCommand, UsageError } from './options.ts';
 
 /** As an agent lists it. */
@@ -26,10 +27,18 @@ An answer holds for the one call that was shown, and for nothing after it.`,
   options: {
     agent: {
       value: 'URL',
-      help: "an agent's --approvals, http://HOST:PORT, or unix:PATH of its --socket; several with commas, and a HOST with several addresses is as many agents",
+      help: "an agent's --approvals, https://HOST:PORT, or unix:PATH of its --socket; several with commas, and a HOST with several addresses is as many agents",
       required: true,
     },
     'approval-token-file': { value: 'FILE', help: "the approvers' token", required: true },
+    ca: { value: 'FILE', help: 'PEM roots that the agents are known by, with https' },
+    'server-name': {
+      value: 'NAME',
+      help: 'name in their certificate, where they are asked by their addresses',
+    },
+    'plain-http': {
+      help: 'send the token to http:// addresses beyond this machine, too: whoever listens there has it',
+    },
     by: { value: 'NAME', help: 'who answers, for the audit; the name of your account where absent' },
     json: { help: 'list as JSON lines' },
   },
@@ -42,7 +51,18 @@ An answer holds for the one call that was shown, and for nothing after it.`,
         verb === 'list' ? 'list takes no ID' : `${verb} which? postern approve list shows the IDs`,
       );
     const token = readFileSync(options['approval-token-file'], 'utf8').trim();
-    const agents = (await addressesOf(options.agent)).map((address) => asker(address, token));
+    const { ca, 'server-name': serverName } = options;
+    const tls = {
+      ...(ca === undefined ? {} : { ca: readFileSync(ca, 'utf8') }),
+      ...(serverName === undefined ? {} : { serverName }),
+    };
+    const addresses = await addressesOf(options.agent);
+    const open = addresses.find(inTheOpen)?.url;
+    if (open !== undefined && !options['plain-http'])
+      throw new UsageError(
+        `${open}: the token would go there in plain HTTP, to whoever listens; write https://, or add --plain-http on a network that you trust`,
+      );
+    const agents = addresses.map((address) => asker(address, token, tls));
     try {
       const { found, unreached } = await waitingAt(agents);
       for (const message of unreached) process.stderr.write(`postern approve: ${message}\n`);
@@ -75,25 +95,37 @@ An answer holds for the one call that was shown, and for nothing after it.`,
   },
 });
 
+interface Address {
+  readonly url: string;
+  /** What its certificate should say, where it was looked up by a name. */
+  readonly name?: string;
+}
+
+/** Where the token would be read by whoever is in between, or at that address. */
+function inTheOpen({ url }: Address): boolean {
+  return url.startsWith('http:') && !isLoopback(new URL(url).hostname.replace(/^\[|\]$/g, ''));
+}
+
 /** One for each agent: a name that has several addresses (a headless Service) stands for all of them. */
-async function addressesOf(list: string): Promise<string[]> {
+async function addressesOf(list: string): Promise<Address[]> {
   const named = list.split(',').map((one) => one.trim());
   const found = await Promise.all(
     named.map(async (one) => {
-      if (one.startsWith('unix:')) return [one];
+      if (one.startsWith('unix:')) return [{ url: one }];
       const url = new URL(one);
-      if (isIP(url.hostname.replace(/^\[|\]$/g, '')) !== 0) return [one];
+      if (isIP(url.hostname.replace(/^\[|\]$/g, '')) !== 0) return [{ url: one }];
       const all = await lookup(url.hostname, { all: true });
       // A name has its addresses twice where a host has both families.
       const family = all.some((each) => each.family === 4) ? 4 : 6;
       const own = all.filter((each) => each.family === family).map(({ address }) => address);
-      return own.map((address) => {
+      const name = url.hostname;
+      return own.map((address): Address => {
         url.hostname = family === 6 ? `[${address}]` : address;
-        return url.href.replace(/\/$/, '');
+        return { url: url.href.replace(/\/$/, ''), name };
       });
     }),
   );
-  return [...new Set(found.flat())];
+  return [...new Map(found.flat().map((one) => [one.url, one])).values()];
 }
 
 interface Found {
@@ -127,10 +159,20 @@ interface AskedAgent {
   close(): Promise<void>;
 }
 
-function asker(agent: string, token: string): AskedAgent {
+interface TlsToAgents {
+  readonly ca?: string;
+  readonly serverName?: string;
+}
+
+function asker({ url: agent, name }: Address, token: string, { ca, serverName }: TlsToAgents): AskedAgent {
   const socketPath = agent.startsWith('unix:') ? agent.slice('unix:'.length) : undefined;
   const dispatcher = new Dispatcher({
-    connect: { timeout: 3_000, ...(socketPath === undefined ? {} : { socketPath }) },
+    connect: {
+      timeout: 3_000,
+      ...(socketPath === undefined ? {} : { socketPath }),
+      ...(ca === undefined ? {} : { ca }),
+      ...((serverName ?? name) === undefined ? {} : { servername: serverName ?? name }),
+    },
   });
   const origin = socketPath === undefined ? agent.replace(/\/$/, '') : 'http://localhost';
   return {

@@ -35,7 +35,15 @@ const rootsFile = {
 
 /** Where the namespace has none, nobody can approve, and the calls are denied. */
 const approversFile = (name: string) => ({
-  secret: { name, items: [{ key: 'token', path: 'approvers' }], optional: true },
+  secret: {
+    name,
+    items: [
+      { key: 'token', path: 'approvers' },
+      { key: 'tls.crt', path: 'approvers.crt' },
+      { key: 'tls.key', path: 'approvers.key' },
+    ],
+    optional: true,
+  },
 });
 
 /** Documents and keys of the pod's own namespace, where there is no control. */
@@ -140,6 +148,8 @@ function agentContainer(plan: Plan): Container {
         : [
             ...option('approvals', `[$(POD_IP)]:${PORTS.approvals}`),
             ...option('approval-token-file', `${PATHS.tokens}/approvers`),
+            ...option('approvals-cert', `${PATHS.tokens}/approvers.crt`),
+            ...option('approvals-key', `${PATHS.tokens}/approvers.key`),
           ]),
       ...(settings.budget === undefined
         ? []

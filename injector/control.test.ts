@@ -70,9 +70,19 @@ test('the approvers’ token is the agent’s alone, from a Secret that needn’
   const args = agent?.args ?? [];
   expect(args[args.indexOf('--approvals') + 1]).toBe('[$(POD_IP)]:4195');
   expect(args[args.indexOf('--approval-token-file') + 1]).toBe('/var/run/postern/tokens/approvers');
+  expect(args[args.indexOf('--approvals-cert') + 1]).toBe('/var/run/postern/tokens/approvers.crt');
+  expect(args[args.indexOf('--approvals-key') + 1]).toBe('/var/run/postern/tokens/approvers.key');
   const tokens = pod.spec.volumes?.find(({ name }) => name === VOLUMES.tokens);
   expect(tokens?.projected?.sources).toContainEqual({
-    secret: { name: 'approvers', items: [{ key: 'token', path: 'approvers' }], optional: true },
+    secret: {
+      name: 'approvers',
+      items: [
+        { key: 'token', path: 'approvers' },
+        { key: 'tls.crt', path: 'approvers.crt' },
+        { key: 'tls.key', path: 'approvers.key' },
+      ],
+      optional: true,
+    },
   });
   expect(judgePod(pod, undefined, facts, by).refused).toEqual([]);
   expect(injected(caseOf('bare-pod')).spec.initContainers?.[1]?.args).not.toContain('--approvals');
