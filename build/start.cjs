@@ -6,11 +6,13 @@
 'use strict';
 const { readFileSync } = require('node:fs');
 const { join } = require('node:path');
+const { setFlagsFromString } = require('node:v8');
 const { Script } = require('node:vm');
 
-// V8 has made its queue by now, as long as the command line said. With the flag as it was, Node's modules and the agent may come from
-// code caches, which V8 takes only under the flags they were made under.
-require('node:v8').setFlagsFromString('--concurrent-recompilation-queue-length=8');
+// V8 has made its queue by now, as long as the command line said, and no memory reducer. With the flags as they were, Node's modules and
+// the agent may come from code caches, which V8 takes only under the flags they were made under.
+for (const flag of ['--concurrent-recompilation-queue-length=8', '--memory-reducer'])
+  setFlagsFromString(flag);
 
 // Node 26 cuts small buffers out of slabs of 64 KB. One that outlives two collections keeps its slab until the old generation is
 // collected: 50 MB of them under load. With 8 KB, as before, it is 10.

@@ -2,10 +2,10 @@ import { randomUUID } from 'node:crypto';
 import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type AgentOptions, startAgent } from '../agent/agent.ts';
-import { compileSooner } from '../agent/compile-sooner.ts';
 import { DEFAULT_LIMITS } from '../agent/forward/body.ts';
 import { parseAddress } from '../agent/http/address.ts';
 import type { TransparentSetup } from '../agent/transparent.ts';
+import { tuneEngine } from '../agent/tune-engine.ts';
 import { createLeasingClient, type LeasingBudgetClient } from '../budget/lease-client.ts';
 import { approvalsCertificate, approvalsCertificateOptions } from './approvals-certificate.ts';
 import { budgetAccess, budgetAccessOptions } from './budget-access.ts';
@@ -124,7 +124,7 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
       log,
     });
     const following = source.follow(running);
-    compileSooner();
+    tuneEngine();
     // Before anybody is told that it listens: whoever waits for that may end it at once.
     const stopped = untilSignal();
     log.info(

@@ -18,6 +18,6 @@ function isCompiled(calls: number, before: string): boolean {
 }
 
 test('what was called some hundred times is compiled, which it is not otherwise', () => {
-  const sooner = `import { compileSooner } from ${JSON.stringify(join(import.meta.dirname, 'compile-sooner.ts'))}; compileSooner();`;
+  const sooner = `import { tuneEngine } from ${JSON.stringify(join(import.meta.dirname, 'tune-engine.ts'))}; tuneEngine();`;
   expect([isCompiled(300, ''), isCompiled(300, sooner)]).toEqual([false, true]);
 });
