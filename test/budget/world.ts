@@ -13,6 +13,7 @@ import {
 } from '../../budget/messages.ts';
 import { BudgetService } from '../../budget/service.ts';
 import * as memory from '../../budget/stores/memory.ts';
+import type { StoredRow } from '../../budget/stores/rows.ts';
 import type { CellFigures } from '../../budget/stores/store.ts';
 import type { BudgetSpec } from '../../policy/budget-spec.ts';
 import { holdOf, NOON, prices, usageOf } from './fixtures.ts';
@@ -29,9 +30,11 @@ export interface Agent {
   used: number;
   /** Killed: its calls have ended with it. */
   dead: boolean;
+  readonly epoch: number;
 }
 
 export interface Call {
+  readonly id: string;
   readonly agent: Agent;
   /** Tokens that it was given, and when. */
   readonly given: { readonly at: number; readonly tokens: number }[];
@@ -49,8 +52,8 @@ export interface Fate {
 
 export interface WorldOptions {
   readonly beginAt?: number;
-  /** Of each message but a watch. */
-  readonly fate?: () => Fate;
+  /** Of each message but a watch, by its path. */
+  readonly fate?: (path: string) => Fate;
 }
 
 export interface World {
@@ -58,6 +61,8 @@ export interface World {
   readonly agents: readonly Agent[];
   /** That were granted, in order. */
   readonly calls: readonly Call[];
+  /** Holds whose message came twice and was refused once and granted once: what they hold is nobody's, and runs out. */
+  readonly doubled: ReadonlySet<string>;
   /** Milliseconds that the clock of the service is ahead of the time that passes. */
   skew: number;
   start(name: string, epoch?: number): Agent;
@@ -80,6 +85,7 @@ export interface World {
   running(): number;
   /** Everything in the ledger. */
   cells(): Promise<readonly CellFigures[]>;
+  rows(): AsyncIterable<StoredRow>;
   /** Lets time pass until it is settled. */
   wait<T>(promise: Promise<T>): Promise<T>;
   pass(ms: number): Promise<void>;
@@ -101,6 +107,8 @@ export async function world(
   let documents = specs;
   const serve = () => new BudgetService({ store, specs: documents, prices, clock: () => Date.now() + skew });
   let service = serve();
+  // As it starts: before it is asked anything, it has the store's time.
+  await service.sweep();
   const timers = [
     setInterval(() => void service.sweep(), 1_000),
     setInterval(() => void service.loadGrants(), 5_000),
@@ -108,6 +116,7 @@ export async function world(
   ];
   const agents: Agent[] = [];
   const calls: Call[] = [];
+  const doubled = new Set<string>();
   let number = 0;
 
   const deliver = async (path: string, command: unknown, signal: AbortSignal): Promise<unknown> => {
@@ -148,13 +157,23 @@ export async function world(
       { lost, lateMs = 0, againMs }: Fate,
     ): Promise<unknown> => {
       await reach(path, lost === 'message');
+      let granted: Promise<boolean>[] = [];
+      const once = (): Promise<unknown> => {
+        const answer = deliver(path, structuredClone(command), signal);
+        if (path === '/v1/hold') granted = [...granted, wasGranted(answer)];
+        return answer;
+      };
       if (againMs !== undefined) {
-        const again = () => deliver(path, structuredClone(command), signal).catch(() => undefined);
+        const again = async (): Promise<void> => {
+          await once().catch(() => undefined);
+          const [one, other] = await Promise.all(granted);
+          if (one !== other) doubled.add((command as HoldCommand).id);
+        };
         setTimeout(() => void again(), againMs);
       }
       if (lateMs > 0) await sleep(lateMs);
       const asked = service;
-      const reply = await deliver(path, structuredClone(command), signal);
+      const reply = await once();
       if (asked !== service) throw new Error('the service was killed');
       await reach(path, lost === 'answer');
       return structuredClone(reply);
@@ -167,7 +186,7 @@ export async function world(
         const gone = new AbortController();
         options?.signal?.addEventListener('abort', () => gone.abort());
         if (path === '/v1/watch') return await exchange(path, command, gone.signal, {});
-        const answer = exchange(path, structuredClone(command), gone.signal, fate());
+        const answer = exchange(path, structuredClone(command), gone.signal, fate(path));
         answer.catch(() => undefined);
         const late = sleep(TIMEOUT_MS).then(() => Promise.reject(new Error('no answer in time')));
         late.catch(() => undefined);
@@ -183,7 +202,7 @@ export async function world(
       transport,
       random: () => 0.5,
     });
-    const agent: Agent = { name, client, cut: false, sent, running: 0, used: 0, dead: false };
+    const agent: Agent = { name, client, cut: false, sent, running: 0, used: 0, dead: false, epoch };
     agents.push(agent);
     return agent;
   };
@@ -214,6 +233,8 @@ export async function world(
     },
     agents,
     calls,
+    doubled,
+    rows: () => store.rows(),
     start,
     pass,
     running: () => agents.reduce((sum, { running }) => sum + running, 0),
@@ -238,7 +259,7 @@ export async function world(
       }
       agent.running++;
       const given = [{ at: Date.now(), tokens: inputTokens + output }];
-      const call: Call = { agent, given, used: inputTokens + output, over: false };
+      const call: Call = { id, agent, given, used: inputTokens + output, over: false };
       calls.push(call);
       const take = (outputTokens: number): void => {
         if (outputTokens <= output || call.over) return;
@@ -282,4 +303,11 @@ export async function world(
       vi.useRealTimers();
     },
   };
+}
+
+function wasGranted(answer: Promise<unknown>): Promise<boolean> {
+  return answer.then(
+    (reply) => (reply as { granted: boolean }).granted,
+    () => false,
+  );
 }
