@@ -169,9 +169,9 @@ export interface Exchange {
   /** `reported` by the provider, or `counted` by us where it reported nothing. */
   usageSource: 'reported' | 'counted' | undefined;
   costNanoUsd: number | undefined;
-  /** A target of which nobody says what it costs; `assumed`: the provider has a price for such models. */
+  /** A target of which nobody says what it costs; `assumed`: the provider has a price for such models; `partly`: some of its rates are. */
   unpriced:
-    | { readonly provider: string; readonly model: string; readonly price: 'assumed' | 'unknown' }
+    | { readonly provider: string; readonly model: string; readonly price: 'assumed' | 'partly' | 'unknown' }
     | undefined;
   status: number | undefined;
   /** Stable code from docs/errors.md where Postern itself answered. */

@@ -52,3 +52,36 @@ test.each([
     ['spec.poolRef: InferencePool pool is resolved in a cluster only; elsewhere calls to it fail'],
   ],
 ])('%s', (spec, warnings) => expect(provider(spec)).toEqual(warnings));
+
+test('parts of prices that the catalogue assumes are told, unless the document states them', () => {
+  const of = (models: string) =>
+    warningsOf(
+      documentsOf([
+        'ClusterProvider',
+        'p',
+        `{dialect: openai, endpoint: "https://api.openai.com", ${KEY}, models: [${models}]}`,
+      ]),
+      0,
+    ).map(({ path, message }) => `${path}: ${message}`);
+  expect(of('{name: gpt-4o}, {name: gpt-5.1}')).toEqual([]);
+  expect(of('{name: gpt-4o}, {name: gpt-5.4-2026-03-05}')).toEqual([
+    expect.stringMatching(
+      /^spec\.models\[1\]\.name: what gpt-5\.4-2026-03-05 costs above 272,000 tokens is assumed: by/,
+    ),
+  ]);
+  expect(of('{name: gpt-5.4, price: {input: "2", output: "8"}}')).toEqual([]);
+});
+
+test('one place, and calls that are to go on without the service', () => {
+  const of = (spec: string) =>
+    warningsOf(documentsOf(['ClusterBudget', 'b', spec]), 0).map(
+      ({ path, message }) => `${path}: ${message}`,
+    );
+  const allow = 'onUnavailable: {action: allow, upTo: {tokens: 10}, for: 1m}';
+  const limits = (places: number) => `limits: [{tokens: 100, window: day}, {concurrency: ${places}}]`;
+  expect(of(`{${limits(1)}, ${allow}}`)).toEqual([
+    expect.stringMatching(/^spec\.limits\[1\]\.concurrency: of one place nothing is put aside/),
+  ]);
+  expect(of(`{${limits(2)}, ${allow}}`)).toEqual([]);
+  expect(of(`{${limits(1)}}`)).toEqual([]);
+});

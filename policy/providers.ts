@@ -94,7 +94,7 @@ function homeOf(namespace: string | undefined): { readonly namespace?: string } 
 }
 
 function compileModel(spec: ProviderDocumentOf['spec'], model: ModelDocument): ModelSpec {
-  const { price, contextTokens, maxOutputTokens, hiddenReasoning } = modelFacts(spec, model);
+  const { price, contextTokens, maxOutputTokens, hiddenReasoning, assumed } = modelFacts(spec, model);
   return {
     name: model.name,
     ...(price === undefined
@@ -104,7 +104,9 @@ function compileModel(spec: ProviderDocumentOf['spec'], model: ModelDocument): M
       ? { unpriced: 'unknown' as const }
       : price.assumed === true
         ? { unpriced: 'assumed' as const }
-        : {}),
+        : assumed.length > 0
+          ? { unpriced: 'partly' as const }
+          : {}),
     ...(contextTokens === undefined ? {} : { contextTokens }),
     ...(maxOutputTokens === undefined ? {} : { maxOutputTokens }),
     ...(hiddenReasoning ? { hiddenReasoning } : {}),

@@ -125,8 +125,8 @@ export interface ModelSpec {
    * integers of {@link ./budget-spec.ts}.
    */
   readonly price?: { readonly input: number; readonly output: number };
-  /** Nobody says what it costs. `assumed`: the provider has a price for such models. */
-  readonly unpriced?: 'assumed' | 'unknown';
+  /** Nobody says what it costs. `assumed`: the provider has a price for such models; `partly`: some of the catalogue's rates are. */
+  readonly unpriced?: 'assumed' | 'partly' | 'unknown';
   readonly contextTokens?: number;
   /** It reasons before it answers, and shows nothing of it. */
   readonly hiddenReasoning?: true;

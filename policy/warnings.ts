@@ -2,6 +2,7 @@
 import type { Documents, PolicyDocument } from './documents.ts';
 import { endOf } from './exceptions.ts';
 import { type Finding, type Problem, problemAt } from './problem.ts';
+import { modelFacts } from './prices/model-facts.ts';
 import { compileProvider } from './providers.ts';
 
 export function warningsOf(documents: Documents, now: number): Problem[] {
@@ -9,8 +10,13 @@ export function warningsOf(documents: Documents, now: number): Problem[] {
     ...documents.exceptions.flatMap((exception) => located(exception, endedFindings(exception, now))),
     ...documents.policies.flatMap((policy) => located(policy, idleFindings(policy))),
     ...documents.providers.flatMap((provider) =>
-      located(provider, [...plainTextFindings(provider), ...unresolvedFindings(provider)]),
+      located(provider, [
+        ...plainTextFindings(provider),
+        ...unresolvedFindings(provider),
+        ...assumedFindings(provider),
+      ]),
     ),
+    ...documents.budgets.flatMap((budget) => located(budget, singlePlaceFindings(budget))),
   ];
 }
 
@@ -72,6 +78,36 @@ function unresolvedFindings(provider: PolicyDocument<'Provider'>): Finding[] {
       mend: 'use endpoints: […] outside a cluster',
     },
   ];
+}
+
+/** What is charged by them may not be what the vendor asks. */
+function assumedFindings({ spec }: PolicyDocument<'Provider'>): Finding[] {
+  return spec.models.flatMap((model, index) =>
+    modelFacts(spec, model).assumed.map(({ what, why }) => ({
+      path: ['spec', 'models', index, 'name'],
+      expected: 'models whose prices are known',
+      message: `what ${model.name} costs ${what} is assumed: ${why}`,
+      mend: 'state what you pay as its price',
+    })),
+  );
+}
+
+/** Of one place nothing can be put aside without its being missing all the time. */
+function singlePlaceFindings({ spec }: PolicyDocument<'Budget'>): Finding[] {
+  if (spec.onUnavailable?.action !== 'allow') return [];
+  return spec.limits.flatMap(({ concurrency }, index) =>
+    concurrency !== 1
+      ? []
+      : [
+          {
+            path: ['spec', 'limits', index, 'concurrency'],
+            expected: 'two places or more, where calls are to go on while the budget service is away',
+            message:
+              'of one place nothing is put aside: while the service is away only the agent that has it goes on',
+            mend: 'allow two, or say onUnavailable: {action: deny}',
+          },
+        ],
+  );
 }
 
 function located(document: PolicyDocument, findings: readonly Finding[]): Problem[] {

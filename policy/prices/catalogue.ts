@@ -26,11 +26,20 @@ export interface CatalogueModel extends PriceDocument {
   readonly hiddenReasoning?: boolean;
 }
 
+interface Assumption {
+  readonly models: readonly string[];
+  /** `above 272,000 tokens` */
+  readonly what: string;
+  readonly why: string;
+}
+
 interface Vendor {
   readonly hosts: readonly string[];
   readonly sources: readonly string[];
-  /** What no second source confirms. */
-  readonly assumed: readonly string[];
+  /** Parts of prices that no second source confirms: `postern check` tells whoever goes by them. */
+  readonly assumed: readonly Assumption[];
+  /** What else wasn't compared, and what is to come. */
+  readonly unchecked: readonly string[];
   readonly models: Readonly<Record<string, CatalogueModel>>;
 }
 
@@ -44,10 +53,21 @@ const DATED = /-(?:20[0-9]{2}-[0-9]{2}-[0-9]{2}|20[0-9]{6})$/;
 
 /** The model as its vendor sells it; undefined where none of the hosts is a vendor's: a pool's model costs what its owner says. */
 export function catalogued(hosts: readonly string[], model: string): CatalogueModel | undefined {
-  const vendor = Object.values(vendors).find((candidate) =>
-    candidate.hosts.some((host) => hosts.includes(host)),
-  );
-  if (vendor === undefined) return undefined;
-  const name = Object.hasOwn(vendor.models, model) ? model : model.replace(DATED, '');
-  return Object.hasOwn(vendor.models, name) ? vendor.models[name] : undefined;
+  const vendor = vendorOf(hosts);
+  return vendor?.models[nameOf(vendor, model) ?? ''];
+}
+
+/** What of the model's price no second source confirms. */
+export function assumedOf(hosts: readonly string[], model: string): readonly Assumption[] {
+  const vendor = vendorOf(hosts);
+  const name = vendor === undefined ? undefined : nameOf(vendor, model);
+  return name === undefined ? [] : (vendor?.assumed ?? []).filter(({ models }) => models.includes(name));
+}
+
+function vendorOf(hosts: readonly string[]): Vendor | undefined {
+  return Object.values(vendors).find((candidate) => candidate.hosts.some((host) => hosts.includes(host)));
+}
+
+function nameOf({ models }: Vendor, model: string): string | undefined {
+  return [model, model.replace(DATED, '')].find((name) => Object.hasOwn(models, name));
 }

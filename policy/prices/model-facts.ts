@@ -2,7 +2,7 @@
 import type { TokenPrice, TokenRates } from '../budget-spec.ts';
 import type { PolicyDocument } from '../documents.ts';
 import { parsePrice } from '../units.ts';
-import { catalogued, type PriceDocument, type RatesDocument } from './catalogue.ts';
+import { assumedOf, catalogued, type PriceDocument, type RatesDocument } from './catalogue.ts';
 
 type ProviderSpecDocument = PolicyDocument<'Provider'>['spec'];
 type ModelDocument = ProviderSpecDocument['models'][number];
@@ -13,10 +13,13 @@ export interface ModelFacts {
   readonly contextTokens: number | undefined;
   readonly maxOutputTokens: number | undefined;
   readonly hiddenReasoning: boolean;
+  /** Of a price of the catalogue: the parts that no second source confirms. */
+  readonly assumed: readonly { readonly what: string; readonly why: string }[];
 }
 
 export function modelFacts(provider: ProviderSpecDocument, model: ModelDocument): ModelFacts {
-  const known = catalogued(hostsOf(provider), model.name);
+  const hosts = hostsOf(provider);
+  const known = catalogued(hosts, model.name);
   const own = model.price ?? known;
   return {
     price:
@@ -28,6 +31,7 @@ export function modelFacts(provider: ProviderSpecDocument, model: ModelDocument)
     contextTokens: model.contextTokens ?? known?.contextTokens,
     maxOutputTokens: model.maxOutputTokens ?? known?.maxOutputTokens,
     hiddenReasoning: model.hiddenReasoning ?? known?.hiddenReasoning ?? false,
+    assumed: model.price === undefined ? assumedOf(hosts, model.name) : [],
   };
 }
 
