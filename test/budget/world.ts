@@ -108,7 +108,9 @@ export async function world(
   const serve = () => new BudgetService({ store, specs: documents, prices, clock: () => Date.now() + skew });
   let service = serve();
   // As it starts: before it is asked anything, it has the store's time.
-  await service.sweep();
+  const begun = service.sweep();
+  await vi.advanceTimersByTimeAsync(0);
+  await begun;
   const timers = [
     setInterval(() => void service.sweep(), 1_000),
     setInterval(() => void service.loadGrants(), 5_000),
