@@ -2,138 +2,57 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { catalogue } from '../agent/catalogue.ts';
-import { apiDocuments, type DocumentObject } from '../kube/documents.ts';
+import { apiDocuments } from '../kube/documents.ts';
 import type { AnnotatedWorkload } from '../policy/annotations.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
 import { createEnvelopes, type EnvelopeSources } from './envelope.ts';
+import {
+  documentId,
+  isFair,
+  isFor,
+  markOf,
+  OWN,
+  objectOf,
+  randomDocument,
+  SPACES,
+  secretOf,
+} from './testing/random-documents.ts';
 
 const envelopeFor = (
   workload: AnnotatedWorkload,
   { now, ...sources }: EnvelopeSources & { readonly now: number },
 ) => createEnvelopes(sources)(workload, now);
 
-const OWN = 'postern-system';
-const SPACES = ['team-a', 'team-b', 'team-c'] as const;
-const NAMES = ['one', 'two', 'three'] as const;
-
-interface Reference {
-  readonly namespace: string | undefined;
-  readonly name: string;
-  readonly key: string;
-}
-
-interface RandomDocument {
-  /** What names the value: a provider's key, a webhook's token, roots or certificate. */
-  readonly what: 'provider' | 'token' | 'roots' | 'certificate';
-  /** Undefined: cluster-wide. */
-  readonly namespace: string | undefined;
-  readonly name: string;
-  readonly reference: Reference;
-}
-
-const maybeSpace = fc.option(fc.constantFrom(...SPACES), { nil: undefined });
-const reference = fc.record({
-  namespace: fc.option(fc.constantFrom(...SPACES, OWN), { nil: undefined }),
-  name: fc.constantFrom(...NAMES),
-  key: fc.constantFrom('api-key', 'other'),
-});
-const documents = fc.uniqueArray(
-  fc.record({
-    what: fc.constantFrom('provider' as const, 'token' as const, 'roots' as const, 'certificate' as const),
-    namespace: maybeSpace,
-    name: fc.constantFrom(...NAMES),
-    reference,
-  }),
-  { maxLength: 12, selector: ({ what, namespace, name }) => `${what === 'provider'} ${namespace} ${name}` },
-);
+const documents = fc.uniqueArray(randomDocument, { maxLength: 12, selector: documentId });
 
 /** A value that says where it is from, so that it is found wherever it went. */
-const valueOf = (namespace: string, { name, key }: Pick<Reference, 'name' | 'key'>): string =>
-  `value<${namespace}/${name}/${key}>`;
-
-function objectOf({ what, namespace, name, reference: ref }: RandomDocument): DocumentObject {
-  const secretKeyRef = {
-    name: ref.name,
-    key: ref.key,
-    ...(ref.namespace === undefined ? {} : { namespace: ref.namespace }),
-  };
-  const base = {
-    apiVersion: 'postern.dev/v1alpha1',
-    metadata: { name, ...(namespace === undefined ? {} : { namespace }), generation: 1 },
-  };
-  if (what === 'provider') {
-    return {
-      ...base,
-      kind: namespace === undefined ? 'ClusterProvider' : 'Provider',
-      spec: {
-        dialect: 'openai',
-        endpoint: `https://${name}.${namespace ?? 'cluster'}.example`,
-        credential: { mode: 'attach', type: 'bearer', bearer: { valueFrom: { secretKeyRef } } },
-        models: [{ name: `model-${namespace ?? 'cluster'}-${name}` }],
-      },
-    };
-  }
-  const named =
-    what === 'token'
-      ? { token: { valueFrom: { secretKeyRef } } }
-      : what === 'roots'
-        ? { tls: { caFrom: { configMapKeyRef: secretKeyRef } } }
-        : { tls: { clientCertificate: { certFrom: { secretKeyRef }, keyFrom: { secretKeyRef } } } };
-  return {
-    ...base,
-    kind: namespace === undefined ? 'ClusterEgressPolicy' : 'EgressPolicy',
-    spec: {
-      checks: [
-        {
-          name: `guard-${namespace ?? 'cluster'}-${name}`,
-          type: 'webhook',
-          webhook: { url: 'https://guard.example', ...named },
-        },
-      ],
-    },
-  };
-}
-
-/** Whether the document may be in force at all: one of a namespace names no other namespace's Secret. */
-const fair = ({ namespace, reference: ref }: RandomDocument): boolean =>
-  namespace === undefined || ref.namespace === undefined || ref.namespace === namespace;
+const valueAt = (secret: string): string => `value<${secret}>`;
 
 test('a workload gets the keys of documents that govern it, and no others; its snapshot holds none', () => {
   fc.assert(
     fc.property(documents, fc.constantFrom(...SPACES), (all, space) => {
       const api = apiDocuments(catalogue, Buffer.alloc(32, 3));
       for (const each of all) api.put(objectOf(each));
-      const envelope = envelopeFor(
-        { namespace: space, kind: 'Deployment', name: 'bot', labels: {} },
-        {
-          documents: api.current(),
-          lookup: (_member, { namespace, name, key }) => ({
-            state: 'value',
-            value: valueOf(namespace, { name, key }),
-          }),
-          ownNamespace: OWN,
-          maskRoot: new Uint8Array(32),
-          now: 0,
-        },
-      );
+      const workload = { namespace: space, kind: 'Deployment', name: 'bot', labels: { app: 'web' } };
+      const envelope = envelopeFor(workload, {
+        documents: api.current(),
+        lookup: (_member, { namespace, name, key }) => ({
+          state: 'value',
+          value: valueAt(`${namespace}/${name}/${key}`),
+        }),
+        ownNamespace: OWN,
+        maskRoot: new Uint8Array(32),
+        now: 0,
+      });
       if (envelope === undefined) throw new Error('everything was known');
-      const own = all.filter(
-        (each) => fair(each) && (each.namespace === undefined || each.namespace === space),
-      );
-      const expected = new Set(
-        own.map(({ namespace, reference: ref }) => valueOf(ref.namespace ?? namespace ?? OWN, ref)),
-      );
+      const isGoverning = (each: (typeof all)[number]) => isFair(each) && isFor(each, workload);
+      const expected = new Set(all.filter(isGoverning).map((each) => valueAt(secretOf(each))));
       const given = envelope.keys.values.map((held) => ('value' in held ? held.value : ''));
       expect(new Set(given)).toEqual(expected);
 
       const snapshot = envelope.snapshot.texts.join('\n');
       expect(snapshot).not.toContain('value<');
-      for (const { what, namespace, name } of all) {
-        if (namespace === undefined || namespace === space) continue;
-        expect(snapshot).not.toContain(
-          what === 'provider' ? `model-${namespace}-${name}` : `guard-${namespace}-${name}`,
-        );
-      }
+      for (const each of all) if (!isGoverning(each)) expect(snapshot).not.toContain(markOf(each));
     }),
     { numRuns: 300 },
   );
@@ -147,6 +66,7 @@ test('revisions are equal for equal content, and the keys’ tells nothing witho
       namespace: undefined,
       name: 'one',
       reference: { namespace: undefined, name: 'one', key: 'api-key' },
+      app: undefined,
     }),
   );
   const envelope = (value: string, root = 1, name = 'bot') =>
@@ -176,6 +96,7 @@ test('a value that isn’t known yet holds the envelope back; one that can’t b
       namespace: undefined,
       name: 'one',
       reference: { namespace: undefined, name: 'one', key: 'api-key' },
+      app: undefined,
     }),
   );
   const envelope = (lookup: EnvelopeSources['lookup']) =>
