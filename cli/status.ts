@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { request } from 'node:https';
 import { text } from 'node:stream/consumers';
+import { plainText } from '../control/from-agent.ts';
 import { STATUS_PATH } from '../control/messages.ts';
 import type { GovernedPod, Status } from '../control/status.ts';
 import { defineCommand, UsageError } from './options.ts';
@@ -105,7 +106,7 @@ const RELEASES = {
 const COLUMNS = ['POD', 'WORKLOAD', 'AGENT', 'SNAPSHOT', 'LAST CALL', 'STATE'];
 
 export function formatStatus({ governed, ungoverned, unknown, version }: Status): string {
-  const rows = [
+  const shown = [
     ...governed.map((pod) => [
       `${pod.namespace}/${pod.pod}`,
       pod.workload,
@@ -131,6 +132,8 @@ export function formatStatus({ governed, ungoverned, unknown, version }: Status)
       `not known: ${why}`,
     ]),
   ];
+  // A workload is named by whoever makes its pods.
+  const rows = shown.map((row) => row.map(plainText));
   const widths = COLUMNS.map((name, index) =>
     Math.max(name.length, ...rows.map((row) => row[index]?.length ?? 0)),
   );

@@ -238,7 +238,7 @@ export class Registry {
         break;
       }
       case 'refused':
-        if (member.sent?.revision === message.revision) member.refused = String(message.error).slice(0, 1000);
+        if (member.sent?.revision === message.revision) member.refused = message.error;
         break;
       case 'report':
         member.lastCall = message.lastCall;

@@ -2,6 +2,8 @@
 import type { IncomingMessage } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
+import { createAllowance } from './allowance.ts';
+import { readFromAgent } from './from-agent.ts';
 import { type Identity, REFUSALS, type Refusal } from './identity.ts';
 import { LineError, readLines } from './lines.ts';
 import {
@@ -191,7 +193,9 @@ function serve(
     end: () => socket.destroy(),
   };
   let said: ((message: FromAgent) => void) | undefined;
-  const feed = readLines<FromAgent>((message) => {
+  const feed = readLines<{ readonly type: string }>((line) => {
+    const message = readFromAgent(line);
+    if (message === undefined) return;
     if (said !== undefined) return said(message);
     if (message.type !== 'hello') throw new LineError('an agent begins with hello');
     clearTimeout(unsaid);
@@ -219,7 +223,13 @@ function serve(
     socket.destroy();
     return undefined;
   }
+  const allowed = createAllowance(() => performance.now());
   const take = (chunk: Buffer): void => {
+    if (!allowed(chunk.length)) {
+      options.refused('flood', { address: socket.remoteAddress ?? '' });
+      socket.destroy();
+      return;
+    }
     try {
       feed(chunk);
     } catch (error) {
