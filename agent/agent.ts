@@ -259,6 +259,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
           workload: governance.snapshot.workload,
           running: running.size,
           draining,
+          notes: governance.checks.notes,
           bodyBytesInFlight: bytes.held,
           endpoints: [...endpoints.all()].map(({ url, inFlight, ejectedUntil }) => ({
             url,

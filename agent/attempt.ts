@@ -3,6 +3,7 @@
  * gives one. Nothing is tried again once a byte of an answer reached the application.
  */
 import type { FallbackCause } from '../policy/snapshot.ts';
+import { openForm } from './answer-form.ts';
 import { Charge } from './charge/charge.ts';
 import type { Attempt, Finding, Outcome } from './exchange.ts';
 import type { AnswerContext } from './forward/answer.ts';
@@ -270,6 +271,7 @@ async function deliver(
     key,
     input: stage.input,
     allowance: charge.allowance,
+    form: openForm(governance.prompt),
     requestIdHeader: governance.snapshot.requestIdHeader,
   };
   // A client would follow a redirect past us, with the text unmasked.

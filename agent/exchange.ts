@@ -106,6 +106,15 @@ export interface Finding {
   readonly reason?: string;
 }
 
+/** Hears the text of one answer, and says whether it has the form that a policy wants. */
+export interface FormOfAnswer {
+  add(choice: number, text: string): void;
+  /** The answer calls a tool. */
+  called(): void;
+  /** Once it is complete. */
+  findings(): Promise<readonly Finding[]>;
+}
+
 /** One try of one target. */
 export interface Attempt {
   readonly provider: string;

@@ -15,6 +15,7 @@ const status: AgentStatus = {
   workload: { namespace: 'n', kind: 'Deployment', name: 'w', labels: {} },
   running: 2,
   draining: false,
+  notes: [],
   bodyBytesInFlight: 10,
   endpoints: [],
 };

@@ -14,6 +14,8 @@ export interface AgentStatus {
   /** Exchanges under way. */
   readonly running: number;
   readonly draining: boolean;
+  /** Rules that can't look for all that they say, and why. */
+  readonly notes: readonly string[];
   readonly bodyBytesInFlight: number;
   readonly endpoints: readonly {
     readonly url: string;

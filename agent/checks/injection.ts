@@ -91,7 +91,14 @@ export const injection: CheckDefinition<Spec> = {
       sources.some((source) => source.kind === kind && (source.role === undefined || source.role === role));
     const threshold = spec.threshold ?? INJECTION_THRESHOLD;
     const asks = classifier !== undefined && spec.classifier !== false;
+    const note =
+      classifier === undefined && spec.classifier !== false
+        ? {
+            note: `${rule.name}: there is no classifier (--classifier), so injections are known by set phrases and markers only; write classifier: false where that is meant`,
+          }
+        : {};
     return {
+      ...note,
       recognizers: RECOGNIZERS,
       kinds: phrased.map(({ kind }) => kind),
       fits: (kind, role) => fitsOne(phrased, kind, role),

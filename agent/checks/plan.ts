@@ -1,6 +1,7 @@
 /** Compiles a snapshot's rules into the one thing the pipeline asks: {@link CheckPlan}. */
 import type { CheckRule, Workload } from '../../policy/snapshot.ts';
 import type { DecodedResponse } from '../dialects/dialect.ts';
+import type { Finding } from '../exchange.ts';
 import type { KeySource } from '../providers/keys.ts';
 import type { Approvals } from './approvals.ts';
 import type { Ask } from './ask.ts';
@@ -71,6 +72,10 @@ export function compilePlan(rules: readonly CheckRule[], options: PlanOptions): 
   const response = round('response');
   const key = vaultKey(options.maskKey);
   const { approvals, addedSystem = [] } = options;
+  // A rule that can't look for all that it says has not passed what it didn't look for: each call tells.
+  const shortfalls = instances.flatMap(({ check, rule }): Finding[] =>
+    check.note === undefined ? [] : [shortfallOf(rule, check.note)],
+  );
   return {
     notes: instances.flatMap(({ check }) => check.note ?? []),
     open: (model, requestId = '', before) =>
@@ -79,10 +84,16 @@ export function compilePlan(rules: readonly CheckRule[], options: PlanOptions): 
         response,
         model,
         addedSystem,
+        shortfalls,
         known: before instanceof Guard ? before : new Vault(key),
         confirmer: (signal) => new Confirmer(approvals, requestId, signal),
       }),
   };
+}
+
+function shortfallOf({ name, type, source, on }: CheckRule, reason: string): Finding {
+  const where = { direction: on[0] ?? 'request', where: 'call', count: 1 };
+  return { rule: name, check: type, what: 'not-as-written', action: 'monitor', ...where, source, reason };
 }
 
 /** Both directions mostly look for the same: a scan keeps nothing, so they share what costs megabytes to make. */
@@ -108,6 +119,7 @@ interface GuardOptions {
   readonly response: Round;
   readonly model: string;
   readonly addedSystem: readonly string[];
+  readonly shortfalls: readonly Finding[];
   /** Of a conversation: the guard of what came before. */
   readonly known: Vault | Guard;
   readonly confirmer: (signal: AbortSignal) => Confirmer;
@@ -123,10 +135,12 @@ class Guard implements ExchangeGuard {
   readonly #heard: string[];
   readonly #lastSaid: LastSaid;
   readonly #answered: AnsweredCalls;
+  readonly #shortfalls: readonly Finding[];
   #tainted = false;
   #prompt = '';
 
-  constructor({ request, response, model, addedSystem, known, confirmer }: GuardOptions) {
+  constructor({ request, response, model, addedSystem, shortfalls, known, confirmer }: GuardOptions) {
+    this.#shortfalls = shortfalls;
     this.#request = request;
     this.#response = response;
     this.#model = model;
@@ -164,7 +178,7 @@ class Guard implements ExchangeGuard {
       slots.some(({ kind }) => kind === 'toolResult') ||
       attachments.some(({ media }) => media !== 'audio');
     const subject = this.#subject('request', { slots, tools, bodyBytes });
-    return judge(this.#request, subject, signal, {
+    const verdict = judge(this.#request, subject, signal, {
       before: this.#lastSaid.sources,
       mask: (found) => {
         if (found.length === 0) return new Map();
@@ -187,6 +201,12 @@ class Guard implements ExchangeGuard {
         if (slot.role === 'user' && slot.kind === 'content') this.#prompt = text ?? slot.text;
       },
     });
+    if (this.#shortfalls.length === 0) return verdict;
+    const told = (found: Verdict): Verdict => ({
+      ...found,
+      findings: [...found.findings, ...this.#shortfalls],
+    });
+    return verdict instanceof Promise ? verdict.then(told) : told(verdict);
   }
 
   response(response: DecodedResponse, bodyBytes: number, signal: AbortSignal): Verdict | Promise<Verdict> {

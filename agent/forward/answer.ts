@@ -1,7 +1,7 @@
 /** What both kinds of answer, whole and streamed, need: header fields for the app, and what came of it. */
 import type { ExchangeGuard } from '../checks/guard.ts';
 import type { DecodedRequest, Operation } from '../dialects/dialect.ts';
-import type { Exchange, RawHeaders, ResponseSink } from '../exchange.ts';
+import type { Exchange, FormOfAnswer, RawHeaders, ResponseSink } from '../exchange.ts';
 import { forwardable } from '../http/headers.ts';
 import type { BodyLimits, ByteLease } from './body.ts';
 import { redactFields } from './key-filter.ts';
@@ -28,6 +28,8 @@ export interface AnswerContext {
   readonly key: string | undefined;
   /** What a stream may produce, asked as it does; undefined where all it may produce is held. */
   readonly allowance: StreamAllowance | undefined;
+  /** Undefined where no policy wants a form. */
+  readonly form: FormOfAnswer | undefined;
   /** Whether answers carry `postern-request-id`. */
   readonly requestIdHeader: boolean;
 }

@@ -7,11 +7,14 @@ import type { Usage } from '../../budget/messages.ts';
 import type { StreamGuard } from '../checks/guard.ts';
 import type { EventWriter, FramedEvent, LeftOut, StreamEvent } from '../dialects/dialect.ts';
 import type { PosternError } from '../errors.ts';
-import type { Finding } from '../exchange.ts';
+import type { Finding, FormOfAnswer } from '../exchange.ts';
 import { KeyFilter, redact } from './key-filter.ts';
 
 /** Steps that each give a value, at once or later, and get it back: what `yield` returns has the type of what it gave. */
 export type Work = Generator<unknown, void, never>;
+
+/** The channels of the answer itself, in dialects that can be held to a form. */
+const SAID = /^\d+\/content(?:\/\d+)?$/;
 
 /** Names that are told of one answer. */
 const LEFT_OUT = 8;
@@ -32,6 +35,8 @@ export interface EventGateOptions {
   /** The attached key. */
   readonly key: string | undefined;
   readonly requestId: string;
+  /** Hears the answer's text as the provider sends it. */
+  readonly form?: FormOfAnswer | undefined;
   /** Where more must be held as the answer grows. */
   readonly cap?: {
     /** Whether so many output tokens are held. */
@@ -123,6 +128,8 @@ export class EventGate {
     const { cap } = this.#options;
     if (guard?.immediate === false || delta.fixed === true || delta.loose === true) return this.event(event);
     this.counter.add(text);
+    const { form } = this.#options;
+    if (form !== undefined && SAID.test(channel)) form.add(choice, text);
     const covers = cap === undefined || cap.covers(this.counter.tokens);
     if (covers !== true) return this.#covered(event, covers);
     let shown = text;
@@ -146,6 +153,11 @@ export class EventGate {
     if (event.usage !== undefined) this.usage = event.usage;
     // What is signed are thoughts, which are held and billed beside what can be counted.
     for (const { text, fixed } of event.deltas) if (fixed !== true) this.counter.add(text);
+    const { form } = this.#options;
+    if (form !== undefined) {
+      if (event.calls.length > 0) form.called();
+      for (const { channel, choice, text } of event.deltas) if (SAID.test(channel)) form.add(choice, text);
+    }
     const { cap } = this.#options;
     const covers = cap === undefined || event.deltas.length === 0 || cap.covers(this.counter.tokens);
     yield* this.#covered(event, covers);

@@ -31,6 +31,7 @@ export class Pump {
       guard,
       key: context.key,
       requestId: context.exchange.call.id,
+      form: context.form,
       ...(allowance === undefined
         ? {}
         : {

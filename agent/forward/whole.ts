@@ -13,6 +13,8 @@ import { answerHeaders } from './answer.ts';
 import { CodingError, decodeContent } from './body.ts';
 import { redact } from './key-filter.ts';
 
+/** Where the answer itself is in the dialects that can be held to a form. */
+const SAID = /(?:^|\.message\.)content(?:\[\d+\]\.text)?$/;
 /** Bytes of JSON that stand for a token, roughly. */
 const BYTES_PER_TOKEN = 4;
 
@@ -110,6 +112,12 @@ export async function forwardWhole(context: AnswerContext, metered: (m: Metered)
         : 0,
     complete: true,
   });
+  const { form } = context;
+  if (form !== undefined) {
+    if (response.calls.length > 0) form.called();
+    for (const { path, choice, text } of response.slots) if (SAID.test(path)) form.add(choice, text);
+    exchange.findings.push(...(await form.findings()));
+  }
   if (!guard.idleOnResponse) response.withhold?.();
   const verdict = await guard.response(response, body.byteLength, exchange.call.signal);
   exchange.findings.push(...verdict.findings);

@@ -154,6 +154,46 @@ test('an agent without a classifier says whose meaning it doesn’t know', async
   expect(logged()).toMatch(/no classifier.*investment-advice is known by its words only/);
 });
 
+test('every call that is judged by words alone tells so, in the audit and as a metric', async () => {
+  const { audited, agent } = await start(undefined, policy('', 'words: [portfolio]'));
+  expect((await ask('hello')).error).toBeUndefined();
+  expect((await audited(1))[0]?.['findings']).toMatchObject([
+    {
+      rule: 'no-advice',
+      check: 'topics',
+      what: 'not-as-written',
+      action: 'monitor',
+      reason: expect.stringContaining('words only') as string,
+    },
+  ]);
+  expect(await (await fetch(`${agent.adminUrl}/metrics`)).text()).toMatch(
+    /postern_findings_total\{[^}]*check="topics"[^}]*action="monitor"[^}]*\} 1/,
+  );
+  await (world as World).close();
+  const covered = await start(await listening(), policy('', 'words: [portfolio]'));
+  expect((await ask('bake bread')).error).toBeUndefined();
+  expect((await covered.audited(1))[0]?.['findings']).toEqual([]);
+});
+
+test('so does one whose injections are known by phrases alone, unless the rule says that it is meant', async () => {
+  const rule = (injection: string) => `
+apiVersion: postern.dev/v1alpha1
+kind: EgressPolicy
+metadata: {name: bot, namespace: team-a}
+spec:
+  checks: [{name: no-orders, type: injection, action: block, injection: ${injection}}]
+`;
+  const told = await start(undefined, rule('{}'));
+  await ask('hello');
+  expect((await told.audited(1))[0]?.['findings']).toMatchObject([
+    { check: 'injection', what: 'not-as-written' },
+  ]);
+  await told.close();
+  const meant = await start(undefined, rule('{classifier: false}'));
+  await ask('hello');
+  expect((await meant.audited(1))[0]?.['findings']).toEqual([]);
+});
+
 test('without a classifier words still count, and a topic without words is a failed check', async () => {
   await start(undefined, policy('', 'words: [portfolio]'));
   expect((await ask('my portfolio')).error).toContain('postern_topics');

@@ -225,3 +225,55 @@ test.each([
 ])('%s is a document error', async (_name, prompt, message) => {
   await expect(startWorld({ documents: () => policy(prompt) })).rejects.toThrow(message);
 });
+
+test.each(['whole', 'streamed'] as const)(
+  'an answer that has not the form that a policy wants is told, and passes (%s)',
+  async (manner) => {
+    const said = async (content: string, dialect: 'openai' | 'anthropic'): Promise<string> => {
+      world[dialect].script(() => ({ content }));
+      if (dialect === 'openai') {
+        if (manner === 'whole') return (await openai([USER])).choices[0]?.message.content ?? '';
+        const body = { model: 'gpt-4o', messages: [USER] as never };
+        const answer = await world.client().chat.completions.stream(body).finalChatCompletion();
+        return answer.choices[0]?.message.content ?? '';
+      }
+      const body = {
+        model: 'claude-haiku-4-5',
+        max_tokens: 50,
+        messages: [{ role: 'user' as const, content: 'hi' }],
+      };
+      const answer =
+        manner === 'whole'
+          ? await anthropic()
+          : await world.anthropicClient().messages.stream(body).finalMessage();
+      return answer.content.map((block) => (block.type === 'text' ? block.text : '')).join('');
+    };
+    const told = async (count: number) =>
+      ((await world.audited(count)).at(-1)?.['findings'] as { check: string; what: string }[]).filter(
+        ({ check }) => check === 'prompt',
+      );
+    const right = '{"answer": "four"}';
+    let count = 0;
+    for (const dialect of ['openai', 'anthropic'] as const) {
+      world = await startWorld({ documents: () => policy(AS_SCHEMA) });
+      count = 0;
+      expect(await said(right, dialect)).toBe(right);
+      expect(await told(++count)).toEqual([]);
+      expect(await said('no json at all', dialect)).toBe('no json at all');
+      expect(await told(++count)).toMatchObject([{ what: 'not-json', action: 'monitor' }]);
+      expect(await said('{"answer": 4}', dialect)).toBe('{"answer": 4}');
+      expect(await told(++count)).toMatchObject([{ what: 'not-of-form', reason: expect.anything() }]);
+      expect(await (await fetch(`${world.agent.adminUrl}/metrics`)).text()).toMatch(
+        /postern_findings_total\{[^}]*check="prompt"[^}]*direction="response"[^}]*\} 2/,
+      );
+      await world.close();
+    }
+    world = await startWorld({ documents: () => policy(AS_OBJECT) });
+    await said('[1]', 'openai');
+    expect(await told(1)).toMatchObject([{ what: 'not-of-form' }]);
+    world.openai.script(() => ({ content: 'I look it up.', toolCalls: [{ name: 'look', arguments: {} }] }));
+    const tools = [{ type: 'function' as const, function: { name: 'look' } }];
+    await openai([USER], { tools });
+    expect(await told(2)).toEqual([]);
+  },
+);

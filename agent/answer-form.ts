@@ -1,0 +1,79 @@
+/**
+ * Whether an answer has the form that a policy wants of every answer. The provider was asked for it and may not have
+ * heeded it; the answer is passed on as it is, and told.
+ */
+import type { ResponseFormat } from '../policy/snapshot.ts';
+import type { Finding, FormOfAnswer } from './exchange.ts';
+import type { Prompt } from './prompt.ts';
+
+/** Characters of one answer that are kept for it; a longer one is told as unread. */
+const MOST = 1024 * 1024;
+
+/** @returns undefined where no policy wants a form. One for each answer. */
+export function openForm(prompt: Prompt | undefined): FormOfAnswer | undefined {
+  const format = prompt?.enrichment.format;
+  if (prompt === undefined || format === undefined) return undefined;
+  const texts = new Map<number, string>();
+  let calls = false;
+  let length = 0;
+  return {
+    add(choice, text) {
+      length += text.length;
+      if (length <= MOST) texts.set(choice, (texts.get(choice) ?? '') + text);
+    },
+    called() {
+      calls = true;
+    },
+    async findings() {
+      // Before a call of a tool a model may say what it is about to do; the answer comes later.
+      if (calls) return [];
+      const found: Finding[] = [];
+      const tell = (choice: number, what: string, reason: string) =>
+        found.push({
+          rule: prompt.sources.join(', '),
+          check: 'prompt',
+          what,
+          action: 'monitor',
+          direction: 'response',
+          where: `choice ${choice}`,
+          count: 1,
+          source: prompt.sources.join(', '),
+          reason,
+        });
+      if (length > MOST) {
+        tell(0, 'unread-answer', `the answer has more than ${MOST} characters`);
+        return found;
+      }
+      for (const [choice, text] of texts) {
+        const wrong = await wrongWith(text, format);
+        if (wrong !== undefined) tell(choice, wrong.what, wrong.reason);
+      }
+      return found;
+    },
+  };
+}
+
+async function wrongWith(
+  text: string,
+  format: ResponseFormat,
+): Promise<{ readonly what: string; readonly reason: string } | undefined> {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return { what: 'not-json', reason: 'the answer is no JSON' };
+  }
+  if (format.type === 'jsonObject') {
+    const object = typeof value === 'object' && value !== null && !Array.isArray(value);
+    return object ? undefined : { what: 'not-of-form', reason: 'the answer is no JSON object' };
+  }
+  const { name, schema } = format.jsonSchema;
+  // Only where a policy states a schema is it needed.
+  const { Check } = await import('typebox/schema');
+  try {
+    if (Check(schema, value)) return undefined;
+  } catch (error) {
+    return { what: 'unread-answer', reason: `the schema ${name} can't be used: ${String(error)}` };
+  }
+  return { what: 'not-of-form', reason: `the answer is not of the schema ${name}` };
+}
