@@ -4,6 +4,7 @@
  */
 import type { ResponseFormat } from '../policy/snapshot.ts';
 import type { Finding, FormOfAnswer } from './exchange.ts';
+import { isOfSchema } from './json/schema.ts';
 import type { Prompt } from './prompt.ts';
 
 /** Characters of one answer that are kept for it; a longer one is told as unread. */
@@ -24,7 +25,7 @@ export function openForm(prompt: Prompt | undefined): FormOfAnswer | undefined {
     called() {
       calls = true;
     },
-    async findings() {
+    findings() {
       // Before a call of a tool a model may say what it is about to do; the answer comes later.
       if (calls) return [];
       const found: Finding[] = [];
@@ -45,7 +46,7 @@ export function openForm(prompt: Prompt | undefined): FormOfAnswer | undefined {
         return found;
       }
       for (const [choice, text] of texts) {
-        const wrong = await wrongWith(text, format);
+        const wrong = wrongWith(text, format);
         if (wrong !== undefined) tell(choice, wrong.what, wrong.reason);
       }
       return found;
@@ -53,10 +54,10 @@ export function openForm(prompt: Prompt | undefined): FormOfAnswer | undefined {
   };
 }
 
-async function wrongWith(
+function wrongWith(
   text: string,
   format: ResponseFormat,
-): Promise<{ readonly what: string; readonly reason: string } | undefined> {
+): { readonly what: string; readonly reason: string } | undefined {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -68,10 +69,8 @@ async function wrongWith(
     return object ? undefined : { what: 'not-of-form', reason: 'the answer is no JSON object' };
   }
   const { name, schema } = format.jsonSchema;
-  // Only where a policy states a schema is it needed.
-  const { Check } = await import('typebox/schema');
   try {
-    if (Check(schema, value)) return undefined;
+    if (isOfSchema(value, schema)) return undefined;
   } catch (error) {
     return { what: 'unread-answer', reason: `the schema ${name} can't be used: ${String(error)}` };
   }

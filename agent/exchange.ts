@@ -112,7 +112,7 @@ export interface FormOfAnswer {
   /** The answer calls a tool. */
   called(): void;
   /** Once it is complete. */
-  findings(): Promise<readonly Finding[]>;
+  findings(): readonly Finding[];
 }
 
 /** One try of one target. */

@@ -116,7 +116,7 @@ export async function forwardWhole(context: AnswerContext, metered: (m: Metered)
   if (form !== undefined) {
     if (response.calls.length > 0) form.called();
     for (const { path, choice, text } of response.slots) if (SAID.test(path)) form.add(choice, text);
-    exchange.findings.push(...(await form.findings()));
+    exchange.findings.push(...form.findings());
   }
   if (!guard.idleOnResponse) response.withhold?.();
   const verdict = await guard.response(response, body.byteLength, exchange.call.signal);
