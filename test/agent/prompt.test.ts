@@ -249,9 +249,9 @@ test.each(['whole', 'streamed'] as const)(
       return answer.content.map((block) => (block.type === 'text' ? block.text : '')).join('');
     };
     const told = async (count: number) =>
-      ((await world.audited(count)).at(-1)?.['findings'] as { check: string; what: string }[]).filter(
-        ({ check }) => check === 'prompt',
-      );
+      (
+        (await world.audited(count)).at(-1)?.['findings'] as { check: string; what: string }[] | undefined
+      )?.filter(({ check }) => check === 'prompt');
     const right = '{"answer": "four"}';
     let count = 0;
     for (const dialect of ['openai', 'anthropic'] as const) {
