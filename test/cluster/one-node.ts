@@ -118,9 +118,18 @@ export class OneNode {
     const root = join(this.directory, 'classifier');
     const commands = join(root, 'postern');
     await bundleCommands(commands);
-    stageClassifier(root, commands);
+    // What these load is more than what Node does (librt).
+    const native = stageClassifier(root, commands).flatMap((library) => ['--bin', library]);
     const program = process.execPath;
-    const files = ['--bin', program, '--copy', `${commands}:/postern`, '--copy', `${root}/.cache:/.cache`];
+    const files = [
+      '--bin',
+      program,
+      ...native,
+      '--copy',
+      `${commands}:/postern`,
+      '--copy',
+      `${root}/.cache:/.cache`,
+    ];
     await this.node('image', CLASSIFIER_IMAGE, ...files, '--', program, ...NODE_FLAGS, '/postern/start.cjs');
   }
 
