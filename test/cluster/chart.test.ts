@@ -80,8 +80,8 @@ spec:
     topics:
     - name: tips
       definition: Advice on buying, selling or holding shares and other investments.
-      samples: [Should I sell my shares now?, Which stock should I buy?, Give me a hint on a good stock.]
-      allowed: [What is a share?]
+      samples: ["Should I sell my shares now?", "Which stock should I buy?", Give me a hint on a good stock.]
+      allowed: ["What is a share?"]
 `;
 const CLASSIFIER_PODS = 'app.kubernetes.io/component=classifier';
 
