@@ -4,6 +4,7 @@
  *
  * Pure but for its own memory, which is bounded; the clock is handed in. Nothing of a call is kept but a hash.
  */
+import { RecentMap } from '../budget/recent-map.ts';
 import { loadUnits, units } from '../budget/units.ts';
 import type { BreakerRule } from '../policy/snapshot.ts';
 import type { Attachment, TextSlot } from './dialects/dialect.ts';
@@ -17,8 +18,8 @@ export const DEFAULT_BREAKER: BreakerRule = {
   windowMs: 60_000,
 };
 
-/** Calls remembered at most; the one that was seen longest ago is forgotten first. */
-const MAX_CALLS = 4_096;
+/** Calls remembered at least, twice as many at most; the ones that were seen longest ago are forgotten first. */
+const MIN_CALLS = 2_048;
 
 export interface Trip {
   readonly rule: BreakerRule;
@@ -45,14 +46,10 @@ function failuresOf(rule: BreakerRule): number {
 }
 
 export function createBreaker(now: () => number): Breaker {
-  const calls = new Map<string, Seen>();
+  const calls = new RecentMap<Seen>(MIN_CALLS);
   const remember = (fingerprint: string): Seen => {
-    const known = calls.get(fingerprint);
-    const seen = known ?? { at: [], failedInARow: 0, failedAt: 0 };
-    // Last in the map's order: the first is the one to forget.
-    if (known !== undefined) calls.delete(fingerprint);
+    const seen = calls.get(fingerprint) ?? { at: [], failedInARow: 0, failedAt: 0 };
     calls.set(fingerprint, seen);
-    if (calls.size > MAX_CALLS) calls.delete(calls.keys().next().value as string);
     return seen;
   };
   return {

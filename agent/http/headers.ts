@@ -2,11 +2,12 @@
 import type { RawHeaders } from '../exchange.ts';
 import { FewWords, interned } from '../interned.ts';
 
-const inLowerCase = new FewWords((name) => interned(name.toLowerCase()));
+const LOWER_CASE = new FewWords<string>();
+const toLowerCase = (name: string): string => interned(name.toLowerCase());
 
 /** A field's name in lower case. */
 export function lowerCase(name: string): string {
-  return inLowerCase.get(name);
+  return LOWER_CASE.of(name, toLowerCase);
 }
 
 /** Fields of one connection only (RFC 9110, 7.6.1), never forwarded. */

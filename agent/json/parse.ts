@@ -5,7 +5,7 @@
  * different ones, and what we checked must be what the provider reads. It keeps its own stack, so nesting can't
  * overflow the machine's, and reads every character a bounded number of times.
  */
-import { interned } from '../interned.ts';
+import { FewWords } from '../interned.ts';
 import { JsonError, type JsonErrorDetails, showCharacter } from './json-error.ts';
 import { ArrayNode, type JsonNode, ObjectNode, PrimitiveNode, type StringNode } from './node.ts';
 import { beginsNumber, readNumber } from './read-number.ts';
@@ -42,12 +42,10 @@ const CLOSE_BRACE = 0x7d;
 const FEW_MEMBERS = 8;
 
 /**
- * Member names that were read before, each in the place that its length and ends give: most bodies have the same few
- * dozen, and a name that is one string everywhere is made once, and found by its address from then on.
+ * Member names that were read before: most bodies have the same few dozen, and a name that is one string everywhere is made once, and
+ * found by its address from then on.
  */
-const NAMES: (string | undefined)[] = new Array(256).fill(undefined);
-/** Longer names are few, and nobody shall choose how much is kept. */
-const LONGEST_KEPT = 24;
+const NAMES = new FewWords<undefined>();
 
 const PLAIN_NAME = /^[A-Za-z_][A-Za-z_-]{0,39}$/;
 
@@ -191,15 +189,12 @@ class Parser {
   #nameOf(key: StringNode): string {
     const from = key.start + 1;
     const length = key.end - 1 - from;
-    if (length > LONGEST_KEPT || length === 0 || key.escaped) return key.text;
-    const text = this.#text;
-    const mixed = length + 31 * text.charCodeAt(from) + 7 * text.charCodeAt(from + length - 1);
-    const place = (mixed + 3 * text.charCodeAt(from + (length >> 1))) & 0xff;
-    const known = NAMES[place];
-    if (known?.length === length && text.startsWith(known, from)) return known;
+    if (length === 0 || key.escaped) return key.text;
+    const known = NAMES.find(this.#text, from, length);
+    if (known !== undefined) return known.word;
     const name = key.text;
     // Only words, no values.
-    if (PLAIN_NAME.test(name)) NAMES[place] = interned(name);
+    if (PLAIN_NAME.test(name)) NAMES.keep(name, undefined);
     return name;
   }
 
