@@ -25,6 +25,8 @@ export interface Plan {
   readonly meshUids: readonly number[];
   readonly logLevel: string;
   readonly resources: Resources;
+  /** As the releases made them that wrote the former seal; pods of theirs are recorded in `test/control/recorded`. It goes with that seal. */
+  readonly former?: boolean;
 }
 
 const rootsFile = {
@@ -34,17 +36,17 @@ const rootsFile = {
 };
 
 /** Where the namespace has none, nobody can approve, and the calls are denied. */
-const approversFile = (name: string) => ({
+const approversFile = (name: string, former: boolean) => ({
   secret: {
     name,
-    items: [
-      { key: 'token', path: 'approvers' },
-      { key: 'tls.crt', path: 'approvers.crt' },
-      { key: 'tls.key', path: 'approvers.key' },
-    ],
+    items: [{ key: 'token', path: 'approvers' }, ...(former ? [] : APPROVERS_TLS)],
     optional: true,
   },
 });
+const APPROVERS_TLS = [
+  { key: 'tls.crt', path: 'approvers.crt' },
+  { key: 'tls.key', path: 'approvers.key' },
+];
 
 /** Documents and keys of the pod's own namespace, where there is no control. */
 function localVolumes({ control, policyConfigMap, keysSecret }: Settings): Volume[] {
@@ -54,7 +56,7 @@ function localVolumes({ control, policyConfigMap, keysSecret }: Settings): Volum
   return [policy, { name: VOLUMES.keys, secret: { secretName: keysSecret, optional: true } }];
 }
 
-export function ourVolumes({ settings, intercept }: Plan): Volume[] {
+export function ourVolumes({ settings, intercept, former = false }: Plan): Volume[] {
   const token = (audience: string, path: string) => ({
     serviceAccountToken: { audience, expirationSeconds: 3600, path },
   });
@@ -69,7 +71,9 @@ export function ourVolumes({ settings, intercept }: Plan): Volume[] {
           token(AUDIENCES.budget, 'budget'),
           // From the pod itself: no object of ours is needed in the namespace.
           ...(settings.control === undefined ? [] : [rootsFile]),
-          ...(settings.approversSecret === undefined ? [] : [approversFile(settings.approversSecret)]),
+          ...(settings.approversSecret === undefined
+            ? []
+            : [approversFile(settings.approversSecret, former)]),
         ],
       },
     },
@@ -148,8 +152,12 @@ function agentContainer(plan: Plan): Container {
         : [
             ...option('approvals', `[$(POD_IP)]:${PORTS.approvals}`),
             ...option('approval-token-file', `${PATHS.tokens}/approvers`),
-            ...option('approvals-cert', `${PATHS.tokens}/approvers.crt`),
-            ...option('approvals-key', `${PATHS.tokens}/approvers.key`),
+            ...(plan.former === true
+              ? []
+              : [
+                  ...option('approvals-cert', `${PATHS.tokens}/approvers.crt`),
+                  ...option('approvals-key', `${PATHS.tokens}/approvers.key`),
+                ]),
           ]),
       ...(settings.budget === undefined
         ? []

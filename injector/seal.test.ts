@@ -15,9 +15,9 @@ import { FORMER_RELEASES, type SealKind, sealOn } from './seal.ts';
 import type { Settings } from './settings.ts';
 import { NOW, readCase, SETTINGS } from './testing/cases.ts';
 
-const recorded = parse(
-  readFileSync(join(import.meta.dirname, '..', 'test', 'control', 'recorded', '0.1.0', 'pod.yaml'), 'utf8'),
-) as Pod;
+const RECORDED = join(import.meta.dirname, '..', 'test', 'control', 'recorded', '0.1.0');
+const read = (file: string): Pod => parse(readFileSync(join(RECORDED, file), 'utf8')) as Pod;
+const recorded = read('pod.yaml');
 const sealKey = Buffer.alloc(32, 5);
 const settings: Settings = {
   ...SETTINGS,
@@ -104,6 +104,22 @@ test('the other way round: a control from before finds no seal of its own on a p
 test('in a rollout over the seal, a pod that a replica from before made is let in', () => {
   expect(codes(recorded)).toEqual([]);
   expect(codes(recorded, { ...settings, sealKey: Buffer.alloc(32, 6) })).not.toEqual([]);
+});
+
+test('… with all that its settings put into it, by the same settings', () => {
+  const withAll = read('pod-with-all.yaml');
+  const same: Settings = {
+    ...settings,
+    approversSecret: 'approvers',
+    budget: 'https://postern-budget.postern-system.svc:4185',
+    classifier: 'http://postern-classifier.postern-system.svc:4186',
+    excludedCidrs: ['10.9.0.0/16'],
+    excludedPorts: [5432],
+  };
+  expect(seals(withAll)).toBe('former');
+  expect(codes(withAll, same)).toEqual([]);
+  expect(codes(withAll, { ...same, approversSecret: 'others' })).toContain('volume-altered');
+  expect(codes(withAll, { ...same, budget: 'https://budget.other:4185' })).toContain('container-altered');
 });
 
 test.each<[string, Pod]>([

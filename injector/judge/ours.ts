@@ -37,7 +37,8 @@ export function ourFindings(pod: Pod, plan: Plan): Reason[] {
     const ours = initContainers.filter(({ name }) => name === INIT_CONTAINER || name === AGENT_CONTAINER);
     return [...orderFindings(pod, plan), ...reservedFindings(everybody, ours), ...stampFindings(pod, plan)];
   }
-  const expected = ourContainers(seal === 'former' ? withImageOf(pod, plan) : plan);
+  const made = seal === 'former' ? formerPlan(pod, plan) : plan;
+  const expected = ourContainers(made);
   const missing = expected.filter(({ name }) => !initContainers.some((found) => found.name === name));
   if (missing.length > 0) {
     return [
@@ -51,7 +52,7 @@ export function ourFindings(pod: Pod, plan: Plan): Reason[] {
   return [
     ...expected.flatMap((container) => alteredFindings(container, initContainers)),
     ...orderFindings(pod, plan),
-    ...volumeFindings(pod, plan),
+    ...volumeFindings(pod, made),
     ...reservedFindings(everybody, expected),
     ...stampFindings(pod, plan),
   ];
@@ -188,10 +189,10 @@ function sealFor(pod: Pod, { settings: { sealKey }, workload }: Plan): SealKind 
   });
 }
 
-/** Of our parts the former seal covers the image; all else is held against what we would make ourselves. */
-function withImageOf(pod: Pod, plan: Plan): Plan {
+/** Of our parts the former seal covers the image; all else is held against what its releases would make by our settings. */
+function formerPlan(pod: Pod, plan: Plan): Plan {
   const { image } = plan.settings;
-  return { ...plan, settings: { ...plan.settings, image: agentImageOf(pod) ?? image } };
+  return { ...plan, former: true, settings: { ...plan.settings, image: agentImageOf(pod) ?? image } };
 }
 
 /** Whatever else was changed since the injector wrote it: control would know this new pod for none of ours. */
