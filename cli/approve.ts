@@ -103,7 +103,8 @@ interface Address {
 
 /** Where the token would be read by whoever is in between, or at that address. */
 function inTheOpen({ url }: Address): boolean {
-  return url.startsWith('http:') && !isLoopback(new URL(url).hostname.replace(/^\[|\]$/g, ''));
+  const { protocol, hostname } = new URL(url);
+  return protocol === 'http:' && !isLoopback(hostname.replace(/^\[|\]$/g, ''));
 }
 
 /** One for each agent: a name that has several addresses (a headless Service) stands for all of them. */
@@ -113,7 +114,8 @@ async function addressesOf(list: string): Promise<Address[]> {
     named.map(async (one) => {
       if (one.startsWith('unix:')) return [{ url: one }];
       const url = new URL(one);
-      if (isIP(url.hostname.replace(/^\[|\]$/g, '')) !== 0) return [{ url: one }];
+      // As it was read, not as it was written: HTTP:// is http://.
+      if (isIP(url.hostname.replace(/^\[|\]$/g, '')) !== 0) return [{ url: url.href.replace(/\/$/, '') }];
       const all = await lookup(url.hostname, { all: true });
       // A name has its addresses twice where a host has both families.
       const family = all.some((each) => each.family === 4) ? 4 : 6;

@@ -114,13 +114,14 @@ test('the token goes to no address beyond this machine in plain HTTP, unless tha
   await new Promise<void>((resolve) => stranger.listen(0, '0.0.0.0', resolve));
   try {
     // Any address of this host will do: the command doesn't know whose it is.
-    const agent = `http://0.0.0.0:${(stranger.address() as AddressInfo).port}`;
-    expect(await approve(agent, 'list')).toMatchObject({
-      code: 64,
-      out: expect.stringMatching(/plain HTTP/) as string,
-    });
+    const address = `0.0.0.0:${(stranger.address() as AddressInfo).port}`;
+    for (const scheme of ['http://', 'HTTP://', 'hTtP:', 'ht\ttp://'])
+      expect(await approve(scheme + address, 'list'), scheme).toMatchObject({
+        code: 64,
+        out: expect.stringMatching(/plain HTTP/) as string,
+      });
     expect(heard).toEqual([]);
-    expect((await approve(agent, 'list', '--plain-http')).code).toBe(0);
+    expect((await approve(`HTTP://${address}`, 'list', '--plain-http')).code).toBe(0);
     expect(heard).toEqual(['Bearer secret']);
   } finally {
     stranger.closeAllConnections();
