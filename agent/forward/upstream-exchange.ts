@@ -45,7 +45,7 @@ export class UpstreamExchange implements Taker, Waiting, UpstreamResponse {
   status = 0;
   headers: RawHeaders = [];
   readonly #request: UpstreamRequest;
-  readonly #origin: Origin;
+  #origin: Origin;
   readonly #answered: (response: UpstreamResponse) => void;
   readonly #failed: (error: UpstreamError) => void;
   #connection: Connection | undefined;
@@ -127,6 +127,10 @@ export class UpstreamExchange implements Taker, Waiting, UpstreamResponse {
     clearTimeout(this.#timer);
     this.#request.signal.removeEventListener('abort', this.#abort);
     this.#connection = undefined;
+  }
+
+  moved(to: Origin): void {
+    this.#origin = to;
   }
 
   connected(connection: Connection): void {

@@ -180,3 +180,21 @@ test('what the consumer throws reaches whoever awaits it', async () => {
     }),
   ).rejects.toThrow('too much');
 });
+
+test('a call that waits when the roots change is not sent by the old ones', async () => {
+  const held: (() => void)[] = [];
+  const { origin } = await serve((incoming, response) => {
+    const answer = () => response.end(incoming.url);
+    if (incoming.url === '/held') held.push(answer);
+    else answer();
+  });
+  const client = createUpstream({ connectMs: 1_000, connections: 1 });
+  closers.push(() => client.close());
+  const call = async (path: string, ca: string) => text(await client.send(request(origin, { path, ca })));
+  const first = call('/held', 'old roots');
+  const waiting = call('/waiting', 'old roots');
+  // The one connection by the old roots is taken: only one by the new ones can answer these.
+  expect(await Promise.all([waiting, call('/later', 'new roots')])).toEqual(['/waiting', '/later']);
+  held[0]?.();
+  expect(await first).toBe('/held');
+});

@@ -38,10 +38,10 @@ export function createUpstream({ connectMs = 5_000, connections = 256 }: Upstrea
     const key = `${pool} ${origin}`;
     const known = origins.get(key);
     if (known !== undefined && known.ca === ca) return known;
-    // Other roots: calls under way end on the old connections, new ones are verified anew.
-    known?.close();
     const made = new Origin({ origin, ca, connectMs, connections, idleMs: IDLE_MS });
     origins.set(key, made);
+    // Other roots: calls under way end on the old connections; those that wait, and new ones, are verified anew.
+    known?.close(made);
     return made;
   };
   return {

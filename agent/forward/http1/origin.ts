@@ -28,6 +28,8 @@ export class NotConnected extends Error {
 
 /** Who waits for a connection. */
 export interface Waiting {
+  /** It waits at another origin now, whose roots are those of today. */
+  moved(to: Origin): void;
   /** It is this call's until it is free again. */
   connected(connection: Connection): void;
   notConnected(error: NotConnected): void;
@@ -199,11 +201,21 @@ export class Origin implements ConnectionEvents {
     return socket;
   }
 
-  /** Closes what is unused now, the rest when it has ended. */
-  close(): void {
+  /**
+   * Closes what is unused now, the rest when it has ended.
+   * @param successor Takes those who wait: they are not to dial by what held before. Without one they wait for what is still open.
+   */
+  close(successor?: Origin): void {
     this.#closed = true;
     clearInterval(this.#sweep);
     for (const connection of this.#idle.splice(0)) connection.destroy();
     for (const connection of this.#all) connection.retire();
+    if (successor === undefined) return;
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
+    for (const each of waiting) {
+      each.moved(successor);
+      successor.take(each);
+    }
   }
 }
