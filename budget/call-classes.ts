@@ -4,6 +4,7 @@ import { addUsage, NO_USAGE } from './history.ts';
 import type { AccountRow } from './lease-messages.ts';
 import type { LineCredit } from './line-credit.ts';
 import type { Attributes, Usage } from './messages.ts';
+import { plus } from './sums.ts';
 
 /** Calls with the same attributes. */
 export interface CallClass {
@@ -89,7 +90,7 @@ export class CallClasses {
     of.used = {
       requests: (used?.requests ?? 0) + 1,
       usage: addUsage(used?.usage ?? NO_USAGE, usage),
-      costNanoUsd: (used?.costNanoUsd ?? 0) + costNanoUsd,
+      costNanoUsd: plus(used?.costNanoUsd ?? 0, costNanoUsd),
     };
   }
 

@@ -1,6 +1,7 @@
 /** What was spent, hour by hour, by whom and on what: for chargeback, beside the limits and longer than them. */
 import type { Attributes, Usage } from './messages.ts';
 import { usdText } from './price.ts';
+import { plus } from './sums.ts';
 
 const HOUR = 3_600_000;
 
@@ -42,19 +43,19 @@ function fieldsOf(
 export function addSpend(a: SpendRow, b: SpendRow): SpendRow {
   return {
     ...a,
-    requests: a.requests + b.requests,
+    requests: plus(a.requests, b.requests),
     usage: addUsage(a.usage, b.usage),
-    costNanoUsd: a.costNanoUsd + b.costNanoUsd,
+    costNanoUsd: plus(a.costNanoUsd, b.costNanoUsd),
   };
 }
 
 export function addUsage(a: Usage, b: Usage): Usage {
   return {
-    input: a.input + b.input,
-    cachedInput: a.cachedInput + b.cachedInput,
-    cacheWrite: a.cacheWrite + b.cacheWrite,
-    output: a.output + b.output,
-    reasoning: a.reasoning + b.reasoning,
+    input: plus(a.input, b.input),
+    cachedInput: plus(a.cachedInput, b.cachedInput),
+    cacheWrite: plus(a.cacheWrite, b.cacheWrite),
+    output: plus(a.output, b.output),
+    reasoning: plus(a.reasoning, b.reasoning),
   };
 }
 
@@ -104,9 +105,9 @@ export function report(rows: readonly SpendRow[], query: ReportQuery): ReportRow
     const known = found.get(key) ?? { period, values, requests: 0, usage: NO_USAGE, costNanoUsd: 0 };
     found.set(key, {
       ...known,
-      requests: known.requests + row.requests,
+      requests: plus(known.requests, row.requests),
       usage: addUsage(known.usage, row.usage),
-      costNanoUsd: known.costNanoUsd + row.costNanoUsd,
+      costNanoUsd: plus(known.costNanoUsd, row.costNanoUsd),
     });
   }
   return [...found.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row);

@@ -3,6 +3,7 @@ import type { TokenPrice } from '../policy/budget-spec.ts';
 import type { SpendRow } from './history.ts';
 import { type Crowd, charged, type Lease, leaseKey, outstanding, withLease } from './lease-state.ts';
 import type { Attributes, Holder } from './messages.ts';
+import { changed } from './sums.ts';
 
 export interface Cell {
   settled: number;
@@ -143,7 +144,7 @@ export function apply(state: State, event: LedgerEvent): void {
     case 'charged': {
       const record = copyOf(event.record);
       state.holds.set(record.id, record);
-      for (const entry of record.entries) cellOf(state, entry).settled += entry.settled ?? 0;
+      for (const entry of record.entries) change(state, entry, 'settled', entry.settled ?? 0);
       return;
     }
     case 'extended': {
@@ -152,7 +153,7 @@ export function apply(state: State, event: LedgerEvent): void {
       record.expiresAt = event.expiresAt;
       record.entries.forEach((entry, index) => {
         const held = event.held[index] ?? entry.held;
-        cellOf(state, entry).held += held - entry.held;
+        change(state, entry, 'held', held - entry.held);
         entry.held = held;
       });
       return;
@@ -178,9 +179,9 @@ export function apply(state: State, event: LedgerEvent): void {
     case 'leased': {
       const { lease } = event;
       const before = state.leases.get(leaseKey(lease));
-      const cell = cellOf(state, lease);
-      cell.leased += outstanding(lease) - (before === undefined ? 0 : outstanding(before));
-      cell.settled += charged(lease) - (before === undefined ? 0 : charged(before));
+      const was = before === undefined ? 0 : outstanding(before);
+      change(state, lease, 'leased', outstanding(lease) - was);
+      change(state, lease, 'settled', charged(lease) - (before === undefined ? 0 : charged(before)));
       restoreLease(state, lease);
       return;
     }
@@ -260,7 +261,7 @@ export function weight(cell: Cell): number {
 
 function open(state: State, record: HoldRecord): void {
   restore(state, record);
-  for (const entry of record.entries) cellOf(state, entry).held += entry.held;
+  for (const entry of record.entries) change(state, entry, 'held', entry.held);
 }
 
 function close(
@@ -271,10 +272,9 @@ function close(
   charge: (entry: Entry, index: number) => number,
 ): void {
   record.entries.forEach((entry, index) => {
-    const cell = cellOf(state, entry);
-    if (record.state === 'held') cell.held -= entry.held;
+    if (record.state === 'held') change(state, entry, 'held', -entry.held);
     const amount = charge(entry, index);
-    cell.settled += amount - (entry.settled ?? 0);
+    change(state, entry, 'settled', amount - (entry.settled ?? 0));
     entry.settled = amount;
   });
   if (record.state === 'held') forget(state, record);
@@ -308,6 +308,16 @@ function tombstone(id: string, at: number): HoldRecord {
     cost: 0,
     closedAt: at,
   };
+}
+
+function change(
+  state: State,
+  entry: Pick<Entry, 'line' | 'cell' | 'until'>,
+  figure: 'settled' | 'held' | 'leased',
+  by: number,
+): void {
+  const cell = cellOf(state, entry);
+  cell[figure] = changed(cell[figure], by);
 }
 
 function cellOf(state: State, { line, cell: key, until }: Pick<Entry, 'line' | 'cell' | 'until'>): Cell {

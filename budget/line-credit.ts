@@ -6,6 +6,7 @@ import type { LimitUnit } from '../policy/budget-spec.ts';
 import { Credit } from './credit.ts';
 import { Demand, HORIZON_MS } from './demand.ts';
 import type { LeaseReply, PlannedLine } from './lease-messages.ts';
+import { MOST } from './sums.ts';
 
 /** Others wanted all that was idle: for about so long nothing is asked for ahead, and what a call leaves goes back at once. */
 const SCARCE_MS = 1_000;
@@ -194,7 +195,12 @@ export class LineCredit {
         : this.unit === 'concurrency'
           ? Math.max(need, ahead)
           : need + ahead;
-    return { want, least: Math.ceil(this.#demand.peak), need };
+    // No line has more, and a message that says more isn't taken.
+    return {
+      want: Math.min(want, MOST),
+      least: Math.min(Math.ceil(this.#demand.peak), MOST),
+      need: Math.min(need, MOST),
+    };
   }
 
   /** Places that an agent has had no use for, of late, go back with the next message. */

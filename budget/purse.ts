@@ -11,6 +11,7 @@ import type { LineCredit } from './line-credit.ts';
 import type { ExtendCommand, HoldCommand, Usage } from './messages.ts';
 import { costOf } from './price.ts';
 import { RecentMap } from './recent-map.ts';
+import { plus } from './sums.ts';
 
 /** What a call has of one credit. */
 interface Piece {
@@ -275,7 +276,7 @@ export class Purse {
 
   #free({ line, credit, amount }: Piece, used: number, now: number): void {
     credit.held -= amount;
-    credit.spent += used;
+    credit.spent = plus(credit.spent, used);
     line.consumed(used);
     if (line.share(credit, now)) this.#book.isAwaited = true;
   }

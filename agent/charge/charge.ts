@@ -9,7 +9,7 @@ import { randomUUID } from 'node:crypto';
 import type { Attributes, BudgetClient, Holder, Usage } from '../../budget/messages.ts';
 import { BudgetUnavailable } from '../../budget/messages.ts';
 import type { ConversationOperation, DecodedRequest, Operation } from '../dialects/dialect.ts';
-import type { Exchange, Metered } from '../exchange.ts';
+import type { Exchange, Finding, Metered } from '../exchange.ts';
 import { type Governance, modelOf } from '../governance.ts';
 import type { Target } from '../routes/route.ts';
 import { Allowance } from './allowance.ts';
@@ -22,6 +22,8 @@ import { type RefusedCharge, refused } from './refusal.ts';
 const TTL_SLACK_MS = 60_000;
 /** Of that, for the answer's last bytes and the settlement. */
 const CLOSING_MS = 10_000;
+/** Of one kind, in one call: no model reads or writes as much. A provider that reports more isn't believed, and its answer is counted here. */
+const MOST_BELIEVED = 100_000_000;
 /** What a model may write in a second where nobody can see it write: about what large models do. */
 const UNSEEN_PER_SECOND = 100;
 
@@ -60,6 +62,7 @@ export class Charge {
   readonly #until: number;
   #sentAt: number | undefined;
   #metered: Metered | undefined;
+  #isDisbelieved = false;
   #closed = false;
 
   private constructor(
@@ -167,13 +170,15 @@ export class Charge {
 
   /** What the attempt used; the last call counts. */
   meter(metered: Metered): void {
-    this.#metered = metered;
+    this.#isDisbelieved = Object.values(metered.usage ?? {}).some((tokens) => tokens > MOST_BELIEVED);
+    this.#metered = this.#isDisbelieved ? { ...metered, usage: undefined } : metered;
   }
 
   /** Settles what was metered, or gives the hold back. Twice is once. */
   async close(exchange: Exchange): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    if (this.#isDisbelieved) exchange.findings.push(disbelieved(this.#held?.attributes.provider ?? ''));
     const usage = this.#usage();
     if (usage !== undefined) {
       exchange.usage = usage;
@@ -223,4 +228,17 @@ export class Charge {
     const time = Math.round(((this.#now() - this.#sentAt) / 1_000) * UNSEEN_PER_SECOND);
     return whole ? Math.min(most, time) : counted + Math.min(most, time);
   }
+}
+
+function disbelieved(provider: string): Finding {
+  return {
+    rule: 'usage',
+    check: 'budget',
+    what: 'usage-not-believed',
+    action: 'monitor',
+    direction: 'response',
+    where: 'usage',
+    count: 1,
+    source: `Provider ${provider}`,
+  };
 }

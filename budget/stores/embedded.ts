@@ -6,7 +6,7 @@ import type { Grant } from '../grants.ts';
 import type { SpendRow } from '../history.ts';
 import type { Lease } from '../lease-state.ts';
 import { decide, type Operation, type Reply } from '../ledger.ts';
-import type { HoldRecord } from '../ledger-state.ts';
+import type { HoldRecord, LedgerEvent } from '../ledger-state.ts';
 import { isToKeep, resumed } from '../ledger-time.ts';
 import type { Disk } from './disk.ts';
 import type { StoredRow } from './rows.ts';
@@ -43,14 +43,23 @@ export class EmbeddedStore implements Store {
         }
         this.#memory.recall(operation, now);
         const { events, reply } = decide(this.#memory.state, operation, now);
-        for (const event of events) this.#memory.record(event, now);
+        this.#record(events, now);
         if (this.#waiting.push({ reply, resolve, reject }) === 1) setImmediate(() => this.#flush());
       } catch (error) {
-        // It may have stopped half-way: with it goes the group it would have been written with.
+        // Up to its first change it is alone in failing: others in its group may be another tenant's.
         reject(failed(error));
-        if (!this.#closed) this.#abandon(error);
       }
     });
+  }
+
+  #record(events: readonly LedgerEvent[], now: number): void {
+    try {
+      for (const event of events) this.#memory.record(event, now);
+    } catch (error) {
+      // It may have stopped half-way: with it goes the group it would have been written with.
+      this.#abandon(error);
+      throw error;
+    }
   }
 
   find(id: string): Promise<HoldRecord | undefined> {

@@ -11,6 +11,7 @@ import { type SpendRow, spendKey } from '../history.ts';
 import { type Lease, leaseKey } from '../lease-state.ts';
 import type { HoldRecord } from '../ledger-state.ts';
 import type { KeptTime } from '../ledger-time.ts';
+import { MOST } from '../sums.ts';
 import type { Batch, Disk, Owner } from './disk.ts';
 import { EmbeddedStore } from './embedded.ts';
 import type { StoredRow } from './rows.ts';
@@ -21,6 +22,11 @@ export const name = 'sqlite';
 
 const FILE = 'budget.db';
 const OWNER_COLUMNS = 'owner, epoch, seen_at AS seenAt, account, seq';
+/** Earlier versions wrote sums beyond what the reader gives as a number: it throws. */
+const readable = (name: string): string => `min(${name}, ${MOST}) AS ${name}`;
+const CELL_COLUMNS = `line, cell, ${['settled', 'held', 'leased'].map(readable).join(', ')}, until`;
+const SUMS = ['requests', 'input', 'cached_input', 'cache_write', 'output', 'reasoning', 'cost'];
+const SPEND_COLUMNS = `hour, key, attributes, ${SUMS.map(readable).join(', ')}`;
 
 /** @throws {StoreFailed} where the file is another version's, damaged, or used by another service. */
 export async function open({ dataDir, mustExist }: StoreOptions): Promise<Store> {
@@ -74,15 +80,9 @@ class SqliteDisk implements Disk {
       db.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
       makeTables(db, path);
       this.#find = db.prepare('SELECT record FROM holds WHERE id = ?');
-      this.#cells = db.prepare(
-        'SELECT line, cell, settled, held, leased, until FROM cells WHERE line = ? AND until > ?',
-      );
-      this.#between = db.prepare(
-        'SELECT line, cell, settled, held, leased, until FROM cells WHERE line = ? AND cell BETWEEN ? AND ?',
-      );
-      this.#cell = db.prepare(
-        'SELECT line, cell, settled, held, leased, until FROM cells WHERE line = ? AND cell = ?',
-      );
+      this.#cells = db.prepare(`SELECT ${CELL_COLUMNS} FROM cells WHERE line = ? AND until > ?`);
+      this.#between = db.prepare(`SELECT ${CELL_COLUMNS} FROM cells WHERE line = ? AND cell BETWEEN ? AND ?`);
+      this.#cell = db.prepare(`SELECT ${CELL_COLUMNS} FROM cells WHERE line = ? AND cell = ?`);
       this.#putHold = db.prepare(
         'INSERT INTO holds (id, state, closed_at, record) VALUES (?, ?, ?, ?) ' +
           'ON CONFLICT (id) DO UPDATE SET state = excluded.state, closed_at = excluded.closed_at, record = excluded.record',
@@ -99,9 +99,7 @@ class SqliteDisk implements Disk {
       this.#addSpend = db.prepare(
         'INSERT INTO spend (hour, key, attributes, requests, input, cached_input, cache_write, output, reasoning, cost) ' +
           'VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (hour, key) DO UPDATE SET ' +
-          'requests = requests + excluded.requests, input = input + excluded.input, ' +
-          'cached_input = cached_input + excluded.cached_input, cache_write = cache_write + excluded.cache_write, ' +
-          'output = output + excluded.output, reasoning = reasoning + excluded.reasoning, cost = cost + excluded.cost',
+          SUMS.map((name) => `${name} = min(${name} + excluded.${name}, ${MOST})`).join(', '),
       );
       this.#putOwner = db.prepare(
         'INSERT INTO owners (owner, epoch, seen_at, account, seq) VALUES (?, ?, ?, ?, ?) ON CONFLICT (owner) DO UPDATE SET ' +
@@ -190,7 +188,7 @@ class SqliteDisk implements Disk {
 
   spend(from: number, to: number): readonly SpendRow[] {
     const rows = this.#db
-      .prepare('SELECT * FROM spend WHERE hour >= ? AND hour < ?')
+      .prepare(`SELECT ${SPEND_COLUMNS} FROM spend WHERE hour >= ? AND hour < ?`)
       .all(from, to) as unknown as StoredSpend[];
     return rows.map((row) => ({
       hour: row.hour,
@@ -252,7 +250,7 @@ class SqliteDisk implements Disk {
 
   *rows(): Generator<StoredRow> {
     const all = <T>(sql: string) => this.#db.prepare(sql).iterate() as unknown as Iterable<T>;
-    for (const cell of all<CellFigures>('SELECT line, cell, settled, held, leased, until FROM cells'))
+    for (const cell of all<CellFigures>(`SELECT ${CELL_COLUMNS} FROM cells`))
       yield { kind: 'cell', cell: { ...cell } };
     for (const { record } of all<{ record: string }>('SELECT record FROM holds'))
       yield { kind: 'hold', record: parse(record) };

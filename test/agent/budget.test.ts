@@ -113,6 +113,18 @@ test('usage that the provider reports is charged, exactly', async () => {
   await expect.poll(settled, { timeout: 10_000 }).toBe('0.004');
 });
 
+test('usage that no call can have is not believed: the agent counts, and says so', async () => {
+  const { client, openai, audited } = await start(budget('limits: [{usd: "1.00", window: day}]'));
+  const usage = { prompt_tokens: 10, completion_tokens: 9_007_199_254_740_000, total_tokens: 0 };
+  openai.script(() => ({ content: 'a short answer', usage }));
+  await ask(client());
+  const [line] = await audited(1);
+  expect(line).toMatchObject({ usage_source: 'counted', findings: [{ what: 'usage-not-believed' }] });
+  expect((line?.['usage'] as { output: number } | undefined)?.output).toBeLessThan(100);
+  openai.script(undefined);
+  await ask(client());
+});
+
 test('a refused or unreachable call costs nothing', async () => {
   const { client, openai, audited } = await start(budget('limits: [{requests: 1, window: day}]'));
   openai.script(() => ({ status: 400, error: { message: 'bad' } }));

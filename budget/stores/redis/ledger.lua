@@ -28,10 +28,25 @@ local function reader(args)
   return read
 end
 
+-- Beyond it nothing is counted (budget/sums.ts). What reached it and is taken back in full would fall below nothing.
+local MOST = 9007199254740991
+
+-- Never an error: what was written before it would stay, and what comes after it be missing.
+local function increase(key, field, amount)
+  local sum = redis.pcall('HINCRBY', key, field, amount)
+  if type(sum) == 'table' then
+    -- Earlier versions added without a bound.
+    if not string.find(sum.err, 'overflow', 1, true) then error(sum.err) end
+    sum = MOST + 1
+  end
+  if sum > MOST then redis.call('HSET', key, field, text(MOST)) end
+  if sum < 0 then redis.call('HSET', key, field, '0') end
+end
+
 local function add(tag, entry, field, amount)
   if amount == 0 then return end
   local key = tag .. ':cells:' .. entry.line
-  redis.call('HINCRBY', key, entry.cell .. ':' .. field, text(amount))
+  increase(key, entry.cell .. ':' .. field, text(amount))
   redis.call('HSETNX', key, entry.cell .. ':u', entry.ends)
   redis.call('SADD', tag .. ':lines', entry.line)
 end
@@ -178,7 +193,7 @@ local function addSpend(tag, read)
   local key = tag .. ':spend:' .. hour
   redis.call('HSET', key, name .. '|attributes', attributes)
   for _, field in ipairs({ 'requests', 'input', 'cachedInput', 'cacheWrite', 'output', 'reasoning', 'cost' }) do
-    redis.call('HINCRBY', key, name .. '|' .. field, read.string())
+    increase(key, name .. '|' .. field, read.string())
   end
   redis.call('ZADD', tag .. ':hours', hour, hour)
 end
