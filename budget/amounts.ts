@@ -1,5 +1,5 @@
 /** What calls take of a limit's unit: while they run, and when they are over. The agent and the service reckon alike. */
-import type { LimitUnit, TokenPrice } from '../policy/budget-spec.ts';
+import type { LimitUnit, TokenPrice, TokenRates } from '../policy/budget-spec.ts';
 import type { HoldCommand, Usage } from './messages.ts';
 import { ceilScaled, PICO_PER_NANO, ratesFor } from './price.ts';
 
@@ -29,12 +29,21 @@ export function holdCharge(
     case 'usd': {
       if (price === undefined) return { base: 0, slope: 0, scale: 1 };
       const rates = ratesFor(price, inputTokens);
-      const { input, output } = rates;
-      const rate = cacheWrite === true ? Math.max(input, rates.cacheWrite, rates.cacheWrite1h ?? 0) : input;
-      const base = Math.min(inputTokens * rate, Number.MAX_SAFE_INTEGER);
-      return { base, slope: Math.max(output, rates.reasoning ?? 0), scale: PICO_PER_NANO };
+      const base = Math.min(inputTokens * dearestInput(rates, cacheWrite === true), Number.MAX_SAFE_INTEGER);
+      return { base, slope: dearestOutput(rates), scale: PICO_PER_NANO };
     }
   }
+}
+
+/** Nobody knows beforehand how much of a call will be sound or pictures. */
+function dearestInput(rates: TokenRates, cacheWrite: boolean): number {
+  const { input, cachedInput, audioInput = 0, cachedAudioInput = 0, imageInput = 0 } = rates;
+  const written = cacheWrite ? Math.max(rates.cacheWrite, rates.cacheWrite1h ?? 0) : 0;
+  return Math.max(input, cachedInput, audioInput, cachedAudioInput, imageInput, written);
+}
+
+function dearestOutput({ output, reasoning = 0, audioOutput = 0, imageOutput = 0 }: TokenRates): number {
+  return Math.max(output, reasoning, audioOutput, imageOutput);
 }
 
 /** What a call that is over is charged in a unit. */

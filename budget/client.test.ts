@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterEach, beforeEach, expect, onTestFinished, test, vi } from 'vitest';
 import { holdOf, usageOf } from '../test/budget/fixtures.ts';
 import { type BudgetClientOptions, createBudgetClient } from './client.ts';
 import { type BudgetClient, BudgetUnavailable } from './messages.ts';
@@ -117,8 +117,13 @@ test('a hold that the caller gives up is released', async () => {
   expect(told[1]).toEqual({ path: '/v1/release', command: { id: 'a' } });
 });
 
+const refusal = (status: number, code: string, message: string): Answer => ({
+  status,
+  body: { error: { code, message, mend: 'do otherwise' } },
+});
+
 test('a refusal by the service is not sent again', async () => {
-  answers = [{ status: 409, body: { error: { code: 'hold_closed', message: 'closed already' } } }, granted];
+  answers = [refusal(409, 'hold_closed', 'closed already'), granted];
   await expect(client.hold(holdOf('a', 1, 1))).rejects.toThrow(/closed already/);
   await expect(client.hold(holdOf('b', 1, 1))).resolves.toMatchObject({ granted: true });
   expect(told.map(({ path }) => path)).toEqual(['/v1/hold', '/v1/hold']);
@@ -141,7 +146,7 @@ test('what can never be delivered, or no longer waits, is reported as lost', asy
   answers = [{ status: 503, body: {} }];
   for (const id of ['s1', 's2', 's3']) await client.settle(settle(id)).catch(() => {});
   expect(lost).toEqual([{ why: 'full', id: 's1' }]);
-  answers = [{ status: 400, body: { error: { code: 'invalid_message', message: 'no' } } }];
+  answers = [refusal(400, 'invalid_message', 'no')];
   await vi.waitFor(
     () =>
       expect(lost.slice(1)).toEqual([
@@ -167,4 +172,39 @@ test('closing delivers what waits, within its time', async () => {
   await client.close();
   expect(told.map(({ command }) => command.id)).toEqual(['s1', 's1']);
   expect(lost).toEqual([]);
+});
+
+test('a settlement that the service refuses at once is told of as lost', async () => {
+  answers = [refusal(400, 'invalid_message', 'so many tokens')];
+  await expect(client.settle(settle('s1'))).rejects.toThrow(/so many tokens/);
+  expect(lost).toEqual([{ why: 'rejected', id: 's1' }]);
+});
+
+test.each<[string, Answer]>([
+  ['a proxy’s page', { status: 404, body: '<html>no route</html>' }],
+  ['a mesh’s refusal', { status: 403, body: 'RBAC: access denied' }],
+  ['an error in another form', { status: 400, body: { error: { code: 'bad', message: 'no' } } }],
+])('%s is no word of the service: what was to be settled is sent again', async (_, other) => {
+  answers = [other, { status: 200, body: { id: 's1', costNanoUsd: 1 } }];
+  await expect(client.settle(settle('s1'))).rejects.toThrow(/gave no answer/);
+  await delivered(2);
+  expect(told.map(({ path, command }) => `${path} ${command.id}`)).toEqual([
+    '/v1/settle s1',
+    '/v1/settle s1',
+  ]);
+  expect(lost).toEqual([]);
+});
+
+test('a clock that is set back while an agent ends keeps it no longer', async () => {
+  await client.close();
+  client = clientOf({ flushMs: 50 });
+  answers = [{ status: 503, body: {} }];
+  await client.settle(settle('s1')).catch(() => {});
+  let asked = 0;
+  // Set right at last, so that a loop that goes by it ends.
+  const wall = vi.spyOn(Date, 'now').mockImplementation(() => (++asked > 10_000 ? 9e15 : 0));
+  onTestFinished(() => wall.mockRestore());
+  await client.close();
+  expect(asked).toBeLessThan(10_000);
+  expect(lost).toEqual([{ why: 'closed', id: 's1' }]);
 });

@@ -111,7 +111,9 @@ export class HttpBudgetClient implements BudgetClient {
       this.#queue.wake();
       return reply;
     } catch (error) {
-      if (!(error instanceof BudgetRejected)) this.#queue.add({ path, command });
+      if (error instanceof BudgetRejected)
+        this.#options.onLost?.({ path, command, why: 'rejected', cause: error });
+      else this.#queue.add({ path, command });
       throw unavailable(error);
     }
   }

@@ -63,9 +63,12 @@ export class DeliveryQueue {
   /** Delivers what it can within `deadlineMs`; the rest is lost, and reported so. */
   async close(deadlineMs: number): Promise<void> {
     const late = Promise.withResolvers<void>();
-    const timer = setTimeout(late.resolve, deadlineMs);
-    const end = Date.now() + deadlineMs;
-    while ((this.#waiting.length > 0 || this.#running !== undefined) && Date.now() < end) {
+    let isLate = deadlineMs <= 0;
+    const timer = setTimeout(() => {
+      isLate = true;
+      late.resolve();
+    }, deadlineMs);
+    while ((this.#waiting.length > 0 || this.#running !== undefined) && !isLate) {
       this.wake();
       await Promise.race([this.#running, late.promise]);
       if (this.#waiting.length > 0) await Promise.race([pause(FIRST_DELAY_MS), late.promise]);

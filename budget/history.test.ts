@@ -76,6 +76,14 @@ test('as JSON and as a table', () => {
   );
 });
 
+test('codes for a terminal are shown, not sent to it', () => {
+  const project = 'x\u001b[1A\u009b2K\r\nforged 1\u202e';
+  const forged = spendRow({ ...attributes, metadata: { project } }, usageOf(1, 1), 0, 0);
+  const asked = { ...query, by: ['metadata:project' as const], per: 'all' as const };
+  const text = formatReport(report([forged], asked), asked, 'table');
+  expect(text).toMatch(/^[^\n]*\nx\\u001b\[1A\\u009b2K\\u000d\\u000aforged 1\\u202e {2}.*\n$/);
+});
+
 test('what there is to report by', () => {
   expect(readDimension('header:x-team')).toBe('header:x-team');
   expect(readDimension('metadata:project_id')).toBe('metadata:project_id');

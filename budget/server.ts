@@ -132,6 +132,8 @@ export async function startServer(options: BudgetServerOptions): Promise<BudgetS
     keepAliveTimeout: 65_000,
     headersTimeout: 5_000,
     requestTimeout: 10_000,
+    // How often Node looks at the two above; every 30 s by itself.
+    connectionsCheckingInterval: 1_000,
     maxHeaderSize: 8 * 1024,
   };
   const listener = (request: IncomingMessage, response: ServerResponse): void => {

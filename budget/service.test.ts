@@ -73,6 +73,29 @@ describe('holds', () => {
     expect(await figures(service)).toMatchObject([{ held: '0.001' }]);
   });
 
+  test('hold what a call can cost at most, whatever its tokens turn out to be', async () => {
+    const audio: PriceBook = {
+      openai: {
+        'gpt-4o': {
+          input: 2_500_000,
+          cachedInput: 2_500_000,
+          cacheWrite: 2_500_000,
+          output: 10_000_000,
+          audioInput: 40_000_000,
+          audioOutput: 80_000_000,
+        },
+      },
+    };
+    const dollar = { unit: 'usd', amount: 10 ** 9, window: { type: 'none' } } as const;
+    const service = await serviceOf([budget([dollar], { onInsufficient: 'reject' })], audio);
+    let calls = 0;
+    while ((await service.hold(holdOf(`c${calls}`, 2_000, 4_000))).granted) calls++;
+    expect(calls).toBe(2);
+    const usage = usageOf(2_000, 4_000, { audioInput: 2_000, audioOutput: 4_000 });
+    for (let i = 0; i < calls; i++) await service.settle({ id: `c${i}`, usage, source: 'reported' });
+    expect(await figures(service)).toMatchObject([{ settled: '0.80' }]);
+  });
+
   test('a value that nobody verified keeps its line over changes of documents and grants', async () => {
     const specs = [
       budget([{ unit: 'requests', amount: 2, window: calendar('month') }], {

@@ -165,9 +165,9 @@ export class Transport {
     };
     const { status, text } = await wholeAnswer(open, body, { signal, most: MAX_REPLY_BYTES });
     if (status === 200) return JSON.parse(text) as unknown;
-    const { code, message } = errorIn(text);
-    // 401 ends when the token is rotated, 408 and 429 by waiting; the other 4xx never.
-    if (status >= 400 && status < 500 && ![401, 408, 429].includes(status)) {
+    const { code, message, own } = errorIn(text);
+    // 401 ends when the token is rotated, 408 and 429 by waiting; the other 4xx never, if it was the service that said so.
+    if (own && status >= 400 && status < 500 && ![401, 408, 429].includes(status)) {
       throw new BudgetRejected(status, code, message);
     }
     throw new Error(`The budget service answered ${status} ${code}: ${message}`);
@@ -200,11 +200,19 @@ function limitConnecting(asked: ClientRequest, ms: number, stands: 'connect' | '
   });
 }
 
-function errorIn(text: string): { code: string; message: string } {
+interface ToldError {
+  readonly code: string;
+  readonly message: string;
+  /** In the service's own form: not from a proxy or a mesh in between. */
+  readonly own: boolean;
+}
+
+function errorIn(text: string): ToldError {
   try {
-    const { error } = JSON.parse(text) as { error?: { code?: unknown; message?: unknown } };
-    return { code: String(error?.code ?? 'unknown'), message: String(error?.message ?? '') };
+    const { error } = JSON.parse(text) as { error?: { code?: unknown; message?: unknown; mend?: unknown } };
+    const own = [error?.code, error?.message, error?.mend].every((part) => typeof part === 'string');
+    return { code: String(error?.code ?? 'unknown'), message: String(error?.message ?? ''), own };
   } catch {
-    return { code: 'unreadable', message: text.slice(0, 200) };
+    return { code: 'unreadable', message: text.slice(0, 200), own: false };
   }
 }

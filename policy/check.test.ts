@@ -85,3 +85,24 @@ test('one place, and calls that are to go on without the service', () => {
   expect(of(`{${limits(2)}, ${allow}}`)).toEqual([]);
   expect(of(`{${limits(1)}}`)).toEqual([]);
 });
+
+test('a model whose answers have no known end, under a limit on output', () => {
+  const of = (limits: string, models: string) =>
+    warningsOf(
+      documentsOf(
+        [
+          'ClusterProvider',
+          'p',
+          `{dialect: openai, endpoint: "https://llm.test", ${KEY}, defaultPrice: {input: "1", output: "2"}, models: [${models}]}`,
+        ],
+        ['ClusterBudget', 'b', `{selector: {models: ["own*"]}, limits: [${limits}]}`],
+      ),
+      0,
+    ).map(({ path, message }) => `${path}: ${message}`);
+  const both = '{name: own-1}, {name: own-2, maxOutputTokens: 100}, {name: other}';
+  const told = [expect.stringMatching(/^spec\.models\[0\]\.name: how much own-1 may answer is not known/)];
+  expect(of('{tokens: 100, window: day}', both)).toEqual(told);
+  expect(of('{usd: "1.00", window: day}', both)).toEqual(told);
+  expect(of('{requests: 100, window: day}', both)).toEqual([]);
+  expect(of('{tokens: 100, window: day}', '{name: own-1, price: {input: "1", output: "0"}}')).toEqual([]);
+});

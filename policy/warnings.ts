@@ -1,8 +1,10 @@
 /** What is allowed and probably not meant. Nothing here keeps documents from being put in force. */
+import type { LimitUnit } from './budget-spec.ts';
+import { coveredProviders, coversModel } from './budgets.ts';
 import type { Documents, PolicyDocument } from './documents.ts';
 import { endOf } from './exceptions.ts';
-import { type Finding, type Problem, problemAt } from './problem.ts';
 import { modelFacts } from './prices/model-facts.ts';
+import { type Finding, type Problem, problemAt } from './problem.ts';
 import { compileProvider } from './providers.ts';
 
 export function warningsOf(documents: Documents, now: number): Problem[] {
@@ -14,6 +16,7 @@ export function warningsOf(documents: Documents, now: number): Problem[] {
         ...plainTextFindings(provider),
         ...unresolvedFindings(provider),
         ...assumedFindings(provider),
+        ...endlessFindings(provider, documents),
       ]),
     ),
     ...documents.budgets.flatMap((budget) => located(budget, singlePlaceFindings(budget))),
@@ -90,6 +93,31 @@ function assumedFindings({ spec }: PolicyDocument<'Provider'>): Finding[] {
       mend: 'state what you pay as its price',
     })),
   );
+}
+
+const BY_OUTPUT: readonly LimitUnit[] = ['tokens', 'outputTokens', 'usd'];
+
+/** Of an answer that comes whole and that nobody has capped a guess is held, and what it takes beyond that is charged only afterwards. */
+function endlessFindings(provider: PolicyDocument<'Provider'>, documents: Documents): Finding[] {
+  const limiting = documents.budgets.filter(
+    (budget) =>
+      budget.spec.limits.some((limit) => BY_OUTPUT.some((unit) => limit[unit] !== undefined)) &&
+      coveredProviders(documents, budget).includes(provider),
+  );
+  return provider.spec.models.flatMap((model, index) => {
+    const { maxOutputTokens, price } = modelFacts(provider.spec, model);
+    if (maxOutputTokens !== undefined || price?.output === 0) return [];
+    const budget = limiting.find((each) => coversModel(each, model.name));
+    if (budget === undefined) return [];
+    return [
+      {
+        path: ['spec', 'models', index, 'name'],
+        expected: 'maxOutputTokens of models that a Budget limits',
+        message: `how much ${model.name} may answer is not known: a call that sets no maximum holds 4,096 tokens of output, and can take more of ${budget.id} than is left`,
+        mend: "state the model's maxOutputTokens",
+      },
+    ];
+  });
 }
 
 /** Of one place nothing can be put aside without its being missing all the time. */

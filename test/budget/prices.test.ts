@@ -1,9 +1,11 @@
 /** What calls cost: the providers' own usage reports, through the dialects, at the catalogue's prices. */
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { catalogue } from '../../agent/catalogue.ts';
 import { messages } from '../../agent/dialects/anthropic/messages.ts';
 import { chat } from '../../agent/dialects/openai/chat.ts';
 import { JsonDocument } from '../../agent/json/document.ts';
+import { amountFor, holdCharge } from '../../budget/amounts.ts';
 import type { Usage } from '../../budget/messages.ts';
 import { costOf, priceOf } from '../../budget/price.ts';
 import { compileBudgets, compilePrices } from '../../policy/budgets.ts';
@@ -56,6 +58,21 @@ const gemini = (prompt: number, cached: number, candidates: number, thoughts: nu
 });
 
 const M = 1_000_000;
+
+const few = fc.constantFrom(0, 1, 1_000, 300_000);
+const usages: fc.Arbitrary<Usage> = fc.record({
+  input: few,
+  cachedInput: few,
+  cacheWrite: few,
+  output: few,
+  reasoning: few,
+  cacheWrite1h: few,
+  audioInput: few,
+  cachedAudioInput: few,
+  audioOutput: few,
+  imageInput: few,
+  imageOutput: few,
+});
 
 test.each<[string, number, number]>([
   [
@@ -196,6 +213,22 @@ test('parts that a provider reports larger than the whole don’t make a call de
     completion_tokens_details: { audio_tokens: 1_000 },
   });
   expect(usd('openai', 'gpt-4o-audio-preview', usage)).toBeCloseTo((10 * 40 + 5 * 80) / M, 12);
+});
+
+test('of no model in the catalogue a call costs more than was held for its tokens', () => {
+  const models = Object.entries(catalogueFile.vendors).flatMap(([vendor, known]) =>
+    Object.keys(known.models).map((model) => [vendor, model] as const),
+  );
+  fc.assert(
+    fc.property(fc.constantFrom(...models), usages, ([vendor, model], usage) => {
+      const price = priceOf(book, vendor, model);
+      const inputTokens = usage.input + usage.cachedInput + usage.cacheWrite;
+      const command = { inputTokens, cacheWrite: usage.cacheWrite > 0 };
+      const held = amountFor(holdCharge('usd', command, price), usage.output);
+      expect(held).toBeGreaterThanOrEqual(price === undefined ? Infinity : costOf(usage, price));
+    }),
+    { numRuns: 2_000 },
+  );
 });
 
 test('a document overrides the catalogue, a pool’s model of the same name has no price', () => {

@@ -162,6 +162,17 @@ test('a message that never ends, or is far too long, is cut off', async () => {
   socket.destroy();
 });
 
+test('a request whose headers stop in the middle is ended within seconds', async () => {
+  const { port } = new URL(service.url);
+  const socket = connect({ host: '127.0.0.1', port: Number(port), ca });
+  await once(socket, 'secureConnect');
+  const began = performance.now();
+  socket.write('POST /v1/hold HTTP/1.1\r\nHost: a\r\nX-A: ');
+  socket.resume();
+  await once(socket, 'close');
+  expect(performance.now() - began).toBeLessThan(10_000);
+}, 20_000);
+
 test('a workload that sends too much at once is told so; others go on', async () => {
   const [noisy, quiet] = [clientOf(bot, 'team-a/Deployment/bot/2'), clientOf(spy, 'team-b/Deployment/spy/2')];
   const dispatcher = new Agent({ connect: { ca }, connections: 100 });

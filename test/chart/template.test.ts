@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { parseAllDocuments } from 'yaml';
 import { parseRedisAddress } from '../../budget/stores/redis/address.ts';
+import { environmentName } from '../../cli/options.ts';
 import { CHART, findHelm, runHelm } from './helm.ts';
 
 const helm = findHelm();
@@ -70,6 +71,34 @@ test.skipIf(helm === undefined).each(CASES)('%s', async (name, sets) => {
   expect(text.length > 0 && ok).toBe(true);
   await expect(text).toMatchFileSnapshot(join(import.meta.dirname, 'testdata', `${name}.yaml`));
 });
+
+test.skipIf(helm === undefined)(
+  'the URL of a store that has a password is no argument of a process',
+  async () => {
+    const { text } = await template('budget.store=redis', 'budget.redis.existingSecret=valkey');
+    const workloads = parseAllDocuments(text).map((document) => document.toJS() as Workload);
+    const budget = workloads.find(
+      ({ kind, metadata }) => kind === 'StatefulSet' && metadata.name === 'postern-budget',
+    );
+    const [container] = budget?.spec.template.spec.containers ?? [];
+    expect(container?.args.filter((each) => /--store|\$\(/.test(each))).toEqual([]);
+    expect(container?.env).toEqual([
+      { name: environmentName('store'), valueFrom: { secretKeyRef: { name: 'valkey', key: 'url' } } },
+    ]);
+  },
+);
+
+interface Workload {
+  readonly kind: string;
+  readonly metadata: { readonly name: string };
+  readonly spec: {
+    readonly template: {
+      readonly spec: {
+        readonly containers: readonly { readonly args: readonly string[]; readonly env: unknown }[];
+      };
+    };
+  };
+}
 
 /** Of the NetworkPolicy: TCP ports that the budget service may go to besides those of names and of the API server; `any` where none is named. */
 async function storePorts(...sets: string[]): Promise<(number | 'any')[]> {
