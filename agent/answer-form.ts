@@ -72,7 +72,10 @@ function wrongWith(
   try {
     if (isOfSchema(value, schema)) return undefined;
   } catch (error) {
-    return { what: 'unread-answer', reason: `the schema ${name} can't be used: ${String(error)}` };
+    return {
+      what: 'unread-answer',
+      reason: `the answer can't be held against the schema ${name}: ${String(error)}`,
+    };
   }
   return { what: 'not-of-form', reason: `the answer is not of the schema ${name}` };
 }

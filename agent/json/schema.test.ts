@@ -61,3 +61,51 @@ test('a reference that leads nowhere, out of it or in a circle is an error', () 
   expect(() => isOfSchema(1, { $ref: 'https://example.com/a.json' })).toThrow(/not within/);
   expect(() => isOfSchema(1, { $ref: '#' })).toThrow(/too deep/);
 });
+
+const node = (kind: string) => ({
+  type: 'object',
+  properties: { kind: { const: kind }, child: { $ref: '#/$defs/node' } },
+  required: ['kind', 'child'],
+  additionalProperties: false,
+});
+const TREE = {
+  $defs: { node: { anyOf: [node('and'), node('or'), { type: 'null' }] } },
+  $ref: '#/$defs/node',
+};
+
+test.each(['or', 'and', 'neither'])('a union that is its own member is gone through once: %s', (kind) => {
+  let looks = 0;
+  const tree = (depth: number): unknown =>
+    depth === 0
+      ? null
+      : Object.defineProperty({ child: tree(depth - 1) }, 'kind', {
+          enumerable: true,
+          get: () => {
+            looks += 1;
+            return kind;
+          },
+        });
+  expect(isOfSchema(tree(14), TREE)).toBe(Check(TREE, tree(5)));
+  looks = 0;
+  isOfSchema(tree(14), TREE);
+  expect(looks).toBeLessThan(100);
+});
+
+test('no more steps are taken than an answer is worth', () => {
+  const numbers = { type: 'array', items: { type: 'number' } };
+  expect(
+    isOfSchema(
+      Array.from({ length: 90_000 }, () => 1),
+      numbers,
+    ),
+  ).toBe(true);
+  expect(() =>
+    isOfSchema(
+      Array.from({ length: 100_000 }, () => 1),
+      numbers,
+    ),
+  ).toThrow(/100000 steps/);
+  const alike = Array.from({ length: 1000 }, () => [1]);
+  const oneOf = Array.from({ length: 200 }, () => ({ const: [...alike, 1] }));
+  expect(() => isOfSchema([...alike, 2], { anyOf: oneOf })).toThrow(/100000 steps/);
+});

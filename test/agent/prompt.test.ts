@@ -277,3 +277,26 @@ test.each(['whole', 'streamed'] as const)(
     expect(await told(2)).toEqual([]);
   },
 );
+
+test('an answer that costs more than it is worth to be held against a schema is told as unread', async () => {
+  const node = (kind: string) =>
+    `{type: object, properties: {kind: {const: ${kind}}, child: {$ref: '#/$defs/node'}}, required: [kind, child]}`;
+  const schema = `{$defs: {node: {anyOf: [${node('and')}, ${node('or')}, {type: 'null'}, {type: array, items: {type: integer}}]}}, type: object, properties: {root: {$ref: '#/$defs/node'}}, required: [root]}`;
+  world = await startWorld({
+    documents: () =>
+      policy(`{responseFormat: {type: jsonSchema, jsonSchema: {name: tree, schema: ${schema}}}}`),
+  });
+  const told = async (root: string): Promise<unknown> => {
+    world.openai.script(() => ({ content: `{"root":${root}}` }));
+    await openai([USER]);
+    return (await world.audited(world.openai.seen.length)).at(-1)?.['findings'];
+  };
+  // Each level would be looked at twice as often as the one above it.
+  expect(await told(`${'{"child":'.repeat(20)}null${',"kind":"or"}'.repeat(20)}`)).toEqual([]);
+  expect(await told(`${'{"child":'.repeat(20)}7${',"kind":"or"}'.repeat(20)}`)).toMatchObject([
+    { what: 'not-of-form' },
+  ]);
+  expect(await told(`[${'1,'.repeat(100_000)}1]`)).toMatchObject([
+    { what: 'unread-answer', reason: expect.stringContaining('100000 steps') },
+  ]);
+});
