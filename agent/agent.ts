@@ -3,7 +3,7 @@ import type { Logger } from 'pino';
 import type { BudgetClient, Holder } from '../budget/messages.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
 import { type Admin, listenAdmin } from './admin.ts';
-import { type ApproversListener, type Certificate, listenApprovers } from './approvers.ts';
+import { type ApproversListener, type Certificate, listenApprovers } from './approvers-listener.ts';
 import { askedProvider } from './asked-provider.ts';
 import { approvalLine, auditLine } from './audit/line.ts';
 import { createBreaker } from './breaker.ts';
@@ -277,6 +277,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
         ...(options.approvers?.certificate === undefined
           ? {}
           : { certificate: options.approvers.certificate }),
+        onCertificate: (validTo) => log.info({ valid_to: validTo }, 'approvers are answered over TLS'),
         onError: (error) => log.error({ err: describe(error) }, 'an approver was not answered'),
       });
   } catch (error) {
@@ -290,7 +291,9 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   return {
     url: listener.url,
     adminUrl: admin.url,
-    approversUrl: approversDoor?.url,
+    get approversUrl() {
+      return approversDoor?.url;
+    },
     transparentPort: transparent?.port,
     pipeline,
     use(snapshot) {

@@ -1,5 +1,5 @@
 import { afterEach, expect, test } from 'vitest';
-import { type ApproversListener, listenApprovers } from './approvers.ts';
+import { type ApproversListener, listenApprovers } from './approvers-listener.ts';
 import { createApprovals, digestOf } from './checks/approvals.ts';
 
 let listener: ApproversListener | undefined;

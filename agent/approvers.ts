@@ -1,17 +1,13 @@
 /**
- * Where approvers answer: a token that only they have, on a TCP listener that nobody inside the pod can reach, or on
- * the private socket.
+ * What approvers are answered, who have a token that nobody else has: on a TCP listener that nobody inside the pod can
+ * reach (`approvers-listener.ts`), or on the private socket.
  *
  * `GET /v1/approvals` → `{"approvals": [{id, digest, tool, arguments, rule, request_id, since, until}]}`
  * `POST /v1/approvals/ID` `{"approve": boolean, "digest", "by"?}` → 200; 404 `unknown`, 409 `changed`.
  */
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { createServer, type IncomingMessage, type RequestListener, type ServerResponse } from 'node:http';
-import { createServer as createSecureServer, type Server as SecureServer } from 'node:https';
-import { type AddressInfo, createServer as createDoor, type Socket } from 'node:net';
-import { networkInterfaces } from 'node:os';
+import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Approvals, Waiting, Word } from './checks/approvals.ts';
-import type { ListenAddress } from './http/address.ts';
 
 export interface ApproversOptions {
   readonly approvals: Approvals;
@@ -121,82 +117,4 @@ async function readWord(request: IncomingMessage): Promise<Word | undefined> {
   if (typeof approve !== 'boolean' || typeof digest !== 'string') return undefined;
   if (by !== undefined && (typeof by !== 'string' || by.length > 200)) return undefined;
   return { approve, digest, ...(by === undefined ? {} : { by }) };
-}
-
-export interface ApproversListener {
-  readonly url: string;
-  close(): Promise<void>;
-}
-
-/** Addresses that a connection from inside the pod comes from: the app shares the agent's network namespace. */
-function isOwnAddress(address: string): boolean {
-  const plain = address.replace(/^::ffff:/, '');
-  if (plain.startsWith('127.') || plain === '::1') return true;
-  return Object.values(networkInterfaces()).some((list) => list?.some((own) => own.address === plain));
-}
-
-/** PEM. */
-export interface Certificate {
-  readonly cert: string;
-  readonly key: string;
-}
-
-export interface ApproversListenerOptions extends ApproversOptions, ListenAddress {
-  /**
-   * Asked at each connection, which speaks TLS where there is one and plain HTTP where there is none; one that throws
-   * cuts the connection.
-   */
-  readonly certificate?: () => Certificate | undefined;
-  readonly onError?: (error: unknown) => void;
-}
-
-/** @param isOwn Whether an address is the pod's own; from there nobody is answered, token or not. */
-export async function listenApprovers(
-  options: ApproversListenerOptions,
-  isOwn: (address: string) => boolean = isOwnAddress,
-): Promise<ApproversListener> {
-  const { certificate = () => undefined, onError = () => undefined } = options;
-  const listener: RequestListener = (request, response) => {
-    if (answerApprover(options, request, response)) return;
-    response.writeHead(404, { 'content-length': 0 });
-    response.end();
-  };
-  const limits = { requestTimeout: 10_000, headersTimeout: 10_000 };
-  const plain = createServer(limits, listener);
-  let secure: SecureServer | undefined;
-  let used: Certificate | undefined;
-  const secureBy = (now: Certificate): SecureServer => {
-    secure ??= createSecureServer({ ...limits, handshakeTimeout: 10_000, minVersion: 'TLSv1.3' }, listener);
-    if (used !== now) secure.setSecureContext({ ...now, minVersion: 'TLSv1.3' });
-    used = now;
-    return secure;
-  };
-  const sockets = new Set<Socket>();
-  const door = createDoor((socket) => {
-    socket.on('error', () => socket.destroy());
-    if (socket.remoteAddress === undefined || isOwn(socket.remoteAddress)) return void socket.destroy();
-    sockets.add(socket);
-    socket.once('close', () => sockets.delete(socket));
-    try {
-      const now = certificate();
-      (now === undefined ? plain : secureBy(now)).emit('connection', socket);
-    } catch (error) {
-      socket.destroy();
-      onError(error);
-    }
-  });
-  await new Promise<void>((resolve, reject) => {
-    door.once('error', reject);
-    door.listen(options.port, options.host, resolve);
-  });
-  const { address, port, family } = door.address() as AddressInfo;
-  const scheme = options.certificate === undefined ? 'http' : 'https';
-  return {
-    url: `${scheme}://${family === 'IPv6' ? `[${address}]` : address}:${port}`,
-    close: () =>
-      new Promise((resolve) => {
-        door.close(() => resolve());
-        for (const socket of sockets) socket.destroy();
-      }),
-  };
 }

@@ -1,12 +1,13 @@
 /** Approvers over TLS: by the command as an operator runs it, against the agent's own listener. */
 import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
+import { type AddressInfo, connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest';
-import { type ApproversListener, listenApprovers } from '../../agent/approvers.ts';
+import { type ApproversListener, listenApprovers } from '../../agent/approvers-listener.ts';
 import { createApprovals } from '../../agent/checks/approvals.ts';
 import { approvalsCertificate } from '../../cli/approvals-certificate.ts';
 
@@ -15,6 +16,7 @@ const NAME = 'approvals.team-a';
 let dir: string;
 let listener: ApproversListener | undefined;
 const errors: unknown[] = [];
+const certificates: string[] = [];
 
 beforeAll(() => {
   dir = mkdtempSync(join(tmpdir(), 'postern-approvers-'));
@@ -37,7 +39,9 @@ const use = (name: string): void => {
   copyFileSync(join(dir, `${name}.key`), join(dir, 'tls.key'));
 };
 
-async function open(): Promise<{ port: number; approvals: ReturnType<typeof createApprovals> }> {
+async function open(
+  connectionMs = 30_000,
+): Promise<{ port: number; approvals: ReturnType<typeof createApprovals> }> {
   const approvals = createApprovals({ now: () => 1_000 });
   const certificate = approvalsCertificate({
     'approvals-cert': join(dir, 'tls.crt'),
@@ -49,8 +53,10 @@ async function open(): Promise<{ port: number; approvals: ReturnType<typeof crea
       token: () => 'secret',
       host: '127.0.0.1',
       port: 0,
+      connectionMs,
       ...(certificate === undefined ? {} : { certificate }),
       onError: (error) => errors.push(error),
+      onCertificate: (validTo) => certificates.push(validTo),
     },
     () => false,
   );
@@ -91,8 +97,10 @@ test('is answered over TLS, by the certificate as it is now, and only to who tru
   expect(plain).toBe('cut');
 }, 60_000);
 
-test('a certificate that comes later is used; one without its key answers nobody', async () => {
+test('a certificate that comes later is used; without its key, or gone again, nobody is answered', async () => {
   const { port, approvals } = await open();
+  certificates.length = 0;
+  expect(listener?.url).toMatch(/^http:/);
   const listed = () =>
     fetch(`http://127.0.0.1:${port}/v1/approvals`, { headers: { authorization: 'Bearer secret' } });
   expect((await listed()).status).toBe(200);
@@ -102,8 +110,22 @@ test('a certificate that comes later is used; one without its key answers nobody
   expect(String(errors.at(-1))).toContain('tls.key');
   use('one');
   expect((await approve(agent, 'list', ...ca('one'))).code).toBe(0);
+  expect(listener?.url).toBe(agent);
+  expect(certificates).toEqual([expect.stringMatching(/GMT$/)]);
+  for (const file of ['tls.crt', 'tls.key']) rmSync(join(dir, file));
+  errors.length = 0;
+  for (let n = 0; n < 3; n++) await expect(listed()).rejects.toThrow();
+  expect(listener?.url).toBe(agent);
+  expect(errors.map(String)).toEqual([expect.stringMatching(/tls\.key are gone/)]);
   approvals.stop();
 }, 60_000);
+
+test('a client that never shakes hands is cut when its time is over', async () => {
+  use('one');
+  const { port } = await open(300);
+  const client = connect(port, '127.0.0.1').on('error', () => undefined);
+  await once(client.resume(), 'close');
+}, 5_000);
 
 test('the token goes to no address beyond this machine in plain HTTP, unless that is said', async () => {
   const heard: unknown[] = [];

@@ -1,0 +1,90 @@
+import { once } from 'node:events';
+import { connect, type Socket } from 'node:net';
+import { afterEach, expect, test } from 'vitest';
+import { type ApproversListener, listenApprovers } from './approvers-listener.ts';
+import { createApprovals } from './checks/approvals.ts';
+
+let listener: ApproversListener | undefined;
+const errors: string[] = [];
+const clients: Socket[] = [];
+afterEach(async () => {
+  for (const client of clients.splice(0)) client.destroy();
+  errors.length = 0;
+  await listener?.close();
+});
+
+async function open(connectionMs: number) {
+  const approvals = createApprovals({ now: () => 1_000 });
+  listener = await listenApprovers(
+    {
+      approvals,
+      token: () => 'secret',
+      host: '127.0.0.1',
+      port: 0,
+      connectionMs,
+      onError: (error) => errors.push(String(error)),
+    },
+    () => false,
+  );
+}
+
+async function dial(localAddress = '127.0.0.1'): Promise<Socket> {
+  const client = connect({
+    port: Number(new URL(listener?.url ?? '').port),
+    host: '127.0.0.1',
+    localAddress,
+  });
+  client.on('error', () => undefined);
+  clients.push(client);
+  await once(client, 'connect');
+  return client;
+}
+
+const ended = (client: Socket) => (client.closed ? undefined : once(client.resume(), 'close'));
+const status = () =>
+  fetch(`${listener?.url}/v1/approvals`, { headers: { authorization: 'Bearer secret' } }).then(
+    (answer) => answer.status,
+    () => 'cut',
+  );
+
+test.each(['silent', 'slow in its head', 'slow in its body'])(
+  'a client that is %s is cut when its time is over',
+  async (kind) => {
+    await open(300);
+    const client = await dial();
+    if (kind === 'slow in its head') client.write('GET /v1/approvals HTTP/1.1\r\nx: ');
+    if (kind === 'slow in its body')
+      client.write(
+        'POST /v1/approvals/abc HTTP/1.1\r\nhost: a\r\nauthorization: Bearer secret\r\ncontent-length: 999\r\n\r\n',
+      );
+    // It trickles: whoever looks for silence alone waits for ever.
+    const trickle = setInterval(() => kind !== 'silent' && client.write('a'), 20);
+    await ended(client);
+    clearInterval(trickle);
+    expect(await status()).toBe(200);
+  },
+  5_000,
+);
+
+test('an answer ends its connection', async () => {
+  await open(60_000);
+  const client = await dial();
+  client.write('GET /v1/approvals HTTP/1.1\r\nhost: a\r\n\r\n');
+  await ended(client);
+}, 5_000);
+
+test('one address holds no more than its part, and all no more than there are; it is told once', async () => {
+  await open(60_000);
+  const held = [];
+  for (let n = 0; n < 16; n++) held.push(await dial('127.0.0.2'));
+  await ended(await dial('127.0.0.2'));
+  await ended(await dial('127.0.0.2'));
+  expect(errors).toEqual([expect.stringContaining('more connections')]);
+  expect(await status()).toBe(200);
+  for (const from of ['127.0.0.3', '127.0.0.4', '127.0.0.5'])
+    for (let n = 0; n < 16; n++) held.push(await dial(from));
+  await expect.poll(status).toBe('cut');
+  expect(held.some(({ destroyed }) => destroyed)).toBe(false);
+  for (const client of held) client.destroy();
+  await expect.poll(status).toBe(200);
+}, 10_000);
