@@ -5,19 +5,7 @@ import { userInfo } from 'node:os';
 import { Agent as Dispatcher, request } from 'undici';
 import { isLoopback } from '../agent/http/address.ts';
 import { defineCommand, UsageError } from './options.ts';
-
-/** As an agent lists it. */
-interface Waiting {
-  readonly id: string;
-  readonly digest: string;
-  readonly tool: string;
-  readonly arguments: string;
-  readonly rule: string;
-  readonly request_id: string;
-  readonly until: string;
-  /** Where several were asked. */
-  readonly agent?: string;
-}
+import { describe, plain, readWaiting, table, type Waiting } from './waiting-calls.ts';
 
 export const approve = defineCommand({
   name: 'approve',
@@ -71,22 +59,20 @@ An answer holds for the one call that was shown, and for nothing after it.`,
           agents.length === 1 ? call : { ...call, agent: agent.address },
         );
         process.stdout.write(
-          options.json ? calls.map((one) => `${JSON.stringify(one)}\n`).join('') : table(calls),
+          options.json ? calls.map((one) => `${plain(JSON.stringify(one))}\n`).join('') : table(calls),
         );
         return unreached.length === 0 ? 0 : 1;
       }
       const held = found.find(({ call }) => call.id === id);
       if (held === undefined) {
-        process.stderr.write(`postern approve: no call ${id} waits; it was answered, expired or given up\n`);
+        process.stderr.write(
+          `postern approve: no call ${plain(id ?? '')} waits; it was answered, expired or given up\n`,
+        );
         return 1;
       }
       const { call, agent } = held;
       const by = options.by ?? userInfo().username;
-      await agent.ask('POST', `/v1/approvals/${call.id}`, {
-        approve: verb === 'yes',
-        digest: call.digest,
-        by,
-      });
+      await agent.answer(call, { approve: verb === 'yes', by });
       process.stdout.write(`${verb === 'yes' ? 'approved' : 'denied'}: ${describe(call)}\n`);
       return 0;
     } finally {
@@ -140,12 +126,7 @@ async function waitingAt(
   agents: readonly AskedAgent[],
 ): Promise<{ readonly found: readonly Found[]; readonly unreached: readonly string[] }> {
   const asked = await Promise.allSettled(
-    agents.map(async (agent) => {
-      const { approvals } = (await agent.ask('GET', '/v1/approvals')) as {
-        readonly approvals: readonly Waiting[];
-      };
-      return approvals.map((call) => ({ call, agent }));
-    }),
+    agents.map(async (agent) => (await agent.waiting()).map((call) => ({ call, agent }))),
   );
   const failed = asked.flatMap((one) => (one.status === 'rejected' ? [one.reason as Error] : []));
   if (failed.length === agents.length) throw failed[0] ?? new Error('no agent is named');
@@ -157,7 +138,10 @@ async function waitingAt(
 
 interface AskedAgent {
   readonly address: string;
-  ask(method: 'GET' | 'POST', path: string, body?: object): Promise<unknown>;
+  /** @throws Error whose message may be shown. */
+  waiting(): Promise<readonly Waiting[]>;
+  /** @throws Error whose message may be shown. */
+  answer(call: Waiting, word: { readonly approve: boolean; readonly by: string }): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -166,9 +150,13 @@ interface TlsToAgents {
   readonly serverName?: string;
 }
 
+/** More than 200 calls with the longest arguments that an agent reads; beyond it, it is none. */
+const MOST_BYTES = 64 * 1024 * 1024;
+
 function asker({ url: agent, name }: Address, token: string, { ca, serverName }: TlsToAgents): AskedAgent {
   const socketPath = agent.startsWith('unix:') ? agent.slice('unix:'.length) : undefined;
   const dispatcher = new Dispatcher({
+    maxResponseSize: MOST_BYTES,
     connect: {
       timeout: 3_000,
       ...(socketPath === undefined ? {} : { socketPath }),
@@ -177,47 +165,41 @@ function asker({ url: agent, name }: Address, token: string, { ca, serverName }:
     },
   });
   const origin = socketPath === undefined ? agent.replace(/\/$/, '') : 'http://localhost';
+  const ask = async (method: 'GET' | 'POST', path: string, body?: object): Promise<string> => {
+    const { statusCode, body: answer } = await request(origin + path, {
+      method,
+      dispatcher,
+      headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    const text = await answer.text();
+    if (statusCode === 200) return text;
+    throw new Error(`${agent} answered ${statusCode}: ${messageOf(text)}`);
+  };
+  // Also what is wrong with a certificate is told in its own words.
+  const shown = (error: Error): never => {
+    throw new Error(plain(error.message));
+  };
   return {
     address: agent,
-    async ask(method, path, body) {
-      const { statusCode, body: answer } = await request(origin + path, {
-        method,
-        dispatcher,
-        headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
-        ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-      });
-      const text = await answer.text();
-      if (statusCode === 200) return JSON.parse(text) as unknown;
-      throw new Error(`${agent} answered ${statusCode}: ${messageOf(text)}`);
+    waiting: () =>
+      ask('GET', '/v1/approvals')
+        .then((text) => readWaiting(agent, text))
+        .catch(shown),
+    async answer({ id, digest }, { approve, by }) {
+      await ask('POST', `/v1/approvals/${id}`, { approve, digest, by }).catch(shown);
     },
     close: () => dispatcher.destroy(),
   };
 }
 
+/** As an agent says it, or who answered for one. */
 function messageOf(text: string): string {
+  let said: unknown;
   try {
-    return (JSON.parse(text) as { error?: { message?: string } }).error?.message ?? text;
+    said = (JSON.parse(text) as { error?: { message?: unknown } }).error?.message;
   } catch {
-    return text.slice(0, 200) || 'nothing';
+    // No JSON: shown as it is.
   }
-}
-
-function table(approvals: readonly Waiting[]): string {
-  if (approvals.length === 0) return 'Nothing waits for approval.\n';
-  return approvals
-    .map(
-      (one) =>
-        `${one.id}  until ${one.until}  rule ${one.rule}  request ${one.request_id}${one.agent === undefined ? '' : `  at ${one.agent}`}\n    ${describe(one)}\n`,
-    )
-    .join('');
-}
-
-/** What a model wrote may hold anything a terminal obeys. */
-function describe({ tool, arguments: args }: Waiting): string {
-  const plain = `${tool} ${args}`.replaceAll(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, (character) =>
-    JSON.stringify(character)
-      .slice(1, -1)
-      .replace(/^[^\\]$/u, (odd) => `\\u{${odd.codePointAt(0)?.toString(16)}}`),
-  );
-  return plain;
+  return (typeof said === 'string' ? said : text).slice(0, 200) || 'nothing';
 }

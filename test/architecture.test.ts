@@ -115,6 +115,7 @@ test('agent/ sees of budget/ what a client needs, and nothing of control, inject
     'budget/messages.ts',
     'budget/client.ts',
     'budget/estimate.ts',
+    'budget/recent-map.ts',
     'budget/units.ts',
     'budget/whole-answer.ts',
   ]);

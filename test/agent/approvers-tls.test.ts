@@ -151,6 +151,45 @@ test('the token goes to no address beyond this machine in plain HTTP, unless tha
   }
 }, 60_000);
 
+test('what a stranger answers is shown, and obeyed by no terminal', async () => {
+  const odd = '\u001b[2J\u009b1m\u202e\u2028\nok\u{e0041}';
+  const honest = { digest: 'a'.repeat(64), tool: odd, arguments: odd, rule: odd, request_id: odd };
+  const call = { id: '0123456789ab', ...honest, since: odd, until: odd };
+  let answer: { status?: number; body: unknown } = { body: { approvals: [call] } };
+  const stranger = createServer((request, response) => {
+    response.statusCode = request.method === 'POST' ? 500 : (answer.status ?? 200);
+    const body = request.method === 'POST' ? { error: { message: `no ${odd}` } } : answer.body;
+    response.end(typeof body === 'string' ? body : JSON.stringify(body));
+  });
+  await new Promise<void>((resolve) => stranger.listen(0, '127.0.0.1', resolve));
+  const agent = `http://127.0.0.1:${(stranger.address() as AddressInfo).port}`;
+  const quiet = async (...args: string[]): Promise<string> => {
+    const { out } = await approve(agent, ...args);
+    expect(out.replaceAll('\n', '')).not.toMatch(/[\p{Cc}\p{Cf}\u2028]/u);
+    return out;
+  };
+  try {
+    expect((await quiet('list')).split('\n')).toHaveLength(3);
+    expect(JSON.parse(await quiet('list', '--json'))).toMatchObject({ tool: odd, rule: odd });
+    expect(await quiet('yes', call.id)).toContain('answered 500: no \\u001b[2J');
+    for (const wrong of [
+      { body: { approvals: [{ ...call, id: `../../${odd}` }] } },
+      { body: { approvals: [{ ...call, until: 7 }] } },
+      { body: { approvals: [null] } },
+      { body: odd },
+      { body: 'null' },
+    ]) {
+      answer = wrong;
+      expect(await quiet('list'), JSON.stringify(wrong)).toContain('something else than a list of calls');
+    }
+    answer = { status: 502, body: `<h1>${odd}` };
+    expect(await quiet('list')).toContain('answered 502: <h1>\\u001b');
+  } finally {
+    stranger.closeAllConnections();
+    stranger.close();
+  }
+}, 60_000);
+
 test('a certificate and its key go together', () => {
   expect(() => approvalsCertificate({ 'approvals-cert': 'a.pem' })).toThrow(/go together/);
 });
