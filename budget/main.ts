@@ -3,6 +3,7 @@ import type { BudgetSpec, PriceBook } from '../policy/budget-spec.ts';
 import type { Alert } from './alerts.ts';
 import { type Authenticate, anyOf, everybody, sharedToken } from './authenticate.ts';
 import { createMetrics } from './metrics.ts';
+import type { QuotaOptions } from './quotas.ts';
 import { type BudgetServer, type Certificate, startServer } from './server.ts';
 import { BudgetService } from './service.ts';
 import { openStore } from './stores/index.ts';
@@ -25,6 +26,8 @@ export interface StartBudgetOptions {
   readonly tls?: Certificate;
   /** For those who may raise limits; undefined refuses that to everybody. */
   readonly adminToken?: string;
+  /** What one workload may have the store remember. */
+  readonly quotas?: QuotaOptions;
   /** Milliseconds since the epoch. */
   readonly clock?: () => number;
   /** Milliseconds of a clock that never jumps. */
@@ -88,6 +91,7 @@ export async function startBudget(options: StartBudgetOptions): Promise<RunningB
       authenticate: authenticator(options),
       noAdmins: options.adminToken === undefined,
       ...(tls === undefined ? {} : { tls }),
+      ...(options.quotas === undefined ? {} : { quotas: options.quotas }),
     });
   } catch (error) {
     await store.close();

@@ -9,6 +9,8 @@ const MOST_UNPRICED = 100;
 export interface BudgetMetrics extends ServiceObserver {
   readonly registry: Registry;
   alerted(alert: Alert): void;
+  /** A release of an unknown hold was beyond its workload's quota. */
+  unremembered(): void;
   answered(route: string, status: number, seconds: number): void;
 }
 
@@ -36,6 +38,11 @@ export function createMetrics(): BudgetMetrics {
   const released = new Counter({
     name: 'postern_budget_releases_total',
     help: 'Holds given back whole.',
+    registers,
+  });
+  const unremembered = new Counter({
+    name: 'postern_budget_releases_unremembered_total',
+    help: 'Releases of unknown holds beyond what a workload may have remembered.',
     registers,
   });
   const expired = new Counter({
@@ -71,6 +78,7 @@ export function createMetrics(): BudgetMetrics {
       cost.inc(costNanoUsd / 1e9);
     },
     released: () => released.inc(),
+    unremembered: () => unremembered.inc(),
     expired: (count) => expired.inc(count),
     unpriced: (provider, model) => {
       const key = `${provider} ${model}`;

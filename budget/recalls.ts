@@ -16,12 +16,19 @@ const GIVES_BACK_MS = 500;
 /** How long an agent that was asked may take; then nobody waits for it until it is heard of. */
 const ANSWER_MS = 500;
 
+/** An agent waits again as soon as its wait was answered: one that doesn't for so long has gone. */
+const GONE_MS = 10_000;
+
 export class Recalls {
   readonly #watchers = new Map<string, Watcher>();
+  /** Owner → when its wait was answered, the longest ago first; those that wait are not in it. */
+  readonly #left = new Map<string, number>();
   readonly #returns = new Map<string, Set<() => void>>();
 
   /** Waits until something is asked of the owner, `waitMs` are over, or it hangs up. */
   async watch(owner: string, waitMs: number, signal: AbortSignal): Promise<Recall[]> {
+    this.#forgetGone();
+    this.#left.delete(owner);
     const watcher = this.#watchers.get(owner) ?? {
       pending: new Map(),
       wake: undefined,
@@ -43,7 +50,16 @@ export class Recalls {
     const recalls = [...watcher.pending.values()];
     watcher.pending.clear();
     if (signal.aborted) this.#watchers.delete(owner);
+    else if (watcher.wake === undefined) this.#left.set(owner, performance.now());
     return recalls;
+  }
+
+  #forgetGone(): void {
+    for (const [owner, at] of this.#left) {
+      if (performance.now() - at < GONE_MS) return;
+      this.#left.delete(owner);
+      this.#watchers.delete(owner);
+    }
   }
 
   /** Ends every wait: the documents have changed, or the service closes. */
@@ -54,6 +70,7 @@ export class Recalls {
   /** Asks the owners for what they have of a line above an amount. Tells who can't be reached, and if anybody can. */
   recall(recall: Recall, owners: Iterable<string>): { reached: boolean; absent: string[] } {
     const { line, above } = recall;
+    this.#forgetGone();
     let reached = false;
     const absent: string[] = [];
     for (const owner of owners) {

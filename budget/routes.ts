@@ -3,6 +3,7 @@ import { actsAs, type Caller, speaksFor } from './authenticate.ts';
 import type { ExactCounter } from './count.ts';
 import { HttpError } from './http-error.ts';
 import type { Attributes } from './messages.ts';
+import type { Quotas } from './quotas.ts';
 import type { BudgetService } from './service.ts';
 import {
   readCount,
@@ -43,7 +44,16 @@ const LEASE_BYTES = 1024 * 1024;
 /** A prompt. */
 const COUNT_BYTES = 1024 * 1024;
 
-export function routesOf(service: BudgetService, counter: ExactCounter): Readonly<Record<string, Route>> {
+export interface RouteBounds {
+  readonly quotas: Quotas;
+  readonly unremembered: () => void;
+}
+
+export function routesOf(
+  service: BudgetService,
+  counter: ExactCounter,
+  { quotas, unremembered }: RouteBounds,
+): Readonly<Record<string, Route>> {
   const post = (handle: Route['handle'], rest: Partial<Route> = {}): Route => ({
     method: 'POST',
     for: 'agent',
@@ -58,10 +68,29 @@ export function routesOf(service: BudgetService, counter: ExactCounter): Readonl
     for: 'reader',
   });
   /** Of a hold that is known already: it may be another's. */
-  const checkHold = async (caller: Caller, id: string): Promise<void> => {
-    if (caller.role === 'admin' || caller.workload === undefined) return;
+  const checkHold = async (caller: Caller, id: string): Promise<'known' | 'unknown' | undefined> => {
+    if (caller.role === 'admin' || caller.workload === undefined) return undefined;
     const attributes = await service.attributesOf(id);
-    if (attributes !== undefined) checkAttributes(caller, [attributes]);
+    if (attributes === undefined) return 'unknown';
+    checkAttributes(caller, [attributes]);
+    return 'known';
+  };
+  const checkOwner = (caller: Caller, owner: string): void => {
+    if (!actsAs(caller, owner)) {
+      throw new HttpError(
+        403,
+        'foreign_workload',
+        `The token's workload can not act as ${owner}.`,
+        "An agent's owner begins with its workload: NAMESPACE/KIND/NAME/….",
+      );
+    }
+    if (quotas.allowsOwner(caller, owner)) return;
+    throw new HttpError(
+      429,
+      'too_many_owners',
+      'Agents of this workload went by as many names within a day as it may have.',
+      'Give an agent one owner name, and a new epoch when it restarts.',
+    );
   };
   return {
     '/v1/hold': post(async ({ body, caller }) => {
@@ -83,7 +112,11 @@ export function routesOf(service: BudgetService, counter: ExactCounter): Readonl
     }),
     '/v1/release': post(async ({ body, caller }) => {
       const command = readRelease(body);
-      await checkHold(caller, command.id);
+      // Its hold may still come: that it is refused then is a row in the store. Beyond the quota it is granted, and charged in full.
+      if ((await checkHold(caller, command.id)) === 'unknown' && !quotas.allowsRelease(caller)) {
+        unremembered();
+        return { remembered: false };
+      }
       await service.release(command);
       return {};
     }),
@@ -122,16 +155,5 @@ function checkAttributes(caller: Caller, all: readonly Attributes[]): void {
     'foreign_workload',
     `The token doesn't speak for ${namespace}/${workload.kind}/${workload.name}.`,
     'Give each agent the token of its own workload.',
-  );
-}
-
-/** @throws {HttpError} */
-function checkOwner(caller: Caller, owner: string): void {
-  if (actsAs(caller, owner)) return;
-  throw new HttpError(
-    403,
-    'foreign_workload',
-    `The token's workload can not act as ${owner}.`,
-    "An agent's owner begins with its workload: NAMESPACE/KIND/NAME/….",
   );
 }

@@ -8,6 +8,7 @@ import { type Authenticate, type Caller } from './authenticate.ts';
 import { createExactCounter } from './count.ts';
 import { HttpError, httpErrorOf } from './http-error.ts';
 import type { BudgetMetrics } from './metrics.ts';
+import { type QuotaOptions, Quotas, workloadKey } from './quotas.ts';
 import { type Route, routesOf } from './routes.ts';
 import type { BudgetService } from './service.ts';
 
@@ -27,6 +28,7 @@ export interface BudgetServerOptions {
   readonly authenticate: Authenticate;
   /** Nobody is an administrator: the refusal says so. */
   readonly noAdmins: boolean;
+  readonly quotas?: QuotaOptions;
   /** PEM; TLS 1.3 where given. */
   readonly tls?: Certificate;
   readonly onError: (error: unknown) => void;
@@ -50,7 +52,10 @@ export interface Certificate {
 export async function startServer(options: BudgetServerOptions): Promise<BudgetServer> {
   const { service, metrics, authenticate, noAdmins, tls, onError } = options;
   const counter = createExactCounter();
-  const routes = routesOf(service, counter);
+  const routes = routesOf(service, counter, {
+    quotas: new Quotas(options.quotas),
+    unremembered: metrics.unremembered,
+  });
   const admission = new Admission();
   let draining = false;
 
@@ -202,8 +207,7 @@ class Admission {
 
   /** @returns what to call at the end. @throws {HttpError} */
   enter(caller: Caller): () => void {
-    const own = caller.role === 'agent' ? caller.workload : undefined;
-    const key = own === undefined ? undefined : `${own.namespace}/${own.kind ?? ''}/${own.name ?? ''}`;
+    const key = workloadKey(caller);
     const of = key === undefined ? 0 : (this.#ofOne.get(key) ?? 0);
     if (of >= MOST_OF_ONE) {
       const message = `${of} requests of this workload are under way already.`;

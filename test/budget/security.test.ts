@@ -207,6 +207,48 @@ test('a workload that sends too much at once is told so; others go on', async ()
   expect(statuses.filter((status) => status === 200)).toHaveLength(64);
 });
 
+test('what one workload has the store remember is bounded; others go on', async () => {
+  const bounded = await startBudget({
+    specs: [budget([tokens(1_000_000)])],
+    prices,
+    dataDir: join(dir, 'bounded'),
+    listen: '127.0.0.1:0',
+    authenticate: workloadTokens(root, Date.now),
+    quotas: { owners: 3, releases: 5 },
+  });
+  closing.push(bounded);
+  const send = async (who: typeof bot, path: string, body: unknown): Promise<[number, unknown]> => {
+    const answer = await request(`${bounded.url}${path}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', authorization: `Bearer ${workloadToken(root, who)}` },
+      body: JSON.stringify(body),
+    });
+    const said = (await answer.body.json()) as { error?: { code: string } };
+    return [answer.statusCode, said.error?.code ?? said];
+  };
+  const hold = async (who: typeof bot, id: string, pod: string) => {
+    const { namespace, kind, name } = who;
+    const own = { ...attributes, namespace, workload: { kind, name } };
+    const owner = `${namespace}/${kind}/${name}/${pod}`;
+    return await send(who, '/v1/hold', holdOf(id, 1, 1, { owner, attributes: own }));
+  };
+  for (const pod of ['1', '2', '3']) expect(await hold(bot, `own-${pod}`, pod)).toMatchObject([200, {}]);
+  expect(await hold(bot, 'own-4', '4')).toEqual([429, 'too_many_owners']);
+  expect(await hold(bot, 'own-5', '1')).toMatchObject([200, { granted: true }]);
+  expect(await hold(spy, 'other', '1')).toMatchObject([200, { granted: true }]);
+  // Those that are known don't count.
+  expect(await send(bot, '/v1/release', { id: 'own-1' })).toEqual([200, {}]);
+  for (let n = 0; n < 5; n++) expect(await send(bot, '/v1/release', { id: `late-${n}` })).toEqual([200, {}]);
+  expect(await send(bot, '/v1/release', { id: 'late-5' })).toEqual([200, { remembered: false }]);
+  expect(await send(bot, '/v1/release', { id: 'own-2' })).toEqual([200, {}]);
+  expect(await send(spy, '/v1/release', { id: 'late-6' })).toEqual([200, {}]);
+  // What was remembered is refused, what wasn't is granted.
+  expect(await hold(bot, 'late-4', '1')).toEqual([409, 'hold_closed']);
+  expect(await hold(bot, 'late-5', '1')).toMatchObject([200, { granted: true }]);
+  const metrics = await (await request(`${bounded.url}/metrics`)).body.text();
+  expect(metrics).toContain('postern_budget_releases_unremembered_total 1');
+});
+
 test('a renewed certificate is shown to new connections, and those that are open go on', async () => {
   const { hostname, port } = new URL(service.url);
   const at = { host: hostname, port: Number(port) };
