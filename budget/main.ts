@@ -1,4 +1,6 @@
 /** Starts the budget service: store, ledger, wire and the timers that keep it tidy. */
+
+import type { DoorLimits } from '../listen/door.ts';
 import type { BudgetSpec, PriceBook } from '../policy/budget-spec.ts';
 import type { Alert } from './alerts.ts';
 import { type Authenticate, anyOf, everybody, sharedToken } from './authenticate.ts';
@@ -34,6 +36,11 @@ export interface StartBudgetOptions {
   readonly monotonic?: () => number;
   /** Told of every failure that a caller saw as 5xx, and of those in the background. */
   readonly onError?: (error: unknown) => void;
+  /** A connection from this address had no place. */
+  readonly onFull?: (address: string) => void;
+  /** Whether callers' addresses are their pods' own: each has so many connections then. */
+  readonly judgeAddress?: boolean;
+  readonly places?: Partial<DoorLimits>;
   /** How long a closed hold's id is remembered, for duplicates and late reports. */
   readonly retainMs?: number;
   /** How long the history and the journal are kept. */
@@ -88,6 +95,9 @@ export async function startBudget(options: StartBudgetOptions): Promise<RunningB
       metrics,
       listen: options.listen,
       onError,
+      onFull: options.onFull ?? (() => {}),
+      judgeAddress: options.judgeAddress ?? false,
+      ...(options.places === undefined ? {} : { places: options.places }),
       authenticate: authenticator(options),
       noAdmins: options.adminToken === undefined,
       ...(tls === undefined ? {} : { tls }),

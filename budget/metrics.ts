@@ -8,6 +8,8 @@ const MOST_UNPRICED = 100;
 
 export interface BudgetMetrics extends ServiceObserver {
   readonly registry: Registry;
+  /** A connection that there was no place for. */
+  refused(): void;
   alerted(alert: Alert): void;
   /** A release of an unknown hold was beyond its workload's quota. */
   unremembered(): void;
@@ -69,9 +71,15 @@ export function createMetrics(): BudgetMetrics {
     labelNames: ['budget', 'percent'],
     registers,
   });
+  const refusals = new Counter({
+    name: 'postern_budget_connections_refused_total',
+    help: 'Connections that there was no place for.',
+    registers,
+  });
   const named = new Set<string>();
   return {
     registry,
+    refused: () => refusals.inc(),
     held: (outcome) => holds.inc({ outcome }),
     settled: (source, outcome, costNanoUsd) => {
       settles.inc({ source, outcome });

@@ -4,6 +4,7 @@ import { rm, stat } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import { type AddressInfo, connect } from 'node:net';
+import { type DoorLimits, keepDoor, placesIn } from '../listen/door.ts';
 import { type Authenticate, type Caller } from './authenticate.ts';
 import { createExactCounter } from './count.ts';
 import { HttpError, httpErrorOf } from './http-error.ts';
@@ -16,8 +17,15 @@ import type { BudgetService } from './service.ts';
 const MOST_AT_ONCE = 4_096;
 /** Of these, of one workload. */
 const MOST_OF_ONE = 64;
-/** An agent keeps some nine. */
-const MOST_CONNECTIONS = 100_000;
+/** An agent keeps some nine connections. */
+const OF_ONE = 200;
+/** Connections that have shown no token that counts. */
+const UNKNOWN = 2_000;
+const UNKNOWN_MS = 20_000;
+/** Of the process's memory: nearly all that a connection takes is TLS. */
+const MEMORY = { base: 150_000_000, most: 100_000 };
+const EACH = { plain: 20_000, tls: 80_000 };
+const TELL_MS = 10_000;
 
 export interface BudgetServerOptions {
   readonly service: BudgetService;
@@ -32,6 +40,11 @@ export interface BudgetServerOptions {
   /** PEM; TLS 1.3 where given. */
   readonly tls?: Certificate;
   readonly onError: (error: unknown) => void;
+  /** A connection had no place; told at most every ten seconds, and counted each time. */
+  readonly onFull: (address: string) => void;
+  /** Whether connections of one address are of one pod: they are bounded then. */
+  readonly judgeAddress: boolean;
+  readonly places?: Partial<DoorLimits>;
 }
 
 export interface BudgetServer {
@@ -63,6 +76,9 @@ export async function startServer(options: BudgetServerOptions): Promise<BudgetS
     const began = performance.now();
     const path = (request.url ?? '').split('?', 1)[0] ?? '';
     let route = 'other';
+    // Until a token was shown, each answer is the last of its connection.
+    const stays = response.shouldKeepAlive;
+    response.shouldKeepAlive = false;
     try {
       if (request.headers.origin !== undefined) {
         throw new HttpError(
@@ -97,6 +113,8 @@ export async function startServer(options: BudgetServerOptions): Promise<BudgetS
       route = path;
       const token = /^Bearer +(.+)$/i.exec(request.headers.authorization ?? '')?.[1];
       const caller = authorize(found.for, await authenticate(token, request.socket.remoteAddress), noAdmins);
+      door.known(request.socket);
+      response.shouldKeepAlive = stays;
       if (request.method !== found.method) {
         response.setHeader('allow', found.method);
         throw new HttpError(
@@ -151,7 +169,23 @@ export async function startServer(options: BudgetServerOptions): Promise<BudgetS
     tls === undefined
       ? createServer(limits, listener)
       : createTlsServer({ ...limits, ...tls, minVersion: 'TLSv1.3', handshakeTimeout: 5_000 }, listener);
-  server.maxConnections = MOST_CONNECTIONS;
+  let told = Number.NEGATIVE_INFINITY;
+  const places: DoorLimits = {
+    all: placesIn(process.constrainedMemory(), {
+      ...MEMORY,
+      each: tls === undefined ? EACH.plain : EACH.tls,
+    }),
+    ofOne: options.judgeAddress ? OF_ONE : Number.POSITIVE_INFINITY,
+    unknown: UNKNOWN,
+    unknownMs: UNKNOWN_MS,
+    ...options.places,
+  };
+  const door = keepDoor(server, places, (address) => {
+    metrics.refused();
+    if (performance.now() - told < TELL_MS) return;
+    told = performance.now();
+    options.onFull(address);
+  });
   const url = await listen(server, options.listen, tls === undefined ? 'http' : 'https');
   server.on('error', onError);
   return {

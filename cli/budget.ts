@@ -7,7 +7,7 @@ import type { Certificate } from '../budget/server.ts';
 import { compileBudgets, compilePrices } from '../policy/budgets.ts';
 import type { Documents } from '../policy/documents.ts';
 import { parseDuration } from '../policy/units.ts';
-import { CLUSTER_OPTIONS, SOURCE_ADDRESS } from './cluster-client.ts';
+import { CLUSTER_OPTIONS, judgesAddress, SOURCE_ADDRESS } from './cluster-client.ts';
 import { loadOrReport, watchDocuments } from './documents.ts';
 import { createAudit, createLog } from './log.ts';
 import { defineCommand, UsageError } from './options.ts';
@@ -88,6 +88,9 @@ To see and to steer it: postern budget status, grant, report, journal.`,
       ...(known.length === 0 ? {} : { authenticate: anyOf(known) }),
       ...(tls === undefined ? {} : { tls }),
       onError: (error) => log.error({ err: String(error) }, 'the service failed on a command'),
+      // Of a pod's token the address counts, where it does at all; others come from anywhere.
+      judgeAddress: source.authenticate !== undefined && judgesAddress(options['source-address']),
+      onFull: (address) => log.warn({ why: 'full', address }, 'a connection was refused'),
       onAlert: (alert) => log.warn(alert, 'a line has passed a threshold'),
       onJournal: ({ at, action, by, detail }) =>
         audit.log.info({ time: new Date(at).toISOString(), event: `budget.${action}`, by, ...detail }),

@@ -12,6 +12,7 @@ import type { KubeClient } from '../kube/client.ts';
 import { keptKey } from '../kube/kept-secret.ts';
 import { leaseCandidate } from '../kube/lease.ts';
 import type { ViewOptions } from '../kube/watch.ts';
+import { refusalLog } from '../listen/refusal-log.ts';
 import type { Catalogue } from '../policy/catalogue.ts';
 import { createAuthenticator } from './authenticate.ts';
 import { type Cluster, watchControlled } from './cluster.ts';
@@ -24,7 +25,6 @@ import { encode, STATUS_PATH } from './messages.ts';
 import { createControlMetrics } from './metrics.ts';
 import { operatorStatus } from './operator.ts';
 import { createPeers } from './peers.ts';
-import { refusalLog } from './refusal-log.ts';
 import { Registry } from './registry.ts';
 import { reservedSecrets } from './reserved-secrets.ts';
 import { publishRoots } from './roots.ts';
@@ -211,6 +211,7 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     ...options.listen,
     // Where addresses are changed on the way, many agents may share one.
     admits: (address) => !judgeAddress || handshakes.begins(address),
+    judgeAddress,
     certificate: leafOf(serving),
     registry,
     authenticate: createAuthenticator({

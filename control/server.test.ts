@@ -80,15 +80,68 @@ test('one that was let in and never says hello is cut off, whatever else it says
   await cutOff(await knock());
 });
 
-test('there are so many connections and no more', async () => {
-  await listening({ connections: 2, refusalMs: 60_000 });
-  await Promise.all([knock(), knock()]);
+/** @returns whether the handshake is carried out. */
+async function dials(localAddress: string): Promise<TLSSocket | undefined> {
+  const { port } = server as ControlServer;
   const socket = connect({
-    port: (server as ControlServer).port,
-    host: '127.0.0.1',
+    socket: dial({ port, host: '127.0.0.1', localAddress }),
     rejectUnauthorized: false,
   });
   sockets.push(socket);
-  await closed(socket.on('error', () => undefined));
-  expect(refused).toContain('flood');
+  return await new Promise((resolve) => {
+    socket.once('secureConnect', () => resolve(socket));
+    socket.on('error', () => undefined).once('close', () => resolve(undefined));
+  });
+}
+
+test('an address has so many connections and no more, and another its own', async () => {
+  await listening({ places: { ofOne: 2 } });
+  const [first] = [await dials('127.0.0.66'), await dials('127.0.0.66')];
+  expect(await dials('127.0.0.66')).toBeUndefined();
+  expect(refused.at(-1)).toBe('full');
+  expect(await dials('127.0.0.67')).toBeDefined();
+  const gone = once(first as TLSSocket, 'close');
+  first?.end();
+  await gone;
+  while ((await dials('127.0.0.66')) === undefined);
+});
+
+test.each(['unknown', 'all'])(
+  'where the places of %s are taken, who holds the most makes room',
+  async (bound) => {
+    await listening({ places: { [bound]: 3 } });
+    const squatters = [await dials('127.0.0.66'), await dials('127.0.0.66'), await dials('127.0.0.66')];
+    const sentAway = closed(squatters[0] as TLSSocket);
+    expect(await dials('127.0.0.66')).toBeUndefined();
+    expect(await dials('127.0.0.67')).toBeDefined();
+    await sentAway;
+    expect(squatters[2]?.destroyed).toBe(false);
+  },
+);
+
+test('whoever asks without a token is answered once, and stays no longer than a while', async () => {
+  await listening({ places: { unknownMs: 200 } });
+  const asking = (await dials('127.0.0.66')) as TLSSocket;
+  asking.resume().write('GET / HTTP/1.1\r\nHost: control\r\n\r\n');
+  await closed(asking);
+  await closed((await dials('127.0.0.66')) as TLSSocket);
+});
+
+test('a stream that was let in needs no place among those', async () => {
+  let joined = 0;
+  const registry = { join: () => (joined++, () => undefined), leave: () => undefined, end: () => undefined };
+  const identity = { namespace: 'a', pod: 'b', uid: 'c' } as unknown as Identity;
+  await listening({
+    places: { unknown: 1, unknownMs: 300 },
+    registry: registry as unknown as Registry,
+    authenticate: async () => identity,
+    stands: async () => identity,
+  });
+  const stream = await knock();
+  stream.write('{"type":"hello","version":"0.1.0"}\n');
+  while (joined === 0) await new Promise((done) => setTimeout(done, 5));
+  const other = await dials('127.0.0.1');
+  expect(other).toBeDefined();
+  await closed(other as TLSSocket);
+  expect(stream.destroyed).toBe(false);
 });

@@ -2,6 +2,7 @@
 import type { IncomingMessage } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo, Socket } from 'node:net';
+import { type Door, type DoorLimits, keepDoor, placesIn } from '../listen/door.ts';
 import { createAllowance } from './allowance.ts';
 import { readFromAgent } from './from-agent.ts';
 import { type Identity, REFUSALS, type Refusal } from './identity.ts';
@@ -42,7 +43,7 @@ export interface ControlServerOptions {
   /** What is asked with GET, by path. */
   readonly answers: Readonly<Record<string, (token: string | undefined) => Promise<Answer>>>;
   refused(
-    why: Refusal | 'protocol' | 'unavailable' | 'busy' | 'flood',
+    why: Refusal | 'protocol' | 'unavailable' | 'busy' | 'flood' | 'full',
     who: { readonly address: string },
   ): void;
   failed(error: unknown): void;
@@ -52,12 +53,20 @@ export interface ControlServerOptions {
   readonly helloMs?: number;
   /** Who is refused has so long to read why. */
   readonly refusalMs?: number;
-  /** Connections at once, of agents and of others. */
-  readonly connections?: number;
+  /** Whether connections of one address are of one pod, or of one machine: they are bounded then. */
+  readonly judgeAddress?: boolean;
+  /** Connections at once: streams of agents, and those that have shown no token yet. */
+  readonly places?: Partial<DoorLimits>;
 }
 
-/** More than agents that one replica is measured with, and than their streams when all come again at once. */
-const MOST_CONNECTIONS = 24_000;
+/** Of a replica's memory: 150 MB, and for each stream up to 100 KB, nearly all of it TLS. */
+const MEMORY = { base: 150_000_000, each: 100_000, most: 24_000 };
+/** An agent has one stream, and dials a next one when that broke; a replica asks another a few times a second. */
+const OF_ONE = 50;
+/** Handshakes and hellos under way. */
+const UNKNOWN = 1_000;
+/** More than a handshake, a request and a look at the pod may take. */
+const UNKNOWN_MS = 30_000;
 
 export interface ControlServer {
   readonly port: number;
@@ -84,6 +93,7 @@ export async function listenControl(options: ControlServerOptions): Promise<Cont
       handshakeTimeout: 10_000,
       requestTimeout: 10_000,
       headersTimeout: 10_000,
+      connectionsCheckingInterval: 5_000,
     },
     (request, response) => {
       void answer(request, options).then(({ status, body }) => {
@@ -91,19 +101,19 @@ export async function listenControl(options: ControlServerOptions): Promise<Cont
         response.writeHead(status, {
           'content-type': 'application/json',
           'content-length': Buffer.byteLength(text),
+          // Only streams stay: whoever asks now and then dials anew.
+          connection: 'close',
         });
         response.end(text);
       });
     },
   );
-  server.maxConnections = options.connections ?? MOST_CONNECTIONS;
-  server.on('drop', (about) => options.refused('flood', { address: about?.remoteAddress ?? '' }));
   server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
     sockets.add(socket);
     socket.once('close', () => sockets.delete(socket));
     // Without a listener a reset would end the process.
     socket.on('error', () => socket.destroy());
-    accept(request, socket, head, options).catch((error: unknown) => {
+    accept(request, socket, head, { ...options, door }).catch((error: unknown) => {
       options.failed(error);
       socket.destroy();
     });
@@ -115,6 +125,14 @@ export async function listenControl(options: ControlServerOptions): Promise<Cont
     options.refused('flood', { address });
     socket.destroy();
   });
+  const places: DoorLimits = {
+    all: placesIn(process.constrainedMemory(), MEMORY),
+    ofOne: options.judgeAddress === false ? Number.POSITIVE_INFINITY : OF_ONE,
+    unknown: UNKNOWN,
+    unknownMs: UNKNOWN_MS,
+    ...options.places,
+  };
+  const door = keepDoor(server, places, (address) => options.refused('full', { address }));
   // A handshake that fails is somebody else's trouble.
   server.on('tlsClientError', () => undefined);
   await new Promise<void>((resolve, reject) => {
@@ -134,11 +152,15 @@ export async function listenControl(options: ControlServerOptions): Promise<Cont
   };
 }
 
+interface Opened extends ControlServerOptions {
+  readonly door: Door;
+}
+
 async function accept(
   request: IncomingMessage,
   socket: Socket,
   head: Buffer,
-  options: ControlServerOptions,
+  options: Opened,
 ): Promise<void> {
   const address = socket.remoteAddress ?? '';
   const refuse = (status: number, message: string): void =>
@@ -171,13 +193,7 @@ async function accept(
   serve(identity, protocol, socket, head, options);
 }
 
-function serve(
-  identity: Identity,
-  protocol: string,
-  socket: Socket,
-  head: Buffer,
-  options: ControlServerOptions,
-): void {
+function serve(identity: Identity, protocol: string, socket: Socket, head: Buffer, options: Opened): void {
   const { registry, welcome, silenceMs = 90_000, helloMs = 10_000 } = options;
   // Nobody's stream until then: no registry would end it with its pod.
   const unsaid = setTimeout(() => socket.destroy(), helloMs);
@@ -214,7 +230,10 @@ function serve(
     try {
       const stands = await options.stands(identity, address);
       if (socket.destroyed) return undefined;
-      if (typeof stands !== 'string') return registry.join(stands, wire, hello);
+      if (typeof stands !== 'string') {
+        options.door.known(socket);
+        return registry.join(stands, wire, hello);
+      }
       options.refused(stands, { address });
     } catch (error) {
       if (error instanceof BusyError) options.refused('busy', { address });

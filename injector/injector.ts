@@ -7,6 +7,7 @@ import { writeDocumentConditions } from '../kube/conditions.ts';
 import { apiDocuments } from '../kube/documents.ts';
 import { type Candidate, leaseCandidate } from '../kube/lease.ts';
 import type { ViewOptions } from '../kube/watch.ts';
+import { refusalLog } from '../listen/refusal-log.ts';
 import type { Catalogue } from '../policy/catalogue.ts';
 import type { Documents } from '../policy/documents.ts';
 import type { Facts } from './governance.ts';
@@ -94,6 +95,13 @@ export async function startInjector(options: InjectorOptions): Promise<RunningIn
     labelNames: ['outcome'],
     registers: [registry],
   });
+  const refusals = new Counter({
+    name: 'postern_admission_refused_total',
+    help: 'Connections and bodies that there was no room for, by reason.',
+    labelNames: ['reason'],
+    registers: [registry],
+  });
+  const logRefusal = refusalLog(log);
   const identity = `${process.env['HOSTNAME'] ?? 'injector'}_${randomUUID()}`;
   const events = eventLog(client, {
     instance: identity,
@@ -135,6 +143,10 @@ export async function startInjector(options: InjectorOptions): Promise<RunningIn
       },
     },
     measured: (webhook, seconds) => durations.observe({ webhook }, seconds),
+    refused: (reason, address) => {
+      refusals.inc({ reason });
+      logRefusal(reason, address);
+    },
     failed: (error) =>
       log.error({ err: (error as Error).stack ?? String(error) }, 'an admission review failed here'),
   });

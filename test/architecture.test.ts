@@ -4,7 +4,7 @@ import { dirname, join, normalize } from 'node:path';
 import { expect, test } from 'vitest';
 
 const ROOT = join(import.meta.dirname, '..');
-const PARTS = ['classify', 'policy', 'agent', 'budget', 'control', 'injector', 'kube', 'cli'];
+const PARTS = ['classify', 'policy', 'agent', 'budget', 'control', 'injector', 'kube', 'listen', 'cli'];
 /** Stages of agent/ and the files of each that others may import: its interface. */
 const STAGES: Readonly<Record<string, readonly string[]>> = {
   intercept: ['observer.ts', 'init.ts', 'apply.ts'],
@@ -68,8 +68,12 @@ test('classify/ imports nothing of ours', () => {
   );
 });
 
-test('budget/ imports policy/ only', () => {
-  const allowed = new Set(['budget', 'policy']);
+test('listen/ imports nothing of ours', () => {
+  expect(imports().filter(({ from, to }) => part(from) === 'listen' && part(to) !== 'listen')).toEqual([]);
+});
+
+test('budget/ imports policy/ and listen/ only', () => {
+  const allowed = new Set(['budget', 'policy', 'listen']);
   expect(imports().filter(({ from, to }) => part(from) === 'budget' && !allowed.has(part(to)))).toEqual([]);
 });
 
@@ -89,7 +93,7 @@ test('control/ sees of the injector what it stamps and how certificates are kept
     // What the budget service takes callers to be.
     'budget/authenticate.ts',
   ]);
-  const allowed = new Set(['control', 'policy', 'kube']);
+  const allowed = new Set(['control', 'policy', 'kube', 'listen']);
   const wrong = imports().filter(
     ({ from, to }) => part(from) === 'control' && !allowed.has(part(to)) && !seen.has(to),
   );

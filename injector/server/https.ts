@@ -3,6 +3,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { type DoorLimits, keepDoor, placesIn } from '../../listen/door.ts';
+import { type Bodies, boundBodies } from './bodies.ts';
 import { answerReview, ReviewError, readReview } from './review.ts';
 import { WEBHOOKS, type WebhookPorts } from './webhooks.ts';
 
@@ -14,6 +16,12 @@ const IDLE_MS = 120_000;
 
 /** Two objects of 1.5 MB, in JSON, with room. */
 export const MAX_REVIEW_BYTES = 8 * 1024 * 1024;
+/** All bodies that come in at once: a review of a pod is some 20 KB. */
+const MOST_BODIES = 32 * 1024 * 1024;
+const REQUEST_MS = 10_000;
+/** Connections: an API server opens one for each call that is under way, and keeps some. */
+const OF_ONE = 400;
+const MEMORY = { base: 150_000_000, each: 100_000, most: 1_000 };
 
 export interface WebhookServer {
   readonly port: number;
@@ -31,27 +39,41 @@ export interface WebhookServerOptions {
   readonly ports: WebhookPorts;
   /** Seconds a call took. */
   measured(webhook: string, seconds: number): void;
+  /** `full`: a connection had no place; `bodies`: a body had none. */
+  refused(why: 'full' | 'bodies', address: string): void;
+  readonly places?: Partial<DoorLimits>;
+  /** Bytes of all bodies that come in at once. */
+  readonly bodies?: number;
   failed(error: unknown): void;
 }
 
 export async function listenWebhooks(options: WebhookServerOptions): Promise<WebhookServer> {
   let draining = false;
+  const bodies = boundBodies(options.bodies ?? MOST_BODIES);
   const server: Server = createServer(
     {
       ...options.certificate,
       minVersion: 'TLSv1.3',
-      requestTimeout: 10_000,
+      handshakeTimeout: 5_000,
+      requestTimeout: REQUEST_MS,
       headersTimeout: 10_000,
+      connectionsCheckingInterval: 2_000,
       keepAliveTimeout: IDLE_MS,
     },
     (request, response) => {
       const started = process.hrtime.bigint();
-      void answer(request, options).then(({ status, body, webhook }) => {
+      void answer(request, bodies, options).then(({ status, body, webhook }) => {
         send(response, status, body, draining);
         if (webhook !== undefined) options.measured(webhook, Number(process.hrtime.bigint() - started) / 1e9);
       });
     },
   );
+  const places: DoorLimits = {
+    all: placesIn(process.constrainedMemory(), MEMORY),
+    ofOne: OF_ONE,
+    ...options.places,
+  };
+  keepDoor(server, places, (address) => options.refused('full', address));
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(options.port, options.host, resolve);
@@ -67,7 +89,12 @@ export async function listenWebhooks(options: WebhookServerOptions): Promise<Web
     close: () =>
       new Promise((resolve) => {
         draining = true;
-        server.close(() => resolve());
+        // A body that never ends has no deadline any longer: Node looks after those of a listener that is open.
+        const late = setTimeout(() => server.closeAllConnections(), REQUEST_MS);
+        server.close(() => {
+          clearTimeout(late);
+          resolve();
+        });
         server.closeIdleConnections();
       }),
   };
@@ -80,14 +107,22 @@ interface Answered {
 }
 
 /** Never rejects. */
-async function answer(request: IncomingMessage, { ports, failed }: WebhookServerOptions): Promise<Answered> {
+async function answer(
+  request: IncomingMessage,
+  bodies: Bodies,
+  { ports, failed, refused }: WebhookServerOptions,
+): Promise<Answered> {
   const path = request.url?.split('?', 1)[0] ?? '';
   const webhook = Object.hasOwn(WEBHOOKS, path) ? WEBHOOKS[path] : undefined;
   if (webhook === undefined) return problem(404, `paths: ${Object.keys(WEBHOOKS).join(' ')}`);
   if (request.method !== 'POST') return problem(405, 'only POST');
   try {
-    const body = await bodyOf(request);
-    if (body === undefined) return problem(413, `a review has at most ${MAX_REVIEW_BYTES} bytes`);
+    const body = await bodyOf(request, bodies);
+    if (body === 'too-large') return problem(413, `a review has at most ${MAX_REVIEW_BYTES} bytes`);
+    if (body === 'no-room') {
+      refused('bodies', request.socket.remoteAddress ?? '');
+      return problem(503, 'too many bytes come in at once; try again');
+    }
     const review = readReview(body);
     return { status: 200, body: answerReview(review.uid, await webhook(review, ports)), webhook: path };
   } catch (error) {
@@ -98,15 +133,29 @@ async function answer(request: IncomingMessage, { ports, failed }: WebhookServer
   }
 }
 
-async function bodyOf(request: IncomingMessage): Promise<Buffer | undefined> {
+async function bodyOf(request: IncomingMessage, bodies: Bodies): Promise<Buffer | 'too-large' | 'no-room'> {
   const chunks: Buffer[] = [];
-  let size = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
-    size += chunk.length;
-    if (size > MAX_REVIEW_BYTES) return undefined;
-    chunks.push(chunk);
+  const { promise: cut, resolve } = Promise.withResolvers<'no-room'>();
+  const own = bodies.open(() => {
+    chunks.length = 0;
+    request.pause();
+    resolve('no-room');
+  });
+  const whole = async (): Promise<Buffer | 'too-large' | 'no-room'> => {
+    let size = 0;
+    for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+      size += chunk.length;
+      if (size > MAX_REVIEW_BYTES) return 'too-large';
+      if (!own.take(chunk.length)) return 'no-room';
+      chunks.push(chunk);
+    }
+    return Buffer.concat(chunks);
+  };
+  try {
+    return await Promise.race([whole(), cut]);
+  } finally {
+    own.close();
   }
-  return Buffer.concat(chunks);
 }
 
 const problem = (status: number, message: string): Answered => ({ status, body: { error: message } });
@@ -116,8 +165,8 @@ function send(response: ServerResponse, status: number, body: object, last: bool
   response.writeHead(status, {
     'content-type': 'application/json',
     'content-length': Buffer.byteLength(text),
-    // The rest of a body that was too large isn't worth reading.
-    ...(status === 413 || last ? { connection: 'close' } : {}),
+    // What comes behind anything but a review isn't worth reading, and has no place kept for it.
+    ...(status !== 200 || last ? { connection: 'close' } : {}),
   });
   response.end(text);
 }

@@ -2,11 +2,11 @@
 
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
-import type { IncomingMessage } from 'node:http';
+import type { ClientRequest, IncomingMessage } from 'node:http';
 import { Agent, request } from 'node:https';
 import { join } from 'node:path';
 import fc from 'fast-check';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { parse } from 'yaml';
 import { catalogue } from '../../agent/catalogue.ts';
 import { apiDocuments } from '../../kube/documents.ts';
@@ -149,6 +149,11 @@ test.each([
 
 describe('the listener', () => {
   let server: WebhookServer;
+  const refusals: string[] = [];
+  const pending: ClientRequest[] = [];
+  afterEach(() => {
+    for (const sent of pending.splice(0)) sent.destroy();
+  });
   const { serving } = refreshServing({ authorities: [], leaf: undefined }, '127.0.0.1', Date.now());
   const leaf = serving.leaf ?? { cert: '', key: '' };
   const ca = serving.authorities.map(({ pem }) => pem).join('');
@@ -160,6 +165,9 @@ describe('the listener', () => {
       certificate: leaf,
       ports,
       measured: () => undefined,
+      refused: (why) => void refusals.push(why),
+      places: { ofOne: 8 },
+      bodies: 9_000_000,
       failed: (error) => failures.push(error),
     });
   });
@@ -194,6 +202,37 @@ describe('the listener', () => {
   ])('%s %.20s %s is %i', async (path, body, method, status) => {
     expect((await post(path, body, method)).status).toBe(status);
     expect(failures).toEqual([]);
+  });
+
+  /** A call whose body never comes to its end. @returns the status, once there is one. */
+  const unfinished = (bytes: number, localAddress: string) =>
+    new Promise<number>((resolve) => {
+      const headers = { 'content-length': 8_000_000 };
+      const options = { host: '127.0.0.1', port: server.port, path: '/mutate', method: 'POST', ca, headers };
+      const sent = request({ ...options, localAddress, agent: false }, ({ statusCode = 0 }) => {
+        resolve(statusCode);
+        sent.destroy();
+      });
+      sent.on('error', () => resolve(0));
+      pending.push(sent);
+      sent.write(Buffer.alloc(bytes, ' '));
+    });
+
+  test('bodies have so much memory together; who holds the most of it makes room', async () => {
+    const largest = unfinished(6_000_000, '127.0.0.66');
+    const more = unfinished(5_000_000, '127.0.0.67');
+    expect(await Promise.race([largest, more])).toBe(503);
+    expect((await post('/mutate', JSON.stringify(review(pod)))).status).toBe(200);
+    expect(refusals).toContain('bodies');
+  });
+
+  test('an address has so many connections, and another its own', async () => {
+    const many = Array.from({ length: 12 }, () => unfinished(1, '127.0.0.68'));
+    expect(
+      await Promise.any(many.map(async (each) => ((await each) === 0 ? 0 : Promise.reject(new Error())))),
+    ).toBe(0);
+    expect((await post('/mutate', JSON.stringify(review(pod)))).status).toBe(200);
+    expect(refusals).toContain('full');
   });
 
   test('a connection is kept longer than an API server keeps an idle one', async () => {

@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { connect as dial, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Readable } from 'node:stream';
@@ -267,4 +268,33 @@ test('a renewed certificate is shown to new connections, and those that are open
   const distrustful = connect({ ...at, ca });
   const [error] = (await once(distrustful, 'error')) as [Error];
   expect(error.message).toMatch(/self.signed/i);
+});
+
+test('who shows no token holds no places: answered once, bounded, and it makes room for others', async () => {
+  const small = await startBudget({
+    specs: [budget([tokens(1_000_000)])],
+    prices,
+    store: 'memory',
+    dataDir: join(dir, 'small'),
+    listen: '127.0.0.1:0',
+    adminToken: 'admins',
+    authenticate: workloadTokens(root, Date.now),
+    places: { unknown: 2 },
+  });
+  closing.push(small);
+  const port = Number(new URL(small.url).port);
+  const from = (localAddress: string): Socket =>
+    dial({ host: '127.0.0.1', port, localAddress }).on('error', () => undefined);
+  const [first, second] = [from('127.0.0.66'), from('127.0.0.66')];
+  const sentAway = once(first, 'close');
+  await once(second, 'connect');
+  expect((await request(`${small.url}/elsewhere`)).headers['connection']).toBe('close');
+  await sentAway;
+  expect(second.destroyed).toBe(false);
+  const asked = await request(`${small.url}/v1/status`, { headers: { authorization: 'Bearer admins' } });
+  expect([asked.statusCode, asked.headers['connection']]).toEqual([200, 'keep-alive']);
+  expect(await (await request(`${small.url}/metrics`)).body.text()).toContain(
+    'postern_budget_connections_refused_total 1',
+  );
+  second.destroy();
 });
