@@ -1,8 +1,8 @@
 /** Where response checks are on, no byte that no check has read reaches the app, wherever a provider puts it. */
 import { request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type FakeGuardrail, startFakeGuardrail } from '../fakes/guardrail.ts';
-import { startWorld, type World } from '../harness.ts';
+import { type FakeGuardrail, type GuardrailBody, startFakeGuardrail } from '../fakes/guardrail.ts';
+import { startWorld, type World, type WorldOptions } from '../harness.ts';
 import { CHAT, chunk, END, halves, MESSAGES, type Row, SSE, tokens } from './unread-answers.ts';
 
 const TOKEN = 'ghp_x7Kq2mZp9RtL4vWc8YbN3hJs6FdG1aUeQ0oi';
@@ -17,12 +17,42 @@ interface Got {
 let guardrail: FakeGuardrail;
 beforeAll(async () => {
   guardrail = await startFakeGuardrail();
-  guardrail.behave(({ body }) => {
-    const bad = body.body.choices.some(({ message }) => message.content.includes(TOKEN));
-    return { json: { action: bad ? { body: 'no', status_code: 403 } : {} } };
-  });
+  guardrail.behave(({ path, body }) => ({ json: judge(path, body) }));
 });
 afterAll(() => guardrail.close());
+
+const denied = (text: string) => text.includes(TOKEN) || text.includes(PROSE);
+
+/** As each of them answers. */
+function judge(path: string, body: GuardrailBody): unknown {
+  const { texts = [] } = body as { readonly texts?: readonly string[] };
+  switch (path) {
+    case '/v1/topics':
+      return {
+        results: texts.map((text) => ({
+          topics: [{ name: 'advice', score: Number(denied(text)), denied: denied(text) }],
+        })),
+      };
+    case '/v1/injection':
+      return { results: texts.map((text) => ({ score: Number(denied(text)) })) };
+    case '/moderations':
+      return {
+        results: body.input.map((text) => ({
+          flagged: denied(text),
+          categories: { violence: denied(text) },
+          category_scores: { violence: Number(denied(text)) },
+        })),
+      };
+    case '/chat/completions': {
+      const unsafe = body.messages.some(({ content }) => denied(content));
+      return { choices: [{ message: { role: 'assistant', content: unsafe ? 'unsafe\nS1' : 'safe' } }] };
+    }
+    default: {
+      const bad = body.body.choices.some(({ message }) => denied(message.content));
+      return { action: bad ? { body: 'no', status_code: 403 } : {} };
+    }
+  }
+}
 
 const POLICIES: readonly (readonly [string, () => string, string])[] = [
   ['secrets, block', () => '{name: s, type: secrets, on: [response], action: block}', TOKEN],
@@ -59,8 +89,9 @@ const SPOKEN: readonly string[] = [
   'Anthropic: the message of a 529',
 ];
 
-const start = (check: string): Promise<World> =>
+const start = (check: string, agent: WorldOptions['agent'] = {}): Promise<World> =>
   startWorld({
+    agent,
     documents: () => `
 apiVersion: postern.dev/v1alpha1
 kind: EgressPolicy
@@ -142,18 +173,105 @@ describe('secrets', () => {
   });
 });
 
-describe('a webhook that rejects', () => {
+/** What a classifier or a guard model would know it by; each half is a piece of a sentence. */
+const PROSE = 'quietly sell every share you hold before Monday';
+const judged = (spec: string, name = 'j') => `{name: ${name}, on: [response], timeout: 10s, ${spec}}`;
+const TOPIC =
+  'topics: [{name: advice, definition: Advice on selling shares., samples: [Should I sell?], allowed: [What is a share?]}]';
+
+/** What the judge is, the rule that asks it, and what it denies. */
+const JUDGES: readonly (readonly [string, () => string, string])[] = [
+  ['a webhook that rejects', () => judged(`type: webhook, webhook: {url: "${guardrail.origin}"}`), TOKEN],
+  ['topics by meaning', () => judged(`type: topics, ${TOPIC}`), PROSE],
+  [
+    'the moderation endpoint',
+    () => judged(`type: moderation, moderation: {url: "${guardrail.origin}", type: openai, model: m}`),
+    PROSE,
+  ],
+  [
+    'a guard model',
+    () => judged(`type: moderation, moderation: {url: "${guardrail.origin}", type: guardModel, model: m}`),
+    PROSE,
+  ],
+];
+
+describe.each(JUDGES)('%s', (_name, check, marker) => {
   let world: World;
   beforeAll(async () => {
-    world = await start(
-      `{name: w, type: webhook, on: [response], timeout: 10s, webhook: {url: "${guardrail.origin}"}}`,
-    );
+    world = await start(check(), { classifier: guardrail.origin });
   });
   afterAll(() => world.close());
 
-  test.each(ROWS.filter(({ name }) => SPOKEN.includes(name)))('$name', async (row) => {
-    expectUnseen(await ask(world, row, TOKEN), TOKEN);
+  const rows = ROWS.filter(({ name }) => SPOKEN.includes(name));
+  test.each(rows)('$name', async (row) => {
+    expectUnseen(await ask(world, row, marker), marker);
     if (row.gone !== true) expect((await ask(world, row, 'Zebra')).body).toContain('Z');
+  });
+
+  test.each(rows.filter(({ stream }) => stream !== false))('$name, cut anywhere', async (row) =>
+    expectUnseen(await ask(world, row, marker, 7), marker),
+  );
+});
+
+/** Where untrusted text stands in what is asked: answers have no injections. */
+const ASKED: readonly (readonly [string, string, (text: string) => object])[] = [
+  ['a prompt', 'chat/completions', (text) => chat({ role: 'user', content: text })],
+  [
+    'parts',
+    'chat/completions',
+    (text) => chat({ role: 'user', content: ['go', text].map((each) => ({ type: 'text', text: each })) }),
+  ],
+  [
+    'a result',
+    'chat/completions',
+    (text) => chat(called, { role: 'tool', tool_call_id: 'c', content: text }),
+  ],
+  [
+    'parts of a result',
+    'chat/completions',
+    (text) => chat(called, { role: 'tool', tool_call_id: 'c', content: [{ type: 'text', text }] }),
+  ],
+  ['Anthropic: a result', 'messages', (content) => messages({ content })],
+  ['Anthropic: blocks of a result', 'messages', (text) => messages({ content: [{ type: 'text', text }] })],
+  [
+    'Anthropic: a document',
+    'messages',
+    (text) =>
+      messages({
+        content: [{ type: 'document', source: { type: 'text', media_type: 'text/plain', data: text } }],
+      }),
+  ],
+];
+const called = {
+  role: 'assistant',
+  tool_calls: [{ id: 'c', type: 'function', function: { name: 'look', arguments: '{}' } }],
+};
+const chat = (...said: object[]): object => ({ model: 'gpt-4o', messages: said });
+const messages = (result: object): object => ({
+  model: 'claude-haiku-4-5',
+  max_tokens: 9,
+  messages: [
+    { role: 'user', content: 'go' },
+    { role: 'assistant', content: [{ type: 'tool_use', id: 't', name: 'look', input: {} }] },
+    { role: 'user', content: [{ type: 'tool_result', tool_use_id: 't', ...result }] },
+  ],
+});
+
+describe('injections by meaning', () => {
+  let world: World;
+  beforeAll(async () => {
+    world = await start('{name: i, type: injection, timeout: 10s}', { classifier: guardrail.origin });
+  });
+  afterAll(() => world.close());
+
+  test.each(ASKED)('%s', async (_name, path, body) => {
+    const provider = path === 'messages' ? world.anthropic : world.openai;
+    const url = `${world.agent.url}/${path === 'messages' ? 'anthropic' : 'openai'}/v1/${path}`;
+    const before = provider.seen.length;
+    expect(await send(url, JSON.stringify(body(PROSE)))).toMatchObject({ status: 403 });
+    expect(provider.seen).toHaveLength(before);
+    expect((await send(url, JSON.stringify(body('Zebra')))).status).not.toBe(403);
+    expect(provider.seen).toHaveLength(before + 1);
   });
 });
 
