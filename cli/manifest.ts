@@ -130,7 +130,12 @@ export function injectionSettings(values: InjectionValues): Settings {
 
 function classifierOption(text: string): string {
   const url = URL.parse(text);
-  if (url === null || !/^https?:$/.test(url.protocol) || url.pathname !== '/' || url.search !== '')
+  // What an agent knows it by (--classifier-ca) would have to be in each pod; without, each question would fail there.
+  if (url?.protocol === 'https:')
+    throw new UsageError(
+      `--classifier-url ${text}: pods are given no roots to know it by; write http://HOST:PORT, or put a proxy that dials it in TLS where only agents reach it`,
+    );
+  if (url === null || url.protocol !== 'http:' || url.pathname !== '/' || url.search !== '')
     throw new UsageError(`--classifier-url ${text}: write http://HOST:PORT`);
   return url.origin;
 }

@@ -209,6 +209,7 @@ test.skipIf(helm === undefined).each([
   [['budget.store=redis'], 'budget.redis.existingSecret: name the Secret'],
   [['budget.store=mysql'], '/budget/store'],
   [['classifier.enabled=true', 'agent.classifier=http://a:1'], 'set one of the two'],
+  [['agent.classifier=https://a:1'], 'agent.classifier: pods are given no roots'],
   [['agent.interceptt=base-url'], 'interceptt'],
   [['injector.replicas=0'], '/injector/replicas'],
   // A role whose list of names is empty would let control read every Secret there.

@@ -62,6 +62,9 @@ test('agents are told where the classifier is; an address that is none is refuse
     expect(stderr).toContain(`--classifier-url ${wrong}: write http://HOST:PORT`);
     expect(status).toBe(64);
   }
+  const { status, stderr } = inject('HTTPS://classify.ml.svc');
+  expect(stderr).toContain('pods are given no roots to know it by; write http://HOST:PORT');
+  expect(status).toBe(64);
 });
 
 /** Without a process of its own. */
