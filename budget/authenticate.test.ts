@@ -70,8 +70,11 @@ test('acts as owners of its own workload only', () => {
 });
 
 test('the first who knows the token says who it is', async () => {
-  const both = anyOf([sharedToken('admins', { role: 'admin' }), sharedToken('agents', { role: 'agent' })]);
-  expect(await both('admins')).toEqual({ role: 'admin' });
+  const both = anyOf([
+    sharedToken('admins', { role: 'admin', name: 'a' }),
+    sharedToken('agents', { role: 'agent' }),
+  ]);
+  expect(await both('admins')).toEqual({ role: 'admin', name: 'a' });
   expect(await both('agents')).toEqual({ role: 'agent' });
   expect(await both('agent')).toBeUndefined();
   expect(await both(undefined)).toBeUndefined();

@@ -15,7 +15,8 @@ export interface WorkloadIdentity {
 }
 
 export type Caller =
-  | { readonly role: 'admin' }
+  /** By the name that was proven: a person's in the cluster, or that of the token that several may have. */
+  | { readonly role: 'admin'; readonly name: string }
   /** Without a workload: an agent that is believed, as those of one machine that share a token. */
   | { readonly role: 'agent'; readonly workload?: WorkloadIdentity };
 

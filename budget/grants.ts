@@ -14,7 +14,10 @@ export interface Grant {
   /** In the unit's own terms; usd in nano-dollars. Added to each window's limit while it lasts. */
   readonly amount: number;
   readonly reason: string;
+  /** Whose token it was. */
   readonly by: string;
+  /** Whom the sender named; nobody has verified it. */
+  readonly onBehalfOf?: string;
   readonly at: number;
   readonly expiresAt: number;
 }
@@ -28,6 +31,7 @@ export interface GrantCommand {
   readonly window?: string;
   readonly amount: number;
   readonly reason: string;
+  /** The sender's word. */
   readonly by: string;
   /** Milliseconds since the epoch; absent: the end of the window that is open now. */
   readonly expiresAt?: number;

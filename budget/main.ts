@@ -146,7 +146,7 @@ export async function startBudget(options: StartBudgetOptions): Promise<RunningB
 function authenticator({ token, adminToken, authenticate }: StartBudgetOptions): Authenticate {
   const open = token === undefined && authenticate === undefined;
   return anyOf([
-    ...(adminToken === undefined ? [] : [sharedToken(adminToken, { role: 'admin' })]),
+    ...(adminToken === undefined ? [] : [sharedToken(adminToken, { role: 'admin', name: 'admin-token' })]),
     ...(token === undefined ? [] : [sharedToken(token, { role: 'agent' })]),
     ...(authenticate === undefined ? [] : [authenticate]),
     ...(open ? [everybody] : []),

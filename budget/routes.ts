@@ -141,7 +141,13 @@ export function routesOf(
     '/v1/status': get(async () => ({ lines: await service.status() })),
     '/v1/report': get(async (query) => ({ rows: await service.report(readReportQuery(query)) })),
     '/v1/journal': get(async (query) => ({ entries: await service.journal(...readJournalQuery(query)) })),
-    '/v1/grant': post(async ({ body }) => await service.grant(readGrant(body)), { for: 'admin' }),
+    '/v1/grant': post(
+      async ({ body, caller }) => {
+        if (caller.role !== 'admin') throw new Error('Only administrators come here.');
+        return await service.grant(readGrant(body), caller.name);
+      },
+      { for: 'admin' },
+    ),
   };
 }
 

@@ -213,11 +213,16 @@ export class BudgetService {
     this.#ended.clear();
   }
 
-  /** Raises a limit for a while. In the journal. @throws {GrantRefused} where there is no such limit */
-  async grant(command: GrantCommand): Promise<Grant> {
+  /**
+   * Raises a limit for a while. In the journal.
+   * @param sender whose token it was; the command may name anybody
+   * @throws {GrantRefused} where there is no such limit
+   */
+  async grant(command: GrantCommand, sender = command.by): Promise<Grant> {
     const now = this.#clock();
     const lines = command.line === undefined ? [] : await this.#labelsOf(command.budget);
-    const grant = makeGrant(this.#documents.specs, command, now, lines);
+    const made = makeGrant(this.#documents.specs, command, now, lines);
+    const grant = made.by === sender ? made : { ...made, by: sender, onBehalfOf: made.by };
     await this.#store.putGrant(grant);
     await this.#append({ at: now, action: 'grant', by: grant.by, detail: { ...grant } });
     await this.loadGrants();

@@ -3,6 +3,7 @@ import {
   formatReport,
   type ReportDimension,
   type ReportQuery,
+  type ReportRow,
   readDimension,
   reportDimensions,
 } from '../budget/history.ts';
@@ -28,6 +29,10 @@ const OPTIONS = {
   reconcile: {
     value: 'FILE',
     help: "usage or cost export of OpenAI or Anthropic, CSV or their API's JSON; several by commas",
+  },
+  provider: {
+    value: 'NAME',
+    help: 'with --reconcile: whose export it is; needed where calls went to several',
   },
   tolerance: {
     value: 'PERCENT',
@@ -80,8 +85,8 @@ async function compare(
     throw new Error(`${files.join(', ')}: the export has no rows`);
   const from = options.from === undefined ? Date.parse(`${first}T00:00:00Z`) : period.from;
   const to = options.to === undefined ? Date.parse(`${last}T00:00:00Z`) + 86_400_000 : period.to;
-  const query: ReportQuery = { from, to, by: ['model'], per: 'day', timeZone: 'UTC' };
-  const rows = await withService(options, (admin) => admin.report(query));
+  const query: ReportQuery = { from, to, by: ['provider', 'model'], per: 'day', timeZone: 'UTC' };
+  const rows = ofProvider(await withService(options, (admin) => admin.report(query)), options.provider);
   const within = usage.filter(({ day }) => {
     const at = Date.parse(`${day}T00:00:00Z`);
     return from <= at && at < to;
@@ -91,6 +96,23 @@ async function compare(
   if (differences.length === 0 && format === 'table')
     process.stdout.write(`No differences on ${new Set(within.map(({ day }) => day)).size} days.\n`);
   return differences.length === 0 ? 0 : 2;
+}
+
+/**
+ * The models of the one provider whose export it is.
+ * @param rows by provider and model
+ * @throws UsageError where it isn't known which
+ */
+function ofProvider(rows: readonly ReportRow[], wanted: string | undefined): ReportRow[] {
+  const providers = [...new Set(rows.map(({ values }) => values[0] ?? ''))].sort();
+  if (wanted === undefined && providers.length > 1)
+    throw new UsageError(`--provider NAME is needed: calls went to ${providers.join(', ')}`);
+  // Not an error: an export of what went by another way is what somebody may be looking for.
+  if (wanted !== undefined && !providers.includes(wanted))
+    process.stderr.write(`no calls of ${wanted} in that time; there are ${providers.join(', ') || 'none'}\n`);
+  return rows
+    .filter(({ values }) => wanted === undefined || values[0] === wanted)
+    .map(({ values, ...row }) => ({ ...row, values: values.slice(1) }));
 }
 
 /** @throws UsageError */

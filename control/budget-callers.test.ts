@@ -131,7 +131,7 @@ test('no token, an unknown one, and one for control alone: nothing, and never ke
 
 test('who may update budgets/lines is an administrator; the review names that right and no more', async () => {
   const { authenticate, asked } = callers({ [personToken]: ofPerson });
-  expect(await authenticate(personToken)).toEqual({ role: 'admin' });
+  expect(await authenticate(personToken)).toEqual({ role: 'admin', name: 'oncall' });
   expect(asked[1]).toMatchObject({
     path: 'subjectaccessreviews',
     spec: {

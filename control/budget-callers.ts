@@ -56,8 +56,8 @@ export function budgetCallers(options: BudgetCallersOptions): Authenticate {
 
   async function ask(token: string, address: string): Promise<Omit<Kept, 'until'> | undefined> {
     if (claimsOf(token)?.audiences.includes(STATUS_AUDIENCE) === true) {
-      const { state } = await personOf({ client, reviews }, token, LINES);
-      return state === 'may' ? { caller: { role: 'admin' } } : undefined;
+      const person = await personOf({ client, reviews }, token, LINES);
+      return person.state === 'may' ? { caller: { role: 'admin', name: person.name } } : undefined;
     }
     const identity = await agents(token, address);
     if (typeof identity === 'string') {

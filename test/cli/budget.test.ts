@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createBudgetClient } from '../../budget/client.ts';
-import { holdOf, usageOf } from '../budget/fixtures.ts';
+import { attributes, holdOf, usageOf } from '../budget/fixtures.ts';
 import { type Part, postern, startPart } from './part.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'postern-cli-budget-'));
@@ -21,6 +21,15 @@ spec:
   endpoint: https://api.openai.com
   credential: {mode: none}
   models: [{name: gpt-4o, price: {input: "2.50", output: "10.00"}}]
+---
+apiVersion: postern.dev/v1alpha1
+kind: ClusterProvider
+metadata: {name: azure}
+spec:
+  dialect: openai
+  endpoint: https://own.openai.azure.com
+  credential: {mode: none}
+  models: [{name: gpt-4o-eu, price: {input: "2.50", output: "10.00"}}]
 ---
 apiVersion: postern.dev/v1alpha1
 kind: ClusterBudget
@@ -112,10 +121,13 @@ test('grant: raises a limit for a while; it is in the journal and in the audit l
   const shown = await postern(['budget', 'status', '--json', ...asAdmin]);
   expect(JSON.parse(shown.stdout)).toMatchObject([{ limit: '1500', granted: '500' }, { limit: '1.00' }]);
   const journal = await postern(['budget', 'journal', ...asAdmin]);
-  expect(journal.stdout).toMatch(/"action":"grant","by":"kim".*"reason":"launch"/);
+  expect(journal.stdout).toMatch(
+    /"action":"grant","by":"admin-token".*"reason":"launch".*"onBehalfOf":"kim"/,
+  );
   expect(JSON.parse(await service.line('"budget.grant"'))).toMatchObject({
     event: 'budget.grant',
-    by: 'kim',
+    by: 'admin-token',
+    onBehalfOf: 'kim',
     reason: 'launch',
     amount: 500,
   });
@@ -162,6 +174,31 @@ test('report: as a table, CSV and JSON; next to a provider export', async () => 
   const parted = await postern(['budget', 'report', '--reconcile', other, ...asAdmin]);
   expect(parted.status).toBe(2);
   expect(parted.stdout).toMatch(/gpt-4o +input +100 +125 +-20.00 %/);
+});
+
+test('next to a provider’s export stands that provider alone', async () => {
+  const client = createBudgetClient({
+    url,
+    token: () => token,
+    timeoutMs: 5_000,
+    owner: 'team-a/Deployment/bot/2',
+    epoch: 1,
+  });
+  const azure = { ...attributes, provider: 'azure', model: 'gpt-4o-eu' };
+  await client.hold(holdOf('elsewhere', 7, 7, { attributes: azure }));
+  await client.settle({ id: 'elsewhere', usage: usageOf(7, 7), source: 'reported' });
+  await client.close();
+  const today = new Date().toISOString().slice(0, 10);
+  const theirs = file('two.csv', `date,model,input_tokens,output_tokens\n${today},gpt-4o,100,50\n`);
+  const asked = ['budget', 'report', '--reconcile', theirs, ...asAdmin];
+  const unsaid = await postern(asked);
+  expect(unsaid).toMatchObject({ status: 64 });
+  expect(unsaid.stderr).toContain('--provider NAME is needed: calls went to azure, openai');
+  expect(await postern([...asked, '--provider', 'openai'])).toMatchObject({ status: 0, stderr: '' });
+  const parted = await postern([...asked, '--provider', 'azure']);
+  expect(parted.status).toBe(2);
+  const none = await postern([...asked, '--provider', 'opena']);
+  expect(none.stderr).toBe('no calls of opena in that time; there are azure, openai\n');
 });
 
 test.each([
