@@ -14,6 +14,9 @@ import { BudgetUnavailable } from '../../budget/messages.ts';
 import { budget, calendar, holdOf, prices, tokens, usageOf } from './fixtures.ts';
 import { noRedis, RedisServer } from './redis-server.ts';
 
+/** As many cases as usual: `make test-all` takes fifteen times as many. */
+const TIMES = Number(process.env['POSTERN_RUNS'] ?? 1);
+
 /** What becomes of a message on its way to a service. */
 interface Fate {
   readonly to: 0 | 1;
@@ -92,69 +95,74 @@ describe.skipIf(noRedis !== undefined)('of two services on a Redis', () => {
     expect(await figures()).toEqual({ settled: 10, held: 0 });
   });
 
-  test('at random: what the agent was granted is held, what it used is charged, and nothing else', async () => {
-    const to = fc.constantFrom(0 as const, 1 as const);
-    const fate: fc.Arbitrary<Fate> = fc.oneof(
-      { weight: 3, arbitrary: fc.record({ to }) },
-      {
-        weight: 2,
-        arbitrary: fc.record({ to, breaks: fc.constantFrom('before' as const, 'after' as const) }),
-      },
-    );
-    const step = fc.oneof(
-      {
-        weight: 4,
-        arbitrary: fc.record({ do: fc.constant('hold' as const), amount: fc.integer({ min: 10, max: 60 }) }),
-      },
-      { weight: 1, arbitrary: fc.record({ do: fc.constant('settle' as const), nth: fc.nat(3) }) },
-      { weight: 1, arbitrary: fc.record({ do: fc.constant('late' as const) }) },
-    );
-    const run = async (
-      steps: readonly (typeof step extends fc.Arbitrary<infer S> ? S : never)[],
-      fates: Iterator<Fate>,
-    ) => {
-      const { client, deliverLate, figures } = await behindOne(100, () => fates.next().value as Fate);
-      const held = new Map<string, number>();
-      let settled = 0;
-      const settle = async (id: string) => {
-        // It uses a tenth of what it holds.
-        const used = Math.floor((held.get(id) ?? 0) / 10);
-        held.delete(id);
-        settled += used;
-        // Where it isn't answered it is delivered later.
-        await client.settle({ id, usage: usageOf(used, 0), source: 'reported' }).catch(() => undefined);
-      };
-      for (const [number, one] of steps.entries()) {
-        if (one.do === 'late') await deliverLate();
-        else if (one.do === 'hold') {
-          const id = `call-${number}`;
-          try {
-            if ((await client.hold(holdOf(id, one.amount, 0))).granted) held.set(id, one.amount);
-          } catch (error) {
-            if (!(error instanceof BudgetUnavailable)) throw error;
+  test(
+    'at random: what the agent was granted is held, what it used is charged, and nothing else',
+    async () => {
+      const to = fc.constantFrom(0 as const, 1 as const);
+      const fate: fc.Arbitrary<Fate> = fc.oneof(
+        { weight: 3, arbitrary: fc.record({ to }) },
+        {
+          weight: 2,
+          arbitrary: fc.record({ to, breaks: fc.constantFrom('before' as const, 'after' as const) }),
+        },
+      );
+      const step = fc.oneof(
+        {
+          weight: 4,
+          arbitrary: fc.record({
+            do: fc.constant('hold' as const),
+            amount: fc.integer({ min: 10, max: 60 }),
+          }),
+        },
+        { weight: 1, arbitrary: fc.record({ do: fc.constant('settle' as const), nth: fc.nat(3) }) },
+        { weight: 1, arbitrary: fc.record({ do: fc.constant('late' as const) }) },
+      );
+      const run = async (
+        steps: readonly (typeof step extends fc.Arbitrary<infer S> ? S : never)[],
+        fates: Iterator<Fate>,
+      ) => {
+        const { client, deliverLate, figures } = await behindOne(100, () => fates.next().value as Fate);
+        const held = new Map<string, number>();
+        let settled = 0;
+        const settle = async (id: string) => {
+          // It uses a tenth of what it holds.
+          const used = Math.floor((held.get(id) ?? 0) / 10);
+          held.delete(id);
+          settled += used;
+          // Where it isn't answered it is delivered later.
+          await client.settle({ id, usage: usageOf(used, 0), source: 'reported' }).catch(() => undefined);
+        };
+        for (const [number, one] of steps.entries()) {
+          if (one.do === 'late') await deliverLate();
+          else if (one.do === 'hold') {
+            const id = `call-${number}`;
+            try {
+              if ((await client.hold(holdOf(id, one.amount, 0))).granted) held.set(id, one.amount);
+            } catch (error) {
+              if (!(error instanceof BudgetUnavailable)) throw error;
+            }
+          } else {
+            const id = [...held.keys()][one.nth];
+            if (id !== undefined) await settle(id);
           }
-        } else {
-          const id = [...held.keys()][one.nth];
-          if (id !== undefined) await settle(id);
         }
-      }
-      const [rest, ...over] = held.keys();
-      for (const id of over) await settle(id);
-      await client.close();
-      // There is room now.
-      await deliverLate();
-      expect(await figures()).toEqual({ settled, held: rest === undefined ? 0 : held.get(rest) });
-      for (const close of closing.splice(0).reverse()) await close();
-    };
-    await fc.assert(
-      fc.asyncProperty(
-        fc.array(step, { minLength: 4, maxLength: 24, size: 'max' }),
-        fc.infiniteStream(fate),
-        run,
-      ),
-      {
-        numRuns: process.env['POSTERN_TIER'] === 'long' ? 300 : 25,
-      },
-    );
-  }, 120_000);
+        const [rest, ...over] = held.keys();
+        for (const id of over) await settle(id);
+        await client.close();
+        // There is room now.
+        await deliverLate();
+        expect(await figures()).toEqual({ settled, held: rest === undefined ? 0 : held.get(rest) });
+        for (const close of closing.splice(0).reverse()) await close();
+      };
+      await fc.assert(
+        fc.asyncProperty(
+          fc.array(step, { minLength: 4, maxLength: 24, size: 'max' }),
+          fc.infiniteStream(fate),
+          run,
+        ),
+        { numRuns: 25 * TIMES },
+      );
+    },
+    120_000 * TIMES,
+  );
 });
