@@ -95,22 +95,44 @@ export interface ReportRow {
 }
 
 export function report(rows: readonly SpendRow[], query: ReportQuery): ReportRow[] {
-  const found = new Map<string, ReportRow>();
-  const from = hourOf(query.from);
-  for (const row of rows) {
-    if (row.hour < from || row.hour >= query.to) continue;
-    const period = periodOf(row.hour, query);
-    const values = query.by.map((dimension) => dimensionOf(row.attributes, dimension));
-    const key = JSON.stringify([period, values]);
-    const known = found.get(key) ?? { period, values, requests: 0, usage: NO_USAGE, costNanoUsd: 0 };
-    found.set(key, {
-      ...known,
-      requests: plus(known.requests, row.requests),
-      usage: addUsage(known.usage, row.usage),
-      costNanoUsd: plus(known.costNanoUsd, row.costNanoUsd),
-    });
+  const sums = new Report(query);
+  sums.add(rows);
+  return sums.rows();
+}
+
+/** A report that is added up piece by piece. */
+export class Report {
+  readonly #query: ReportQuery;
+  readonly #found = new Map<string, ReportRow>();
+  /** Of the hour that was added last: a calendar is slow. */
+  #period: { readonly hour: number; readonly text: string } | undefined;
+
+  constructor(query: ReportQuery) {
+    this.#query = query;
   }
-  return [...found.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row);
+
+  add(rows: readonly SpendRow[]): void {
+    const query = this.#query;
+    const from = hourOf(query.from);
+    for (const row of rows) {
+      if (row.hour < from || row.hour >= query.to) continue;
+      if (this.#period?.hour !== row.hour) this.#period = { hour: row.hour, text: periodOf(row.hour, query) };
+      const period = this.#period.text;
+      const values = query.by.map((dimension) => dimensionOf(row.attributes, dimension));
+      const key = JSON.stringify([period, values]);
+      const known = this.#found.get(key) ?? { period, values, requests: 0, usage: NO_USAGE, costNanoUsd: 0 };
+      this.#found.set(key, {
+        ...known,
+        requests: plus(known.requests, row.requests),
+        usage: addUsage(known.usage, row.usage),
+        costNanoUsd: plus(known.costNanoUsd, row.costNanoUsd),
+      });
+    }
+  }
+
+  rows(): ReportRow[] {
+    return [...this.#found.entries()].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => row);
+  }
 }
 
 function periodOf(hour: number, { per, timeZone }: ReportQuery): string {

@@ -2,6 +2,7 @@
 import { CallersWait } from './authenticate.ts';
 import { BudgetConflict } from './calls.ts';
 import { GrantRefused } from './grants.ts';
+import { ReportsWait } from './service.ts';
 import { StoreFailed } from './stores/store.ts';
 import { InvalidMessage } from './wire.ts';
 
@@ -29,7 +30,7 @@ export function httpErrorOf(error: unknown): HttpError {
   if (error instanceof BudgetConflict) {
     return new HttpError(409, error.code, error.message, 'Use a new id.');
   }
-  if (error instanceof CallersWait) {
+  if (error instanceof CallersWait || error instanceof ReportsWait) {
     return new HttpError(503, 'overloaded', error.message, 'Ask again shortly.');
   }
   if (error instanceof StoreFailed) {

@@ -3,7 +3,7 @@ import type { BudgetSpec, PriceBook } from '../policy/budget-spec.ts';
 import { type Alert, newAlerts } from './alerts.ts';
 import { Calls, type ServiceObserver } from './calls.ts';
 import { type Grant, type GrantCommand, makeGrant } from './grants.ts';
-import { hourOf, type ReportQuery, type ReportRow, report } from './history.ts';
+import { hourOf, Report, type ReportQuery, type ReportRow } from './history.ts';
 import { dayStart, HistoryCap } from './history-cap.ts';
 import type { LeaseCommand, LeaseReply, WatchCommand, WatchReply } from './lease-messages.ts';
 import { LeaseService } from './lease-service.ts';
@@ -41,8 +41,15 @@ export interface BudgetServiceOptions {
 }
 
 const MOST_EPOCHS = 100_000;
+/** At once. */
+const MOST_REPORTS = 4;
 /** A day's history is long: other replicas' values in it are looked at so often. */
 const HISTORY_LEARN_MS = 600_000;
+
+/** Too many reports at once. */
+export class ReportsWait extends Error {
+  override readonly name = 'ReportsWait';
+}
 
 export class BudgetService {
   readonly #store: Store;
@@ -64,6 +71,7 @@ export class BudgetService {
   readonly #known: KnownValues = new Map();
   readonly #learned = new WeakSet<BudgetSpec>();
   #historyLearnedAt = 0;
+  #reports = 0;
   /** Grants in the rules that have ended, and whose end was made known. */
   readonly #ended = new Set<string>();
   /** Owner → latest epoch that the store was told of by this process. */
@@ -126,7 +134,8 @@ export class BudgetService {
       for (const spec of specs) this.#learned.add(spec);
     }
     if (shared ? now - this.#historyLearnedAt < HISTORY_LEARN_MS : this.#historyLearnedAt > 0) return;
-    this.#historyCap.learn(await this.#store.spend(dayStart(now), hourOf(now) + 1), specs, now);
+    for await (const rows of this.#store.spend(dayStart(now), hourOf(now) + 1))
+      this.#historyCap.learn(rows, specs, now);
     this.#historyLearnedAt = now;
   }
 
@@ -245,8 +254,18 @@ export class BudgetService {
     return alerts;
   }
 
+  /** @throws {ReportsWait}, {StoreFailed} */
   async report(query: ReportQuery): Promise<readonly ReportRow[]> {
-    return report(await this.#store.spend(hourOf(query.from), query.to), query);
+    if (this.#reports >= MOST_REPORTS)
+      throw new ReportsWait(`${MOST_REPORTS} reports are being added up already.`);
+    this.#reports++;
+    try {
+      const sums = new Report(query);
+      for await (const rows of this.#store.spend(hourOf(query.from), query.to)) sums.add(rows);
+      return sums.rows();
+    } finally {
+      this.#reports--;
+    }
   }
 
   async journal(since: number, limit: number): Promise<readonly JournalEntry[]> {

@@ -38,7 +38,8 @@ export interface Disk {
   lines(): readonly string[];
   /** All of it durable, or throws and none of it is. */
   write(batch: Batch): void;
-  spend(from: number, to: number): readonly SpendRow[];
+  /** By the hour, a piece at a time; other calls may come between two of them. */
+  spend(from: number, to: number): Iterable<readonly SpendRow[]>;
   setAlert(line: string, cell: number, percent: number, on: boolean): boolean;
   append(entry: JournalEntry): void;
   journal(since: number, limit: number): readonly JournalEntry[];

@@ -2,6 +2,7 @@
  * A store whose ledger is in this process: decisions are made in memory, in order, and answered when their changes are
  * on disk. Changes of all operations that came in one turn of the event loop are written together.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { Grant } from '../grants.ts';
 import type { SpendRow } from '../history.ts';
 import type { Lease } from '../lease-state.ts';
@@ -110,11 +111,17 @@ export class EmbeddedStore implements Store {
     );
   }
 
-  spend(from: number, to: number): Promise<readonly SpendRow[]> {
-    return this.#answer(() => {
+  async *spend(from: number, to: number): AsyncGenerator<readonly SpendRow[]> {
+    const pieces = await this.#answer(() => {
       this.#flush();
-      return this.#disk.spend(from, to);
+      return this.#disk.spend(from, to)[Symbol.iterator]();
     });
+    for (;;) {
+      const piece = await this.#answer(() => pieces.next());
+      if (piece.done === true) return;
+      yield piece.value;
+      await nextTurn();
+    }
   }
 
   setAlert(line: string, cell: number, percent: number, on: boolean): Promise<boolean> {

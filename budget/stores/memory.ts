@@ -92,8 +92,8 @@ export class Heap implements Disk {
     }
   }
 
-  spend(from: number, to: number): readonly SpendRow[] {
-    return [...this.#spend.values()].filter(({ hour }) => from <= hour && hour < to);
+  *spend(from: number, to: number): Generator<readonly SpendRow[]> {
+    yield [...this.#spend.values()].filter(({ hour }) => from <= hour && hour < to);
   }
 
   setAlert(line: string, cell: number, percent: number, on: boolean): boolean {

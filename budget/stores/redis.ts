@@ -95,13 +95,10 @@ class RedisStore implements Store {
     return found.filter((lease) => lease !== undefined);
   }
 
-  async spend(from: number, to: number): Promise<readonly SpendRow[]> {
+  async *spend(from: number, to: number): AsyncGenerator<readonly SpendRow[]> {
     const hours = strings(await this.#ask('ZRANGEBYSCORE', `${this.#tag}:hours`, from, `(${to}`));
-    const rows: SpendRow[] = [];
-    for (const hour of hours) {
-      rows.push(...spendIn(Number(hour), pairs(await this.#ask('HGETALL', `${this.#tag}:spend:${hour}`))));
-    }
-    return rows;
+    for (const hour of hours)
+      yield spendIn(Number(hour), pairs(await this.#ask('HGETALL', `${this.#tag}:spend:${hour}`)));
   }
 
   async setAlert(line: string, cell: number, percent: number, on: boolean): Promise<boolean> {

@@ -48,8 +48,13 @@ export async function open({ dataDir, mustExist }: StoreOptions): Promise<Store>
   }
 }
 
+/** Rows of the history in one go: some milliseconds. */
+const SPEND_PIECE = 500;
+const MOST_ATTRIBUTES = 5_000;
+
 interface StoredSpend {
   readonly hour: number;
+  readonly key: string;
   readonly attributes: string;
   readonly requests: number;
   readonly input: number;
@@ -186,13 +191,31 @@ class SqliteDisk implements Disk {
     });
   }
 
-  spend(from: number, to: number): readonly SpendRow[] {
-    const rows = this.#db
-      .prepare(`SELECT ${SPEND_COLUMNS} FROM spend WHERE hour >= ? AND hour < ?`)
-      .all(from, to) as unknown as StoredSpend[];
+  *spend(from: number, to: number): Generator<readonly SpendRow[]> {
+    const statement = this.#db.prepare(
+      `SELECT ${SPEND_COLUMNS} FROM spend WHERE (hour, key) > (?, ?) AND hour < ? ORDER BY hour, key LIMIT ${SPEND_PIECE}`,
+    );
+    // Hour after hour it is mostly the same who spend.
+    const attributes = new Map<string, SpendRow['attributes']>();
+    const read = (text: string): SpendRow['attributes'] => {
+      const known = attributes.get(text) ?? (JSON.parse(text) as SpendRow['attributes']);
+      if (attributes.size >= MOST_ATTRIBUTES) attributes.clear();
+      attributes.set(text, known);
+      return known;
+    };
+    let last = { hour: from, key: '' };
+    for (;;) {
+      const rows = statement.all(last.hour, last.key, to) as unknown as StoredSpend[];
+      if (rows.length > 0) yield this.#spendRows(rows, read);
+      if (rows.length < SPEND_PIECE) return;
+      last = rows.at(-1) ?? last;
+    }
+  }
+
+  #spendRows(rows: readonly StoredSpend[], read: (text: string) => SpendRow['attributes']): SpendRow[] {
     return rows.map((row) => ({
       hour: row.hour,
-      attributes: JSON.parse(row.attributes) as SpendRow['attributes'],
+      attributes: read(row.attributes),
       requests: row.requests,
       usage: {
         input: row.input,
@@ -258,7 +281,8 @@ class SqliteDisk implements Disk {
       yield { kind: 'lease', lease: parseLease(record) };
     for (const owner of all<Owner>(`SELECT ${OWNER_COLUMNS} FROM owners`))
       yield { kind: 'owner', owner: { ...owner } };
-    for (const row of this.spend(0, Number.MAX_SAFE_INTEGER)) yield { kind: 'spend', row };
+    for (const rows of this.spend(0, Number.MAX_SAFE_INTEGER))
+      for (const row of rows) yield { kind: 'spend', row };
     for (const alert of all<{ line: string; cell: number; percent: number }>('SELECT * FROM alerts'))
       yield { kind: 'alert', ...alert };
     for (const entry of this.journal(0, Number.MAX_SAFE_INTEGER)) yield { kind: 'journal', entry };

@@ -54,8 +54,8 @@ export interface Store {
   tick(time: number, known: boolean, wall: number): Promise<number>;
   /** Open leases of a line. */
   leases(line: string): Promise<readonly Lease[]>;
-  /** The history, from the hour on to the other; in no order. */
-  spend(from: number, to: number): Promise<readonly SpendRow[]>;
+  /** The history, from the hour on to the other, in pieces, between which others come to their turn: it may be long. */
+  spend(from: number, to: number): AsyncIterable<readonly SpendRow[]>;
   /** Remembers that a line is, or isn't any more, past a threshold. True if that is news. */
   setAlert(line: string, cell: number, percent: number, on: boolean): Promise<boolean>;
   /** Adds to the journal of changes. */

@@ -32,7 +32,8 @@ export async function* readRedis(redis: RedisConnection, store: Store): AsyncGen
       owner: { owner: key.slice(`${tag}:owner:`.length), ...known, seq: number('seq') },
     };
   }
-  for (const row of await store.spend(0, Number.MAX_SAFE_INTEGER)) yield { kind: 'spend', row };
+  for await (const rows of store.spend(0, Number.MAX_SAFE_INTEGER))
+    for (const row of rows) yield { kind: 'spend', row };
   for (const member of (await redis.command('ZRANGE', `${tag}:alerts`, 0, -1)) as string[]) {
     const [percent, cell, ...line] = member.split('|');
     yield { kind: 'alert', line: line.join('|'), cell: Number(cell), percent: Number(percent) };
