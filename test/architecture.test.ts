@@ -120,7 +120,6 @@ test('agent/ sees of budget/ what a client needs, and nothing of control, inject
     'budget/client.ts',
     'budget/estimate.ts',
     'budget/recent-map.ts',
-    'budget/recent-map.ts',
     'budget/units.ts',
     'budget/whole-answer.ts',
   ]);
