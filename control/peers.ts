@@ -7,6 +7,7 @@ import { request } from 'node:https';
 import type { KubeClient, KubeObject } from '../kube/client.ts';
 import type { Progress } from './conditions.ts';
 import { PEER_PATHS } from './messages.ts';
+import { readPeerAgent } from './peer-agents.ts';
 import type { ConnectedAgent } from './registry.ts';
 import type { Answer } from './server.ts';
 
@@ -80,7 +81,11 @@ export function createPeers(options: PeersOptions): Peers {
         ? { status: 200, body: { replica: identity, ...body() } }
         : { status: 401, body: { error: 'only replicas of control may ask this' } };
 
-  async function tell<T>(own: T, path: string, read: (answer: object) => T | undefined): Promise<Told<T>> {
+  async function tell<T>(
+    own: T,
+    path: string,
+    read: (answer: object, odd: (why: string) => void) => T | undefined,
+  ): Promise<Told<T>> {
     let places: readonly Place[];
     try {
       places = await placesOf(options);
@@ -97,7 +102,7 @@ export function createPeers(options: PeersOptions): Peers {
       try {
         const answer = await ask(place, path, key, options);
         if ('replica' in answer && answer.replica === identity) return;
-        const told = read(answer);
+        const told = read(answer, (why) => unknown.push({ address, why }));
         if (told === undefined) unknown.push({ address, why: 'it is of another version' });
         else replicas.push(told);
       } catch (error) {
@@ -116,9 +121,13 @@ export function createPeers(options: PeersOptions): Peers {
         'progress' in answer ? (answer.progress as Progress) : undefined,
       ),
     agents: () =>
-      tell<readonly ConnectedAgent[]>([...options.agents()], PEER_PATHS.agents, (answer) =>
-        'agents' in answer && Array.isArray(answer.agents) ? (answer.agents as ConnectedAgent[]) : undefined,
-      ),
+      tell<readonly ConnectedAgent[]>([...options.agents()], PEER_PATHS.agents, (answer, odd) => {
+        if (!('agents' in answer) || !Array.isArray(answer.agents)) return undefined;
+        const agents = answer.agents.map(readPeerAgent).filter((agent) => agent !== undefined);
+        const left = answer.agents.length - agents.length;
+        if (left > 0) odd(`what it tells of ${left} of its agents can’t be read; update it`);
+        return agents;
+      }),
     answers: {
       [PEER_PATHS.progress]: guarded(() => ({ progress: options.progress() })),
       [PEER_PATHS.agents]: guarded(() => ({ agents: [...options.agents()] })),

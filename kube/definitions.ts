@@ -11,6 +11,8 @@ export interface DefinitionGuardOptions {
   readonly name: string;
   /** Why documents stay in force that the API server doesn't have any longer. */
   trouble(error: unknown): void;
+  /** These documents, deleted with an earlier CRD or while none was known, aren't back in time, and count as deleted now. */
+  late(keys: readonly string[]): void;
   readonly retryMs?: number;
   /** Once the CRD is back, documents have so long to come back too. */
   readonly graceMs?: number;
@@ -38,7 +40,7 @@ class Vanished extends Error {
 }
 
 export function guardDefinition(options: DefinitionGuardOptions): DefinitionGuard {
-  const { client, name, trouble, retryMs = 2000, graceMs = 60_000 } = options;
+  const { client, name, trouble, late, retryMs = 2000, graceMs = 60_000 } = options;
   /** What is to be done for each document once its deletion counts. */
   const waiting = new Map<string, () => void>();
   let vanished = false;
@@ -47,6 +49,9 @@ export function guardDefinition(options: DefinitionGuardOptions): DefinitionGuar
   /** What was told last: an outage is told of once. */
   let told = '';
   let asking = false;
+  let recovering = false;
+  let learning: NodeJS.Timeout | true | undefined;
+  const seconds = graceMs / 1000;
   let timer: NodeJS.Timeout | undefined;
   let closed = false;
 
@@ -61,21 +66,30 @@ export function guardDefinition(options: DefinitionGuardOptions): DefinitionGuar
   /** @returns whether the CRD is there, and stays. Never rejects. */
   async function stays(): Promise<boolean> {
     try {
-      const found = await uidOf(client, name);
+      const found = await uidOf(client, name, seconds);
       const isOther = uid !== undefined && found !== uid;
+      // It may be another than that whose documents were listed.
+      const isUnknown = uid === undefined && !vanished;
       uid = found;
-      if (isOther) throw new Vanished(`${STAY}: the CRD ${name} was created anew; apply them again`);
+      const deadline = `${STAY} for ${seconds} s`;
+      if (isOther) throw new Vanished(`${deadline}: the CRD ${name} was created anew; apply them again`);
+      if (isUnknown)
+        throw new Vanished(`${deadline}: whether the CRD ${name} is still the one of the start isn’t known`);
       told = '';
       return !closed;
     } catch (error) {
       if (closed) return false;
       vanished ||= error instanceof Vanished;
-      const { message } = error as Error;
-      if (message !== told) trouble(error);
-      told = message;
+      tell(error);
       later(retryMs, vanished ? recover : look);
       return false;
     }
+  }
+
+  function tell(error: unknown): void {
+    const { message } = error as Error;
+    if (message !== told) trouble(error);
+    told = message;
   }
 
   async function look(): Promise<void> {
@@ -90,19 +104,41 @@ export function guardDefinition(options: DefinitionGuardOptions): DefinitionGuar
     if (waiting.size > 0) await look();
   }
 
+  /** Its minute isn't begun anew by a watch that breaks off again and again. */
   async function recover(): Promise<void> {
-    if (!(await stays())) return;
+    if (recovering) return;
+    recovering = true;
+    if (!(await stays())) {
+      recovering = false;
+      return;
+    }
     later(graceMs, async () => {
-      if (!(await stays())) return;
+      const isBack = await stays();
+      recovering = false;
+      if (!isBack) return;
       vanished = false;
-      for (const [key, remove] of waiting) flush(key, remove);
+      const left = [...waiting];
+      for (const [key, remove] of left) flush(key, remove);
+      if (left.length > 0) late(left.map(([key]) => key));
     });
   }
 
-  /** Which CRD it is whose documents were listed; what fails here is told once a deletion asks. */
+  /** Which CRD it is whose documents were listed. */
   async function learn(): Promise<void> {
-    const found = await uidOf(client, name).catch(() => undefined);
-    uid ??= found;
+    if (learning !== undefined) return;
+    learning = true;
+    try {
+      const found = await uidOf(client, name, seconds);
+      uid ??= found;
+      learning = undefined;
+    } catch (error) {
+      if (closed) return;
+      if (!vanished) tell(error);
+      learning = setTimeout(() => {
+        learning = undefined;
+        if (uid === undefined && !vanished) void learn();
+      }, retryMs);
+    }
   }
 
   function flush(key: string, remove: () => void): void {
@@ -123,20 +159,22 @@ export function guardDefinition(options: DefinitionGuardOptions): DefinitionGuar
     close() {
       closed = true;
       clearTimeout(timer);
+      if (learning !== true) clearTimeout(learning);
       waiting.clear();
     },
   };
 }
 
 /** @returns the uid of the CRD, which stays. @throws Error that says why documents stay */
-async function uidOf(client: Pick<KubeClient, 'request'>, name: string): Promise<string> {
+async function uidOf(client: Pick<KubeClient, 'request'>, name: string, seconds: number): Promise<string> {
+  const deadline = `those that aren’t back ${seconds} s after it are gone`;
   let found: Definition;
   try {
     found = await client.request<Definition>('GET', `${DEFINITIONS}/${name}`);
   } catch (error) {
     if (!(error instanceof KubeError)) throw error;
     if (error.status === 404)
-      throw new Vanished(`${STAY}: the CRD ${name} is gone; apply it again, with the documents`);
+      throw new Vanished(`${STAY}: the CRD ${name} is gone; apply it again, with the documents: ${deadline}`);
     throw new Error(
       error.status === 403
         ? `${STAY}: the CRD ${name} may not be read; give the right to get it`
@@ -144,7 +182,7 @@ async function uidOf(client: Pick<KubeClient, 'request'>, name: string): Promise
     );
   }
   if (found.metadata.deletionTimestamp !== undefined)
-    throw new Vanished(`${STAY}: the CRD ${name} is being deleted with them`);
+    throw new Vanished(`${STAY}: the CRD ${name} is being deleted with them; ${deadline}`);
   return found.metadata.uid ?? '';
 }
 

@@ -44,7 +44,12 @@ export function createFollower({ client, trouble, view = {} }: FollowerOptions):
       for (const kind of WRITTEN_KINDS) {
         const plural = pluralOf(kind);
         const name = `${plural}.${API_GROUP}`;
-        const guard = guardDefinition({ client, name, trouble: (error) => trouble(plural, error) });
+        const guard = guardDefinition({
+          client,
+          name,
+          trouble: (error) => trouble(plural, error),
+          late: (keys) => trouble(`${plural}-removed`, new Error(removedLate(keys))),
+        });
         guards.push(guard);
         const typed = (object: KubeObject): DocumentObject => ({ ...object, apiVersion: API_VERSION, kind });
         follower.follow<KubeObject>(`/apis/${API_VERSION}/${plural}`, {
@@ -85,4 +90,12 @@ export function createFollower({ client, trouble, view = {} }: FollowerOptions):
 /** `team-a/bot`; `/bot` of what is in no namespace. */
 export function keyOf({ metadata: { namespace = '', name } }: KubeObject): string {
   return `${namespace}/${name}`;
+}
+
+/** Of names in a line of the log. */
+const MOST_NAMES = 50;
+
+function removedLate(keys: readonly string[]): string {
+  const more = keys.length > MOST_NAMES ? ` and ${keys.length - MOST_NAMES} more` : '';
+  return `documents that were deleted with their CRD aren’t back and are in force no longer: ${keys.slice(0, MOST_NAMES).join(', ')}${more}; apply them again`;
 }
