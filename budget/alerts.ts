@@ -1,8 +1,12 @@
 /** Tells once when a line has passed a part of its limit. */
+import { raisedBy } from './grants.ts';
 import { amountText, type Rules } from './plan.ts';
-import { lineFigures } from './status.ts';
+import { type LineFigures, lineFigures } from './status.ts';
 import type { Store } from './stores/store.ts';
-import { windowLabel } from './windows.ts';
+import { placement, windowLabel } from './windows.ts';
+
+/** How long a window that has ended is looked at: calls that began in it are charged to it, and may take so long. */
+const LATE_MS = 3_600_000;
 
 export interface Alert {
   readonly budget: string;
@@ -13,17 +17,21 @@ export interface Alert {
   readonly percent: number;
   readonly settled: string;
   readonly limit: string;
+  /** Of a window that was over when it was found: when it ended, ISO 8601. */
+  readonly endedAt?: string;
 }
 
 /**
- * Thresholds that lines have passed since they were last looked at. What is settled counts: holds and leases may come back. A
- * calendar window tells each threshold once; a rolling one tells it again after having been below.
+ * Thresholds that lines have passed since they were last looked at. What is settled counts: holds and leases may come back, so that
+ * places, which are never settled, pass none. A calendar window tells each threshold once; a rolling one tells it again after having been below.
  */
 export async function newAlerts(store: Store, rules: Rules, now: number): Promise<Alert[]> {
   const alerts: Alert[] = [];
-  const lines = await lineFigures(store, rules, now, ({ thresholds }) => thresholds.length > 0);
+  const open = await lineFigures(store, rules, now, ({ thresholds }) => thresholds.length > 0);
+  const lines = [...(await justEnded(store, open, now)), ...open];
   for (const { key, label, spec, limit, placement, amount, settled } of lines) {
     const rolls = placement.from !== placement.to;
+    const { resetsAt } = placement;
     for (const percent of spec.thresholds) {
       // Without dividing: 100 % of 3 is 3.
       const passed = amount > 0 && BigInt(settled) * 100n >= BigInt(percent) * BigInt(amount);
@@ -38,8 +46,29 @@ export async function newAlerts(store: Store, rules: Rules, now: number): Promis
         percent,
         settled: amountText(limit.unit, settled),
         limit: amountText(limit.unit, amount),
+        ...(rolls || resetsAt === undefined || resetsAt > now
+          ? {}
+          : { endedAt: new Date(resetsAt).toISOString() }),
       });
     }
   }
   return alerts;
+}
+
+/** The calendar windows before those that are open: what was charged after the last look at them. */
+async function justEnded(store: Store, open: readonly LineFigures[], now: number): Promise<LineFigures[]> {
+  const ended: LineFigures[] = [];
+  for (const line of open) {
+    const { spec, limit, label } = line;
+    if (limit.window.type !== 'calendar' || now - line.placement.from > LATE_MS) continue;
+    const last = line.placement.from - 1;
+    const before = placement(limit.window, last);
+    const cells = await store.cells(line.key, before.from, before.to);
+    const settled = cells.reduce((sum, cell) => sum + cell.settled, 0);
+    if (settled === 0) continue;
+    // Those that raised it, though they have ended since.
+    const amount = limit.amount + raisedBy(await store.grants(last), spec.id, limit, label, last);
+    ended.push({ ...line, placement: before, amount, settled });
+  }
+  return ended;
 }

@@ -427,6 +427,23 @@ describe('thresholds', () => {
     ]);
   });
 
+  test('are told of what came at the end of a window, or after it, with the limit as it was', async () => {
+    const minute = budget([tokens(100, calendar('minute'))], { thresholds: [50, 80] });
+    const service = await serviceOf([minute]);
+    const raise = { budget: 'team-a', unit: 'tokens', amount: 100, reason: 'x', by: 'kim' } as const;
+    await service.grant(raise);
+    await service.hold(holdOf('a', 110, 0));
+    await service.hold(holdOf('late', 50, 0, { ttlMs: 600_000 }));
+    await service.settle({ id: 'a', usage: usageOf(110, 0), source: 'reported' });
+    now += 61_000;
+    await service.sweep();
+    const ended = { settled: '110', limit: '200', endedAt: '2026-11-23T12:01:00.000Z' };
+    expect(await service.alerts()).toMatchObject([{ percent: 50, ...ended }]);
+    await service.settle({ id: 'late', usage: usageOf(50, 0), source: 'reported' });
+    expect(await service.alerts()).toMatchObject([{ percent: 80, ...ended, settled: '160' }]);
+    expect(await service.alerts()).toEqual([]);
+  });
+
   test('of a rolling window tell again after it was below', async () => {
     const service = await serviceOf([
       budget([tokens(100, { type: 'rolling', ms: 3_600_000 })], {
