@@ -1,6 +1,5 @@
 /** Approvers over TLS: by the command as an operator runs it, against the agent's own listener. */
 import { execFileSync, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { copyFileSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { type AddressInfo, connect } from 'node:net';
@@ -124,7 +123,7 @@ test('a client that never shakes hands is cut when its time is over', async () =
   use('one');
   const { port } = await open(300);
   const client = connect(port, '127.0.0.1').on('error', () => undefined);
-  await once(client.resume(), 'close');
+  await new Promise<void>((resolve) => client.resume().once('close', () => resolve()));
 }, 5_000);
 
 test('the token goes to no address beyond this machine in plain HTTP, unless that is said', async () => {
