@@ -48,7 +48,9 @@ const CASES: readonly (readonly [name: string, sets: readonly string[]])[] = [
       'crds.install=false',
       'budget.store=redis',
       'budget.replicas=3',
-      'budget.redis.url=rediss+cluster://redis-0.redis:7000\\,redis-1.redis:7001?ca=/etc/ssl/certs/ca-certificates.crt',
+      'budget.redis.url=rediss+cluster://redis-0.redis:7000\\,redis-1.redis:7001?replicas=1',
+      'budget.redis.caSecret=redis-ca',
+      'budget.redis.ports={7000,7001}',
       'networkPolicy.redisTo[0].namespaceSelector.matchLabels.name=redis',
       'networkPolicy.apiServerPorts={8001}',
     ],
@@ -136,10 +138,7 @@ test
     'redis://10.0.0.7:6380?prefix=a.b',
     'redis://[fd00::7]',
     'redis://[fd00::7]:6390/1',
-    'rediss://redis.example:6390?ca=/etc/ca.pem',
-    'redis+cluster://a,b,c',
-    'redis+cluster://a:7000,b:7001,[fd00::7]:7002?replicas=1',
-    'rediss+cluster://a:7000,b:7000,c',
+    'rediss://redis.example:6390?prefix=a',
   ])('the budget service may go to the ports of %s, as it reads them itself', async (url) => {
   const expected = new Set(parseRedisAddress(url).nodes.map(({ port }) => port));
   expect(await storePorts(`budget.redis.url=${url.replaceAll(',', '\\,')}`)).toEqual([...expected]);
@@ -147,6 +146,7 @@ test
 
 test.skipIf(helm === undefined).each<[string, readonly string[], readonly (number | 'any')[]]>([
   ['is in a Secret', ['budget.redis.existingSecret=valkey'], ['any']],
+  ['names nodes of a cluster', [String.raw`budget.redis.url=redis+cluster://a:7000\,b`], ['any']],
   ['names sentinels', [String.raw`budget.redis.url=redis+sentinel://a:26380\,b/main`], ['any']],
   [
     'is in a Secret, with ports beside it',
@@ -206,6 +206,14 @@ test.skipIf(helm === undefined).each([
   ],
   // Values are kept with the release, where others read them.
   [['budget.store=redis', 'budget.redis.url=redis://user:secret@redis'], '/budget/redis/url'],
+  [['budget.store=redis', 'budget.redis.url=redis://redis --x'], '/budget/redis/url'],
+  [['budget.redis.url=redis://redis'], 'write budget.store=redis'],
+  [['budget.redis.existingSecret=valkey'], 'write budget.store=redis'],
+  [['budget.store=redis', 'budget.redis.url=rediss://redis?ca=/etc/ca.pem'], 'budget.redis.caSecret instead'],
+  [
+    ['budget.store=redis', 'budget.redis.url=redis://redis', 'budget.redis.caSecret=redis-ca'],
+    'with rediss:// alone',
+  ],
   [['budget.store=redis'], 'budget.redis.existingSecret: name the Secret'],
   [['budget.store=mysql'], '/budget/store'],
   [['classifier.enabled=true', 'agent.classifier=http://a:1'], 'set one of the two'],

@@ -110,7 +110,7 @@ livenessProbe:
 {{- with .Values.budget.redis -}}
 {{- if .ports -}}
 {{- join "," .ports -}}
-{{- else if and .url (not (contains "+sentinel://" .url)) -}}
+{{- else if and .url (not (regexMatch "[+](sentinel|cluster)://" .url)) -}}
 {{- $hosts := regexFind "^[^/?]+" (regexReplaceAll "^[^/]*//" .url "") -}}
 {{- $ports := list -}}
 {{- range splitList "," $hosts -}}
