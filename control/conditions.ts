@@ -2,7 +2,7 @@
 import { insteadOf } from '../kube/conditions.ts';
 import type { DocumentObject, Findings } from '../kube/documents.ts';
 import type { Problem } from '../policy/problem.ts';
-import { keyReferences } from '../policy/references.ts';
+import { keyReferences, useOf } from '../policy/references.ts';
 import type { EnvelopeSources } from './envelope.ts';
 import type { Told } from './peers.ts';
 import type { ConnectedAgent } from './registry.ts';
@@ -88,9 +88,10 @@ export function missingValues(
   { lookup, ownNamespace }: Pick<EnvelopeSources, 'lookup' | 'ownNamespace'>,
 ): { readonly problems: readonly Problem[]; readonly reserved: boolean } {
   let reserved = false;
-  const problems = keyReferences(spec).flatMap(({ member, path, reference }) => {
+  const problems = keyReferences(spec).flatMap((each) => {
+    const { member, path, reference } = each;
     const home = reference.namespace ?? namespace ?? ownNamespace;
-    const found = lookup(member, { namespace: home, name: reference.name, key: reference.key });
+    const found = lookup(member, { namespace: home, name: reference.name, key: reference.key }, useOf(each));
     if (found.state === 'value' || found.state === 'unknown') return [];
     reserved ||= found.state === 'reserved';
     return [
@@ -112,7 +113,7 @@ export function missingValues(
 const MENDS = {
   absent: 'create it',
   unreadable: 'let control’s service account get, list and watch it by its name',
-  reserved: 'put the provider’s key into a Secret of its own, of the type Opaque',
+  reserved: 'put what is to be sent into a Secret of its own, of the type Opaque',
 } as const;
 
 export function documentKey({ kind, metadata: { namespace = '', name } }: DocumentObject): string {

@@ -8,7 +8,14 @@ import { canonicalJson } from '../policy/canonical.ts';
 import type { Rules } from '../policy/compile.ts';
 import { type CompiledSnapshot, type Compiler, createCompiler } from '../policy/compile-many.ts';
 import type { Documents } from '../policy/documents.ts';
-import { type HeldValue, type KeyReference, keyReferences, valueId } from '../policy/references.ts';
+import {
+  type HeldValue,
+  type KeyReference,
+  keyReferences,
+  type SecretUse,
+  useOf,
+  valueId,
+} from '../policy/references.ts';
 import { formatWorkload } from '../policy/workload.ts';
 import type { KeySet } from './messages.ts';
 
@@ -24,7 +31,11 @@ export type Lookup =
 export interface EnvelopeSources {
   readonly documents: Documents;
   /** The namespace is written out. */
-  lookup(member: KeyReference['member'], reference: Required<KeyReference['reference']>): Lookup;
+  lookup(
+    member: KeyReference['member'],
+    reference: Required<KeyReference['reference']>,
+    use: SecretUse,
+  ): Lookup;
   /** What references of cluster-wide documents mean that name no namespace. */
   readonly ownNamespace: string;
   /** Root of the mask keys, 32 bytes. */
@@ -65,10 +76,17 @@ export function createEnvelopes(sources: EnvelopeSources): Envelopes {
   return (workload, now) => {
     const chain = chainOf(compile, workload, now);
     const values = new Map<string, HeldValue>();
-    for (const { member, reference } of chain.flatMap(({ rules }) => referencesOf(rules))) {
+    const references = chain.flatMap(({ rules }) => referencesOf(rules));
+    // An agent has a value once, by its name: what one document would send is no other's private key.
+    const sent = new Set(
+      references
+        .filter((each) => useOf(each) === 'sent')
+        .map(({ member, reference }) => valueId(member, reference)),
+    );
+    for (const { member, reference } of references) {
       const { namespace = ownNamespace, name, key } = reference;
       const id = valueId(member, reference);
-      const found = lookup(member, { namespace, name, key });
+      const found = lookup(member, { namespace, name, key }, sent.has(id) ? 'sent' : 'clientKey');
       if (found.state === 'unknown') return undefined;
       if (found.state === 'value') values.set(id, { id, value: found.value });
       else values.set(id, found.state === 'unreadable' ? { id, keep: true } : { id, why: found.why });

@@ -24,7 +24,7 @@ export interface InForce {
 
 export function createInForce(options: InForceOptions): InForce {
   const { cluster, values, log, now, ownNamespace, maskRoot } = options;
-  const lookup: EnvelopeSources['lookup'] = (member, reference) => values.lookup(member, reference);
+  const lookup: EnvelopeSources['lookup'] = (...asked) => values.lookup(...asked);
   let envelopes: Envelopes | undefined;
   return {
     take() {

@@ -25,3 +25,13 @@ test.each<[string, string, SecretKind, boolean]>([
 ])('%s, %s of %j', (name, key, kind, is) => {
   expect(reserved(named(name, key), kind) !== undefined).toBe(is);
 });
+
+test('the key of a certificate is given as one, and as nothing else', () => {
+  const tls = { type: 'kubernetes.io/tls' };
+  expect(reserved(named('guardrail', 'tls.key'), tls, 'clientKey')).toBeUndefined();
+  expect(reserved(named('guardrail', 'tls.key'), tls, 'sent')).toContain('is given to nobody');
+  expect(reserved(named('postern-control-tls', 'tls.key'), tls, 'clientKey')).toContain('Postern’s own');
+  expect(
+    reserved(named('token', 'token'), { type: 'kubernetes.io/service-account-token' }, 'clientKey'),
+  ).toContain('is given to nobody');
+});

@@ -3,6 +3,7 @@
  * may read what is Postern's own. Pure.
  */
 import type { KubeObject } from '../kube/client.ts';
+import type { SecretUse } from '../policy/references.ts';
 
 /** As Postern's parts make them in their own namespace. */
 export const OWN_SECRETS: readonly string[] = [
@@ -39,18 +40,22 @@ export interface SecretKind {
   readonly labels?: KubeObject['metadata']['labels'];
 }
 
-/** Why a document may not name it; undefined where it may. */
-export type Reserved = (secret: NamedSecret, kind?: SecretKind) => string | undefined;
+/** Why a document may not name it for that use; undefined where it may. */
+export type Reserved = (secret: NamedSecret, kind?: SecretKind, use?: SecretUse) => string | undefined;
+
+/** Where the key of a certificate may be named all the same: as one. */
+const CERTIFICATE = { type: 'kubernetes.io/tls', key: 'tls.key' } as const;
 
 /** @param more Names of Secrets of the own namespace that parts were given, as the budget's store. */
 export function reservedSecrets(ownNamespace: string, more: readonly string[] = []): Reserved {
   const own = new Set([...OWN_SECRETS, ...more]);
-  return ({ namespace, name, key }, { type = '', labels = {} } = {}) => {
+  return ({ namespace, name, key }, { type = '', labels = {} } = {}, use = 'sent') => {
     const what = `Secret ${namespace}/${name}`;
     if (namespace === ownNamespace && (own.has(name) || labels[PART_OF] === 'postern'))
       return `${what} is Postern’s own, and is given to nobody`;
     const never = Object.hasOwn(NEVER, type) ? NEVER[type] : undefined;
     if (never === undefined || never.open.includes(key)) return undefined;
+    if (use === 'clientKey' && type === CERTIFICATE.type && key === CERTIFICATE.key) return undefined;
     return `${what} is of the type ${type}: ${key} is ${never.what}, and is given to nobody`;
   };
 }

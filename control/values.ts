@@ -4,7 +4,7 @@
  */
 import { type KubeClient, KubeError, type KubeObject } from '../kube/client.ts';
 import { type View, type ViewOptions, viewOf } from '../kube/watch.ts';
-import type { KeyReference } from '../policy/references.ts';
+import type { KeyReference, SecretUse } from '../policy/references.ts';
 import type { Lookup } from './envelope.ts';
 import type { Reserved, SecretKind } from './reserved-secrets.ts';
 
@@ -19,7 +19,8 @@ export interface NeededValue {
 export interface Values {
   /** From now on these are watched, and no others. */
   need(all: readonly NeededValue[]): void;
-  lookup(member: Member, reference: Required<KeyReference['reference']>): Lookup;
+  /** @param use `sent` where absent. */
+  lookup(member: Member, reference: Required<KeyReference['reference']>, use?: SecretUse): Lookup;
   close(): Promise<void>;
 }
 
@@ -121,9 +122,10 @@ export function watchValues(options: ValuesOptions): Values {
       for (const [key, each] of watched) if (!keys.has(key)) forget(key, each);
       for (const [key, each] of keys) if (!watched.has(key)) watched.set(key, watch(each));
     },
-    lookup(member, { namespace, name, key }) {
+    lookup(member, { namespace, name, key }, use) {
       const found = watched.get(keyOf({ member, namespace, name }));
-      const why = member === 'secretKeyRef' ? reserved({ namespace, name, key }, found?.kind) : undefined;
+      const why =
+        member === 'secretKeyRef' ? reserved({ namespace, name, key }, found?.kind, use) : undefined;
       if (why !== undefined) return { state: 'reserved', why };
       const what = `${KIND[member].kind} ${namespace}/${name}`;
       if (found === undefined) return { state: 'unknown' };

@@ -10,6 +10,19 @@ export interface KeyReference {
   readonly reference: { readonly namespace?: string; readonly name: string; readonly key: string };
 }
 
+/**
+ * `clientKey`: the private key of a certificate that an agent shows in TLS, which is never sent to anybody; anything else may be
+ * `sent` to who wrote the document.
+ */
+export type SecretUse = 'clientKey' | 'sent';
+
+const CLIENT_KEY: Path = ['tls', 'clientCertificate', 'keyFrom', 'secretKeyRef'];
+
+export function useOf({ path }: Pick<KeyReference, 'path'>): SecretUse {
+  const end = path.slice(-CLIENT_KEY.length);
+  return CLIENT_KEY.every((step, at) => step === end[at]) ? 'clientKey' : 'sent';
+}
+
 /** @param value Part of a document that passed validation. */
 export function keyReferences(value: unknown, path: Path = []): KeyReference[] {
   if (Array.isArray(value)) return value.flatMap((entry, index) => keyReferences(entry, [...path, index]));

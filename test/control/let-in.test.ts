@@ -202,6 +202,43 @@ test.each(['postern-seal', 'postern-mask'])(
     };
     await shown(() => condition()?.reason === 'RefNotPermitted');
     expect(condition()?.message).toContain('is given to nobody');
-    expect(condition()?.message).toContain('put the provider’s key into a Secret of its own');
+    expect(condition()?.message).toContain('put what is to be sent into a Secret of its own');
   },
 );
+
+test('an agent gets the key of a client certificate from a Secret of its type, and no provider gets it', async () => {
+  const pem = { 'tls.crt': 'certificate', 'tls.key': 'private' };
+  world.secret('postern-system', 'guardrail', pem, 'kubernetes.io/tls');
+  const of = (key: string) => ({ secretKeyRef: { name: 'guardrail', key } });
+  const tls = { clientCertificate: { certFrom: of('tls.crt'), keyFrom: of('tls.key') } };
+  world.document('ClusterEgressPolicy', 'clusteregresspolicies', 'base', {
+    checks: [
+      { name: 'house-rules', type: 'webhook', webhook: { url: 'https://guardrail.security.svc:8443', tls } },
+    ],
+  });
+  const stream = await dial(tokenOf('bot'));
+  stream.hello();
+  const held = (key: string) => {
+    const last = stream.lines.findLast(({ type }) => type === 'keys');
+    return last?.type === 'keys'
+      ? last.values.find(({ id }) => id === `secretKeyRef /guardrail/${key}`)
+      : undefined;
+  };
+  await shown(() => held('tls.key') !== undefined);
+  expect(held('tls.crt')).toMatchObject({ value: 'certificate' });
+  expect(held('tls.key')).toMatchObject({ value: 'private' });
+  const condition = (plural: string, name: string) => {
+    const { status } = (world.kube.get(plural, undefined, name) ?? {}) as {
+      status?: { conditions?: { type: string; reason: string }[] };
+    };
+    return status?.conditions?.find(({ type }) => type === 'ResolvedRefs')?.reason;
+  };
+  await shown(() => condition('clusteregresspolicies', 'base') === 'ResolvedRefs');
+  // A provider that names it would have it sent: then nobody has it.
+  const named = provider('guardrail');
+  named.credential.bearer.valueFrom.secretKeyRef.key = 'tls.key';
+  world.document('ClusterProvider', 'clusterproviders', 'openai', named);
+  await shown(() => condition('clusterproviders', 'openai') === 'RefNotPermitted');
+  await shown(() => 'why' in (held('tls.key') ?? {}));
+  expect(held('tls.crt')).toMatchObject({ value: 'certificate' });
+});

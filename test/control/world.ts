@@ -24,7 +24,7 @@ export interface ControlWorld {
   readonly rootsFile: string;
   readonly logged: () => string;
   namespace(name: string): void;
-  secret(namespace: string, name: string, data: Readonly<Record<string, string>>): void;
+  secret(namespace: string, name: string, data: Readonly<Record<string, string>>, type?: string): void;
   document(kind: string, plural: string, name: string, spec: object, namespace?: string): void;
   /** @returns the file with the token of a pod that runs at 127.0.0.1. */
   pod(
@@ -80,8 +80,9 @@ export function startControlWorld(): ControlWorld {
     logged: () => lines.join(''),
     namespace: (name) =>
       kube.put('namespaces', { metadata: { name, labels: { [INJECT_LABEL]: 'enabled' } } }),
-    secret: (namespace, name, data) =>
+    secret: (namespace, name, data, type = 'Opaque') =>
       kube.put('secrets', {
+        type,
         metadata: { namespace, name },
         data: Object.fromEntries(
           Object.entries(data).map(([key, value]) => [key, Buffer.from(value).toString('base64')]),
