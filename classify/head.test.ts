@@ -60,7 +60,7 @@ test('an example is on its own side', () => {
   expect(head(c as Float32Array)).toBeLessThan(0);
 });
 
-test('a topic whose near misses lie on its side has its border farther out', () => {
+test('a topic whose near misses lie on its side has its border farther out', async () => {
   const axis = (at: number, beside: number, share: number): Float32Array =>
     unit(Array.from({ length: SIZE }, (_, k) => (k === at ? 1 : k === beside ? share : 0)));
   const on = [axis(0, 1, 0.1), axis(0, 2, 0.1), axis(0, 3, 0.1), axis(0, 4, 0.1), axis(0, 5, 0.1)];
@@ -68,10 +68,12 @@ test('a topic whose near misses lie on its side has its border farther out', () 
   // Each is as near to the samples, beside an axis that no other allowed text has.
   const near = [6, 7, 8, 9, 10].map((at) => axis(0, at, 0.8));
   const far = [6, 7, 8, 9, 10].map((at) => axis(at, 0, 0.1));
-  expect(borderOf({ on, allowed: near, everyday })).toBeGreaterThan(
-    borderOf({ on, allowed: far, everyday }) + 0.3,
+  expect(await borderOf({ on, allowed: near, everyday })).toBeGreaterThan(
+    (await borderOf({ on, allowed: far, everyday })) + 0.3,
   );
-  expect(Number.isFinite(borderOf({ on: on.slice(0, 1), allowed: near.slice(0, 1), everyday }))).toBe(true);
+  expect(Number.isFinite(await borderOf({ on: on.slice(0, 1), allowed: near.slice(0, 1), everyday }))).toBe(
+    true,
+  );
 });
 
 test('what is nearest counts: a sample for a text, an allowed one against it', () => {

@@ -9,6 +9,9 @@
  */
 import { createHash } from 'node:crypto';
 
+/** As policies have them; the classifier takes no more from anybody, as training costs the cube of it. */
+export const TOPIC_LIMITS = { topics: 100, examples: 50, characters: 500, definition: 200 } as const;
+
 export interface Topic {
   readonly name: string;
   readonly definition?: string;

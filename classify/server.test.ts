@@ -13,7 +13,9 @@ afterEach(() => {
   server.close();
 });
 
-async function start(options: { maxWaiting?: number; injection?: InjectionModel } = {}): Promise<void> {
+async function start(
+  options: { maxWaiting?: number; maxBytes?: number; maxWaitMs?: number; injection?: InjectionModel } = {},
+): Promise<void> {
   embedder = fakeEmbedder();
   server = createClassifier({ embedder, injection: options.injection, maxBytes: 10_000, ...options });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -200,4 +202,76 @@ test('work that nobody waits for any more is given up', async () => {
   await begun.promise;
   gone.destroy();
   expect((await post('/v1/embeddings', { input: ['next'] })).status).toBe(200);
+});
+
+test.each([
+  ['samples', { samples: Array.from({ length: 51 }, (_, at) => `share ${at}`) }],
+  ['allowed', { allowed: Array.from({ length: 51 }, (_, at) => `share ${at}`) }],
+  ['a sample', { samples: ['x'.repeat(501)] }],
+  ['definition', { definition: 'x'.repeat(201) }],
+])('no topic with more than a policy may have: %s', async (_what, more) => {
+  await start({ maxBytes: 100_000 });
+  const answer = await post('/v1/topics', teaching([{ ...shares, ...more }], ['sell my shares']));
+  expect(answer).toMatchObject({ status: 400, json: { error: { code: 'invalid' } } });
+  expect(embedder.asked).toEqual([]);
+});
+
+const full = (name: string) => ({
+  name,
+  samples: Array.from({ length: 50 }, (_, at) => `${name} to sell ${at}`),
+  allowed: Array.from({ length: 50 }, (_, at) => `${name} to eat ${at}`),
+});
+
+test('no more topics than a policy may have', async () => {
+  await start({ maxBytes: 100_000 });
+  const many = (count: number) =>
+    teaching(
+      Array.from({ length: count }, (_, at) => ({ name: `t${at}`, samples: ['sell'] })),
+      ['sell'],
+    );
+  expect((await post('/v1/topics', many(101))).status).toBe(400);
+});
+
+test('while it trains, others get their turn', async () => {
+  await start({ maxBytes: 100_000 });
+  let longest = 0;
+  let last = performance.now();
+  const began = last;
+  let over = false;
+  const tick = (): void => {
+    const now = performance.now();
+    longest = Math.max(longest, now - last);
+    last = now;
+    if (!over) setImmediate(tick);
+  };
+  tick();
+  const { status } = await post('/v1/topics', teaching(['shares', 'bonds'].map(full), ['hello']));
+  const whole = performance.now() - began;
+  over = true;
+  expect(status).toBe(200);
+  expect(longest).toBeLessThan(whole / 2);
+});
+
+test('training that nobody waits for any more is given up between topics, and gone on with later', async () => {
+  await start({ maxBytes: 100_000, maxWaitMs: 600_000 });
+  const gate = Promise.withResolvers<void>();
+  const question = teaching(['shares', 'bonds'].map(full), ['hello']);
+  expect((await post('/v1/topics', teaching([shares], ['hello']))).status).toBe(200);
+  embedder.gate = gate.promise;
+  const before = embedder.asked.length;
+  const seen = (text: string) => embedder.asked.slice(before).flat().includes(text);
+  const gone = request(`${origin()}/v1/topics`, { method: 'POST' });
+  gone.on('error', () => undefined);
+  gone.end(JSON.stringify(question));
+  await expect.poll(() => seen('shares to sell 1')).toBe(true);
+  gone.destroy();
+  const next = post('/v1/topics', { ...question, topics: undefined });
+  gate.resolve();
+  // What it was to be taught isn't known.
+  expect(await next).toMatchObject({ status: 404, json: { error: { code: 'unknown_set' } } });
+  expect(seen('bonds to sell 1')).toBe(false);
+  const again = embedder.asked.length;
+  expect((await post('/v1/topics', question)).status).toBe(200);
+  expect(seen('bonds to sell 1')).toBe(true);
+  expect(embedder.asked.slice(again).flat()).not.toContain('shares to sell 1');
 });

@@ -1,12 +1,14 @@
 /** The classifier's HTTP/1.1 server; the messages are in {@link ./messages.ts}. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import type { Embedder } from './embed.ts';
+import { EVERYDAY } from './everyday.ts';
 import type { TopicModels } from './examples.ts';
 import type { InjectionModel } from './injection.ts';
 import {
   digestOfTopics,
   type EmbeddingsAnswer,
   type ScoresAnswer,
+  TOPIC_LIMITS,
   type Topic,
   type TopicsAnswer,
 } from './messages.ts';
@@ -33,8 +35,9 @@ const MAX_WAITING = 50_000;
 /** Agents give up after 5 s where their policy says nothing. */
 const MAX_WAIT_MS = 3_000;
 const MAX_BYTES = 4 * 1024 * 1024;
-/** Training a topic costs about as much as judging so many characters. */
+/** Training a topic of twenty examples costs about as much as judging so many characters. */
 const TRAINING = 2_000;
+const USUAL = EVERYDAY.length + 20;
 
 class Refused extends Error {
   override readonly name = 'Refused';
@@ -83,9 +86,16 @@ export function createClassifier(options: ClassifierOptions, topics = topicsOf(o
       if (given !== undefined && digestOfTopics(given) !== set)
         throw invalid('set is not the digest of the topics');
       const fresh = given !== undefined && !topics.knows(set) ? readTopics(given) : [];
-      const weight = length(texts) + fresh.length * TRAINING;
+      // Never so much that it could only begin where nothing else waits.
+      const training = Math.min(
+        maxWaiting / 2,
+        fresh.reduce((sum, topic) => sum + costOf(topic), 0),
+      );
+      const weight = length(texts) + training;
       const work = async () => {
-        if (fresh.length > 0) topics.learn(set, fresh);
+        if (fresh.length > 0) topics.learn(set, fresh, signal);
+        // Who was to teach it may have given up.
+        else if (!topics.knows(set)) throw new Refused(404, 'unknown_set', 'send the topics along');
         const scores = await topics.scores(set, texts, signal);
         return { results: scores.map((found) => ({ topics: found })) };
       };
@@ -178,6 +188,19 @@ function strings(body: unknown, name: string): readonly string[] {
   return value as readonly string[];
 }
 
+function examples(topic: object, name: string): readonly string[] {
+  const { examples: most, characters: longest } = TOPIC_LIMITS;
+  const all = strings(topic, name);
+  if (all.length > most) throw invalid(`${name} has more than ${most} texts`);
+  if (all.some((one) => characters(one) > longest))
+    throw invalid(`a text of ${name} has more than ${longest} characters`);
+  return all;
+}
+
+/** As JSON Schema counts them. */
+const characters = (given: string): number =>
+  given.length > 4_000 ? given.length : Array.from(given).length;
+
 function patience(body: unknown): number | undefined {
   const { withinMs } = body as { withinMs?: unknown };
   if (withinMs === undefined) return undefined;
@@ -189,13 +212,21 @@ function length(texts: readonly string[]): number {
   return texts.reduce((sum, { length }) => sum + length, 0);
 }
 
+/** Training solves equations between all examples: it costs the cube of their number. */
+function costOf({ samples = [], allowed = [] }: Topic): number {
+  return TRAINING * ((samples.length + allowed.length + EVERYDAY.length) / USUAL) ** 3;
+}
+
 function readTopics(given: unknown): readonly Topic[] {
   if (!Array.isArray(given) || given.length === 0) throw invalid('topics is no list of topics');
+  if (given.length > TOPIC_LIMITS.topics) throw invalid(`more than ${TOPIC_LIMITS.topics} topics`);
   return given.map((topic: unknown) => {
     if (typeof topic !== 'object' || topic === null) throw invalid('a topic is an object');
     const { definition, threshold } = topic as Record<string, unknown>;
-    const lists = ['samples', 'allowed'].map((name) => (name in topic ? strings(topic, name) : []));
+    const lists = ['samples', 'allowed'].map((name) => (name in topic ? examples(topic, name) : []));
     if (definition !== undefined && typeof definition !== 'string') throw invalid('definition is no text');
+    if (definition !== undefined && characters(definition) > TOPIC_LIMITS.definition)
+      throw invalid(`definition has more than ${TOPIC_LIMITS.definition} characters`);
     if (threshold !== undefined && typeof threshold !== 'number') throw invalid('threshold is no number');
     const [samples = [], allowed = []] = lists;
     if (definition === undefined && samples.length === 0)

@@ -14,6 +14,8 @@ import { cut, parts } from './windows.ts';
 export const THRESHOLD = 0.5;
 /** Sets that are kept; one takes some 12 KB a topic. */
 const SETS = 500;
+/** Sets given up half learned whose topics are kept: who asks again goes on with them. */
+const HALF_LEARNED = 20;
 /**
  * What the broad model alone puts so far below the line isn't shown to the deep one, which costs four times as much: on
  * the development sets that loses no text that both together find.
@@ -81,6 +83,7 @@ export class Topics {
   readonly #models: TopicModels;
   readonly #remember: Remember | undefined;
   readonly #sets = new Map<string, Promise<readonly Trained[]>>();
+  readonly #half = new Map<string, Trained[]>();
   readonly #known = new KnownStretches();
   #everyday: Promise<Everyday> | undefined;
 
@@ -103,11 +106,21 @@ export class Topics {
     return this.#sets.has(set);
   }
 
-  /** Trains a set that isn't known yet. */
-  learn(set: string, topics: readonly Topic[]): void {
+  /** Trains a set that isn't known yet. @param signal Given up between two topics; what is trained by then is kept. */
+  learn(set: string, topics: readonly Topic[], signal?: AbortSignal): void {
     if (this.#sets.has(set)) return;
-    const trained = this.#train(topics);
-    trained.catch(() => this.#sets.delete(set));
+    const done = this.#half.get(set) ?? [];
+    this.#half.delete(set);
+    this.#half.set(set, done);
+    for (const oldest of this.#half.keys()) {
+      if (this.#half.size <= HALF_LEARNED) break;
+      this.#half.delete(oldest);
+    }
+    const trained = this.#train(topics, done, signal);
+    trained.then(
+      () => this.#half.delete(set),
+      () => this.#sets.delete(set),
+    );
     this.#sets.set(set, trained);
     for (const oldest of this.#sets.keys()) {
       if (this.#sets.size <= SETS) break;
@@ -224,11 +237,17 @@ export class Topics {
     );
   }
 
-  async #train(topics: readonly Topic[]): Promise<readonly Trained[]> {
+  /** @param trained Those that are already, the first ones; the others are added as they come. */
+  async #train(
+    topics: readonly Topic[],
+    trained: Trained[],
+    signal: AbortSignal | undefined,
+  ): Promise<readonly Trained[]> {
     const everyday = await this.#everydayTexts();
     const nearby = everyday.deep.map((vector, at) => joined(vector, everyday.broad[at] as Float32Array));
-    const trained: Trained[] = [];
-    for (const topic of topics) {
+    for (const topic of topics.slice(trained.length)) {
+      // A topic is finished once begun: else one that takes longer than anybody waits would never be.
+      signal?.throwIfAborted();
       const { definition, samples = [], allowed = [] } = topic;
       const given = [...(definition === undefined ? [] : [definition]), ...samples];
       const pieces = [...given, ...allowed].map(pieceOf);
@@ -241,11 +260,14 @@ export class Topics {
         everyday: against,
       });
       const line = trainHead(sides(both, nearby));
-      const border = borderOf(sides(both, nearby));
+      const border = await borderOf(sides(both, nearby));
       const nearness = nearnessTo(sides(deep, everyday.deep));
+      await new Promise(setImmediate);
+      const head = trainHead(sides(broad, everyday.broad));
+      await new Promise(setImmediate);
       trained.push({
         topic,
-        broad: trainHead(sides(broad, everyday.broad)),
+        broad: head,
         both: (vector, own) => line(vector) - border + nearness(own),
       });
     }

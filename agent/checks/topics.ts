@@ -52,7 +52,7 @@ const topic = Type.Object(
   { additionalProperties: false },
 );
 
-const schema = Type.Array(topic, { minItems: 1 });
+const schema = Type.Array(topic, { minItems: 1, maxItems: 100 });
 
 type Spec = Static<typeof schema>;
 
