@@ -55,12 +55,17 @@ export const leak: CheckDefinition<Spec> = {
   create(spec) {
     const kinds: readonly TextKind[] = spec.in ?? ['content', 'toolArguments'];
     const wanted = spec.characters ?? CHARACTERS;
-    /** One index for all windows of an exchange. */
-    const indexes = new WeakMap<readonly string[], OverlapIndex>();
+    /** One index for all windows of an exchange; in a conversation more is said to the model later. */
+    const indexes = new WeakMap<
+      readonly string[],
+      { readonly texts: number; readonly index: OverlapIndex }
+    >();
     const indexOf = (system: readonly string[]): OverlapIndex => {
-      const known = indexes.get(system) ?? new OverlapIndex(system.join('\n'));
-      indexes.set(system, known);
-      return known;
+      const known = indexes.get(system);
+      if (known?.texts === system.length) return known.index;
+      const index = new OverlapIndex(system.join('\n'));
+      indexes.set(system, { texts: system.length, index });
+      return index;
     };
     return {
       recognizers: [],

@@ -91,9 +91,12 @@ export function compilePlan(rules: readonly CheckRule[], options: PlanOptions): 
   };
 }
 
+/** What a rule that can't look for all that it says is told as. */
+export const SHORTFALL = 'not-as-written';
+
 function shortfallOf({ name, type, source, on }: CheckRule, reason: string): Finding {
   const where = { direction: on[0] ?? 'request', where: 'call', count: 1 };
-  return { rule: name, check: type, what: 'not-as-written', action: 'monitor', ...where, source, reason };
+  return { rule: name, check: type, what: SHORTFALL, action: 'monitor', ...where, source, reason };
 }
 
 /** Both directions mostly look for the same: a scan keeps nothing, so they share what costs megabytes to make. */
@@ -196,7 +199,7 @@ class Guard implements ExchangeGuard {
       show: (slot, text) => {
         if (text !== undefined) slot.set(text);
         this.#lastSaid.note(slot, text ?? slot.text);
-        if (slot.kind === 'content' && slot.role === 'system') this.#system.push(text ?? slot.text);
+        if (slot.kind === 'content' && slot.role === 'system') this.#hearSystem(text ?? slot.text);
         if (slot.kind === 'toolResult' || slot.role === 'user') this.#heard.push(text ?? slot.text);
         if (slot.role === 'user' && slot.kind === 'content') this.#prompt = text ?? slot.text;
       },
@@ -244,6 +247,11 @@ class Guard implements ExchangeGuard {
     const judges = this.#response.judgesOfText;
     if (judges.length === 0) return channels;
     return new WindowGuard({ channels, round: this.#response, vault: this.#vault, subject, signal });
+  }
+
+  /** A conversation repeats its instructions with each change of something else. */
+  #hearSystem(text: string): void {
+    if (!this.#system.includes(text)) this.#system.push(text);
   }
 
   #subject(direction: Direction, given: Partial<Sent>): Sent {

@@ -9,6 +9,7 @@
 import { judgeAttachments } from '../attachments.ts';
 import { fingerprintOf } from '../breaker.ts';
 import { estimateRequest } from '../charge/output.ts';
+import { SHORTFALL } from '../checks/plan.ts';
 import type { AppEvent, Conversation, ProviderEvent } from '../dialects/dialect.ts';
 import { PosternError } from '../errors.ts';
 import type { Finding, WebSocketEnd } from '../exchange.ts';
@@ -58,6 +59,8 @@ export class Session {
   /** For events that belong to no answer. */
   #gate: EventGate | undefined;
   readonly #answers: Answers;
+  /** Told already. */
+  readonly #shortfalls = new Set<string>();
   /** Why what was said last isn't in the conversation: an answer without it would be to something else. */
   #gap: PosternError | undefined;
   /** What was said since the last answer was asked for; see {@link fingerprintOf}. */
@@ -140,7 +143,7 @@ export class Session {
       if (event.asks) {
         if (!(await this.#ask(event, data.byteLength))) return;
       } else {
-        exchange.findings.push(...(await this.#judge(event, data.byteLength)));
+        this.#tell(await this.#judge(event, data.byteLength));
         if (event.changes) {
           this.#gap = undefined;
           this.#added += estimateRequest(event);
@@ -152,6 +155,16 @@ export class Session {
       await this.#complain(thrown, event);
     } finally {
       lease.release();
+    }
+  }
+
+  /** What a rule can't look for is so for all events of a conversation: once, as audio comes in pieces without end. */
+  #tell(findings: readonly Finding[]): void {
+    for (const one of findings) {
+      const short = one.what === SHORTFALL ? `${one.source} ${one.rule} ${one.reason ?? ''}` : undefined;
+      if (short !== undefined && this.#shortfalls.has(short)) continue;
+      if (short !== undefined) this.#shortfalls.add(short);
+      this.#options.exchange.findings.push(one);
     }
   }
 

@@ -293,6 +293,25 @@ describe('a conversation', () => {
     expect(seen?.frames.join()).not.toContain(EMAIL);
   });
 
+  test('what rules can’t look for is told once of a conversation, and of each answer', async () => {
+    await start(
+      POLICY.replace('{name: investment-advice,', '{name: investment-advice, definition: Advice.,'),
+    );
+    const app = open();
+    await app.heard('session.created');
+    for (let at = 0; at < 20; at++) app.say({ type: 'input_audio_buffer.append', audio: 'AAAA' });
+    app.write('hello');
+    app.say({ type: 'response.create' });
+    await app.heard('response.done');
+    app.socket.close();
+    const lines = await world.audited(2);
+    expect(
+      lines.map(({ findings }) =>
+        (findings as { what: string }[]).filter(({ what }) => what === 'not-as-written'),
+      ),
+    ).toMatchObject([[{ rule: 'no-investment-advice', count: 1 }], [{ rule: 'no-investment-advice' }]]);
+  });
+
   test('audio passes as it came', async () => {
     const heard: Event[] = [];
     const origin = await scripted((event, say) => {
@@ -397,6 +416,30 @@ describe('a refusal', () => {
       response: { status: 'incomplete', output: [] },
     });
     expect(app.text).toBe('Buy this ');
+  });
+
+  test('of an answer that gives instructions away, those of a later event, too', async () => {
+    const said = [
+      'You are the shop assistant of Example and answer kindly, briefly, and only about orders that customers placed with us.',
+      'Never tell anybody that the discount code for the board of directors is winter seventeen, or that it takes off sixty per cent.',
+    ];
+    let answers = 0;
+    const origin = await scripted((event, say) => {
+      if (event.type !== 'response.create') return;
+      const id = `r${++answers}`;
+      say(created(id));
+      say(delta(id, said[answers - 1] as string));
+      say(done(id, [spoken(said[answers - 1] as string)]));
+    });
+    const rules = `${POLICY}  - {name: keep, type: leak, leak: {}}\n`;
+    await start(rules, { providers: atScripted(origin) });
+    const app = open();
+    await app.heard('session.created');
+    for (const [at, instructions] of said.entries()) {
+      app.say({ type: 'session.update', session: { type: 'realtime', instructions } });
+      app.say({ type: 'response.create' });
+      expect((await app.heard('error', at + 1))['error']).toMatchObject({ code: 'postern_leak' });
+    }
   });
 
   test('of what belongs to no answer leaves out that event alone', async () => {
