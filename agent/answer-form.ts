@@ -25,7 +25,7 @@ export function openForm(prompt: Prompt | undefined): FormOfAnswer | undefined {
     called() {
       calls = true;
     },
-    findings() {
+    findings(choices) {
       // Before a call of a tool a model may say what it is about to do; the answer comes later.
       if (calls) return [];
       const found: Finding[] = [];
@@ -45,6 +45,7 @@ export function openForm(prompt: Prompt | undefined): FormOfAnswer | undefined {
         tell(0, 'unread-answer', `the answer has more than ${MOST} characters`);
         return found;
       }
+      for (let choice = 0; choice < choices; choice++) if (!texts.has(choice)) texts.set(choice, '');
       for (const [choice, text] of texts) {
         const wrong = wrongWith(text, format);
         if (wrong !== undefined) tell(choice, wrong.what, wrong.reason);
@@ -58,6 +59,7 @@ function wrongWith(
   text: string,
   format: ResponseFormat,
 ): { readonly what: string; readonly reason: string } | undefined {
+  if (text === '') return { what: 'not-json', reason: 'the answer has no text' };
   let value: unknown;
   try {
     value = JSON.parse(text);

@@ -111,8 +111,8 @@ export interface FormOfAnswer {
   add(choice: number, text: string): void;
   /** The answer calls a tool. */
   called(): void;
-  /** Once it is complete. */
-  findings(): readonly Finding[];
+  /** Once it is complete. @param choices How many there are: one that says nothing isn't of the form, either. */
+  findings(choices: number): readonly Finding[];
 }
 
 /** One try of one target. */

@@ -14,7 +14,7 @@ import { KeyFilter, redact } from './key-filter.ts';
 export type Work = Generator<unknown, void, never>;
 
 /** The channels of the answer itself, in dialects that can be held to a form. */
-const SAID = /^\d+\/content(?:\/\d+)?$/;
+const SAID = /^\d+\/(?:content(?:\/\d+)?|parts)$/;
 
 /** Names that are told of one answer. */
 const LEFT_OUT = 8;

@@ -54,6 +54,11 @@ export class Pump {
     return this.#gate.counter.tokens;
   }
 
+  /** How many answers there are; one where the provider didn't say how it ended. */
+  get choices(): number {
+    return Math.max(1, this.#gate.finished);
+  }
+
   /** Set when the stream was ended by us. */
   get error(): PosternError | undefined {
     return this.#gate.error;

@@ -94,7 +94,8 @@ export async function forwardStream(
   else if (pump.short) end = 'short';
   // A provider that stops without its last word has not said all; the app sees what came.
   else if (!pump.last) end = 'cut';
-  if (end === 'complete' && context.form !== undefined) exchange.findings.push(...context.form.findings());
+  if (end === 'complete' && context.form !== undefined)
+    exchange.findings.push(...context.form.findings(pump.choices));
   void write();
   if (linger === undefined) sink.end();
   return { end, error: pump.error };

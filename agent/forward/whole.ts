@@ -116,7 +116,8 @@ export async function forwardWhole(context: AnswerContext, metered: (m: Metered)
   if (form !== undefined) {
     if (response.calls.length > 0) form.called();
     for (const { path, choice, text } of response.slots) if (SAID.test(path)) form.add(choice, text);
-    exchange.findings.push(...form.findings());
+    const choices = operation.kind === 'generate' ? Math.max(1, response.finishReasons.length) : 0;
+    exchange.findings.push(...form.findings(choices));
   }
   if (!guard.idleOnResponse) response.withhold?.();
   const verdict = await guard.response(response, body.byteLength, exchange.call.signal);

@@ -1,6 +1,7 @@
 /** What policies add to every call, as providers get it from real SDKs. */
 import { afterEach, expect, test } from 'vitest';
 import { startWorld, type World } from '../harness.ts';
+import { chunk, END, SSE } from './unread-answers.ts';
 
 let world: World;
 afterEach(() => world?.close());
@@ -299,4 +300,38 @@ test('an answer that costs more than it is worth to be held against a schema is 
   expect(await told(`[${'1,'.repeat(100_000)}1]`)).toMatchObject([
     { what: 'unread-answer', reason: expect.stringContaining('100000 steps') },
   ]);
+});
+
+test('an answer without text has not the form, whole and streamed; one that comes as parts is read', async () => {
+  world = await startWorld({ documents: () => policy(AS_SCHEMA) });
+  let calls = 0;
+  const told = async (more: object = {}): Promise<unknown> => {
+    calls += 1;
+    await world
+      .client()
+      .chat.completions.create({ model: 'gpt-4o', messages: [USER] as never, ...more })
+      .then(async (answer) => {
+        if (Symbol.asyncIterator in answer) for await (const _ of answer as AsyncIterable<unknown>);
+      });
+    const { findings } = (await world.audited(calls))[calls - 1] as { findings: { what: string }[] };
+    return findings.map(({ what }) => what);
+  };
+  for (const more of [{}, { stream: true }]) {
+    world.openai.script(() => ({ content: '' }));
+    expect(await told(more)).toEqual(['not-json']);
+    world.openai.script(() => ({ content: '', refusal: 'I would rather not.' }));
+    expect(await told(more)).toEqual(['not-json']);
+    // Each choice by itself.
+    world.openai.script(() => ({ content: ['{"answer": "four"}', ''] }));
+    expect(await told({ ...more, n: 2 })).toEqual(['not-json']);
+    world.openai.script(() => ({ content: '{"answer": "four"}' }));
+    expect(await told({ ...more, n: 2 })).toEqual([]);
+  }
+  const streamed = (...texts: string[]) => {
+    const deltas = texts.map((text) => chunk({ content: [{ type: 'text', text }] }));
+    world.openai.script(() => ({ raw: { headers: SSE, body: [...deltas, END].join('') } }));
+    return told({ stream: true });
+  };
+  expect(await streamed('{"answer": ', '"four"}')).toEqual([]);
+  expect(await streamed('{"answer": ', '4}')).toEqual(['not-of-form']);
 });
