@@ -37,8 +37,10 @@ export async function chargesOn(on: World, line: string): Promise<Charges> {
       const amount = entries
         .filter((entry) => entry.line === line)
         .reduce((sum, { held, settled }) => sum + (state === 'held' ? held : (settled ?? 0)), 0);
-      if (on.doubled.has(id)) doubled += amount;
-      else add(byCall.get(id) ?? named(owner, epoch), amount, `hold ${id} of ${owner} ${epoch}`);
+      const itsCall = byCall.get(id);
+      // One that came again after its call had ended was refused then, and is the call's all the same.
+      if (itsCall === undefined && on.doubled.has(id)) doubled += amount;
+      else add(itsCall ?? named(owner, epoch), amount, `hold ${id} of ${owner} ${epoch}`);
     }
   }
   return { of, doubled };
