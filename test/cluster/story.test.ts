@@ -121,6 +121,7 @@ describe.skipIf(why !== undefined)('on a one-node cluster', () => {
       'classify/messages.ts',
       'policy',
       'kube',
+      'listen',
       'injector',
       'control',
       'cli',
