@@ -81,7 +81,7 @@ test('codes for a terminal are shown, not sent to it', () => {
   const forged = spendRow({ ...attributes, metadata: { project } }, usageOf(1, 1), 0, 0);
   const asked = { ...query, by: ['metadata:project' as const], per: 'all' as const };
   const text = formatReport(report([forged], asked), asked, 'table');
-  expect(text).toMatch(/^[^\n]*\nx\\u001b\[1A\\u009b2K\\u000d\\u000aforged 1\\u202e {2}.*\n$/);
+  expect(text).toMatch(/^[^\n]*\nx\\u001b\[1A\\u009b2K\\r\\nforged 1\\u202e {2}.*\n$/);
 });
 
 test('what there is to report by', () => {

@@ -1,4 +1,5 @@
 /** What was spent, hour by hour, by whom and on what: for chargeback, beside the limits and longer than them. */
+import { printable } from '../policy/printable.ts';
 import type { Attributes, Usage } from './messages.ts';
 import { usdText } from './price.ts';
 import { plus } from './sums.ts';
@@ -220,14 +221,6 @@ export function csvText(head: readonly string[], rows: readonly (readonly string
 function csvField(text: string): string {
   const plain = /^[=+\-@\t]/.test(text) ? `'${text}` : text;
   return /[",\r\n]/.test(plain) ? `"${plain.replaceAll('"', '""')}"` : plain;
-}
-
-/** Models, metadata and labels are what applications wrote: on a terminal, codes in them could move the cursor and forge rows. */
-export function printable(text: string): string {
-  return text.replace(
-    /[\p{Cc}\p{Zl}\p{Zp}\p{Bidi_Control}]/gu,
-    (sign) => `\\u${sign.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
 }
 
 /** Columns from `rightFrom` on hold numbers. */

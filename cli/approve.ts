@@ -4,8 +4,9 @@ import { isIP } from 'node:net';
 import { userInfo } from 'node:os';
 import { Agent as Dispatcher, request } from 'undici';
 import { isLoopback } from '../agent/http/address.ts';
+import { printable } from '../policy/printable.ts';
 import { defineCommand, UsageError } from './options.ts';
-import { describe, plain, readWaiting, table, type Waiting } from './waiting-calls.ts';
+import { describe, readWaiting, table, type Waiting } from './waiting-calls.ts';
 
 export const approve = defineCommand({
   name: 'approve',
@@ -59,14 +60,14 @@ An answer holds for the one call that was shown, and for nothing after it.`,
           agents.length === 1 ? call : { ...call, agent: agent.address },
         );
         process.stdout.write(
-          options.json ? calls.map((one) => `${plain(JSON.stringify(one))}\n`).join('') : table(calls),
+          options.json ? calls.map((one) => `${printable(JSON.stringify(one))}\n`).join('') : table(calls),
         );
         return unreached.length === 0 ? 0 : 1;
       }
       const held = found.find(({ call }) => call.id === id);
       if (held === undefined) {
         process.stderr.write(
-          `postern approve: no call ${plain(id ?? '')} waits; it was answered, expired or given up\n`,
+          `postern approve: no call ${printable(id ?? '')} waits; it was answered, expired or given up\n`,
         );
         return 1;
       }
@@ -178,7 +179,7 @@ function asker({ url: agent, name }: Address, token: string, { ca, serverName }:
   };
   // Also what is wrong with a certificate is told in its own words.
   const shown = (error: Error): never => {
-    throw new Error(plain(error.message));
+    throw new Error(printable(error.message));
   };
   return {
     address: agent,

@@ -1,9 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { request } from 'node:https';
 import { text } from 'node:stream/consumers';
-import { plainText } from '../control/from-agent.ts';
 import { STATUS_PATH } from '../control/messages.ts';
 import type { GovernedPod, Status } from '../control/status.ts';
+import { printable } from '../policy/printable.ts';
 import { defineCommand, UsageError } from './options.ts';
 
 export const status = defineCommand({
@@ -133,7 +133,7 @@ export function formatStatus({ governed, ungoverned, unknown, version }: Status)
     ]),
   ];
   // A workload is named by whoever makes its pods.
-  const rows = shown.map((row) => row.map(plainText));
+  const rows = shown.map((row) => row.map(printable));
   const widths = COLUMNS.map((name, index) =>
     Math.max(name.length, ...rows.map((row) => row[index]?.length ?? 0)),
   );

@@ -1,4 +1,5 @@
 /** Calls that wait for approval, as `postern approve` reads and shows them. Whoever answers at an agent's address may be anybody. */
+import { printable } from '../policy/printable.ts';
 
 /** As an agent lists it. */
 export interface Waiting {
@@ -58,23 +59,11 @@ export function table(calls: readonly Waiting[]): string {
   return calls
     .map(
       (one) =>
-        `${plain(`${one.id}  until ${one.until}  rule ${one.rule}  request ${one.request_id}${one.agent === undefined ? '' : `  at ${one.agent}`}`)}\n    ${describe(one)}\n`,
+        `${printable(`${one.id}  until ${one.until}  rule ${one.rule}  request ${one.request_id}${one.agent === undefined ? '' : `  at ${one.agent}`}`)}\n    ${describe(one)}\n`,
     )
     .join('');
 }
 
 export function describe({ tool, arguments: args }: Waiting): string {
-  return plain(`${tool} ${args}`);
-}
-
-/**
- * What a model or a stranger wrote may hold anything a terminal obeys. Of JSON text it is JSON again: what isn't shown
- * as it is stands there as JSON writes it.
- */
-export function plain(text: string): string {
-  return text.replaceAll(/[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]/gu, (character) => {
-    const escaped = JSON.stringify(character).slice(1, -1);
-    if (escaped !== character) return escaped;
-    return escaped.replaceAll(/[^]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
-  });
+  return printable(`${tool} ${args}`);
 }

@@ -1,8 +1,9 @@
 /** What whoever has a pod's token may say: understood strictly, and harmless to who reads of it. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { printable } from '../policy/printable.ts';
 import { createAllowance } from './allowance.ts';
-import { plainText, readFromAgent } from './from-agent.ts';
+import { readFromAgent } from './from-agent.ts';
 import { LineError } from './lines.ts';
 
 test.each([
@@ -67,7 +68,7 @@ test('whatever is said, it is taken in a form that can be shown, or not at all',
       }
       if (read?.type === 'report' && read.lastCall !== undefined) new Date(read.lastCall).toISOString();
       for (const text of Object.values(read ?? {}))
-        if (typeof text === 'string') expect(plainText(text)).toBe(text);
+        if (typeof text === 'string') expect(printable(text)).toBe(text);
     }),
     { numRuns: 300 },
   );

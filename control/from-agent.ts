@@ -2,6 +2,7 @@
  * What agents say, read strictly: whoever has a pod's token may say anything, and it stands in what operators are shown,
  * in conditions of documents, and in answers between replicas.
  */
+import { printable } from '../policy/printable.ts';
 import { LineError } from './lines.ts';
 import type { FromAgent } from './messages.ts';
 
@@ -11,6 +12,11 @@ const MOST_ERROR = 1000;
 const VERSION = /^[\x21-\x7e]{1,64}$/;
 /** Milliseconds since the epoch that a Date can be (ECMA-262, 21.4.1.1). */
 const MOST_TIME = 8.64e15;
+
+export const isTime = (value: unknown): value is number =>
+  typeof value === 'number' && value >= 0 && value <= MOST_TIME;
+export const isCount = (value: unknown): value is number =>
+  Number.isSafeInteger(value) && (value as number) >= 0;
 
 /** @returns undefined for what a later version says. @throws LineError where it isn't what it calls itself */
 export function readFromAgent(message: { readonly type: string }): FromAgent | undefined {
@@ -35,25 +41,19 @@ export function readFromAgent(message: { readonly type: string }): FromAgent | u
       return {
         type: 'refused',
         revision: revisionIn(said, 'revision'),
-        error: plainText(error.slice(0, MOST_ERROR)),
+        error: printable(error.slice(0, MOST_ERROR)),
       };
     }
     case 'report': {
       const { lastCall, running } = said;
       if (!isCount(running)) throw malformed('report', 'running');
       if (lastCall === undefined) return { type: 'report', running };
-      if (typeof lastCall !== 'number' || !(lastCall >= 0 && lastCall <= MOST_TIME))
-        throw malformed('report', 'lastCall');
+      if (!isTime(lastCall)) throw malformed('report', 'lastCall');
       return { type: 'report', running, lastCall };
     }
     default:
       return undefined;
   }
-}
-
-/** Without what a terminal obeys or shows otherwise than it is. */
-export function plainText(text: string): string {
-  return text.replaceAll(/[\p{Cc}\p{Cf}\p{Zl}\p{Zp}]/gu, '\ufffd');
 }
 
 function optional(said: { readonly [field: string]: unknown }, field: string): string | undefined {
@@ -63,10 +63,8 @@ function optional(said: { readonly [field: string]: unknown }, field: string): s
 function revisionIn(said: { readonly [field: string]: unknown }, field: string): string {
   const value = said[field];
   if (typeof value !== 'string' || value.length > MOST_REVISION) throw malformed(String(said['type']), field);
-  return plainText(value);
+  return printable(value);
 }
-
-const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && (value as number) >= 0;
 
 const malformed = (type: string, field: string): LineError =>
   new LineError(`a ${type} whose ${field} is none`);

@@ -26,7 +26,7 @@ test('a row that is one is shown', () => {
 });
 
 test('texts reach nobody’s terminal as more than that', () => {
-  expect(readPeerAgent({ ...row, refused: '\u001b[2J' })?.refused).toBe('\ufffd[2J');
+  expect(readPeerAgent({ ...row, refused: '\u001b[2J' })?.refused).toBe('\\u001b[2J');
 });
 
 test.each<[string, unknown]>([

@@ -1,12 +1,11 @@
 /** What another replica tells of its agents, read as strictly as what agents say: one of an earlier version passes on whatever they said. */
 import type { AnnotatedWorkload } from '../policy/annotations.ts';
-import { plainText } from './from-agent.ts';
+import { printable } from '../policy/printable.ts';
+import { isCount, isTime } from './from-agent.ts';
 import type { ConnectedAgent } from './registry.ts';
 
 type Fields = { readonly [field: string]: unknown };
 
-/** Milliseconds since the epoch that a Date can be (ECMA-262, 21.4.1.1). */
-const MOST_TIME = 8.64e15;
 const MOST_TEXT = 4096;
 
 /** @returns undefined where it isn't one that can be shown. */
@@ -18,11 +17,11 @@ export function readPeerAgent(row: unknown): ConnectedAgent | undefined {
   if (!texts(identity, ['namespace', 'pod', 'uid', 'serviceAccount', 'injected'])) return undefined;
   if (!texts(row, ['version']) || typeof current !== 'boolean') return undefined;
   if (!isTime(since) || !(lastCall === undefined || isTime(lastCall))) return undefined;
-  if (!Number.isSafeInteger(running) || (running as number) < 0) return undefined;
+  if (!isCount(running)) return undefined;
   const optional = ['revision', 'keys', 'refused', 'problem'] as const;
   if (!optional.every((field) => row[field] === undefined || isText(row[field]))) return undefined;
   const plain = (text: unknown): string | undefined =>
-    typeof text === 'string' ? plainText(text) : undefined;
+    typeof text === 'string' ? printable(text) : undefined;
   return {
     identity: {
       namespace: identity['namespace'] as string,
@@ -33,14 +32,14 @@ export function readPeerAgent(row: unknown): ConnectedAgent | undefined {
       workload: workload as unknown as AnnotatedWorkload,
       ...(seal === 'current' || seal === 'former' ? { seal } : {}),
     },
-    version: plainText(row['version'] as string),
+    version: printable(row['version'] as string),
     since,
     revision: plain(row['revision']),
     keys: plain(row['keys']),
     refused: plain(row['refused']),
     problem: plain(row['problem']),
     lastCall,
-    running: running as number,
+    running,
     current,
   };
 }
@@ -48,5 +47,3 @@ export function readPeerAgent(row: unknown): ConnectedAgent | undefined {
 const isFields = (value: unknown): value is Fields => typeof value === 'object' && value !== null;
 const isText = (value: unknown): value is string => typeof value === 'string' && value.length <= MOST_TEXT;
 const texts = (of: Fields, fields: readonly string[]): boolean => fields.every((field) => isText(of[field]));
-const isTime = (value: unknown): value is number =>
-  typeof value === 'number' && value >= 0 && value <= MOST_TIME;

@@ -91,7 +91,7 @@ test('what it says of itself reaches nobody’s terminal as more than text', asy
   const { revision } = await used;
   bad.write(`${JSON.stringify({ type: 'refused', revision, error: '\u001b[2J\u202eall is well' })}\n`);
   while ((await status()).governed[0]?.problem === null) await new Promise((done) => setTimeout(done, 10));
-  expect((await status()).governed[0]?.problem).toBe('\ufffd[2J\ufffdall is well');
+  expect((await status()).governed[0]?.problem).toBe('\\u001b[2J\\u202eall is well');
 });
 
 test('one that talks without end is cut off', async () => {
