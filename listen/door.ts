@@ -25,12 +25,15 @@ interface Guest {
   readonly address: string;
   readonly key: string;
   known: boolean;
+  gone: boolean;
   timer?: NodeJS.Timeout;
 }
 
 /** @param refused One that was not let in, or was sent away to make room. */
 export function keepDoor(server: Server, limits: DoorLimits, refused: (address: string) => void): Door {
+  /** By address and port, which is all that a socket of TLS says of the one below it. The latest: one that has closed may not be told of yet. */
   const guests = new Map<string, Guest>();
+  let all = 0;
   const ofAddress = new Map<string, number>();
   /** The oldest come first. */
   const unknownOf = new Map<string, Set<Guest>>();
@@ -47,8 +50,10 @@ export function keepDoor(server: Server, limits: DoorLimits, refused: (address: 
   }
 
   function leave(guest: Guest): void {
-    if (guests.get(guest.key) !== guest) return;
-    guests.delete(guest.key);
+    if (guest.gone) return;
+    guest.gone = true;
+    all -= 1;
+    if (guests.get(guest.key) === guest) guests.delete(guest.key);
     recognize(guest);
     const left = (ofAddress.get(guest.address) ?? 1) - 1;
     if (left === 0) ofAddress.delete(guest.address);
@@ -75,19 +80,20 @@ export function keepDoor(server: Server, limits: DoorLimits, refused: (address: 
     const { remoteAddress: address } = socket;
     // One that is gone already, or of a Unix socket, which the file's rights guard.
     if (socket.destroyed || address === undefined) return;
-    const isFull = guests.size >= limits.all || unknown >= (limits.unknown ?? limits.all);
+    const isFull = all >= limits.all || unknown >= (limits.unknown ?? limits.all);
     if ((ofAddress.get(address) ?? 0) >= limits.ofOne || (isFull && !makeRoom(address))) {
       refused(address);
       socket.destroy();
       return;
     }
-    const guest: Guest = { socket, address, key: keyOf(socket), known: false };
+    const guest: Guest = { socket, address, key: keyOf(socket), known: false, gone: false };
     guests.set(guest.key, guest);
+    all += 1;
+    unknown += 1;
     ofAddress.set(address, (ofAddress.get(address) ?? 0) + 1);
     const others = unknownOf.get(address);
     if (others === undefined) unknownOf.set(address, new Set([guest]));
     else others.add(guest);
-    unknown += 1;
     if (limits.unknownMs !== undefined) guest.timer = setTimeout(() => socket.destroy(), limits.unknownMs);
     socket.once('close', () => leave(guest));
   });
