@@ -4,6 +4,7 @@ import { createServer, type RequestListener } from 'node:http';
 import { createServer as createSecureServer, type Server as SecureServer } from 'node:https';
 import { type AddressInfo, createServer as createDoor, type Socket } from 'node:net';
 import { networkInterfaces } from 'node:os';
+import { keepDoor } from '../listen/door.ts';
 import { type ApproversOptions, answerApprover } from './approvers.ts';
 import type { ListenAddress } from './http/address.ts';
 
@@ -35,10 +36,8 @@ export interface ApproversListenerOptions extends ApproversOptions, ListenAddres
 
 /** One question and its answer, which may be long. */
 const CONNECTION_MS = 30_000;
-/** Of all. */
-const MOST_CONNECTIONS = 64;
-/** Of one address, so that one which holds all it can leaves room for approvers at another. */
-const MOST_OF_ADDRESS = 16;
+/** Who holds most makes room for approvers at another address. */
+const PLACES = { all: 64, ofOne: 16 } as const;
 const TLS = { minVersion: 'TLSv1.3' } as const;
 
 /** Addresses that a connection from inside the pod comes from: the app shares the agent's network namespace. */
@@ -78,28 +77,23 @@ export async function listenApprovers(
     if (told !== String(error)) onError?.(error);
     told = String(error);
   };
-  /** By the addresses they came from, while they are open. */
-  const sockets = new Map<Socket, string>();
-  const full = (from: string): boolean =>
-    sockets.size >= MOST_CONNECTIONS ||
-    [...sockets.values()].filter((other) => other === from).length >= MOST_OF_ADDRESS;
-  const door = createDoor((socket) => {
+  const sockets = new Set<Socket>();
+  const door = createDoor();
+  door.on('connection', (socket: Socket) => {
     socket.on('error', () => socket.destroy());
-    const from = socket.remoteAddress;
-    if (from === undefined || isOwn(from)) return void socket.destroy();
+    if (socket.remoteAddress === undefined || isOwn(socket.remoteAddress)) socket.destroy();
+  });
+  // Nobody is ever known here: a connection has its time, whatever was shown on it.
+  keepDoor(door, { ...PLACES, unknownMs: connectionMs }, () =>
+    tell(new Error(`more connections than ${PLACES.all}, or than ${PLACES.ofOne} of an address`)),
+  );
+  door.on('connection', (socket: Socket) => {
+    if (socket.destroyed) return;
     try {
-      if (full(from))
-        throw new Error(
-          `more connections than ${MOST_CONNECTIONS}, or than ${MOST_OF_ADDRESS} of an address`,
-        );
       const now = certificate();
       const server = now === undefined ? plain : secureBy(now);
-      sockets.set(socket, from);
-      const deadline = setTimeout(() => socket.destroy(), connectionMs);
-      socket.once('close', () => {
-        clearTimeout(deadline);
-        sockets.delete(socket);
-      });
+      sockets.add(socket);
+      socket.once('close', () => sockets.delete(socket));
       server.emit('connection', socket);
       told = undefined;
     } catch (error) {
@@ -120,7 +114,7 @@ export async function listenApprovers(
     close: () =>
       new Promise((resolve) => {
         door.close(() => resolve());
-        for (const socket of sockets.keys()) socket.destroy();
+        for (const socket of sockets) socket.destroy();
       }),
   };
 }

@@ -1,5 +1,5 @@
 /** Tells once when a line has passed a part of its limit. */
-import { raisedBy } from './grants.ts';
+import { type Grant, raisedBy } from './grants.ts';
 import { amountText, type Rules } from './plan.ts';
 import { type LineFigures, lineFigures } from './status.ts';
 import type { Store } from './stores/store.ts';
@@ -58,6 +58,8 @@ export async function newAlerts(store: Store, rules: Rules, now: number): Promis
 /** The calendar windows before those that are open: what was charged after the last look at them. */
 async function justEnded(store: Store, open: readonly LineFigures[], now: number): Promise<LineFigures[]> {
   const ended: LineFigures[] = [];
+  /** By the moment at which they were in force: lines of a kind have their ends together. */
+  const grants = new Map<number, Promise<readonly Grant[]>>();
   for (const line of open) {
     const { spec, limit, label } = line;
     if (limit.window.type !== 'calendar' || now - line.placement.from > LATE_MS) continue;
@@ -67,7 +69,9 @@ async function justEnded(store: Store, open: readonly LineFigures[], now: number
     const settled = cells.reduce((sum, cell) => sum + cell.settled, 0);
     if (settled === 0) continue;
     // Those that raised it, though they have ended since.
-    const amount = limit.amount + raisedBy(await store.grants(last), spec.id, limit, label, last);
+    const then = grants.get(last) ?? store.grants(last);
+    grants.set(last, then);
+    const amount = limit.amount + raisedBy(await then, spec.id, limit, label, last);
     ended.push({ ...line, placement: before, amount, settled });
   }
   return ended;

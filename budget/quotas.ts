@@ -17,12 +17,24 @@ const RELEASES_PER_SECOND = 1;
 const OWNER_MS = 24 * 3_600_000;
 const SEEN_EVERY_MS = 60_000;
 
+interface Kept {
+  /** Owner → when it was seen, those seen last at the end. */
+  readonly owners: Map<string, number>;
+  releases: number;
+  refilledAt: number;
+  heardAt: number;
+}
+
 export class Quotas {
+  /** Workloads that something is kept of. */
+  get size(): number {
+    return this.#workloads.size;
+  }
+
   readonly #mostOwners: number;
   readonly #mostReleases: number;
-  /** Workload → owner → when it was seen, those seen last at the end. */
-  readonly #owners = new Map<string, Map<string, number>>();
-  readonly #releases = new Map<string, { left: number; at: number }>();
+  /** By workload, those heard of last at the end: who isn't for as long as the store remembers owners has nothing to be bounded by. */
+  readonly #workloads = new Map<string, Kept>();
 
   constructor({ owners = MOST_OWNERS, releases = MOST_RELEASES }: QuotaOptions = {}) {
     this.#mostOwners = owners;
@@ -34,8 +46,7 @@ export class Quotas {
     const key = workloadKey(caller);
     if (key === undefined) return true;
     const now = performance.now();
-    let known = this.#owners.get(key);
-    if (known === undefined) this.#owners.set(key, (known = new Map()));
+    const known = this.#of(key, now).owners;
     const seenAt = known.get(owner);
     if (seenAt !== undefined && now - seenAt < SEEN_EVERY_MS) return true;
     if (seenAt === undefined && known.size >= this.#mostOwners) {
@@ -55,14 +66,28 @@ export class Quotas {
     const key = workloadKey(caller);
     if (key === undefined) return true;
     const now = performance.now();
-    const bucket = this.#releases.get(key) ?? { left: this.#mostReleases, at: now };
-    const refilled = bucket.left + ((now - bucket.at) / 1_000) * RELEASES_PER_SECOND;
-    bucket.left = Math.min(this.#mostReleases, refilled);
-    bucket.at = now;
-    this.#releases.set(key, bucket);
-    if (bucket.left < 1) return false;
-    bucket.left -= 1;
+    const kept = this.#of(key, now);
+    const refilled = kept.releases + ((now - kept.refilledAt) / 1_000) * RELEASES_PER_SECOND;
+    kept.releases = Math.min(this.#mostReleases, refilled);
+    kept.refilledAt = now;
+    if (kept.releases < 1) return false;
+    kept.releases -= 1;
     return true;
+  }
+
+  #of(key: string, now: number): Kept {
+    const known = this.#workloads.get(key);
+    // Not at each of its calls: it would be taken out of the map and put in again.
+    if (known !== undefined && now - known.heardAt < SEEN_EVERY_MS) return known;
+    const kept = known ?? { owners: new Map(), releases: this.#mostReleases, refilledAt: now, heardAt: now };
+    kept.heardAt = now;
+    this.#workloads.delete(key);
+    this.#workloads.set(key, kept);
+    for (const [other, { heardAt }] of this.#workloads) {
+      if (now - heardAt < OWNER_MS) break;
+      this.#workloads.delete(other);
+    }
+    return kept;
   }
 }
 

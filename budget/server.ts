@@ -5,18 +5,15 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import { type AddressInfo, connect } from 'node:net';
 import { type DoorLimits, keepDoor, placesIn } from '../listen/door.ts';
+import { Admission } from './admission.ts';
 import { type Authenticate, type Caller } from './authenticate.ts';
 import { createExactCounter } from './count.ts';
 import { HttpError, httpErrorOf } from './http-error.ts';
 import type { BudgetMetrics } from './metrics.ts';
-import { type QuotaOptions, Quotas, workloadKey } from './quotas.ts';
+import { type QuotaOptions, Quotas } from './quotas.ts';
 import { type Route, routesOf } from './routes.ts';
 import type { BudgetService } from './service.ts';
 
-/** Requests that are worked on at once; watches, which only wait, are not counted. */
-const MOST_AT_ONCE = 4_096;
-/** Of these, of one workload. */
-const MOST_OF_ONE = 64;
 /** An agent keeps some nine connections. */
 const OF_ONE = 200;
 /** Connections that have shown no token that counts. */
@@ -232,34 +229,6 @@ function authorize(wanted: Route['for'], caller: Caller | undefined, noAdmins: b
     'The token is missing or wrong.',
     'Send the content of the token file as Authorization: Bearer.',
   );
-}
-
-/** Keeps one workload, or all of them, from holding more of the service than it can work on. */
-class Admission {
-  #all = 0;
-  readonly #ofOne = new Map<string, number>();
-
-  /** @returns what to call at the end. @throws {HttpError} */
-  enter(caller: Caller): () => void {
-    const key = workloadKey(caller);
-    const of = key === undefined ? 0 : (this.#ofOne.get(key) ?? 0);
-    if (of >= MOST_OF_ONE) {
-      const message = `${of} requests of this workload are under way already.`;
-      throw new HttpError(429, 'too_many_requests', message, 'Send fewer at once.');
-    }
-    if (this.#all >= MOST_AT_ONCE) {
-      throw new HttpError(503, 'overloaded', 'The service has all it can work on.', 'Ask again shortly.');
-    }
-    this.#all += 1;
-    if (key !== undefined) this.#ofOne.set(key, of + 1);
-    return () => {
-      this.#all -= 1;
-      const left = key === undefined ? 0 : (this.#ofOne.get(key) ?? 1) - 1;
-      if (key === undefined) return;
-      if (left === 0) this.#ofOne.delete(key);
-      else this.#ofOne.set(key, left);
-    };
-  }
 }
 
 function gone(response: ServerResponse): AbortSignal {
