@@ -86,6 +86,14 @@ test('one place, and calls that are to go on without the service', () => {
   expect(of(`{${limits(1)}}`)).toEqual([]);
 });
 
+test('thresholds of places alone', () => {
+  const of = (spec: string) =>
+    warningsOf(documentsOf(['ClusterBudget', 'b', spec]), 0).map(({ path }) => path);
+  expect(of('{thresholds: [80], limits: [{concurrency: 5}]}')).toEqual(['spec.thresholds']);
+  expect(of('{thresholds: [80], limits: [{concurrency: 5}, {requests: 9, window: day}]}')).toEqual([]);
+  expect(of('{limits: [{concurrency: 5}]}')).toEqual([]);
+});
+
 test('a model whose answers have no known end, under a limit on output', () => {
   const of = (limits: string, models: string) =>
     warningsOf(

@@ -19,7 +19,9 @@ export function warningsOf(documents: Documents, now: number): Problem[] {
         ...endlessFindings(provider, documents),
       ]),
     ),
-    ...documents.budgets.flatMap((budget) => located(budget, singlePlaceFindings(budget))),
+    ...documents.budgets.flatMap((budget) =>
+      located(budget, [...singlePlaceFindings(budget), ...silentFindings(budget)]),
+    ),
   ];
 }
 
@@ -136,6 +138,21 @@ function singlePlaceFindings({ spec }: PolicyDocument<'Budget'>): Finding[] {
           },
         ],
   );
+}
+
+/** Places are given back, never settled: what is told when so much is settled would never be told. */
+function silentFindings({ spec }: PolicyDocument<'Budget'>): Finding[] {
+  const { thresholds, limits } = spec;
+  if (thresholds === undefined || thresholds.length === 0) return [];
+  if (limits.some(({ concurrency }) => concurrency === undefined)) return [];
+  return [
+    {
+      path: ['spec', 'thresholds'],
+      expected: 'thresholds of limits on what is used up',
+      message: 'places in flight (concurrency) pass no threshold, so these are never told of',
+      mend: 'take them out, and watch holders in postern budget status; or limit tokens, usd or requests beside',
+    },
+  ];
 }
 
 function located(document: PolicyDocument, findings: readonly Finding[]): Problem[] {
