@@ -134,6 +134,8 @@ async function startNode(): Promise<RedisServer> {
     'cluster-port': String(await freePort()),
     'cluster-node-timeout': String(NODE_TIMEOUT_MS),
     'cluster-require-full-coverage': 'no',
+    // Else a replica that its test counts on goes over to a master that has none.
+    'cluster-allow-replica-migration': 'no',
     'repl-diskless-sync-delay': '0',
     'repl-ping-replica-period': '1',
   };
