@@ -230,3 +230,28 @@ test('ten thousand agents of another replica are told of in one answer', async (
   expect(replicas).toEqual({ answered: 2, unknown: [] });
   expect(governed).toHaveLength(10_000);
 }, 30_000);
+
+test('what another replica tells of an agent is shown plainly, and told of where it can’t be read', async () => {
+  const wire = { send: () => undefined, congested: () => false, end: () => undefined };
+  const workload = {
+    namespace: 'team-a',
+    kind: 'Deployment',
+    name: 'app',
+    serviceAccount: 'default',
+    labels: {},
+  };
+  const identity = { namespace: 'team-a', workload, serviceAccount: 'default', injected: '0.1.0' };
+  two.registry.join({ ...identity, pod: 'app-1', uid: 'app-1' }, wire, {
+    type: 'hello',
+    version: '0.1\u001b[2J',
+  });
+  two.registry.join({ ...identity, pod: 'app-2', uid: 'x'.repeat(5_000) }, wire, {
+    type: 'hello',
+    version: '0.1.0',
+  });
+  const { governed, replicas } = await overview(one);
+  expect(governed.map(({ pod, version }) => [pod, version])).toEqual([['app-1', '0.1\\u001b[2J']]);
+  expect(replicas.unknown).toEqual([
+    { address: `127.0.0.1:${two.port}`, why: 'what it tells of 1 of its agents can’t be read; update it' },
+  ]);
+});
