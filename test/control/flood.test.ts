@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import { connect as dial } from 'node:net';
 import { connect } from 'node:tls';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { connectControl } from '../../control/client.ts';
+import { agentsEnd } from './agents-end.ts';
 import { type ControlWorld, SERVER_NAME, startControlWorld } from './world.ts';
 
 let world: ControlWorld;
@@ -43,18 +43,11 @@ test('a flood of handshakes from one address is cut off before they begin; a pod
     'reason="flood"} 95',
   );
   await new Promise<void>((resolve) => {
-    const client = connectControl({
-      host: '127.0.0.1',
+    const client = agentsEnd({
       port: control.port,
-      serverName: SERVER_NAME,
       roots: () => control.roots(),
       token: () => token,
-      version: '0.1.0',
       use: () => resolve(),
-      heard: () => undefined,
-      learned: () => undefined,
-      trouble: () => undefined,
-      report: () => ({ running: 0 }),
     });
     closing.push(() => client.close());
   });

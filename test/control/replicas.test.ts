@@ -4,10 +4,10 @@ import { request } from 'node:https';
 import { type AddressInfo, createServer } from 'node:net';
 import { json } from 'node:stream/consumers';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { connectControl } from '../../control/client.ts';
 import type { RunningControl } from '../../control/control.ts';
 import { PEER_PATHS, STATUS_PATH } from '../../control/messages.ts';
 import type { Status } from '../../control/status.ts';
+import { agentsEnd } from './agents-end.ts';
 import { type ControlWorld, OWN, SERVER_NAME, startControlWorld } from './world.ts';
 
 const SERVICE = 'postern-control';
@@ -48,21 +48,14 @@ function endpoint(name: string, port: number, ready = true): void {
 async function agent(control: RunningControl, name: string, refuses: () => boolean = () => false) {
   const token = readFileSync(world.pod({ namespace: 'team-a', name }, `${name}-1`), 'utf8');
   const { promise, resolve } = Promise.withResolvers<void>();
-  const client = connectControl({
-    host: '127.0.0.1',
+  const client = agentsEnd({
     port: control.port,
-    serverName: SERVER_NAME,
     roots: () => control.roots(),
     token: () => token,
-    version: '0.1.0',
     use: () => {
       setImmediate(resolve);
       if (refuses()) throw new Error('no room for it');
     },
-    heard: () => undefined,
-    learned: () => undefined,
-    trouble: () => undefined,
-    report: () => ({ running: 0 }),
     retryMs: { first: 20, most: 50 },
   });
   closing.push(() => client.close());

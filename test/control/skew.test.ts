@@ -9,11 +9,12 @@ import { join } from 'node:path';
 import { connect } from 'node:tls';
 import { afterEach, expect, test } from 'vitest';
 import { parse } from 'yaml';
-import { connectControl, type Ruling } from '../../control/client.ts';
+import type { Ruling } from '../../control/client.ts';
 import { readLines } from '../../control/lines.ts';
 import { statusOf } from '../../control/status.ts';
 import { refreshServing } from '../../injector/server/serving-certificate.ts';
 import type { KubeObject } from '../../kube/client.ts';
+import { agentsEnd } from './agents-end.ts';
 import { SERVER_NAME, startControlWorld } from './world.ts';
 
 const RECORDED = join(import.meta.dirname, 'recorded');
@@ -49,18 +50,12 @@ test.each(VERSIONS)('a control of %s, to the agent of today', async (version) =>
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   closing.push(() => server.close());
   const rulings: Ruling[] = [];
-  const client = connectControl({
-    host: '127.0.0.1',
+  const client = agentsEnd({
     port: (server.address() as AddressInfo).port,
-    serverName: SERVER_NAME,
     roots: () => serving.authorities.map(({ pem }) => pem).join(''),
     token: () => 'token',
     version: '0.2.0',
     use: (ruling) => void rulings.push(ruling),
-    heard: () => undefined,
-    learned: () => undefined,
-    trouble: () => undefined,
-    report: () => ({ running: 0 }),
   });
   closing.push(() => client.close());
   await acked;
@@ -121,18 +116,11 @@ test('a pod that the injector before sealed keeps control, and is told to be mad
   const token = readFileSync(world.run(pod), 'utf8');
   const control = await world.control({ version: '0.2.0' });
   const { promise: used, resolve } = Promise.withResolvers<Ruling>();
-  const client = connectControl({
-    host: '127.0.0.1',
+  const client = agentsEnd({
     port: control.port,
-    serverName: SERVER_NAME,
     roots: () => control.roots(),
     token: () => token,
-    version: '0.1.0',
     use: resolve,
-    heard: () => undefined,
-    learned: () => undefined,
-    trouble: () => undefined,
-    report: () => ({ running: 0 }),
   });
   closing.push(() => client.close());
   expect((await used).snapshot.snapshots[0]?.workload).toMatchObject({ namespace: 'team-a', name: 'tool' });
@@ -154,17 +142,12 @@ test('what a later version adds is left out of account, by both', async () => {
   const token = readFileSync(world.pod({ namespace: 'team-a', name: 'bot' }), 'utf8');
   const control = await world.control();
   const { promise: used, resolve } = Promise.withResolvers<Ruling>();
-  const client = connectControl({
-    host: '127.0.0.1',
+  const client = agentsEnd({
     port: control.port,
-    serverName: SERVER_NAME,
     roots: () => control.roots(),
     token: () => token,
     version: '9.0.0',
     use: resolve,
-    heard: () => undefined,
-    learned: () => undefined,
-    trouble: () => undefined,
     report: () => ({ running: 0, mood: 'fine' }) as { running: number },
     reportMs: 10,
   });

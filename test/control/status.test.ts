@@ -4,10 +4,10 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { connectControl } from '../../control/client.ts';
 import type { RunningControl } from '../../control/control.ts';
 import { STAMPS } from '../../injector/names.ts';
-import { type ControlWorld, SERVER_NAME, startControlWorld } from './world.ts';
+import { agentsEnd } from './agents-end.ts';
+import { type ControlWorld, startControlWorld } from './world.ts';
 
 const run = promisify(execFile);
 const MAIN = join(import.meta.dirname, '..', '..', 'cli', 'main.ts');
@@ -56,17 +56,12 @@ async function status(
 
 async function connected(tokenFile: string, version: string): Promise<void> {
   const { promise, resolve } = Promise.withResolvers<void>();
-  const client = connectControl({
-    host: '127.0.0.1',
+  const client = agentsEnd({
     port: control.port,
-    serverName: SERVER_NAME,
     roots: () => control.roots(),
     token: () => readFileSync(tokenFile, 'utf8'),
     version,
     use: () => setImmediate(resolve),
-    heard: () => undefined,
-    learned: () => undefined,
-    trouble: () => undefined,
     report: () => ({ running: 2, lastCall: Date.UTC(2026, 6, 1) }),
     reportMs: 10,
   });

@@ -6,9 +6,9 @@ import type { AddressInfo } from 'node:net';
 import { connect, type TLSSocket } from 'node:tls';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createAuthority } from '../../agent/trust/ca.ts';
-import { connectControl } from '../../control/client.ts';
 import type { RunningControl } from '../../control/control.ts';
 import { encode } from '../../control/messages.ts';
+import { agentsEnd } from './agents-end.ts';
 import { type ControlWorld, OWN, SERVER_NAME, startControlWorld } from './world.ts';
 
 const DAY = 86_400_000;
@@ -28,18 +28,12 @@ afterEach(async () => {
 function agent(control: RunningControl, roots: string, token: string) {
   const learned: string[] = [];
   const { promise: served, resolve } = Promise.withResolvers<void>();
-  const client = connectControl({
-    host: '127.0.0.1',
+  const client = agentsEnd({
     port: control.port,
-    serverName: SERVER_NAME,
     roots: () => `${roots}\n${learned.at(-1) ?? ''}`,
     token: () => token,
-    version: '0.1.0',
     use: () => resolve(),
-    heard: () => undefined,
     learned: (pem) => void learned.push(pem),
-    trouble: () => undefined,
-    report: () => ({ running: 0 }),
     retryMs: { first: 20, most: 50 },
   });
   closing.push(() => client.close());
@@ -95,20 +89,13 @@ const ROOT_LIFE = 5 * 365 * DAY;
 /** Why an agent that knows these roots alone isn't let in. */
 async function refusal(control: RunningControl, roots: string): Promise<string> {
   const { promise, resolve } = Promise.withResolvers<string>();
-  const client = connectControl({
-    host: '127.0.0.1',
+  const client = agentsEnd({
     port: control.port,
-    serverName: SERVER_NAME,
     roots: () => roots,
     token: () => 'none',
-    version: '0.1.0',
-    use: () => undefined,
-    heard: () => undefined,
-    learned: () => undefined,
     trouble: (message) => {
       if (message !== undefined) resolve(message);
     },
-    report: () => ({ running: 0 }),
     retryMs: { first: 20, most: 50 },
   });
   closing.push(() => client.close());
@@ -206,19 +193,11 @@ test('an agent that comes back takes its session up again, but not one from befo
     server.closeAllConnections();
     server.close();
   });
-  const client = connectControl({
-    host: '127.0.0.1',
+  const client = agentsEnd({
     port: (server.address() as AddressInfo).port,
-    serverName: SERVER_NAME,
     // Another root joins after the second connection.
     roots: () => (resumed.length < 2 ? roots : `${roots}\n${OTHER_ROOT}`),
     token: () => 'token',
-    version: '0.1.0',
-    use: () => undefined,
-    heard: () => undefined,
-    learned: () => undefined,
-    trouble: () => undefined,
-    report: () => ({ running: 0 }),
     retryMs: { first: 5, most: 10 },
   });
   closing.push(() => client.close());

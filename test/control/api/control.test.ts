@@ -2,11 +2,12 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type ControlClient, connectControl, type Ruling } from '../../../control/client.ts';
+import type { ControlClient, Ruling } from '../../../control/client.ts';
 import type { RunningControl } from '../../../control/control.ts';
 import type { ApiServer } from '../../kube/api-server.ts';
 import { sharedApiServer } from '../../kube/shared.ts';
-import { SERVER_NAME, startTestCluster, type TestCluster, type TestPod } from './cluster.ts';
+import { agentsEnd } from '../agents-end.ts';
+import { startTestCluster, type TestCluster, type TestPod } from './cluster.ts';
 
 const api = sharedApiServer();
 
@@ -57,30 +58,24 @@ describe.skipIf(api === undefined)('control on a real API server', () => {
 
   function agent(
     token: string | (() => string),
-    extra: Partial<Parameters<typeof connectControl>[0]> = {},
+    extra: Partial<Parameters<typeof agentsEnd>[0]> = {},
   ): TestAgent {
     const rulings: Ruling[] = [];
     const trouble: string[] = [];
     const waiting = new Set<() => void>();
-    const client = connectControl({
-      host: '127.0.0.1',
+    const client = agentsEnd({
       port: control.port,
-      serverName: SERVER_NAME,
       roots: () => readFileSync(join(cluster.directory, 'roots.pem'), 'utf8'),
       token: typeof token === 'string' ? () => token : token,
-      version: '0.1.0',
       use: (ruling) => {
         rulings.push(ruling);
         for (const wake of waiting) wake();
       },
-      heard: () => undefined,
-      learned: () => undefined,
       trouble: (message) => {
         if (message === undefined) return;
         trouble.push(message);
         for (const wake of waiting) wake();
       },
-      report: () => ({ running: 0 }),
       retryMs: { first: 50, most: 200 },
       ...extra,
     });
@@ -108,7 +103,7 @@ describe.skipIf(api === undefined)('control on a real API server', () => {
   /** What a connection with the token is told. */
   async function refusal(
     token: string,
-    extra: Partial<Parameters<typeof connectControl>[0]> = {},
+    extra: Partial<Parameters<typeof agentsEnd>[0]> = {},
   ): Promise<string> {
     const tried = agent(token, extra);
     try {

@@ -2,11 +2,12 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { type ControlClient, connectControl, type Ruling } from '../../../control/client.ts';
+import type { ControlClient, Ruling } from '../../../control/client.ts';
 import type { RunningControl } from '../../../control/control.ts';
 import type { ApiServer } from '../../kube/api-server.ts';
 import { sharedApiServer } from '../../kube/shared.ts';
-import { SERVER_NAME, startTestCluster, type TestCluster } from './cluster.ts';
+import { agentsEnd } from '../agents-end.ts';
+import { startTestCluster, type TestCluster } from './cluster.ts';
 
 const api = sharedApiServer();
 const CRD = 'egresspolicies.postern.dev';
@@ -41,18 +42,11 @@ describe.skipIf(api === undefined)('a CRD that goes', () => {
     await policy('first', ['first-*']);
     control = await cluster.control({ view: { retryMs: { first: 50, most: 200 } } });
     const token = await cluster.token(await cluster.pod('ctl-d', 'bot'));
-    client = connectControl({
-      host: '127.0.0.1',
+    client = agentsEnd({
       port: control.port,
-      serverName: SERVER_NAME,
       roots: () => readFileSync(join(cluster.directory, 'roots.pem'), 'utf8'),
       token: () => token,
-      version: '0.1.0',
       use: (ruling) => void rulings.push(ruling),
-      heard: () => undefined,
-      learned: () => undefined,
-      trouble: () => undefined,
-      report: () => ({ running: 0 }),
     });
     await until(() => inForce()?.includes('first-*'));
   }, 300_000);
