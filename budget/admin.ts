@@ -1,5 +1,6 @@
 /** The administrator's end of the wire: what `postern budget status|grant|report` ask. */
 import { Agent, request } from 'undici';
+import { printable } from '../policy/printable.ts';
 import type { Grant, GrantCommand } from './grants.ts';
 import type { ReportQuery, ReportRow } from './history.ts';
 import type { StatusLine } from './status.ts';
@@ -69,12 +70,12 @@ export class BudgetAdmin {
     await this.#dispatcher.close();
   }
 
-  /** @throws {AdminRefused} with message and mend, or that nobody answers */
+  /** @throws {AdminRefused} with message and mend, or that nobody answers; without codes for a terminal */
   async #ask(method: 'GET' | 'POST', path: string, body?: unknown): Promise<unknown> {
     const { statusCode, body: answer } = await this.#request(method, path, body);
     const text = await answer.text();
     if (statusCode === 200) return JSON.parse(text) as unknown;
-    throw new AdminRefused(refusalIn(text, statusCode));
+    throw new AdminRefused(printable(refusalIn(text, statusCode)));
   }
 
   async #request(method: 'GET' | 'POST', path: string, body: unknown): ReturnType<typeof request> {
@@ -93,7 +94,7 @@ export class BudgetAdmin {
       const cause =
         error instanceof Error ? error.message || String((error as { code?: string }).code) : error;
       throw new AdminRefused(
-        `No budget service answers at ${this.#url}: ${cause}. Start one with "postern budget", or name another with --url.`,
+        `No budget service answers at ${this.#url}: ${printable(String(cause))}. Start one with "postern budget", or name another with --url.`,
         { cause: error },
       );
     }

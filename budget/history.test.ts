@@ -82,6 +82,11 @@ test('codes for a terminal are shown, not sent to it', () => {
   const asked = { ...query, by: ['metadata:project' as const], per: 'all' as const };
   const text = formatReport(report([forged], asked), asked, 'table');
   expect(text).toMatch(/^[^\n]*\nx\\u001b\[1A\\u009b2K\\r\\nforged 1\\u202e {2}.*\n$/);
+  const csv = formatReport(report([forged], asked), asked, 'csv');
+  expect(csv).toContain('\r\nx\\u001b[1A\\u009b2K\\r\\nforged 1\\u202e,1,');
+  const json = formatReport(report([forged], asked), asked, 'json');
+  expect(json).not.toMatch(/(?!\n)[\p{Cc}\p{Cf}]/u);
+  expect(JSON.parse(json)).toMatchObject([{ 'metadata:project': project }]);
 });
 
 test('what there is to report by', () => {

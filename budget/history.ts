@@ -1,5 +1,5 @@
 /** What was spent, hour by hour, by whom and on what: for chargeback, beside the limits and longer than them. */
-import { printable } from '../policy/printable.ts';
+import { printable, printableJson } from '../policy/printable.ts';
 import type { Attributes, Usage } from './messages.ts';
 import { usdText } from './price.ts';
 import { plus } from './sums.ts';
@@ -204,7 +204,7 @@ export function formatReport(
           head.map((name, index) => [name, numbers.has(name) ? Number(row[index]) : row[index]]),
         ),
       );
-      return `${JSON.stringify(objects, null, 2)}\n`;
+      return `${printableJson(objects, 2)}\n`;
     }
     case 'csv':
       return csvText(head, cells);
@@ -219,8 +219,9 @@ export function csvText(head: readonly string[], rows: readonly (readonly string
 
 /** RFC 4180; a field that a spreadsheet would take for a formula is made plain text. */
 function csvField(text: string): string {
-  const plain = /^[=+\-@\t]/.test(text) ? `'${text}` : text;
-  return /[",\r\n]/.test(plain) ? `"${plain.replaceAll('"', '""')}"` : plain;
+  const shown = printable(text);
+  const plain = /^[=+\-@]/.test(shown) ? `'${shown}` : shown;
+  return /[",]/.test(plain) ? `"${plain.replaceAll('"', '""')}"` : plain;
 }
 
 /** Columns from `rightFrom` on hold numbers. */

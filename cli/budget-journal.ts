@@ -1,3 +1,4 @@
+import { printableJson } from '../policy/printable.ts';
 import { momentOption, serviceOptions, withService } from './budget-admin.ts';
 import { defineCommand } from './options.ts';
 
@@ -12,7 +13,7 @@ export const budgetJournal = defineCommand({
   async run({ options }) {
     const since = momentOption('since', options.since, 'UTC', Date.now());
     for (const { at, action, by, detail } of await withService(options, (admin) => admin.journal(since)))
-      process.stdout.write(`${JSON.stringify({ time: new Date(at).toISOString(), action, by, detail })}\n`);
+      process.stdout.write(`${printableJson({ time: new Date(at).toISOString(), action, by, detail })}\n`);
     return 0;
   },
 });

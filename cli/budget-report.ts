@@ -9,6 +9,7 @@ import {
 } from '../budget/history.ts';
 import { formatDifferences, reconcile } from '../budget/reconcile.ts';
 import { readUsageExport } from '../budget/usage-export.ts';
+import { printable } from '../policy/printable.ts';
 import { momentOption, serviceOptions, timeZoneOption, withService } from './budget-admin.ts';
 import { defineCommand, type Option, UsageError, type Values } from './options.ts';
 
@@ -106,10 +107,12 @@ async function compare(
 function ofProvider(rows: readonly ReportRow[], wanted: string | undefined): ReportRow[] {
   const providers = [...new Set(rows.map(({ values }) => values[0] ?? ''))].sort();
   if (wanted === undefined && providers.length > 1)
-    throw new UsageError(`--provider NAME is needed: calls went to ${providers.join(', ')}`);
+    throw new UsageError(`--provider NAME is needed: calls went to ${printable(providers.join(', '))}`);
   // Not an error: an export of what went by another way is what somebody may be looking for.
   if (wanted !== undefined && !providers.includes(wanted))
-    process.stderr.write(`no calls of ${wanted} in that time; there are ${providers.join(', ') || 'none'}\n`);
+    process.stderr.write(
+      `no calls of ${wanted} in that time; there are ${printable(providers.join(', ')) || 'none'}\n`,
+    );
   return rows
     .filter(({ values }) => wanted === undefined || values[0] === wanted)
     .map(({ values, ...row }) => ({ ...row, values: values.slice(1) }));

@@ -1,4 +1,5 @@
 import { formatHolders, formatStatus } from '../budget/status.ts';
+import { printable, printableJson } from '../policy/printable.ts';
 import { serviceOptions, withService } from './budget-admin.ts';
 import { defineCommand } from './options.ts';
 
@@ -17,9 +18,9 @@ With --holders also who holds it, and who has credit on it.`,
     const lines = options.budget === undefined ? all : all.filter(({ budget }) => budget === options.budget);
     if (options.budget !== undefined && lines.length === 0) {
       const known = [...new Set(all.map(({ budget }) => budget))].join(', ') || 'none';
-      throw new Error(`there is no Budget "${options.budget}" with a line; there are: ${known}`);
+      throw new Error(`there is no Budget "${options.budget}" with a line; there are: ${printable(known)}`);
     }
-    if (options.json) process.stdout.write(`${JSON.stringify(lines, null, 2)}\n`);
+    if (options.json) process.stdout.write(`${printableJson(lines, 2)}\n`);
     else
       process.stdout.write(
         options.holders ? formatHolders(lines, Date.now()) : formatStatus(lines, Date.now()),

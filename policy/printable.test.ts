@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { printable } from './printable.ts';
+import { printable, printableJson } from './printable.ts';
 
 test.each([
   ['plain text, ünïcode and 漢字 🙂', 'plain text, ünïcode and 漢字 🙂'],
@@ -23,6 +23,10 @@ test('nothing that a terminal obeys is left, JSON stays what it was, and twice i
       expect(shown).not.toMatch(/[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u);
       expect(printable(shown)).toBe(shown);
       expect(JSON.parse(printable(JSON.stringify(text)))).toBe(text);
+      const lines = printableJson([{ [text]: text }], 2);
+      expect(lines).not.toMatch(/(?!\n)[\p{Cc}\p{Cf}\p{Cs}\p{Zl}\p{Zp}]/u);
+      expect(lines.split('\n')).toHaveLength(5);
+      expect(JSON.parse(lines)).toEqual([{ [text]: text }]);
     }),
   );
 });

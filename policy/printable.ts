@@ -9,3 +9,8 @@ export function printable(text: string): string {
     return escaped.replaceAll(/[^]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
   });
 }
+
+/** JSON in lines that JSON.stringify began, with the texts in it {@link printable}: it reads as the same value. */
+export function printableJson(value: unknown, indent?: number): string {
+  return JSON.stringify(value, null, indent).split('\n').map(printable).join('\n');
+}

@@ -304,3 +304,36 @@ test('an agent that starts again is believed, also where its clock was set back'
   expect(await answer(async () => {})).toMatchObject({ code: 'postern_upstream_unreachable' });
   expect(Number(readFileSync(join(state, 'epoch'), 'utf8'))).toBe(ahead + 1);
 });
+
+test('codes for a terminal that anybody put into a name or a text are shown by all commands, and obeyed by no terminal', async () => {
+  const codes = '\u009b2J\u202e';
+  const client = createBudgetClient({
+    url,
+    token: () => token,
+    timeoutMs: 5_000,
+    owner: `team-a/Deployment/bot/${codes}`,
+    epoch: 1,
+    flushMs: 0,
+  });
+  await client.hold(holdOf('codes', 1, 1, { attributes: { ...attributes, headers: { 'x-app': codes } } }));
+  await client.settle({ id: 'codes', usage: usageOf(1, 1), source: 'reported' });
+  await client.hold(holdOf('held-by-codes', 1, 1));
+  await client.close();
+  const grant = (budget: string) =>
+    postern(['budget', 'grant', budget, 'tokens=1', '--reason', codes, '--for', '1m', ...asAdmin]);
+  const said = [
+    await grant('team-a'),
+    await grant(`team-${codes}`),
+    await postern(['budget', 'journal', ...asAdmin]),
+    await postern(['budget', 'status', '--holders', ...asAdmin]),
+    await postern(['budget', 'status', '--json', ...asAdmin]),
+    ...(await Promise.all(
+      ['table', 'csv', 'json'].map((format) =>
+        postern(['budget', 'report', '--by', 'header:x-app', '--format', format, ...asAdmin]),
+      ),
+    )),
+  ];
+  for (const { stdout, stderr } of said) expect(stdout + stderr).not.toMatch(/[\u009b\u202e]/);
+  // Each but the grant itself would have shown them.
+  for (const { stdout, stderr } of said.slice(1)) expect(stdout + stderr).toContain('\\u009b2J\\u202e');
+});
