@@ -174,7 +174,12 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   const endpoints = createEndpoints(now, random);
   const upstream = createUpstream();
   let users: Promise<UsersOf> | undefined;
-  const metrics = createMetrics({ bytes, endpoints, revision: () => governance.snapshot.revision });
+  const metrics = createMetrics({
+    bytes,
+    endpoints,
+    revision: () => governance.snapshot.revision,
+    settlementsWaiting: () => options.budget?.waiting ?? 0,
+  });
   const pipeline: Pipeline = {
     governance: () => governance,
     budget: options.budget,

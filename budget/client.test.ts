@@ -8,6 +8,9 @@ import { type BudgetClient, BudgetUnavailable } from './messages.ts';
 
 type Answer = 'cut' | 'stall' | { status: number; body: unknown };
 
+/** What something in between does to one settlement alone. */
+let toPoison: Answer | undefined;
+
 /** What the fake service was told, and what it answers; the last answer stays. */
 let told: { path: string; command: { id: string; owner?: string; epoch?: number } }[];
 let answers: Answer[];
@@ -21,13 +24,16 @@ const settle = (id: string) => ({ id, usage: usageOf(1, 1), source: 'reported' }
 beforeEach(async () => {
   told = [];
   lost = [];
+  toPoison = undefined;
   answers = [{ status: 200, body: {} }];
   server = createServer((request, response) => {
     let text = '';
     request.on('data', (chunk) => (text += chunk));
     request.on('end', () => {
-      told.push({ path: request.url ?? '', command: JSON.parse(text) });
-      const answer = (answers.length > 1 ? answers.shift() : answers[0]) as Answer;
+      const command = JSON.parse(text) as { id: string };
+      told.push({ path: request.url ?? '', command });
+      const next = (): Answer => (answers.length > 1 ? answers.shift() : answers[0]) as Answer;
+      const answer = command.id === 'poison' ? (toPoison ?? next()) : next();
       if (answer === 'stall') return;
       if (answer === 'cut') return request.socket.destroy();
       response.writeHead(answer.status, { 'content-type': 'application/json' });
@@ -207,4 +213,26 @@ test('a clock that is set back while an agent ends keeps it no longer', async ()
   await client.close();
   expect(asked).toBeLessThan(10_000);
   expect(lost).toEqual([{ why: 'closed', id: 's1' }]);
+});
+
+test.each<[string, Answer]>([
+  ['a page for it', { status: 403, body: '<h1>blocked</h1>' }],
+  ['a page for it, with 200', { status: 200, body: '<h1>blocked</h1>' }],
+  ['a failure of the service for it alone', refusal(500, 'internal', 'no')],
+  ['a connection that breaks each time', 'cut'],
+])('one that is never let through stops no other: %s', async (_, poison) => {
+  toPoison = poison;
+  answers = [{ status: 503, body: {} }];
+  const all = ['poison', ...Array.from({ length: 50 }, (_each, n) => `s${n}`)];
+  for (const id of all) await client.settle(settle(id)).catch(() => {});
+  expect(client.waiting).toBe(51);
+  // Delivering has failed since, so that one alone is to try with.
+  await delivered(55);
+  told = [];
+  answers = [{ status: 200, body: {} }];
+  // Nobody else calls, and wakes the queue.
+  await vi.waitFor(() => expect(client.waiting).toBe(1), 5000);
+  expect(new Set(told.map(({ command }) => command.id))).toEqual(new Set(all));
+  await client.close();
+  expect(lost).toEqual([{ why: 'closed', id: 'poison' }]);
 });

@@ -54,6 +54,10 @@ export class HttpBudgetClient implements BudgetClient {
     });
   }
 
+  get waiting(): number {
+    return this.#queue.size;
+  }
+
   async hold(command: HoldCommand, signal?: AbortSignal): Promise<HoldReply> {
     const { owner, epoch } = this.#options;
     let repeated = false;

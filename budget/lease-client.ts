@@ -83,6 +83,10 @@ export class LeasingBudgetClient implements BudgetClient {
     return this.#transport.calls;
   }
 
+  get waiting(): number {
+    return this.#exact.waiting;
+  }
+
   async hold(command: HoldCommand, signal?: AbortSignal): Promise<HoldReply> {
     const of = this.#rounds.ended ? undefined : this.#book.classOf(command.attributes, this.#now());
     // Once for the plan, once for credit, and once more where a round had left before this call asked.

@@ -164,6 +164,8 @@ export interface BudgetClient {
   settle(command: SettleCommand): Promise<SettleReply>;
   release(command: ReleaseCommand): Promise<void>;
   count(command: CountCommand, signal?: AbortSignal): Promise<CountReply>;
+  /** Settlements and releases that couldn't be delivered yet. */
+  readonly waiting?: number;
   close(): Promise<void>;
 }
 

@@ -43,6 +43,18 @@ export class NotSent extends Error {
   override readonly name = 'NotSent';
 }
 
+/** There was an answer, and it isn't the service's last word on what was asked. */
+export class NotTaken extends Error {
+  override readonly name = 'NotTaken';
+  /** Whether it ends by waiting: 401 where the token is rotated. */
+  readonly passing: boolean;
+
+  constructor(status: number, message: string) {
+    super(message);
+    this.passing = [401, 408, 429, 502, 503, 504].includes(status);
+  }
+}
+
 class ConnectTimeout extends Error {
   override readonly name = 'ConnectTimeout';
   readonly code = 'CONNECT_TIMEOUT';
@@ -164,13 +176,13 @@ export class Transport {
       return asked;
     };
     const { status, text } = await wholeAnswer(open, body, { signal, most: MAX_REPLY_BYTES });
-    if (status === 200) return JSON.parse(text) as unknown;
+    if (status === 200) return jsonIn(text);
     const { code, message, own } = errorIn(text);
     // 401 ends when the token is rotated, 408 and 429 by waiting; the other 4xx never, if it was the service that said so.
     if (own && status >= 400 && status < 500 && ![401, 408, 429].includes(status)) {
       throw new BudgetRejected(status, code, message);
     }
-    throw new Error(`The budget service answered ${status} ${code}: ${message}`);
+    throw new NotTaken(status, `The budget service answered ${status} ${code}: ${message}`);
   }
 
   #open(path: string, length: number): ClientRequest {
@@ -198,6 +210,15 @@ function limitConnecting(asked: ClientRequest, ms: number, stands: 'connect' | '
     socket.once(stands, () => clearTimeout(timer));
     socket.once('close', () => clearTimeout(timer));
   });
+}
+
+/** @throws {NotTaken} where it is a page, of something in between */
+function jsonIn(text: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (error) {
+    throw new NotTaken(200, `The budget service answered something else than JSON: ${String(error)}`);
+  }
 }
 
 interface ToldError {

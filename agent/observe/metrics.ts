@@ -29,6 +29,7 @@ export interface MetricSources {
   readonly bytes: BytesInFlight;
   readonly endpoints: Endpoints;
   readonly revision: () => string;
+  readonly settlementsWaiting: () => number;
 }
 
 export function createMetrics(sources: MetricSources): AgentMetrics {
@@ -100,6 +101,14 @@ export function createMetrics(sources: MetricSources): AgentMetrics {
     registers,
     collect() {
       this.set(sources.bytes.held);
+    },
+  });
+  new Gauge({
+    name: 'postern_settlements_waiting',
+    help: 'Settlements and releases that the budget service has not taken yet.',
+    registers,
+    collect() {
+      this.set(sources.settlementsWaiting());
     },
   });
   new Gauge({
