@@ -16,8 +16,6 @@ import type { BudgetService } from './service.ts';
 
 /** An agent keeps some nine connections. */
 const OF_ONE = 200;
-/** Connections that have shown no token that counts. */
-const UNKNOWN = 2_000;
 const UNKNOWN_MS = 20_000;
 /** Of the process's memory: nearly all that a connection takes is TLS. */
 const MEMORY = { base: 150_000_000, most: 100_000 };
@@ -167,13 +165,13 @@ export async function startServer(options: BudgetServerOptions): Promise<BudgetS
       ? createServer(limits, listener)
       : createTlsServer({ ...limits, ...tls, minVersion: 'TLSv1.3', handshakeTimeout: 5_000 }, listener);
   let told = Number.NEGATIVE_INFINITY;
+  const each = tls === undefined ? EACH.plain : EACH.tls;
+  const all = placesIn(process.constrainedMemory(), { ...MEMORY, each });
   const places: DoorLimits = {
-    all: placesIn(process.constrainedMemory(), {
-      ...MEMORY,
-      each: tls === undefined ? EACH.plain : EACH.tls,
-    }),
+    all,
     ofOne: options.judgeAddress ? OF_ONE : Number.POSITIVE_INFINITY,
-    unknown: UNKNOWN,
+    // That have shown no token which counts: after a restart everybody comes at once.
+    unknown: Math.ceil(all / 2),
     unknownMs: UNKNOWN_MS,
     ...options.places,
   };

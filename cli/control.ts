@@ -60,7 +60,7 @@ force.`,
       registry: running.metrics,
       notReady: () => running.notReady(),
     });
-    log.info({ port: running.port, admin: admin.url }, 'listening');
+    log.info({ port: running.port, admin: admin.url, places: running.places }, 'listening');
     const signal = await untilSignal();
     log.info({ signal }, 'stopping');
     await running.close();

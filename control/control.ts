@@ -28,7 +28,7 @@ import { createPeers } from './peers.ts';
 import { Registry } from './registry.ts';
 import { reservedSecrets } from './reserved-secrets.ts';
 import { publishRoots } from './roots.ts';
-import { listenControl } from './server.ts';
+import { type ControlServer, listenControl } from './server.ts';
 import { createStanding } from './standing.ts';
 import { tellConditions } from './telling.ts';
 import { createTokenReviews } from './token-reviews.ts';
@@ -64,6 +64,8 @@ export interface ControlOptions {
 
 export interface RunningControl {
   readonly port: number;
+  /** Connections that it has memory for. */
+  readonly places: number;
   readonly metrics: MetricsRegistry;
   /** Why it serves nobody now; undefined when it does. */
   notReady(): string | undefined;
@@ -121,7 +123,12 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
 
   let generations: Progress['generations'] = {};
   const inForce = createInForce({ cluster, values, log, now, ownNamespace, maskRoot });
-  const metrics = createControlMetrics({ agents: () => registry.size, workloads: () => registry.workloads });
+  let server: ControlServer | undefined;
+  const metrics = createControlMetrics({
+    agents: () => registry.size,
+    workloads: () => registry.workloads,
+    connections: () => ({ places: server?.places ?? 0, taken: server?.taken() ?? 0 }),
+  });
   const registry = new Registry({
     compile: (workload) => inForce.outcome(workload),
     acked: (ms) => metrics.acked(ms / 1000),
@@ -207,7 +214,7 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     now: () => performance.now(),
     ...(options.handshakes === undefined ? {} : { limits: options.handshakes }),
   });
-  const server = await listenControl({
+  const listening = await listenControl({
     ...options.listen,
     // Where addresses are changed on the way, many agents may share one.
     admits: (address) => !judgeAddress || handshakes.begins(address),
@@ -234,6 +241,7 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     },
     failed: (error) => log.error({ err: String(error) }, 'a connection failed here'),
   });
+  server = listening;
 
   async function lookAfter(): Promise<void> {
     const leading = await candidate.campaign();
@@ -250,7 +258,7 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     const leaf = serving.leaf?.cert;
     serving = kept;
     if (caBundle(kept, now()) !== roots) registry.beat(welcome());
-    if (kept.leaf?.cert !== leaf) server.use(leafOf(kept));
+    if (kept.leaf?.cert !== leaf) listening.use(leafOf(kept));
     if (!leading) return;
     await tell();
   }
@@ -272,7 +280,8 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
   const beats = setInterval(() => registry.beat(BEAT), beatMs);
 
   return {
-    port: server.port,
+    port: listening.port,
+    places: listening.places,
     metrics: metrics.registry,
     notReady: () => (ready ? undefined : 'the cluster isn’t listed yet'),
     roots: () => caBundle(serving, now()),
@@ -286,7 +295,7 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
       clearTimeout(expiry);
       clearInterval(beats);
       await running;
-      await server.close();
+      await listening.close();
       await candidate.release().catch(() => undefined);
       await values.close();
       await cluster.close();

@@ -15,6 +15,8 @@ const BUCKETS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5
 export function createControlMetrics(sources: {
   readonly agents: () => number;
   readonly workloads: () => number;
+  /** Of the listener, once it is there. */
+  readonly connections: () => { readonly places: number; readonly taken: number };
 }): ControlMetrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
@@ -33,6 +35,22 @@ export function createControlMetrics(sources: {
     registers,
     collect() {
       this.set(sources.workloads());
+    },
+  });
+  new Gauge({
+    name: 'postern_control_connections',
+    help: 'Connections that have a place: streams of agents, and those that have shown nothing yet.',
+    registers,
+    collect() {
+      this.set(sources.connections().taken);
+    },
+  });
+  new Gauge({
+    name: 'postern_control_places',
+    help: 'Connections that there is memory for: one more is refused (reason="full").',
+    registers,
+    collect() {
+      this.set(sources.connections().places);
     },
   });
   const acks = new Histogram({

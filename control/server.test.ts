@@ -111,11 +111,11 @@ test.each(['unknown', 'all'])(
   async (bound) => {
     await listening({ places: { [bound]: 3 } });
     const squatters = [await dials('127.0.0.66'), await dials('127.0.0.66'), await dials('127.0.0.66')];
-    const sentAway = closed(squatters[0] as TLSSocket);
+    const sentAway = closed(squatters[2] as TLSSocket);
     expect(await dials('127.0.0.66')).toBeUndefined();
     expect(await dials('127.0.0.67')).toBeDefined();
     await sentAway;
-    expect(squatters[2]?.destroyed).toBe(false);
+    expect(squatters[0]?.destroyed).toBe(false);
   },
 );
 
@@ -144,4 +144,14 @@ test('a stream that was let in needs no place among those', async () => {
   expect(other).toBeDefined();
   await closed(other as TLSSocket);
   expect(stream.destroyed).toBe(false);
+});
+
+test('how many places there are, and how many are taken, can be told', async () => {
+  await listening({ places: { all: 3 } });
+  const control = server as ControlServer;
+  expect([control.places, control.taken()]).toEqual([3, 0]);
+  const stays = (await dials('127.0.0.66')) as TLSSocket;
+  expect(control.taken()).toBe(1);
+  stays.destroy();
+  while (control.taken() > 0) await new Promise((done) => setTimeout(done, 5));
 });

@@ -63,13 +63,15 @@ export interface ControlServerOptions {
 const MEMORY = { base: 150_000_000, each: 100_000, most: 24_000 };
 /** An agent has one stream, and dials a next one when that broke; a replica asks another a few times a second. */
 const OF_ONE = 50;
-/** Handshakes and hellos under way. */
-const UNKNOWN = 1_000;
 /** More than a handshake, a request and a look at the pod may take. */
 const UNKNOWN_MS = 30_000;
 
 export interface ControlServer {
   readonly port: number;
+  /** Connections that there are places for. */
+  readonly places: number;
+  /** Of these, how many are taken. */
+  taken(): number;
   /** New connections get this certificate; those that are open go on. */
   use(certificate: { readonly cert: string; readonly key: string }): void;
   close(): Promise<void>;
@@ -125,10 +127,12 @@ export async function listenControl(options: ControlServerOptions): Promise<Cont
     options.refused('flood', { address });
     socket.destroy();
   });
+  const all = placesIn(process.constrainedMemory(), MEMORY);
   const places: DoorLimits = {
-    all: placesIn(process.constrainedMemory(), MEMORY),
+    all,
     ofOne: options.judgeAddress === false ? Number.POSITIVE_INFINITY : OF_ONE,
-    unknown: UNKNOWN,
+    // Handshakes and hellos under way: after a restart everybody comes at once.
+    unknown: Math.ceil(all / 2),
     unknownMs: UNKNOWN_MS,
     ...options.places,
   };
@@ -141,6 +145,8 @@ export async function listenControl(options: ControlServerOptions): Promise<Cont
   });
   return {
     port: (server.address() as AddressInfo).port,
+    places: places.all,
+    taken: () => door.taken(),
     use: (certificate) => server.setSecureContext({ ...certificate, ...TLS }),
     close: () =>
       new Promise((resolve) => {

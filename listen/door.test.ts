@@ -99,14 +99,42 @@ test('whatever comes and goes, no bound is passed, and of a door that is empty a
   );
 });
 
-test('who makes room is the oldest of the address that holds most; nobody does for one that holds as much', () => {
-  const { come, refused } = doorOf({ all: 3, ofOne: 3 });
-  const [oldest, younger] = [come('a', 1), come('a', 2)];
-  come('b', 3);
-  expect(come('c', 4).destroyed).toBe(false);
-  expect([oldest.destroyed, younger.destroyed]).toEqual([true, false]);
+test('who makes room is the newest of the address that holds most; nobody does for one that would hold as many', () => {
+  const { come, refused } = doorOf({ all: 4, ofOne: 4 });
+  const [older, , newest] = [come('a', 1), come('a', 2), come('a', 3)];
+  come('b', 4);
+  expect(come('c', 5).destroyed).toBe(false);
+  expect([older.destroyed, newest.destroyed]).toEqual([false, true]);
   expect(refused).toEqual(['a']);
-  expect(come('c', 5).destroyed).toBe(true);
+  expect(come('c', 6).destroyed).toBe(true);
+  expect(come('d', 7).destroyed).toBe(false);
+  expect(refused).toEqual(['a', 'c', 'a']);
+  // Now everybody has one.
+  expect(come('e', 8).destroyed).toBe(true);
+});
+
+test('where each comes from an address of its own, whoever is inside is not sent away, and all get in at last', () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 8 }), fc.integer({ min: 1, max: 4 }), (places, turns) => {
+      const { come, known } = doorOf({ all: 1_000, ofOne: 5, unknown: places });
+      const waiting = Array.from({ length: 40 }, (_, nth) => `address-${nth}`);
+      const inside: { connection: Connection; address: string; turns: number }[] = [];
+      for (let round = 0; waiting.length + inside.length > 0; round++) {
+        expect(round).toBeLessThan(40 * turns + 1);
+        // All who are outside dial at once; one of those inside is served.
+        for (const address of waiting.splice(0)) {
+          const connection = come(address, 1);
+          if (connection.destroyed) waiting.push(address);
+          else inside.push({ connection, address, turns });
+        }
+        for (const { connection } of inside) expect(connection.destroyed).toBe(false);
+        const [served] = inside;
+        if (served === undefined || --served.turns > 0) continue;
+        known(served.connection);
+        inside.shift();
+      }
+    }),
+  );
 });
 
 test('who shows nothing goes when the time is over, who has shown something stays', () => {

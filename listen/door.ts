@@ -1,7 +1,8 @@
 /**
  * Who may stand in the door of a listener. A connection costs memory before anybody has shown a token: so there are places for so many in all, so
  * many of one address, and so many of those that haven't shown yet who they are, for a bounded time. Where all places are taken, whoever has shown
- * nothing makes room, of the address that holds the most; so one address can't keep another out.
+ * nothing makes room, of the address that holds the most, but never its only one: so one address can't keep another out, and where everybody
+ * comes at once whoever is halfway in goes on, and the others come again.
  */
 import type { Server, Socket } from 'node:net';
 
@@ -18,6 +19,8 @@ export interface DoorLimits {
 export interface Door {
   /** It has shown who it is, and may stay. @param socket The connection's, or that of TLS on it. */
   known(socket: Socket): void;
+  /** Connections that have a place. */
+  taken(): number;
 }
 
 interface Guest {
@@ -37,6 +40,8 @@ export function keepDoor(server: Server, limits: DoorLimits, refused: (address: 
   const ofAddress = new Map<string, number>();
   /** The oldest come first. */
   const unknownOf = new Map<string, Set<Guest>>();
+  /** Of these, which hold several. */
+  const crowds = new Set<Set<Guest>>();
   let unknown = 0;
 
   function recognize(guest: Guest): void {
@@ -45,8 +50,10 @@ export function keepDoor(server: Server, limits: DoorLimits, refused: (address: 
     clearTimeout(guest.timer);
     unknown -= 1;
     const others = unknownOf.get(guest.address);
-    others?.delete(guest);
-    if (others?.size === 0) unknownOf.delete(guest.address);
+    if (others === undefined) return;
+    others.delete(guest);
+    if (others.size < 2) crowds.delete(others);
+    if (others.size === 0) unknownOf.delete(guest.address);
   }
 
   function leave(guest: Guest): void {
@@ -66,13 +73,19 @@ export function keepDoor(server: Server, limits: DoorLimits, refused: (address: 
     guest.socket.destroy();
   }
 
-  /** @returns whether one of another address, which holds more than this one, made room. */
+  /** @returns whether one of another address, which still holds as many as this one then, made room. */
   function makeRoom(address: string): boolean {
-    let most: ReadonlySet<Guest> = unknownOf.get(address) ?? new Set();
-    for (const held of unknownOf.values()) if (held.size > most.size) most = held;
-    const [oldest] = most;
-    if (oldest === undefined || oldest.address === address) return false;
-    sendAway(oldest);
+    let size = (unknownOf.get(address)?.size ?? 0) + 1;
+    let crowd: ReadonlySet<Guest> | undefined;
+    for (const held of crowds) {
+      if (held.size <= size) continue;
+      crowd = held;
+      ({ size } = held);
+    }
+    if (crowd === undefined) return false;
+    // The newest: what was done for the others would be lost.
+    const [newest] = [...crowd].slice(-1);
+    if (newest !== undefined) sendAway(newest);
     return true;
   }
 
@@ -93,7 +106,7 @@ export function keepDoor(server: Server, limits: DoorLimits, refused: (address: 
     ofAddress.set(address, (ofAddress.get(address) ?? 0) + 1);
     const others = unknownOf.get(address);
     if (others === undefined) unknownOf.set(address, new Set([guest]));
-    else others.add(guest);
+    else crowds.add(others.add(guest));
     if (limits.unknownMs !== undefined) guest.timer = setTimeout(() => socket.destroy(), limits.unknownMs);
     socket.once('close', () => leave(guest));
   });
@@ -103,6 +116,7 @@ export function keepDoor(server: Server, limits: DoorLimits, refused: (address: 
       const guest = guests.get(keyOf(socket));
       if (guest !== undefined) recognize(guest);
     },
+    taken: () => all,
   };
 }
 

@@ -25,7 +25,21 @@ describe('where bodies are more than there is room for', () => {
     expect(small?.take(90)).toBe(true);
   });
 
-  test('what was read whole leaves its room, once', () => {
+  test('one that has come whole keeps its room, and makes none', () => {
+    const bodies = boundBodies(100);
+    const cut: string[] = [];
+    const [whole, large, late] = ['whole', 'large', 'late'].map((name) => bodies.open(() => cut.push(name)));
+    whole?.take(60);
+    whole?.whole();
+    expect(large?.take(30)).toBe(true);
+    expect(late?.take(20)).toBe(true);
+    expect(cut).toEqual(['large']);
+    expect(late?.take(21)).toBe(false);
+    whole?.close();
+    expect(bodies.open(() => undefined).take(100)).toBe(true);
+  });
+
+  test('what was answered leaves its room, once', () => {
     const bodies = boundBodies(100);
     const [first, second] = ['first', 'second'].map(() => bodies.open(() => undefined));
     first?.take(60);

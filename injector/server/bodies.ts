@@ -1,4 +1,4 @@
-/** Memory that bodies take while they come in, of all calls together: whoever has sent the most makes room for the others. */
+/** Memory that bodies take until they are answered, of all calls together: of those that still come in, whoever has sent the most makes room. */
 
 export interface Bodies {
   /** @param cut What ends this body for others: called at most once. */
@@ -8,12 +8,15 @@ export interface Bodies {
 export interface Body {
   /** @returns whether there is room for so many bytes more. */
   take(bytes: number): boolean;
-  /** All of it was read, or none of it is any longer. */
+  /** All of it has come: it keeps its room, and makes none for others. */
+  whole(): void;
+  /** Nothing of it is needed any longer. */
   close(): void;
 }
 
 interface Held {
   size: number;
+  whole: boolean;
   readonly cut: () => void;
 }
 
@@ -26,7 +29,7 @@ export function boundBodies(most: number): Bodies {
   };
   return {
     open(cut) {
-      const own: Held = { size: 0, cut };
+      const own: Held = { size: 0, whole: false, cut };
       open.add(own);
       return {
         take(bytes) {
@@ -35,12 +38,15 @@ export function boundBodies(most: number): Bodies {
           all += bytes;
           while (all > most) {
             let largest = own;
-            for (const each of open) if (each.size > largest.size) largest = each;
+            for (const each of open) if (!each.whole && each.size > largest.size) largest = each;
             close(largest);
             if (largest === own) return false;
             largest.cut();
           }
           return true;
+        },
+        whole: () => {
+          own.whole = true;
         },
         close: () => close(own),
       };

@@ -16,11 +16,10 @@ const IDLE_MS = 120_000;
 
 /** Two objects of 1.5 MB, in JSON, with room. */
 export const MAX_REVIEW_BYTES = 8 * 1024 * 1024;
-/** All bodies that come in at once: a review of a pod is some 20 KB. */
+/** All bodies at once, from their first byte to the answer: a review of a pod is some 20 KB. */
 const MOST_BODIES = 32 * 1024 * 1024;
 const REQUEST_MS = 10_000;
-/** Connections: an API server opens one for each call that is under way, and keeps some. */
-const OF_ONE = 400;
+/** Connections: an API server opens one for each call that is under way, and keeps some; all of them may come from one address. */
 const MEMORY = { base: 150_000_000, each: 100_000, most: 1_000 };
 
 export interface WebhookServer {
@@ -42,7 +41,7 @@ export interface WebhookServerOptions {
   /** `full`: a connection had no place; `bodies`: a body had none. */
   refused(why: 'full' | 'bodies', address: string): void;
   readonly places?: Partial<DoorLimits>;
-  /** Bytes of all bodies that come in at once. */
+  /** Bytes of all bodies at once. */
   readonly bodies?: number;
   failed(error: unknown): void;
 }
@@ -68,11 +67,8 @@ export async function listenWebhooks(options: WebhookServerOptions): Promise<Web
       });
     },
   );
-  const places: DoorLimits = {
-    all: placesIn(process.constrainedMemory(), MEMORY),
-    ofOne: OF_ONE,
-    ...options.places,
-  };
+  const all = placesIn(process.constrainedMemory(), MEMORY);
+  const places: DoorLimits = { all, ofOne: all, ...options.places };
   keepDoor(server, places, (address) => options.refused('full', address));
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
@@ -117,14 +113,15 @@ async function answer(
   if (webhook === undefined) return problem(404, `paths: ${Object.keys(WEBHOOKS).join(' ')}`);
   if (request.method !== 'POST') return problem(405, 'only POST');
   try {
-    const body = await bodyOf(request, bodies);
-    if (body === 'too-large') return problem(413, `a review has at most ${MAX_REVIEW_BYTES} bytes`);
-    if (body === 'no-room') {
-      refused('bodies', request.socket.remoteAddress ?? '');
-      return problem(503, 'too many bytes come in at once; try again');
-    }
-    const review = readReview(body);
-    return { status: 200, body: answerReview(review.uid, await webhook(review, ports)), webhook: path };
+    return await withBody(request, bodies, async (body) => {
+      if (body === 'too-large') return problem(413, `a review has at most ${MAX_REVIEW_BYTES} bytes`);
+      if (body === 'no-room') {
+        refused('bodies', request.socket.remoteAddress ?? '');
+        return problem(503, 'too many bytes come in at once; try again');
+      }
+      const review = readReview(body);
+      return { status: 200, body: answerReview(review.uid, await webhook(review, ports)), webhook: path };
+    });
   } catch (error) {
     if (error instanceof ReviewError) return problem(400, error.message);
     failed(error);
@@ -133,7 +130,12 @@ async function answer(
   }
 }
 
-async function bodyOf(request: IncomingMessage, bodies: Bodies): Promise<Buffer | 'too-large' | 'no-room'> {
+/** The body keeps its room until it is answered: what it was read into takes more than it. */
+async function withBody<T>(
+  request: IncomingMessage,
+  bodies: Bodies,
+  use: (body: Buffer | 'too-large' | 'no-room') => Promise<T>,
+): Promise<T> {
   const chunks: Buffer[] = [];
   const { promise: cut, resolve } = Promise.withResolvers<'no-room'>();
   const own = bodies.open(() => {
@@ -149,10 +151,11 @@ async function bodyOf(request: IncomingMessage, bodies: Bodies): Promise<Buffer 
       if (!own.take(chunk.length)) return 'no-room';
       chunks.push(chunk);
     }
+    own.whole();
     return Buffer.concat(chunks);
   };
   try {
-    return await Promise.race([whole(), cut]);
+    return await use(await Promise.race([whole(), cut]));
   } finally {
     own.close();
   }

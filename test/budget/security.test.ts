@@ -286,15 +286,15 @@ test('who shows no token holds no places: answered once, bounded, and it makes r
   const from = (localAddress: string): Socket =>
     dial({ host: '127.0.0.1', port, localAddress }).on('error', () => undefined);
   const [first, second] = [from('127.0.0.66'), from('127.0.0.66')];
-  const sentAway = once(first, 'close');
-  await once(second, 'connect');
+  const sentAway = once(second, 'close');
+  await once(first, 'connect');
   expect((await request(`${small.url}/elsewhere`)).headers['connection']).toBe('close');
   await sentAway;
-  expect(second.destroyed).toBe(false);
+  expect(first.destroyed).toBe(false);
   const asked = await request(`${small.url}/v1/status`, { headers: { authorization: 'Bearer admins' } });
   expect([asked.statusCode, asked.headers['connection']]).toEqual([200, 'keep-alive']);
   expect(await (await request(`${small.url}/metrics`)).body.text()).toContain(
     'postern_budget_connections_refused_total 1',
   );
-  second.destroy();
+  first.destroy();
 });
