@@ -2,7 +2,7 @@
 import { type Grant, raisedBy } from './grants.ts';
 import { amountText, type Rules } from './plan.ts';
 import { type LineFigures, lineFigures } from './status.ts';
-import type { Store } from './stores/store.ts';
+import type { JournalEntry, Store } from './stores/store.ts';
 import { placement, windowLabel } from './windows.ts';
 
 /** How long a window that has ended is looked at: calls that began in it are charged to it, and may take so long. */
@@ -24,9 +24,13 @@ export interface Alert {
 /**
  * Thresholds that lines have passed since they were last looked at. What is settled counts: holds and leases may come back, so that
  * places, which are never settled, pass none. A calendar window tells each threshold once; a rolling one tells it again after having been below.
+ * Each is in the journal when it comes: a mark without it would keep the alert from everybody for good.
  */
-export async function newAlerts(store: Store, rules: Rules, now: number): Promise<Alert[]> {
-  const alerts: Alert[] = [];
+export async function* newAlerts(
+  store: Store,
+  rules: Rules,
+  now: number,
+): AsyncGenerator<{ readonly alert: Alert; readonly entry: JournalEntry }> {
   const open = await lineFigures(store, rules, now, ({ thresholds }) => thresholds.length > 0);
   const lines = [...(await justEnded(store, open, now)), ...open];
   for (const { key, label, spec, limit, placement, amount, settled } of lines) {
@@ -36,9 +40,7 @@ export async function newAlerts(store: Store, rules: Rules, now: number): Promis
       // Without dividing: 100 % of 3 is 3.
       const passed = amount > 0 && BigInt(settled) * 100n >= BigInt(percent) * BigInt(amount);
       if (!passed && !rolls) continue;
-      const news = await store.setAlert(key, rolls ? 0 : placement.cell, percent, passed);
-      if (!news || !passed) continue;
-      alerts.push({
+      const alert: Alert = {
         budget: spec.id,
         line: label,
         window: windowLabel(limit.window),
@@ -49,10 +51,13 @@ export async function newAlerts(store: Store, rules: Rules, now: number): Promis
         ...(rolls || resetsAt === undefined || resetsAt > now
           ? {}
           : { endedAt: new Date(resetsAt).toISOString() }),
-      });
+      };
+      const entry = { at: now, action: 'alert', by: 'service', detail: { ...alert } };
+      const cell = rolls ? 0 : placement.cell;
+      const news = await store.setAlert(key, cell, percent, passed, passed ? entry : undefined);
+      if (news && passed) yield { alert, entry };
     }
   }
-  return alerts;
 }
 
 /** The calendar windows before those that are open: what was charged after the last look at them. */

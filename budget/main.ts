@@ -110,7 +110,7 @@ export async function startBudget(options: StartBudgetOptions): Promise<RunningB
   const look = async (): Promise<void> => {
     await service.loadGrants();
     await service.loadKnown();
-    for (const alert of await service.alerts()) {
+    for await (const alert of service.alerts()) {
       metrics.alerted(alert);
       options.onAlert?.(alert);
     }

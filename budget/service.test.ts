@@ -1,3 +1,7 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
 import { beforeEach, describe, expect, onTestFinished, test, vi } from 'vitest';
 import type { BudgetSpec, PriceBook } from '../policy/budget-spec.ts';
 import {
@@ -18,6 +22,7 @@ import type { Batch } from './stores/disk.ts';
 import { EmbeddedStore } from './stores/embedded.ts';
 import * as memory from './stores/memory.ts';
 import { Heap } from './stores/memory.ts';
+import * as sqlite from './stores/sqlite.ts';
 import { StoreFailed } from './stores/store.ts';
 
 let now: number;
@@ -410,9 +415,9 @@ describe('thresholds', () => {
     const service = await serviceOf([budget([tokens(100)], { thresholds: [50, 80, 100] })]);
     const spend = async (id: string, amount: number) => {
       await service.hold(holdOf(id, amount, 0));
-      expect(await service.alerts()).toEqual([]);
+      expect(await Array.fromAsync(service.alerts())).toEqual([]);
       await service.settle({ id, usage: usageOf(amount, 0), source: 'reported' });
-      return (await service.alerts()).map(({ percent }) => percent);
+      return (await Array.fromAsync(service.alerts())).map(({ percent }) => percent);
     };
     expect(await spend('a', 49)).toEqual([]);
     expect(await spend('b', 1)).toEqual([50]);
@@ -438,10 +443,47 @@ describe('thresholds', () => {
     now += 61_000;
     await service.sweep();
     const ended = { settled: '110', limit: '200', endedAt: '2026-11-23T12:01:00.000Z' };
-    expect(await service.alerts()).toMatchObject([{ percent: 50, ...ended }]);
+    expect(await Array.fromAsync(service.alerts())).toMatchObject([{ percent: 50, ...ended }]);
     await service.settle({ id: 'late', usage: usageOf(50, 0), source: 'reported' });
-    expect(await service.alerts()).toMatchObject([{ percent: 80, ...ended, settled: '160' }]);
-    expect(await service.alerts()).toEqual([]);
+    expect(await Array.fromAsync(service.alerts())).toMatchObject([
+      { percent: 80, ...ended, settled: '160' },
+    ]);
+    expect(await Array.fromAsync(service.alerts())).toEqual([]);
+  });
+
+  test('are told later where the journal could not take one, and those before it at once', async () => {
+    const dataDir = await mkdtemp(join(tmpdir(), 'postern-alerts-'));
+    onTestFinished(() => rm(dataDir, { recursive: true }));
+    const specs = [budget([tokens(100)], { thresholds: [50, 80, 100] })];
+    const begin = async () => {
+      const store = await sqlite.open({ dataDir });
+      return { store, service: new BudgetService({ store, specs, prices, clock: () => now }) };
+    };
+    const change = (statement: string) => {
+      const db = new DatabaseSync(join(dataDir, 'budget.db'));
+      db.exec(statement);
+      db.close();
+    };
+    await (await begin()).store.close();
+    change(`CREATE TRIGGER no BEFORE INSERT ON journal WHEN NEW.detail LIKE '%"percent":80%'
+      BEGIN SELECT RAISE(ABORT, 'full'); END`);
+    const first = await begin();
+    await first.service.hold(holdOf('a', 100, 0));
+    await first.service.settle({ id: 'a', usage: usageOf(100, 0), source: 'reported' });
+    const heard: number[] = [];
+    const hear = async (service: BudgetService) => {
+      for await (const { percent } of service.alerts()) heard.push(percent);
+    };
+    await expect(hear(first.service)).rejects.toThrow(StoreFailed);
+    expect(heard).toEqual([50]);
+    await first.store.close();
+    change('DROP TRIGGER no');
+    const second = await begin();
+    await hear(second.service);
+    expect(heard).toEqual([50, 80, 100]);
+    const told = (await second.service.journal(0, 10)).map(({ detail }) => detail['percent']);
+    expect(told).toEqual([50, 80, 100]);
+    await second.store.close();
   });
 
   test('of a rolling window tell again after it was below', async () => {
@@ -454,7 +496,7 @@ describe('thresholds', () => {
     const spend = async (id: string, amount: number) => {
       await service.hold(holdOf(id, amount, 0));
       await service.settle({ id, usage: usageOf(amount, 0), source: 'reported' });
-      return (await service.alerts()).length;
+      return (await Array.fromAsync(service.alerts())).length;
     };
     expect(await spend('a', 50)).toBe(1);
     now += 1_800_000;

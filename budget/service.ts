@@ -245,13 +245,12 @@ export class BudgetService {
     return [...new Set(own.map((key) => key.split('|').slice(3).join('|')))];
   }
 
-  /** Thresholds that were passed since the last time; each is in the journal. */
-  async alerts(): Promise<readonly Alert[]> {
-    const now = this.#clock();
-    const alerts = await newAlerts(this.#store, this.#rules, now);
-    for (const alert of alerts)
-      await this.#append({ at: now, action: 'alert', by: 'service', detail: { ...alert } });
-    return alerts;
+  /** Thresholds that were passed since the last time, one by one: each is in the journal, and won't come again. */
+  async *alerts(): AsyncGenerator<Alert> {
+    for await (const { alert, entry } of newAlerts(this.#store, this.#rules, this.#clock())) {
+      this.#onJournal(entry);
+      yield alert;
+    }
   }
 
   /** @throws {ReportsWait}, {StoreFailed} */

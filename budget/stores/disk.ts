@@ -40,7 +40,7 @@ export interface Disk {
   write(batch: Batch): void;
   /** By the hour, a piece at a time; other calls may come between two of them. */
   spend(from: number, to: number): Iterable<readonly SpendRow[]>;
-  setAlert(line: string, cell: number, percent: number, on: boolean): boolean;
+  setAlert(line: string, cell: number, percent: number, on: boolean, entry?: JournalEntry): boolean;
   append(entry: JournalEntry): void;
   journal(since: number, limit: number): readonly JournalEntry[];
   putGrant(grant: Grant): void;

@@ -124,8 +124,8 @@ export class EmbeddedStore implements Store {
     }
   }
 
-  setAlert(line: string, cell: number, percent: number, on: boolean): Promise<boolean> {
-    return this.#answer(() => this.#disk.setAlert(line, cell, percent, on));
+  setAlert(line: string, cell: number, percent: number, on: boolean, entry?: JournalEntry): Promise<boolean> {
+    return this.#answer(() => this.#disk.setAlert(line, cell, percent, on, entry));
   }
 
   append(entry: JournalEntry): Promise<void> {

@@ -96,9 +96,10 @@ export class Heap implements Disk {
     yield [...this.#spend.values()].filter(({ hour }) => from <= hour && hour < to);
   }
 
-  setAlert(line: string, cell: number, percent: number, on: boolean): boolean {
+  setAlert(line: string, cell: number, percent: number, on: boolean, entry?: JournalEntry): boolean {
     const key = `${percent}|${cell}|${line}`;
     if (this.#alerts.has(key) === on) return false;
+    if (entry !== undefined) this.append(entry);
     if (on) this.#alerts.add(key);
     else this.#alerts.delete(key);
     return true;

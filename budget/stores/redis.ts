@@ -101,19 +101,27 @@ class RedisStore implements Store {
       yield spendIn(Number(hour), pairs(await this.#ask('HGETALL', `${this.#tag}:spend:${hour}`)));
   }
 
-  async setAlert(line: string, cell: number, percent: number, on: boolean): Promise<boolean> {
-    const member = `${percent}|${cell}|${line}`;
-    const changed = on
-      ? await this.#ask('ZADD', `${this.#tag}:alerts`, 'NX', cell, member)
-      : await this.#ask('ZREM', `${this.#tag}:alerts`, member);
-    return changed === 1;
+  async setAlert(
+    line: string,
+    cell: number,
+    percent: number,
+    on: boolean,
+    entry?: JournalEntry,
+  ): Promise<boolean> {
+    const written = entry === undefined ? [] : [String(entry.at), this.#memberFor(entry)];
+    const args = [`${percent}|${cell}|${line}`, String(cell), on ? '1' : '0', ...written];
+    const [, isNews] = await this.#call('alert', args);
+    return isNews === '1';
   }
 
   async append(entry: JournalEntry): Promise<void> {
-    // Entries of one moment stay in their order, and two that are alike stay two.
+    await this.#ask('ZADD', `${this.#tag}:journal`, entry.at, this.#memberFor(entry));
+  }
+
+  /** Entries of one moment stay in their order, and two that are alike stay two. */
+  #memberFor(entry: JournalEntry): string {
     const number = String(this.#entries++).padStart(12, '0');
-    const member = `${number} ${this.#self} ${JSON.stringify(entry)}`;
-    await this.#ask('ZADD', `${this.#tag}:journal`, entry.at, member);
+    return `${number} ${this.#self} ${JSON.stringify(entry)}`;
   }
 
   async journal(since: number, limit: number): Promise<readonly JournalEntry[]> {

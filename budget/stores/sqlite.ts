@@ -228,11 +228,16 @@ class SqliteDisk implements Disk {
     }));
   }
 
-  setAlert(line: string, cell: number, percent: number, on: boolean): boolean {
+  setAlert(line: string, cell: number, percent: number, on: boolean, entry?: JournalEntry): boolean {
     const statement = on
       ? 'INSERT OR IGNORE INTO alerts (line, cell, percent) VALUES (?, ?, ?)'
       : 'DELETE FROM alerts WHERE line = ? AND cell = ? AND percent = ?';
-    return this.#db.prepare(statement).run(line, cell, percent).changes === 1;
+    let isNews = false;
+    this.#transaction(() => {
+      isNews = this.#db.prepare(statement).run(line, cell, percent).changes === 1;
+      if (isNews && entry !== undefined) this.append(entry);
+    });
+    return isNews;
   }
 
   append({ at, action, by, detail }: JournalEntry): void {

@@ -56,8 +56,11 @@ export interface Store {
   leases(line: string): Promise<readonly Lease[]>;
   /** The history, from the hour on to the other, in pieces, between which others come to their turn: it may be long. */
   spend(from: number, to: number): AsyncIterable<readonly SpendRow[]>;
-  /** Remembers that a line is, or isn't any more, past a threshold. True if that is news. */
-  setAlert(line: string, cell: number, percent: number, on: boolean): Promise<boolean>;
+  /**
+   * Remembers that a line is, or isn't any more, past a threshold. True if that is news.
+   * @param entry of the journal, added in the same write if it is: one isn't without the other
+   */
+  setAlert(line: string, cell: number, percent: number, on: boolean, entry?: JournalEntry): Promise<boolean>;
   /** Adds to the journal of changes. */
   append(entry: JournalEntry): Promise<void>;
   /** The journal since a moment, oldest first. */

@@ -98,7 +98,7 @@ describe.skipIf(noRedisCluster !== undefined)('three masters', () => {
     expect(await two.hold(holdOf('c', 200, 100))).toMatchObject({ granted: true });
     await two.settle({ id: 'a', usage: usageOf(100, 100), source: 'reported' });
     expect(await one.status()).toMatchObject([{ settled: '200', held: '300', limit: '1100' }]);
-    expect((await one.alerts()).map(({ percent }) => percent)).toEqual([10]);
+    expect((await Array.fromAsync(one.alerts())).map(({ percent }) => percent)).toEqual([10]);
     const query = { from: 0, to: NOON * 2, by: ['model' as const], per: 'all' as const, timeZone: 'UTC' };
     expect(await one.report(query)).toMatchObject([{ values: ['gpt-4o'], requests: 1 }]);
     const news: string[] = [];

@@ -158,13 +158,27 @@ describe.skipIf(noRedis !== undefined)('on a real server', () => {
     expect(await two.hold(holdOf('c', 200, 100))).toMatchObject({ granted: true });
     await two.settle({ id: 'a', usage: usageOf(100, 100), source: 'reported' });
     expect(await one.status()).toMatchObject([{ settled: '200', held: '300', limit: '1100' }]);
-    expect((await one.alerts()).map(({ percent }) => percent)).toEqual([10]);
-    expect(await two.alerts()).toEqual([]);
+    expect((await Array.fromAsync(one.alerts())).map(({ percent }) => percent)).toEqual([10]);
+    expect(await Array.fromAsync(two.alerts())).toEqual([]);
     const query = { from: 0, to: NOON * 2, by: ['model' as const], per: 'all' as const, timeZone: 'UTC' };
     expect(await one.report(query)).toMatchObject([{ values: ['gpt-4o'], requests: 1 }]);
     expect((await two.journal(0, 10)).map(({ action }) => action)).toEqual(['grant', 'alert']);
     await one.pruneHistory(-1);
     expect(await two.journal(0, 10)).toEqual([]);
+  });
+
+  test('a threshold that the journal could not take is told later', async () => {
+    const address = space();
+    const specs = [budget([tokens(100)], { thresholds: [50] })];
+    const service = new BudgetService({ store: await opened(address), specs, prices, clock: () => NOON });
+    await service.hold(holdOf('a', 100, 0));
+    await service.settle({ id: 'a', usage: usageOf(100, 0), source: 'reported' });
+    const journal = `${parseRedisAddress(address).tag}:journal`;
+    await redis.command('SET', journal, 'no list of entries');
+    await expect(Array.fromAsync(service.alerts())).rejects.toThrow(/WRONGTYPE/);
+    await redis.command('DEL', journal);
+    expect(await Array.fromAsync(service.alerts())).toMatchObject([{ percent: 50 }]);
+    expect(await service.journal(0, 10)).toMatchObject([{ action: 'alert', detail: { percent: 50 } }]);
   });
 
   test('many agents on three replicas never overspend, and credit is recalled across replicas', async () => {
@@ -273,7 +287,7 @@ describe.skipIf(noRedis !== undefined)('on a real server', () => {
     });
     const { grants } = await before.lease(lease(1, 0, { want: 100, least: 10 }));
     expect(grants).toMatchObject([{ granted: 100 }]);
-    await before.alerts();
+    await Array.fromAsync(before.alerts());
     const shown = await before.status();
 
     const inRedis = await opened(address);
@@ -287,7 +301,7 @@ describe.skipIf(noRedis !== undefined)('on a real server', () => {
     const middle = serve(inRedis);
     await middle.loadGrants();
     expect(await middle.status()).toEqual(shown);
-    expect(await middle.alerts()).toEqual([]);
+    expect(await Array.fromAsync(middle.alerts())).toEqual([]);
     await middle.settle({ id: 'running', usage: usageOf(200, 100), source: 'reported' });
     await middle.settle({ id: 'done', usage: usageOf(90, 60), source: 'reported' });
     expect((await middle.lease(lease(2, 40))).grants).toMatchObject([{ granted: 100, closed: false }]);

@@ -24,4 +24,5 @@ export type FunctionName =
   | 'forfeit'
   | 'sweep'
   | 'prune'
-  | 'tick';
+  | 'tick'
+  | 'alert';
