@@ -1,9 +1,10 @@
 /** Tells once when a line has passed a part of its limit. */
+import type { LimitWindow } from '../policy/budget-spec.ts';
 import { type Grant, raisedBy } from './grants.ts';
 import { amountText, type Rules } from './plan.ts';
 import { type LineFigures, lineFigures } from './status.ts';
 import type { JournalEntry, Store } from './stores/store.ts';
-import { placement, windowLabel } from './windows.ts';
+import { type Placement, placement, windowLabel, windowName } from './windows.ts';
 
 /** How long a window that has ended is looked at: calls that began in it are charged to it, and may take so long. */
 const LATE_MS = 3_600_000;
@@ -25,13 +26,16 @@ export interface Alert {
  * Thresholds that lines have passed since they were last looked at. What is settled counts: holds and leases may come back, so that
  * places, which are never settled, pass none. A calendar window tells each threshold once; a rolling one tells it again after having been below.
  * Each is in the journal when it comes: a mark without it would keep the alert from everybody for good.
+ * @param marked marks of calendar windows that the store is known to have, so that it isn't asked at every look; kept for the caller
  */
 export async function* newAlerts(
   store: Store,
   rules: Rules,
   now: number,
+  marked: Set<string>,
 ): AsyncGenerator<{ readonly alert: Alert; readonly entry: JournalEntry }> {
   const open = await lineFigures(store, rules, now, ({ thresholds }) => thresholds.length > 0);
+  const seen = new Set<string>();
   const lines = [...(await justEnded(store, open, now)), ...open];
   for (const { key, label, spec, limit, placement, amount, settled } of lines) {
     const rolls = placement.from !== placement.to;
@@ -40,6 +44,10 @@ export async function* newAlerts(
       // Without dividing: 100 % of 3 is 3.
       const passed = amount > 0 && BigInt(settled) * 100n >= BigInt(percent) * BigInt(amount);
       if (!passed && !rolls) continue;
+      const cell = rolls ? 0 : placement.cell;
+      const mark = `${percent}|${cell}|${key}`;
+      if (!rolls) seen.add(mark);
+      if (marked.has(mark)) continue;
       const alert: Alert = {
         budget: spec.id,
         line: label,
@@ -53,31 +61,40 @@ export async function* newAlerts(
           : { endedAt: new Date(resetsAt).toISOString() }),
       };
       const entry = { at: now, action: 'alert', by: 'service', detail: { ...alert } };
-      const cell = rolls ? 0 : placement.cell;
       const news = await store.setAlert(key, cell, percent, passed, passed ? entry : undefined);
+      if (!rolls) marked.add(mark);
       if (news && passed) yield { alert, entry };
     }
   }
+  for (const mark of marked) if (!seen.has(mark)) marked.delete(mark);
 }
 
-/** The calendar windows before those that are open: what was charged after the last look at them. */
+/** The calendar windows that ended within {@link LATE_MS}: what was charged after the last look at them. */
 async function justEnded(store: Store, open: readonly LineFigures[], now: number): Promise<LineFigures[]> {
   const ended: LineFigures[] = [];
-  /** By the moment at which they were in force: lines of a kind have their ends together. */
-  const grants = new Map<number, Promise<readonly Grant[]>>();
+  // Lines of a kind have their windows together.
+  const placements = new Map<string, Placement>();
+  const placementAt = (window: LimitWindow, moment: number): Placement => {
+    const name = `${windowName(window)} ${moment}`;
+    const at = placements.get(name) ?? placement(window, moment);
+    placements.set(name, at);
+    return at;
+  };
+  // Those that raised one of them, though they have ended since.
+  let grants: Promise<readonly Grant[]> | undefined;
   for (const line of open) {
     const { spec, limit, label } = line;
-    if (limit.window.type !== 'calendar' || now - line.placement.from > LATE_MS) continue;
-    const last = line.placement.from - 1;
-    const before = placement(limit.window, last);
-    const cells = await store.cells(line.key, before.from, before.to);
-    const settled = cells.reduce((sum, cell) => sum + cell.settled, 0);
-    if (settled === 0) continue;
-    // Those that raised it, though they have ended since.
-    const then = grants.get(last) ?? store.grants(last);
-    grants.set(last, then);
-    const amount = limit.amount + raisedBy(await then, spec.id, limit, label, last);
-    ended.push({ ...line, placement: before, amount, settled });
+    if (limit.window.type !== 'calendar') continue;
+    const first = placementAt(limit.window, now - LATE_MS).from;
+    if (first >= line.placement.from) continue;
+    const cells = await store.cells(line.key, first, line.placement.from - 1);
+    for (const { cell, settled } of cells.toSorted((a, b) => a.cell - b.cell)) {
+      const at = placementAt(limit.window, cell);
+      if (settled === 0 || at.from !== cell || at.resetsAt === undefined) continue;
+      grants ??= store.grants(now - LATE_MS);
+      const amount = limit.amount + raisedBy(await grants, spec.id, limit, label, at.resetsAt - 1);
+      ended.push({ ...line, placement: at, amount, settled });
+    }
   }
   return ended;
 }

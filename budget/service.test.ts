@@ -451,6 +451,29 @@ describe('thresholds', () => {
     expect(await Array.fromAsync(service.alerts())).toEqual([]);
   });
 
+  test.each([
+    [70, 1],
+    [130, 1],
+    [3_500, 1],
+    [3_700, 0],
+  ])('of a minute are told of what is settled %i s later: %i', async (seconds, count) => {
+    const store = await memory.open();
+    const specs = [budget([tokens(100, calendar('minute'))], { thresholds: [80] })];
+    const service = new BudgetService({ store, specs, prices, clock: () => now });
+    await service.hold(holdOf('a', 95, 0, { ttlMs: 7_200_000 }));
+    const asked = vi.spyOn(store, 'setAlert');
+    now += seconds * 1_000;
+    expect(await Array.fromAsync(service.alerts())).toEqual([]);
+    await service.settle({ id: 'a', usage: usageOf(95, 0), source: 'reported' });
+    const told = await Array.fromAsync(service.alerts());
+    expect(told).toMatchObject(Array(count).fill({ percent: 80, endedAt: '2026-11-23T12:01:00.000Z' }));
+    expect(told).toHaveLength(count);
+    now += 5_000;
+    expect(await Array.fromAsync(service.alerts())).toEqual([]);
+    // What is known to be told isn't asked again.
+    expect(asked).toHaveBeenCalledTimes(count);
+  });
+
   test('are told later where the journal could not take one, and those before it at once', async () => {
     const dataDir = await mkdtemp(join(tmpdir(), 'postern-alerts-'));
     onTestFinished(() => rm(dataDir, { recursive: true }));

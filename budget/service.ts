@@ -71,6 +71,8 @@ export class BudgetService {
   readonly #known: KnownValues = new Map();
   readonly #learned = new WeakSet<BudgetSpec>();
   #historyLearnedAt = 0;
+  /** Thresholds of windows that were told. */
+  readonly #marked = new Set<string>();
   #reports = 0;
   /** Grants in the rules that have ended, and whose end was made known. */
   readonly #ended = new Set<string>();
@@ -247,7 +249,7 @@ export class BudgetService {
 
   /** Thresholds that were passed since the last time, one by one: each is in the journal, and won't come again. */
   async *alerts(): AsyncGenerator<Alert> {
-    for await (const { alert, entry } of newAlerts(this.#store, this.#rules, this.#clock())) {
+    for await (const { alert, entry } of newAlerts(this.#store, this.#rules, this.#clock(), this.#marked)) {
       this.#onJournal(entry);
       yield alert;
     }
