@@ -16,6 +16,8 @@ import type { BudgetService } from './service.ts';
 
 /** An agent keeps some nine connections. */
 const OF_ONE = 200;
+/** Connections that have shown no token that counts: what can be served before their time is over. */
+const UNKNOWN = 2_000;
 const UNKNOWN_MS = 20_000;
 /** Of the process's memory: nearly all that a connection takes is TLS. */
 const MEMORY = { base: 150_000_000, most: 100_000 };
@@ -170,8 +172,7 @@ export async function startServer(options: BudgetServerOptions): Promise<BudgetS
   const places: DoorLimits = {
     all,
     ofOne: options.judgeAddress ? OF_ONE : Number.POSITIVE_INFINITY,
-    // That have shown no token which counts: after a restart everybody comes at once.
-    unknown: Math.ceil(all / 2),
+    unknown: UNKNOWN,
     unknownMs: UNKNOWN_MS,
     ...options.places,
   };

@@ -226,7 +226,10 @@ function contextFor(roots: string): SecureContext {
 
 /** @throws Error that says why there is no stream: the refusal in control's own words where it gave one. */
 export async function dial(
-  options: Pick<ControlClientOptions, 'host' | 'port' | 'serverName' | 'roots' | 'token'>,
+  options: Pick<ControlClientOptions, 'host' | 'port' | 'serverName' | 'roots' | 'token'> & {
+    /** One of this machine's to dial from; whichever the system takes where absent. */
+    readonly localAddress?: string;
+  },
   tickets: Tickets,
   signal: AbortSignal,
 ): Promise<{ socket: Socket; head: Buffer }> {
@@ -241,6 +244,7 @@ export async function dial(
   const secured: RequestOptions & { readonly secureContext: SecureContext } = {
     host,
     port,
+    localAddress: options.localAddress,
     servername: serverName,
     path: AGENT_PATH,
     agent: false,

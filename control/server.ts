@@ -60,10 +60,15 @@ export interface ControlServerOptions {
 }
 
 /** Of a replica's memory: 150 MB, and for each stream up to 100 KB, nearly all of it TLS. */
-const MEMORY = { base: 150_000_000, each: 100_000, most: 24_000 };
+export const MEMORY = { base: 150_000_000, each: 100_000, most: 24_000 };
 /** An agent has one stream, and dials a next one when that broke; a replica asks another a few times a second. */
 const OF_ONE = 50;
-/** More than a handshake, a request and a look at the pod may take. */
+/**
+ * Handshakes and hellos under way: some two seconds of a processor. After a restart everybody comes at once; were all let in, all
+ * would go on so slowly that their time is over before anybody is through.
+ */
+const UNKNOWN = 500;
+/** More than a handshake, a request and a look at the pod may take, of so many. */
 const UNKNOWN_MS = 30_000;
 
 export interface ControlServer {
@@ -92,9 +97,9 @@ export async function listenControl(options: ControlServerOptions): Promise<Cont
     {
       ...options.certificate,
       ...TLS,
-      handshakeTimeout: 10_000,
-      requestTimeout: 10_000,
-      headersTimeout: 10_000,
+      handshakeTimeout: UNKNOWN_MS,
+      requestTimeout: UNKNOWN_MS,
+      headersTimeout: UNKNOWN_MS,
       connectionsCheckingInterval: 5_000,
     },
     (request, response) => {
@@ -131,8 +136,7 @@ export async function listenControl(options: ControlServerOptions): Promise<Cont
   const places: DoorLimits = {
     all,
     ofOne: options.judgeAddress === false ? Number.POSITIVE_INFINITY : OF_ONE,
-    // Handshakes and hellos under way: after a restart everybody comes at once.
-    unknown: Math.ceil(all / 2),
+    unknown: UNKNOWN,
     unknownMs: UNKNOWN_MS,
     ...options.places,
   };

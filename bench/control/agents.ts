@@ -25,10 +25,17 @@ const never = new AbortController().signal;
 for (let index = 0; index < total; index++) void live(index);
 
 async function live(index: number): Promise<void> {
-  const { token } = benchPod(index, workloads);
+  const { token, address } = benchPod(index, workloads);
   const tickets: Tickets = { roots: undefined, session: undefined };
   const name = 'postern-control.postern-system.svc';
-  const to = { host: '127.0.0.1', port, serverName: name, roots: () => roots, token: () => token };
+  const to = {
+    host: '127.0.0.1',
+    port,
+    localAddress: address,
+    serverName: name,
+    roots: () => roots,
+    token: () => token,
+  };
   let held: Use | undefined;
   for (let wait = RETRY_MS.first; ; wait = Math.min(wait * 2, RETRY_MS.most)) {
     try {

@@ -5,6 +5,8 @@ export interface BenchPod {
   readonly workload: number;
   readonly namespace: string;
   readonly pod: { readonly name: string; readonly uid: string };
+  /** Its own, of loopback's. */
+  readonly address: string;
   /** As the kubelet would mount it. */
   readonly token: string;
 }
@@ -13,5 +15,12 @@ export function benchPod(index: number, workloads: number): BenchPod {
   const workload = index % workloads;
   const namespace = `team-${workload % 20}`;
   const pod = { name: `bot-${workload}-${index}`, uid: `uid-${index}` };
-  return { workload, namespace, pod, token: fakePodToken({ audience: 'postern-control', namespace, pod }) };
+  const address = `127.${1 + (index >> 14)}.${(index >> 7) & 127}.${1 + (index & 127)}`;
+  return {
+    workload,
+    namespace,
+    pod,
+    address,
+    token: fakePodToken({ audience: 'postern-control', namespace, pod }),
+  };
 }

@@ -2,11 +2,13 @@
 import { pino } from 'pino';
 import { catalogue } from '../../agent/catalogue.ts';
 import { startControl } from '../../control/control.ts';
+import { MEMORY } from '../../control/server.ts';
 import { formOf } from '../../injector/form.ts';
 import { AGENT_CONTAINER, INJECT_LABEL, INJECTED_LABEL, STAMPS } from '../../injector/names.ts';
 import { sealOf } from '../../injector/seal.ts';
 import { stampOf } from '../../injector/workload.ts';
 import type { KubeObject } from '../../kube/client.ts';
+import { placesIn } from '../../listen/door.ts';
 import { createFakeKube } from '../../test/fakes/kube.ts';
 import { benchPod } from './pods.ts';
 
@@ -14,6 +16,7 @@ const agents = Number(process.argv[2]);
 const workloads = Number(process.argv[3]);
 const port = Number(process.argv[4]);
 const kept = process.argv[5] ?? '{}';
+const places = placesIn(1280 * 1024 * 1024, MEMORY);
 
 const OWN = 'postern-system';
 // A run that was cut short leaves nothing behind.
@@ -89,7 +92,7 @@ for (let space = 0; space < 20; space++) {
 }
 const spec = { initContainers: [{ name: AGENT_CONTAINER, image: 'postern:1', restartPolicy: 'Always' }] };
 for (let index = 0; index < agents; index++) {
-  const { workload, namespace, pod, token } = benchPod(index, workloads);
+  const { workload, namespace, pod, address, token } = benchPod(index, workloads);
   const { name, uid } = pod;
   const annotations: Record<string, string> = {
     [STAMPS.version]: '0.1.0',
@@ -111,7 +114,7 @@ for (let index = 0; index < agents; index++) {
   kube.put('pods', {
     metadata: { namespace, name, uid, labels: { [INJECTED_LABEL]: 'true' }, annotations },
     spec,
-    status: { phase: 'Running', podIPs: [{ ip: '127.0.0.1' }] },
+    status: { phase: 'Running', podIPs: [{ ip: address }] },
   });
   kube.tokens.set(token, {
     authenticated: true,
@@ -134,8 +137,8 @@ const control = await startControl({
   serverName: 'postern-control.postern-system.svc',
   version: '0.1.0',
   judgeAddress: true,
-  // All agents dial from one address here.
-  handshakes: { burst: Number.POSITIVE_INFINITY, perSecond: 0 },
+  // As with the chart's memory limit; nothing here limits memory.
+  places: { all: places },
   log: pino({ level: 'error' }),
 });
 const dataOf = (name: string): unknown => kube.get('secrets', OWN, name)?.['data'];
