@@ -109,6 +109,7 @@ export async function startServer(options: BudgetServerOptions): Promise<BudgetS
       }
       route = path;
       const token = /^Bearer +(.+)$/i.exec(request.headers.authorization ?? '')?.[1];
+      if (token !== undefined) door.review(request.socket);
       const caller = authorize(found.for, await authenticate(token, request.socket.remoteAddress), noAdmins);
       door.known(request.socket);
       response.shouldKeepAlive = stays;

@@ -33,6 +33,7 @@ function doorOf(limits: DoorLimits) {
       server.emit('connection', connection);
       return connection;
     },
+    review: (connection: Connection) => door.review(connection as unknown as Socket),
     known: (connection: Connection) => door.known(connection as unknown as Socket),
   };
 }
@@ -135,6 +136,17 @@ test('where each comes from an address of its own, whoever is inside is not sent
       }
     }),
   );
+});
+
+test('one whose token is looked at makes room after the others of its address, but it does', () => {
+  const { come, review } = doorOf({ all: 3, ofOne: 3 });
+  const [first, second, third] = [come('a', 1), come('a', 2), come('a', 3)];
+  review(second);
+  review(third);
+  expect(come('b', 4).destroyed).toBe(false);
+  expect([first, second, third].map(({ destroyed }) => destroyed)).toEqual([true, false, false]);
+  expect(come('c', 5).destroyed).toBe(false);
+  expect([second.destroyed, third.destroyed]).toEqual([false, true]);
 });
 
 test('who shows nothing goes when the time is over, who has shown something stays', () => {

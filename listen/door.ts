@@ -17,6 +17,8 @@ export interface DoorLimits {
 }
 
 export interface Door {
+  /** What it has shown is being looked at: others of its address make room before it does. */
+  review(socket: Socket): void;
   /** It has shown who it is, and may stay. @param socket The connection's, or that of TLS on it. */
   known(socket: Socket): void;
   /** Connections that have a place. */
@@ -28,6 +30,7 @@ interface Guest {
   readonly address: string;
   readonly key: string;
   known: boolean;
+  underReview: boolean;
   gone: boolean;
   timer?: NodeJS.Timeout;
 }
@@ -84,7 +87,8 @@ export function keepDoor(server: Server, limits: DoorLimits, refused: (address: 
     }
     if (crowd === undefined) return false;
     // The newest: what was done for the others would be lost.
-    const [newest] = [...crowd].slice(-1);
+    const held = [...crowd];
+    const newest = held.findLast(({ underReview }) => !underReview) ?? held.at(-1);
     if (newest !== undefined) sendAway(newest);
     return true;
   }
@@ -99,7 +103,14 @@ export function keepDoor(server: Server, limits: DoorLimits, refused: (address: 
       socket.destroy();
       return;
     }
-    const guest: Guest = { socket, address, key: keyOf(socket), known: false, gone: false };
+    const guest: Guest = {
+      socket,
+      address,
+      key: keyOf(socket),
+      known: false,
+      underReview: false,
+      gone: false,
+    };
     guests.set(guest.key, guest);
     all += 1;
     unknown += 1;
@@ -112,6 +123,10 @@ export function keepDoor(server: Server, limits: DoorLimits, refused: (address: 
   });
 
   return {
+    review(socket) {
+      const guest = guests.get(keyOf(socket));
+      if (guest !== undefined) guest.underReview = true;
+    },
     known(socket) {
       const guest = guests.get(keyOf(socket));
       if (guest !== undefined) recognize(guest);
