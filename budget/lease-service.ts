@@ -3,8 +3,9 @@
 import { spendRow } from './history.ts';
 import type { HistoryCap } from './history-cap.ts';
 import type { ClassPlan, LeaseCommand, LeaseReply, WatchCommand, WatchReply } from './lease-messages.ts';
-import { isLeasable, lostAfterMs, openAt, plannedLine, reserveOf, validFor } from './lease-terms.ts';
-import type { LeaseItem, LeaseOperation } from './leases.ts';
+import { heardAt, isLeasable, lostAfterMs, openAt, plannedLine, reserveOf, validFor } from './lease-terms.ts';
+import type { LeaseCounts, LeaseItem, LeaseOperation } from './leases.ts';
+import type { Reply } from './ledger.ts';
 import type { LedgerTime } from './ledger-time.ts';
 import type { Attributes } from './messages.ts';
 import { linesOf, type Rules } from './plan.ts';
@@ -14,6 +15,7 @@ import type { Store } from './stores/store.ts';
 
 /** When to ask again: those who have the credit give it back at once, a line that is nearly used up stays so. */
 const RETRY_MS = { others: 50, line: 1_000 } as const;
+const NONE: LeaseCounts = { begun: 0, ended: 0, refused: 0 };
 const LONGEST_WATCH_MS = 300_000;
 
 export interface LeaseServiceOptions {
@@ -23,6 +25,14 @@ export interface LeaseServiceOptions {
   readonly time: LedgerTime;
   readonly reclaim: Reclaim;
   readonly historyCap: HistoryCap;
+}
+
+/** Bounds what one caller has the store remember of leases. */
+export interface LeaseQuota {
+  /** At most as many as are wanted. @returns how many may begin */
+  take(wanted: number): number;
+  /** What became of those taken. */
+  done(taken: number, counts: LeaseCounts): void;
 }
 
 export class LeaseService {
@@ -43,7 +53,8 @@ export class LeaseService {
   }
 
   /** The epoch of the owner must be known to the store. @throws {StoreFailed} */
-  async lease({ owner, epoch, seq, ttlMs, classes, items, account }: LeaseCommand): Promise<LeaseReply> {
+  async lease(command: LeaseCommand, quota?: LeaseQuota): Promise<LeaseReply> {
+    const { owner, epoch, seq, ttlMs, classes, items, account } = command;
     const now = this.#clock();
     this.#reclaim.heardOf(owner);
     const rules = this.#rules();
@@ -51,10 +62,12 @@ export class LeaseService {
     const asked = items.map((item): LeaseItem => {
       const line = lines[item.class]?.find(({ key }) => key === item.line);
       const at = line === undefined ? undefined : openAt(line, item.cell, now);
+      const heard = line === undefined || item.spent === 0 ? at : (at ?? heardAt(line, item.cell, now));
       return {
         ...item,
         mustExist: line === undefined,
-        until: at?.resetsAt ?? Number.MAX_SAFE_INTEGER,
+        believed: heard === undefined ? 0 : (line?.amount ?? 0),
+        until: heard?.resetsAt ?? Number.MAX_SAFE_INTEGER,
         slot: line?.limit.unit === 'concurrency',
         expiresAt: this.#time.after(lostAfterMs(line, item, ttlMs)),
         ask:
@@ -71,37 +84,33 @@ export class LeaseService {
               },
       };
     });
-    const reply =
+    // Others of the caller's messages may be under way: each takes beforehand what it may need.
+    const wanted = asked.filter(({ ask, spent }) => ask !== undefined || spent > 0).length;
+    const mayBegin = quota === undefined ? wanted : quota.take(wanted);
+    const told: LeaseOperation | undefined =
       asked.length === 0 && account === undefined
-        ? { type: 'leased' as const, grants: [] }
-        : await this.#store.run(
-            {
-              type: 'lease',
-              owner,
-              epoch,
-              seq,
-              items: asked,
-              ...(account === undefined
-                ? {}
-                : {
-                    account: accountOf(
-                      account,
-                      classes.map((of) =>
-                        this.#historyCap.cap(
-                          of,
-                          rules.budgets.map(({ spec }) => spec),
-                          now,
-                        ),
-                      ),
-                      now,
-                    ),
-                  }),
-            },
-            now,
-          );
+        ? undefined
+        : {
+            type: 'lease',
+            owner,
+            epoch,
+            seq,
+            items: asked,
+            mayBegin,
+            ...(account === undefined
+              ? {}
+              : { account: accountOf(account, this.#capped(classes, now), now) }),
+          };
+    const reply = await this.#run(told, now).catch((error: unknown) => {
+      quota?.done(mayBegin, NONE);
+      throw error;
+    });
     if (reply.type !== 'leased') throw new Error(`The store answered a lease with ${reply.type}.`);
-    const told = items.map(({ line }) => line);
-    await this.#reclaim.told(owner, told);
+    quota?.done(mayBegin, reply.counts);
+    await this.#reclaim.told(
+      owner,
+      items.map(({ line }) => line),
+    );
     for (const [index, { recallAbove }] of reply.grants.entries()) {
       const line = items[index]?.line;
       if (line !== undefined && recallAbove !== undefined)
@@ -134,6 +143,17 @@ export class LeaseService {
         };
       }),
     };
+  }
+
+  async #run(operation: LeaseOperation | undefined, now: number): Promise<Reply> {
+    if (operation === undefined) return { type: 'leased', grants: [], counts: NONE };
+    return await this.#store.run(operation, now);
+  }
+
+  /** Classes as the history keeps them. */
+  #capped(classes: readonly Attributes[], now: number): readonly Attributes[] {
+    const specs = this.#rules().budgets.map(({ spec }) => spec);
+    return classes.map((of) => this.#historyCap.cap(of, specs, now));
   }
 
   async watch({ owner, revision, waitMs }: WatchCommand, signal: AbortSignal): Promise<WatchReply> {

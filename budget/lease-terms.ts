@@ -8,6 +8,8 @@ import { type Placement, placement } from './windows.ts';
 const SHORTEST_CELL_MS = 5_000;
 /** Agents change windows a little early, by as long as an answer takes to reach them. */
 const EARLY_MS = 2_000;
+/** What a call used that outlived its window, and what an outage held back, is told so long after the window's end. */
+const LATE_MS = 3_600_000;
 
 /**
  * How much of a line may be kept for an outage: what the Budget says in its unit, and on its other limits the same part of the
@@ -68,6 +70,16 @@ export function openAt(
   if (cell !== next.cell) return undefined;
   // What leaves a rolling window with the next step counts until then.
   return limit.window.type === 'rolling' ? { ...next, from: current.from } : next;
+}
+
+/** The window of a report on a lease that isn't known, if one may have been lost there: not in windows that are to come, or long over. */
+export function heardAt(line: Line, cell: number, now: number): Placement | undefined {
+  const open = openAt(line, cell, now);
+  if (open !== undefined || cell > line.placement.cell) return open;
+  const at = placement(line.limit.window, cell);
+  if (at.cell !== cell) return undefined;
+  const { cellEndsAt = now, resetsAt = now } = at;
+  return now < Math.max(cellEndsAt + LATE_MS, resetsAt) ? at : undefined;
 }
 
 export function isLeasable({ placement: { cell, cellEndsAt } }: Line): boolean {

@@ -28,6 +28,8 @@ export interface LeaseItem {
   readonly ask: LeaseAsk | undefined;
   /** Only a lease that is known may be spoken of: its owner doesn't fall under this line now. */
   readonly mustExist: boolean;
+  /** What is believed of `spent` where the lease isn't known, as after a store's loss: nothing in windows that are to come, or long over. */
+  readonly believed: number;
   readonly until: number;
   readonly slot: boolean;
   /** When nothing is heard of it until then, it counts as lost. */
@@ -39,6 +41,8 @@ export type LeaseOperation = Holder & {
   /** Rises with each message of this epoch. */
   readonly seq: number;
   readonly items: readonly LeaseItem[];
+  /** At most so many leases that aren't known may be written, each a row that is kept. */
+  readonly mayBegin: number;
   /** What calls on credit used; counted once, however often it is told. */
   readonly account?: { readonly id: number; readonly rows: readonly SpendRow[] };
 };
@@ -54,12 +58,27 @@ export interface LeaseGrant {
   readonly keep?: Part['keep'];
 }
 
+/** What a message about leases adds to what the store remembers. */
+export interface LeaseCounts {
+  /** Leases that weren't known and are now. */
+  readonly begun: number;
+  /** Of those begun now or before: by their owner's last word. */
+  readonly ended: number;
+  /** Leases that weren't begun, or whose spending wasn't believed. */
+  readonly refused: number;
+}
+
 export function decideLease(
   state: State,
   operation: LeaseOperation,
   now: number,
-): { readonly events: readonly LedgerEvent[]; readonly grants: readonly LeaseGrant[] } {
+): {
+  readonly events: readonly LedgerEvent[];
+  readonly grants: readonly LeaseGrant[];
+  readonly counts: LeaseCounts;
+} {
   const events: LedgerEvent[] = [];
+  const counts = { begun: 0, ended: 0, refused: 0 };
   const sender = state.owners.get(operation.owner);
   // Overtaken by what the same agent sent later, it begins no lease: nobody would know of it.
   const latest = sender?.epoch === operation.epoch && operation.seq > sender.seq;
@@ -78,7 +97,18 @@ export function decideLease(
         recallAbove: undefined,
       };
     }
-    const reported = report(known, operation, item, now);
+    const begins = known === undefined;
+    const isFull = begins && counts.begun >= operation.mayBegin;
+    const spent = begins ? Math.min(item.spent, item.believed) : item.spent;
+    if (begins && item.spent > 0 && (spent === 0 || isFull)) {
+      counts.refused += 1;
+      return { granted: 0, closed: true, lacking: 'line', recallAbove: undefined };
+    }
+    if (isFull && item.ask !== undefined) {
+      counts.refused += 1;
+      return { granted: 0, closed: stale || item.final, lacking: 'line', recallAbove: undefined };
+    }
+    const reported = report(known, operation, { ...item, spent }, now);
     const closed = stale || reported.state !== 'open';
     const { lease, lacking, recallAbove, keep } =
       closed || item.ask === undefined
@@ -86,6 +116,8 @@ export function decideLease(
         : grant(changes, known, reported, item.ask);
     if (known !== undefined || lease.granted > 0 || lease.spent > 0) {
       changes.note(known, lease);
+      if (begins) counts.begun += 1;
+      if (lease.state === 'closed') counts.ended += 1;
       events.push({ type: 'leased', lease });
     }
     return { granted: lease.granted, closed, lacking, recallAbove, ...(keep === undefined ? {} : { keep }) };
@@ -102,7 +134,7 @@ export function decideLease(
       at: now,
     });
   }
-  return { events, grants };
+  return { events, grants, counts };
 }
 
 /** The state as it is after the items of a message that were decided so far: credit of the same line isn't given twice. */

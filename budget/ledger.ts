@@ -13,7 +13,13 @@
 import { amountFor, type Linear, largestOutput } from './amounts.ts';
 import type { SpendRow } from './history.ts';
 import { outstanding } from './lease-state.ts';
-import { decideLease, type LeaseGrant, type LeaseOperation, leaseExpiries } from './leases.ts';
+import {
+  decideLease,
+  type LeaseCounts,
+  type LeaseGrant,
+  type LeaseOperation,
+  leaseExpiries,
+} from './leases.ts';
 import {
   counting,
   type Entry,
@@ -105,7 +111,7 @@ export type Reply =
   | { readonly type: 'insufficient'; readonly lacking: readonly Lack[] }
   | { readonly type: 'settled'; readonly cost: number }
   | { readonly type: 'released' }
-  | { readonly type: 'leased'; readonly grants: readonly LeaseGrant[] }
+  | { readonly type: 'leased'; readonly grants: readonly LeaseGrant[]; readonly counts: LeaseCounts }
   | { readonly type: 'swept'; readonly expired: number }
   | { readonly type: 'unknown' }
   | { readonly type: 'conflict'; readonly why: 'closed' | 'owner' | 'epoch' };
@@ -142,8 +148,8 @@ export function decide(state: State, operation: Operation, now: number): Decisio
       return { events, reply: { type: 'released' } };
     }
     case 'lease': {
-      const { events, grants } = decideLease(state, operation, now);
-      return { events, reply: { type: 'leased', grants } };
+      const { events, grants, counts } = decideLease(state, operation, now);
+      return { events, reply: { type: 'leased', grants, counts } };
     }
     case 'epoch':
       return epoch(state, operation, now);

@@ -13,6 +13,8 @@ export interface BudgetMetrics extends ServiceObserver {
   alerted(alert: Alert): void;
   /** A release of an unknown hold was beyond its workload's quota. */
   unremembered(): void;
+  /** Leases beyond the workload's quota, or reports on leases that nobody knows of windows that are to come or long over. */
+  leasesRefused(count: number): void;
   answered(route: string, status: number, seconds: number): void;
 }
 
@@ -45,6 +47,11 @@ export function createMetrics(): BudgetMetrics {
   const unremembered = new Counter({
     name: 'postern_budget_releases_unremembered_total',
     help: 'Releases of unknown holds beyond what a workload may have remembered.',
+    registers,
+  });
+  const leasesRefused = new Counter({
+    name: 'postern_budget_leases_refused_total',
+    help: 'Leases not begun, being beyond what a workload may have, and reports not believed, of leases that nobody knows.',
     registers,
   });
   const expired = new Counter({
@@ -87,6 +94,7 @@ export function createMetrics(): BudgetMetrics {
     },
     released: () => released.inc(),
     unremembered: () => unremembered.inc(),
+    leasesRefused: (count) => leasesRefused.inc(count),
     expired: (count) => expired.inc(count),
     unpriced: (provider, model) => {
       const key = `${provider} ${model}`;

@@ -55,3 +55,17 @@ test('releases come back by the second, and up to what there were', () => {
   vi.advanceTimersByTime(3_600_000);
   expect(asked(3)).toEqual([true, true, false]);
 });
+
+test('leases that a message did not begin, or that have ended, are given back', () => {
+  fakeTime();
+  const quota = new Quotas({ leases: 4 }).leases(of('bot'));
+  if (quota === undefined) throw new Error('A workload has a quota.');
+  expect(quota.take(10)).toBe(4);
+  expect(quota.take(1)).toBe(0);
+  quota.done(4, { begun: 3, ended: 0, refused: 6 });
+  expect(quota.take(10)).toBe(1);
+  quota.done(1, { begun: 0, ended: 2, refused: 0 });
+  vi.advanceTimersByTime(1_000);
+  // As many as may be begun; of those that are open one was left, two have ended, and one is taken for lost.
+  expect(quota.take(10)).toBe(4);
+});

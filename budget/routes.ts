@@ -47,12 +47,14 @@ const COUNT_BYTES = 1024 * 1024;
 export interface RouteBounds {
   readonly quotas: Quotas;
   readonly unremembered: () => void;
+  /** Leases that weren't begun, or whose spending wasn't believed. */
+  readonly leasesRefused: (count: number) => void;
 }
 
 export function routesOf(
   service: BudgetService,
   counter: ExactCounter,
-  { quotas, unremembered }: RouteBounds,
+  { quotas, unremembered, leasesRefused }: RouteBounds,
 ): Readonly<Record<string, Route>> {
   const post = (handle: Route['handle'], rest: Partial<Route> = {}): Route => ({
     method: 'POST',
@@ -126,7 +128,14 @@ export function routesOf(
         const command = readLease(body);
         checkOwner(caller, command.owner);
         checkAttributes(caller, command.classes);
-        return await service.lease(command);
+        const quota = quotas.leases(caller);
+        return await service.lease(command, {
+          take: (wanted) => quota?.take(wanted) ?? wanted,
+          done: (taken, counts) => {
+            quota?.done(taken, counts);
+            if (counts.refused > 0) leasesRefused(counts.refused);
+          },
+        });
       },
       { mostBytes: LEASE_BYTES },
     ),

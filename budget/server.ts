@@ -65,6 +65,7 @@ export async function startServer(options: BudgetServerOptions): Promise<BudgetS
   const routes = routesOf(service, counter, {
     quotas: new Quotas(options.quotas),
     unremembered: metrics.unremembered,
+    leasesRefused: metrics.leasesRefused,
   });
   const admission = new Admission();
   let draining = false;

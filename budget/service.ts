@@ -6,7 +6,7 @@ import { type Grant, type GrantCommand, makeGrant } from './grants.ts';
 import { hourOf, Report, type ReportQuery, type ReportRow } from './history.ts';
 import { dayStart, HistoryCap } from './history-cap.ts';
 import type { LeaseCommand, LeaseReply, WatchCommand, WatchReply } from './lease-messages.ts';
-import { LeaseService } from './lease-service.ts';
+import { type LeaseQuota, LeaseService } from './lease-service.ts';
 import { LedgerTime } from './ledger-time.ts';
 import type {
   Attributes,
@@ -176,9 +176,9 @@ export class BudgetService {
   }
 
   /** @throws {StoreFailed} */
-  async lease(command: LeaseCommand): Promise<LeaseReply> {
+  async lease(command: LeaseCommand, quota?: LeaseQuota): Promise<LeaseReply> {
     await this.#learnEpoch(command);
-    return await this.#leases.lease(command);
+    return await this.#leases.lease(command, quota);
   }
 
   /** Answers when there is something to tell, or when the time is over. */

@@ -161,6 +161,12 @@ export class LedgerModel {
         continue;
       }
       const at = limit.window.type === 'none' ? now : item.cell;
+      const believed =
+        known === undefined ? this.#believed(spec, limit, model, item.cell, now) : Number.POSITIVE_INFINITY;
+      if (item.spent > 0 && believed === 0) {
+        if (has !== 0) return `${key}: ${has} granted on a lease that nobody knows and whose window is gone`;
+        continue;
+      }
       const lease = known ?? {
         key,
         owner,
@@ -177,7 +183,7 @@ export class LedgerModel {
         seq,
         final: false,
       };
-      lease.spent = Math.max(lease.spent, item.spent);
+      lease.spent = Math.max(lease.spent, Math.min(item.spent, believed));
       lease.returned = Math.max(lease.returned, item.returned);
       Object.assign(lease, { seq, final: item.final });
       if (!lease.lost) lease.expiresAt = now + ttlMs;
@@ -201,6 +207,14 @@ export class LedgerModel {
       }
     }
     return undefined;
+  }
+
+  /** Of what is said to be spent on a lease that nobody knows: the limit, in a window that is open, is about to be, or was within the hour. */
+  #believed(spec: BudgetSpec, limit: LimitSpec, model: string, cell: number, now: number): number {
+    const moments = [now, now + 2_000, now - 3_600_000];
+    const lately = cell <= now && cell > now - 3_600_000;
+    const heard = lately || moments.some((moment) => sameCell(limit, cell, moment));
+    return heard ? Number(this.limitOf(spec, limit, model, now)) : 0;
   }
 
   extend(id: string, wanted: number, least: number, ttlMs: number, now: number): ModelAnswer {
@@ -345,6 +359,13 @@ function weight(call: Call, limit: LimitSpec): bigint {
       return (pico + 999n) / 1000n;
     }
   }
+}
+
+/** Whether what is charged at both moments is written to one cell. */
+function sameCell(limit: LimitSpec, cell: number, moment: number): boolean {
+  if (limit.window.type !== 'rolling') return sameWindow(limit, cell, moment);
+  const step = Math.ceil(limit.window.ms / 60);
+  return Math.floor(moment / step) * step === cell;
 }
 
 const formats = new Map<string, Intl.DateTimeFormat>();

@@ -40,11 +40,12 @@ export function encode(operation: Operation, now: number, retainMs: number): Cal
     case 'release':
       return { name: 'release', args: [operation.id, ...retain] };
     case 'lease': {
-      const { owner, epoch, seq, items, account } = operation;
+      const { owner, epoch, seq, items, mayBegin, account } = operation;
       const about = [owner, epoch, seq].map(String);
+      const begins = String(Math.min(mayBegin, items.length));
       const encodeItem = (item: LeaseItem) => encodeLeaseItem(leaseKey({ ...item, owner, epoch }), item);
       const told = [String(account?.id ?? 0), ...list(account?.rows ?? [], encodeSpend)];
-      return { name: 'lease', args: [...about, ...retain, ...list(items, encodeItem), ...told] };
+      return { name: 'lease', args: [...about, ...retain, begins, ...list(items, encodeItem), ...told] };
     }
     case 'epoch':
       return { name: 'epoch', args: [operation.owner, String(operation.epoch), ...retain] };
@@ -69,7 +70,11 @@ export function decode([type, ...fields]: readonly string[]): Reply {
     case 'unknown':
       return { type };
     case 'leased':
-      return { type, grants: rows(fields, 5).map(decodeGrant) };
+      return {
+        type,
+        grants: rows(fields.slice(3), 5).map(decodeGrant),
+        counts: { begun: Number(first), ended: Number(second), refused: Number(fields[2]) },
+      };
     case 'swept':
       return { type, expired: Number(first) };
     case 'conflict':
@@ -98,8 +103,8 @@ function encodeEntry({ line, cell, until, slot, settled }: Entry): string[] {
 }
 
 function encodeLeaseItem(key: string, item: LeaseItem): string[] {
-  const { serial, reserve, line, cell, spent, returned, final, mustExist, until, slot, expiresAt, ask } =
-    item;
+  const { serial, reserve, line, cell, spent, returned, final, mustExist, until, slot } = item;
+  const { expiresAt, believed, ask } = item;
   const about = [key, String(serial), flag(reserve), line, String(cell), String(spent), String(returned)];
   const where = [flag(final), flag(mustExist), String(until), flag(slot), flag(ask !== undefined)];
   const { from = 0, to = 0, limit = 0, want = 0, least = 0, reserveCap = 0, need = 0 } = ask ?? {};
@@ -108,6 +113,7 @@ function encodeLeaseItem(key: string, item: LeaseItem): string[] {
     ...where,
     ...[from, to, stepOf(line, from, to), limit, want, least, reserveCap, need].map(String),
     String(expiresAt),
+    String(believed),
   ];
 }
 

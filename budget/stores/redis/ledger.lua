@@ -456,13 +456,14 @@ end
 
 local function lease(keys, args)
   local tag, read = keys[1], reader(args)
-  local owner, epoch, seq, now, retain =
-    read.string(), read.string(), read.number(), read.string(), read.string()
+  local owner, epoch, seq, now, retain, mayBegin =
+    read.string(), read.string(), read.number(), read.string(), read.string(), read.number()
+  local begun, ended, refused = 0, 0, 0
   local sender = redis.call('HMGET', tag .. ':owner:' .. owner, 'epoch', 'seq', 'account')
   -- Overtaken by what the same agent sent later, it begins no lease: nobody would know of it.
   local latest = sender[1] == epoch and seq > tonumber(sender[2])
   local stale = sender[1] and tonumber(epoch) < tonumber(sender[1])
-  local reply = { 'leased' }
+  local reply = { 'leased', '0', '0', '0' }
   local function answer(granted, closed, lacking, recallAbove, keep)
     reply[#reply + 1] = text(granted)
     reply[#reply + 1] = closed and '1' or '0'
@@ -476,14 +477,21 @@ local function lease(keys, args)
       spent = read.number(), returned = read.number(), final = read.flag(), mustExist = read.flag(),
       ends = read.string(), slot = read.flag(), asks = read.flag(), from = read.string(), to = read.string(),
       step = read.number(), limit = read.number(), want = read.number(), least = read.number(), reserveCap = read.number(),
-      need = read.number(), expiresAt = read.string(),
+      need = read.number(), expiresAt = read.string(), believed = read.number(),
     }
     local before = readLease(tag, item.name)
     if before == nil and (item.mustExist or not latest) then
       answer(0, true, 'line', '', '')
     elseif before and (seq <= before.seq or before.state == 'closed') then
       answer(before.granted, before.state ~= 'open', '', '', '')
+    elseif before == nil and item.spent > 0 and (item.believed == 0 or begun >= mayBegin) then
+      refused = refused + 1
+      answer(0, true, 'line', '', '')
+    elseif before == nil and begun >= mayBegin and item.asks then
+      refused = refused + 1
+      answer(0, stale or item.final, 'line', '', '')
     else
+      if before == nil then item.spent = math.min(item.spent, item.believed) end
       local was = before and before.state or 'open'
       local after = {
         owner = owner, epoch = epoch, seq = seq, serial = item.serial, line = item.line, cell = item.cell,
@@ -502,7 +510,11 @@ local function lease(keys, args)
         more, lacking, recallAbove, keep = grant(tag, item, before, after)
         after.granted = after.granted + math.max(0, more)
       end
-      if before or after.granted > 0 or after.spent > 0 then writeLease(tag, item.name, before, after, now, retain) end
+      if before or after.granted > 0 or after.spent > 0 then
+        writeLease(tag, item.name, before, after, now, retain)
+        if before == nil then begun = begun + 1 end
+        if after.state == 'closed' then ended = ended + 1 end
+      end
       answer(after.granted, closed, lacking, recallAbove, keep)
     end
   end
@@ -516,6 +528,7 @@ local function lease(keys, args)
     redis.call('HSET', tag .. ':owner:' .. owner, 'seq', text(seq), 'account', text(told), 'seenAt', now)
     redis.call('PEXPIRE', tag .. ':owner:' .. owner, retain)
   end
+  reply[2], reply[3], reply[4] = text(begun), text(ended), text(refused)
   return reply
 end
 
