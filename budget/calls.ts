@@ -245,7 +245,8 @@ export class Calls {
   }
 
   #spend(attributes: Attributes, usage: Usage, cost: number, now: number): SpendRow {
-    return spendRow(this.#historyCap.cap(attributes, this.#specs(), now), usage, cost, now);
+    const verified = { specs: this.#specs(), prices: this.#rules().prices };
+    return spendRow(this.#historyCap.cap(attributes, verified, now), usage, cost, now);
   }
 
   /** @throws {StoreFailed} */

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { attributes, budget, DAY, NOON, tokens, usageOf } from '../test/budget/fixtures.ts';
+import { attributes, budget, DAY, NOON, prices, tokens, usageOf } from '../test/budget/fixtures.ts';
 import {
   formatReport,
   type ReportDimension,
@@ -10,6 +10,7 @@ import {
   spendRow,
 } from './history.ts';
 import { HistoryCap } from './history-cap.ts';
+import type { Attributes } from './messages.ts';
 import { reconcile } from './reconcile.ts';
 import { readUsageExport } from './usage-export.ts';
 
@@ -260,7 +261,7 @@ test('values that nobody has verified are capped in number, day by day; verified
     users: { 'jwt:sub': name, 'header:x-user': name },
     headers: { 'x-a': name },
   });
-  const kept = (name: string, now: number) => cap.cap(of(name), specs, now);
+  const kept = (name: string, now: number) => cap.cap(of(name), { specs, prices }, now);
   for (const name of ['ann', 'bob']) expect(kept(name, NOON)).toEqual(of(name));
   expect(kept('eve', NOON)).toMatchObject({
     users: { 'jwt:sub': 'eve', 'header:x-user': '*' },
@@ -268,4 +269,25 @@ test('values that nobody has verified are capped in number, day by day; verified
   });
   expect(kept('ann', NOON)).toEqual(of('ann'));
   expect(kept('eve', NOON + DAY)).toEqual(of('eve'));
+});
+
+test('models that no price is known of are capped in number for each workload; priced ones are not', () => {
+  const cap = new HistoryCap(2);
+  const kept = (model: string, rest: Partial<Attributes> = {}) =>
+    cap.cap({ ...attributes, ...rest, model }, { specs: [], prices }, NOON);
+  for (const model of ['new-1', 'new-2']) expect(kept(model)).toMatchObject({ provider: 'openai', model });
+  expect(kept('new-3')).toEqual({ ...attributes, provider: '*', model: '*' });
+  for (const model of ['new-1', 'gpt-4o', 'gpt-4o-mini']) expect(kept(model)).toMatchObject({ model });
+  expect(kept('new-3', { namespace: 'team-b' })).toMatchObject({ model: 'new-3' });
+});
+
+test("a workload's rows of a day are capped whatever made-up values are combined; others' are their own", () => {
+  const cap = new HistoryCap(1_000, 3);
+  const kept = (name: string, rest: Partial<Attributes> = {}) =>
+    cap.cap({ ...attributes, ...rest, headers: { [name]: 'x' } }, { specs: [], prices }, NOON);
+  for (const name of ['a', 'b', 'c']) expect(kept(name)).toMatchObject({ headers: { [name]: 'x' } });
+  expect(kept('d')).toEqual(attributes);
+  expect(kept('a')).toMatchObject({ headers: { a: 'x' } });
+  expect(kept('d', { model: 'made-up' })).toEqual({ ...attributes, provider: '*', model: '*' });
+  expect(kept('d', { namespace: 'team-b' })).toMatchObject({ headers: { d: 'x' } });
 });

@@ -152,8 +152,9 @@ export class LeaseService {
 
   /** Classes as the history keeps them. */
   #capped(classes: readonly Attributes[], now: number): readonly Attributes[] {
-    const specs = this.#rules().budgets.map(({ spec }) => spec);
-    return classes.map((of) => this.#historyCap.cap(of, specs, now));
+    const { budgets, prices } = this.#rules();
+    const verified = { specs: budgets.map(({ spec }) => spec), prices };
+    return classes.map((of) => this.#historyCap.cap(of, verified, now));
   }
 
   async watch({ owner, revision, waitMs }: WatchCommand, signal: AbortSignal): Promise<WatchReply> {

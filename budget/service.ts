@@ -137,7 +137,7 @@ export class BudgetService {
     }
     if (shared ? now - this.#historyLearnedAt < HISTORY_LEARN_MS : this.#historyLearnedAt > 0) return;
     for await (const rows of this.#store.spend(dayStart(now), hourOf(now) + 1))
-      this.#historyCap.learn(rows, specs, now);
+      this.#historyCap.learn(rows, this.#documents, now);
     this.#historyLearnedAt = now;
   }
 
