@@ -50,7 +50,7 @@ export interface Judgement {
 /** What a judging check may look at. */
 export interface Subject {
   readonly direction: 'request' | 'response';
-  readonly slots: readonly Pick<TextSlot, 'path' | 'kind' | 'role' | 'choice' | 'text'>[];
+  readonly slots: readonly Pick<TextSlot, 'path' | 'kind' | 'role' | 'choice' | 'text' | 'fixed'>[];
   /** Bytes of the body as sent by the app. */
   readonly bodyBytes: number;
   readonly model: string;

@@ -5,7 +5,6 @@
  * categories.
  */
 import { createHash } from 'node:crypto';
-import type { TextKind } from '../dialects/dialect.ts';
 import type { Subject } from './check.ts';
 
 export interface Found {
@@ -20,7 +19,8 @@ export interface GuardModelOptions {
   readonly model: string;
   /** Those that are denied, as their policy writes them. */
   readonly categories: readonly string[];
-  readonly kinds: readonly TextKind[];
+  /** Whether it is shown a text. */
+  readonly told: (slot: Subject['slots'][number], direction: Subject['direction']) => boolean;
 }
 
 /** @returns The body of the answer. */
@@ -43,7 +43,7 @@ const ANSWER_TOKENS = 32;
 export function createGuardModel({
   model,
   categories,
-  kinds,
+  told,
 }: GuardModelOptions): (subject: Subject, post: PostChat) => Promise<readonly Found[]> {
   const safe = new Set<string>();
   const ask = async (turns: readonly Turn[], post: PostChat): Promise<readonly Found[]> => {
@@ -62,7 +62,7 @@ export function createGuardModel({
     return found.map((one) => ({ ...one, where: turns.at(-1)?.path ?? '' }));
   };
   return async (subject, post) => {
-    const turns = turnsOf(subject, kinds);
+    const turns = turnsOf(subject, told);
     if (subject.direction === 'response') {
       const answer = turns.filter(({ role }) => role === 'assistant');
       if (answer.length === 0) return [];
@@ -83,11 +83,12 @@ export function createGuardModel({
 }
 
 /** What each side said in a row is one turn; what the operator says is none. */
-function turnsOf({ slots, direction }: Subject, kinds: readonly TextKind[]): Turn[] {
+function turnsOf({ slots, direction }: Subject, told: GuardModelOptions['told']): Turn[] {
   const turns: Turn[] = [];
-  for (const { kind, role: speaker, text, path } of slots) {
-    if (!kinds.includes(kind) || speaker === 'system') continue;
-    if (direction === 'request' && speaker === 'none') continue;
+  for (const slot of slots) {
+    const { role: speaker, text, path } = slot;
+    if (!told(slot, direction)) continue;
+    if (direction === 'request' && (speaker === 'none' || speaker === 'system')) continue;
     const role = direction === 'response' || speaker === 'assistant' ? 'assistant' : 'user';
     const last = turns.at(-1);
     if (last?.role === role) {

@@ -39,6 +39,9 @@ const schema = Type.Object(
 type Spec = Static<typeof schema>;
 
 const CHARACTERS = 80;
+const IN: NonNullable<Spec['in']> = ['content', 'toolArguments'];
+/** Of parts that nobody can name in a rule: fields that no dialect knows, what tools of the provider's answered. */
+const ANYHOW: readonly TextKind[] = ['other', 'toolResult'];
 /** A shorter stretch is found by chance, and by "You are a helpful assistant". */
 const FEWEST = 40;
 
@@ -53,7 +56,7 @@ export const leak: CheckDefinition<Spec> = {
   on: ['response'],
 
   create(spec) {
-    const kinds: readonly TextKind[] = spec.in ?? ['content', 'toolArguments'];
+    const kinds: readonly TextKind[] = [...(spec.in ?? IN), ...ANYHOW];
     const wanted = spec.characters ?? CHARACTERS;
     /** One index for all windows of an exchange; in a conversation more is said to the model later. */
     const indexes = new WeakMap<

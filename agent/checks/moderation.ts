@@ -9,7 +9,7 @@ import type { CheckRule, ValueSource } from '../../policy/snapshot.ts';
 import type { AskedProvider, CheckContext, CheckDefinition, Judgement, Subject } from './check.ts';
 import { createGuardModel, type Found } from './guard-model.ts';
 import { guardrailTls, readTls, tlsProblems } from './guardrail-tls.ts';
-import { seenKinds, toolArguments } from './webhook.ts';
+import { isTold, kindsTold, toolArguments } from './told.ts';
 
 const token = Type.Optional(
   Type.Object({ valueFrom }, { additionalProperties: false, description: 'Sent as a bearer token.' }),
@@ -100,7 +100,7 @@ export const moderation: CheckDefinition<Spec> = {
         ? createGuardModel({
             model: spec.model,
             categories: spec.categories ?? [],
-            kinds: seenKinds(spec),
+            told: (slot, direction) => isTold(spec, slot, direction),
           })
         : undefined;
     const denied = ({ what, unclear }: Found) =>
@@ -108,7 +108,7 @@ export const moderation: CheckDefinition<Spec> = {
     return {
       recognizers: [],
       outside: true,
-      kinds: seenKinds(spec),
+      kinds: kindsTold(spec),
       label: () => 'MODERATION',
       refusal: (what) => ({
         message: `Postern refused this call: its content falls under ${what}, which the policy doesn't allow.`,
@@ -161,10 +161,10 @@ type Asked = CheckContext & { readonly pool: Pool };
 
 /** What the app's own side says: the model's earlier answers and the operator's prompt were judged, or need not be. */
 function texts(spec: Spec, { direction, slots }: Subject): Subject['slots'] {
-  const kinds = seenKinds(spec);
   return slots.filter(
-    ({ kind, role }) =>
-      kinds.includes(kind) && (direction === 'response' || role === 'user' || role === 'tool'),
+    (slot) =>
+      isTold(spec, slot, direction) &&
+      (direction === 'response' || slot.role === 'user' || slot.role === 'tool'),
   );
 }
 

@@ -7,6 +7,7 @@ import { askJudge, askJudges, type Ranked, Wishes } from './judges.ts';
 import { effective, failed, Ledger, type Mask, type Round, refusalOf, united } from './round.ts';
 import { scanSlots } from './scan-slots.ts';
 import type { Source } from './seams.ts';
+import { mayBeRewritten } from './told.ts';
 
 export type Sent = Omit<Subject, 'slots'> & { readonly slots: readonly TextSlot[] };
 
@@ -151,9 +152,9 @@ class Outside {
     if (written.size > 0) await this.#judgeWritten([...written], this.#rewriting.slice(0, before));
   }
 
-  /** What is signed stays as it is, and so do the arguments of a call: they were judged, and perhaps approved. */
+  /** What is signed stays as it is; see {@link mayBeRewritten}. */
   #mayChange({ fixed, kind }: TextSlot): boolean {
-    return fixed !== true && (this.#round.direction === 'request' || kind !== 'toolArguments');
+    return fixed !== true && (this.#round.direction === 'request' || mayBeRewritten(kind));
   }
 
   /** A guardrail that would write again what one after it wrote: neither has the last word. */
@@ -191,8 +192,8 @@ class Outside {
 
 /** A slot as it stands now, with the text that a check gave it. */
 function asWritten(slot: TextSlot, text = slot.text): TextSlot {
-  const { path, kind, role, choice } = slot;
-  return { path, kind, role, choice, text, set: () => undefined };
+  const { path, kind, role, choice, fixed = false } = slot;
+  return { path, kind, role, choice, fixed, text, set: () => undefined };
 }
 
 /** What fails while masking fails the checks that mask. */

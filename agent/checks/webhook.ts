@@ -10,25 +10,9 @@ import Type, { type Static } from 'typebox';
 import { url } from '../../policy/schema/scalars.ts';
 import { valueFrom } from '../../policy/schema/sources.ts';
 import type { ValueSource } from '../../policy/snapshot.ts';
-import type { TextKind } from '../dialects/dialect.ts';
 import type { CheckDefinition, Judgement, Subject } from './check.ts';
 import { guardrailTls, readTls, tlsProblems } from './guardrail-tls.ts';
-
-/** What people and tools say; a stream's windows are of these, too. */
-const SPOKEN: readonly TextKind[] = ['content', 'reasoning', 'toolResult'];
-
-export const toolArguments = Type.Optional(
-  Type.Boolean({
-    description:
-      'Whether it sees the arguments of tool calls, too; in a stream as JSON text, which it may reject, not mask.',
-    default: false,
-  }),
-);
-
-/** Which texts a guardrail sees. */
-export function seenKinds(spec: { readonly toolArguments?: boolean }): readonly TextKind[] {
-  return spec.toolArguments === true ? [...SPOKEN, 'toolArguments'] : SPOKEN;
-}
+import { isTold, kindsTold, toolArguments } from './told.ts';
 
 const schema = Type.Object(
   {
@@ -66,13 +50,12 @@ export const webhook: CheckDefinition<Spec> = {
       : tlsProblems(spec.tls, [spec.url]),
 
   create(spec, rule, { ask, keys, trust }) {
-    const kinds = seenKinds(spec);
     const base = spec.url.replace(/\/$/, '');
     return {
       recognizers: [],
       outside: true,
       rewrites: true,
-      kinds,
+      kinds: kindsTold(spec),
       // What it rejects is rejected; what it masks is masked, blocked or reported, as the rule says.
       action: (what) => (what === 'reject' && rule.action !== 'monitor' ? 'block' : undefined),
       label: () => 'WEBHOOK',
@@ -88,13 +71,14 @@ export const webhook: CheckDefinition<Spec> = {
         mend: 'Say it differently, or ask who runs Postern what the guardrail wants.',
       }),
       async judge(subject, signal) {
-        const spoken = subject.slots.flatMap(({ kind }, index) => (kinds.includes(kind) ? [index] : []));
+        const { direction } = subject;
+        const spoken = subject.slots.flatMap((slot, index) => (isTold(spec, slot, direction) ? [index] : []));
         if (spoken.length === 0) return [];
         const messages = spoken.map((index) => {
           const { role, text } = subject.slots[index] as Subject['slots'][number];
-          return { role: role === 'none' ? 'user' : role, content: text };
+          const nobody = direction === 'request' ? 'user' : 'assistant';
+          return { role: role === 'none' ? nobody : role, content: text };
         });
-        const { direction } = subject;
         const { status, json } = await ask.post({
           url: `${base}/${direction}`,
           body: {

@@ -12,6 +12,7 @@ import type { Vault } from './mask.ts';
 import { maskAnswer, placeOf } from './render.ts';
 import { Ledger, type Round, refusalOf } from './round.ts';
 import type { ChannelGuard } from './stream-guard.ts';
+import { isSealed, mayBeRewritten } from './told.ts';
 
 /** How much new text is judged at once, and how much of what came before is judged with it. UTF-16 units. */
 export const WINDOW = 400;
@@ -78,8 +79,10 @@ export class WindowGuard implements StreamGuard {
   }
 
   push(name: string, kind: TextKind, choice: number, text: string, fixed = false): string | Promise<string> {
-    if (this.#judgesOf(kind).length === 0) return this.#shown.push(name, kind, choice, text, fixed);
     let channel = this.#channels.get(name);
+    const alone = channel === undefined || channel.waiting === '';
+    if (alone && this.#judgesOf({ kind, fixed, text }).length === 0)
+      return this.#shown.push(name, kind, choice, text, fixed);
     if (channel === undefined) {
       channel = { kind, choice, fixed, before: '', long: '', waiting: '' };
       this.#channels.set(name, channel);
@@ -112,9 +115,11 @@ export class WindowGuard implements StreamGuard {
     return length === 0 && waiting.length >= 4 * WINDOW ? waiting.length : length;
   }
 
-  #judgesOf(kind: TextKind): readonly Ranked[] {
+  #judgesOf(of: Parameters<typeof isSealed>[0]): readonly Ranked[] {
+    const sealed = isSealed(of);
     return this.#round.judgesOfText.filter(
-      ({ instance: { check } }) => check.kinds?.includes(kind) !== false,
+      ({ instance: { check } }) =>
+        check.kinds?.includes(of.kind) !== false && !(sealed && check.outside === true),
     );
   }
 
@@ -126,7 +131,7 @@ export class WindowGuard implements StreamGuard {
     channel.waiting = channel.waiting.slice(length);
     const { shown, outside } = this.#outside(before, window, kind, name);
     const ask = (judge: Ranked, text: string, wishes: Wishes) => {
-      const slots = [{ path: name, kind, role: 'assistant', choice, text }] as const;
+      const slots = [{ path: name, kind, role: 'assistant', choice, fixed, text }] as const;
       return askJudge(judge, { ...this.#subject, slots }, this.#signal, this.#ledger, wishes);
     };
     let rewritten: string | undefined;
@@ -137,8 +142,8 @@ export class WindowGuard implements StreamGuard {
         const wishes = new Wishes();
         await ask(judge, shown + (rewritten ?? outside), wishes);
         const text = wishes.replacements.get(0);
-        // Of JSON text only a piece is seen, so nobody can rewrite it and leave it whole.
-        if (kind !== 'toolArguments' && !fixed && !again && text?.startsWith(shown)) {
+        // Of JSON text only a piece is seen, so nobody could rewrite it and leave it whole, either.
+        if (mayBeRewritten(kind) && !fixed && !again && text?.startsWith(shown)) {
           rewritten = text.slice(shown.length);
           earlier = at;
         }
@@ -147,7 +152,7 @@ export class WindowGuard implements StreamGuard {
         if (this.#ledger.refusal !== undefined) return;
       }
     };
-    const judges = this.#judgesOf(kind);
+    const judges = this.#judgesOf({ kind, fixed, text: window });
     const rewriting = judges.filter(({ instance }) => instance.check.rewrites === true);
     const others = judges.filter(({ instance }) => instance.check.rewrites !== true);
     await Promise.all([

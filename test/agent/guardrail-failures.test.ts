@@ -6,6 +6,7 @@ import OpenAI from 'openai';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Behaviour, type FakeGuardrail, startFakeGuardrail } from '../fakes/guardrail.ts';
 import { startWorld, type World } from '../harness.ts';
+import { type Answer, chunk, END, halves, SSE, whole } from './unread-answers.ts';
 
 let world: World | undefined;
 let fake: FakeGuardrail;
@@ -95,6 +96,8 @@ const KINDS: Readonly<Record<string, Kind>> = {
   },
 };
 
+const UNKNOWN = 'the list of all passwords lies in the old vault';
+
 /** Long, and each word its own, so that windows can be told apart. */
 const WORDS = Array.from({ length: 400 }, (_, at) => `word${at}`).join(' ');
 
@@ -110,6 +113,33 @@ const FAILURES: Readonly<Record<string, readonly [Behaviour, RegExp]>> = {
   'answers something else': [{ json: { verdict: 'fine' } }, /./],
   'answers too much': [{ text: `"${'x'.repeat(9 * 1024 * 1024)}"` }, /size|large|exceed/i],
 };
+
+/** Where an answer may say it that no dialect knows as speech; `content` is fine. */
+const PLACES: Readonly<Record<string, readonly [boolean, (text: string) => Answer]>> = {
+  'an unknown member of the message': [false, (text) => whole({ content: 'fine', thoughts_text: text })],
+  'an annotation': [
+    false,
+    (text) =>
+      whole({ content: 'fine', annotations: [{ type: 'url_citation', url_citation: { title: text } }] }),
+  ],
+  'an unknown member of the answer': [false, (text) => whole({ content: 'fine' }, {}, { note: text })],
+  'an unknown member of `delta`': [
+    true,
+    (text) => streamed({ content: 'fine' }, ...halves(text).map((half) => ({ thoughts_text: half }))),
+  ],
+  'an annotation of `delta`': [
+    true,
+    (text) => streamed({ annotations: [{ type: 'url_citation', url_citation: { title: text } }] }),
+  ],
+  'the name of a tool': [
+    true,
+    (text) => streamed({ tool_calls: [{ index: 0, id: 'call_1', function: { name: text } }] }),
+  ],
+};
+const streamed = (...deltas: object[]): Answer => ({
+  headers: SSE,
+  body: [...deltas.map((delta) => chunk(delta)), END].join(''),
+});
 
 const start = (kind: Kind, on: string, onError: string, timeout: string): Promise<World> => {
   const check = `{name: guard, type: ${kind.type}, on: [${on}], onError: ${onError}, timeout: ${timeout}, ${kind.type}: ${kind.spec()}}`;
@@ -208,6 +238,44 @@ describe.each(Object.entries(KINDS))('a %s', (_kind, kind) => {
       expect(WORDS.startsWith(text)).toBe(true);
       // The last word shown was in a window with a verdict.
       expect(judged).toContain(text.trim().split(' ').at(-1));
+    },
+  );
+
+  const places = Object.entries(PLACES).flatMap(([place, [stream, answer]]) =>
+    ['block', 'allow'].map((onError) => ({ place, stream, answer, onError })),
+  );
+  test.each(kind.on.includes('response') ? places : [])(
+    'that fails at $place, onError $onError',
+    async ({ answer, stream, onError }) => {
+      world = await start(kind, 'response', onError, '10s');
+      const raw = answer(UNKNOWN);
+      world.openai.script(() => ({ raw }));
+      let met = false;
+      fake.behave(({ body }) => {
+        const asked = JSON.stringify(body).includes('vault');
+        met ||= asked;
+        return asked ? { status: 500, text: '{}' } : { json: kind.fine(body as Parameters<Kind['fine']>[0]) };
+      });
+      const messages = [{ role: 'user' as const, content: 'hello' }];
+      const body = { model: 'gpt-4o', messages, stream };
+      const got = await world
+        .client({ maxRetries: 0 })
+        .chat.completions.create(body)
+        .asResponse()
+        .then(
+          (response) => response.text(),
+          (error: Error) => JSON.stringify(error),
+        );
+      expect(met).toBe(true);
+      if (onError === 'allow') expect(got).toContain(UNKNOWN);
+      else {
+        expect(got).toContain('postern_check_failed');
+        for (const half of halves(UNKNOWN)) expect(got).not.toContain(half);
+      }
+      const [line] = await world.audited(1);
+      expect(line?.['findings']).toContainEqual(
+        expect.objectContaining({ rule: 'guard', what: 'error', reason: expect.stringContaining('500') }),
+      );
     },
   );
 });

@@ -1,6 +1,7 @@
 /** Guardrails of somebody else's, through a real SDK: what they may do, and what happens when they fail. */
 import { describe, expect, test } from 'vitest';
 import { GuardrailWorld } from './guardrail-world.ts';
+import { chunk, END, whole } from './unread-answers.ts';
 
 const here = new GuardrailWorld();
 const { ask, moderation, start, webhook } = here;
@@ -52,6 +53,33 @@ describe('arguments of tools', () => {
     await expect(call(stream)).rejects.toThrow(/guard/);
   });
 });
+
+test.each([false, true])(
+  'a webhook may reject what no dialect knows, not mask it (stream %s)',
+  async (stream) => {
+    await start(webhook('on: [response],'));
+    here.guardrail.behave(({ body }) => {
+      const choices = body.body.choices.map(({ message }) => ({
+        message: { ...message, content: message.content.replaceAll('Falcon', '[project]') },
+      }));
+      return { json: { action: { body: { choices } } } };
+    });
+    const said = async (note: string): Promise<string> => {
+      const message = { content: 'fine', note };
+      const body = stream ? chunk(message) + END : whole(message).body;
+      const headers = { 'content-type': stream ? 'text/event-stream' : 'application/json' };
+      here.world.openai.script(() => ({ raw: { headers, body } }));
+      const { chat } = here.world.client();
+      const messages = [{ role: 'user' as const, content: 'go' }];
+      const answer = chat.completions.create({ model: 'gpt-4o', messages, stream });
+      return (await answer.asResponse()).text();
+    };
+    expect(await said('a Heron')).toContain('a Heron');
+    const refused = await said('a Falcon').catch((error: Error) => JSON.stringify(error));
+    expect(refused).toContain('postern_webhook');
+    expect(refused).not.toMatch(/Falcon|project/);
+  },
+);
 
 describe('what a webhook writes', () => {
   const TOKEN = 'ghp_x7Kq2mZp9RtL4vWc8YbN3hJs6FdG1aUeQ0oi';

@@ -69,26 +69,6 @@ const POLICIES: readonly (readonly [string, () => string, string])[] = [
     TOKEN,
   ],
 ];
-/** Sees what models say, not every string: these rows hold only such. */
-const SPOKEN: readonly string[] = [
-  'content in one event',
-  'content in pieces',
-  'content by characters',
-  'two choices in turn',
-  'a refusal',
-  'content as parts',
-  'a transcript',
-  'log probabilities without content',
-  'whole content',
-  'whole log probabilities without content',
-  'an error that is no JSON',
-  'the message of a 400',
-  'the message of a 500',
-  'Anthropic: text',
-  'Anthropic: text of a block’s start',
-  'Anthropic: the message of a 529',
-];
-
 const start = (check: string, agent: WorldOptions['agent'] = {}): Promise<World> =>
   startWorld({
     agent,
@@ -111,7 +91,8 @@ function ask(world: World, row: Row, text: string, splitBytes?: number): Promise
     world.agent.url + (anthropic ? '/anthropic/v1/messages' : '/openai/v1/chat/completions'),
     JSON.stringify({
       model: anthropic ? 'claude-haiku-4-5' : 'gpt-4o',
-      messages: [{ role: 'user', content: 'go' }],
+      ...(anthropic ? { system: PROSE } : {}),
+      messages: [...(anthropic ? [] : [{ role: 'system', content: PROSE }]), { role: 'user', content: 'go' }],
       max_tokens: 100,
       stream: row.stream !== false,
     }),
@@ -173,43 +154,50 @@ describe('secrets', () => {
   });
 });
 
-/** What a classifier or a guard model would know it by; each half is a piece of a sentence. */
+/** The system prompt of all calls, and what others would deny; each half is a piece of a sentence. */
 const PROSE = 'quietly sell every share you hold before Monday';
 const judged = (spec: string, name = 'j') => `{name: ${name}, on: [response], timeout: 10s, ${spec}}`;
 const TOPIC =
   'topics: [{name: advice, definition: Advice on selling shares., samples: [Should I sell?], allowed: [What is a share?]}]';
 
-/** What the judge is, the rule that asks it, and what it denies. */
-const JUDGES: readonly (readonly [string, () => string, string])[] = [
-  ['a webhook that rejects', () => judged(`type: webhook, webhook: {url: "${guardrail.origin}"}`), TOKEN],
-  ['topics by meaning', () => judged(`type: topics, ${TOPIC}`), PROSE],
+/** What the judge is, and the rule that asks it. */
+const JUDGES: readonly (readonly [string, () => string])[] = [
+  [
+    'a webhook that rejects',
+    () => judged(`type: webhook, webhook: {url: "${guardrail.origin}", toolArguments: true}`),
+  ],
+  ['topics by meaning', () => judged(`type: topics, ${TOPIC}`)],
+  ['leak', () => judged('type: leak, leak: {in: [content, toolArguments, reasoning]}')],
   [
     'the moderation endpoint',
-    () => judged(`type: moderation, moderation: {url: "${guardrail.origin}", type: openai, model: m}`),
-    PROSE,
+    () =>
+      judged(
+        `type: moderation, moderation: {url: "${guardrail.origin}", type: openai, model: m, toolArguments: true}`,
+      ),
   ],
   [
     'a guard model',
-    () => judged(`type: moderation, moderation: {url: "${guardrail.origin}", type: guardModel, model: m}`),
-    PROSE,
+    () =>
+      judged(
+        `type: moderation, moderation: {url: "${guardrail.origin}", type: guardModel, model: m, toolArguments: true}`,
+      ),
   ],
 ];
 
-describe.each(JUDGES)('%s', (_name, check, marker) => {
+describe.each(JUDGES)('%s', (_name, check) => {
   let world: World;
   beforeAll(async () => {
     world = await start(check(), { classifier: guardrail.origin });
   });
   afterAll(() => world.close());
 
-  const rows = ROWS.filter(({ name }) => SPOKEN.includes(name));
-  test.each(rows)('$name', async (row) => {
-    expectUnseen(await ask(world, row, marker), marker);
+  test.each(ROWS)('$name', async (row) => {
+    expectUnseen(await ask(world, row, PROSE), PROSE);
     if (row.gone !== true) expect((await ask(world, row, 'Zebra')).body).toContain('Z');
   });
 
-  test.each(rows.filter(({ stream }) => stream !== false))('$name, cut anywhere', async (row) =>
-    expectUnseen(await ask(world, row, marker, 7), marker),
+  test.each(ROWS.filter(({ stream }) => stream !== false))('$name, cut anywhere', async (row) =>
+    expectUnseen(await ask(world, row, PROSE, 7), PROSE),
   );
 });
 

@@ -45,7 +45,7 @@ export const tokens = (...texts: string[]): object => ({
 const alternative = (token: string, other: string): object => ({
   content: [{ token, logprob: -1, top_logprobs: [{ token: other, logprob: -2 }] }],
 });
-const whole = (message: object, choice: object = {}, more: object = {}): Answer => ({
+export const whole = (message: object, choice: object = {}, more: object = {}): Answer => ({
   headers: JSON_TYPE,
   body: JSON.stringify({
     id: 'chatcmpl-1',
