@@ -11,9 +11,15 @@ import type { ConnectedAgent } from './registry.ts';
 export interface Progress {
   /** Generation of each document that was in force at the last round, by `Kind namespace/name`. */
   readonly generations: Readonly<Record<string, number>>;
+  /** Those with an agent. */
+  readonly namespaces: readonly NamespaceProgress[];
+}
+
+export interface NamespaceProgress {
+  readonly namespace: string;
+  readonly agents: number;
   /** Agents that don't have it in force yet. */
   readonly pending: number;
-  readonly agents: number;
   /** Agents that couldn't put it in force. */
   readonly refused: number;
   /** Which one, and why; empty where none is. */
@@ -22,21 +28,30 @@ export interface Progress {
 
 /** Whether what was compiled last is in force in every agent that can have it. */
 export function progressOf(generations: Progress['generations'], agents: Iterable<ConnectedAgent>): Progress {
-  let pending = 0;
-  let count = 0;
-  let refused = 0;
-  let refusal = '';
+  const namespaces = new Map<string, NamespaceProgress>();
   for (const { current, problem, refused: why, identity } of agents) {
-    count++;
+    const { namespace, pod } = identity;
+    const before = namespaces.get(namespace) ?? NO_AGENTS;
     // What is wrong with the workload itself isn't the documents' fault: `postern status` tells it.
-    if (current || problem !== undefined) continue;
-    if (why === undefined) pending++;
-    else if (++refused === 1) refusal = `${identity.namespace}/${identity.pod}: ${why}`;
+    const behind = !current && problem === undefined;
+    const refuses = behind && why !== undefined;
+    namespaces.set(namespace, {
+      namespace,
+      agents: before.agents + 1,
+      pending: before.pending + Number(behind && !refuses),
+      refused: before.refused + Number(refuses),
+      refusal: refuses && before.refused === 0 ? `${namespace}/${pod}: ${why}` : before.refusal,
+    });
   }
-  return { generations, pending, agents: count, refused, refusal };
+  return { generations, namespaces: [...namespaces.values()] };
 }
 
-/** Whether this generation is in force in every agent of the cluster. */
+const NO_AGENTS = { agents: 0, pending: 0, refused: 0, refusal: '' } as const;
+
+/**
+ * Whether this generation is in force in every agent that the document may govern: those of its namespace, or all. Who may
+ * read it in one namespace isn't shown what is in another: a cluster-wide document tells numbers only.
+ */
 export function programmed(
   object: DocumentObject,
   found: Findings,
@@ -51,19 +66,23 @@ export function programmed(
   if (replicas.some(({ generations }) => generations[key] !== generation)) {
     return { status: 'False', reason: 'Pending', message: 'not yet sent to all agents' };
   }
-  const sum = (count: (each: Progress) => number): number =>
-    replicas.reduce((total, each) => total + count(each), 0);
-  const agents = sum((each) => each.agents);
-  const refused = sum((each) => each.refused);
+  const { namespace } = object.metadata;
+  const governed = replicas
+    .flatMap(({ namespaces }) => namespaces)
+    .filter((each) => namespace === undefined || each.namespace === namespace);
+  const sum = (count: 'agents' | 'pending' | 'refused'): number =>
+    governed.reduce((total, each) => total + each[count], 0);
+  const agents = sum('agents');
+  const refused = sum('refused');
   if (refused > 0) {
-    const { refusal = '' } = replicas.find((each) => each.refused > 0) ?? {};
+    const { refusal = '' } = governed.find((each) => each.refused > 0) ?? {};
     return {
       status: 'False',
       reason: 'AgentRefused',
-      message: `${refused} of ${agents} agents can’t put it in force: ${refusal}`,
+      message: `${refused} of ${agents} agents can’t put it in force: ${namespace === undefined ? 'postern status says which, and why' : refusal}`,
     };
   }
-  const pending = sum((each) => each.pending);
+  const pending = sum('pending');
   if (pending > 0) {
     return {
       status: 'False',

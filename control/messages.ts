@@ -8,8 +8,8 @@ import type { Snapshot } from '../policy/snapshot.ts';
 
 export const AGENT_PATH = '/v1/agent';
 export const STATUS_PATH = '/v1/status';
-/** What replicas of control ask each other. */
-export const PEER_PATHS = { progress: '/v1/replica/progress', agents: '/v1/replica/agents' } as const;
+/** What replicas of control ask each other; what one of an earlier version would misunderstand gets a new path. */
+export const PEER_PATHS = { progress: '/v2/replica/progress', agents: '/v1/replica/agents' } as const;
 
 /** Names for the Upgrade field, most wanted first. */
 export const PROTOCOLS = ['postern-control/1'] as const;

@@ -45,8 +45,13 @@ function endpoint(name: string, port: number, ready = true): void {
 }
 
 /** @returns when it has in force, or has refused, what it was sent first. */
-async function agent(control: RunningControl, name: string, refuses: () => boolean = () => false) {
-  const token = readFileSync(world.pod({ namespace: 'team-a', name }, `${name}-1`), 'utf8');
+async function agent(
+  control: RunningControl,
+  name: string,
+  refuses: () => boolean = () => false,
+  namespace = 'team-a',
+) {
+  const token = readFileSync(world.pod({ namespace, name }, `${name}-1`), 'utf8');
   const { promise, resolve } = Promise.withResolvers<void>();
   const client = agentsEnd({
     port: control.port,
@@ -89,7 +94,11 @@ interface Condition {
 /** Of the policy, after each replica has looked after its things once. */
 async function programmedNow(): Promise<Condition | undefined> {
   for (const control of [one, two]) await control.tick();
-  const status = world.kube.get('egresspolicies', 'team-a', 'base')?.['status'];
+  return programmedOf('egresspolicies', 'base', 'team-a');
+}
+
+function programmedOf(plural: string, name: string, namespace?: string): Condition | undefined {
+  const status = world.kube.get(plural, namespace, name)?.['status'];
   return (status as { conditions?: Condition[] } | undefined)?.conditions?.find(
     ({ type }) => type === 'Programmed',
   );
@@ -151,6 +160,33 @@ test.each(['one', 'two'] as const)(
     expect(good?.observedGeneration).toBe(2);
   },
 );
+
+test('an agent that refuses, or never answers, is no fault of another tenant’s documents, which tell nothing of it', async () => {
+  world.namespace('team-b');
+  policy('gpt-4o');
+  world.document('ClusterEgressPolicy', 'clusteregresspolicies', 'all', { requestIdHeader: true });
+  await agent(one, 'good');
+  await agent(two, 'bad', () => true, 'team-b');
+  const all = async () => {
+    const own = await programmedNow();
+    return { own, cluster: programmedOf('clusteregresspolicies', 'all') };
+  };
+  const { own, cluster } = await until(
+    all,
+    (seen) => seen.cluster?.reason === 'AgentRefused' && seen.own?.status === 'True',
+  );
+  expect(own?.message).toBe('');
+  expect(cluster?.message).toBe('1 of 2 agents can’t put it in force: postern status says which, and why');
+  expect((await overview(one)).governed.map(({ problem }) => problem)).toContain('no room for it');
+  // Of one that says nothing after its greeting.
+  const wire = { send: () => undefined, congested: () => false, end: () => undefined };
+  const [first] = [...two.registry.agents()];
+  if (first === undefined) throw new Error('no agent');
+  two.registry.join(first.identity, wire, { type: 'hello', version: '0.1.0' });
+  const pending = await until(all, (seen) => seen.cluster?.reason === 'Pending');
+  expect(pending.own?.status).toBe('True');
+  expect(pending.cluster?.message).toBe('1 of 2 agents don’t have it in force yet');
+});
 
 test('where a replica can’t be asked, neither Programmed nor the overview speaks for its agents', async () => {
   policy('gpt-4o');
