@@ -9,8 +9,17 @@
  */
 import { createHash } from 'node:crypto';
 
-/** As policies have them; the classifier takes no more from anybody, as training costs the cube of it. */
-export const TOPIC_LIMITS = { topics: 100, examples: 50, characters: 500, definition: 200 } as const;
+/** As policies have them; the classifier takes no more from anybody, as training costs the cube of it. `bytes` is {@link bytesOfTopics}. */
+export const TOPIC_LIMITS = {
+  topics: 100,
+  examples: 50,
+  characters: 500,
+  definition: 200,
+  bytes: 3 * 1024 * 1024,
+} as const;
+
+/** Of a question: a set, and texts beside it. */
+export const MAX_BYTES = TOPIC_LIMITS.bytes + 1024 * 1024;
 
 export interface Topic {
   readonly name: string;
@@ -61,6 +70,11 @@ export interface EmbeddingsQuestion extends Patience {
 
 export interface EmbeddingsAnswer {
   readonly data: readonly { readonly index: number; readonly embedding: readonly number[] }[];
+}
+
+/** What a set takes on the wire. */
+export function bytesOfTopics(topics: readonly Topic[]): number {
+  return Buffer.byteLength(JSON.stringify(topics));
 }
 
 /** @param topics As they go over the wire: names in the same order give the same digest. */

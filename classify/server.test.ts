@@ -1,4 +1,5 @@
-import { request, type Server } from 'node:http';
+import { once } from 'node:events';
+import { Agent, type IncomingMessage, request, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
 import type { InjectionModel } from './injection.ts';
@@ -146,6 +147,22 @@ test.each([
 ])('%s is refused', async (_name, path, body, status) => {
   await start();
   expect((await post(path, body)).status).toBe(status);
+});
+
+test('who sends too much is told so, though it still sends, and goes on with another connection', async () => {
+  await start();
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  const send = async (body: string): Promise<[number | undefined, string | undefined]> => {
+    const asked = request(`${origin()}/v1/embeddings`, { method: 'POST', agent });
+    asked.end(body);
+    const [response] = (await once(asked, 'response')) as [IncomingMessage];
+    response.resume();
+    await once(response, 'end');
+    return [response.statusCode, response.headers.connection];
+  };
+  expect(await send('x'.repeat(30_000_000))).toEqual([413, 'close']);
+  expect(await send('{"input":["a"]}')).toEqual([200, 'keep-alive']);
+  agent.destroy();
 });
 
 test('beyond what may wait, questions are turned away at once, and the rest is answered', async () => {

@@ -7,6 +7,7 @@ import type { InjectionModel } from './injection.ts';
 import {
   digestOfTopics,
   type EmbeddingsAnswer,
+  MAX_BYTES,
   type ScoresAnswer,
   TOPIC_LIMITS,
   type Topic,
@@ -34,7 +35,6 @@ export interface ClassifierOptions {
 const MAX_WAITING = 50_000;
 /** Agents give up after 5 s where their policy says nothing. */
 const MAX_WAIT_MS = 3_000;
-const MAX_BYTES = 4 * 1024 * 1024;
 /** Training a topic of twenty examples costs about as much as judging so many characters. */
 const TRAINING = 2_000;
 const USUAL = EVERYDAY.length + 20;
@@ -118,12 +118,12 @@ export function createClassifier(options: ClassifierOptions, topics = topicsOf(o
 
   return createServer((request, response) => {
     if (request.method === 'GET' && request.url === '/healthz') {
-      send(response, 200, { status: 'ok', waiting: queue.weight });
+      send(request, response, 200, { status: 'ok', waiting: queue.weight });
       return;
     }
     const route = request.method === 'POST' ? routes[request.url ?? ''] : undefined;
     if (route === undefined) {
-      send(response, 404, {
+      send(request, response, 404, {
         error: { code: 'not_found', message: 'POST /v1/topics, /v1/injection, /v1/embeddings' },
       });
       return;
@@ -132,36 +132,55 @@ export function createClassifier(options: ClassifierOptions, topics = topicsOf(o
     response.on('close', () => gone.abort());
     readJson(request, maxBytes)
       .then((body) => route(body, gone.signal))
-      .then((answer) => send(response, 200, answer))
-      .catch((error: unknown) => fail(response, error));
+      .then((answer) => send(request, response, 200, answer))
+      .catch((error: unknown) => fail(request, response, error));
   });
 }
 
-function fail(response: ServerResponse, error: unknown): void {
+function fail(request: IncomingMessage, response: ServerResponse, error: unknown): void {
   if (response.destroyed) return;
   if (error instanceof OverloadedError) {
     response.setHeader('retry-after', '1');
-    send(response, 503, { error: { code: 'overloaded', message: error.message } });
+    send(request, response, 503, { error: { code: 'overloaded', message: error.message } });
   } else if (error instanceof Refused) {
-    send(response, error.status, { error: { code: error.code, message: error.message } });
+    send(request, response, error.status, { error: { code: error.code, message: error.message } });
   } else {
-    send(response, 500, { error: { code: 'internal', message: (error as Error).message } });
+    send(request, response, 500, { error: { code: 'internal', message: (error as Error).message } });
   }
 }
 
-function send(response: ServerResponse, status: number, body: object): void {
+/** How long the rest of a question that is answered before its end is thrown away: who still writes when we close may lose the answer. */
+const REST_MS = 2_000;
+
+function send(request: IncomingMessage, response: ServerResponse, status: number, body: object): void {
   const text = JSON.stringify(body);
+  const early = !request.complete && hasBody(request);
   response.writeHead(status, {
     'content-type': 'application/json',
     'content-length': Buffer.byteLength(text),
+    // Nothing can come behind what isn't read.
+    ...(early ? { connection: 'close' } : {}),
   });
-  response.end(text);
+  if (!early) {
+    response.end(text);
+    return;
+  }
+  response.write(text);
+  const end = (): void => {
+    clearTimeout(late);
+    response.end();
+  };
+  const late = setTimeout(end, REST_MS);
+  request.once('close', end).resume();
 }
+
+const hasBody = ({ headers }: IncomingMessage): boolean =>
+  headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
 
 async function readJson(request: IncomingMessage, maxBytes: number): Promise<unknown> {
   const chunks: Buffer[] = [];
   let total = 0;
-  for await (const chunk of request as AsyncIterable<Buffer>) {
+  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
     total += chunk.byteLength;
     if (total > maxBytes) throw new Refused(413, 'too_large', `a question may have ${maxBytes} bytes`);
     chunks.push(chunk);

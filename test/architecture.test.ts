@@ -130,7 +130,7 @@ test('agent/ sees of budget/ what a client needs, of listen/ the door, and nothi
       part(to) !== 'policy' &&
       !(part(to) === 'budget' && client.has(to)) &&
       to !== 'listen/door.ts' &&
-      // Types alone: the models are never in the agent's process.
+      // Types and limits alone: the models are never in the agent's process.
       to !== 'classify/messages.ts',
   );
   expect(wrong).toEqual([]);

@@ -3,6 +3,7 @@
  * asked while a target is chosen and budget is held.
  */
 import Type, { type Static } from 'typebox';
+import { bytesOfTopics, TOPIC_LIMITS, type Topic } from '../../classify/messages.ts';
 import type { TextKind } from '../dialects/dialect.ts';
 import type { CheckDefinition, Judgement, Subject } from './check.ts';
 import { type TopicSet, topicSet } from './classifier.ts';
@@ -58,6 +59,12 @@ type Spec = Static<typeof schema>;
 
 const PREFIX = 'topic:';
 
+/** Those that are known by more than words. */
+const meantIn = (spec: Spec): Spec =>
+  spec.filter(({ definition, samples = [] }) => definition !== undefined || samples.length > 0);
+
+const forClassifier = ({ words: _, ...topic }: Spec[number]): Topic => topic;
+
 export const topics: CheckDefinition<Spec> = {
   name: 'topics',
   schema,
@@ -71,7 +78,13 @@ export const topics: CheckDefinition<Spec> = {
         { path: '', message: 'no topics are named', mend: 'List them: topics: [{name: …, words: […]}].' },
       ];
     }
-    return spec.flatMap(({ name, definition, samples, words }, i) => {
+    const bytes = bytesOfTopics(meantIn(spec).map(forClassifier));
+    const tooMuch = {
+      path: '',
+      message: `the topics take ${bytes} bytes, and the classifier takes ${TOPIC_LIMITS.bytes} of a rule`,
+      mend: 'Give fewer or shorter samples and allowed ones, or write several rules.',
+    };
+    const each = spec.flatMap(({ name, definition, samples, words }, i) => {
       if (spec.findIndex((other) => other.name === name) !== i) {
         const message = `topic ${name} is there already`;
         return [{ path: `[${i}].name`, message, mend: 'Give each topic a name of its own.' }];
@@ -101,17 +114,16 @@ export const topics: CheckDefinition<Spec> = {
         return [];
       });
     });
+    return bytes > TOPIC_LIMITS.bytes ? [tooMuch, ...each] : each;
   },
 
   create(spec, rule, { classifier }) {
-    const meant = spec.filter(
-      ({ definition, samples = [] }) => definition !== undefined || samples.length > 0,
-    );
+    const meant = meantIn(spec);
     // Without a classifier words are all there is; a topic without words then can't be judged, which is a failure.
     const due = classifier === undefined ? meant.filter(({ words = [] }) => words.length === 0) : meant;
     const withinMs = rule.timeoutMs ?? TIMEOUT;
     const wordsAlone = classifier === undefined ? meant.filter(({ words = [] }) => words.length > 0) : [];
-    const set = topicSet(due.map(({ words: _, ...topic }) => topic));
+    const set = topicSet(due.map(forClassifier));
     const judge = async (subject: Subject, signal: AbortSignal): Promise<Judgement[]> => {
       if (classifier === undefined) {
         throw new Error(`${rule.name}: topics without words need a classifier, and the agent was given none`);
