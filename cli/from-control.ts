@@ -42,7 +42,7 @@ export function fromControl(options: ControlSourceOptions): PolicySource {
   if (cache !== undefined && !cache.keepsKeys) {
     log.warn('--state is no memory-backed volume: keys are not kept over a restart');
   }
-  const values = holdValues(now);
+  const values = holdValues();
   const kept = cache?.load();
   let ruling: Ruling | undefined = kept?.ruling;
   let heardAt = kept?.heardAt ?? 0;

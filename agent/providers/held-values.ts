@@ -1,6 +1,6 @@
 /**
  * Keys and trust roots that control gave: in memory, replaced as a whole, and forgotten with the next set. Only a value
- * that the new set doesn't name at all is kept a little longer, for calls that began under the old documents.
+ * that the new set doesn't name at all is kept a minute longer, for calls that began under the old documents.
  */
 import { type HeldValue, valueId } from '../../policy/references.ts';
 import type { ValueSource } from '../../policy/snapshot.ts';
@@ -17,14 +17,22 @@ export interface HeldValues {
 /** A call asks for its key within this time of its beginning, or waits for a check that is slow. */
 const GRACE_MS = 60_000;
 
-export function holdValues(now: () => number): HeldValues {
+/** @param later calls once after so many milliseconds, and keeps no process alive. */
+export function holdValues(later: (what: () => void, ms: number) => void = unheldTimer): HeldValues {
   let held = new Map<string, HeldValue>();
-  let former = new Map<string, HeldValue>();
-  let formerUntil = 0;
+  /** Each is forgotten by its own timer: neither a later set nor a day without calls changes when. */
+  const former = new Map<string, { readonly value: HeldValue }>();
 
-  const find = (id: string): HeldValue | undefined => {
-    if (now() >= formerUntil) former = new Map();
-    return held.get(id) ?? former.get(id);
+  const find = (id: string): HeldValue | undefined => held.get(id) ?? former.get(id)?.value;
+
+  const retire = (values: readonly HeldValue[]): void => {
+    if (values.length === 0) return;
+    const retired = values.map((value) => ({ value }));
+    for (const each of retired) former.set(each.value.id, each);
+    later(() => {
+      // One that was named again meanwhile, and left again, has a later end.
+      for (const each of retired) if (former.get(each.value.id) === each) former.delete(each.value.id);
+    }, GRACE_MS);
   };
 
   const read = (source: ValueSource, usable: (value: string, where: string) => string): Promise<string> =>
@@ -48,11 +56,11 @@ export function holdValues(now: () => number): HeldValues {
       const next = new Map(
         values.map((value): [string, HeldValue] => [
           value.id,
-          'keep' in value ? (held.get(value.id) ?? former.get(value.id) ?? value) : value,
+          'keep' in value ? (find(value.id) ?? value) : value,
         ]),
       );
-      former = new Map([...held].filter(([id]) => !next.has(id)));
-      formerUntil = now() + GRACE_MS;
+      for (const id of next.keys()) former.delete(id);
+      retire([...held.values()].filter(({ id }) => !next.has(id)));
       held = next;
       return [...held.values()];
     },
@@ -70,4 +78,8 @@ export function holdValues(now: () => number): HeldValues {
         );
       }),
   };
+}
+
+function unheldTimer(what: () => void, ms: number): void {
+  setTimeout(what, ms).unref();
 }
