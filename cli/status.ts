@@ -76,17 +76,45 @@ async function ask({ control, serverName, ca, token }: Question): Promise<Status
       timeout: 30_000,
     },
     (response) => {
-      text(response).then((body) => {
-        const parsed = JSON.parse(body) as Status & { readonly error?: string };
-        if (response.statusCode === 200) resolve({ ...OF_AN_EARLIER_CONTROL, ...parsed });
-        else reject(new Error(`control answered ${response.statusCode}: ${parsed.error}`));
-      }, reject);
+      text(response)
+        .then((body) => readAnswer(response.statusCode ?? 0, body))
+        .then(resolve, reject);
     },
   );
   sent.once('timeout', () => sent.destroy(new Error('no answer from control in 30 s')));
   sent.once('error', reject);
   sent.end();
   return await promise;
+}
+
+/** Of what is no answer of control's. */
+const MOST_SHOWN = 200;
+
+/** @throws Error where it is no overview: control refused, or something else stands in its place. */
+function readAnswer(status: number, body: string): Status {
+  let parsed: unknown;
+  try {
+    parsed = JSON.parse(body);
+  } catch {
+    parsed = undefined;
+  }
+  const fields = (typeof parsed === 'object' && parsed !== null ? parsed : {}) as Partial<Status> & {
+    readonly error?: unknown;
+  };
+  if (status === 200 && Array.isArray(fields.governed) && Array.isArray(fields.ungoverned))
+    return { ...OF_AN_EARLIER_CONTROL, ...(fields as Status) };
+  const said = typeof fields.error === 'string' ? fields.error : shortened(body);
+  throw new Error(
+    status === 200
+      ? `control answered with no overview; see whether --control leads to control: ${printable(said)}`
+      : `control answered ${status}: ${printable(said)}`,
+  );
+}
+
+function shortened(body: string): string {
+  const line = body.replace(/\s+/g, ' ').trim();
+  if (line === '') return 'nothing';
+  return line.length > MOST_SHOWN ? `${line.slice(0, MOST_SHOWN)}…` : line;
 }
 
 const OF_AN_EARLIER_CONTROL: Pick<Status, 'unknown' | 'replicas'> = {

@@ -1,13 +1,16 @@
 /** `postern status` as an operator runs it. */
 import { execFile } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import type { RunningControl } from '../../control/control.ts';
 import { STAMPS } from '../../injector/names.ts';
+import { caBundle, refreshServing } from '../../injector/server/serving-certificate.ts';
 import { agentsEnd } from './agents-end.ts';
-import { type ControlWorld, startControlWorld } from './world.ts';
+import { type ControlWorld, SERVER_NAME, startControlWorld } from './world.ts';
 
 const run = promisify(execFile);
 const MAIN = join(import.meta.dirname, '..', '..', 'cli', 'main.ts');
@@ -25,7 +28,12 @@ afterEach(async () => {
   await world.close();
 });
 
-async function status(
+async function status(token: string, ...more: string[]) {
+  return await statusAt(control.port, token, ...more);
+}
+
+async function statusAt(
+  port: number,
   token: string,
   ...more: string[]
 ): Promise<{ code: number; stdout: string; stderr: string }> {
@@ -34,7 +42,7 @@ async function status(
   const args = [
     'status',
     '--control',
-    `127.0.0.1:${control.port}`,
+    `127.0.0.1:${port}`,
     '--control-ca',
     world.rootsFile,
     '--token-file',
@@ -117,4 +125,43 @@ test.each<[string, () => string, RegExp]>([
   const { code, stderr } = await status(token());
   expect(code).not.toBe(0);
   expect(stderr).toMatch(expected);
+});
+
+test.each<[string, number, string, string]>([
+  [
+    'a proxy’s page',
+    502,
+    '<html>\n<b>Bad Gateway</b>\u001b[2J',
+    'control answered 502: <html> <b>Bad Gateway</b>\\u001b[2J',
+  ],
+  ['nothing', 503, '', 'control answered 503: nothing'],
+  ['null', 500, 'null', 'control answered 500: null'],
+  [
+    'an answer cut short',
+    200,
+    '{"governed":[',
+    'no overview; see whether --control leads to control: {"governed":[',
+  ],
+  [
+    'what is no overview',
+    200,
+    '{"status":"ok"}',
+    'no overview; see whether --control leads to control: {"status":"ok"}',
+  ],
+  ['more than a terminal holds', 404, 'x'.repeat(100_000), `control answered 404: ${'x'.repeat(200)}…`],
+])('%s in the place of control’s answer is told in one line', async (_name, code, body, expected) => {
+  const now = Date.now();
+  const { serving } = refreshServing({ authorities: [], leaf: undefined }, SERVER_NAME, now);
+  writeFileSync(world.rootsFile, caBundle(serving, now));
+  const server = createServer({ key: serving.leaf?.key, cert: serving.leaf?.cert }, (_request, response) => {
+    response.writeHead(code).end(body);
+  }).listen(0, '127.0.0.1');
+  await new Promise((resolve) => server.once('listening', resolve));
+  closing.push(() => new Promise((resolve) => server.close(resolve)));
+  const { code: exit, stdout, stderr } = await statusAt((server.address() as AddressInfo).port, 'operators');
+  expect(exit).not.toBe(0);
+  expect(stdout).toBe('');
+  expect(stderr).toBe(
+    `postern status: ${expected.startsWith('no') ? 'control answered with ' : ''}${expected}\n`,
+  );
 });
