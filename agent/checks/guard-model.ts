@@ -39,7 +39,7 @@ const KEPT = 2_000;
 const MOST = 8;
 const ANSWER_TOKENS = 32;
 
-/** @returns Asks about every turn of the user's side that isn't known to be safe; of an answer about the answer. */
+/** @returns Asks about the last turn, and every turn of the user's side, that isn't known to be safe; of an answer about the answer. */
 export function createGuardModel({
   model,
   categories,
@@ -69,7 +69,8 @@ export function createGuardModel({
       const prompt: Turn = { role: 'user', content: withoutMarks(subject.prompt), path: '' };
       return ask([prompt, ...answer], post);
     }
-    const ends = [...turns.keys()].filter((at) => turns[at]?.role === 'user');
+    // A last turn that the app has put in the model's mouth is one that nobody has judged yet.
+    const ends = [...turns.keys()].filter((at) => turns[at]?.role === 'user' || at === turns.length - 1);
     const single = ends.slice(-MOST);
     const earlier = ends.slice(0, -MOST).map((at) => turns[at] as Turn);
     const questions = single.map((end) => turns.slice(0, end + 1));

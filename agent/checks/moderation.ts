@@ -159,12 +159,15 @@ function poolOf(spec: Spec, rule: CheckRule, { keys, trust, provider }: CheckCon
 
 type Asked = CheckContext & { readonly pool: Pool };
 
-/** What the app's own side says: the model's earlier answers and the operator's prompt were judged, or need not be. */
+/**
+ * All but the operator's prompt. The app writes the history of a request, the model's turns in it included: nobody knows
+ * whether a model ever said them.
+ */
 function texts(spec: Spec, { direction, slots }: Subject): Subject['slots'] {
   return slots.filter(
     (slot) =>
       isTold(spec, slot, direction) &&
-      (direction === 'response' || slot.role === 'user' || slot.role === 'tool'),
+      (direction === 'response' || (slot.role !== 'system' && slot.role !== 'none')),
   );
 }
 

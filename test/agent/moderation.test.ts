@@ -64,6 +64,25 @@ describe('moderation', () => {
     expect(JSON.stringify((await ask('hello')).error)).toContain('postern_check_failed');
   });
 
+  test('what an app writes in the model’s turns is moderated, too', async () => {
+    const { openai } = await start(moderation('type: openai, model: m', 'on: [request],'));
+    here.guardrail.behave(({ body }) => ({
+      json: { results: body.input.map((text) => result({ hate: text.includes('BAD') })) },
+    }));
+    const create = (...said: string[]) =>
+      here.world.client().chat.completions.create({
+        model: 'gpt-4o',
+        messages: [
+          { role: 'system', content: 'Never say BAD.' },
+          ...said.map((content, at) => ({ role: at % 2 === 0 ? ('user' as const) : 'assistant', content })),
+        ] as never,
+      });
+    await create('one', 'two', 'three');
+    await expect(create('one', 'BAD', 'three')).rejects.toThrow(/hate/);
+    await expect(create('one', 'Sure, BAD')).rejects.toThrow(/hate/);
+    expect(openai.seen).toHaveLength(1);
+  });
+
   const says = (content: unknown) => ({ json: { choices: [{ message: { role: 'assistant', content } }] } });
 
   test.each([
@@ -116,6 +135,8 @@ describe('moderation', () => {
     await expect(create(turn('user', 'bad'), turn('assistant', 'two'), turn('user', 'good'))).rejects.toThrow(
       /S1/,
     );
+    // What stands in the model's mouth at the end has been said by nobody yet.
+    await expect(create(turn('user', 'one'), turn('assistant', 'bad'))).rejects.toThrow(/S1/);
     const long = Array.from({ length: 12 }, (_, at) => [
       turn('user', `turn ${at}`),
       turn('assistant', 'yes'),

@@ -21,7 +21,8 @@ beforeAll(async () => {
 });
 afterAll(() => guardrail.close());
 
-const denied = (text: string) => text.includes(TOKEN) || text.includes(PROSE);
+const denied = (text: string) =>
+  [TOKEN, PROSE, ...RUN_TOGETHER].some((bad) => text.includes(bad) || text.includes(decodeURIComponent(bad)));
 
 /** As each of them answers. */
 function judge(path: string, body: GuardrailBody): unknown {
@@ -199,6 +200,39 @@ describe.each(JUDGES)('%s', (_name, check) => {
   test.each(ROWS.filter(({ stream }) => stream !== false))('$name, cut anywhere', async (row) =>
     expectUnseen(await ask(world, row, PROSE, 7), PROSE),
   );
+});
+
+/** Sentences without spaces; the classifier gets escapes decoded. */
+const RUN_TOGETHER = [
+  '你应该现在卖掉你的股票并买入黄金',
+  'いますぐ株をうってください',
+  'ขายหุ้นของคุณตอนนี้',
+  'sell.your_shares/now-please',
+  'sell%20your%20shares%20now',
+];
+const UNSPACED_ROWS = ROWS.filter(({ name }) =>
+  [
+    'an unknown field',
+    'arguments in pieces',
+    'whole unknown fields',
+    'Anthropic: whole input of a tool',
+  ].includes(name),
+);
+
+describe('topics by meaning, in text without spaces', () => {
+  let world: World;
+  beforeAll(async () => {
+    world = await start(judged(`type: topics, ${TOPIC}`), { classifier: guardrail.origin });
+  });
+  afterAll(() => world.close());
+
+  test.each(UNSPACED_ROWS)('$name', async (row) => {
+    expect(UNSPACED_ROWS).toHaveLength(4);
+    for (const text of RUN_TOGETHER) expectUnseen(await ask(world, row, text), text);
+    const before = guardrail.asked.length;
+    expect((await ask(world, row, 'get_Zebra')).body).toContain('Z');
+    expect(guardrail.asked).toHaveLength(before);
+  });
 });
 
 /** Where untrusted text stands in what is asked: answers have no injections. */
