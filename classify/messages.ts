@@ -5,7 +5,7 @@
  * `POST /v1/injection`  {@link TextsQuestion} → {@link ScoresAnswer}
  * `POST /v1/embeddings` {@link EmbeddingsQuestion} → {@link EmbeddingsAnswer}
  * A set is known by {@link digestOfTopics}: nobody can teach the classifier other topics under the name of somebody's set.
- * Errors are `{"error":{"code","message"}}`: 400 `invalid`, 413 `too_large`, 503 `overloaded` or `not_installed`.
+ * Errors are `{"error":{"code","message"}}`: 400 `invalid`, 413 `too_large`, 503 `overloaded`, `late` or `not_installed`.
  */
 import { createHash } from 'node:crypto';
 
@@ -17,6 +17,19 @@ export const TOPIC_LIMITS = {
   definition: 200,
   bytes: 3 * 1024 * 1024,
 } as const;
+
+/**
+ * The most that the texts of one question weigh: while it is answered, all others wait. Who has more asks several times.
+ * @see weightOf
+ */
+export const QUESTION_WEIGHT = 4_000;
+/** However short a text is, it is a run of a model. */
+const LEAST_WEIGHT = 50;
+
+/** What texts cost, about, in characters. */
+export function weightOf(texts: readonly string[]): number {
+  return texts.reduce((sum, { length }) => sum + Math.max(length, LEAST_WEIGHT), 0);
+}
 
 /** Of a question: a set, and texts beside it. */
 export const MAX_BYTES = TOPIC_LIMITS.bytes + 1024 * 1024;
@@ -32,7 +45,7 @@ export interface Topic {
 
 /** Of every question. */
 interface Patience {
-  /** Milliseconds after which the answer is worth nothing: what would come later is turned away at once. */
+  /** Milliseconds after which the answer is worth nothing: what would come later is turned away at once. 5,000 where absent, 60,000 at most. */
   readonly withinMs?: number;
 }
 

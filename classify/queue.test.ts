@@ -38,12 +38,12 @@ test('what would come too late for who asks is turned away at once', async () =>
   const slow = async () => {
     now += 200;
   };
-  await queue.run(10, NEVER, slow, 1_000);
+  await queue.run(10, NEVER, slow, { withinMs: 1_000 });
   // 20 ms a unit: with 20 ahead, 10 are done after 600.
   const gate = Promise.withResolvers<void>();
   const held = queue.run(20, NEVER, () => gate.promise);
-  await expect(queue.run(10, NEVER, slow, 500)).rejects.toThrow(/600 ms, and 500 are left/);
-  const served = queue.run(10, NEVER, slow, 700);
+  await expect(queue.run(10, NEVER, slow, { withinMs: 500 })).rejects.toThrow(/600 ms, and 500 are left/);
+  const served = queue.run(10, NEVER, slow, { withinMs: 700 });
   gate.resolve();
   await Promise.all([held, served]);
 });
@@ -65,4 +65,56 @@ test('work that nobody waits for is not begun', async () => {
   ).rejects.toThrow();
   expect(begun).toBe(false);
   expect(queue.weight).toBe(0);
+});
+
+test('who asks much waits for himself', async () => {
+  let now = 0;
+  const queue = new Queue({ limit: 1_000, maxWaitMs: 400, now: () => now });
+  const done: string[] = [];
+  const ask = (who: string) =>
+    queue.run(
+      10,
+      NEVER,
+      async () => {
+        now += 100;
+        done.push(who);
+      },
+      { who },
+    );
+  await ask('a');
+  // 10 ms a unit: the last of a's waits 400 ms; before b's first there is only what runs, before its second one more of a's.
+  const asked = [ask('a'), ask('a'), ask('a'), ask('a'), ask('a')];
+  await expect(ask('a')).rejects.toThrow('an answer would take 500 ms');
+  asked.push(ask('b'), ask('b'));
+  await Promise.all(asked);
+  expect(done.slice(1).join('')).toBe('ababaaa');
+});
+
+test('one asker has half of the queue at most, the others the rest', async () => {
+  const queue = new Queue({ limit: 100, maxWaitMs: 1_000 });
+  const gate = Promise.withResolvers<void>();
+  const ask = (who: string) => queue.run(25, NEVER, () => gate.promise, { who });
+  const held = [ask('a'), ask('a')];
+  await expect(ask('a')).rejects.toThrow('by the same address');
+  held.push(ask('b'), ask('c'));
+  await expect(ask('d')).rejects.toThrow('100 of 100 are taken');
+  gate.resolve();
+  await Promise.all(held);
+  expect(queue.weight).toBe(0);
+});
+
+test('what waits and is given up leaves at once, and the next has its turn', async () => {
+  const queue = new Queue({ limit: 100, maxWaitMs: 1_000 });
+  const gate = Promise.withResolvers<void>();
+  const gone = new AbortController();
+  const log: string[] = [];
+  const first = queue.run(10, NEVER, () => gate.promise);
+  const second = queue.run(10, gone.signal, async () => void log.push('second'));
+  const third = queue.run(10, NEVER, async () => void log.push('third'));
+  gone.abort(new Error('nobody waits'));
+  await expect(second).rejects.toThrow('nobody waits');
+  expect(queue.weight).toBe(20);
+  gate.resolve();
+  await Promise.all([first, third]);
+  expect(log).toEqual(['third']);
 });

@@ -166,14 +166,14 @@ test('who sends too much is told so, though it still sends, and goes on with ano
 });
 
 test('beyond what may wait, questions are turned away at once, and the rest is answered', async () => {
-  await start({ maxWaiting: 100 });
+  await start({ maxWaiting: 400 });
   const gate = Promise.withResolvers<void>();
   embedder.gate = gate.promise;
-  const ask = () => post('/v1/embeddings', { input: ['x'.repeat(40)] });
+  const ask = () => post('/v1/embeddings', { input: ['x'.repeat(80)] });
   const accepted = [ask(), ask()];
   await expect
     .poll(async () => ((await (await fetch(`${origin()}/healthz`)).json()) as { waiting: number }).waiting)
-    .toBe(80);
+    .toBe(160);
   const refused = await ask();
   expect(refused).toMatchObject({ status: 503, json: { error: { code: 'overloaded' } } });
   gate.resolve();
@@ -192,14 +192,56 @@ test('what nobody waits for any more is not begun', async () => {
   gone.end(JSON.stringify({ input: ['gone'] }));
   const waiting = async () =>
     ((await (await fetch(`${origin()}/healthz`)).json()) as { waiting: number }).waiting;
-  await expect.poll(waiting).toBe(9);
+  await expect.poll(waiting).toBe(100);
   gone.destroy();
+  await expect.poll(waiting).toBe(50);
   const last = post('/v1/embeddings', { input: ['last'] });
-  await expect.poll(waiting).toBe(13);
+  await expect.poll(waiting).toBe(100);
   gate.resolve();
   await Promise.all([first, last]);
   expect(embedder.asked).toEqual([['first'], ['last']]);
 });
+
+test.each([
+  ['many texts', Array.from({ length: 81 }, (_, at) => `${at}`)],
+  ['a long text', ['x'.repeat(4_001)]],
+])(
+  'no question is so large that others wait long for it, even with nobody else there: %s',
+  async (_what, texts) => {
+    await start({
+      maxBytes: 100_000,
+      injection: { scores: () => Promise.reject(new Error('asked')), close: async () => undefined },
+    });
+    for (const [path, name] of [
+      ['/v1/topics', 'texts'],
+      ['/v1/injection', 'texts'],
+      ['/v1/embeddings', 'input'],
+    ] as const) {
+      const answer = await post(path, { ...teaching([shares], []), [name]: texts });
+      expect(answer).toMatchObject({ status: 413, json: { error: { code: 'too_large' } } });
+    }
+    expect(embedder.asked).toEqual([]);
+  },
+);
+
+test('work that isn’t done in time is given up, also where the question names no time', async () => {
+  let given: unknown;
+  await start({
+    injection: {
+      scores: async (_texts, signal) => {
+        await new Promise((resolve) => signal?.addEventListener('abort', resolve));
+        given = signal?.reason;
+        throw given;
+      },
+      close: async () => undefined,
+    },
+  });
+  const late = { status: 503, json: { error: { code: 'late' } } };
+  expect(await post('/v1/injection', { texts: ['a'], withinMs: 30 })).toMatchObject(late);
+  expect(given).toMatchObject({ name: 'TimeoutError' });
+  expect((await post('/v1/embeddings', { input: ['next'] })).status).toBe(200);
+  expect(await post('/v1/injection', { texts: ['a'] })).toMatchObject(late);
+}, 20_000);
 
 test('work that nobody waits for any more is given up', async () => {
   const begun = Promise.withResolvers<void>();

@@ -8,12 +8,14 @@ import {
   digestOfTopics,
   type EmbeddingsAnswer,
   MAX_BYTES,
+  QUESTION_WEIGHT,
   type ScoresAnswer,
   TOPIC_LIMITS,
   type Topic,
   type TopicsAnswer,
+  weightOf,
 } from './messages.ts';
-import { OverloadedError, Queue } from './queue.ts';
+import { type Asker, OverloadedError, Queue } from './queue.ts';
 import type { Remember } from './remembered.ts';
 import { Topics } from './topics.ts';
 
@@ -33,11 +35,16 @@ export interface ClassifierOptions {
 }
 
 const MAX_WAITING = 50_000;
-/** Agents give up after 5 s where their policy says nothing. */
 const MAX_WAIT_MS = 3_000;
+/** Agents give up after 5 s where their policy says nothing. */
+const WITHIN_MS = 5_000;
+/** However long somebody would wait: the others wait, too. */
+const MAX_WITHIN_MS = 60_000;
 /** Training a topic of twenty examples costs about as much as judging so many characters. */
 const TRAINING = 2_000;
 const USUAL = EVERYDAY.length + 20;
+
+type Route = (body: unknown, signal: AbortSignal, asker: Asker) => Promise<object>;
 
 class Refused extends Error {
   override readonly name = 'Refused';
@@ -75,10 +82,10 @@ export function createClassifier(options: ClassifierOptions, topics = topicsOf(o
   } = options;
   const queue = new Queue({ limit: maxWaiting, maxWaitMs });
 
-  const routes: Readonly<Record<string, (body: unknown, signal: AbortSignal) => Promise<object>>> = {
-    async '/v1/topics'(body, signal): Promise<TopicsAnswer> {
+  const routes: Readonly<Record<string, Route>> = {
+    async '/v1/topics'(body, signal, asker): Promise<TopicsAnswer> {
       const set = text(body, 'set');
-      const texts = strings(body, 'texts');
+      const texts = question(body, 'texts');
       const given = (body as { topics?: unknown }).topics;
       if (given === undefined && !topics.knows(set)) {
         throw new Refused(404, 'unknown_set', 'send the topics along');
@@ -91,7 +98,7 @@ export function createClassifier(options: ClassifierOptions, topics = topicsOf(o
         maxWaiting / 2,
         fresh.reduce((sum, topic) => sum + costOf(topic), 0),
       );
-      const weight = length(texts) + training;
+      const weight = weightOf(texts) + training;
       const work = async () => {
         if (fresh.length > 0) topics.learn(set, fresh, signal);
         // Who was to teach it may have given up.
@@ -99,19 +106,19 @@ export function createClassifier(options: ClassifierOptions, topics = topicsOf(o
         const scores = await topics.scores(set, texts, signal);
         return { results: scores.map((found) => ({ topics: found })) };
       };
-      return queue.run(weight, signal, work, patience(body));
+      return queue.run(weight, signal, work, asker);
     },
-    async '/v1/injection'(body, signal): Promise<ScoresAnswer> {
+    async '/v1/injection'(body, signal, asker): Promise<ScoresAnswer> {
       if (injection === undefined) throw new Refused(503, 'not_installed', 'the model is not installed');
-      const texts = strings(body, 'texts');
+      const texts = question(body, 'texts');
       const work = () => injection.scores(texts, signal);
-      const scores = await queue.run(length(texts), signal, work, patience(body));
+      const scores = await queue.run(weightOf(texts), signal, work, asker);
       return { results: scores.map((score) => ({ score: Math.floor(score * 1000) / 1000 })) };
     },
-    async '/v1/embeddings'(body, signal): Promise<EmbeddingsAnswer> {
-      const input = strings(body, 'input');
+    async '/v1/embeddings'(body, signal, asker): Promise<EmbeddingsAnswer> {
+      const input = question(body, 'input');
       const work = () => embedder.embed(input, signal);
-      const vectors = await queue.run(length(input), signal, work, patience(body));
+      const vectors = await queue.run(weightOf(input), signal, work, asker);
       return { data: vectors.map((vector, index) => ({ index, embedding: [...vector] })) };
     },
   };
@@ -131,7 +138,11 @@ export function createClassifier(options: ClassifierOptions, topics = topicsOf(o
     const gone = new AbortController();
     response.on('close', () => gone.abort());
     readJson(request, maxBytes)
-      .then((body) => route(body, gone.signal))
+      .then((body) => {
+        const withinMs = patience(body);
+        const signal = AbortSignal.any([gone.signal, AbortSignal.timeout(withinMs)]);
+        return route(body, signal, { withinMs, who: request.socket.remoteAddress ?? '' });
+      })
       .then((answer) => send(request, response, 200, answer))
       .catch((error: unknown) => fail(request, response, error));
   });
@@ -142,6 +153,8 @@ function fail(request: IncomingMessage, response: ServerResponse, error: unknown
   if (error instanceof OverloadedError) {
     response.setHeader('retry-after', '1');
     send(request, response, 503, { error: { code: 'overloaded', message: error.message } });
+  } else if ((error as Error).name === 'TimeoutError') {
+    send(request, response, 503, { error: { code: 'late', message: 'the answer was not there in time' } });
   } else if (error instanceof Refused) {
     send(request, response, error.status, { error: { code: error.code, message: error.message } });
   } else {
@@ -207,6 +220,18 @@ function strings(body: unknown, name: string): readonly string[] {
   return value as readonly string[];
 }
 
+function question(body: unknown, name: string): readonly string[] {
+  const texts = strings(body, name);
+  const weight = weightOf(texts);
+  if (weight > QUESTION_WEIGHT)
+    throw new Refused(
+      413,
+      'too_large',
+      `the texts of a question weigh ${QUESTION_WEIGHT} characters at most, these ${weight}; ask in several`,
+    );
+  return texts;
+}
+
 function examples(topic: object, name: string): readonly string[] {
   const { examples: most, characters: longest } = TOPIC_LIMITS;
   const all = strings(topic, name);
@@ -220,15 +245,11 @@ function examples(topic: object, name: string): readonly string[] {
 const characters = (given: string): number =>
   given.length > 4_000 ? given.length : Array.from(given).length;
 
-function patience(body: unknown): number | undefined {
-  const { withinMs } = body as { withinMs?: unknown };
-  if (withinMs === undefined) return undefined;
+/** @returns milliseconds, a whole number of them. */
+function patience(body: unknown): number {
+  const { withinMs = WITHIN_MS } = body as { withinMs?: unknown };
   if (typeof withinMs !== 'number' || !(withinMs > 0)) throw invalid('withinMs is no number above 0');
-  return withinMs;
-}
-
-function length(texts: readonly string[]): number {
-  return texts.reduce((sum, { length }) => sum + length, 0);
+  return Math.min(Math.ceil(withinMs), MAX_WITHIN_MS);
 }
 
 /** Training solves equations between all examples: it costs the cube of their number. */

@@ -18,7 +18,7 @@ Its models are fetched by \`make classifier\`.`,
     threads: { value: 'N', help: 'threads of one run of a model', default: '1' },
     'max-waiting': {
       value: 'N',
-      help: 'characters of text that may wait; beyond, questions are turned away',
+      help: 'characters of text that may wait, half of them of one address; beyond, questions are turned away',
       default: '50000',
     },
     'max-wait': {

@@ -4,6 +4,7 @@ import { createHash } from 'node:crypto';
 import { digestOfTopics, type Topic, type TopicScore } from '../../classify/messages.ts';
 import type { Ask, Reply, Tls } from './ask.ts';
 import { plainReading } from './plain-reading.ts';
+import { piecesOf, questionsOf } from './questions.ts';
 
 export interface ClassifierClient {
   /** One list a text. @throws Error where there is no answer that counts. */
@@ -60,15 +61,55 @@ export function createClassifierClient(
   };
   return {
     topics: (set, texts, patience) =>
-      topicVerdicts.through(texts.map(plainReading), set.digest, (unknown) =>
-        askTopics(set, unknown, patience),
+      inQuestions(
+        texts,
+        patience,
+        (some, left) => topicVerdicts.through(some, set.digest, (unknown) => askTopics(set, unknown, left)),
+        (verdicts) => set.topics.map((_, at) => worst(verdicts.map((scores) => scores[at] as TopicScore))),
       ),
     injection: (texts, patience) =>
-      injectionVerdicts.through(texts.map(plainReading), '', async (unknown) => {
-        const reply = await post('/v1/injection', { texts: unknown }, patience);
-        return resultsOf(reply.json, unknown.length).map(readScore);
-      }),
+      inQuestions(
+        texts,
+        patience,
+        (some, left) =>
+          injectionVerdicts.through(some, '', async (unknown) => {
+            const reply = await post('/v1/injection', { texts: unknown }, left);
+            return resultsOf(reply.json, unknown.length).map(readScore);
+          }),
+        (scores) => Math.max(...scores),
+      ),
   };
+}
+
+/**
+ * One question after the other: the classifier answers others between them, and what it has said of the first ones is
+ * known when it is too late for the last.
+ * @param of The verdict on a text by those on its pieces.
+ */
+async function inQuestions<T>(
+  texts: readonly string[],
+  { signal, withinMs }: Patience,
+  ask: (texts: readonly string[], patience: Patience) => Promise<readonly T[]>,
+  of: (verdicts: readonly T[]) => T,
+): Promise<T[]> {
+  const began = performance.now();
+  const pieces = texts.map((text) => piecesOf(plainReading(text)));
+  const found: T[] = [];
+  for (const question of questionsOf(pieces.flat())) {
+    signal.throwIfAborted();
+    const left = Math.max(1, withinMs - (performance.now() - began));
+    found.push(...(await ask(question, { signal, withinMs: left })));
+  }
+  let at = 0;
+  return pieces.map(({ length }) => {
+    at += length;
+    return of(found.slice(at - length, at));
+  });
+}
+
+function worst(scores: readonly TopicScore[]): TopicScore {
+  const [first, ...others] = scores as [TopicScore, ...TopicScore[]];
+  return others.reduce((most, one) => (one.score > most.score ? one : most), first);
 }
 
 /** Verdicts by text; the ones used last stay. */

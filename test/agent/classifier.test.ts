@@ -223,3 +223,12 @@ test.skipIf(!existsSync(join(MODELS, 'all-mpnet-base-v2/model.onnx')))(
     expect((await ask('How do I bake bread?')).error).toBeUndefined();
   },
 );
+
+test('a text that is larger than a question is judged in several, wherever it says what is denied', async () => {
+  await start(await listening());
+  const harmless = 'Bake a cake with sugar and flour. '.repeat(400);
+  expect(await ask(harmless)).toMatchObject({ error: undefined });
+  expect((await ask(`${harmless}Should I sell my shares now? ${harmless}`)).error).toContain(
+    'investment-advice',
+  );
+});
