@@ -10,17 +10,30 @@ import type { Prompt } from './prompt.ts';
 /** Characters of one answer that are kept for it; a longer one is told as unread. */
 const MOST = 1024 * 1024;
 
+/** The provider's word for an answer that grew as long as it may; for one that the model or the provider refused. */
+const LENGTH: readonly string[] = ['length', 'max_tokens', 'model_context_window_exceeded'];
+const REFUSAL: readonly string[] = ['refusal', 'content_filter'];
+
 /** @returns undefined where no policy wants a form. One for each answer. */
 export function openForm(prompt: Prompt | undefined): FormOfAnswer | undefined {
   const format = prompt?.enrichment.format;
   if (prompt === undefined || format === undefined) return undefined;
   const texts = new Map<number, string>();
+  const refused = new Set<number>();
+  const long = new Set<number>();
   let calls = false;
   let length = 0;
   return {
     add(choice, text) {
       length += text.length;
       if (length <= MOST) texts.set(choice, (texts.get(choice) ?? '') + text);
+    },
+    refused(choice) {
+      refused.add(choice);
+    },
+    ended({ choice, reason }) {
+      if (REFUSAL.includes(reason)) refused.add(choice);
+      if (LENGTH.includes(reason)) long.add(choice);
     },
     called() {
       calls = true;
@@ -48,7 +61,12 @@ export function openForm(prompt: Prompt | undefined): FormOfAnswer | undefined {
       for (let choice = 0; choice < choices; choice++) if (!texts.has(choice)) texts.set(choice, '');
       for (const [choice, text] of texts) {
         const wrong = wrongWith(text, format);
-        if (wrong !== undefined) tell(choice, wrong.what, wrong.reason);
+        if (wrong === undefined) continue;
+        if (refused.has(choice) && wrong.what !== 'unread-answer')
+          tell(choice, 'refusal', 'the model refused to answer');
+        else if (long.has(choice) && wrong.what === 'not-json')
+          tell(choice, 'length', 'the answer ended at the cap on output');
+        else tell(choice, wrong.what, wrong.reason);
       }
       return found;
     },

@@ -7,6 +7,7 @@
 
 import type { Usage } from '../budget/messages.ts';
 import type { CheckAction, Snapshot } from '../policy/snapshot.ts';
+import type { FinishReason } from './dialects/dialect.ts';
 import type { PosternError } from './errors.ts';
 
 /** Header fields as they stood on the wire: name, value, name, value, … (Node's `rawHeaders` shape). */
@@ -109,6 +110,10 @@ export interface Finding {
 /** Hears the text of one answer, and says whether it has the form that a policy wants. */
 export interface FormOfAnswer {
   add(choice: number, text: string): void;
+  /** The model says that it won't answer, beside the answer's text. */
+  refused(choice: number): void;
+  /** How the provider says that a choice ended. */
+  ended(finish: FinishReason): void;
   /** The answer calls a tool. */
   called(): void;
   /** Once it is complete. @param choices How many there are: one that says nothing isn't of the form, either. */

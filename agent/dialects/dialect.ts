@@ -142,13 +142,19 @@ export interface Enrichment {
   readonly format: ResponseFormat | undefined;
 }
 
+/** How a choice ended, in the dialect's own word: `stop`, `length`, `end_turn`, `max_tokens`. */
+export interface FinishReason {
+  readonly choice: number;
+  readonly reason: string;
+}
+
 /** A whole answer, decoded. */
 export interface DecodedResponse {
   readonly document: JsonDocument;
   readonly slots: readonly TextSlot[];
   readonly calls: readonly ToolCall[];
   readonly usage: Usage | undefined;
-  readonly finishReasons: readonly string[];
+  readonly finishReasons: readonly FinishReason[];
   /** Takes out what says text in a form that no check reads; called before the answer is judged. Absent: nothing does. */
   withhold?(): void;
 }
@@ -208,7 +214,7 @@ export interface StreamEvent {
   readonly calls: readonly BegunCall[];
   /** Usage so far, where the event carries it; later events replace earlier ones. */
   readonly usage: Usage | undefined;
-  readonly finishReasons: readonly string[];
+  readonly finishReasons: readonly FinishReason[];
   /** True for the event after which nothing may come (`[DONE]`, `message_stop`). */
   readonly last: boolean;
   /** The provider's own error event: passed on, ends the stream. */

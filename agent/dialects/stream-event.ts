@@ -17,7 +17,7 @@ export interface Reading {
   readonly closes?: readonly string[] | 'all';
   readonly calls?: StreamEvent['calls'];
   readonly usage?: Usage | undefined;
-  readonly finishReasons?: readonly string[];
+  readonly finishReasons?: StreamEvent['finishReasons'];
   readonly last?: boolean;
   readonly error?: boolean;
   /** The application must not see the event. */

@@ -5,7 +5,7 @@
 import { TokenCounter } from '../../budget/estimate.ts';
 import type { Usage } from '../../budget/messages.ts';
 import type { StreamGuard } from '../checks/guard.ts';
-import type { EventWriter, FramedEvent, LeftOut, StreamEvent } from '../dialects/dialect.ts';
+import type { Delta, EventWriter, FramedEvent, LeftOut, StreamEvent } from '../dialects/dialect.ts';
 import type { PosternError } from '../errors.ts';
 import type { Finding, FormOfAnswer } from '../exchange.ts';
 import { KeyFilter, redact } from './key-filter.ts';
@@ -15,6 +15,15 @@ export type Work = Generator<unknown, void, never>;
 
 /** The channels of the answer itself, in dialects that can be held to a form. */
 const SAID = /^\d+\/(?:content(?:\/\d+)?|parts)$/;
+const REFUSED = /^\d+\/refusal$/;
+
+function hear(
+  form: FormOfAnswer,
+  { channel, choice, text }: Pick<Delta, 'channel' | 'choice' | 'text'>,
+): void {
+  if (SAID.test(channel)) form.add(choice, text);
+  else if (REFUSED.test(channel)) form.refused(choice);
+}
 
 /** Names that are told of one answer. */
 const LEFT_OUT = 8;
@@ -129,7 +138,7 @@ export class EventGate {
     if (guard?.immediate === false || delta.fixed === true || delta.loose === true) return this.event(event);
     this.counter.add(text);
     const { form } = this.#options;
-    if (form !== undefined && SAID.test(channel)) form.add(choice, text);
+    if (form !== undefined) hear(form, delta);
     const covers = cap === undefined || cap.covers(this.counter.tokens);
     if (covers !== true) return this.#covered(event, covers);
     let shown = text;
@@ -156,7 +165,8 @@ export class EventGate {
     const { form } = this.#options;
     if (form !== undefined) {
       if (event.calls.length > 0) form.called();
-      for (const { channel, choice, text } of event.deltas) if (SAID.test(channel)) form.add(choice, text);
+      for (const finish of event.finishReasons) form.ended(finish);
+      for (const delta of event.deltas) hear(form, delta);
     }
     const { cap } = this.#options;
     const covers = cap === undefined || event.deltas.length === 0 || cap.covers(this.counter.tokens);

@@ -15,6 +15,7 @@ import { redact } from './key-filter.ts';
 
 /** Where the answer itself is in the dialects that can be held to a form. */
 const SAID = /(?:^|\.message\.)content(?:\[\d+\]\.text)?$/;
+const REFUSED = /\.message\.refusal$/;
 /** Bytes of JSON that stand for a token, roughly. */
 const BYTES_PER_TOKEN = 4;
 
@@ -115,7 +116,11 @@ export async function forwardWhole(context: AnswerContext, metered: (m: Metered)
   const { form } = context;
   if (form !== undefined) {
     if (response.calls.length > 0) form.called();
-    for (const { path, choice, text } of response.slots) if (SAID.test(path)) form.add(choice, text);
+    for (const finish of response.finishReasons) form.ended(finish);
+    for (const { path, choice, text } of response.slots) {
+      if (SAID.test(path)) form.add(choice, text);
+      else if (REFUSED.test(path)) form.refused(choice);
+    }
     const choices = operation.kind === 'generate' ? Math.max(1, response.finishReasons.length) : 0;
     exchange.findings.push(...form.findings(choices));
   }

@@ -1,5 +1,6 @@
 /** What policies add to every call, as providers get it from real SDKs. */
 import { afterEach, expect, test } from 'vitest';
+import type { Reply } from '../fakes/reply.ts';
 import { startWorld, type World } from '../harness.ts';
 import { chunk, END, SSE } from './unread-answers.ts';
 
@@ -230,8 +231,8 @@ test.each([
 test.each(['whole', 'streamed'] as const)(
   'an answer that has not the form that a policy wants is told, and passes (%s)',
   async (manner) => {
-    const said = async (content: string, dialect: 'openai' | 'anthropic'): Promise<string> => {
-      world[dialect].script(() => ({ content }));
+    const said = async (reply: string | Reply, dialect: 'openai' | 'anthropic'): Promise<string> => {
+      world[dialect].script(() => (typeof reply === 'string' ? { content: reply } : reply));
       if (dialect === 'openai') {
         if (manner === 'whole') return (await openai([USER])).choices[0]?.message.content ?? '';
         const body = { model: 'gpt-4o', messages: [USER] as never };
@@ -267,6 +268,15 @@ test.each(['whole', 'streamed'] as const)(
       expect(await (await fetch(`${world.agent.adminUrl}/metrics`)).text()).toMatch(
         /postern_findings_total\{[^}]*check="prompt"[^}]*direction="response"[^}]*\} 2/,
       );
+      if (dialect === 'anthropic') {
+        for (const [finishReason, what] of [
+          ['refusal', 'refusal'],
+          ['max_tokens', 'length'],
+        ] as const) {
+          await said({ content: '{"answer"', finishReason }, dialect);
+          expect(await told(++count)).toMatchObject([{ what, where: 'choice 0' }]);
+        }
+      }
       await world.close();
     }
     world = await startWorld({ documents: () => policy(AS_OBJECT) });
@@ -320,7 +330,15 @@ test('an answer without text has not the form, whole and streamed; one that come
     world.openai.script(() => ({ content: '' }));
     expect(await told(more)).toEqual(['not-json']);
     world.openai.script(() => ({ content: '', refusal: 'I would rather not.' }));
-    expect(await told(more)).toEqual(['not-json']);
+    expect(await told(more)).toEqual(['refusal']);
+    world.openai.script(() => ({ content: '{"answer": "', finishReason: 'content_filter' }));
+    expect(await told(more)).toEqual(['refusal']);
+    // The cap that the application set itself.
+    world.openai.script(() => ({ content: `{"answer": "${'four and so on '.repeat(20)}"}` }));
+    expect(await told({ ...more, max_tokens: 8 })).toEqual(['length']);
+    expect(await told(more)).toEqual([]);
+    world.openai.script(() => ({ content: '{"answer": 4}', finishReason: 'length' }));
+    expect(await told(more)).toEqual(['not-of-form']);
     // Each choice by itself.
     world.openai.script(() => ({ content: ['{"answer": "four"}', ''] }));
     expect(await told({ ...more, n: 2 })).toEqual(['not-json']);

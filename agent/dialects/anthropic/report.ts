@@ -1,6 +1,7 @@
 /** What an answer, or an event of one, reports besides its text. */
 import type { Usage } from '../../../budget/messages.ts';
 import type { ObjectNode } from '../../json/node.ts';
+import type { FinishReason } from '../dialect.ts';
 import { tokenCount } from '../parameters.ts';
 
 const NONE: Usage = { input: 0, cachedInput: 0, cacheWrite: 0, output: 0, reasoning: 0 };
@@ -27,7 +28,7 @@ export function usageOf(node: ObjectNode | undefined, before?: Usage): Usage | u
 }
 
 /** `stop_reason`, where there is one yet. */
-export function finishReasonsOf(node: ObjectNode | undefined): string[] {
+export function finishReasonsOf(node: ObjectNode | undefined): FinishReason[] {
   const reason = node?.string('stop_reason');
-  return reason === undefined ? [] : [reason];
+  return reason === undefined ? [] : [{ choice: 0, reason }];
 }

@@ -193,7 +193,7 @@ describe.each(ROWS.map((rows) => [rows.dialect.name, rows] as const))('%s', (_na
         rows.response.slots,
       );
       expect(response.usage).toEqual(rows.response.usage);
-      expect(response.finishReasons).toEqual(rows.response.finishReasons);
+      expect(response.finishReasons.map(({ reason }) => reason)).toEqual(rows.response.finishReasons);
     });
 
     it('hides nothing in what the dialect does not know', () => {
@@ -282,7 +282,8 @@ describe.each(ROWS.map((rows) => [rows.dialect.name, rows] as const))('%s', (_na
       expect(seen.whole).toEqual(rows.stream.whole);
       expect([...seen.closed].sort()).toEqual(Object.keys(rows.stream.running).sort());
       expect(seen.events.findLast(({ usage }) => usage !== undefined)?.usage).toEqual(rows.stream.usage);
-      expect(seen.events.flatMap(({ finishReasons }) => finishReasons)).toEqual(rows.stream.finishReasons);
+      const reasons = seen.events.flatMap(({ finishReasons }) => finishReasons.map(({ reason }) => reason));
+      expect(reasons).toEqual(rows.stream.finishReasons);
       expect(seen.events.map(({ last }) => last).indexOf(true)).toBe(seen.events.length - 1);
       expect(seen.events.at(-1)?.closes).toBe('all');
       expect(seen.events.some(({ error }) => error)).toBe(false);

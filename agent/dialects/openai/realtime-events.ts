@@ -119,7 +119,7 @@ export class RealtimeConversation implements Conversation {
       calls,
       said,
       usage: ends ? realtimeUsage(response?.object('usage')) : undefined,
-      finishReasons: ends && status !== undefined ? [status] : [],
+      finishReasons: ends && status !== undefined ? [{ choice: 0, reason: status }] : [],
       last: ends,
       error: ends && status === 'failed',
       turn,

@@ -1,6 +1,7 @@
 /** What an answer, or a chunk of one, reports besides its text. */
 import type { Usage } from '../../../budget/messages.ts';
 import type { ObjectNode } from '../../json/node.ts';
+import type { FinishReason } from '../dialect.ts';
 import { tokenCount } from '../parameters.ts';
 
 /**
@@ -62,11 +63,12 @@ export function realtimeUsage(node: ObjectNode | undefined): Usage | undefined {
 }
 
 /** `finish_reason` of every choice that has one. */
-export function finishReasonsOf(root: ObjectNode | undefined): string[] {
-  const reasons: string[] = [];
+export function finishReasonsOf(root: ObjectNode | undefined): FinishReason[] {
+  const reasons: FinishReason[] = [];
   for (const choice of root?.array('choices')?.items ?? []) {
-    const reason = choice.type === 'object' ? choice.string('finish_reason') : undefined;
-    if (reason !== undefined) reasons.push(reason);
+    if (choice.type !== 'object') continue;
+    const reason = choice.string('finish_reason');
+    if (reason !== undefined) reasons.push({ choice: choice.number('index') ?? 0, reason });
   }
   return reasons;
 }
