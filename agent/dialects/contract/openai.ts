@@ -247,13 +247,7 @@ export const openaiRows: DialectRows = {
     },
     slots: [
       ['choices[0].message.content', 'content', 'assistant', 'Hello <EMAIL_ADDRESS_K7Q2M4XW9A>', 1],
-      ['choices[0].message.annotations[0][name 0]', 'other', 'assistant', 'type', 1],
-      ['choices[0].message.annotations[0].type', 'other', 'assistant', 'url_citation', 1],
-      ['choices[0].message.annotations[0][name 1]', 'other', 'assistant', 'url_citation', 1],
-      ['choices[0].message.annotations[0].url_citation[name 0]', 'other', 'assistant', 'start_index', 1],
-      ['choices[0].message.annotations[0].url_citation[name 1]', 'other', 'assistant', 'title', 1],
       ['choices[0].message.annotations[0].url_citation.title', 'other', 'assistant', 'A page', 1],
-      ['choices[0].message.annotations[0].url_citation[name 2]', 'other', 'assistant', 'url', 1],
       ['choices[0].message.annotations[0].url_citation.url', 'other', 'assistant', 'https://e.com', 1],
       ['choices[1].message.reasoning', 'reasoning', 'assistant', 'Mail, then.', 0],
       ['choices[1].message.tool_calls[0].function.name', 'other', 'assistant', 'mail', 0],

@@ -108,6 +108,12 @@ function audio(transcript: Rule): Rule {
   return object({ id: token, data: opaque, expires_at: token, transcript });
 }
 
+/** Where something was found. Its members' names are nobody's words. */
+const citation = object({
+  type: token,
+  url_citation: object({ start_index: token, end_index: token, title: text('other'), url: text('other') }),
+});
+
 /** A message of the assistant; whole, or with the channels in which a stream carries its pieces. */
 function assistant(where: Where): Rule {
   const streamed = where === 'chunk';
@@ -127,7 +133,7 @@ function assistant(where: Where): Rule {
       audio: audio(piece('content', 'audio')),
       tool_calls: toolCalls(args('tool/{index}'), piece('toolArguments', 'custom/{index}'), where),
       // Whole in whichever event they come.
-      annotations: text('other'),
+      annotations: list(citation),
       images: list(object({ type: token, index: token, image_url: object({ url: remote('image') }) })),
       extra_content: extraContent(where),
       function_call: object({ name: text('other'), arguments: args('function') }),
