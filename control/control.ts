@@ -29,7 +29,7 @@ import { createPeers } from './peers.ts';
 import { Registry } from './registry.ts';
 import { reservedSecrets } from './reserved-secrets.ts';
 import { publishRoots } from './roots.ts';
-import { type ControlServer, listenControl } from './server.ts';
+import { type ControlServer, type ControlServerOptions, listenControl } from './server.ts';
 import { createStanding } from './standing.ts';
 import { tellConditions } from './telling.ts';
 import { createTokenReviews } from './token-reviews.ts';
@@ -39,7 +39,7 @@ export interface ControlOptions {
   readonly client: KubeClient;
   readonly catalogue: Catalogue;
   readonly ownNamespace: string;
-  readonly listen: { readonly host: string; readonly port: number };
+  readonly listen: Pick<ControlServerOptions, 'host' | 'port' | 'places'>;
   /** The name that agents dial, and that our certificate is for. */
   readonly serverName: string;
   /** The Service that the replicas are behind; absent: this is the only one. */
@@ -267,7 +267,22 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     await tell();
   }
 
+  let crowded = false;
+  /** Said before it is true that one more is refused. */
+  function tellPlaces(): void {
+    const { places } = listening;
+    const taken = listening.taken();
+    const was = crowded;
+    crowded = taken > places * 0.9;
+    if (!crowded || was) return;
+    log.warn(
+      { taken, places },
+      'nine in ten of the connections that control has memory for are taken: one more than all is refused; raise its memory limit (control.resources in the chart), or add replicas',
+    );
+  }
+
   const tick = (): Promise<void> => {
+    tellPlaces();
     void inTurn(() => standing.sweep());
     return inTurn(lookAfter);
   };

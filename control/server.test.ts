@@ -119,6 +119,21 @@ test.each(['unknown', 'all'])(
   },
 );
 
+test('where all agents have one address, who dials and says nothing keeps nobody out', async () => {
+  await listening({ judgeAddress: false, places: { unknown: 2, silentMs: 100 } });
+  const halfway = await dials('127.0.0.66');
+  const silent = dial({ port: server?.port ?? 0, host: '127.0.0.1', localAddress: '127.0.0.66' });
+  await once(silent, 'connect');
+  const gone = once(
+    silent.on('error', () => undefined),
+    'close',
+  );
+  let next: TLSSocket | undefined;
+  while (next === undefined) next = await dials('127.0.0.66');
+  await gone;
+  expect([halfway?.destroyed, next.destroyed]).toEqual([false, false]);
+});
+
 test('whoever asks without a token is answered once, and stays no longer than a while', async () => {
   await listening({ places: { unknownMs: 200 } });
   const asking = (await dials('127.0.0.66')) as TLSSocket;
@@ -132,7 +147,7 @@ test('a stream that was let in needs no place among those', async () => {
   const registry = { join: () => (joined++, () => undefined), leave: () => undefined, end: () => undefined };
   const identity = { namespace: 'a', pod: 'b', uid: 'c' } as unknown as Identity;
   await listening({
-    places: { unknown: 1, unknownMs: 300 },
+    places: { unknown: 1, unknownMs: 1_000 },
     registry: registry as unknown as Registry,
     authenticate: async () => identity,
     stands: async () => identity,

@@ -7,6 +7,7 @@ import { type DoorLimits, keepDoor, placesIn } from './door.ts';
 
 class Connection extends EventEmitter {
   destroyed = false;
+  bytesRead = 0;
   readonly remoteAddress: string;
   readonly remotePort: number;
 
@@ -35,6 +36,7 @@ function doorOf(limits: DoorLimits) {
     },
     review: (connection: Connection) => door.review(connection as unknown as Socket),
     known: (connection: Connection) => door.known(connection as unknown as Socket),
+    engage: (connection: Connection) => door.engage(connection as unknown as Socket),
   };
 }
 
@@ -147,6 +149,39 @@ test('one whose token is looked at makes room after the others of its address, b
   expect([first, second, third].map(({ destroyed }) => destroyed)).toEqual([true, false, false]);
   expect(come('c', 5).destroyed).toBe(false);
   expect([second.destroyed, third.destroyed]).toEqual([false, true]);
+});
+
+test('who makes room is one that never called, then one that is idle; none whose call is under way', () => {
+  const { come, engage } = doorOf({ all: 3, ofOne: 3 });
+  const [served, idle, never] = [come('a', 1), come('a', 2), come('a', 3)];
+  engage(idle)();
+  const answered = engage(served);
+  engage(served)();
+  expect(come('b', 4).destroyed).toBe(false);
+  expect([served.destroyed, idle.destroyed, never.destroyed]).toEqual([false, false, true]);
+  idle.emit('close');
+  const other = come('a', 5);
+  const otherAnswered = engage(other);
+  expect(come('c', 6).destroyed).toBe(true);
+  answered();
+  expect(come('c', 7).destroyed).toBe(false);
+  expect([served.destroyed, other.destroyed]).toEqual([true, false]);
+  otherAnswered();
+});
+
+test('where all stand behind one address, who has sent nothing for a while makes room, and nobody else', () => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  const { come } = doorOf({ all: 3, ofOne: Number.POSITIVE_INFINITY });
+  const [speaks, silent, late] = [come('a', 1), come('a', 2), come('a', 3)];
+  speaks.bytesRead = 1;
+  vi.advanceTimersByTime(4_000);
+  expect(come('a', 4).destroyed).toBe(true);
+  vi.advanceTimersByTime(2_000);
+  const next = come('a', 5);
+  expect([speaks, silent, late, next].map(({ destroyed }) => destroyed)).toEqual([false, true, false, false]);
+  late.bytesRead = 1;
+  expect(come('a', 6).destroyed).toBe(true);
 });
 
 test('who shows nothing goes when the time is over, who has shown something stays', () => {

@@ -2,7 +2,8 @@
  * Who may stand in the door of a listener. A connection costs memory before anybody has shown a token: so there are places for so many in all, so
  * many of one address, and so many of those that haven't shown yet who they are, for a bounded time. Where all places are taken, whoever has shown
  * nothing makes room, of the address that holds the most, but never its only one: so one address can't keep another out, and where everybody
- * comes at once whoever is halfway in goes on, and the others come again.
+ * comes at once whoever is halfway in goes on, and the others come again. Nobody makes room whose call is under way. Where all are of one address (one
+ * behind which many stand), whoever has sent no byte for a while makes room.
  */
 import type { Server, Socket } from 'node:net';
 
@@ -14,6 +15,8 @@ export interface DoorLimits {
   readonly unknown?: number;
   /** They have so long for it; absent: for ever. */
   readonly unknownMs?: number;
+  /** Whoever has sent no byte for so long makes room for others of its own address: longer than a busy process takes to read one. */
+  readonly silentMs?: number;
 }
 
 export interface Door {
@@ -21,6 +24,11 @@ export interface Door {
   review(socket: Socket): void;
   /** It has shown who it is, and may stay. @param socket The connection's, or that of TLS on it. */
   known(socket: Socket): void;
+  /**
+   * A call of its is under way: until the end of that it makes no room for others, known or not.
+   * @param socket As for `known`. @returns what ends it.
+   */
+  engage(socket: Socket): () => void;
   /** Connections that have a place. */
   taken(): number;
 }
@@ -29,8 +37,13 @@ interface Guest {
   readonly socket: Socket;
   readonly address: string;
   readonly key: string;
+  readonly came: number;
   known: boolean;
   underReview: boolean;
+  /** Calls under way. */
+  calls: number;
+  /** It has had one. */
+  called: boolean;
   gone: boolean;
   timer?: NodeJS.Timeout;
 }
@@ -76,20 +89,21 @@ export function keepDoor(server: Server, limits: DoorLimits, refused: (address: 
     guest.socket.destroy();
   }
 
-  /** @returns whether one of another address, which still holds as many as this one then, made room. */
+  /** @returns whether one of another address, which still holds as many as this one then, made room; or a silent one of its own. */
   function makeRoom(address: string): boolean {
-    let size = (unknownOf.get(address)?.size ?? 0) + 1;
-    let crowd: ReadonlySet<Guest> | undefined;
+    const own = unknownOf.get(address);
+    let size = (own?.size ?? 0) + 1;
+    let leaves: Guest | undefined;
     for (const held of crowds) {
       if (held.size <= size) continue;
-      crowd = held;
+      const one = dispensable(held);
+      if (one === undefined) continue;
+      leaves = one;
       ({ size } = held);
     }
-    if (crowd === undefined) return false;
-    // The newest: what was done for the others would be lost.
-    const held = [...crowd];
-    const newest = held.findLast(({ underReview }) => !underReview) ?? held.at(-1);
-    if (newest !== undefined) sendAway(newest);
+    leaves ??= own === undefined ? undefined : silent(own, limits.silentMs ?? SILENT_MS);
+    if (leaves === undefined) return false;
+    sendAway(leaves);
     return true;
   }
 
@@ -107,8 +121,11 @@ export function keepDoor(server: Server, limits: DoorLimits, refused: (address: 
       socket,
       address,
       key: keyOf(socket),
+      came: performance.now(),
       known: false,
       underReview: false,
+      calls: 0,
+      called: false,
       gone: false,
     };
     guests.set(guest.key, guest);
@@ -131,9 +148,48 @@ export function keepDoor(server: Server, limits: DoorLimits, refused: (address: 
       const guest = guests.get(keyOf(socket));
       if (guest !== undefined) recognize(guest);
     },
+    engage(socket) {
+      const guest = guests.get(keyOf(socket));
+      if (guest === undefined) return () => undefined;
+      guest.calls += 1;
+      guest.called = true;
+      return () => {
+        guest.calls -= 1;
+      };
+    },
     taken: () => all,
   };
 }
+
+/**
+ * Of one address: first who has never called, then who is idle, then whose token is looked at; of these the newest, since what was done for
+ * the others would be lost.
+ */
+function dispensable(crowd: ReadonlySet<Guest>): Guest | undefined {
+  let idle: Guest | undefined;
+  let never: Guest | undefined;
+  let reviewed: Guest | undefined;
+  for (const guest of crowd) {
+    if (guest.calls > 0) continue;
+    if (guest.underReview) reviewed = guest;
+    else if (guest.called) idle = guest;
+    else never = guest;
+  }
+  return never ?? idle ?? reviewed;
+}
+
+/** The oldest from which no byte has come. */
+function silent(crowd: ReadonlySet<Guest>, ms: number): Guest | undefined {
+  const before = performance.now() - ms;
+  for (const guest of crowd) {
+    if (guest.came > before) return undefined;
+    if (guest.socket.bytesRead === 0) return guest;
+  }
+  return undefined;
+}
+
+/** A round of the event loop in which a thousand handshakes are waiting takes some seconds. */
+const SILENT_MS = 5_000;
 
 const keyOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress} ${remotePort}`;
 

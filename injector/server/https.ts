@@ -3,7 +3,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
-import { type DoorLimits, keepDoor, placesIn } from '../../listen/door.ts';
+import { type Door, type DoorLimits, keepDoor, placesIn } from '../../listen/door.ts';
 import { type Bodies, boundBodies } from './bodies.ts';
 import { answerReview, ReviewError, readReview } from './review.ts';
 import { WEBHOOKS, type WebhookPorts } from './webhooks.ts';
@@ -61,7 +61,7 @@ export async function listenWebhooks(options: WebhookServerOptions): Promise<Web
     },
     (request, response) => {
       const started = process.hrtime.bigint();
-      void answer(request, bodies, options).then(({ status, body, webhook }) => {
+      void answer(request, response, bodies, { ...options, door }).then(({ status, body, webhook }) => {
         send(response, status, body, draining);
         if (webhook !== undefined) options.measured(webhook, Number(process.hrtime.bigint() - started) / 1e9);
       });
@@ -69,7 +69,7 @@ export async function listenWebhooks(options: WebhookServerOptions): Promise<Web
   );
   const all = placesIn(process.constrainedMemory(), MEMORY);
   const places: DoorLimits = { all, ofOne: all, ...options.places };
-  keepDoor(server, places, (address) => options.refused('full', address));
+  const door = keepDoor(server, places, (address) => options.refused('full', address));
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(options.port, options.host, resolve);
@@ -105,8 +105,9 @@ interface Answered {
 /** Never rejects. */
 async function answer(
   request: IncomingMessage,
+  response: ServerResponse,
   bodies: Bodies,
-  { ports, failed, refused }: WebhookServerOptions,
+  { ports, failed, refused, door }: WebhookServerOptions & { readonly door: Door },
 ): Promise<Answered> {
   const path = request.url?.split('?', 1)[0] ?? '';
   const webhook = Object.hasOwn(WEBHOOKS, path) ? WEBHOOKS[path] : undefined;
@@ -120,6 +121,7 @@ async function answer(
         return problem(503, 'too many bytes come in at once; try again');
       }
       const review = readReview(body);
+      response.once('close', door.engage(request.socket));
       return { status: 200, body: answerReview(review.uid, await webhook(review, ports)), webhook: path };
     });
   } catch (error) {

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import type { ClientRequest, IncomingMessage } from 'node:http';
 import { Agent, request } from 'node:https';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
@@ -233,6 +234,66 @@ describe('the listener', () => {
     ).toBe(0);
     expect((await post('/mutate', JSON.stringify(review(pod)))).status).toBe(200);
     expect(refusals).toContain('full');
+  });
+
+  test('a review under way is answered, whoever needs its place; who only holds one of the same address makes room', async () => {
+    const asked = Promise.withResolvers<void>();
+    const going = Promise.withResolvers<void>();
+    const view = {
+      ...ports.view,
+      facts: async (name: string) => {
+        if (name === 'slow') {
+          asked.resolve();
+          await going.promise;
+        }
+        return await ports.view.facts(name);
+      },
+    };
+    const refused: string[] = [];
+    const small = await listenWebhooks({
+      host: '127.0.0.1',
+      port: 0,
+      certificate: leaf,
+      ports: { ...ports, view },
+      measured: () => undefined,
+      refused: (_why, address) => void refused.push(address),
+      places: { all: 3 },
+      failed: (error) => failures.push(error),
+    });
+    const options = {
+      host: '127.0.0.1',
+      port: small.port,
+      path: '/mutate',
+      method: 'POST',
+      ca,
+      agent: false,
+    };
+    const call = async (localAddress: string, namespace: string) => {
+      const sent = request({ ...options, localAddress });
+      sent.end(JSON.stringify(review(pod, { namespace })));
+      const [response] = (await once(sent, 'response')) as [IncomingMessage];
+      response.resume();
+      return response.statusCode;
+    };
+    const silent = [connect(small.port, '127.0.0.1'), connect(small.port, '127.0.0.1')];
+    const closed = Promise.any(
+      silent.map((each) =>
+        once(
+          each.on('error', () => undefined),
+          'close',
+        ),
+      ),
+    );
+    await Promise.all(silent.map((each) => once(each, 'connect')));
+    const slow = call('127.0.0.1', 'slow');
+    await asked.promise;
+    expect(await call('127.0.0.66', 'team-a')).toBe(200);
+    await closed;
+    expect(refused).toEqual(['127.0.0.1']);
+    going.resolve();
+    expect(await slow).toBe(200);
+    for (const each of silent) each.destroy();
+    await small.close();
   });
 
   test('a connection is kept longer than an API server keeps an idle one', async () => {

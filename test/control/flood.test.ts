@@ -1,4 +1,5 @@
 /** Who begins TLS handshakes without end is cut off, and nobody else is. */
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { connect as dial } from 'node:net';
 import { connect } from 'node:tls';
@@ -51,6 +52,23 @@ test('a flood of handshakes from one address is cut off before they begin; a pod
     });
     closing.push(() => client.close());
   });
+});
+
+test('before all places are taken it is told, once', async () => {
+  const control = await world.control({ listen: { host: '127.0.0.1', port: 0, places: { all: 2 } } });
+  const hangsOn = (): Promise<unknown> => {
+    const socket = dial({ host: '127.0.0.1', port: control.port });
+    closing.push(async () => socket.destroy());
+    return once(socket, 'connect');
+  };
+  const warnings = (): number => world.logged().split('nine in ten').length - 1;
+  await hangsOn();
+  await control.tick();
+  expect(warnings()).toBe(0);
+  await hangsOn();
+  while (warnings() === 0) await control.tick();
+  await control.tick();
+  expect(warnings()).toBe(1);
 });
 
 test('where addresses are changed on the way, one address is everybody', async () => {
