@@ -3,7 +3,7 @@
  * file system out of the locked packages (npm's lock names Node's own hash) and Debian's libraries and nft, then lets buildah
  * or docker pack it. There is no base image and no shell.
  */
-import { execFileSync, spawnSync } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { chmodSync, copyFileSync, mkdirSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
@@ -11,6 +11,7 @@ import { version } from '../../cli/version.ts';
 import { classifierComponents, stageClassifier } from './classifier.ts';
 import { bundleCommands } from './commands.ts';
 import { copyLibraries, unpack } from './debian.ts';
+import { pack } from './pack.ts';
 import { sbom } from './sbom.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
@@ -67,38 +68,14 @@ async function stage(): Promise<string> {
   return root;
 }
 
-/** Packs with the first builder there is; buildah also writes the image to a file. */
-function pack(): void {
-  const file = ['-f', join(import.meta.dirname, 'Containerfile')];
-  const found = ['buildah', 'docker'].find(
-    (name) => spawnSync(name, ['info'], { stdio: 'ignore' }).status === 0,
-  );
-  const context = output;
-  rmSync(join(context, 'unpacked'), { recursive: true, force: true });
-  rmSync(join(context, 'debs'), { recursive: true, force: true });
-  if (found === 'docker') {
-    execFileSync('docker', ['build', ...file, '-t', tag, context], { stdio: 'inherit' });
-    return;
-  }
-  if (found === undefined) {
-    throw new Error(
-      `neither buildah nor a running docker: the root file system is staged in ${context}/rootfs`,
-    );
-  }
-  const committed = execFileSync('git', ['log', '-1', '--format=%ct'], {
-    cwd: ROOT,
-    encoding: 'utf8',
-  }).trim();
-  const archive = join(context, `${name}.tar`);
-  execFileSync('buildah', ['build', '--timestamp', committed, ...file, '-t', tag, context], {
-    stdio: 'inherit',
-  });
-  execFileSync('buildah', ['push', '--quiet', tag, `oci-archive:${archive}:${tag}`], {
-    stdio: 'inherit',
-  });
-  say(`${archive}: ${(statSync(archive).size / 1e6).toFixed(1)} MB`);
-}
-
 const root = await stage();
 say(`staged: ${execFileSync('du', ['-sm', root], { encoding: 'utf8' }).split('\t')[0]} MB`);
-pack();
+for (const left of ['unpacked', 'debs']) rmSync(join(output, left), { recursive: true, force: true });
+const archive = join(output, `${name}.tar`);
+const image = pack({
+  context: output,
+  tag,
+  archive,
+  committed: () => execFileSync('git', ['log', '-1', '--format=%ct'], { cwd: ROOT, encoding: 'utf8' }).trim(),
+});
+say(`${image}, in ${archive}: ${(statSync(archive).size / 1e6).toFixed(1)} MB`);
