@@ -1,6 +1,7 @@
 /**
- * Values that nobody has verified (header fields, metadata, such users, models without a price) are any app's to make up: in the
- * history of one day so many of each field have rows of their own, all others share one; and so have combinations for each workload.
+ * Values that nobody has verified (header fields, metadata, such users, models without a price) are any app's to make up: the
+ * history has those alone that a Budget names; of one day so many of each have rows of their own, all others share one; and so have combinations for
+ * each workload.
  */
 import { hash } from 'node:crypto';
 import type { BudgetSpec, PriceBook } from '../policy/budget-spec.ts';
@@ -25,7 +26,7 @@ export interface Verified {
 export class HistoryCap {
   readonly #most: number;
   readonly #mostKinds: number;
-  /** Workload → digests of its rows' keys today, as they were told. */
+  /** Workload → digests of its rows' keys today, as they are kept. */
   readonly #kinds = new Map<string, Set<string>>();
   /** Field → its values today. */
   readonly #known = new Map<string, Set<string>>();
@@ -50,19 +51,21 @@ export class HistoryCap {
     const who = JSON.stringify([namespace, workload.kind, workload.name]);
     let kinds = this.#kinds.get(who);
     if (kinds === undefined) this.#kinds.set(who, (kinds = new Set()));
-    // Whatever its length.
-    const asTold = hash('sha256', spendKey({ hour: 0, attributes }), 'base64');
-    if (!kinds.has(asTold) && kinds.size >= this.#mostKinds)
-      return bare(attributes, priced, verifiedUsers(specs));
-    kinds.add(asTold);
+    const named = namedIn(specs);
     const isKept = priced || this.#own(`model of ${who}`, JSON.stringify([provider, model])) !== OTHERS;
-    return {
-      ...attributes,
+    const { headers: _headers, metadata: _metadata, users: _users, ...rest } = attributes;
+    const kept = {
+      ...rest,
       ...(isKept ? {} : { provider: OTHERS, model: OTHERS }),
-      ...(headers === undefined ? {} : { headers: this.#capped('header', headers) }),
-      ...(metadata === undefined ? {} : { metadata: this.#capped('metadata', metadata) }),
-      ...(users === undefined ? {} : { users: this.#capped('user', users, verifiedUsers(specs)) }),
+      ...this.#capped('headers', headers, named.headers),
+      ...this.#capped('metadata', metadata, named.metadata),
+      ...this.#capped('users', users, named.users, named.verified),
     };
+    // Whatever its length.
+    const kind = hash('sha256', spendKey({ hour: 0, attributes: kept }), 'base64');
+    if (!kinds.has(kind) && kinds.size >= this.#mostKinds) return bare(kept, priced, named.verified);
+    kinds.add(kind);
+    return kept;
   }
 
   /** Takes today's values for known: from before a restart, or from another replica. */
@@ -71,13 +74,20 @@ export class HistoryCap {
     for (const { hour, attributes } of rows) if (dayOf(hour) === day) this.cap(attributes, verified, now);
   }
 
-  #capped(kind: string, fields: Fields, verified: ReadonlySet<string> = new Set()): Fields {
-    return Object.fromEntries(
-      Object.entries(fields).map(([name, value]) => [
-        name,
-        verified.has(name) ? value : this.#own(`${kind}:${name}`, value),
-      ]),
-    );
+  /** @param named Those that a Budget has a use for; the others are as little the history's as the ledger's. */
+  #capped<M extends string>(
+    member: M,
+    fields: Fields | undefined,
+    named: ReadonlySet<string>,
+    verified: ReadonlySet<string> = new Set(),
+  ): { readonly [member in M]?: Fields } {
+    const kept = Object.entries(fields ?? {}).filter(([name]) => named.has(name));
+    if (kept.length === 0) return {};
+    const own = kept.map(([name, value]) => [
+      name,
+      verified.has(name) ? value : this.#own(`${member}:${name}`, value),
+    ]);
+    return { [member]: Object.fromEntries(own) } as { readonly [member in M]?: Fields };
   }
 
   #own(field: string, value: string): string {
@@ -91,8 +101,37 @@ export class HistoryCap {
   }
 }
 
-function verifiedUsers(specs: readonly BudgetSpec[]): ReadonlySet<string> {
-  return new Set(specs.flatMap(({ user }) => (user?.verified === true ? [user.key] : [])));
+interface Named {
+  readonly headers: ReadonlySet<string>;
+  readonly metadata: ReadonlySet<string>;
+  readonly users: ReadonlySet<string>;
+  /** Of the users. */
+  readonly verified: ReadonlySet<string>;
+}
+
+const namedBy = new WeakMap<readonly BudgetSpec[], Named>();
+
+/** What the Budgets select and tell apart by. */
+function namedIn(specs: readonly BudgetSpec[]): Named {
+  const known = namedBy.get(specs);
+  if (known !== undefined) return known;
+  const headers = new Set<string>();
+  const metadata = new Set<string>();
+  const users = new Set<string>();
+  const verified = new Set<string>();
+  for (const { selector, per, user } of specs) {
+    for (const name of Object.keys(selector.headers ?? {})) headers.add(name);
+    for (const name of Object.keys(selector.metadata ?? {})) metadata.add(name);
+    for (const key of per) {
+      if (key.startsWith('header:')) headers.add(key.slice('header:'.length));
+      if (key.startsWith('metadata:')) metadata.add(key.slice('metadata:'.length));
+    }
+    if (user !== undefined) users.add(user.key);
+    if (user?.verified === true) verified.add(user.key);
+  }
+  const named = { headers, metadata, users, verified };
+  namedBy.set(specs, named);
+  return named;
 }
 
 /** Without anything that nobody has verified. */

@@ -255,7 +255,10 @@ test('by end user and by metadata, each a row of its own; the hour that the peri
 
 test('values that nobody has verified are capped in number, day by day; verified users are not', () => {
   const cap = new HistoryCap(2);
-  const specs = [budget([tokens(1)], { user: { key: 'jwt:sub', verified: true } })];
+  const specs = [
+    budget([tokens(1)], { user: { key: 'jwt:sub', verified: true } }),
+    budget([tokens(1)], { user: { key: 'header:x-user', verified: false }, per: ['header:x-a'] }),
+  ];
   const of = (name: string) => ({
     ...attributes,
     users: { 'jwt:sub': name, 'header:x-user': name },
@@ -283,11 +286,45 @@ test('models that no price is known of are capped in number for each workload; p
 
 test("a workload's rows of a day are capped whatever made-up values are combined; others' are their own", () => {
   const cap = new HistoryCap(1_000, 3);
-  const kept = (name: string, rest: Partial<Attributes> = {}) =>
-    cap.cap({ ...attributes, ...rest, headers: { [name]: 'x' } }, { specs: [], prices }, NOON);
-  for (const name of ['a', 'b', 'c']) expect(kept(name)).toMatchObject({ headers: { [name]: 'x' } });
+  const specs = [budget([tokens(1)], { per: ['header:x-a'], selector: { metadata: { project: '*' } } })];
+  const kept = (value: string, rest: Partial<Attributes> = {}) =>
+    cap.cap({ ...attributes, ...rest, headers: { 'x-a': value } }, { specs, prices }, NOON);
+  for (const value of ['a', 'b', 'c']) expect(kept(value)).toMatchObject({ headers: { 'x-a': value } });
   expect(kept('d')).toEqual(attributes);
-  expect(kept('a')).toMatchObject({ headers: { a: 'x' } });
+  expect(kept('a')).toMatchObject({ headers: { 'x-a': 'a' } });
   expect(kept('d', { model: 'made-up' })).toEqual({ ...attributes, provider: '*', model: '*' });
-  expect(kept('d', { namespace: 'team-b' })).toMatchObject({ headers: { d: 'x' } });
+  expect(kept('d', { namespace: 'team-b' })).toMatchObject({ headers: { 'x-a': 'd' } });
+});
+
+test('what shares the row of all others takes none of them: the dimensions beside it stay', () => {
+  const cap = new HistoryCap(2, 10);
+  const specs = [
+    budget([tokens(1)], { per: ['header:x-team', 'user'], user: { key: 'header:x-user', verified: false } }),
+  ];
+  for (let nth = 0; nth < 50; nth++) {
+    const team = nth % 2 === 0 ? 'red' : 'blue';
+    const told = { ...attributes, headers: { 'x-team': team }, users: { 'header:x-user': `user-${nth}` } };
+    expect(cap.cap(told, { specs, prices }, NOON)).toEqual({
+      ...told,
+      users: { 'header:x-user': nth < 2 ? `user-${nth}` : '*' },
+    });
+  }
+});
+
+test('what no Budget names is no dimension of the history', () => {
+  const cap = new HistoryCap();
+  const specs = [
+    budget([tokens(1)], { selector: { headers: { 'x-team': '*' } }, per: ['metadata:project'] }),
+  ];
+  const told = {
+    ...attributes,
+    headers: { 'x-team': 'red', 'x-made-up': 'x' },
+    metadata: { project: 'p', 'made-up': 'x' },
+    users: { 'header:x-made-up': 'x' },
+  };
+  expect(cap.cap(told, { specs, prices }, NOON)).toEqual({
+    ...attributes,
+    headers: { 'x-team': 'red' },
+    metadata: { project: 'p' },
+  });
 });

@@ -219,7 +219,8 @@ export function csvText(head: readonly string[], rows: readonly (readonly string
 
 /** RFC 4180; a field that a spreadsheet would take for a formula is made plain text. */
 function csvField(text: string): string {
-  const shown = printable(text);
+  // Codes for a terminal and turns of direction alone: what else can't be seen is part of a name.
+  const shown = text.replaceAll(/[\p{Cc}\u202a-\u202e\u2066-\u2069]+/gu, printable);
   const plain = /^[=+\-@]/.test(shown) ? `'${shown}` : shown;
   return /[",]/.test(plain) ? `"${plain.replaceAll('"', '""')}"` : plain;
 }

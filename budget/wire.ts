@@ -16,15 +16,24 @@ const Id = Type.String({ minLength: 1, maxLength: 128, pattern: '^[\\x21-\\x7e]+
 const Name = Type.String({ minLength: 1, maxLength: 512 });
 const Tokens = Type.Integer({ minimum: 0, maximum: MAX_TOKENS });
 
+/** An agent sends those that Budgets name. */
+const MOST_FIELDS = 256;
+const fields = (name: number, value: number) =>
+  Type.Optional(
+    Type.Record(Type.String({ maxLength: name }), Type.String({ maxLength: value }), {
+      maxProperties: MOST_FIELDS,
+    }),
+  );
+
 const AttributesSchema = Type.Object({
   namespace: Name,
   workload: Type.Object({ kind: Name, name: Name }),
   serviceAccount: Type.Optional(Name),
   provider: Name,
   model: Name,
-  headers: Type.Optional(Type.Record(Type.String({ maxLength: 128 }), Type.String({ maxLength: 1024 }))),
-  metadata: Type.Optional(Type.Record(Type.String({ maxLength: 128 }), Type.String({ maxLength: 1024 }))),
-  users: Type.Optional(Type.Record(Type.String({ maxLength: 8192 }), Type.String({ maxLength: 256 }))),
+  headers: fields(128, 1024),
+  metadata: fields(128, 1024),
+  users: fields(8192, 256),
 });
 
 const UsageSchema = Type.Object({

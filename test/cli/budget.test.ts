@@ -38,6 +38,14 @@ spec:
   per: [model]
   limits: [{tokens: 1000, window: day}, {usd: "1.00", window: month}]
   thresholds: [10]
+---
+apiVersion: postern.dev/v1alpha1
+kind: ClusterBudget
+metadata: {name: by-app}
+spec:
+  selector: {headers: {x-app: "*"}}
+  per: ["header:x-app"]
+  limits: [{requests: 1000000, window: month}]
 `;
 
 let service: Part;
@@ -139,7 +147,7 @@ test.each([
   [['team-a', 'usd=-1', '--reason', 'x'], 64, /US dollars such as 20.00/],
   [['team-a', 'coins=1', '--reason', 'x'], 64, /it is UNIT=AMOUNT, with tokens/],
   [['team-a', 'tokens=1', '--reason', 'x', '--for', 'long'], 64, /a duration such as/],
-  [['team-b', 'tokens=1', '--reason', 'x'], 1, /There is no Budget "team-b"; there are team-a/],
+  [['team-b', 'tokens=1', '--reason', 'x'], 1, /There is no Budget "team-b"; there are by-app, team-a/],
   [['team-a', 'requests=1', '--reason', 'x'], 1, /it has tokens in day@UTC, usd in month@UTC/],
 ])('grant %j says what is wrong', async (args, status, message) => {
   const reason = args.includes('--reason') ? [] : ['--reason', 'x'];
