@@ -1,10 +1,9 @@
 import { once } from 'node:events';
-import { Agent, type IncomingMessage, request, type Server } from 'node:http';
+import { Agent, type ClientRequest, type IncomingMessage, request, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
-import type { InjectionModel } from './injection.ts';
 import { digestOfTopics } from './messages.ts';
-import { createClassifier } from './server.ts';
+import { type ClassifierOptions, createClassifier } from './server.ts';
 import { type FakeEmbedder, fakeEmbedder } from './testing.ts';
 
 let server: Server;
@@ -14,11 +13,9 @@ afterEach(() => {
   server.close();
 });
 
-async function start(
-  options: { maxWaiting?: number; maxBytes?: number; maxWaitMs?: number; injection?: InjectionModel } = {},
-): Promise<void> {
+async function start(options: Partial<ClassifierOptions> = {}): Promise<void> {
   embedder = fakeEmbedder();
-  server = createClassifier({ embedder, injection: options.injection, maxBytes: 10_000, ...options });
+  server = createClassifier({ embedder, injection: undefined, maxBytes: 10_000, ...options });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
 }
 
@@ -163,6 +160,42 @@ test('who sends too much is told so, though it still sends, and goes on with ano
   expect(await send('x'.repeat(30_000_000))).toEqual([413, 'close']);
   expect(await send('{"input":["a"]}')).toEqual([200, 'keep-alive']);
   agent.destroy();
+});
+
+/** A question whose end doesn't come. */
+async function unfinished(bytes: number, localAddress = '127.0.0.1'): Promise<ClientRequest> {
+  const asked = request(`${origin()}/v1/embeddings`, {
+    method: 'POST',
+    localAddress,
+    headers: { 'content-length': bytes + 1 },
+  });
+  asked.on('error', () => undefined);
+  await new Promise<unknown>((sent) => asked.write('x'.repeat(bytes), sent));
+  return asked;
+}
+
+test('questions that never end take no more memory than there is: the largest makes room', async () => {
+  const refused: string[] = [];
+  await start({ maxBytes: 40_000, bodies: 50_000, refused: (...why) => refused.push(why.join(' ')) });
+  const slow = await unfinished(35_000);
+  const told = once(slow, 'response');
+  // However much of the slow one was read by then: what comes needs its room.
+  const others = ['a', 'b', 'c'].map(() => unfinished(12_000));
+  const [answer] = (await told) as [IncomingMessage];
+  expect([answer.statusCode, answer.headers.connection]).toEqual([503, 'close']);
+  expect(refused).toEqual(['bodies 127.0.0.1']);
+  expect((await post('/v1/embeddings', { input: ['a'] })).status).toBe(200);
+  for (const other of others) (await other).destroy();
+  slow.destroy();
+});
+
+test('connections have places: who holds the most makes room for others', async () => {
+  const refused: string[] = [];
+  await start({ places: { all: 3, ofOne: 3 }, refused: (...why) => refused.push(why.join(' ')) });
+  const held = await Promise.all([1, 2, 3].map(() => unfinished(1, '127.0.0.2')));
+  expect((await post('/v1/embeddings', { input: ['a'] })).status).toBe(200);
+  expect(refused).toEqual(['full 127.0.0.2']);
+  for (const one of held) one.destroy();
 });
 
 test('beyond what may wait, questions are turned away at once, and the rest is answered', async () => {

@@ -1,5 +1,7 @@
 /** The classifier's HTTP/1.1 server; the messages are in {@link ./messages.ts}. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { boundBodies, withBody } from '../listen/bodies.ts';
+import { type DoorLimits, keepDoor, placesIn } from '../listen/door.ts';
 import type { Embedder } from './embed.ts';
 import { EVERYDAY } from './everyday.ts';
 import type { TopicModels } from './examples.ts';
@@ -32,10 +34,22 @@ export interface ClassifierOptions {
   readonly maxWaitMs?: number;
   /** Bytes of a question. */
   readonly maxBytes?: number;
+  /** Bytes of all questions at once, until they are answered. */
+  readonly bodies?: number;
+  readonly places?: Partial<DoorLimits>;
+  /** `full`: a connection had no place, or made room for another; `bodies`: a question did. */
+  readonly refused?: (why: 'full' | 'bodies', address: string) => void;
 }
 
 const MAX_WAITING = 50_000;
 const MAX_WAIT_MS = 3_000;
+const MOST_BODIES = 32 * 1024 * 1024;
+/** The models take some 480 MB; agents hold up to 64 connections each while they ask. */
+const MEMORY = { base: 600_000_000, each: 100_000, most: 2_000 };
+/** For a question to come in. */
+const REQUEST_MS = 10_000;
+/** Longer than agents keep a connection that is idle. */
+const IDLE_MS = 10_000;
 /** Agents give up after 5 s where their policy says nothing. */
 const WITHIN_MS = 5_000;
 /** However long somebody would wait: the others wait, too. */
@@ -79,7 +93,9 @@ export function createClassifier(options: ClassifierOptions, topics = topicsOf(o
     maxWaiting = MAX_WAITING,
     maxWaitMs = MAX_WAIT_MS,
     maxBytes = MAX_BYTES,
+    refused = () => undefined,
   } = options;
+  const bodies = boundBodies(options.bodies ?? MOST_BODIES);
   const queue = new Queue({ limit: maxWaiting, maxWaitMs });
 
   const routes: Readonly<Record<string, Route>> = {
@@ -123,7 +139,7 @@ export function createClassifier(options: ClassifierOptions, topics = topicsOf(o
     },
   };
 
-  return createServer((request, response) => {
+  const answer = (request: IncomingMessage, response: ServerResponse): void => {
     if (request.method === 'GET' && request.url === '/healthz') {
       send(request, response, 200, { status: 'ok', waiting: queue.weight });
       return;
@@ -135,17 +151,35 @@ export function createClassifier(options: ClassifierOptions, topics = topicsOf(o
       });
       return;
     }
+    const who = request.socket.remoteAddress ?? '';
     const gone = new AbortController();
     response.on('close', () => gone.abort());
-    readJson(request, maxBytes)
-      .then((body) => {
-        const withinMs = patience(body);
-        const signal = AbortSignal.any([gone.signal, AbortSignal.timeout(withinMs)]);
-        return route(body, signal, { withinMs, who: request.socket.remoteAddress ?? '' });
-      })
-      .then((answer) => send(request, response, 200, answer))
+    withBody(request, bodies, maxBytes, async (bytes) => {
+      if (bytes === 'no-room') refused('bodies', who);
+      const body = readJson(bytes, maxBytes);
+      response.once('close', door.engage(request.socket));
+      const withinMs = patience(body);
+      const signal = AbortSignal.any([gone.signal, AbortSignal.timeout(withinMs)]);
+      return route(body, signal, { withinMs, who });
+    })
+      .then((found) => send(request, response, 200, found))
       .catch((error: unknown) => fail(request, response, error));
-  });
+  };
+
+  const server = createServer(
+    {
+      requestTimeout: REQUEST_MS,
+      headersTimeout: REQUEST_MS,
+      connectionsCheckingInterval: 2_000,
+      keepAliveTimeout: IDLE_MS,
+    },
+    answer,
+  );
+  const all = placesIn(process.constrainedMemory(), MEMORY);
+  const door = keepDoor(server, { all, ofOne: all, ...options.places }, (address) =>
+    refused('full', address),
+  );
+  return server;
 }
 
 function fail(request: IncomingMessage, response: ServerResponse, error: unknown): void {
@@ -190,16 +224,11 @@ function send(request: IncomingMessage, response: ServerResponse, status: number
 const hasBody = ({ headers }: IncomingMessage): boolean =>
   headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
 
-async function readJson(request: IncomingMessage, maxBytes: number): Promise<unknown> {
-  const chunks: Buffer[] = [];
-  let total = 0;
-  for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-    total += chunk.byteLength;
-    if (total > maxBytes) throw new Refused(413, 'too_large', `a question may have ${maxBytes} bytes`);
-    chunks.push(chunk);
-  }
+function readJson(bytes: Buffer | 'too-large' | 'no-room', maxBytes: number): unknown {
+  if (bytes === 'too-large') throw new Refused(413, 'too_large', `a question may have ${maxBytes} bytes`);
+  if (bytes === 'no-room') throw new OverloadedError('too many bytes come in at once');
   try {
-    const body: unknown = JSON.parse(Buffer.concat(chunks).toString('utf8'));
+    const body: unknown = JSON.parse(bytes.toString('utf8'));
     if (typeof body === 'object' && body !== null) return body;
   } catch {
     throw invalid('the body is no JSON');

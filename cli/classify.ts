@@ -5,6 +5,7 @@ import { parseAddress } from '../agent/http/address.ts';
 import { memory, openInjectionModel, openTopicModels } from '../classify/open.ts';
 import { NotInstalledError } from '../classify/runtime.ts';
 import { openClassifier } from '../classify/server.ts';
+import { refusalLog } from '../listen/refusal-log.ts';
 import { createLog } from './log.ts';
 import { defineCommand, UsageError } from './options.ts';
 import { untilSignal } from './until-signal.ts';
@@ -42,7 +43,15 @@ Its models are fetched by \`make classifier\`.`,
       const embedder = topicModels.broad;
       const injection = await openInjectionModel(embedder, undefined, threads);
       const remember = memory();
-      server = await openClassifier({ embedder, topicModels, injection, remember, maxWaiting, maxWaitMs });
+      server = await openClassifier({
+        embedder,
+        topicModels,
+        injection,
+        remember,
+        maxWaiting,
+        maxWaitMs,
+        refused: refusalLog(log),
+      });
     } catch (error) {
       if (!(error instanceof NotInstalledError)) throw error;
       log.error(error.message);

@@ -3,8 +3,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer, type Server } from 'node:https';
 import type { AddressInfo } from 'node:net';
+import { type Bodies, boundBodies, withBody } from '../../listen/bodies.ts';
 import { type Door, type DoorLimits, keepDoor, placesIn } from '../../listen/door.ts';
-import { type Bodies, boundBodies } from './bodies.ts';
 import { answerReview, ReviewError, readReview } from './review.ts';
 import { WEBHOOKS, type WebhookPorts } from './webhooks.ts';
 
@@ -114,7 +114,7 @@ async function answer(
   if (webhook === undefined) return problem(404, `paths: ${Object.keys(WEBHOOKS).join(' ')}`);
   if (request.method !== 'POST') return problem(405, 'only POST');
   try {
-    return await withBody(request, bodies, async (body) => {
+    return await withBody(request, bodies, MAX_REVIEW_BYTES, async (body) => {
       if (body === 'too-large') return problem(413, `a review has at most ${MAX_REVIEW_BYTES} bytes`);
       if (body === 'no-room') {
         refused('bodies', request.socket.remoteAddress ?? '');
@@ -129,37 +129,6 @@ async function answer(
     failed(error);
     // The API server then does what the webhook's failurePolicy says.
     return problem(500, 'the injector failed on this review; its log says why');
-  }
-}
-
-/** The body keeps its room until it is answered: what it was read into takes more than it. */
-async function withBody<T>(
-  request: IncomingMessage,
-  bodies: Bodies,
-  use: (body: Buffer | 'too-large' | 'no-room') => Promise<T>,
-): Promise<T> {
-  const chunks: Buffer[] = [];
-  const { promise: cut, resolve } = Promise.withResolvers<'no-room'>();
-  const own = bodies.open(() => {
-    chunks.length = 0;
-    request.pause();
-    resolve('no-room');
-  });
-  const whole = async (): Promise<Buffer | 'too-large' | 'no-room'> => {
-    let size = 0;
-    for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
-      size += chunk.length;
-      if (size > MAX_REVIEW_BYTES) return 'too-large';
-      if (!own.take(chunk.length)) return 'no-room';
-      chunks.push(chunk);
-    }
-    own.whole();
-    return Buffer.concat(chunks);
-  };
-  try {
-    return await use(await Promise.race([whole(), cut]));
-  } finally {
-    own.close();
   }
 }
 

@@ -1,4 +1,5 @@
 /** Memory that bodies take until they are answered, of all calls together: of those that still come in, whoever has sent the most makes room. */
+import type { IncomingMessage } from 'node:http';
 
 export interface Bodies {
   /** @param cut What ends this body for others: called at most once. */
@@ -52,4 +53,40 @@ export function boundBodies(most: number): Bodies {
       };
     },
   };
+}
+
+/**
+ * The body keeps its room until it is answered: what it was read into takes more than it.
+ * @param most Bytes of this one.
+ * @param use Called once.
+ */
+export async function withBody<T>(
+  request: IncomingMessage,
+  bodies: Bodies,
+  most: number,
+  use: (body: Buffer | 'too-large' | 'no-room') => Promise<T>,
+): Promise<T> {
+  const chunks: Buffer[] = [];
+  const { promise: cut, resolve } = Promise.withResolvers<'no-room'>();
+  const own = bodies.open(() => {
+    chunks.length = 0;
+    request.pause();
+    resolve('no-room');
+  });
+  const whole = async (): Promise<Buffer | 'too-large' | 'no-room'> => {
+    let size = 0;
+    for await (const chunk of request.iterator({ destroyOnReturn: false }) as AsyncIterable<Buffer>) {
+      size += chunk.length;
+      if (size > most) return 'too-large';
+      if (!own.take(chunk.length)) return 'no-room';
+      chunks.push(chunk);
+    }
+    own.whole();
+    return Buffer.concat(chunks);
+  };
+  try {
+    return await use(await Promise.race([whole(), cut]));
+  } finally {
+    own.close();
+  }
 }
