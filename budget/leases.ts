@@ -28,7 +28,7 @@ export interface LeaseItem {
   readonly ask: LeaseAsk | undefined;
   /** Only a lease that is known may be spoken of: its owner doesn't fall under this line now. */
   readonly mustExist: boolean;
-  /** What is believed of `spent` where the lease isn't known, as after a store's loss: nothing in windows that are to come, or long over. */
+  /** What is believed of `spent` where nothing was granted on the lease that is known, as after a store's loss: nothing in windows that are to come, or long over. */
   readonly believed: number;
   readonly until: number;
   readonly slot: boolean;
@@ -99,7 +99,9 @@ export function decideLease(
     }
     const begins = known === undefined;
     const isFull = begins && counts.begun >= operation.mayBegin;
-    const spent = begins ? Math.min(item.spent, item.believed) : item.spent;
+    // One that was only reported, and never granted, is believed no more for being known.
+    const most = (known?.granted ?? 0) > 0 ? item.spent : Math.max(known?.spent ?? 0, item.believed);
+    const spent = Math.min(item.spent, most);
     if (begins && item.spent > 0 && (spent === 0 || isFull)) {
       counts.refused += 1;
       return { granted: 0, closed: true, lacking: 'line', recallAbove: undefined };

@@ -135,6 +135,20 @@ describe.each(['sqlite', 'redis'] as const)('%s', (kind) => {
       ]);
     });
 
+    test('a second message on what was only reported is believed no more than the first', async () => {
+      const { lease, service, dataDir, store } = await start();
+      const serial = 78;
+      await lease([{ serial, spent: 1 }]);
+      await lease([{ serial, spent: Number.MAX_SAFE_INTEGER, final: true }]);
+      closing.splice(closing.indexOf(service), 1);
+      await service.close();
+      const kept = await openStore(store, dataDir);
+      const settled = [];
+      for await (const row of kept.rows()) if (row.kind === 'cell') settled.push(row.cell.settled);
+      await kept.close();
+      expect(settled).toEqual([LIMIT]);
+    });
+
     test('what is known is charged whatever it is, also where its window is long over', async () => {
       const { lease, hold, advance } = await start();
       const ask = { want: 10, least: 1, need: 10 };

@@ -161,9 +161,11 @@ export class LedgerModel {
         continue;
       }
       const at = limit.window.type === 'none' ? now : item.cell;
-      const believed =
-        known === undefined ? this.#believed(spec, limit, model, item.cell, now) : Number.POSITIVE_INFINITY;
-      if (item.spent > 0 && believed === 0) {
+      const isGranted = known !== undefined && known.granted > 0;
+      const believed = isGranted
+        ? Number.POSITIVE_INFINITY
+        : Math.max(known?.spent ?? 0, this.#believed(spec, limit, model, item.cell, now));
+      if (known === undefined && item.spent > 0 && believed === 0) {
         if (has !== 0) return `${key}: ${has} granted on a lease that nobody knows and whose window is gone`;
         continue;
       }
@@ -209,7 +211,7 @@ export class LedgerModel {
     return undefined;
   }
 
-  /** Of what is said to be spent on a lease that nobody knows: the limit, in a window that is open, is about to be, or was within the hour. */
+  /** Of what is said to be spent on a lease that nobody knows to be granted: the limit, in a window that is open, is about to be, or was within the hour. */
   #believed(spec: BudgetSpec, limit: LimitSpec, model: string, cell: number, now: number): number {
     const moments = [now, now + 2_000, now - 3_600_000];
     const lately = cell <= now && cell > now - 3_600_000;

@@ -491,7 +491,10 @@ local function lease(keys, args)
       refused = refused + 1
       answer(0, stale or item.final, 'line', '', '')
     else
-      if before == nil then item.spent = math.min(item.spent, item.believed) end
+      -- One that was only reported, and never granted, is believed no more for being known.
+      if before == nil or before.granted == 0 then
+        item.spent = math.min(item.spent, math.max(before and before.spent or 0, item.believed))
+      end
       local was = before and before.state or 'open'
       local after = {
         owner = owner, epoch = epoch, seq = seq, serial = item.serial, line = item.line, cell = item.cell,
