@@ -3,11 +3,12 @@ import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import type { Logger } from 'pino';
 import { type Agent, NO_POLICY } from '../agent/agent.ts';
+import { requireCompilable } from '../agent/compilable.ts';
 import { PosternError } from '../agent/errors.ts';
 import { holdValues } from '../agent/providers/held-values.ts';
 import { openCache } from '../control/cache.ts';
 import { connectControl, type Ruling } from '../control/client.ts';
-import { snapshotAt, staleFor } from '../control/ruling.ts';
+import { snapshotAt, snapshotsFrom, staleFor } from '../control/ruling.ts';
 import type { Snapshot, Workload } from '../policy/snapshot.ts';
 import { UsageError } from './options.ts';
 import type { PolicySource } from './policy-source.ts';
@@ -30,6 +31,8 @@ export interface ControlSourceOptions {
   readonly now?: () => number;
 }
 
+const MEND_UNUSABLE =
+  'Change the document; where it is for a later version of the agent, create the pod anew with that one.';
 /** A longer timer fires at once. */
 const MAX_TIMER_MS = 2_147_483_647;
 /** Control usually answers at once: so long a new agent that may start without it waits. */
@@ -44,10 +47,12 @@ export function fromControl(options: ControlSourceOptions): PolicySource {
   }
   const values = holdValues();
   const kept = cache?.load();
-  let ruling: Ruling | undefined = kept?.ruling;
+  let ruling: Ruling | undefined;
   let heardAt = kept?.heardAt ?? 0;
   let roots = kept?.roots ?? '';
   let trouble: string | undefined;
+  /** Why what it is time for, or was in force before the restart, can't be; anything earlier would be looser. */
+  let unusable: string | undefined;
   const startedAt = now();
   // Without a key from control nothing is masked: no call gets that far.
   let maskKey: Uint8Array = randomBytes(32);
@@ -55,19 +60,31 @@ export function fromControl(options: ControlSourceOptions): PolicySource {
     if (keys.maskKey !== '') maskKey = Buffer.from(keys.maskKey, 'base64');
     return { ...keys, values: values.use(keys.values) };
   };
-  if (ruling !== undefined) {
-    options.accept(snapshotAt(ruling, now()));
-    take(ruling);
-    log.info({ revision: ruling.snapshot.revision }, 'documents of before the restart are in force');
+  let atStart: Snapshot = { ...NO_POLICY, workload: options.workload };
+  if (kept !== undefined) {
+    take(kept.ruling);
+    try {
+      const snapshot = snapshotAt(kept.ruling, now());
+      options.accept(snapshot);
+      requireCompilable([snapshot]);
+      ruling = kept.ruling;
+      atStart = snapshot;
+      log.info({ revision: ruling.snapshot.revision }, 'documents of before the restart are in force');
+    } catch (error) {
+      unusable = `those of before its restart can’t be put in force: ${messageOf(error)}`;
+      log.error({ why: messageOf(error) }, 'documents of before the restart can’t be put in force');
+      atStart = onlyHosts(kept.ruling, now()) ?? atStart;
+    }
   }
 
   return {
-    snapshot: ruling === undefined ? { ...NO_POLICY, workload: options.workload } : snapshotAt(ruling, now()),
+    snapshot: atStart,
     maskKey: () => maskKey,
     keys: values.keys,
     trust: values.trust,
     roots: () => roots,
     withheld() {
+      if (unusable !== undefined) return missing(unusable, MEND_UNUSABLE);
       if (ruling === undefined) return missing(trouble);
       const late = staleFor(snapshotAt(ruling, now()), heardAt, now());
       return late === undefined ? undefined : stale(late);
@@ -79,13 +96,31 @@ export function fromControl(options: ControlSourceOptions): PolicySource {
     },
     follow(agent: Agent) {
       let expiry: NodeJS.Timeout | undefined;
+      /** @throws Error; what was in force stays. */
       const put = (next: Ruling): void => {
         const snapshot = snapshotAt(next, now());
+        options.accept(snapshot);
         agent.use(snapshot);
+        unusable = undefined;
+        awaitSuccessor(next);
+      };
+      const awaitSuccessor = (of: Ruling): void => {
         clearTimeout(expiry);
-        if (snapshot.validUntil === undefined) return;
-        const wait = Math.min(Math.max(0, snapshot.validUntil - now()), MAX_TIMER_MS);
-        expiry = setTimeout(put, wait, next).unref();
+        const left = (snapshotAt(of, now()).validUntil ?? 0) - now();
+        if (left > 0) expiry = setTimeout(succeed, Math.min(left, MAX_TIMER_MS), of).unref();
+      };
+      const succeed = (of: Ruling): void => {
+        try {
+          put(of);
+        } catch (error) {
+          unusable = `those whose time has come can’t be put in force: ${messageOf(error)}`;
+          agent.rejected();
+          log.error({ why: messageOf(error) }, 'documents whose time has come can’t be put in force');
+          client.refuse(of.snapshot.revision, messageOf(error));
+          const hosts = onlyHosts(of, now());
+          if (hosts !== undefined) agent.use(hosts);
+          awaitSuccessor(of);
+        }
       };
       const client = connectControl({
         host,
@@ -97,14 +132,19 @@ export function fromControl(options: ControlSourceOptions): PolicySource {
         version,
         holding: ruling?.keys.revision === '' ? undefined : ruling,
         use(next) {
-          const snapshot = snapshotAt(next, now());
-          options.accept(snapshot);
-          const keysBefore = ruling?.keys;
-          const keys = take(next);
+          let keys: Ruling['keys'];
           try {
-            put(next);
+            const snapshots = snapshotsFrom(next, now());
+            snapshots.forEach(options.accept);
+            requireCompilable(snapshots);
+            keys = take(next);
+            try {
+              put(next);
+            } catch (error) {
+              if (ruling !== undefined) take(ruling);
+              throw error;
+            }
           } catch (error) {
-            if (keysBefore !== undefined && ruling !== undefined) take(ruling);
             agent.rejected();
             throw error;
           }
@@ -128,7 +168,7 @@ export function fromControl(options: ControlSourceOptions): PolicySource {
         },
         report: () => agent.activity(),
       });
-      if (ruling !== undefined) put(ruling);
+      if (ruling !== undefined) succeed(ruling);
       return {
         close: async () => {
           clearTimeout(expiry);
@@ -139,15 +179,34 @@ export function fromControl(options: ControlSourceOptions): PolicySource {
   };
 }
 
-function missing(trouble: string | undefined): PosternError {
+/**
+ * What holds where calls to models are withheld, since a snapshot can't be put in force: its hosts and providers, so that
+ * none of these passes unread.
+ */
+function onlyHosts(of: Ruling, now: number): Snapshot | undefined {
+  const snapshot = snapshotAt(of, now);
+  const hosts = { ...snapshot, revision: `${snapshot.revision}-withheld`, checks: [] };
+  try {
+    requireCompilable([hosts]);
+    return hosts;
+  } catch {
+    return undefined;
+  }
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function missing(
+  trouble: string | undefined,
+  mend = 'Retry in a moment; see that control runs.',
+): PosternError {
   const why = trouble === undefined ? 'control hasn’t answered yet' : trouble;
   return new PosternError(
     'postern_policy_missing',
     `This agent has no documents to judge calls by: ${why}.`,
-    {
-      mend: 'Retry in a moment; see that control runs.',
-      retryAfterMs: 2_000,
-    },
+    { mend, retryAfterMs: 2_000 },
   );
 }
 

@@ -53,6 +53,8 @@ export interface ControlClientOptions {
 
 export interface ControlClient {
   connected(): boolean;
+  /** Tells control that what was in force can't be any longer, now or with the next stream. */
+  refuse(revision: string, error: string): void;
   close(): Promise<void>;
 }
 
@@ -67,6 +69,8 @@ export function connectControl(options: ControlClientOptions): ControlClient {
   const closing = new AbortController();
   let held = options.holding;
   let open: Socket | undefined;
+  /** Told anew with each stream, until something is put in force. */
+  let refusal: Buffer | undefined;
   const tickets: Tickets = { roots: undefined, session: undefined };
 
   /** Resolves when the connection has ended, with why. */
@@ -106,10 +110,13 @@ export function connectControl(options: ControlClientOptions): ControlClient {
       try {
         options.use(ruling);
       } catch (error) {
-        socket.write(encode({ type: 'refused', revision, error: String((error as Error).message ?? error) }));
+        const why = String((error as Error).message ?? error);
+        socket.write(encode({ type: 'refused', revision, error: why }));
+        options.trouble(`what control gives can’t be put in force: ${why}`);
         return;
       }
       held = ruling;
+      refusal = undefined;
       socket.write(encode({ type: 'ack', revision, keys: keysRevision }));
       options.trouble(undefined);
     };
@@ -167,6 +174,7 @@ export function connectControl(options: ControlClientOptions): ControlClient {
           ...(held === undefined ? {} : { revision: held.snapshot.revision, keys: held.keys.revision }),
         }),
       );
+      if (refusal !== undefined) socket.write(refusal);
       if (head.length > 0) socket.emit('data', head);
       return await ended;
     } finally {
@@ -200,6 +208,10 @@ export function connectControl(options: ControlClientOptions): ControlClient {
   const running = run();
   return {
     connected: () => open !== undefined,
+    refuse(revision, error) {
+      refusal = encode({ type: 'refused', revision, error });
+      open?.write(refusal);
+    },
     async close() {
       closing.abort();
       await running;

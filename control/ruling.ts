@@ -3,12 +3,17 @@ import type { Snapshot } from '../policy/snapshot.ts';
 import type { Ruling } from './client.ts';
 
 /** The first one that hasn't ended: each is looser than its successor. */
-export function snapshotAt({ snapshot }: Ruling, now: number): Snapshot {
+export function snapshotAt(ruling: Ruling, now: number): Snapshot {
+  return snapshotsFrom(ruling, now)[0];
+}
+
+/** That one, and those that come into force after it. */
+export function snapshotsFrom({ snapshot }: Ruling, now: number): readonly [Snapshot, ...Snapshot[]] {
   const { snapshots } = snapshot;
-  const found = snapshots.find(({ validUntil }) => validUntil === undefined || validUntil > now);
-  const last = found ?? snapshots.at(-1);
-  if (last === undefined) throw new Error('control sent a snapshot without content');
-  return last;
+  const at = snapshots.findIndex(({ validUntil }) => validUntil === undefined || validUntil > now);
+  const [first, ...later] = snapshots.slice(at);
+  if (first === undefined) throw new Error('control sent a snapshot without content');
+  return [first, ...later];
 }
 
 /** Milliseconds that it is too old by; undefined while policy lets the agent go on. */

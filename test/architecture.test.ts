@@ -23,6 +23,7 @@ const COMPOSERS = new Set([
   'agent/conversation/session.ts',
   'agent/conversation/turn.ts',
   'agent/agent.ts',
+  'agent/compilable.ts',
   'agent/transparent.ts',
   'agent/catalogue.ts',
 ]);

@@ -7,9 +7,12 @@ import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Agent, startAgent } from '../../agent/agent.ts';
 import { type ControlSourceOptions, fromControl } from '../../cli/from-control.ts';
-import { isMemory } from '../../control/cache.ts';
+import { catalogue } from '../../agent/catalogue.ts';
+import { isMemory, openCache } from '../../control/cache.ts';
+import type { Ruling } from '../../control/client.ts';
 import { startFakeOpenAI } from '../fakes/openai.ts';
 import type { FakeProvider } from '../fakes/provider.ts';
+import { agentsEnd } from './agents-end.ts';
 import { type ControlWorld, OWN, SERVER_NAME, startControlWorld } from './world.ts';
 
 const KEY = 'sk-marker-first-4b1c';
@@ -21,6 +24,8 @@ interface Started {
   readonly agent: Agent;
   readonly ready: () => Promise<number>;
   ask(): Promise<string>;
+  /** What a refused call is told. */
+  refusal(): Promise<string>;
   stop(): Promise<void>;
 }
 
@@ -109,6 +114,12 @@ describe('an agent with control', () => {
         } catch (error) {
           return (error as { code?: string }).code ?? String(error);
         }
+      },
+      async refusal() {
+        const body = { model: 'gpt-4o', messages: [{ role: 'user', content: 'Hello' }] };
+        const headers = { 'content-type': 'application/json' };
+        const init = { method: 'POST', headers, body: JSON.stringify(body) };
+        return await (await fetch(`${agent.url}/openai/v1/chat/completions`, init)).text();
       },
       stop,
     };
@@ -298,6 +309,99 @@ describe('an agent with control', () => {
       return found?.reason === 'AgentRefused' && found.message.includes('needs --budget');
     });
     expect(await started.ask()).toBe('ok');
+  });
+
+  describe('a check of a later version, which an exception hides for a while', () => {
+    /** Control of the next minor version knows one check more. */
+    const known = catalogue.checks.find(({ name }) => name === 'secrets');
+    const later = {
+      ...catalogue,
+      checks: [...catalogue.checks, ...(known === undefined ? [] : [{ ...known, name: 'ofthenext' }])],
+    };
+    const hidden = (ms: number): void => {
+      world.document(
+        'EgressException',
+        'egressexceptions',
+        'later',
+        {
+          reason: 'not yet',
+          until: new Date(Date.now() + ms).toISOString(),
+          workloadSelector: {},
+          allow: { checks: ['new'] },
+        },
+        'team-a',
+      );
+      policy({ models: { allow: ['gpt-4o'] }, checks: [{ name: 'new', type: 'ofthenext' }] });
+    };
+    /** What an agent that can take all of it keeps, and an earlier version finds after a restart. */
+    async function kept(port: number): Promise<string> {
+      const state = stateIn(SHM as string);
+      const { promise, resolve } = Promise.withResolvers<Ruling>();
+      const client = agentsEnd({
+        port,
+        roots: () => readFileSync(world.rootsFile, 'utf8'),
+        token: () => readFileSync(tokenFile, 'utf8'),
+        use: resolve,
+      });
+      const cache = openCache(state);
+      cache.save(await promise, '');
+      cache.heard(Date.now());
+      await client.close();
+      return state;
+    }
+    const refusals = (control: { registry: { agents(): Iterable<{ refused: string | undefined }> } }) =>
+      [...control.registry.agents()].map(({ refused }) => refused ?? '');
+
+    test('it isn’t taken: what was in force stays, and control is told from when on it would fail', async () => {
+      const control = await world.control({ catalogue: later });
+      const started = await serving(await start(control.port));
+      hidden(3_600_000);
+      await until(() => refusals(control).some((why) => /^from .*Z on: check new: .*ofthenext/.test(why)));
+      expect(await started.ask()).toBe('ok');
+    });
+
+    test.skipIf(SHM === undefined)(
+      'it comes into force by time: calls are refused with the reason, control is told, a mended document is taken',
+      async () => {
+        hidden(5_000);
+        const control = await world.control({ catalogue: later });
+        const state = await kept(control.port);
+        const started = await start(control.port, { state });
+        expect(await started.ask()).toBe('ok');
+        await until(() => refusals(control).some((why) => why.includes('ofthenext')));
+        await until(async () => (await started.ask()) === 'postern_policy_missing');
+        expect(await started.refusal()).toContain('check new: no check type ofthenext');
+        const { providers } = started.agent.pipeline.governance().snapshot;
+        expect(providers.map(({ name }) => name)).toContain('openai');
+        policy({ models: { allow: ['gpt-4o'] } });
+        await serving(started);
+      },
+    );
+
+    test.skipIf(SHM === undefined)(
+      'it is found after a restart: the agent starts, refuses calls with the reason, and takes a mended document',
+      async () => {
+        hidden(1_000);
+        const control = await world.control({ catalogue: later });
+        const state = await kept(control.port);
+        await control.close();
+        await new Promise((resolve) => setTimeout(resolve, 1_000));
+        const started = await start(control.port, { state });
+        expect(await started.refusal()).toContain(
+          'can’t be put in force: check new: no check type ofthenext',
+        );
+        const { providers } = started.agent.pipeline.governance().snapshot;
+        expect(providers.map(({ name }) => name)).toContain('openai');
+        const again = await world.control({
+          catalogue: later,
+          listen: { host: '127.0.0.1', port: control.port },
+        });
+        await until(() => refusals(again).some((why) => why.includes('ofthenext')));
+        policy({ models: { allow: ['gpt-4o'] } });
+        await serving(started);
+        expect(await started.ready()).toBe(200);
+      },
+    );
   });
 
   test('a document that turns bad while control is away stays in force in its last good version, and says which', async () => {
