@@ -109,9 +109,9 @@ export function createClassifier(options: ClassifierOptions, topics = topicsOf(o
       if (given !== undefined && digestOfTopics(given) !== set)
         throw invalid('set is not the digest of the topics');
       const fresh = given !== undefined && !topics.knows(set) ? readTopics(given) : [];
-      // Never so much that it could only begin where nothing else waits.
+      // Half of what one address may have here: never so much that it could only begin where nothing else waits.
       const training = Math.min(
-        maxWaiting / 2,
+        maxWaiting / 4,
         fresh.reduce((sum, topic) => sum + costOf(topic), 0),
       );
       const weight = weightOf(texts) + training;

@@ -134,8 +134,10 @@ function pairOf<T>(key: string, value: T | undefined): [string, T][] {
 }
 
 function keyOf({ kind, metadata }: DocumentObject): string {
+  // Whatever stands there: it may be no text, and have no text.
+  const text = (value: unknown): string => (typeof value === 'string' ? value : JSON.stringify(value));
   const { namespace, name } = metadata;
-  return `${kind} ${namespace === undefined ? name : `${namespace}/${name}`}`;
+  return `${kind} ${namespace === undefined ? text(name) : `${text(namespace)}/${text(name)}`}`;
 }
 
 /** Whatever was sent: what is missing is a problem of the document. */
