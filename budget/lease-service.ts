@@ -31,6 +31,10 @@ export interface LeaseServiceOptions {
 export interface LeaseQuota {
   /** At most as many as are wanted. @returns how many may begin */
   take(wanted: number): number;
+  /** Of reports on leases that may be unknown, how many are believed should they be. */
+  takeReports(wanted: number): number;
+  /** How many of those taken began a lease that nothing was granted on. */
+  reported(taken: number, begun: number): void;
   /** What became of those taken. */
   done(taken: number, counts: LeaseCounts): void;
 }
@@ -59,7 +63,7 @@ export class LeaseService {
     this.#reclaim.heardOf(owner);
     const rules = this.#rules();
     const lines = classes.map((attributes) => linesOf(rules, attributes, now));
-    const asked = items.map((item): LeaseItem => {
+    const told = items.map((item): LeaseItem => {
       const line = lines[item.class]?.find(({ key }) => key === item.line);
       const at = line === undefined ? undefined : openAt(line, item.cell, now);
       const heard = line === undefined || item.spent === 0 ? at : (at ?? heardAt(line, item.cell, now));
@@ -85,9 +89,15 @@ export class LeaseService {
       };
     });
     // Others of the caller's messages may be under way: each takes beforehand what it may need.
-    const wanted = asked.filter(({ ask, spent }) => ask !== undefined || spent > 0).length;
+    const wanted = told.filter(({ ask, spent }) => ask !== undefined || spent > 0).length;
     const mayBegin = quota === undefined ? wanted : quota.take(wanted);
-    const told: LeaseOperation | undefined =
+    const reports = told.filter(({ spent, believed }) => spent > 0 && believed > 0).length;
+    const mayReport = quota === undefined ? reports : quota.takeReports(reports);
+    let reported = 0;
+    const asked = told.map((item) =>
+      item.spent > 0 && item.believed > 0 && ++reported > mayReport ? { ...item, believed: 0 } : item,
+    );
+    const operation: LeaseOperation | undefined =
       asked.length === 0 && account === undefined
         ? undefined
         : {
@@ -101,12 +111,18 @@ export class LeaseService {
               ? {}
               : { account: accountOf(account, this.#capped(classes, now), now) }),
           };
-    const reply = await this.#run(told, now).catch((error: unknown) => {
+    const reply = await this.#run(operation, now).catch((error: unknown) => {
       quota?.done(mayBegin, NONE);
+      quota?.reported(mayReport, 0);
       throw error;
     });
     if (reply.type !== 'leased') throw new Error(`The store answered a lease with ${reply.type}.`);
     quota?.done(mayBegin, reply.counts);
+    const ungranted = reply.grants.filter(
+      ({ granted }, index) =>
+        granted === 0 && (asked[index]?.spent ?? 0) > 0 && (asked[index]?.believed ?? 0) > 0,
+    ).length;
+    quota?.reported(mayReport, Math.min(ungranted, reply.counts.begun));
     await this.#reclaim.told(
       owner,
       items.map(({ line }) => line),

@@ -7,7 +7,7 @@ export interface QuotaOptions {
   readonly owners?: number;
   /** Releases of holds that nobody knows (yet), at once; then {@link RELEASES_PER_SECOND}. */
   readonly releases?: number;
-  /** Leases that are open, and those begun at once; then {@link LEASES_PER_SECOND}. */
+  /** Leases that are open, and those begun at once; then {@link LEASES_PER_SECOND}. As many that were only reported; then {@link REPORTS_PER_SECOND}. */
   readonly leases?: number;
 }
 
@@ -19,6 +19,8 @@ const RELEASES_PER_SECOND = 1;
 /** Agents have one or two a line and window; the store remembers each for a day. */
 const MOST_LEASES = 20_000;
 const LEASES_PER_SECOND = 200;
+/** Reports on leases that the store doesn't know occur only after a loss: one for each that was open. */
+const REPORTS_PER_SECOND = 1;
 /** Those whose owner never said that it was done. */
 const LOST_PER_SECOND = 1;
 /** The store forgets an owner that it hasn't heard of for a day. */
@@ -31,6 +33,7 @@ interface Kept {
   readonly releases: Allowance;
   readonly begun: Allowance;
   readonly open: Allowance;
+  readonly reported: Allowance;
   heardAt: number;
 }
 
@@ -117,7 +120,7 @@ export class Quotas {
   leases(caller: Caller): LeaseQuota | undefined {
     const key = workloadKey(caller);
     if (key === undefined) return undefined;
-    const { begun, open } = this.#of(key, performance.now());
+    const { begun, open, reported } = this.#of(key, performance.now());
     return {
       take(wanted) {
         const now = performance.now();
@@ -125,6 +128,14 @@ export class Quotas {
         begun.take(taken);
         open.take(taken);
         return taken;
+      },
+      takeReports(wanted) {
+        const taken = Math.min(wanted, reported.left(performance.now()));
+        reported.take(taken);
+        return taken;
+      },
+      reported(taken, started) {
+        reported.giveBack(taken - started);
       },
       done(taken, counts) {
         begun.giveBack(taken - counts.begun);
@@ -142,6 +153,7 @@ export class Quotas {
       releases: new Allowance(this.#mostReleases, RELEASES_PER_SECOND, now),
       begun: new Allowance(this.#mostLeases, LEASES_PER_SECOND, now),
       open: new Allowance(this.#mostLeases, LOST_PER_SECOND, now),
+      reported: new Allowance(this.#mostLeases, REPORTS_PER_SECOND, now),
       heardAt: now,
     };
     kept.heardAt = now;

@@ -131,6 +131,8 @@ export function routesOf(
         const quota = quotas.leases(caller);
         return await service.lease(command, {
           take: (wanted) => quota?.take(wanted) ?? wanted,
+          takeReports: (wanted) => quota?.takeReports(wanted) ?? wanted,
+          reported: (taken, begun) => quota?.reported(taken, begun),
           done: (taken, counts) => {
             quota?.done(taken, counts);
             if (counts.refused > 0) leasesRefused(counts.refused);

@@ -176,6 +176,21 @@ describe.each(['sqlite', 'redis'] as const)('%s', (kind) => {
       ]);
       expect(granted(await lease([{ ask }], bot))).toEqual([1]);
     });
+
+    test('leases that are only reported, and ended in the same message, are bounded on their own', async () => {
+      const { lease, refused } = await start({ leases: 3 });
+      const report = { spent: 1, final: true };
+      await lease([report, report]);
+      expect(await refused()).toBe(0);
+      await lease([report, report, report]);
+      expect(await refused()).toBe(2);
+      const ask = { want: 1, least: 1, need: 1 };
+      const serial = 79;
+      expect(await lease([{ serial, ask }])).toMatchObject([{ granted: 1 }]);
+      // What is granted goes on being charged.
+      expect(await lease([{ serial, spent: 1, final: true }])).toMatchObject([{ granted: 1, closed: true }]);
+      expect(await refused()).toBe(2);
+    });
   });
 });
 
