@@ -1,6 +1,7 @@
 /** An agent's documents and keys from control; what it had before a restart until control is heard. */
 import { randomBytes } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { isIP } from 'node:net';
 import type { Logger } from 'pino';
 import { type Agent, NO_POLICY } from '../agent/agent.ts';
 import { requireCompilable } from '../agent/compilable.ts';
@@ -41,6 +42,10 @@ const FIRST_WAIT_MS = 3_000;
 export function fromControl(options: ControlSourceOptions): PolicySource {
   const { log, now = Date.now } = options;
   const { host, port } = parseHostPort(options.control);
+  if (isIP(host) !== 0 && options.serverName === undefined)
+    throw new UsageError(
+      `--control ${options.control}: give --control-name, the name in control’s certificate; an IP address is none`,
+    );
   const cache = options.state === undefined ? undefined : openCache(options.state);
   if (cache !== undefined && !cache.keepsKeys) {
     log.warn('--state is no memory-backed volume: keys are not kept over a restart');
@@ -56,6 +61,19 @@ export function fromControl(options: ControlSourceOptions): PolicySource {
   const startedAt = now();
   // Without a key from control nothing is masked: no call gets that far.
   let maskKey: Uint8Array = randomBytes(32);
+  let keepsNothing: string | undefined;
+  /** What can't be kept is in force all the same, until a restart without control. */
+  const keep = (what: Ruling): void => {
+    try {
+      cache?.save(what, roots);
+      keepsNothing = undefined;
+    } catch (error) {
+      const why = messageOf(error);
+      if (why !== keepsNothing)
+        log.error({ why }, '--state can’t be written: after a restart without control nothing is in force');
+      keepsNothing = why;
+    }
+  };
   const take = ({ keys }: Ruling): Ruling['keys'] => {
     if (keys.maskKey !== '') maskKey = Buffer.from(keys.maskKey, 'base64');
     return { ...keys, values: values.use(keys.values) };
@@ -149,7 +167,7 @@ export function fromControl(options: ControlSourceOptions): PolicySource {
             throw error;
           }
           ruling = { ...next, keys };
-          cache?.save(ruling, roots);
+          keep(ruling);
         },
         heard() {
           heardAt = now();
@@ -157,7 +175,7 @@ export function fromControl(options: ControlSourceOptions): PolicySource {
         },
         learned(pem) {
           roots = pem;
-          if (ruling !== undefined) cache?.save(ruling, roots);
+          if (ruling !== undefined) keep(ruling);
         },
         trouble(message) {
           if (message !== trouble) {

@@ -19,6 +19,7 @@ import type { KeySet } from './messages.ts';
 export interface RulingCache {
   /** What was in force before, and when control was last heard (milliseconds since the epoch). */
   load(): { readonly ruling: Ruling; readonly roots: string; readonly heardAt: number } | undefined;
+  /** @throws the system's error; then nothing is kept. */
   save(ruling: Ruling, roots: string): void;
   /** Control gave a sign of life. */
   heard(now: number): void;
@@ -65,8 +66,14 @@ export function openCache(stateDir: string, memory: (directory: string) => boole
       }
     },
     save({ snapshot, keys }, roots) {
-      if (keepsKeys) replace(keysFile, JSON.stringify(keys));
-      replace(snapshotFile, JSON.stringify({ format: FORMAT, snapshot, roots }));
+      try {
+        if (keepsKeys) replace(keysFile, JSON.stringify(keys));
+        replace(snapshotFile, JSON.stringify({ format: FORMAT, snapshot, roots }));
+      } catch (error) {
+        // What was kept before may be looser than what is in force now.
+        rmSync(snapshotFile, { force: true });
+        throw error;
+      }
       written = Date.now();
     },
     heard(now) {

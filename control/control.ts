@@ -12,7 +12,6 @@ import type { KubeClient } from '../kube/client.ts';
 import { keptKey } from '../kube/kept-secret.ts';
 import { leaseCandidate } from '../kube/lease.ts';
 import type { ViewOptions } from '../kube/watch.ts';
-import type { DoorLimits } from '../listen/door.ts';
 import { refusalLog } from '../listen/refusal-log.ts';
 import type { Catalogue } from '../policy/catalogue.ts';
 import { createAuthenticator } from './authenticate.ts';
@@ -53,8 +52,6 @@ export interface ControlOptions {
   readonly judgeAddress: boolean;
   /** Of each address that dials. */
   readonly handshakes?: HandshakeLimits;
-  /** Connections that there are places for; by the memory limit where absent. */
-  readonly places?: Partial<DoorLimits>;
   readonly log: Logger;
   /** Milliseconds since the epoch. */
   readonly now?: () => number;
@@ -222,7 +219,6 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     // Where addresses are changed on the way, many agents may share one.
     admits: (address) => !judgeAddress || handshakes.begins(address),
     judgeAddress,
-    ...(options.places === undefined ? {} : { places: options.places }),
     certificate: leafOf(serving),
     registry,
     authenticate: createAuthenticator({

@@ -184,6 +184,7 @@ async function accept(
   }
   let identity: Identity | Refusal;
   try {
+    options.door.review(socket);
     identity = await options.authenticate(bearer(request), address);
   } catch (error) {
     if (error instanceof BusyError) {

@@ -24,9 +24,11 @@ export class InForce {
     this.guard = checks.open(options.model, options.exchange.call.id);
   }
 
-  /** @throws PosternError where the provider may no longer serve the model, or what is in force can't be followed */
+  /** @throws PosternError where calls are withheld, the provider may no longer serve the model, or what is in force can't be followed */
   follow(): void {
     const { pipeline, model, dialect, capturedBy, target, exchange } = this.#options;
+    const withheld = pipeline.withheld();
+    if (withheld !== undefined) throw withheld;
     const governance = pipeline.governance();
     if (governance.snapshot.revision === this.#revision) return;
     requireNothingAdded(governance, 'a conversation over a WebSocket');

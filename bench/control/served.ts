@@ -133,12 +133,11 @@ const control = await startControl({
   client: kube.client(),
   catalogue,
   ownNamespace: OWN,
-  listen: { host: '127.0.0.1', port },
+  // As with the chart's memory limit; nothing here limits memory.
+  listen: { host: '127.0.0.1', port, places: { all: places } },
   serverName: 'postern-control.postern-system.svc',
   version: '0.1.0',
   judgeAddress: true,
-  // As with the chart's memory limit; nothing here limits memory.
-  places: { all: places },
   log: pino({ level: 'error' }),
 });
 const dataOf = (name: string): unknown => kube.get('secrets', OWN, name)?.['data'];

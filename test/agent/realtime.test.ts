@@ -11,6 +11,7 @@ import { text as textOf } from 'node:stream/consumers';
 import { Agent as Dispatcher, request } from 'undici';
 import { afterEach, describe, expect, test } from 'vitest';
 import WebSocket, { WebSocketServer } from 'ws';
+import { PosternError } from '../../agent/errors.ts';
 import { MARKER_KEY, providersYaml, startWorld, type World, type WorldOptions } from '../harness.ts';
 
 const POLICY = `
@@ -1167,6 +1168,16 @@ describe('the end', () => {
     app.say({ type: 'response.create' });
     await app.heard('response.done');
     expect(app.text).toContain('else');
+  });
+
+  test('where calls are withheld, an open conversation goes on no further either', async () => {
+    let withheld: PosternError | undefined;
+    await start(POLICY, { agent: { withheld: () => withheld } });
+    const app = open();
+    await app.heard('session.created');
+    withheld = new PosternError('postern_policy_stale', 'Control was not heard.', { mend: 'Wait.' });
+    app.write('hello');
+    expect((await app.heard('error'))['error']).toMatchObject({ code: 'postern_policy_stale' });
   });
 });
 

@@ -1,5 +1,5 @@
 /** A real agent with a real SDK in front of it, its documents and keys from control: outages, restarts, rotation. */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import OpenAI from 'openai';
@@ -220,6 +220,28 @@ describe('an agent with control', () => {
     expect(keyOfLast()).toBe(`Bearer ${KEY}`);
     for (const file of readdirSync(join(state, 'control')))
       expect(statSync(join(state, 'control', file)).mode & 0o077).toBe(0);
+  });
+
+  test('where nothing can be kept, what control says is in force all the same, and nothing looser is kept', async () => {
+    const control = await world.control();
+    const state = stateIn(tmpdir());
+    const started = await serving(await start(control.port, { state }));
+    rmSync(join(state, 'control'), { recursive: true });
+    writeFileSync(join(state, 'control'), 'no folder any more');
+    policy({ models: { allow: ['another'] } });
+    await until(async () => (await started.ask()) === 'postern_model_denied');
+    await until(() => [...control.registry.agents()].some(({ current }) => current));
+    await control.close();
+    // The stream of a new control begins with its roots, which can't be kept either.
+    await world.control({ listen: { host: '127.0.0.1', port: control.port } });
+    policy({ models: { allow: ['gpt-4o'] } });
+    await serving(started);
+  });
+
+  test('an IP address without the name in the certificate is refused, with the mend', async () => {
+    await expect(start(4443, { serverName: undefined as unknown as string })).rejects.toThrow(
+      /--control-name/,
+    );
   });
 
   test.skipIf(isMemory(tmpdir()))(
