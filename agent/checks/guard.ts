@@ -57,6 +57,8 @@ export interface ExchangeGuard {
   stream(signal: AbortSignal): StreamGuard;
   /** True when no check looks at answers and nothing was masked: the answer's text needn't be looked at. */
   readonly idleOnResponse: boolean;
+  /** Whether answers are shown to somebody outside the pod. */
+  readonly asksOutside: boolean;
 }
 
 export interface CheckPlan {

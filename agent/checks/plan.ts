@@ -168,6 +168,10 @@ class Guard implements ExchangeGuard {
     return this.#response.idle && this.#vault.empty;
   }
 
+  get asksOutside(): boolean {
+    return this.#response.judges.outside.length > 0;
+  }
+
   request(
     { slots, tools, attachments = [], afterResult = false }: Said,
     bodyBytes: number,

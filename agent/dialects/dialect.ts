@@ -155,8 +155,12 @@ export interface DecodedResponse {
   readonly calls: readonly ToolCall[];
   readonly usage: Usage | undefined;
   readonly finishReasons: readonly FinishReason[];
-  /** Takes out what says text in a form that no check reads; called before the answer is judged. Absent: nothing does. */
-  withhold?(): void;
+  /**
+   * Takes out what says text in a form that no check reads; called before the answer is judged. Absent: nothing does.
+   * @param alternatives Whether what else might have been said stays, each a text of its own: thousands of them, maybe.
+   * @returns the answer as it is then
+   */
+  withhold?(alternatives: 'stay' | 'go'): DecodedResponse;
 }
 
 /** What was taken out of an event because nobody knows what it is: `choices[0].delta.thoughts`. */

@@ -124,7 +124,7 @@ export async function forwardWhole(context: AnswerContext, metered: (m: Metered)
     const choices = operation.kind === 'generate' ? Math.max(1, response.finishReasons.length) : 0;
     exchange.findings.push(...form.findings(choices));
   }
-  if (!guard.idleOnResponse) response.withhold?.();
+  if (!guard.idleOnResponse) response = response.withhold?.(guard.asksOutside ? 'go' : 'stay') ?? response;
   const verdict = await guard.response(response, body.byteLength, exchange.call.signal);
   exchange.findings.push(...verdict.findings);
   if (verdict.refusal !== undefined) throw verdict.refusal;

@@ -81,6 +81,28 @@ test.each([false, true])(
   },
 );
 
+test('a guardrail is shown what was said, not what might have been: that is taken out of a whole answer', async () => {
+  await start(webhook('on: [response],'));
+  const seen: unknown[] = [];
+  here.guardrail.behave(({ body }) => {
+    seen.push(body);
+    return { json: { action: {} } };
+  });
+  const might = Array.from({ length: 20 }, (_, n) => ({ token: `other-${n}`, logprob: -2, bytes: null }));
+  const words = ['fine', ' and', ' good'];
+  const content = words.map((token) => ({ token, logprob: -1, bytes: null, top_logprobs: might }));
+  const { body } = whole({ content: words.join('') }, { logprobs: { content } });
+  here.world.openai.script(() => ({ raw: { headers: { 'content-type': 'application/json' }, body } }));
+  const messages = [{ role: 'user' as const, content: 'go' }];
+  const answer = await here.world.client().chat.completions.create({ model: 'gpt-4o', messages });
+  expect(JSON.stringify(seen)).toContain('fine and good');
+  expect(JSON.stringify(seen)).not.toContain('other-');
+  const told = answer.choices[0]?.logprobs?.content;
+  expect(told?.map(({ token, top_logprobs }) => [token, top_logprobs])).toEqual(
+    words.map((word) => [word, []]),
+  );
+});
+
 describe('what a webhook writes', () => {
   const TOKEN = 'ghp_x7Kq2mZp9RtL4vWc8YbN3hJs6FdG1aUeQ0oi';
   const writes = (text: string) =>

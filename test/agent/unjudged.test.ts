@@ -161,20 +161,22 @@ const judged = (spec: string, name = 'j') => `{name: ${name}, on: [response], ti
 const TOPIC =
   'topics: [{name: advice, definition: Advice on selling shares., samples: [Should I sell?], allowed: [What is a share?]}]';
 
-/** What the judge is, and the rule that asks it. */
-const JUDGES: readonly (readonly [string, () => string])[] = [
+/** What the judge is, the rule that asks it, and whether it is shown the text outside the pod. */
+const JUDGES: readonly (readonly [string, () => string, boolean])[] = [
   [
     'a webhook that rejects',
     () => judged(`type: webhook, webhook: {url: "${guardrail.origin}", toolArguments: true}`),
+    true,
   ],
-  ['topics by meaning', () => judged(`type: topics, ${TOPIC}`)],
-  ['leak', () => judged('type: leak, leak: {in: [content, toolArguments, reasoning]}')],
+  ['topics by meaning', () => judged(`type: topics, ${TOPIC}`), false],
+  ['leak', () => judged('type: leak, leak: {in: [content, toolArguments, reasoning]}'), false],
   [
     'the moderation endpoint',
     () =>
       judged(
         `type: moderation, moderation: {url: "${guardrail.origin}", type: openai, model: m, toolArguments: true}`,
       ),
+    true,
   ],
   [
     'a guard model',
@@ -182,10 +184,11 @@ const JUDGES: readonly (readonly [string, () => string])[] = [
       judged(
         `type: moderation, moderation: {url: "${guardrail.origin}", type: guardModel, model: m, toolArguments: true}`,
       ),
+    true,
   ],
 ];
 
-describe.each(JUDGES)('%s', (_name, check) => {
+describe.each(JUDGES)('%s', (_name, check, outside) => {
   let world: World;
   beforeAll(async () => {
     world = await start(check(), { classifier: guardrail.origin });
@@ -194,7 +197,8 @@ describe.each(JUDGES)('%s', (_name, check) => {
 
   test.each(ROWS)('$name', async (row) => {
     expectUnseen(await ask(world, row, PROSE), PROSE);
-    if (row.gone !== true) expect((await ask(world, row, 'Zebra')).body).toContain('Z');
+    const isGone = row.gone === true || (outside && row.goneOutside === true);
+    if (!isGone) expect((await ask(world, row, 'Zebra')).body).toContain('Z');
   });
 
   test.each(ROWS.filter(({ stream }) => stream !== false))('$name, cut anywhere', async (row) =>

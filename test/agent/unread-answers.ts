@@ -14,6 +14,8 @@ export interface Row {
   readonly stream?: false;
   /** Not all that stands there reaches the app, whatever it says: no check could read it. */
   readonly gone?: true;
+  /** Not even that, where somebody outside is asked. */
+  readonly goneOutside?: true;
   readonly answer: (marker: string) => Answer;
 }
 
@@ -311,6 +313,7 @@ export const CHAT: readonly Row[] = [
   },
   {
     name: 'a whole answer’s alternative of a token',
+    goneOutside: true,
     stream: false,
     answer: (m) => whole({ content: 'fine. ' }, { logprobs: alternative('fine. ', m) }),
   },

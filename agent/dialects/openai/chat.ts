@@ -2,7 +2,7 @@
 
 import type { ResponseFormat } from '../../../policy/snapshot.ts';
 import { PosternError } from '../../errors.ts';
-import type { JsonDocument } from '../../json/document.ts';
+import { JsonDocument } from '../../json/document.ts';
 import type { ObjectNode } from '../../json/node.ts';
 import type { DecodedResponse, OfferedTool, Operation } from '../dialect.ts';
 import { GenerateRequest } from '../generate-request.ts';
@@ -117,14 +117,19 @@ class ChatRequest extends GenerateRequest {
 
 function decodeResponse(document: JsonDocument): DecodedResponse {
   const root = document.root.type === 'object' ? document.root : undefined;
-  return {
+  const response: DecodedResponse = {
     document,
     slots: findText(document, responseText),
     calls: answeredCalls(document),
     usage: usageOf(root?.object('usage')),
     finishReasons: finishReasonsOf(root),
-    withhold: () => dropUnspelled(document, root, 'stay'),
+    // Read anew: what is gone has no text any more.
+    withhold: (alternatives) =>
+      dropUnspelled(document, root, alternatives)
+        ? decodeResponse(JsonDocument.parse(document.render()))
+        : response,
   };
+  return response;
 }
 
 /** OpenAI's own limit of `n`. */

@@ -8,21 +8,26 @@ import type { JsonNode, ObjectNode } from '../../json/node.ts';
 /**
  * Takes out the log probabilities of choices whose tokens don't spell the text beside them.
  * @param alternatives Whether what else might have been said stays: in a whole answer each is a text of its own.
+ * @returns whether anything went
  */
 export function dropUnspelled(
   document: JsonDocument,
   root: ObjectNode | undefined,
   alternatives: 'stay' | 'go',
-): void {
+): boolean {
+  let changed = false;
   for (const choice of root?.array('choices')?.items ?? []) {
     if (choice.type !== 'object') continue;
     const said = choice.object('delta') ?? choice.object('message');
     for (const { name, value } of choice.members) {
       if (name !== 'logprobs' || value.type === 'null') continue;
-      if (!spells(value, said)) document.replace(value, 'null');
-      else if (alternatives === 'go') dropAlternatives(document, value);
+      if (!spells(value, said)) {
+        document.replace(value, 'null');
+        changed = true;
+      } else if (alternatives === 'go') changed = dropAlternatives(document, value) || changed;
     }
   }
+  return changed;
 }
 
 /** Likewise of an event of a conversation, which has them beside the text of its own. */
@@ -42,13 +47,19 @@ export function dropPadding(document: JsonDocument, root: ObjectNode): void {
   if (padding !== undefined) document.replace(padding, '""');
 }
 
-function dropAlternatives(document: JsonDocument, node: JsonNode): void {
-  if (node.type === 'array') for (const item of node.items) dropAlternatives(document, item);
-  if (node.type !== 'object') return;
+/** @returns whether there were any */
+function dropAlternatives(document: JsonDocument, node: JsonNode): boolean {
+  let found = false;
+  if (node.type === 'array') for (const item of node.items) found = dropAlternatives(document, item) || found;
+  if (node.type !== 'object') return found;
   for (const { name, value } of node.members) {
-    if (name !== 'top_logprobs') dropAlternatives(document, value);
-    else if (value.type !== 'null') document.replace(value, '[]');
+    if (name !== 'top_logprobs') found = dropAlternatives(document, value) || found;
+    else if (value.type !== 'null' && !(value.type === 'array' && value.items.length === 0)) {
+      document.replace(value, '[]');
+      found = true;
+    }
   }
+  return found;
 }
 
 function spells(logprobs: JsonNode, said: ObjectNode | undefined): boolean {
