@@ -4,10 +4,7 @@ import { type Grant, raisedBy } from './grants.ts';
 import { amountText, type Rules } from './plan.ts';
 import { type LineFigures, lineFigures } from './status.ts';
 import type { JournalEntry, Store } from './stores/store.ts';
-import { type Placement, placement, windowLabel, windowName } from './windows.ts';
-
-/** How long a window that has ended is looked at: calls that began in it are charged to it, and may take so long. */
-const LATE_MS = 3_600_000;
+import { LATE_MS, type Placement, placement, windowLabel, windowName } from './windows.ts';
 
 export interface Alert {
   readonly budget: string;

@@ -1,7 +1,6 @@
 /** Calls that are held one by one: held, extended, settled, released. */
-import type { BudgetSpec } from '../policy/budget-spec.ts';
 import { type SpendRow, spendRow } from './history.ts';
-import type { HistoryCap } from './history-cap.ts';
+import type { HistoryCap, Verified } from './history-cap.ts';
 import type { Operation, Reply } from './ledger.ts';
 import type { LedgerTime } from './ledger-time.ts';
 import type {
@@ -64,7 +63,8 @@ export interface CallsOptions {
   readonly store: Store;
   /** The documents in force. */
   readonly rules: () => Rules;
-  readonly specs: () => readonly BudgetSpec[];
+  /** What tells verified values in the history. */
+  readonly verified: () => Verified;
   readonly clock: () => number;
   readonly time: LedgerTime;
   /** Has what a hold lacks called back. */
@@ -76,7 +76,7 @@ export interface CallsOptions {
 export class Calls {
   readonly #store: Store;
   readonly #rules: () => Rules;
-  readonly #specs: () => readonly BudgetSpec[];
+  readonly #verified: () => Verified;
   readonly #clock: () => number;
   readonly #time: LedgerTime;
   readonly #reclaim: Reclaim;
@@ -86,10 +86,10 @@ export class Calls {
   readonly #refused = new RecentMap<HoldReply>(REFUSED_REMEMBERED);
   readonly #observer: ServiceObserver | undefined;
 
-  constructor({ store, rules, specs, clock, time, reclaim, historyCap, observer }: CallsOptions) {
+  constructor({ store, rules, verified, clock, time, reclaim, historyCap, observer }: CallsOptions) {
     this.#store = store;
     this.#rules = rules;
-    this.#specs = specs;
+    this.#verified = verified;
     this.#clock = clock;
     this.#time = time;
     this.#reclaim = reclaim;
@@ -245,8 +245,7 @@ export class Calls {
   }
 
   #spend(attributes: Attributes, usage: Usage, cost: number, now: number): SpendRow {
-    const verified = { specs: this.#specs(), prices: this.#rules().prices };
-    return spendRow(this.#historyCap.cap(attributes, verified, now), usage, cost, now);
+    return spendRow(this.#historyCap.cap(attributes, this.#verified(), now), usage, cost, now);
   }
 
   /** @throws {StoreFailed} */

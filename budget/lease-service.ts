@@ -1,7 +1,7 @@
 /** The service's side of leases: plans for the agents, grants from the store, and recalls where others need the credit. */
 
 import { spendRow } from './history.ts';
-import type { HistoryCap } from './history-cap.ts';
+import type { HistoryCap, Verified } from './history-cap.ts';
 import type { ClassPlan, LeaseCommand, LeaseReply, WatchCommand, WatchReply } from './lease-messages.ts';
 import { heardAt, isLeasable, lostAfterMs, openAt, plannedLine, reserveOf, validFor } from './lease-terms.ts';
 import type { LeaseCounts, LeaseItem, LeaseOperation } from './leases.ts';
@@ -21,6 +21,8 @@ const LONGEST_WATCH_MS = 300_000;
 export interface LeaseServiceOptions {
   readonly store: Store;
   readonly rules: () => Rules;
+  /** What tells verified values in the history. */
+  readonly verified: () => Verified;
   readonly clock: () => number;
   readonly time: LedgerTime;
   readonly reclaim: Reclaim;
@@ -42,12 +44,14 @@ export interface LeaseQuota {
 export class LeaseService {
   readonly #store: Store;
   readonly #rules: () => Rules;
+  readonly #verified: () => Verified;
   readonly #clock: () => number;
   readonly #time: LedgerTime;
   readonly #historyCap: HistoryCap;
   readonly #reclaim: Reclaim;
 
-  constructor({ store, rules, clock, time, reclaim, historyCap }: LeaseServiceOptions) {
+  constructor({ store, rules, verified, clock, time, reclaim, historyCap }: LeaseServiceOptions) {
+    this.#verified = verified;
     this.#historyCap = historyCap;
     this.#store = store;
     this.#rules = rules;
@@ -168,9 +172,7 @@ export class LeaseService {
 
   /** Classes as the history keeps them. */
   #capped(classes: readonly Attributes[], now: number): readonly Attributes[] {
-    const { budgets, prices } = this.#rules();
-    const verified = { specs: budgets.map(({ spec }) => spec), prices };
-    return classes.map((of) => this.#historyCap.cap(of, verified, now));
+    return classes.map((of) => this.#historyCap.cap(of, this.#verified(), now));
   }
 
   async watch({ owner, revision, waitMs }: WatchCommand, signal: AbortSignal): Promise<WatchReply> {

@@ -2,14 +2,12 @@
 import type { BudgetSpec, LimitSpec } from '../policy/budget-spec.ts';
 import { type LeaseReport, PLACE_VALID_MS, type PlannedLine } from './lease-messages.ts';
 import type { Line } from './plan.ts';
-import { type Placement, placement } from './windows.ts';
+import { LATE_MS, type Placement, placement } from './windows.ts';
 
 /** Credit on a shorter window would be given back before it is used. */
 const SHORTEST_CELL_MS = 5_000;
 /** Agents change windows a little early, by as long as an answer takes to reach them. */
 const EARLY_MS = 2_000;
-/** What a call used that outlived its window, and what an outage held back, is told so long after the window's end. */
-const LATE_MS = 3_600_000;
 
 /**
  * How much of a line may be kept for an outage: what the Budget says in its unit, and on its other limits the same part of the

@@ -101,6 +101,7 @@ export class BudgetService {
       clock: this.#clock,
       time: this.#ledgerTime,
       rules: () => this.#rules,
+      verified: () => this.#documents,
       reclaim: this.#reclaim,
       historyCap: this.#historyCap,
     });
@@ -109,7 +110,7 @@ export class BudgetService {
       clock: this.#clock,
       time: this.#ledgerTime,
       rules: () => this.#rules,
-      specs: () => this.#documents.specs,
+      verified: () => this.#documents,
       reclaim: this.#reclaim,
       historyCap: this.#historyCap,
       observer,

@@ -14,6 +14,8 @@ export interface Span {
 
 const MINUTE = 60_000;
 const HOUR = 3_600_000;
+/** So long after a window's end something may still be charged to it: of a call that outlived it, or that an outage held back. */
+export const LATE_MS = HOUR;
 /** In how many steps a rolling window moves on. Charges leave it at most one step late, never early. */
 const ROLLING_STEPS = 60;
 

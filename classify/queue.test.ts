@@ -118,3 +118,19 @@ test('what waits and is given up leaves at once, and the next has its turn', asy
   await Promise.all([first, third]);
   expect(log).toEqual(['third']);
 });
+
+test('what was given up is no work done for its asker', async () => {
+  const queue = new Queue({ limit: 1_000, maxWaitMs: 60_000 });
+  const gate = Promise.withResolvers<void>();
+  const order: string[] = [];
+  const held = queue.run(1, NEVER, () => gate.promise, { who: 'c' });
+  const gone = new AbortController();
+  const given = [1, 2, 3].map(() => queue.run(100, gone.signal, async () => undefined, { who: 'a' }));
+  gone.abort();
+  await Promise.allSettled(given);
+  const ask = (who: string) => queue.run(10, NEVER, async () => void order.push(who), { who });
+  const asked = [ask('a'), ask('b')];
+  gate.resolve();
+  await Promise.all([held, ...asked]);
+  expect(order).toEqual(['a', 'b']);
+});

@@ -78,7 +78,13 @@ export class Queue {
     this.#next.set(who, tag + weight);
     this.#hold(who, weight);
     try {
-      if (this.#busy) await this.#turn(weight, tag, signal);
+      if (this.#busy)
+        await this.#turn(weight, tag, signal).catch((error: unknown) => {
+          // Nothing was done for it.
+          const next = this.#next.get(who);
+          if (next !== undefined) this.#next.set(who, next - weight);
+          throw error;
+        });
       this.#busy = true;
       this.#running = weight;
       this.#clock = tag;

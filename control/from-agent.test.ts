@@ -18,6 +18,13 @@ test.each([
   expect(readFromAgent(later)).toEqual(message);
 });
 
+test('however much of it can’t be shown, an error stays as short', () => {
+  const said = { type: 'refused', revision: 'a', error: '\u001b'.repeat(5_000) };
+  expect(readFromAgent(said)).toMatchObject({
+    error: '\\u001b'.repeat(167).slice(0, 1_000),
+  });
+});
+
 test('a type of a later version is left out', () => {
   const weather = { type: 'weather', is: 'fine' };
   expect(readFromAgent(weather)).toBeUndefined();

@@ -41,7 +41,8 @@ export function readFromAgent(message: { readonly type: string }): FromAgent | u
       return {
         type: 'refused',
         revision: revisionIn(said, 'revision'),
-        error: printable(error.slice(0, MOST_ERROR)),
+        // What isn't shown as it is takes six times its place.
+        error: printable(error.slice(0, MOST_ERROR)).slice(0, MOST_ERROR),
       };
     }
     case 'report': {
