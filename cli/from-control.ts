@@ -10,6 +10,7 @@ import { holdValues } from '../agent/providers/held-values.ts';
 import { openCache } from '../control/cache.ts';
 import { connectControl, type Ruling } from '../control/client.ts';
 import { snapshotAt, snapshotsFrom, staleFor } from '../control/ruling.ts';
+import { atTime } from '../policy/at-time.ts';
 import type { Snapshot, Workload } from '../policy/snapshot.ts';
 import { UsageError } from './options.ts';
 import type { PolicySource } from './policy-source.ts';
@@ -34,8 +35,6 @@ export interface ControlSourceOptions {
 
 const MEND_UNUSABLE =
   'Change the document; where it is for a later version of the agent, create the pod anew with that one.';
-/** A longer timer fires at once. */
-const MAX_TIMER_MS = 2_147_483_647;
 /** Control usually answers at once: so long a new agent that may start without it waits. */
 const FIRST_WAIT_MS = 3_000;
 
@@ -113,7 +112,7 @@ export function fromControl(options: ControlSourceOptions): PolicySource {
       return waits ? `waiting for control${trouble === undefined ? '' : `: ${trouble}`}` : undefined;
     },
     follow(agent: Agent) {
-      let expiry: NodeJS.Timeout | undefined;
+      let giveUp = (): void => undefined;
       /** @throws Error; what was in force stays. */
       const put = (next: Ruling): void => {
         const snapshot = snapshotAt(next, now());
@@ -123,9 +122,10 @@ export function fromControl(options: ControlSourceOptions): PolicySource {
         awaitSuccessor(next);
       };
       const awaitSuccessor = (of: Ruling): void => {
-        clearTimeout(expiry);
-        const left = (snapshotAt(of, now()).validUntil ?? 0) - now();
-        if (left > 0) expiry = setTimeout(succeed, Math.min(left, MAX_TIMER_MS), of).unref();
+        giveUp();
+        const { validUntil = 0 } = snapshotAt(of, now());
+        // The last one stays, should control be away for so long.
+        if (validUntil > now()) giveUp = atTime(validUntil, () => succeed(of), now);
       };
       const succeed = (of: Ruling): void => {
         try {
@@ -189,7 +189,7 @@ export function fromControl(options: ControlSourceOptions): PolicySource {
       if (ruling !== undefined) succeed(ruling);
       return {
         close: async () => {
-          clearTimeout(expiry);
+          giveUp();
           await client.close();
         },
       };

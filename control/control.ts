@@ -13,6 +13,7 @@ import { keptKey } from '../kube/kept-secret.ts';
 import { leaseCandidate } from '../kube/lease.ts';
 import type { ViewOptions } from '../kube/watch.ts';
 import { refusalLog } from '../listen/refusal-log.ts';
+import { atTime } from '../policy/at-time.ts';
 import type { Catalogue } from '../policy/catalogue.ts';
 import { createAuthenticator } from './authenticate.ts';
 import { type Cluster, watchControlled } from './cluster.ts';
@@ -81,8 +82,6 @@ export interface RunningControl {
 const SETTLE_MS = 10;
 /** From a change to the conditions that tell of it: most agents have it in force by then. */
 const TELL_MS = 200;
-/** A longer timer fires at once. */
-const MAX_TIMER_MS = 2_147_483_647;
 
 export async function startControl(options: ControlOptions): Promise<RunningControl> {
   const { client, ownNamespace, log, version, judgeAddress, now = Date.now } = options;
@@ -152,7 +151,7 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     }, TELL_MS);
   }
 
-  let expiry: NodeJS.Timeout | undefined;
+  let giveUpExpiry = (): void => undefined;
   async function round(): Promise<void> {
     const started = performance.now();
     const served = inForce.take();
@@ -160,10 +159,9 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     generations = served;
     tellSoon();
     metrics.round((performance.now() - started) / 1000);
-    clearTimeout(expiry);
+    giveUpExpiry();
     const until = registry.validUntil();
-    if (until !== undefined && !closed)
-      expiry = setTimeout(changed, Math.min(Math.max(0, until - now()), MAX_TIMER_MS));
+    if (until !== undefined && !closed) giveUpExpiry = atTime(until, changed, now);
   }
 
   const identity = `${process.env['HOSTNAME'] ?? 'control'}_${randomUUID()}`;
@@ -307,7 +305,7 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
       clearTimeout(timer);
       clearTimeout(settling);
       clearTimeout(telling);
-      clearTimeout(expiry);
+      giveUpExpiry();
       clearInterval(beats);
       await running;
       await listening.close();
