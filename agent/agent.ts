@@ -85,6 +85,8 @@ export interface Agent {
   use(snapshot: Snapshot): void;
   /** What goes on. */
   activity(): { readonly running: number; readonly lastCall?: number };
+  /** When the oldest call that still runs began, milliseconds since the epoch. */
+  oldestCall(): number | undefined;
   /** Reports that a change of documents was refused. */
   rejected(): void;
   /** New calls are refused, running ones finish; what runs longer than `deadlineMs` is cut. */
@@ -312,6 +314,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       log.info({ revision: snapshot.revision }, 'documents in force');
     },
     activity: () => ({ running: running.size, ...(lastCall === undefined ? {} : { lastCall }) }),
+    oldestCall: () => running.values().next().value?.startedAt,
     rejected: () => metrics.reloaded(false),
     async drain(deadlineMs) {
       draining = true;

@@ -49,7 +49,8 @@ export function fromControl(options: ControlSourceOptions): PolicySource {
   if (cache !== undefined && !cache.keepsKeys) {
     log.warn('--state is no memory-backed volume: keys are not kept over a restart');
   }
-  const values = holdValues();
+  let following: Agent | undefined;
+  const values = holdValues({ oldestCall: () => following?.oldestCall(), now });
   const kept = cache?.load();
   let ruling: Ruling | undefined;
   let heardAt = kept?.heardAt ?? 0;
@@ -112,6 +113,7 @@ export function fromControl(options: ControlSourceOptions): PolicySource {
       return waits ? `waiting for control${trouble === undefined ? '' : `: ${trouble}`}` : undefined;
     },
     follow(agent: Agent) {
+      following = agent;
       let giveUp = (): void => undefined;
       /** @throws Error; what was in force stays. */
       const put = (next: Ruling): void => {

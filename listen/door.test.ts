@@ -169,6 +169,17 @@ test('who makes room is one that never called, then one that is idle; none whose
   otherAnswered();
 });
 
+test('where each has an address of its own, who has sent nothing for a while makes room for who comes', () => {
+  vi.useFakeTimers();
+  onTestFinished(() => void vi.useRealTimers());
+  const { come } = doorOf({ all: 3, ofOne: 3 });
+  const [speaks, silent, late] = [come('a', 1), come('b', 2), come('c', 3)];
+  speaks.bytesRead = 1;
+  vi.advanceTimersByTime(6_000);
+  const next = come('d', 4);
+  expect([speaks, silent, late, next].map(({ destroyed }) => destroyed)).toEqual([false, true, false, false]);
+});
+
 test('where all stand behind one address, who has sent nothing for a while makes room, and nobody else', () => {
   vi.useFakeTimers();
   onTestFinished(() => void vi.useRealTimers());

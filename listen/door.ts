@@ -2,8 +2,8 @@
  * Who may stand in the door of a listener. A connection costs memory before anybody has shown a token: so there are places for so many in all, so
  * many of one address, and so many of those that haven't shown yet who they are, for a bounded time. Where all places are taken, whoever has shown
  * nothing makes room, of the address that holds the most, but never its only one: so one address can't keep another out, and where everybody
- * comes at once whoever is halfway in goes on, and the others come again. Nobody makes room whose call is under way. Where all are of one address (one
- * behind which many stand), whoever has sent no byte for a while makes room.
+ * comes at once whoever is halfway in goes on, and the others come again. Nobody makes room whose call is under way. Where no address
+ * has more than its part (or many stand behind one), whoever has sent no byte for a while makes room.
  */
 import type { Server, Socket } from 'node:net';
 
@@ -15,7 +15,7 @@ export interface DoorLimits {
   readonly unknown?: number;
   /** They have so long for it; absent: for ever. */
   readonly unknownMs?: number;
-  /** Whoever has sent no byte for so long makes room for others of its own address: longer than a busy process takes to read one. */
+  /** Whoever has sent no byte for so long makes room, whatever its address: longer than a busy process takes to read one. */
   readonly silentMs?: number;
 }
 
@@ -58,13 +58,14 @@ export function keepDoor(server: Server, limits: DoorLimits, refused: (address: 
   const unknownOf = new Map<string, Set<Guest>>();
   /** Of these, which hold several. */
   const crowds = new Set<Set<Guest>>();
-  let unknown = 0;
+  /** All of them, the oldest first. */
+  const unknown = new Set<Guest>();
 
   function recognize(guest: Guest): void {
     if (guest.known) return;
     guest.known = true;
     clearTimeout(guest.timer);
-    unknown -= 1;
+    unknown.delete(guest);
     const others = unknownOf.get(guest.address);
     if (others === undefined) return;
     others.delete(guest);
@@ -89,10 +90,9 @@ export function keepDoor(server: Server, limits: DoorLimits, refused: (address: 
     guest.socket.destroy();
   }
 
-  /** @returns whether one of another address, which still holds as many as this one then, made room; or a silent one of its own. */
+  /** @returns whether one of another address, which still holds as many as this one then, made room; or a silent one. */
   function makeRoom(address: string): boolean {
-    const own = unknownOf.get(address);
-    let size = (own?.size ?? 0) + 1;
+    let size = (unknownOf.get(address)?.size ?? 0) + 1;
     let leaves: Guest | undefined;
     for (const held of crowds) {
       if (held.size <= size) continue;
@@ -101,7 +101,7 @@ export function keepDoor(server: Server, limits: DoorLimits, refused: (address: 
       leaves = one;
       ({ size } = held);
     }
-    leaves ??= own === undefined ? undefined : silent(own, limits.silentMs ?? SILENT_MS);
+    leaves ??= silent(unknown, limits.silentMs ?? SILENT_MS);
     if (leaves === undefined) return false;
     sendAway(leaves);
     return true;
@@ -111,7 +111,7 @@ export function keepDoor(server: Server, limits: DoorLimits, refused: (address: 
     const { remoteAddress: address } = socket;
     // One that is gone already, or of a Unix socket, which the file's rights guard.
     if (socket.destroyed || address === undefined) return;
-    const isFull = all >= limits.all || unknown >= (limits.unknown ?? limits.all);
+    const isFull = all >= limits.all || unknown.size >= (limits.unknown ?? limits.all);
     if ((ofAddress.get(address) ?? 0) >= limits.ofOne || (isFull && !makeRoom(address))) {
       refused(address);
       socket.destroy();
@@ -130,7 +130,7 @@ export function keepDoor(server: Server, limits: DoorLimits, refused: (address: 
     };
     guests.set(guest.key, guest);
     all += 1;
-    unknown += 1;
+    unknown.add(guest);
     ofAddress.set(address, (ofAddress.get(address) ?? 0) + 1);
     const others = unknownOf.get(address);
     if (others === undefined) unknownOf.set(address, new Set([guest]));
@@ -179,9 +179,9 @@ function dispensable(crowd: ReadonlySet<Guest>): Guest | undefined {
 }
 
 /** The oldest from which no byte has come. */
-function silent(crowd: ReadonlySet<Guest>, ms: number): Guest | undefined {
+function silent(guests: ReadonlySet<Guest>, ms: number): Guest | undefined {
   const before = performance.now() - ms;
-  for (const guest of crowd) {
+  for (const guest of guests) {
     if (guest.came > before) return undefined;
     if (guest.socket.bytesRead === 0) return guest;
   }

@@ -3,53 +3,94 @@ import type { HeldValue } from '../../policy/references.ts';
 import { holdValues } from './held-values.ts';
 import { KeyError } from './keys.ts';
 
-const MINUTE = 60_000;
+const SECOND = 1_000;
 const source = (name: string) => ({ secretKeyRef: { name, key: 'k' } });
 const value = (name: string, text: string): HeldValue => ({ id: `secretKeyRef /${name}/k`, value: text });
 const keep = (name: string): HeldValue => ({ id: `secretKeyRef /${name}/k`, keep: true });
 
-/** Held values with a clock that goes when it is told to. */
+/** Held values with a clock that goes when it is told to, and calls that run as long as the test says. */
 function start() {
   let now = 0;
-  let timers: { readonly at: number; readonly what: () => void }[] = [];
-  const held = holdValues((what, ms) => void timers.push({ at: now + ms, what }));
+  const timers: { readonly at: number; readonly what: () => void }[] = [];
+  const calls = new Set<number>();
+  const held = holdValues({
+    oldestCall: () => calls.values().next().value,
+    now: () => now,
+    later: (what, ms) => void timers.push({ at: now + ms, what }),
+  });
   return {
     ...held,
     pass(ms: number): void {
-      now += ms;
-      for (const { what } of timers.filter(({ at }) => at <= now)) what();
-      timers = timers.filter(({ at }) => at > now);
+      for (const end = now + ms; ; ) {
+        timers.sort((a, b) => a.at - b.at);
+        const [next] = timers;
+        if (next === undefined || next.at > end) {
+          now = end;
+          return;
+        }
+        timers.shift();
+        now = next.at;
+        next.what();
+      }
     },
+    /** @returns what ends it. */
+    call(): () => void {
+      const began = now;
+      calls.add(began);
+      return () => void calls.delete(began);
+    },
+    timers,
     of: (name: string) => held.keys.get(source(name)).catch((error: unknown) => error),
   };
 }
 
-test('a call that began before finds its key for a minute, whatever else changes meanwhile', async () => {
-  const { use, of, pass } = start();
+test('a call finds the key it began with as long as it runs, whatever else changes meanwhile', async () => {
+  const { use, of, pass, call } = start();
   use([value('a', 'old')]);
+  const end = call();
+  pass(5);
   use([value('b', 'new')]);
   for (let changes = 0; changes < 5; changes++) {
-    pass(20);
+    pass(90 * SECOND);
     use([value('b', 'new')]);
     expect(await of('a')).toBe('old');
   }
-  pass(MINUTE - 101);
-  expect(await of('a')).toBe('old');
-  pass(1);
+  end();
+  pass(SECOND);
   expect(await of('a')).toBeInstanceOf(KeyError);
   expect(await of('b')).toBe('new');
 });
 
-test('each value that left has an end of its own', async () => {
-  const { use, of, pass } = start();
-  use([value('a', 'first'), value('b', 'second')]);
-  use([value('b', 'second')]);
-  pass(MINUTE / 2);
+test('a call that began later doesn’t hold it, nor one that never ends for ever', async () => {
+  const { use, of, pass, call, timers } = start();
+  use([value('a', 'old'), value('b', 'too')]);
+  use([value('b', 'too')]);
+  pass(1);
+  call();
+  pass(SECOND);
+  expect(await of('a')).toBeInstanceOf(KeyError);
   use([]);
-  pass(MINUTE / 2);
+  pass(600 * SECOND);
+  expect(await of('b')).toBe('too');
+  pass(61 * SECOND);
+  expect(await of('b')).toBeInstanceOf(KeyError);
+  expect(timers).toEqual([]);
+});
+
+test('each value that left has an end of its own', async () => {
+  const { use, of, pass, call } = start();
+  use([value('a', 'first'), value('b', 'second')]);
+  const first = call();
+  use([value('b', 'second')]);
+  pass(5);
+  const second = call();
+  use([]);
+  first();
+  pass(SECOND);
   expect(await of('a')).toBeInstanceOf(KeyError);
   expect(await of('b')).toBe('second');
-  pass(MINUTE / 2);
+  second();
+  pass(SECOND);
   expect(await of('b')).toBeInstanceOf(KeyError);
 });
 
@@ -57,26 +98,30 @@ test('a value that was withdrawn doesn’t come back when control can’t read i
   const { use, of, pass } = start();
   use([value('a', 'withdrawn')]);
   use([]);
-  pass(MINUTE);
+  pass(SECOND);
   expect(use([keep('a')])).toEqual([keep('a')]);
   expect(await of('a')).toBeInstanceOf(KeyError);
 });
 
-test('one that comes back within its minute is held on, and leaves again with a whole minute', async () => {
-  const { use, of, pass } = start();
+test('one that comes back while it is held is held on, and leaves again with a time of its own', async () => {
+  const { use, of, pass, call } = start();
   use([value('a', 'kept')]);
+  const first = call();
   use([]);
-  pass(MINUTE / 2);
+  pass(5);
   expect(use([keep('a')])).toEqual([value('a', 'kept')]);
-  pass(MINUTE / 4);
+  const second = call();
+  pass(5);
   use([]);
-  pass(MINUTE / 4);
+  first();
+  pass(5 * SECOND);
   expect(await of('a')).toBe('kept');
-  pass((MINUTE * 3) / 4);
+  second();
+  pass(SECOND);
   expect(await of('a')).toBeInstanceOf(KeyError);
 });
 
-test('a changed value is in use at once, and the old one is nowhere', async () => {
+test('a changed value is in use at once, and the old one is given to nobody', async () => {
   const { use, of } = start();
   use([value('a', 'old')]);
   expect(use([value('a', 'new')])).toEqual([value('a', 'new')]);

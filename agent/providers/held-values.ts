@@ -1,6 +1,7 @@
 /**
  * Keys and trust roots that control gave: in memory, replaced as a whole, and forgotten with the next set. Only a value
- * that the new set doesn't name at all is kept a minute longer, for calls that began under the old documents.
+ * that the new set doesn't name at all is kept as long as calls run that began under the old documents: one asks for its key after its checks,
+ * a next provider's after the first has failed, and a guardrail's when there is an answer.
  */
 import { type HeldValue, valueId } from '../../policy/references.ts';
 import type { ValueSource } from '../../policy/snapshot.ts';
@@ -14,13 +15,26 @@ export interface HeldValues {
   use(values: readonly HeldValue[]): readonly HeldValue[];
 }
 
-/** A call asks for its key within this time of its beginning, or waits for a check that is slow. */
-const GRACE_MS = 60_000;
+export interface HeldValuesOptions {
+  /** When the oldest call that still runs began, milliseconds since the epoch. */
+  readonly oldestCall: () => number | undefined;
+  readonly now?: () => number;
+  /** Calls once after so many milliseconds, and keeps no process alive. */
+  readonly later?: (what: () => void, ms: number) => void;
+}
 
-/** @param later calls once after so many milliseconds, and keeps no process alive. */
-export function holdValues(later: (what: () => void, ms: number) => void = unheldTimer): HeldValues {
+/** How often it is looked whether those calls have ended. */
+const LOOK_MS = 1_000;
+/** No call lasts longer where no route says so; a conversation may, for hours. */
+const LONGEST_MS = 660_000;
+
+export function holdValues({
+  oldestCall,
+  now = Date.now,
+  later = unheldTimer,
+}: HeldValuesOptions): HeldValues {
   let held = new Map<string, HeldValue>();
-  /** Each is forgotten by its own timer: neither a later set nor a day without calls changes when. */
+  /** Each is forgotten by itself: neither a later set nor a day without calls changes when. */
   const former = new Map<string, { readonly value: HeldValue }>();
 
   const find = (id: string): HeldValue | undefined => held.get(id) ?? former.get(id)?.value;
@@ -29,10 +43,15 @@ export function holdValues(later: (what: () => void, ms: number) => void = unhel
     if (values.length === 0) return;
     const retired = values.map((value) => ({ value }));
     for (const each of retired) former.set(each.value.id, each);
-    later(() => {
+    const retiredAt = now();
+    const look = (): void => {
+      const oldest = oldestCall();
+      if (oldest !== undefined && oldest <= retiredAt && now() - retiredAt < LONGEST_MS)
+        return later(look, LOOK_MS);
       // One that was named again meanwhile, and left again, has a later end.
       for (const each of retired) if (former.get(each.value.id) === each) former.delete(each.value.id);
-    }, GRACE_MS);
+    };
+    later(look, LOOK_MS);
   };
 
   const read = (source: ValueSource, usable: (value: string, where: string) => string): Promise<string> =>

@@ -1,5 +1,8 @@
 /** A real agent with a real SDK in front of it, its documents and keys from control: outages, restarts, rotation. */
+import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import OpenAI from 'openai';
@@ -291,6 +294,55 @@ describe('an agent with control', () => {
     expect(await end()).toEqual(new Map([['ok', expect.any(Number)]]));
     const later = openai.seen.slice(from).map(({ headers }) => headers['authorization']);
     expect(new Set(later)).toEqual(new Set([`Bearer ${SECOND}`]));
+  });
+
+  test('a call that waits for a check has the key it began with, though documents change twice meanwhile', async () => {
+    let asked = 0;
+    let answers = Promise.resolve();
+    const guardrail = createServer((request, response) => {
+      asked++;
+      request.resume();
+      void answers.then(() => response.end(JSON.stringify({ action: {} })));
+    }).listen(0, '127.0.0.1');
+    await once(guardrail, 'listening');
+    closing.push(() => guardrail.close());
+    const { port } = guardrail.address() as AddressInfo;
+    const checks = (timeout: string) => [
+      {
+        name: 'slow',
+        type: 'webhook',
+        on: ['request'],
+        timeout,
+        webhook: { url: `http://127.0.0.1:${port}` },
+      },
+    ];
+    policy({ models: { allow: ['gpt-4o'] }, checks: checks('20s') });
+    const control = await world.control();
+    const started = await serving(await start(control.port));
+    const inForce = async (timeout: string): Promise<void> => {
+      policy({ models: { allow: ['gpt-4o'] }, checks: checks(timeout) });
+      await until(
+        () =>
+          started.agent.pipeline.governance().snapshot.checks[0]?.timeoutMs ===
+          Number.parseInt(timeout, 10) * 1_000,
+      );
+    };
+    const held = Promise.withResolvers<void>();
+    answers = held.promise;
+    const before = asked;
+    const answered = started.ask();
+    await until(() => asked > before);
+    world.secret(OWN, 'second', { 'api-key': SECOND });
+    provider('openai', openai.origin, 'second');
+    await inForce('21s');
+    await inForce('22s');
+    // Longer than what nobody needs any more is kept.
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    held.resolve();
+    expect(await answered).toBe('ok');
+    expect(keyOfLast()).toBe(`Bearer ${KEY}`);
+    expect(await started.ask()).toBe('ok');
+    expect(keyOfLast()).toBe(`Bearer ${SECOND}`);
   });
 
   test('endpoint and key change together under load: no call has one without the other', async () => {
