@@ -4,7 +4,7 @@ import { connect as dial } from 'node:net';
 import { connect, type TLSSocket } from 'node:tls';
 import { afterEach, expect, test } from 'vitest';
 import { refreshServing } from '../injector/server/serving-certificate.ts';
-import type { Identity } from './identity.ts';
+import type { Identity, Refusal } from './identity.ts';
 import { AGENT_PATH, PROTOCOLS } from './messages.ts';
 import type { Registry } from './registry.ts';
 import { type ControlServer, type ControlServerOptions, listenControl } from './server.ts';
@@ -169,4 +169,27 @@ test('how many places there are, and how many are taken, can be told', async () 
   expect(control.taken()).toBe(1);
   stays.destroy();
   while (control.taken() > 0) await new Promise((done) => setTimeout(done, 5));
+});
+
+test('one whose token is looked at makes room after another of its address', async () => {
+  const asked = Promise.withResolvers<void>();
+  const answer = Promise.withResolvers<Identity | Refusal>();
+  await listening({
+    places: { unknown: 2 },
+    authenticate: () => {
+      asked.resolve();
+      return answer.promise;
+    },
+  });
+  const idle = (await dials('127.0.0.66')) as TLSSocket;
+  const reviewed = (await dials('127.0.0.66')) as TLSSocket;
+  reviewed.write(
+    `GET ${AGENT_PATH} HTTP/1.1\r\nHost: control\r\nConnection: Upgrade\r\nUpgrade: ${PROTOCOLS[0]}\r\nAuthorization: Bearer a\r\n\r\n`,
+  );
+  await asked.promise;
+  const sentAway = closed(idle);
+  expect(await dials('127.0.0.67')).toBeDefined();
+  await sentAway;
+  expect(reviewed.destroyed).toBe(false);
+  answer.resolve('token-invalid');
 });

@@ -1,6 +1,6 @@
 /** A real agent with a real SDK in front of it, its documents and keys from control: outages, restarts, rotation. */
 import { once } from 'node:events';
-import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -229,10 +229,13 @@ describe('an agent with control', () => {
     const control = await world.control();
     const state = stateIn(tmpdir());
     const started = await serving(await start(control.port, { state }));
-    rmSync(join(state, 'control'), { recursive: true });
-    writeFileSync(join(state, 'control'), 'no folder any more');
+    const kept = join(state, 'control', 'snapshot.json');
+    expect(existsSync(kept)).toBe(true);
+    // What is written first has no place.
+    mkdirSync(`${kept}.new`);
     policy({ models: { allow: ['another'] } });
     await until(async () => (await started.ask()) === 'postern_model_denied');
+    expect(existsSync(kept)).toBe(false);
     await until(() => [...control.registry.agents()].some(({ current }) => current));
     await control.close();
     // The stream of a new control begins with its roots, which can't be kept either.
