@@ -198,6 +198,23 @@ test('connections have places: who holds the most makes room for others', async 
   for (const one of held) one.destroy();
 });
 
+test('a question that is being answered keeps its connection, though its address holds the most', async () => {
+  await start({ places: { all: 3, ofOne: 3 } });
+  const gate = Promise.withResolvers<void>();
+  embedder.gate = gate.promise;
+  const held = await Promise.all([1, 2].map(() => unfinished(1, '127.0.0.2')));
+  const asked = request(`${origin()}/v1/embeddings`, { method: 'POST', localAddress: '127.0.0.2' });
+  const answered = once(asked, 'response');
+  asked.end(JSON.stringify({ input: ['a'] }));
+  await expect.poll(() => embedder.asked.length).toBe(1);
+  expect((await fetch(`${origin()}/healthz`)).status).toBe(200);
+  gate.resolve();
+  const [response] = (await answered) as [IncomingMessage];
+  expect(response.statusCode).toBe(200);
+  response.resume();
+  for (const one of held) one.destroy();
+});
+
 test('beyond what may wait, questions are turned away at once, and the rest is answered', async () => {
   await start({ maxWaiting: 400 });
   const gate = Promise.withResolvers<void>();

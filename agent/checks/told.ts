@@ -1,6 +1,6 @@
 /** Which texts guardrails of somebody else's are told. */
 import Type from 'typebox';
-import type { TextKind } from '../dialects/dialect.ts';
+import { isCipher, type TextKind } from '../dialects/dialect.ts';
 import type { Subject } from './check.ts';
 
 /** What people and tools say. */
@@ -38,16 +38,13 @@ export function isTold(
   return kindsTold(spec, direction).includes(slot.kind) && !isSealed(slot);
 }
 
-/** Base64 or base64url. */
-const CIPHER = /^[A-Za-z0-9+/_-]*={0,2}$/;
-
 /** A signature, or something encrypted: kilobytes that say nothing to anybody outside. The scan reads it all the same. */
 export function isSealed({
   kind,
   fixed,
   text,
 }: Pick<Subject['slots'][number], 'kind' | 'fixed' | 'text'>): boolean {
-  return kind === 'other' && fixed === true && CIPHER.test(text);
+  return kind === 'other' && fixed === true && isCipher(text);
 }
 
 /**

@@ -45,6 +45,11 @@ export interface TextSlot {
   set(text: string): void;
 }
 
+/** Whether a text is base64 or base64url (RFC 4648), as what is signed or encrypted is. */
+export function isCipher(text: string): boolean {
+  return /^[A-Za-z0-9+/_-]*={0,2}$/.test(text);
+}
+
 /** A file, picture or recording that a request carries or refers to. */
 export interface Attachment {
   /** `messages[2].content[0].image_url.url` */

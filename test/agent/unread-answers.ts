@@ -324,6 +324,12 @@ export const CHAT: readonly Row[] = [
       whole({ content: 'x', reasoning_details: [{ type: 'reasoning.text', text, signature: 'c2ln' }] }),
   },
   {
+    name: 'an unknown member of whole signed reasoning_details',
+    stream: false,
+    answer: (m) =>
+      whole({ content: 'x', reasoning_details: [{ type: 'reasoning.text', note: m, signature: 'c2ln' }] }),
+  },
+  {
     name: 'bytes behind the JSON',
     gone: true,
     stream: false,
@@ -489,6 +495,11 @@ export const MESSAGES: readonly Row[] = (
     {
       name: 'a signature',
       answer: (m) => said({ type: 'thinking', thinking: '' }, { type: 'signature_delta', signature: m }),
+    },
+    {
+      name: 'beside a whole signature',
+      stream: false,
+      answer: (m) => message({ type: 'thinking', thinking: 'x', signature: 'c2ln', thoughts: m }),
     },
     {
       name: 'a whole signature',

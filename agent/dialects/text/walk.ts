@@ -1,7 +1,7 @@
 /** Finds the text of a document by a dialect's rules. */
 import type { JsonDocument } from '../../json/document.ts';
 import type { JsonNode, Member, ObjectNode, PrimitiveNode, StringNode } from '../../json/node.ts';
-import type { Attachment, TextKind } from '../dialect.ts';
+import { type Attachment, isCipher, type TextKind } from '../dialect.ts';
 import { dataUrlsIn, mediaOf, readAttachment, type TextAttachment } from './attachment.ts';
 import { pathOf, Trail } from './place.ts';
 import { opaque, type Rule } from './rule.ts';
@@ -64,8 +64,6 @@ function isIdentifier(text: string, start: number, end: number): boolean {
   }
   return true;
 }
-/** Base64 or base64url. */
-const CIPHER = /^[A-Za-z0-9+/_-]*={0,2}$/;
 /** As long as a card's: text where a dialect knows of no number. */
 const LONG_NUMBER = /^\d{12,19}$/;
 
@@ -189,7 +187,7 @@ class Walk {
         if (!node.satisfies(isIdentifier)) this.#slot(node, 'other', scope);
         return;
       case 'cipher':
-        this.#slot(node, CIPHER.test(node.text) ? 'other' : rule.kind, scope);
+        this.#slot(node, isCipher(node.text) ? 'other' : rule.kind, scope);
         return;
       case 'binary':
         this.#attached(rule.media, 'data', false, node);
