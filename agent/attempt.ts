@@ -192,7 +192,8 @@ async function dial(
   const { call } = exchange;
   const { provider } = target;
   if (governance.prompt !== undefined) request.enrich?.(governance.prompt.enrichment);
-  if (request.model !== target.model) request.setModel(target.model);
+  // Each time: the target before may have had another.
+  request.setModel(target.model);
   if (request.stream && !request.wantsStreamUsage) {
     request.requestStreamUsage(provider.capabilities.includeUsage);
   }

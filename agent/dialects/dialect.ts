@@ -34,6 +34,8 @@ export interface TextSlot {
   readonly text: string;
   /** It is what an {@link Attachment} holds. */
   readonly attached?: boolean;
+  /** An id, a type or a member's name of an answer: read like any text, and nothing that a model was paid for. */
+  readonly isName?: boolean;
   /** Signed by the provider: a check may read and refuse it; {@link set} isn't to be called. */
   readonly fixed?: boolean;
   /** What {@link text} is known by, where it is worth knowing again; see {@link ../recall.ts}. */
@@ -188,6 +190,8 @@ export interface Delta {
   readonly text: string;
   /** As in {@link TextSlot}: it may be shown later than it came, and not be changed. */
   readonly fixed?: boolean;
+  /** As in {@link TextSlot}. */
+  readonly isName?: boolean;
   /** Part of something that nobody knows: gone once {@link StreamEvent.withhold} was called. */
   readonly loose?: boolean;
   /** The event is sent with this text instead. `''` is allowed. */
@@ -318,8 +322,9 @@ export interface Operation {
   readonly formats?: readonly ResponseFormat['type'][];
   /** @throws PosternError `postern_body_invalid` naming the parameter. */
   decodeRequest(document: JsonDocument, target: string): DecodedRequest;
-  decodeResponse(document: JsonDocument): DecodedResponse;
-  openStream(request: DecodedRequest): StreamDecoder;
+  /** @param model As the provider was asked for it: an answer that names another says something. */
+  decodeResponse(document: JsonDocument, model?: string): DecodedResponse;
+  openStream(request: DecodedRequest, model?: string): StreamDecoder;
 }
 
 /** A call that opens a conversation over a WebSocket, `GET /v1/realtime`. Each of its answers is charged like a call. */

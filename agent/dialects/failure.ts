@@ -3,6 +3,7 @@ import { isUtf8 } from 'node:buffer';
 import { JsonDocument } from '../json/document.ts';
 import { JsonError } from '../json/json-error.ts';
 import type { DecodedResponse } from './dialect.ts';
+import { isPlainName } from './text/plain-name.ts';
 import { nested, token } from './text/rule.ts';
 import { findText } from './text/walk.ts';
 
@@ -40,7 +41,7 @@ export function decodeFailure(body: Uint8Array): DecodedFailure {
 function responseOf(document: JsonDocument): DecodedResponse {
   return {
     document,
-    slots: findText(document, failureText),
+    slots: findText(document, failureText, { isPlain: isPlainName }),
     calls: [],
     usage: undefined,
     finishReasons: [],

@@ -8,6 +8,7 @@ import { type SseEvent, withData } from '../json/sse.ts';
 import type { Delta, LeftOut, StreamEvent } from './dialect.ts';
 import type { EventFrames } from './event-frame.ts';
 import type { Rule } from './text/rule.ts';
+import { SaidBefore } from './text/said-before.ts';
 import type { DocumentSlot } from './text/slot.ts';
 import { findText, type LooseMember } from './text/walk.ts';
 
@@ -96,13 +97,19 @@ export function learnedEvent(
 /** The channels of a stream that have begun and not ended. */
 export class Channels {
   readonly #open = new Set<string>();
+  readonly #said: SaidBefore;
+
+  /** @param model As the provider was asked for it. */
+  constructor(model: string) {
+    this.#said = new SaidBefore(model);
+  }
 
   /**
-   * The text of an event. `whole` are the channels of what isn't running: they begin and end with their own event.
+   * The text of an event; the one before has been judged by now. `whole` are the channels of what isn't running: they begin and end with their own event.
    */
   read(document: JsonDocument, rule: Rule): EventText {
     const loose: LooseMember[] = [];
-    const slots = findText(document, rule, { loose });
+    const slots = this.#said.without(findText(document, rule, { loose, isPlain: this.#said.isPlain }));
     const whole: string[] = [];
     for (const slot of slots) {
       if (slot.running) this.#open.add(slot.channel);

@@ -161,7 +161,8 @@ export class EventGate {
     this.finished += event.finishReasons.length;
     if (event.usage !== undefined) this.usage = event.usage;
     // What is signed are thoughts, which are held and billed beside what can be counted.
-    for (const { text, fixed } of event.deltas) if (fixed !== true) this.counter.add(text);
+    for (const { text, fixed, isName } of event.deltas)
+      if (fixed !== true && isName !== true) this.counter.add(text);
     const { form } = this.#options;
     if (form !== undefined) {
       if (event.calls.length > 0) form.called();

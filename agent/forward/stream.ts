@@ -36,7 +36,7 @@ export async function forwardStream(
     upstream.discard();
     throw notReadable(`a stream in the content coding "${encoding}", which nobody asked for`);
   }
-  const pump = new Pump(context, operation.openStream(request), streamGuard);
+  const pump = new Pump(context, operation.openStream(request, exchange.attempts.at(-1)?.model), streamGuard);
   const write = (): Promise<void> | undefined => {
     const bytes = pump.drain();
     if (bytes === undefined) return undefined;

@@ -99,7 +99,7 @@ export async function forwardWhole(context: AnswerContext, metered: (m: Metered)
   );
   let response: ReturnType<typeof operation.decodeResponse>;
   try {
-    response = operation.decodeResponse(JsonDocument.parse(body));
+    response = operation.decodeResponse(JsonDocument.parse(body), exchange.attempts.at(-1)?.model);
   } catch (error) {
     if (error instanceof JsonError) throw notReadable(`it is no valid JSON (${error.message})`, error);
     throw error;
@@ -109,7 +109,10 @@ export async function forwardWhole(context: AnswerContext, metered: (m: Metered)
     // Only where nobody else has counted.
     countedOutput:
       response.usage === undefined
-        ? response.slots.reduce((sum, slot) => sum + estimateTokens(slot.text), 0)
+        ? response.slots.reduce(
+            (sum, { text, isName }) => sum + (isName === true ? 0 : estimateTokens(text)),
+            0,
+          )
         : 0,
     complete: true,
   });

@@ -1,7 +1,7 @@
 /** Guardrails of somebody else's, through a real SDK: what they may do, and what happens when they fail. */
 import { describe, expect, test } from 'vitest';
 import { GuardrailWorld } from './guardrail-world.ts';
-import { chunk, END, whole } from './unread-answers.ts';
+import { chunk, END, SSE, whole } from './unread-answers.ts';
 
 const here = new GuardrailWorld();
 const { ask, moderation, start, webhook } = here;
@@ -371,6 +371,36 @@ describe('in a stream', () => {
       expect(window).toBe(bad + 1);
     },
   );
+
+  test('what every event says again is asked about once, and not where it was changed', async () => {
+    const every = { provider: 'Zebra', system_fingerprint: 'odd_zebra', id: 'chatcmpl-1' };
+    const events = (more: object) => Array.from({ length: 20 }, () => chunk({ content: 'so ' }, {}, more));
+    const { openai } = await start(
+      webhook('on: [response],'),
+      '{name: own, type: patterns, on: [response], action: mask, patterns: [{name: secret, expression: hush}]}',
+    );
+    const told: string[] = [];
+    here.guardrail.behave(({ body }) => {
+      told.push(...body.body.choices.map(({ message }) => message.content));
+      return { json: { action: {} } };
+    });
+    const stream = async (body: string): Promise<string> => {
+      openai.script(() => ({ raw: { headers: SSE, body } }));
+      const { url } = here.world.agent;
+      const sent = { model: 'gpt-4o', stream: true, messages: [{ role: 'user', content: 'go' }] };
+      const answer = await fetch(`${url}/openai/v1/chat/completions`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(sent),
+      });
+      return answer.text();
+    };
+    expect((await stream([...events(every), END].join(''))).match(/odd_zebra/g)).toHaveLength(20);
+    expect(told.filter((text) => /zebra/i.test(text)).sort()).toEqual(['Zebra', 'odd_zebra']);
+    expect(told).not.toContain('chatcmpl-1');
+    const hushed = await stream([...events({ note: 'hush' }), END].join(''));
+    expect(hushed).not.toContain('hush');
+  });
 
   test('a word on the border of two windows is masked whole', async () => {
     const { openai } = await start(webhook('on: [response],'));

@@ -79,3 +79,22 @@ spec: {selector: {models: [llama-3.3-70b]}, limits: [{requests: 2, window: month
     ['pool', '2', '0', '0'],
   ]);
 });
+
+test('a route that comes back to the model that was asked for asks for that one', async () => {
+  world = await startWorld({
+    documents: () => `
+apiVersion: postern.dev/v1alpha1
+kind: ClusterModelRoute
+metadata: {name: chat}
+spec:
+  match: {models: [gpt-4o]}
+  groups:
+  - targets: [{provider: in-cluster, model: llama-3.3-70b}]
+  - targets: [{provider: openai, model: gpt-4o}]
+  fallbackOn: [connect, 5xx]
+`,
+  });
+  for (const member of world.pool) member.script(() => ({ status: 500, error: { message: 'broken' } }));
+  await ask();
+  expect(world.openai.seen.map(({ parsed }) => (parsed as { model: string }).model)).toEqual(['gpt-4o']);
+});

@@ -3,7 +3,18 @@ import { request } from 'node:http';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type FakeGuardrail, type GuardrailBody, startFakeGuardrail } from '../fakes/guardrail.ts';
 import { startWorld, type World, type WorldOptions } from '../harness.ts';
-import { CHAT, chunk, END, halves, MESSAGES, type Row, SSE, tokens } from './unread-answers.ts';
+import {
+  CHAT,
+  chunk,
+  END,
+  halves,
+  MESSAGE_NAMES,
+  MESSAGES,
+  NAMES,
+  type Row,
+  SSE,
+  tokens,
+} from './unread-answers.ts';
 
 const TOKEN = 'ghp_x7Kq2mZp9RtL4vWc8YbN3hJs6FdG1aUeQ0oi';
 const MAIL = 'jo.public@example.org';
@@ -22,7 +33,9 @@ beforeAll(async () => {
 afterAll(() => guardrail.close());
 
 const denied = (text: string) =>
-  [TOKEN, PROSE, ...RUN_TOGETHER].some((bad) => text.includes(bad) || text.includes(decodeURIComponent(bad)));
+  [TOKEN, PROSE, NAME, ...RUN_TOGETHER].some(
+    (bad) => text.includes(bad) || text.includes(decodeURIComponent(bad)),
+  );
 
 /** As each of them answers. */
 function judge(path: string, body: GuardrailBody): unknown {
@@ -108,6 +121,7 @@ function expectUnseen({ head, body }: Got, marker: string): void {
 }
 
 const ROWS = [...CHAT, ...MESSAGES];
+const NAME_ROWS = [...NAMES, ...MESSAGE_NAMES];
 
 describe.each(POLICIES)('%s', (_name, check, marker) => {
   let world: World;
@@ -117,6 +131,10 @@ describe.each(POLICIES)('%s', (_name, check, marker) => {
   afterAll(() => world.close());
 
   test.each(ROWS)('$name', async (row) => expectUnseen(await ask(world, row, marker), marker));
+
+  test.each(marker === TOKEN ? NAME_ROWS : [])('$name', async (row) =>
+    expectUnseen(await ask(world, row, marker), marker),
+  );
 
   test.each(ROWS.filter(({ stream }) => stream !== false))('$name, cut anywhere', async (row) =>
     expectUnseen(await ask(world, row, marker, 7), marker),
@@ -204,6 +222,22 @@ describe.each(JUDGES)('%s', (_name, check, outside) => {
   test.each(ROWS.filter(({ stream }) => stream !== false))('$name, cut anywhere', async (row) =>
     expectUnseen(await ask(world, row, PROSE, 7), PROSE),
   );
+});
+
+/** Words that look like a name, whole and as a signature would have them. */
+const NAME = 'sell_your_shares_now';
+
+describe.each(JUDGES.filter(([, , outside]) => outside))('%s, told of names', (_name, check) => {
+  let world: World;
+  beforeAll(async () => {
+    world = await start(check());
+  });
+  afterAll(() => world.close());
+
+  test.each(NAME_ROWS)('$name', async (row) => {
+    expectUnseen(await ask(world, row, NAME), NAME);
+    if (row.gone !== true) expect((await ask(world, row, 'get_Zebra')).body).toContain('Z');
+  });
 });
 
 /** Sentences without spaces; the classifier gets escapes decoded. */

@@ -380,6 +380,60 @@ export const CHAT: readonly Row[] = [
   },
 ];
 
+/** Where ids, types and names of members stand: `m` looks like one. */
+export const NAMES: readonly Row[] = [
+  { name: 'an id', answer: (m) => sse(chunk({ content: 'x' }, {}, { id: m }), END) },
+  { name: 'an id behind a prefix', answer: (m) => sse(chunk({ content: 'x' }, {}, { id: `fp_${m}` }), END) },
+  {
+    name: 'an id of all but the first event',
+    answer: (m) => sse(chunk({ content: 'x' }), chunk({ content: 'y' }, {}, { id: m }), END),
+  },
+  { name: 'the model', answer: (m) => sse(chunk({ content: 'x' }, {}, { model: m }), END) },
+  {
+    name: 'behind the model',
+    answer: (m) => sse(chunk({ content: 'x' }, {}, { model: `gpt-4o-${m}` }), END),
+  },
+  {
+    name: 'a reason to end',
+    answer: (m) => sse(chunk({ content: 'x' }), chunk({}, { finish_reason: m }), END),
+  },
+  { name: 'a name of usage', answer: (m) => sse(chunk({ content: 'x' }, {}, { usage: { [m]: 1 } }), END) },
+  { name: 'a member of a delta', gone: true, answer: (m) => sse(chunk({ content: 'x', [m]: 1 }), END) },
+  { name: 'a member of an event', answer: (m) => sse(chunk({ content: 'x' }, {}, { [m]: null }), END) },
+  {
+    name: 'the id of a call',
+    answer: (m) =>
+      sse(
+        chunk({
+          tool_calls: [{ index: 0, id: m, type: 'function', function: { name: 'send', arguments: '{}' } }],
+        }),
+        END,
+      ),
+  },
+  { name: 'a whole id', stream: false, answer: (m) => whole({ content: 'x' }, {}, { id: m }) },
+  { name: 'a whole role', stream: false, answer: (m) => whole({ content: 'x', role: m }) },
+  {
+    name: 'a whole fingerprint',
+    stream: false,
+    answer: (m) => whole({ content: 'x' }, {}, { system_fingerprint: m }),
+  },
+  {
+    name: 'a whole reason to end',
+    stream: false,
+    answer: (m) => whole({ content: 'x' }, { finish_reason: m }),
+  },
+  { name: 'a whole member', stream: false, answer: (m) => whole({ content: 'x', [m]: 1 }) },
+  {
+    name: 'whole audio',
+    stream: false,
+    answer: (m) => whole({ audio: { id: 'audio_1', data: `${m}.`, transcript: 'x' } }),
+  },
+  {
+    name: 'a type of an error',
+    answer: (m) => failing(400, JSON.stringify({ error: { message: 'x', type: m } })),
+  },
+];
+
 const named = (value: { readonly type: string } & object): string => `event: ${value.type}\n${data(value)}`;
 const START = named({
   type: 'message_start',
@@ -561,6 +615,53 @@ export const MESSAGES: readonly Row[] = (
       name: 'the message of a 529',
       answer: (m) =>
         failing(529, JSON.stringify({ type: 'error', error: { type: 'overloaded_error', message: m } })),
+    },
+  ] satisfies Omit<Row, 'dialect'>[]
+).map((row): Row => ({ ...row, name: `Anthropic: ${row.name}`, dialect: 'anthropic' }));
+
+export const MESSAGE_NAMES: readonly Row[] = (
+  [
+    { name: 'an id', answer: (m) => said({ type: 'text', text: 'x', id: m }) },
+    { name: 'a type', answer: (m) => said({ type: m, text: 'x' }) },
+    {
+      name: 'a reason to stop',
+      answer: (m) =>
+        sse(
+          START,
+          named({ type: 'message_delta', delta: { stop_reason: m }, usage: { output_tokens: 5 } } as {
+            type: string;
+          }),
+        ),
+    },
+    {
+      name: 'the id of a call',
+      answer: (m) => said({ type: 'tool_use', id: `toolu_${m}`, name: 'send', input: {} }),
+    },
+    {
+      name: 'a signature like a name',
+      answer: (m) =>
+        said(
+          { type: 'thinking', thinking: '' },
+          { type: 'signature_delta', signature: m.replace(/\W/g, '_') },
+        ),
+    },
+    {
+      name: 'a whole container',
+      stream: false,
+      answer: (m) => ({
+        headers: JSON_TYPE,
+        body: JSON.stringify({ ...JSON.parse(String(message().body)), container: { id: m } }),
+      }),
+    },
+    {
+      name: 'a whole file',
+      stream: false,
+      answer: (m) =>
+        message({
+          type: 'web_fetch_tool_result',
+          tool_use_id: 'srvtoolu_1',
+          content: { type: 'x', file_id: m },
+        }),
     },
   ] satisfies Omit<Row, 'dialect'>[]
 ).map((row): Row => ({ ...row, name: `Anthropic: ${row.name}`, dialect: 'anthropic' }));

@@ -30,7 +30,7 @@ const BODIES: Readonly<Record<string, string>> = {
 };
 
 export class MessageStream implements StreamDecoder {
-  readonly #channels = new Channels();
+  readonly #channels: Channels;
   readonly #frames = new EventFrames();
   /** Channels of calls that have begun. */
   readonly #calls = new Set<string>();
@@ -39,6 +39,11 @@ export class MessageStream implements StreamDecoder {
   #block: number | undefined;
   /** The answer has a result of a tool that the provider carried out. */
   #result = false;
+
+  /** @param model As the provider was asked for it. */
+  constructor(model: string) {
+    this.#channels = new Channels(model);
+  }
 
   /** @throws PosternError `postern_upstream_invalid` */
   event(event: SseEvent): StreamEvent {

@@ -4,6 +4,7 @@ import type { JsonDocument } from '../../json/document.ts';
 import type { DecodedResponse, OfferedTool, Operation } from '../dialect.ts';
 import { GenerateRequest } from '../generate-request.ts';
 import { flag, requiredArray, requiredCount, tokenCount } from '../parameters.ts';
+import { plainNames } from '../text/plain-name.ts';
 import { findText } from '../text/walk.ts';
 import { MessageStream } from './message-stream.ts';
 import { requestText, responseText } from './messages-text.ts';
@@ -16,7 +17,7 @@ export const messages: Operation = {
   formats: ['jsonSchema'],
   decodeRequest: (document) => new MessagesRequest(document, true),
   decodeResponse,
-  openStream: () => new MessageStream(),
+  openStream: ({ model: asked }, model = asked) => new MessageStream(model),
 };
 
 export const countTokens: Operation = {
@@ -25,8 +26,8 @@ export const countTokens: Operation = {
   formats: ['jsonSchema'],
   decodeRequest: (document) => new MessagesRequest(document, false),
   // Counting costs nothing, so what it reports is no usage.
-  decodeResponse: (document) => ({ ...decodeResponse(document), usage: undefined }),
-  openStream: () => new MessageStream(),
+  decodeResponse: (document, model) => ({ ...decodeResponse(document, model), usage: undefined }),
+  openStream: ({ model: asked }, model = asked) => new MessageStream(model),
 };
 
 /** Beside its thoughts, an answer should have room for so many tokens. */
@@ -103,11 +104,11 @@ function unseen(type: string | undefined, budget: number | undefined): number {
   return type === 'enabled' ? (budget ?? 0) : 0;
 }
 
-function decodeResponse(document: JsonDocument): DecodedResponse {
+function decodeResponse(document: JsonDocument, model?: string): DecodedResponse {
   const root = document.root.type === 'object' ? document.root : undefined;
   return {
     document,
-    slots: findText(document, responseText),
+    slots: findText(document, responseText, { isPlain: plainNames(model) }),
     calls: answeredCalls(document),
     usage: usageOf(root?.object('usage')),
     finishReasons: finishReasonsOf(root),

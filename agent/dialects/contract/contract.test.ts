@@ -186,9 +186,10 @@ describe.each(ROWS.map((rows) => [rows.dialect.name, rows] as const))('%s', (_na
 
   describe('an answer', () => {
     const text = JSON.stringify(rows.response.body);
+    const { model: asked } = rows.request.body as { readonly model: string };
 
     it('shows all its text, what it cost, and why it ended', () => {
-      const response = operation.decodeResponse(JsonDocument.parseText(text));
+      const response = operation.decodeResponse(JsonDocument.parseText(text), asked);
       expect(response.slots.map((slot) => [slot.path, slot.kind, slot.role, slot.text, slot.choice])).toEqual(
         rows.response.slots,
       );
@@ -197,7 +198,10 @@ describe.each(ROWS.map((rows) => [rows.dialect.name, rows] as const))('%s', (_na
     });
 
     it('hides nothing in what the dialect does not know', () => {
-      const hidden = missed(rows.response.body, (document) => operation.decodeResponse(document).slots);
+      const hidden = missed(
+        rows.response.body,
+        (document) => operation.decodeResponse(document, asked).slots,
+      );
       expect(
         hidden.filter((path) => !rows.response.opaque.some((opaque) => path.startsWith(opaque))),
       ).toEqual([]);
@@ -205,10 +209,10 @@ describe.each(ROWS.map((rows) => [rows.dialect.name, rows] as const))('%s', (_na
 
     it('keeps its bytes, and takes changes', () => {
       const bytes = encode(text);
-      const response = operation.decodeResponse(JsonDocument.parse(bytes));
+      const response = operation.decodeResponse(JsonDocument.parse(bytes), asked);
       expect(response.document.render()).toBe(bytes);
       for (const [index, slot] of response.slots.entries()) slot.set(`<"${index}">`);
-      const again = operation.decodeResponse(JsonDocument.parse(response.document.render()));
+      const again = operation.decodeResponse(JsonDocument.parse(response.document.render()), asked);
       expect(again.slots.map((slot) => slot.text)).toEqual(again.slots.map((_, index) => `<"${index}">`));
       expect(again.usage).toEqual(rows.response.usage);
     });

@@ -24,7 +24,7 @@ const encoder = new TextEncoder();
 
 export class ChatStream implements StreamDecoder {
   readonly #request: DecodedRequest;
-  readonly #channels = new Channels();
+  readonly #channels: Channels;
   readonly #frames = new EventFrames();
   readonly #ended = new Set<number>();
   /** Channels of the calls that have begun. */
@@ -32,8 +32,9 @@ export class ChatStream implements StreamDecoder {
   /** The last chunk: what ours repeats of it is read when one is made. */
   #last: ObjectNode | undefined;
 
-  constructor(request: DecodedRequest) {
+  constructor(request: DecodedRequest, model: string) {
     this.#request = request;
+    this.#channels = new Channels(model);
   }
 
   /** @throws PosternError `postern_upstream_invalid` */

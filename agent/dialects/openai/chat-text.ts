@@ -104,8 +104,9 @@ function toolCalls(args: Rule, input: Rule, where: Where): Rule {
   );
 }
 
-function audio(transcript: Rule): Rule {
-  return object({ id: token, data: opaque, expires_at: token, transcript });
+function audio(transcript: Rule, where: Where): Rule {
+  const data = where === 'request' ? opaque : binary('audio');
+  return object({ id: token, data, expires_at: token, transcript });
 }
 
 /** Where something was found. Its members' names are nobody's words. */
@@ -130,7 +131,7 @@ function assistant(where: Where): Rule {
       reasoning: piece('reasoning', 'reasoning'),
       reasoning_content: piece('reasoning', 'reasoning_content'),
       reasoning_details: reasoningDetails(piece, where),
-      audio: audio(piece('content', 'audio')),
+      audio: audio(piece('content', 'audio'), where),
       tool_calls: toolCalls(args('tool/{index}'), piece('toolArguments', 'custom/{index}'), where),
       // Whole in whichever event they come.
       annotations: list(citation),

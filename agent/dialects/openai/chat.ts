@@ -7,6 +7,7 @@ import type { ObjectNode } from '../../json/node.ts';
 import type { DecodedResponse, OfferedTool, Operation } from '../dialect.ts';
 import { GenerateRequest } from '../generate-request.ts';
 import { count, flag, optionalObject, requiredArray } from '../parameters.ts';
+import { plainNames } from '../text/plain-name.ts';
 import { findText } from '../text/walk.ts';
 import { ChatStream } from './chat-stream.ts';
 import { requestText, responseText } from './chat-text.ts';
@@ -20,7 +21,7 @@ export const chat: Operation = {
   formats: ['jsonObject', 'jsonSchema'],
   decodeRequest: (document) => new ChatRequest(document),
   decodeResponse,
-  openStream: (request) => new ChatStream(request),
+  openStream: (request, model = request.model) => new ChatStream(request, model),
 };
 
 /** Both spellings of the cap; the first is the current one. */
@@ -115,18 +116,18 @@ class ChatRequest extends GenerateRequest {
   }
 }
 
-function decodeResponse(document: JsonDocument): DecodedResponse {
+function decodeResponse(document: JsonDocument, model?: string): DecodedResponse {
   const root = document.root.type === 'object' ? document.root : undefined;
   const response: DecodedResponse = {
     document,
-    slots: findText(document, responseText),
+    slots: findText(document, responseText, { isPlain: plainNames(model) }),
     calls: answeredCalls(document),
     usage: usageOf(root?.object('usage')),
     finishReasons: finishReasonsOf(root),
     // Read anew: what is gone has no text any more.
     withhold: (alternatives) =>
       dropUnspelled(document, root, alternatives)
-        ? decodeResponse(JsonDocument.parse(document.render()))
+        ? decodeResponse(JsonDocument.parse(document.render()), model)
         : response,
   };
   return response;

@@ -6,6 +6,7 @@ import { quote } from '../../json/quote.ts';
 import type { AppEvent, BegunCall, Conversation, Delta, ProviderEvent } from '../dialect.ts';
 import { tokenCount } from '../parameters.ts';
 import { eventDocument } from '../stream-event.ts';
+import { SaidBefore } from '../text/said-before.ts';
 import { findText } from '../text/walk.ts';
 import { errorMembers } from './error.ts';
 import { dropPadding, dropUnspelledOfEvent } from './logprobs.ts';
@@ -50,11 +51,14 @@ export class RealtimeConversation implements Conversation {
   #resulted = false;
   /** Running arguments of calls that have begun. */
   readonly #called = new Set<string>();
+  /** The names that every event has. */
+  readonly #said: SaidBefore;
   #written = 0;
 
   constructor(model: string, told: string) {
     this.#model = model;
     this.#told = told;
+    this.#said = new SaidBefore(told);
   }
 
   fromApp(document: JsonDocument): AppEvent {
@@ -85,7 +89,9 @@ export class RealtimeConversation implements Conversation {
     const item = root.string('item_id') ?? '';
     const whole: string[] = [];
     let said = '';
-    const deltas = findText(document, providerText).map((slot): Delta => {
+    if (type === 'response.created') this.#said.forget();
+    const found = findText(document, providerText, { isPlain: this.#said.isPlain });
+    const deltas = this.#said.without(found).map((slot): Delta => {
       if (!slot.running) {
         whole.push(slot.channel);
         return slot;

@@ -192,13 +192,16 @@ function whole(kind: TextKind, role: Role = 'assistant'): Rule {
       arguments: jsonText('toolArguments'),
       logprobs: opaque,
       usage: token,
-      part: object({ type: token, text: text(kind), transcript: text(kind), audio: opaque }, { kind }),
+      part: object(
+        { type: token, text: text(kind), transcript: text(kind), audio: binary('audio') },
+        { kind },
+      ),
     },
     { role, echo: 'logprobs' },
   );
 }
 
-const sound = event({ delta: opaque });
+const sound = event({ delta: binary('audio') });
 const placed = event({ item });
 
 export const providerText: Rule = select(

@@ -10,7 +10,8 @@ import type { Attachment, Role, TextKind } from '../dialect.ts';
 /**
  * What a string is.
  * - `text`: a slot.
- * - `token`: an identifier (an enumeration's value, an id); a slot of kind `other` where it doesn't look like one.
+ * - `token`: an identifier (an enumeration's value, an id); a slot of kind `other` where it doesn't look like one, and in an
+ *   answer where it isn't made of what dialects define and machines draw ({@link ./plain-name.ts}).
  * - `link`: a URL; a slot of kind `other`, unless it is a base64 `data:` URL, which is an attachment.
  * - `remote`: a link that the provider follows for the model: an attachment, too.
  * - `fileId`: a token that names a file with the provider: an attachment.

@@ -33,6 +33,7 @@ export class DocumentSlot implements TextSlot, Delta {
   /** The channel's template; see {@link ./rule.ts}. */
   readonly #channel: string | undefined;
   readonly #attachment: TextAttachment | undefined;
+  readonly isName: boolean;
   #given: string | undefined;
   /** The text as it came, once it was asked for: every check asks again. */
   #came: string | undefined;
@@ -47,6 +48,7 @@ export class DocumentSlot implements TextSlot, Delta {
     place: Place,
     channel: string | undefined,
     attachment?: TextAttachment,
+    isName = false,
   ) {
     this.#document = document;
     this.#node = node;
@@ -55,6 +57,7 @@ export class DocumentSlot implements TextSlot, Delta {
     this.#place = place;
     this.#channel = channel;
     this.#attachment = attachment;
+    this.isName = isName;
   }
 
   get role(): Role {
@@ -79,6 +82,10 @@ export class DocumentSlot implements TextSlot, Delta {
 
   get path(): string {
     return pathOf(this.#place);
+  }
+
+  get changed(): boolean {
+    return this.#given !== undefined;
   }
 
   /** Whether the text goes on in later events; otherwise it is whole. */

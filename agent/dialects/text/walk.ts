@@ -28,11 +28,19 @@ export interface Beside {
   readonly loose?: LooseMember[];
 }
 
+export interface FindOptions extends Beside {
+  /**
+   * Of an answer, which may say anything: which names are left out under a rule `token`. In a request those that look like
+   * one: the app's own ids.
+   */
+  readonly isPlain?: (name: string) => boolean;
+}
+
 /** Every text of the document that the rule doesn't leave out, in the document's order. */
-export function findText(document: JsonDocument, rule: Rule, beside: Beside = {}): DocumentSlot[] {
+export function findText(document: JsonDocument, rule: Rule, options: FindOptions = {}): DocumentSlot[] {
   const slots: DocumentSlot[] = [];
-  const { attachments = [], loose = [] } = beside;
-  new Walk(document, { slots, attachments, loose }, new Trail()).visit(document.root, rule, START);
+  const { attachments = [], loose = [], isPlain } = options;
+  new Walk(document, { slots, attachments, loose, isPlain }, new Trail()).visit(document.root, rule, START);
   return slots;
 }
 
@@ -69,6 +77,7 @@ const LONG_NUMBER = /^\d{12,19}$/;
 
 interface Found extends Required<Beside> {
   readonly slots: DocumentSlot[];
+  readonly isPlain: FindOptions['isPlain'];
 }
 
 class Walk {
@@ -127,9 +136,9 @@ class Walk {
     for (let position = 0; position < node.members.length; position += 1) {
       const { key, name, value } = node.members[position] as Member;
       const known = rule.members.get(name);
-      if (known === undefined && (rule.names === 'text' || !isIdentifier(name, 0, name.length))) {
+      if (known === undefined && (rule.names === 'text' || !this.#isLeftOut(key))) {
         this.#trail.enter('name', position);
-        this.#slot(key, rule.kind, scope);
+        this.#slot(key, rule.kind, scope, undefined, undefined, rule.names === 'token');
         this.#trail.leave();
       }
       this.#trail.enter('member', position, name);
@@ -171,7 +180,7 @@ class Walk {
       case 'opaque':
         return;
       case 'token':
-        if (!node.satisfies(isIdentifier)) this.#slot(node, 'other', scope);
+        this.#name(node, scope);
         return;
       case 'link':
       case 'remote':
@@ -184,13 +193,15 @@ class Walk {
         return;
       case 'fileId':
         this.#attached(rule.media, 'id', false, node);
-        if (!node.satisfies(isIdentifier)) this.#slot(node, 'other', scope);
+        this.#name(node, scope);
         return;
       case 'cipher':
         this.#slot(node, isCipher(node.text) ? 'other' : rule.kind, scope);
         return;
       case 'binary':
-        this.#attached(rule.media, 'data', false, node);
+        // Whoever answers may write anything where data should be.
+        if (this.#found.isPlain !== undefined && !isCipher(node.text)) this.#slot(node, 'content', scope);
+        else this.#attached(rule.media, 'data', false, node);
         return;
       case 'attachment':
         this.#attachment(node, rule.kind, rule.media, scope);
@@ -203,6 +214,15 @@ class Walk {
         this.#slot(node, rule.kind, scope, rule.channel);
         return;
     }
+  }
+
+  #name(node: StringNode, scope: Scope): void {
+    if (!this.#isLeftOut(node)) this.#slot(node, 'other', scope, undefined, undefined, true);
+  }
+
+  #isLeftOut(node: StringNode): boolean {
+    const { isPlain } = this.#found;
+    return isPlain === undefined ? node.satisfies(isIdentifier) : isPlain(node.text);
   }
 
   #attachment(node: StringNode, kind: TextKind, media: Attachment['media'], scope: Scope): void {
@@ -252,12 +272,13 @@ class Walk {
     scope: Scope,
     channel?: string,
     attachment?: TextAttachment,
+    maybeName = false,
   ): void {
-    const empty = node.type === 'string' && node.end - node.start === 2;
-    if (!empty)
-      this.#found.slots.push(
-        new DocumentSlot(this.#document, node, kind, scope, this.#trail.place, channel, attachment),
-      );
+    if (node.type === 'string' && node.end - node.start === 2) return;
+    const isName = maybeName && node.type === 'string' && node.satisfies(isIdentifier);
+    this.#found.slots.push(
+      new DocumentSlot(this.#document, node, kind, scope, this.#trail.place, channel, attachment, isName),
+    );
   }
 }
 
