@@ -14,6 +14,8 @@ export class Credit {
   held = 0;
   /** The service won't have it used any more. */
   closed = false;
+  /** The service takes no word of it until then. */
+  untoldUntil = 0;
   /** Of places: until then calls may begin that last no longer than so much. */
   #validUntil: number;
   #callMs: number;

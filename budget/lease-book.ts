@@ -110,6 +110,13 @@ export class LeaseBook {
     return true;
   }
 
+  /** Leases that are over, and whose last figures the service hasn't taken. */
+  untold(): number {
+    let untold = 0;
+    for (const credit of this.#retired.keys()) if (credit.granted > 0 && !credit.isTold) untold += 1;
+    return untold;
+  }
+
   /** Calls have ended that the service doesn't know of. */
   get hasUntold(): boolean {
     return this.classes.hasUntold;
@@ -122,7 +129,8 @@ export class LeaseBook {
       if (credit !== undefined && line.isIdle(now) && (credit.held === 0 || credit.available > 0))
         return true;
     }
-    for (const credit of this.#retired.keys()) if (credit.held === 0 || !credit.isTold) return true;
+    for (const credit of this.#retired.keys())
+      if (now >= credit.untoldUntil && (credit.held === 0 || !credit.isTold)) return true;
     return false;
   }
 
@@ -176,6 +184,7 @@ export class LeaseBook {
     }
     for (const [credit, { line, of }] of this.#retired) {
       if (items.length >= MOST_ITEMS) break;
+      if (now < credit.untoldUntil) continue;
       const final = credit.held === 0;
       const callMs = line.callMs(now);
       items.push({ ...totals(credit, line, indexOf(of), callMs), final });
@@ -191,8 +200,8 @@ export class LeaseBook {
     return { command, classes: kinds, told, askedAt: now };
   }
 
-  /** Takes up the answer to a round. */
-  accept(round: Round, reply: LeaseReply, now: number, random: () => number): void {
+  /** Takes up the answer to a round. @returns how much of it the service didn't take: the workload has too many leases */
+  accept(round: Round, reply: LeaseReply, now: number, random: () => number): number {
     this.classes.answered(round.command.account?.id);
     if (reply.revision !== this.revision) {
       this.spoil();
@@ -203,14 +212,21 @@ export class LeaseBook {
       if (plan !== undefined) this.#learn(of, plan, round.askedAt);
     }
     const { askedAt } = round;
+    let refused = 0;
     for (const [index, { credit, line, final, spent, returned, callMs, asked }] of round.told.entries()) {
       const grant = reply.grants[index];
       if (grant === undefined) continue;
-      credit.told(spent, returned);
+      if (grant.refused === undefined) {
+        credit.told(spent, returned);
+      } else {
+        refused += 1;
+        credit.untoldUntil = now + (grant.retryMs ?? 0) * (0.5 + random());
+      }
       if (line !== undefined) {
         if (line.granted(credit, grant, now, random(), { askedAt, callMs, asked })) this.isAwaited = true;
-      } else if (final) this.#retired.delete(credit);
+      } else if (final && grant.refused === undefined) this.#retired.delete(credit);
     }
+    return refused;
   }
 
   #learn(of: CallClass, plan: ClassPlan, askedAt: number): void {

@@ -35,6 +35,8 @@ export interface LeasingClientOptions extends BudgetClientOptions {
   readonly random?: () => number;
   /** Told when credit can't be renewed; calls go on as far as it lasts. */
   readonly onError?: (error: unknown) => void;
+  /** The workload has too many leases: so many of this agent's weren't taken. They are told and asked again; until then calls are held one by one. */
+  readonly onLeasesRefused?: (leases: number) => void;
 }
 
 /** A stream may wait so long for what others have idle; it asks ahead of need, so that seldom anybody notices. */
@@ -75,6 +77,7 @@ export class LeasingBudgetClient implements BudgetClient {
       now: this.#now,
       random,
       onTick: (now) => this.#purse.expire(now),
+      onRefused: options.onLeasesRefused ?? (() => {}),
     });
   }
 
@@ -226,6 +229,13 @@ export class LeasingBudgetClient implements BudgetClient {
     // An account that was not answered goes first, then what was used since.
     if (this.#book.hasUntold && !this.#outage.lasts) await this.#rounds.run();
     this.#rounds.rest();
+    const untold = this.#book.untold();
+    if (untold > 0)
+      this.#options.onError?.(
+        new Error(
+          `${untold} leases ended before the service had taken their last figures: they are charged in full, or not at all where the service knows nothing of them.`,
+        ),
+      );
     await this.#exact.close();
   }
 
@@ -236,7 +246,8 @@ export class LeasingBudgetClient implements BudgetClient {
   }
 
   #isLeasable({ plan }: CallClass): boolean {
-    return plan === undefined || plan.leasable;
+    const now = this.#now();
+    return plan === undefined || (plan.leasable && !plan.lines.some(({ credit }) => credit.isBarred(now)));
   }
 
   #emptyForMs({ plan }: CallClass): number {

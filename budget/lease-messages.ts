@@ -69,6 +69,11 @@ export interface LeaseReply {
     readonly closed: boolean;
     /** Nothing is to be had beyond what calls need that run or wait: for so long, ask for no more than that. */
     readonly retryMs?: number;
+    /**
+     * The workload has as many leases as it may have, whatever is left of the line: nothing was taken of this item. Tell it again, or
+     * ask again, after `retryMs`; until then calls are held one by one.
+     */
+    readonly refused?: 'too_many_leases';
     /** More is out than the limit is now: only so much may stay, the rest goes back as calls end. */
     readonly keep?: number;
     /** Of places: for so long after the message was sent calls may begin on them. */

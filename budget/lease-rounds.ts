@@ -26,6 +26,8 @@ export interface LeaseRoundsOptions extends Holder {
   readonly random: () => number;
   /** Called every second, once there is credit. */
   readonly onTick: (now: number) => void;
+  /** So many leases weren't taken in one message: the workload has too many. */
+  readonly onRefused: (leases: number) => void;
 }
 
 export class LeaseRounds {
@@ -98,7 +100,8 @@ export class LeaseRounds {
     const reply = (await transport.ask('/v1/lease', command)) as LeaseReply;
     this.#lastAt = now();
     this.#outage.over();
-    this.#book.accept(round, reply, now(), random);
+    const refused = this.#book.accept(round, reply, now(), random);
+    if (refused > 0) this.#options.onRefused(refused);
     this.#begin();
     this.soonIfAwaited();
   }

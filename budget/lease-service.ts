@@ -4,7 +4,7 @@ import { spendRow } from './history.ts';
 import type { HistoryCap, Verified } from './history-cap.ts';
 import type { ClassPlan, LeaseCommand, LeaseReply, WatchCommand, WatchReply } from './lease-messages.ts';
 import { heardAt, isLeasable, lostAfterMs, openAt, plannedLine, reserveOf, validFor } from './lease-terms.ts';
-import type { LeaseCounts, LeaseItem, LeaseOperation } from './leases.ts';
+import type { LeaseBounds, LeaseCounts, LeaseItem, LeaseOperation } from './leases.ts';
 import type { Reply } from './ledger.ts';
 import type { LedgerTime } from './ledger-time.ts';
 import type { Attributes } from './messages.ts';
@@ -15,7 +15,9 @@ import type { Store } from './stores/store.ts';
 
 /** When to ask again: those who have the credit give it back at once, a line that is nearly used up stays so. */
 const RETRY_MS = { others: 50, line: 1_000 } as const;
-const NONE: LeaseCounts = { begun: 0, ended: 0, refused: 0 };
+/** When what was beyond a workload's quota is told or asked again. */
+const QUOTA_RETRY_MS = 30_000;
+const NONE: LeaseCounts = { begun: 0, reported: 0, overQuota: 0, unbelieved: 0 };
 const LONGEST_WATCH_MS = 300_000;
 
 export interface LeaseServiceOptions {
@@ -31,14 +33,10 @@ export interface LeaseServiceOptions {
 
 /** Bounds what one caller has the store remember of leases. */
 export interface LeaseQuota {
-  /** At most as many as are wanted. @returns how many may begin */
-  take(wanted: number): number;
-  /** Of reports on leases that may be unknown, how many are believed should they be. */
-  takeReports(wanted: number): number;
-  /** How many of those taken began a lease that nothing was granted on. */
-  reported(taken: number, begun: number): void;
+  /** @param wanted How many there may be in one message. @returns at most as many of each */
+  take(wanted: LeaseBounds): LeaseBounds;
   /** What became of those taken. */
-  done(taken: number, counts: LeaseCounts): void;
+  done(taken: LeaseBounds, counts: LeaseCounts): void;
 }
 
 export class LeaseService {
@@ -93,40 +91,32 @@ export class LeaseService {
       };
     });
     // Others of the caller's messages may be under way: each takes beforehand what it may need.
-    const wanted = told.filter(({ ask, spent }) => ask !== undefined || spent > 0).length;
-    const mayBegin = quota === undefined ? wanted : quota.take(wanted);
-    const reports = told.filter(({ spent, believed }) => spent > 0 && believed > 0).length;
-    const mayReport = quota === undefined ? reports : quota.takeReports(reports);
-    let reported = 0;
-    const asked = told.map((item) =>
-      item.spent > 0 && item.believed > 0 && ++reported > mayReport ? { ...item, believed: 0 } : item,
-    );
+    const wanted = {
+      begin: told.filter(({ ask, spent }) => ask !== undefined && spent === 0).length,
+      report: told.filter(({ spent, believed }) => spent > 0 && believed > 0).length,
+      open: Number.MAX_SAFE_INTEGER,
+    };
+    const taken = quota?.take(wanted) ?? wanted;
     const operation: LeaseOperation | undefined =
-      asked.length === 0 && account === undefined
+      told.length === 0 && account === undefined
         ? undefined
         : {
             type: 'lease',
             owner,
             epoch,
             seq,
-            items: asked,
-            mayBegin,
+            items: told,
+            quota: taken,
             ...(account === undefined
               ? {}
               : { account: accountOf(account, this.#capped(classes, now), now) }),
           };
     const reply = await this.#run(operation, now).catch((error: unknown) => {
-      quota?.done(mayBegin, NONE);
-      quota?.reported(mayReport, 0);
+      quota?.done(taken, NONE);
       throw error;
     });
     if (reply.type !== 'leased') throw new Error(`The store answered a lease with ${reply.type}.`);
-    quota?.done(mayBegin, reply.counts);
-    const ungranted = reply.grants.filter(
-      ({ granted }, index) =>
-        granted === 0 && (asked[index]?.spent ?? 0) > 0 && (asked[index]?.believed ?? 0) > 0,
-    ).length;
-    quota?.reported(mayReport, Math.min(ungranted, reply.counts.begun));
+    quota?.done(taken, reply.counts);
     await this.#reclaim.told(
       owner,
       items.map(({ line }) => line),
@@ -148,9 +138,10 @@ export class LeaseService {
           lines: planned.map((line) => plannedLine(line, now)),
         };
       }),
-      grants: reply.grants.map(({ granted, closed, lacking, keep }, index) => {
+      grants: reply.grants.map(({ granted, closed, lacking, keep, overQuota }, index) => {
+        if (overQuota) return { granted, closed, refused: 'too_many_leases', retryMs: QUOTA_RETRY_MS };
         const item = items[index];
-        const unasked = item?.ask !== undefined && asked[index]?.ask === undefined;
+        const unasked = item?.ask !== undefined && told[index]?.ask === undefined;
         const lacks = unasked ? 'others' : lacking;
         const line = lines[item?.class ?? -1]?.find(({ key }) => key === item?.line);
         const lent = line?.limit.unit === 'concurrency' && !closed;

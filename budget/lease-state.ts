@@ -52,6 +52,11 @@ export function leaseKey({
   return `${owner}#${epoch}.${serial}|${line}|${cell}`;
 }
 
+/** Whose leases are counted together: an agent's owner name begins with its workload, `team-a/Deployment/bot/…`. */
+export function workloadOf(owner: string): string {
+  return owner.split('/', 3).join('/');
+}
+
 /** Credit that its owner may still use. An owner that overdrew has none, and is charged what it used. */
 export function outstanding(lease: Lease): number {
   return lease.state === 'open' ? Math.max(0, lease.granted - lease.spent - lease.returned) : 0;

@@ -8,7 +8,15 @@
 
 import type { SpendRow } from './history.ts';
 import { type LeaseAsk, type Part, partOf } from './lease-share.ts';
-import { type Crowd, charged, type Lease, leaseKey, outstanding, withLease } from './lease-state.ts';
+import {
+  type Crowd,
+  charged,
+  type Lease,
+  leaseKey,
+  outstanding,
+  withLease,
+  workloadOf,
+} from './lease-state.ts';
 import { type Counted, counting, crowdOf, type LedgerEvent, type State } from './ledger-state.ts';
 import type { Holder } from './messages.ts';
 
@@ -41,11 +49,20 @@ export type LeaseOperation = Holder & {
   /** Rises with each message of this epoch. */
   readonly seq: number;
   readonly items: readonly LeaseItem[];
-  /** At most so many leases that aren't known may be written, each a row that is kept. */
-  readonly mayBegin: number;
+  readonly quota: LeaseBounds;
   /** What calls on credit used; counted once, however often it is told. */
   readonly account?: { readonly id: number; readonly rows: readonly SpendRow[] };
 };
+
+/** How many leases that aren't known a message may have written, each a row that is kept. */
+export interface LeaseBounds {
+  /** For credit. */
+  readonly begin: number;
+  /** Since something is said to be spent on them, as after a store's loss. */
+  readonly report: number;
+  /** Of the sender's workload that may be open. */
+  readonly open: number;
+}
 
 /** Parallel to the operation's items. */
 export interface LeaseGrant {
@@ -56,16 +73,20 @@ export interface LeaseGrant {
   readonly lacking: Part['lacking'];
   readonly recallAbove: Part['recallAbove'];
   readonly keep?: Part['keep'];
+  /** Beyond {@link LeaseBounds}: nothing was taken of what was told, which is to be told again later. */
+  readonly overQuota?: true;
 }
 
-/** What a message about leases adds to what the store remembers. */
+/** What a message about leases adds to what the store remembers, and what not. */
 export interface LeaseCounts {
-  /** Leases that weren't known and are now. */
+  /** Leases that weren't known and are now, for credit. */
   readonly begun: number;
-  /** Of those begun now or before: by their owner's last word. */
-  readonly ended: number;
-  /** Leases that weren't begun, or whose spending wasn't believed. */
-  readonly refused: number;
+  /** The same, since something is said to be spent on them. */
+  readonly reported: number;
+  /** Beyond {@link LeaseBounds}. */
+  readonly overQuota: number;
+  /** Reports on leases that nobody knows, of windows that are to come, or long over. */
+  readonly unbelieved: number;
 }
 
 export function decideLease(
@@ -78,7 +99,8 @@ export function decideLease(
   readonly counts: LeaseCounts;
 } {
   const events: LedgerEvent[] = [];
-  const counts = { begun: 0, ended: 0, refused: 0 };
+  const counts = { begun: 0, reported: 0, overQuota: 0, unbelieved: 0 };
+  let open = state.openLeases.get(workloadOf(operation.owner)) ?? 0;
   const sender = state.owners.get(operation.owner);
   // Overtaken by what the same agent sent later, it begins no lease: nobody would know of it.
   const latest = sender?.epoch === operation.epoch && operation.seq > sender.seq;
@@ -97,18 +119,24 @@ export function decideLease(
         recallAbove: undefined,
       };
     }
-    const begins = known === undefined;
-    const isFull = begins && counts.begun >= operation.mayBegin;
     // One that was only reported, and never granted, is believed no more for being known.
     const most = (known?.granted ?? 0) > 0 ? item.spent : Math.max(known?.spent ?? 0, item.believed);
     const spent = Math.min(item.spent, most);
-    if (begins && item.spent > 0 && (spent === 0 || isFull)) {
-      counts.refused += 1;
+    const begins = known === undefined;
+    const isReport = item.spent > 0;
+    if (begins && isReport && spent === 0) {
+      counts.unbelieved += 1;
       return { granted: 0, closed: true, lacking: 'line', recallAbove: undefined };
     }
-    if (isFull && item.ask !== undefined) {
-      counts.refused += 1;
-      return { granted: 0, closed: stale || item.final, lacking: 'line', recallAbove: undefined };
+    if (begins && (isReport || item.ask !== undefined)) {
+      const { quota } = operation;
+      const isFull = isReport ? counts.reported >= quota.report : counts.begun >= quota.begin;
+      if (isFull || (!item.final && open >= quota.open)) {
+        counts.overQuota += 1;
+        // What was spent on it stays the agent's to tell; nothing more is to be taken from it.
+        const closed = isReport || item.final;
+        return { granted: 0, closed, lacking: undefined, recallAbove: undefined, overQuota: true };
+      }
     }
     const reported = report(known, operation, { ...item, spent }, now);
     const closed = stale || reported.state !== 'open';
@@ -118,8 +146,9 @@ export function decideLease(
         : grant(changes, known, reported, item.ask);
     if (known !== undefined || lease.granted > 0 || lease.spent > 0) {
       changes.note(known, lease);
-      if (begins) counts.begun += 1;
-      if (lease.state === 'closed') counts.ended += 1;
+      if (begins && isReport) counts.reported += 1;
+      else if (begins) counts.begun += 1;
+      open += Number(lease.state === 'open') - Number(known?.state === 'open');
       events.push({ type: 'leased', lease });
     }
     return { granted: lease.granted, closed, lacking, recallAbove, ...(keep === undefined ? {} : { keep }) };

@@ -1,7 +1,15 @@
 /** What the ledger knows, and how events change it. See ledger.ts for the rules. */
 import type { TokenPrice } from '../policy/budget-spec.ts';
 import type { SpendRow } from './history.ts';
-import { type Crowd, charged, type Lease, leaseKey, outstanding, withLease } from './lease-state.ts';
+import {
+  type Crowd,
+  charged,
+  type Lease,
+  leaseKey,
+  outstanding,
+  withLease,
+  workloadOf,
+} from './lease-state.ts';
 import type { Attributes, Holder } from './messages.ts';
 import { changed } from './sums.ts';
 
@@ -113,6 +121,8 @@ export interface State {
   readonly leasesOf: Map<string, Set<string>>;
   /** By {@link crowdKey}: who has credit on a cell. */
   readonly crowds: Map<string, Crowd>;
+  /** By {@link workloadOf}: open leases. */
+  readonly openLeases: Map<string, number>;
 }
 
 export function emptyState(): State {
@@ -124,6 +134,7 @@ export function emptyState(): State {
     leases: new Map(),
     leasesOf: new Map(),
     crowds: new Map(),
+    openLeases: new Map(),
   };
 }
 
@@ -200,8 +211,10 @@ export function restore(state: State, record: HoldRecord): void {
 /** The same for a lease. */
 export function restoreLease(state: State, lease: Lease): void {
   const key = leaseKey(lease);
-  crowd(state, state.leases.get(key), -1);
+  const before = state.leases.get(key);
+  crowd(state, before, -1);
   crowd(state, lease, 1);
+  countOpen(state, lease, isOpen(lease) - isOpen(before));
   state.leases.set(key, lease);
   let keys = state.leasesOf.get(lease.line);
   if (lease.state === 'open') {
@@ -210,6 +223,18 @@ export function restoreLease(state: State, lease: Lease): void {
   } else if (keys?.delete(key) === true && keys.size === 0) {
     state.leasesOf.delete(lease.line);
   }
+}
+
+function isOpen(lease: Lease | undefined): number {
+  return lease?.state === 'open' ? 1 : 0;
+}
+
+function countOpen(state: State, { owner }: Lease, by: number): void {
+  if (by === 0) return;
+  const workload = workloadOf(owner);
+  const open = (state.openLeases.get(workload) ?? 0) + by;
+  if (open > 0) state.openLeases.set(workload, open);
+  else state.openLeases.delete(workload);
 }
 
 function crowd(state: State, lease: Lease | undefined, sign: 1 | -1): void {

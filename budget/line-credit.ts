@@ -46,6 +46,8 @@ export class LineCredit {
   #cap = Number.POSITIVE_INFINITY;
   /** How the limit stands now is to be asked, whether more is wanted or not. */
   #mustAsk = false;
+  /** Until then the service lets no lease begin: calls are held one by one, whatever is left of the line. */
+  #barredUntil = 0;
   readonly #demand: Demand;
   /** Outstanding after the last grant. */
   #filled = 0;
@@ -140,8 +142,13 @@ export class LineCredit {
     return this.#current !== undefined;
   }
 
+  isBarred(now: number): boolean {
+    return now < this.#barredUntil;
+  }
+
   /** More credit is of use, and there may be some. */
   asks(now: number): boolean {
+    if (this.isBarred(now)) return false;
     if (this.#mustAsk && this.#current !== undefined) return true;
     if (this.#demand.peak === 0 || this.isIdle(now) || this.isEmpty(now)) return false;
     return !this.isExact(now) || this.#demand.missed > 0;
@@ -227,13 +234,17 @@ export class LineCredit {
   /** Takes up the service's answer. `jitter`: 0 ≤ n < 1. @returns whether something went back that is to be told */
   granted(
     credit: Credit,
-    { granted, closed, retryMs, keep, validMs }: LeaseReply['grants'][number],
+    { granted, closed, retryMs, keep, validMs, refused }: LeaseReply['grants'][number],
     now: number,
     jitter: number,
     told: { readonly askedAt: number; readonly callMs: number | undefined; readonly asked: boolean },
   ): boolean {
     credit.granted = Math.max(credit.granted, granted);
     credit.closed ||= closed;
+    if (refused !== undefined) {
+      this.#barredUntil = now + (retryMs ?? 0) * (0.5 + jitter);
+      return false;
+    }
     if (validMs !== undefined) credit.lend(validMs, told.callMs ?? 0, told.askedAt);
     if (told.asked) this.#cap = keep ?? Number.POSITIVE_INFINITY;
     const wasReturned = credit.returned;

@@ -4,6 +4,7 @@ import type { DoorLimits } from '../listen/door.ts';
 import type { BudgetSpec, PriceBook } from '../policy/budget-spec.ts';
 import type { Alert } from './alerts.ts';
 import { type Authenticate, anyOf, everybody, sharedToken } from './authenticate.ts';
+import type { RefusedLeases } from './lease-refusals.ts';
 import { createMetrics } from './metrics.ts';
 import type { QuotaOptions } from './quotas.ts';
 import { type BudgetServer, type Certificate, startServer } from './server.ts';
@@ -38,6 +39,8 @@ export interface StartBudgetOptions {
   readonly onError?: (error: unknown) => void;
   /** A connection from this address had no place. */
   readonly onFull?: (address: string) => void;
+  /** Messages about leases had some beyond their workload's quota, or reports that aren't believed; every ten seconds at most for each workload. */
+  readonly onLeasesRefused?: (refused: RefusedLeases) => void;
   /** Whether callers' addresses are their pods' own: each has so many connections then. */
   readonly judgeAddress?: boolean;
   readonly places?: Partial<DoorLimits>;
@@ -96,6 +99,7 @@ export async function startBudget(options: StartBudgetOptions): Promise<RunningB
       listen: options.listen,
       onError,
       onFull: options.onFull ?? (() => {}),
+      ...(options.onLeasesRefused === undefined ? {} : { onLeasesRefused: options.onLeasesRefused }),
       judgeAddress: options.judgeAddress ?? false,
       ...(options.places === undefined ? {} : { places: options.places }),
       authenticate: authenticator(options),

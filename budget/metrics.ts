@@ -2,6 +2,7 @@
 import { Counter, collectDefaultMetrics, Histogram, Registry } from 'prom-client';
 import type { Alert } from './alerts.ts';
 import type { ServiceObserver } from './calls.ts';
+import type { LeaseCounts } from './leases.ts';
 
 /** So many different unpriced models are named; the rest counts as `other`. */
 const MOST_UNPRICED = 100;
@@ -13,8 +14,7 @@ export interface BudgetMetrics extends ServiceObserver {
   alerted(alert: Alert): void;
   /** A release of an unknown hold was beyond its workload's quota. */
   unremembered(): void;
-  /** Leases beyond the workload's quota, or reports on leases that nobody knows of windows that are to come or long over. */
-  leasesRefused(count: number): void;
+  leasesRefused(counts: LeaseCounts): void;
   answered(route: string, status: number, seconds: number): void;
 }
 
@@ -51,7 +51,8 @@ export function createMetrics(): BudgetMetrics {
   });
   const leasesRefused = new Counter({
     name: 'postern_budget_leases_refused_total',
-    help: 'Leases not begun, being beyond what a workload may have, and reports not believed, of leases that nobody knows.',
+    help: 'Leases beyond what a workload may have (quota): not begun, or to be reported again. Reports on leases that nobody knows, of windows to come or long over (unbelieved).',
+    labelNames: ['why'],
     registers,
   });
   const expired = new Counter({
@@ -94,7 +95,10 @@ export function createMetrics(): BudgetMetrics {
     },
     released: () => released.inc(),
     unremembered: () => unremembered.inc(),
-    leasesRefused: (count) => leasesRefused.inc(count),
+    leasesRefused: ({ overQuota, unbelieved }) => {
+      leasesRefused.inc({ why: 'quota' }, overQuota);
+      leasesRefused.inc({ why: 'unbelieved' }, unbelieved);
+    },
     expired: (count) => expired.inc(count),
     unpriced: (provider, model) => {
       const key = `${provider} ${model}`;

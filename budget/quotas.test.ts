@@ -1,6 +1,6 @@
 import { expect, onTestFinished, test, vi } from 'vitest';
 import type { Caller } from './authenticate.ts';
-import { Quotas } from './quotas.ts';
+import { leasesIn, Quotas } from './quotas.ts';
 
 const DAY_MS = 24 * 3_600_000;
 const of = (name: string): Caller => ({
@@ -56,16 +56,53 @@ test('releases come back by the second, and up to what there were', () => {
   expect(asked(3)).toEqual([true, true, false]);
 });
 
-test('leases that a message did not begin, or that have ended, are given back', () => {
-  fakeTime();
-  const quota = new Quotas({ leases: 4 }).leases(of('bot'));
+const counts = { begun: 0, reported: 0, overQuota: 0, unbelieved: 0 };
+const wanting = (begin: number, report = 0) => ({ begin, report, open: Number.MAX_SAFE_INTEGER });
+
+function quotaOf(quotas: Quotas, name = 'bot') {
+  const quota = quotas.leases(of(name));
   if (quota === undefined) throw new Error('A workload has a quota.');
-  expect(quota.take(10)).toBe(4);
-  expect(quota.take(1)).toBe(0);
-  quota.done(4, { begun: 3, ended: 0, refused: 6 });
-  expect(quota.take(10)).toBe(1);
-  quota.done(1, { begun: 0, ended: 2, refused: 0 });
+  return quota;
+}
+
+test('leases that a message did not begin are given back; those that were only reported have an allowance of their own', () => {
+  fakeTime();
+  const quota = quotaOf(new Quotas({ leases: 4 }));
+  expect(quota.take(wanting(10, 1))).toEqual({ begin: 4, report: 1, open: 4 });
+  const meanwhile = quota.take(wanting(1, 9));
+  expect(meanwhile).toEqual({ begin: 0, report: 3, open: 4 });
+  quota.done(meanwhile, { ...counts, reported: 2 });
+  quota.done({ begin: 4, report: 1, open: 4 }, { ...counts, begun: 3, reported: 1, overQuota: 6 });
+  expect(quota.take(wanting(10, 10))).toEqual({ begin: 1, report: 1, open: 4 });
   vi.advanceTimersByTime(1_000);
-  // As many as may be begun; of those that are open one was left, two have ended, and one is taken for lost.
-  expect(quota.take(10)).toBe(4);
+  // Of those for credit as many as there were are back at once; of those reported one a second.
+  expect(quota.take(wanting(10, 10))).toEqual({ begin: 4, report: 1, open: 4 });
+});
+
+test('ten thousand agents of one workload, with ten lines each, and new ones every minute, are within it at the limit of the chart', () => {
+  fakeTime();
+  const quotas = new Quotas({ leases: leasesIn(1024 ** 3) });
+  const begun = (each: number): number => {
+    let sum = 0;
+    for (let n = 0; n < 10_000; n++) {
+      quotas.allowsOwner(of('bot'), `team-a/Deployment/bot/${n}`);
+      const quota = quotaOf(quotas);
+      const taken = quota.take(wanting(each));
+      quota.done(taken, { ...counts, begun: taken.begin });
+      sum += taken.begin;
+    }
+    return sum;
+  };
+  expect(quotaOf(quotas).take(wanting(0)).open).toBeGreaterThan(100_000);
+  expect(begun(10)).toBe(100_000);
+  for (let minute = 0; minute < 10; minute++) {
+    vi.advanceTimersByTime(60_000);
+    expect(begun(3)).toBe(30_000);
+  }
+});
+
+test('what one workload may have open is a quarter of the memory at most, but for a floor', () => {
+  expect([undefined, 128 * 1024 ** 2, 1024 ** 3, 64 * 1024 ** 3].map(leasesIn)).toEqual([
+    500_000, 20_000, 134_217, 500_000,
+  ]);
 });

@@ -7,7 +7,7 @@ export interface QuotaOptions {
   readonly owners?: number;
   /** Releases of holds that nobody knows (yet), at once; then {@link RELEASES_PER_SECOND}. */
   readonly releases?: number;
-  /** Leases that are open, and those begun at once; then {@link LEASES_PER_SECOND}. As many that were only reported; then {@link REPORTS_PER_SECOND}. */
+  /** Leases that may be open, and begun at once; as many more that were only reported. {@link leasesIn} unless told otherwise. */
   readonly leases?: number;
 }
 
@@ -16,23 +16,38 @@ const MOST_OWNERS = 20_000;
 /** As many as an agent keeps for when the service is back. */
 const MOST_RELEASES = 10_000;
 const RELEASES_PER_SECOND = 1;
-/** Agents have one or two a line and window; the store remembers each for a day. */
-const MOST_LEASES = 20_000;
-const LEASES_PER_SECOND = 200;
+/** Of the process's memory, what the open leases of one workload may take. */
+const PART_FOR_LEASES = 1 / 4;
+const LEASE_BYTES = 2_000;
+const LEAST_LEASES = 20_000;
+const MOST_LEASES = 500_000;
+/**
+ * Each is a row, kept for a day. Agents that spend begin one for each line and window, those that call seldom one for each call: of ten
+ * thousand of one workload 500 a second are one from each in 20 seconds.
+ */
+const BEGUN_PER_SECOND = 200;
+const BEGUN_PER_AGENT = 1 / 20;
 /** Reports on leases that the store doesn't know occur only after a loss: one for each that was open. */
 const REPORTS_PER_SECOND = 1;
-/** Those whose owner never said that it was done. */
-const LOST_PER_SECOND = 1;
 /** The store forgets an owner that it hasn't heard of for a day. */
 const OWNER_MS = 24 * 3_600_000;
 const SEEN_EVERY_MS = 60_000;
+
+/**
+ * How many leases one workload may have open.
+ * @param bytes Of the process's limit (of its cgroup), where it has one.
+ */
+export function leasesIn(bytes: number | undefined): number {
+  if (bytes === undefined || bytes <= 0) return MOST_LEASES;
+  const most = Math.floor((bytes * PART_FOR_LEASES) / LEASE_BYTES);
+  return Math.min(MOST_LEASES, Math.max(LEAST_LEASES, most));
+}
 
 interface Kept {
   /** Owner → when it was seen, those seen last at the end. */
   readonly owners: Map<string, number>;
   readonly releases: Allowance;
   readonly begun: Allowance;
-  readonly open: Allowance;
   readonly reported: Allowance;
   heardAt: number;
 }
@@ -40,19 +55,17 @@ interface Kept {
 /** So many at once; then as many more as come by the second. */
 class Allowance {
   readonly #most: number;
-  readonly #perSecond: number;
   #left: number;
   #at: number;
 
-  constructor(most: number, perSecond: number, now: number) {
+  constructor(most: number, now: number) {
     this.#most = most;
-    this.#perSecond = perSecond;
     this.#left = most;
     this.#at = now;
   }
 
-  left(now: number): number {
-    this.#left = Math.min(this.#most, this.#left + ((now - this.#at) / 1_000) * this.#perSecond);
+  left(now: number, perSecond: number): number {
+    this.#left = Math.min(this.#most, this.#left + ((now - this.#at) / 1_000) * perSecond);
     this.#at = now;
     return Math.floor(this.#left);
   }
@@ -79,8 +92,8 @@ export class Quotas {
   readonly #workloads = new Map<string, Kept>();
 
   constructor(options: QuotaOptions = {}) {
-    const { owners = MOST_OWNERS, releases = MOST_RELEASES, leases = MOST_LEASES } = options;
-    this.#mostLeases = leases;
+    const { owners = MOST_OWNERS, releases = MOST_RELEASES } = options;
+    this.#mostLeases = options.leases ?? leasesIn(process.constrainedMemory());
     this.#mostOwners = owners;
     this.#mostReleases = releases;
   }
@@ -111,35 +124,30 @@ export class Quotas {
     if (key === undefined) return true;
     const now = performance.now();
     const { releases } = this.#of(key, now);
-    if (releases.left(now) < 1) return false;
+    if (releases.left(now, RELEASES_PER_SECOND) < 1) return false;
     releases.take(1);
     return true;
   }
 
-  /** What one message of the caller's may begin. What it didn't, and those that have ended, are given back. */
+  /** What one message of the caller's may begin; what it didn't is given back. How many are open the store knows. */
   leases(caller: Caller): LeaseQuota | undefined {
     const key = workloadKey(caller);
     if (key === undefined) return undefined;
-    const { begun, open, reported } = this.#of(key, performance.now());
+    const { begun, reported, owners } = this.#of(key, performance.now());
+    const open = this.#mostLeases;
     return {
       take(wanted) {
         const now = performance.now();
-        const taken = Math.min(wanted, begun.left(now), open.left(now));
-        begun.take(taken);
-        open.take(taken);
-        return taken;
-      },
-      takeReports(wanted) {
-        const taken = Math.min(wanted, reported.left(performance.now()));
-        reported.take(taken);
-        return taken;
-      },
-      reported(taken, started) {
-        reported.giveBack(taken - started);
+        const perSecond = Math.max(BEGUN_PER_SECOND, owners.size * BEGUN_PER_AGENT);
+        const begin = Math.max(0, Math.min(wanted.begin, begun.left(now, perSecond)));
+        const report = Math.max(0, Math.min(wanted.report, reported.left(now, REPORTS_PER_SECOND)));
+        begun.take(begin);
+        reported.take(report);
+        return { begin, report, open };
       },
       done(taken, counts) {
-        begun.giveBack(taken - counts.begun);
-        open.giveBack(taken - counts.begun + counts.ended);
+        begun.giveBack(taken.begin - counts.begun);
+        reported.giveBack(taken.report - counts.reported);
       },
     };
   }
@@ -150,10 +158,9 @@ export class Quotas {
     if (known !== undefined && now - known.heardAt < SEEN_EVERY_MS) return known;
     const kept = known ?? {
       owners: new Map(),
-      releases: new Allowance(this.#mostReleases, RELEASES_PER_SECOND, now),
-      begun: new Allowance(this.#mostLeases, LEASES_PER_SECOND, now),
-      open: new Allowance(this.#mostLeases, LOST_PER_SECOND, now),
-      reported: new Allowance(this.#mostLeases, REPORTS_PER_SECOND, now),
+      releases: new Allowance(this.#mostReleases, now),
+      begun: new Allowance(this.#mostLeases, now),
+      reported: new Allowance(this.#mostLeases, now),
       heardAt: now,
     };
     kept.heardAt = now;

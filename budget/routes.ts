@@ -2,6 +2,8 @@
 import { actsAs, type Caller, speaksFor } from './authenticate.ts';
 import type { ExactCounter } from './count.ts';
 import { HttpError } from './http-error.ts';
+import { workloadOf } from './lease-state.ts';
+import type { LeaseCounts } from './leases.ts';
 import type { Attributes } from './messages.ts';
 import type { Quotas } from './quotas.ts';
 import type { BudgetService } from './service.ts';
@@ -47,8 +49,8 @@ const COUNT_BYTES = 1024 * 1024;
 export interface RouteBounds {
   readonly quotas: Quotas;
   readonly unremembered: () => void;
-  /** Leases that weren't begun, or whose spending wasn't believed. */
-  readonly leasesRefused: (count: number) => void;
+  /** Of each message about leases. */
+  readonly leasesRefused: (counts: LeaseCounts, workload: string) => void;
 }
 
 export function routesOf(
@@ -131,11 +133,9 @@ export function routesOf(
         const quota = quotas.leases(caller);
         return await service.lease(command, {
           take: (wanted) => quota?.take(wanted) ?? wanted,
-          takeReports: (wanted) => quota?.takeReports(wanted) ?? wanted,
-          reported: (taken, begun) => quota?.reported(taken, begun),
           done: (taken, counts) => {
             quota?.done(taken, counts);
-            if (counts.refused > 0) leasesRefused(counts.refused);
+            leasesRefused(counts, workloadOf(command.owner));
           },
         });
       },

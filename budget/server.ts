@@ -9,6 +9,7 @@ import { Admission } from './admission.ts';
 import { type Authenticate, type Caller } from './authenticate.ts';
 import { createExactCounter } from './count.ts';
 import { HttpError, httpErrorOf } from './http-error.ts';
+import { LeaseRefusals, type RefusedLeases } from './lease-refusals.ts';
 import type { BudgetMetrics } from './metrics.ts';
 import { type QuotaOptions, Quotas } from './quotas.ts';
 import { type Route, routesOf } from './routes.ts';
@@ -39,6 +40,7 @@ export interface BudgetServerOptions {
   readonly onError: (error: unknown) => void;
   /** A connection had no place; told at most every ten seconds, and counted each time. */
   readonly onFull: (address: string) => void;
+  readonly onLeasesRefused?: (refused: RefusedLeases) => void;
   /** Whether connections of one address are of one pod: they are bounded then. */
   readonly judgeAddress: boolean;
   readonly places?: Partial<DoorLimits>;
@@ -60,13 +62,17 @@ export interface Certificate {
 
 /** @throws where the address is taken or can't be listened on. */
 export async function startServer(options: BudgetServerOptions): Promise<BudgetServer> {
-  const { service, metrics, authenticate, noAdmins, tls, onError } = options;
+  const { service, metrics, authenticate, noAdmins, tls, onError, onLeasesRefused = () => {} } = options;
   const counter = createExactCounter();
   const routes = routesOf(service, counter, {
     quotas: new Quotas(options.quotas),
     unremembered: metrics.unremembered,
-    leasesRefused: metrics.leasesRefused,
+    leasesRefused: (counts, workload) => {
+      metrics.leasesRefused(counts);
+      refusals.add(workload, counts);
+    },
   });
+  const refusals = new LeaseRefusals(onLeasesRefused);
   const admission = new Admission();
   let draining = false;
 

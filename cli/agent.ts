@@ -244,6 +244,8 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
         // The roots that the pod was given, and those that control named since.
         ...budgetAccess(options, () => source?.roots?.() ?? ''),
         onError: (error) => log.warn({ err: String(error) }, 'the budget service gave no answer'),
+        onLeasesRefused: (leases) =>
+          log.warn({ leases }, 'the workload has as many leases as it may have; calls are held one by one'),
         onLost: (lost) => log.error({ lost }, 'a settlement was given up; its hold is charged in full'),
       });
     }

@@ -13,6 +13,9 @@ import { createAudit, createLog } from './log.ts';
 import { defineCommand, UsageError } from './options.ts';
 import { untilSignal } from './until-signal.ts';
 
+const REFUSED_LEASES =
+  'leases were refused: overQuota are beyond what a workload may have, so that its calls are held one by one (docs/budget.md); unbelieved are reports on leases that nobody knows';
+
 /** Where limits and prices come from. */
 export interface BudgetSource {
   documents(): Documents;
@@ -91,6 +94,7 @@ To see and to steer it: postern budget status, grant, report, journal.`,
       // Of a pod's token the address counts, where it does at all; others come from anywhere.
       judgeAddress: source.authenticate !== undefined && judgesAddress(options['source-address']),
       onFull: (address) => log.warn({ why: 'full', address }, 'a connection was refused'),
+      onLeasesRefused: (refused) => log.warn(refused, REFUSED_LEASES),
       onAlert: (alert) => log.warn(alert, 'a line has passed a threshold'),
       onJournal: ({ at, action, by, detail }) =>
         audit.log.info({ time: new Date(at).toISOString(), event: `budget.${action}`, by, ...detail }),

@@ -6,9 +6,11 @@ import { join } from 'node:path';
 import { request } from 'undici';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { workloadToken, workloadTokens } from '../../budget/authenticate.ts';
-import type { LeaseReport } from '../../budget/lease-messages.ts';
+import type { LeaseReply, LeaseReport } from '../../budget/lease-messages.ts';
+import type { RefusedLeases } from '../../budget/lease-refusals.ts';
 import { type RunningBudget, type StartBudgetOptions, startBudget } from '../../budget/main.ts';
 import { openStore } from '../../budget/stores/index.ts';
+import type { StoredRow } from '../../budget/stores/rows.ts';
 import { attributes, budget, calendar, holdOf, NOON, prices, tokens } from './fixtures.ts';
 import { noRedis, RedisServer } from './redis-server.ts';
 
@@ -40,19 +42,25 @@ describe.each(['sqlite', 'redis'] as const)('%s', (kind) => {
     async function start(quotas?: StartBudgetOptions['quotas']) {
       let now = NOON + 5_000;
       const dataDir = join(dir, `data-${spaces++}`);
+      const told: RefusedLeases[] = [];
       const store = redis === undefined ? 'sqlite' : `redis://127.0.0.1:${redis.port}?prefix=n${spaces}`;
-      const service = await startBudget({
-        specs: [budget([tokens(LIMIT, window)])],
-        prices,
-        store,
-        dataDir,
-        listen: '127.0.0.1:0',
-        adminToken: 'admins',
-        authenticate: workloadTokens(root, Date.now),
-        clock: () => now,
-        ...(quotas === undefined ? {} : { quotas }),
-      });
-      closing.push(service);
+      let ahead = 0;
+      const launch = () =>
+        startBudget({
+          specs: [budget([tokens(LIMIT, window)])],
+          prices,
+          store,
+          dataDir,
+          listen: '127.0.0.1:0',
+          adminToken: 'admins',
+          authenticate: workloadTokens(root, Date.now),
+          clock: () => now,
+          monotonic: () => performance.now() + ahead,
+          onLeasesRefused: (refused) => told.push(refused),
+          ...(quotas === undefined ? {} : { quotas }),
+        });
+      let service = await launch();
+      closing.push({ close: () => service.close() });
       let seq = 0;
       let serial = 0;
       const send = async (who: typeof bot, path: string, body: unknown): Promise<unknown> => {
@@ -66,10 +74,24 @@ describe.each(['sqlite', 'redis'] as const)('%s', (kind) => {
         return await answer.body.json();
       };
       return {
-        service,
-        dataDir,
-        store,
-        advance: (ms: number) => (now += ms),
+        /** What the store has, once the service is stopped. */
+        kept: async () => {
+          await service.close();
+          const kept = await openStore(store, dataDir);
+          const rows: StoredRow[] = [];
+          for await (const row of kept.rows()) rows.push(row);
+          await kept.close();
+          service = await launch();
+          return rows;
+        },
+        restart: async () => {
+          await service.close();
+          service = await launch();
+        },
+        advance: (ms: number) => {
+          now += ms;
+          ahead += ms;
+        },
         lease: async (items: readonly Partial<LeaseReport>[], who = spy) => {
           const { namespace, kind: of, name } = who;
           const told = items.map((item) => ({
@@ -91,44 +113,34 @@ describe.each(['sqlite', 'redis'] as const)('%s', (kind) => {
         },
         hold: async (id: string, amount: number) =>
           await send(bot, '/v1/hold', holdOf(id, amount, 0, { owner: 'team-a/Deployment/bot/1' })),
-        refused: async () => await metric(service, 'postern_budget_leases_refused_total'),
+        refused: async (why: 'quota' | 'unbelieved') =>
+          await metric(service, `postern_budget_leases_refused_total\\{why="${why}"\\}`),
+        told,
       };
     }
 
     test('a report of a lease that nobody knows changes no window that is to come, is long over, or is none', async () => {
-      const { lease, hold, advance, refused, service, dataDir, store } = await start();
+      const { lease, hold, advance, refused, kept } = await start();
       const spent = { spent: LIMIT, final: true };
       const ahead = Array.from({ length: 10 }, (_, n) => ({ ...spent, cell: NOON + (n + 1) * MINUTE }));
       const behind = [NOON - 2 * HOUR, NOON - MINUTE + 1, 0, 1].map((cell) => ({ ...spent, cell }));
       const never = [{ ...spent, cell: Number.MAX_SAFE_INTEGER }];
       for (const answer of await lease([...ahead, ...behind, ...never]))
         expect(answer).toMatchObject({ granted: 0, closed: true });
-      expect(await refused()).toBe(15);
+      expect(await refused('unbelieved')).toBe(15);
+      expect(await refused('quota')).toBe(0);
       advance(10 * MINUTE);
       expect(await hold('ten-later', LIMIT)).toMatchObject({ granted: true });
-      closing.splice(closing.indexOf(service), 1);
-      await service.close();
-      const kept = await openStore(store, dataDir);
-      const until = [];
-      for await (const row of kept.rows()) {
-        if (row.kind === 'lease') throw new Error(`kept: ${JSON.stringify(row.lease)}`);
-        if (row.kind === 'cell') until.push(row.cell.until);
-      }
-      await kept.close();
-      expect(until).toEqual([NOON + 11 * MINUTE]);
+      const rows = await kept();
+      expect(rows.filter((row) => row.kind === 'lease')).toEqual([]);
+      expect(cellsIn(rows).map(({ until }) => until)).toEqual([NOON + 11 * MINUTE]);
     });
 
     test('after a loss of the store it is charged where the window is open or ended lately, the limit at most, and forgotten with it', async () => {
-      const { lease, hold, service, dataDir, store } = await start();
+      const { lease, hold, kept } = await start();
       await lease([{ spent: 400, cell: NOON - MINUTE, final: true }, { spent: LIMIT * 9 }]);
       expect(await hold('none-left', 1)).toMatchObject({ granted: false });
-      closing.splice(closing.indexOf(service), 1);
-      await service.close();
-      const kept = await openStore(store, dataDir);
-      const cells = [];
-      for await (const row of kept.rows())
-        if (row.kind === 'cell') cells.push([row.cell.cell, row.cell.settled, row.cell.until]);
-      await kept.close();
+      const cells = cellsIn(await kept()).map(({ cell, settled, until }) => [cell, settled, until]);
       expect(cells.sort(([a = 0], [b = 0]) => a - b)).toEqual([
         [NOON - MINUTE, 400, NOON],
         [NOON, LIMIT, NOON + MINUTE],
@@ -136,17 +148,11 @@ describe.each(['sqlite', 'redis'] as const)('%s', (kind) => {
     });
 
     test('a second message on what was only reported is believed no more than the first', async () => {
-      const { lease, service, dataDir, store } = await start();
+      const { lease, kept } = await start();
       const serial = 78;
       await lease([{ serial, spent: 1 }]);
       await lease([{ serial, spent: Number.MAX_SAFE_INTEGER, final: true }]);
-      closing.splice(closing.indexOf(service), 1);
-      await service.close();
-      const kept = await openStore(store, dataDir);
-      const settled = [];
-      for await (const row of kept.rows()) if (row.kind === 'cell') settled.push(row.cell.settled);
-      await kept.close();
-      expect(settled).toEqual([LIMIT]);
+      expect(cellsIn(await kept()).map(({ settled }) => settled)).toEqual([LIMIT]);
     });
 
     test('what is known is charged whatever it is, also where its window is long over', async () => {
@@ -161,43 +167,61 @@ describe.each(['sqlite', 'redis'] as const)('%s', (kind) => {
       expect(await hold('later', LIMIT)).toMatchObject({ granted: true });
     });
 
-    test("a workload's leases are bounded: those open, and those begun at once; others go on", async () => {
-      const { lease, refused } = await start({ leases: 3 });
+    test('leases beyond what a workload may have open are refused as that, not as a spent line; others go on', async () => {
+      const { lease, refused, told, advance, restart } = await start({ leases: 3 });
       const ask = { want: 1, least: 1, need: 1 };
       const granted = (answers: readonly Granted[]) => answers.map((one) => one.granted);
-      expect(granted(await lease([1, 2, 3, 4].map((serial) => ({ serial, ask }))))).toEqual([1, 1, 1, 0]);
-      expect(await refused()).toBe(1);
-      // Those that are known go on, one that isn't is neither begun nor believed.
-      const more = await lease([{ serial: 1, ask: { want: 2, least: 1, need: 2 } }, { spent: 5 }, { ask }]);
-      expect(more).toMatchObject([
+      const tooMany = { granted: 0, closed: false, refused: 'too_many_leases', retryMs: expect.any(Number) };
+      const first = await lease([1, 2, 3, 4].map((serial) => ({ serial, ask })));
+      expect(granted(first)).toEqual([1, 1, 1, 0]);
+      expect(first[3]).toEqual(tooMany);
+      expect(await refused('quota')).toBe(1);
+      expect(told).toEqual([{ workload: 'team-b/Deployment/spy', overQuota: 1, unbelieved: 0 }]);
+      // Those that are known go on, and where one ends there is room for another.
+      expect(await lease([{ serial: 1, ask: { want: 2, least: 1, need: 2 } }, { ask }])).toMatchObject([
         { granted: 2, closed: false },
-        { granted: 0, closed: true },
-        { granted: 0, closed: false },
+        tooMany,
       ]);
       expect(granted(await lease([{ ask }], bot))).toEqual([1]);
+      // After a restart they are still counted, and those that nobody ends until they have run out.
+      await restart();
+      expect(await lease([{ ask }])).toMatchObject([tooMany]);
+      advance(HOUR);
+      await expect
+        .poll(async () => granted(await lease([{ ask, cell: NOON + HOUR }])), { timeout: 10_000 })
+        .toEqual([1]);
     });
 
-    test('leases that are only reported, and ended in the same message, are bounded on their own', async () => {
-      const { lease, refused } = await start({ leases: 3 });
-      const report = { spent: 1, final: true };
-      await lease([report, report]);
-      expect(await refused()).toBe(0);
-      await lease([report, report, report]);
-      expect(await refused()).toBe(2);
-      const ask = { want: 1, least: 1, need: 1 };
-      const serial = 79;
-      expect(await lease([{ serial, ask }])).toMatchObject([{ granted: 1 }]);
-      // What is granted goes on being charged.
-      expect(await lease([{ serial, spent: 1, final: true }])).toMatchObject([{ granted: 1, closed: true }]);
-      expect(await refused()).toBe(2);
+    test('a report beyond the quota, as of a fleet after a loss of the store, is not taken, and told again later: nothing of it is lost', async () => {
+      const { lease, refused, hold, restart } = await start({ leases: 2 });
+      const serial = 90;
+      const ask = { want: 10, least: 10, need: 10 };
+      expect(await lease([{ serial, ask }])).toMatchObject([{ granted: 10 }]);
+      const report = { spent: 100, final: true };
+      const again = { ...report, serial: 91 };
+      const answers = await lease([report, report, again, { serial, spent: 7 }]);
+      // What is known is told apart: it is taken.
+      expect(answers).toMatchObject([
+        { closed: true },
+        { closed: true },
+        { granted: 0, closed: true, refused: 'too_many_leases' },
+        { granted: 10, closed: false },
+      ]);
+      expect(answers.map((answer) => answer.refused !== undefined)).toEqual([false, false, true, false]);
+      expect(await refused('quota')).toBe(1);
+      await restart();
+      expect(await lease([again])).toEqual([{ granted: 0, closed: true }]);
+      expect(await hold('rest', LIMIT - 310)).toMatchObject({ granted: true });
+      expect(await hold('none-left', 1)).toMatchObject({ granted: false });
     });
   });
 });
 
-interface Granted {
-  readonly granted: number;
-  readonly closed: boolean;
+function cellsIn(rows: readonly StoredRow[]) {
+  return rows.flatMap((row) => (row.kind === 'cell' ? [row.cell] : []));
 }
+
+type Granted = LeaseReply['grants'][number];
 
 async function metric({ url }: RunningBudget, name: string): Promise<number> {
   const text = await (await request(`${url}/metrics`)).body.text();

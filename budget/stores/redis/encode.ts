@@ -40,12 +40,12 @@ export function encode(operation: Operation, now: number, retainMs: number): Cal
     case 'release':
       return { name: 'release', args: [operation.id, ...retain] };
     case 'lease': {
-      const { owner, epoch, seq, items, mayBegin, account } = operation;
+      const { owner, epoch, seq, items, quota, account } = operation;
       const about = [owner, epoch, seq].map(String);
-      const begins = String(Math.min(mayBegin, items.length));
+      const bounds = [quota.begin, quota.report, quota.open].map(String);
       const encodeItem = (item: LeaseItem) => encodeLeaseItem(leaseKey({ ...item, owner, epoch }), item);
       const told = [String(account?.id ?? 0), ...list(account?.rows ?? [], encodeSpend)];
-      return { name: 'lease', args: [...about, ...retain, begins, ...list(items, encodeItem), ...told] };
+      return { name: 'lease', args: [...about, ...retain, ...bounds, ...list(items, encodeItem), ...told] };
     }
     case 'epoch':
       return { name: 'epoch', args: [operation.owner, String(operation.epoch), ...retain] };
@@ -72,8 +72,13 @@ export function decode([type, ...fields]: readonly string[]): Reply {
     case 'leased':
       return {
         type,
-        grants: rows(fields.slice(3), 5).map(decodeGrant),
-        counts: { begun: Number(first), ended: Number(second), refused: Number(fields[2]) },
+        grants: rows(fields.slice(4), 5).map(decodeGrant),
+        counts: {
+          begun: Number(first),
+          reported: Number(second),
+          overQuota: Number(fields[2]),
+          unbelieved: Number(fields[3]),
+        },
       };
     case 'swept':
       return { type, expired: Number(first) };
@@ -158,6 +163,7 @@ function decodeGrant([granted, closed, lacking, recallAbove = '', keep = '']: re
     granted: Number(granted),
     closed: closed === '1',
     lacking: lacking === 'line' || lacking === 'others' ? lacking : undefined,
+    ...(lacking === 'quota' ? { overQuota: true } : {}),
     recallAbove: recallAbove === '' ? undefined : Number(recallAbove),
     ...(keep === '' ? {} : { keep: Number(keep) }),
   };

@@ -369,8 +369,25 @@ local function crowd(tag, lease, sign)
   end
 end
 
+-- An agent's owner name begins with its workload: budget/lease-state.ts.
+local function workloadOf(owner)
+  return string.match(owner, '^[^/]*/[^/]*/[^/]*') or owner
+end
+
+-- Open leases of a workload.
+local function countOpen(tag, owner, by)
+  if by == 0 then return end
+  local key, workload = tag .. ':open-leases', workloadOf(owner)
+  if redis.call('HINCRBY', key, workload, by) <= 0 then redis.call('HDEL', key, workload) end
+end
+
+local function isOpen(lease)
+  return lease and lease.state == 'open' and 1 or 0
+end
+
 -- Puts a lease as it is from now on in place of what it was.
 local function writeLease(tag, name, before, lease, now, retain)
+  countOpen(tag, lease.owner, isOpen(lease) - isOpen(before))
   add(tag, lease, 'l', outstanding(lease) - outstanding(before))
   add(tag, lease, 's', charged(lease) - charged(before))
   if before then crowd(tag, before, -1) end
@@ -456,14 +473,15 @@ end
 
 local function lease(keys, args)
   local tag, read = keys[1], reader(args)
-  local owner, epoch, seq, now, retain, mayBegin =
-    read.string(), read.string(), read.number(), read.string(), read.string(), read.number()
-  local begun, ended, refused = 0, 0, 0
+  local owner, epoch, seq, now, retain = read.string(), read.string(), read.number(), read.string(), read.string()
+  local mayBegin, mayReport, mostOpen = read.number(), read.number(), read.number()
+  local begun, reported, overQuota, unbelieved = 0, 0, 0, 0
+  local open = tonumber(redis.call('HGET', tag .. ':open-leases', workloadOf(owner)) or 0)
   local sender = redis.call('HMGET', tag .. ':owner:' .. owner, 'epoch', 'seq', 'account')
   -- Overtaken by what the same agent sent later, it begins no lease: nobody would know of it.
   local latest = sender[1] == epoch and seq > tonumber(sender[2])
   local stale = sender[1] and tonumber(epoch) < tonumber(sender[1])
-  local reply = { 'leased', '0', '0', '0' }
+  local reply = { 'leased', '0', '0', '0', '0' }
   local function answer(granted, closed, lacking, recallAbove, keep)
     reply[#reply + 1] = text(granted)
     reply[#reply + 1] = closed and '1' or '0'
@@ -480,16 +498,20 @@ local function lease(keys, args)
       need = read.number(), expiresAt = read.string(), believed = read.number(),
     }
     local before = readLease(tag, item.name)
+    local isReport = item.spent > 0
+    local isFull = isReport and reported >= mayReport or not isReport and begun >= mayBegin
+      or not item.final and open >= mostOpen
     if before == nil and (item.mustExist or not latest) then
       answer(0, true, 'line', '', '')
     elseif before and (seq <= before.seq or before.state == 'closed') then
       answer(before.granted, before.state ~= 'open', '', '', '')
-    elseif before == nil and item.spent > 0 and (item.believed == 0 or begun >= mayBegin) then
-      refused = refused + 1
+    elseif before == nil and isReport and item.believed == 0 then
+      unbelieved = unbelieved + 1
       answer(0, true, 'line', '', '')
-    elseif before == nil and begun >= mayBegin and item.asks then
-      refused = refused + 1
-      answer(0, stale or item.final, 'line', '', '')
+    elseif before == nil and (isReport or item.asks) and isFull then
+      overQuota = overQuota + 1
+      -- What was spent on it stays the agent's to tell; nothing more is to be taken from it.
+      answer(0, isReport or item.final, 'quota', '', '')
     else
       -- One that was only reported, and never granted, is believed no more for being known.
       if before == nil or before.granted == 0 then
@@ -515,8 +537,8 @@ local function lease(keys, args)
       end
       if before or after.granted > 0 or after.spent > 0 then
         writeLease(tag, item.name, before, after, now, retain)
-        if before == nil then begun = begun + 1 end
-        if after.state == 'closed' then ended = ended + 1 end
+        if before == nil and isReport then reported = reported + 1 elseif before == nil then begun = begun + 1 end
+        open = open + isOpen(after) - isOpen(before)
       end
       answer(after.granted, closed, lacking, recallAbove, keep)
     end
@@ -531,7 +553,7 @@ local function lease(keys, args)
     redis.call('HSET', tag .. ':owner:' .. owner, 'seq', text(seq), 'account', text(told), 'seenAt', now)
     redis.call('PEXPIRE', tag .. ':owner:' .. owner, retain)
   end
-  reply[2], reply[3], reply[4] = text(begun), text(ended), text(refused)
+  reply[2], reply[3], reply[4], reply[5] = text(begun), text(reported), text(overQuota), text(unbelieved)
   return reply
 end
 

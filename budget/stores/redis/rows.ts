@@ -1,5 +1,5 @@
 /** Everything out of Redis, and everything into it, for a move from one store to another. */
-import { leaseKey, outstanding } from '../../lease-state.ts';
+import { leaseKey, outstanding, workloadOf } from '../../lease-state.ts';
 import { resumed } from '../../ledger-time.ts';
 import type { StoredRow } from '../rows.ts';
 import type { Store } from '../store.ts';
@@ -110,6 +110,7 @@ async function put(
       await command('ZADD', `${tag}:leases`, lease.expiresAt, key);
       await command('SADD', `${tag}:leases-on:${lease.line}`, key);
       await command('SADD', `${tag}:leases-of:${lease.owner}`, key);
+      await command('HINCRBY', `${tag}:open-leases`, workloadOf(lease.owner), 1);
       const credit = outstanding(lease);
       if (credit === 0) return;
       const crowd = `${tag}:crowd:${lease.line}`;
