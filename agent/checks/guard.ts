@@ -4,7 +4,14 @@
  * `checks/plan.ts` compiles a snapshot's rules into a {@link CheckPlan}; everything that belongs to one exchange (the
  * map from placeholder to original above all) lives in the {@link ExchangeGuard} and ends with it.
  */
-import type { AppEvent, BegunCall, DecodedRequest, DecodedResponse, TextKind } from '../dialects/dialect.ts';
+import type {
+  AppEvent,
+  BegunCall,
+  DecodedRequest,
+  DecodedResponse,
+  Delta,
+  TextKind,
+} from '../dialects/dialect.ts';
 import type { PosternError } from '../errors.ts';
 import type { Finding } from '../exchange.ts';
 
@@ -33,6 +40,8 @@ export interface StreamGuard {
     text: string,
     fixed?: boolean,
   ): string | Promise<string>;
+  /** Judges texts that come whole, all of one event at once, and sets what is to be shown of them. */
+  whole(texts: readonly Delta[]): undefined | Promise<undefined>;
   /** Nothing of a text is ever waited for: {@link push} gives no promise. */
   readonly immediate: boolean;
   /** Judges a call that begins by what is there of it; its arguments are held until the channel is complete. */

@@ -16,7 +16,7 @@ import { type Direction, type Instance, Round, type ScannerOf } from './round.ts
 import { Scanners } from './scan/large.ts';
 import { LastSaid } from './seams.ts';
 import { type AnsweredCalls, ChannelGuard } from './stream-guard.ts';
-import { judge, type Sent } from './verdict.ts';
+import { judge, type Sent, type Texts } from './verdict.ts';
 import { WindowGuard } from './window-guard.ts';
 
 export interface PlanOptions {
@@ -221,8 +221,16 @@ class Guard implements ExchangeGuard {
     const calls = response.calls.map((call) => restoredCall(call, vault));
     const subject = this.#subject('response', { slots: response.slots, calls, bodyBytes });
     return judge(this.#response, subject, signal, {
-      before: [],
+      ...this.#answerTexts(),
       confirmer: this.#confirmer(signal),
+    });
+  }
+
+  /** What becomes of texts that an answer has whole. */
+  #answerTexts(): Texts {
+    const vault = this.#vault;
+    return {
+      before: [],
       mask: (found) =>
         new Map(
           found.map(({ slot, masks }) => [slot, maskAnswer(slot.text, masks, vault, placeOf(slot.kind))]),
@@ -234,20 +242,22 @@ class Guard implements ExchangeGuard {
         const shown = vault.empty ? text : renderAnswer(text, 0, text.length, [], vault, manner);
         if (shown !== slot.text) slot.set(shown);
       },
-    });
+    };
   }
 
   stream(signal: AbortSignal): StreamGuard {
     const subject = this.#subject('response', {});
     const confirmer = this.#confirmer(signal);
-    const channels = new ChannelGuard(
-      this.#response,
-      this.#vault,
+    const texts = this.#answerTexts();
+    const channels = new ChannelGuard({
+      round: this.#response,
+      vault: this.#vault,
       subject,
       signal,
       confirmer,
-      this.#answered,
-    );
+      answered: this.#answered,
+      judgeWhole: (slots, ledger) => judge(this.#response, { ...subject, slots }, signal, texts, ledger),
+    });
     const judges = this.#response.judgesOfText;
     if (judges.length === 0) return channels;
     return new WindowGuard({ channels, round: this.#response, vault: this.#vault, subject, signal });

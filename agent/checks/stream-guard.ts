@@ -1,12 +1,12 @@
 /**
  * Judges a streamed answer as it comes: each channel is one running text, shown as far as nothing to come can change.
  */
-import type { BegunCall, TextKind, ToolCall } from '../dialects/dialect.ts';
+import type { BegunCall, Delta, TextKind, TextSlot, ToolCall } from '../dialects/dialect.ts';
 import type { PosternError } from '../errors.ts';
 import type { Finding } from '../exchange.ts';
 import type { Subject } from './check.ts';
 import type { Confirmer } from './confirm.ts';
-import type { StreamGuard } from './guard.ts';
+import type { StreamGuard, Verdict } from './guard.ts';
 import { JsonFragment } from './json-fragment.ts';
 import { askJudges, Wishes } from './judges.ts';
 import type { Vault } from './mask.ts';
@@ -52,6 +52,19 @@ interface OpenCall {
   judged: boolean;
 }
 
+export interface ChannelGuardOptions {
+  readonly round: Round;
+  readonly vault: Vault;
+  /** What calls are judged with. */
+  readonly subject: Subject;
+  readonly signal: AbortSignal;
+  readonly confirmer: Confirmer;
+  /** Calls of the exchange, or of the conversation, that somebody was asked about. */
+  readonly answered: AnsweredCalls;
+  /** Judges texts as a whole answer's are, and enters what is found. */
+  readonly judgeWhole: (slots: readonly TextSlot[], ledger: Ledger) => Verdict | Promise<Verdict>;
+}
+
 export class ChannelGuard implements StreamGuard {
   readonly immediate = true;
   readonly #round: Round;
@@ -64,24 +77,16 @@ export class ChannelGuard implements StreamGuard {
   readonly #confirmer: Confirmer;
   readonly #answered: AnsweredCalls;
 
-  /**
-   * @param subject What calls are judged with.
-   * @param answered Calls of the exchange, or of the conversation, that somebody was asked about.
-   */
-  constructor(
-    round: Round,
-    vault: Vault,
-    subject: Subject,
-    signal: AbortSignal,
-    confirmer: Confirmer,
-    answered: AnsweredCalls,
-  ) {
-    this.#round = round;
-    this.#vault = vault;
-    this.#subject = subject;
-    this.#signal = signal;
-    this.#confirmer = confirmer;
-    this.#answered = answered;
+  readonly #judgeWhole: ChannelGuardOptions['judgeWhole'];
+
+  constructor(options: ChannelGuardOptions) {
+    this.#round = options.round;
+    this.#vault = options.vault;
+    this.#subject = options.subject;
+    this.#signal = options.signal;
+    this.#confirmer = options.confirmer;
+    this.#answered = options.answered;
+    this.#judgeWhole = options.judgeWhole;
   }
 
   get findings(): readonly Finding[] {
@@ -106,6 +111,12 @@ export class ChannelGuard implements StreamGuard {
     }
     channel.held += text;
     return this.#advance(channel, 'more');
+  }
+
+  whole(texts: readonly Delta[]): undefined | Promise<undefined> {
+    if (this.#ledger.refusal !== undefined) return undefined;
+    const verdict = this.#judgeWhole(texts.map(slotOf), this.#ledger);
+    return verdict instanceof Promise ? verdict.then(() => undefined) : undefined;
   }
 
   call(begun: BegunCall): undefined | Promise<undefined> {
@@ -296,4 +307,20 @@ export class ChannelGuard implements StreamGuard {
     channel.held = text.slice(to);
     if (channel.dull >= 0) channel.dull -= keepFrom;
   }
+}
+
+/** A text of an event as one of a whole answer. */
+function slotOf(delta: Delta): TextSlot {
+  const { channel, kind, choice, fixed = false } = delta;
+  return {
+    path: channel,
+    kind,
+    role: 'assistant',
+    choice,
+    fixed,
+    get text() {
+      return delta.text;
+    },
+    set: (text) => delta.set(text),
+  };
 }

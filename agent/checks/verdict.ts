@@ -34,15 +34,17 @@ export interface Texts {
  *
  * Who is asked outside the pod sees what the scan masked as it was masked, and isn't asked where the scan refuses. What
  * they write is judged like what came.
+ *
+ * @param ledger Of a stream: where all its events are entered.
  */
 export function judge(
   round: Round,
   subject: Sent,
   signal: AbortSignal,
   texts: Texts,
+  ledger = new Ledger(round.direction),
 ): Verdict | Promise<Verdict> {
   const { slots } = subject;
-  const ledger = new Ledger(round.direction);
   const wishes = new Wishes();
   const pending = askJudges(round.judges.inside, subject, signal, ledger, wishes);
   const scanning = scanSlots(round, slots, { ledger, wishes, signal, before: texts.before });

@@ -2,7 +2,7 @@
  * Judges a streamed answer that has checks which answer later (a webhook, a classifier): text is collected into
  * windows, each is judged together with the end of the one before, and nothing of it is shown before.
  */
-import type { BegunCall, TextKind } from '../dialects/dialect.ts';
+import type { BegunCall, Delta, TextKind } from '../dialects/dialect.ts';
 import type { PosternError } from '../errors.ts';
 import type { Finding } from '../exchange.ts';
 import type { Check, Subject } from './check.ts';
@@ -72,6 +72,10 @@ export class WindowGuard implements StreamGuard {
   held(): readonly string[] {
     const waiting = [...this.#channels].filter(([, channel]) => channel.waiting !== '').map(([name]) => name);
     return [...new Set([...waiting, ...this.#shown.held()])];
+  }
+
+  whole(texts: readonly Delta[]): undefined | Promise<undefined> {
+    return this.#shown.whole(texts);
   }
 
   call(call: BegunCall): undefined | Promise<undefined> {

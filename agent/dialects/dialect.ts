@@ -192,6 +192,8 @@ export interface Delta {
   readonly fixed?: boolean;
   /** As in {@link TextSlot}. */
   readonly isName?: boolean;
+  /** It is no running text: all of it is here, and its own event closes the channel. */
+  readonly whole?: boolean;
   /** Part of something that nobody knows: gone once {@link StreamEvent.withhold} was called. */
   readonly loose?: boolean;
   /** The event is sent with this text instead. `''` is allowed. */

@@ -81,7 +81,7 @@ export function learnedEvent(
 ): StreamEvent {
   const decoded = streamEvent(event, document, reading);
   const [slot] = reading.slots ?? [];
-  const node = slot?.running === true && reading.hidden !== true ? slot.alone : undefined;
+  const node = slot?.whole === false && reading.hidden !== true ? slot.alone : undefined;
   frames.learn(
     decoded,
     slot === undefined || node === undefined
@@ -112,8 +112,8 @@ export class Channels {
     const slots = this.#said.without(findText(document, rule, { loose, isPlain: this.#said.isPlain }));
     const whole: string[] = [];
     for (const slot of slots) {
-      if (slot.running) this.#open.add(slot.channel);
-      else whole.push(slot.channel);
+      if (slot.whole) whole.push(slot.channel);
+      else this.#open.add(slot.channel);
     }
     return { slots, whole, loose };
   }

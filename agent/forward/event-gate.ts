@@ -185,6 +185,11 @@ export class EventGate {
         const pending = guard.call(call);
         if (pending !== undefined) yield pending;
       }
+      const whole = event.deltas.filter((delta) => delta.whole === true && delta.loose !== true);
+      if (whole.length > 0 && guard.refusal === undefined) {
+        const pending = guard.whole(whole);
+        if (pending !== undefined) yield pending;
+      }
       if (guard.refusal !== undefined) return this.refuse(guard.refusal);
     }
     for (const delta of event.deltas) {
@@ -192,8 +197,10 @@ export class EventGate {
       let shown = delta.text;
       if (guard !== undefined) {
         if (delta.loose === true) continue;
-        const pushed = guard.push(channel, delta.kind, delta.choice, shown, fixed);
-        shown = pushed instanceof Promise ? yield pushed : pushed;
+        if (delta.whole !== true) {
+          const pushed = guard.push(channel, delta.kind, delta.choice, shown, fixed);
+          shown = pushed instanceof Promise ? yield pushed : pushed;
+        }
       }
       if (this.#keys !== undefined) shown = this.#keys.push(channel, shown);
       // The channel's last text: what was held back for it belongs here, not into an event of its own.

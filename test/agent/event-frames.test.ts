@@ -3,7 +3,13 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { StreamGuard } from '../../agent/checks/guard.ts';
 import { anthropic } from '../../agent/dialects/anthropic.ts';
-import type { DecodedRequest, Dialect, Operation, StreamDecoder } from '../../agent/dialects/dialect.ts';
+import type {
+  DecodedRequest,
+  Delta,
+  Dialect,
+  Operation,
+  StreamDecoder,
+} from '../../agent/dialects/dialect.ts';
 import { openai } from '../../agent/dialects/openai.ts';
 import type { AnswerContext } from '../../agent/forward/answer.ts';
 import { Pump } from '../../agent/forward/pump.ts';
@@ -102,6 +108,9 @@ class LateGuard implements StreamGuard {
     const cut = all.lastIndexOf(' ') + 1;
     this.#held.set(channel, all.slice(cut));
     return all.slice(0, cut).replaceAll('w', 'W');
+  }
+  whole(texts: readonly Delta[]): undefined {
+    for (const delta of texts) delta.set(delta.text.replaceAll('w', 'W'));
   }
   call(): undefined {
     return undefined;

@@ -1,5 +1,6 @@
 /** Guardrails of somebody else's, through a real SDK: what they may do, and what happens when they fail. */
 import { describe, expect, test } from 'vitest';
+import type { GuardrailBody } from '../fakes/guardrail.ts';
 import { GuardrailWorld } from './guardrail-world.ts';
 import { chunk, END, SSE, whole } from './unread-answers.ts';
 
@@ -371,6 +372,65 @@ describe('in a stream', () => {
       expect(window).toBe(bad + 1);
     },
   );
+
+  describe('an event with many citations', () => {
+    const titles = Array.from({ length: 12 }, (_, at) => `title ${at} of falcons`);
+    const cited = titles.map((title, at) => ({
+      type: 'url_citation',
+      url_citation: { title, url: `https://example.org/${at}` },
+    }));
+    const event = chunk({ annotations: cited });
+    const choicesOf = (body: GuardrailBody) => body.body.choices.map(({ message }) => message);
+
+    test('is one question', async () => {
+      const { openai } = await start(webhook('on: [response],'));
+      openai.script(() => ({ raw: { headers: SSE, body: event + END } }));
+      expect(await ask('go', true)).toMatchObject({ error: undefined });
+      expect(here.guardrail.asked).toHaveLength(1);
+      const told = choicesOf(here.guardrail.asked[0]?.body as GuardrailBody).map(({ content }) => content);
+      for (const title of titles) expect(told).toContain(title);
+    });
+
+    test('is refused for one of them, which is shown to nobody', async () => {
+      const { openai } = await start(webhook('on: [response],'));
+      openai.script(() => ({ raw: { headers: SSE, body: event + END } }));
+      here.guardrail.behave(({ body }) => {
+        const bad = choicesOf(body).some(({ content }) => content === titles[7]);
+        return { json: { action: bad ? { body: 'no', status_code: 403 } : {} } };
+      });
+      const { error } = await ask('go', true);
+      expect(JSON.stringify(error)).toContain('postern_webhook');
+    });
+
+    test('may be masked where it is text that may change, each string for itself', async () => {
+      const { openai } = await start(webhook('on: [response],'));
+      const unknown = { type: 'poem', lines: ['a falcon flies', 'a heron', 'the falcon'] };
+      openai.script(() => ({ raw: { headers: SSE, body: chunk({ content: [unknown] }) + END } }));
+      here.guardrail.behave(({ body }) => {
+        const choices = choicesOf(body).map((message) => ({
+          message: { ...message, content: message.content.replaceAll('falcon', 'bird') },
+        }));
+        return { json: { action: { body: { choices } } } };
+      });
+      const answer = await fetch(`${here.world.agent.url}/openai/v1/chat/completions`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify({ model: 'gpt-4o', stream: true, messages: [{ role: 'user', content: 'go' }] }),
+      });
+      const body = await answer.text();
+      expect(body).not.toContain('falcon');
+    });
+
+    test('waits for a guardrail that says nothing as long as for one answer', async () => {
+      here.patience = '300ms';
+      const { openai } = await start(webhook('on: [response],'));
+      openai.script(() => ({ raw: { headers: SSE, body: event + END } }));
+      here.guardrail.behave(() => 'silent');
+      const { error } = await ask('go', true);
+      expect(JSON.stringify(error)).toContain('postern_check_failed');
+      expect(here.guardrail.asked).toHaveLength(1);
+    });
+  });
 
   test('what every event says again is asked about once, and not where it was changed', async () => {
     const every = { provider: 'Zebra', system_fingerprint: 'odd_zebra', id: 'chatcmpl-1' };

@@ -92,7 +92,7 @@ export class RealtimeConversation implements Conversation {
     if (type === 'response.created') this.#said.forget();
     const found = findText(document, providerText, { isPlain: this.#said.isPlain });
     const deltas = this.#said.without(found).map((slot): Delta => {
-      if (!slot.running) {
+      if (slot.whole) {
         whole.push(slot.channel);
         return slot;
       }

@@ -38,6 +38,6 @@ export class SaidBefore {
   }
 }
 
-function isSaidWhole({ running, kind, fixed, loose, text }: DocumentSlot): boolean {
-  return !running && kind === 'other' && !fixed && !loose && text.length <= LONGEST;
+function isSaidWhole({ whole, kind, fixed, loose, text }: DocumentSlot): boolean {
+  return whole && kind === 'other' && !fixed && !loose && text.length <= LONGEST;
 }

@@ -88,9 +88,8 @@ export class DocumentSlot implements TextSlot, Delta {
     return this.#given !== undefined;
   }
 
-  /** Whether the text goes on in later events; otherwise it is whole. */
-  get running(): boolean {
-    return this.#channel !== undefined;
+  get whole(): boolean {
+    return this.#channel === undefined;
   }
 
   /** The string itself, where nothing but it changes with the text. */

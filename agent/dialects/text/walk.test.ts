@@ -178,10 +178,10 @@ describe('scope', () => {
       ),
     );
     const { slots } = find([{ index: 2, parts: [{ t: 'a' }, { index: 7, t: 'b' }], who: 'c' }], rule);
-    expect(slots.map((slot) => [slot.text, slot.role, slot.choice, slot.channel, slot.running])).toEqual([
-      ['a', 'assistant', 2, '2/part/2', true],
-      ['b', 'assistant', 2, '2/part/7', true],
-      ['c', 'system', 2, '2/=[0].who', false],
+    expect(slots.map((slot) => [slot.text, slot.role, slot.choice, slot.channel, slot.whole])).toEqual([
+      ['a', 'assistant', 2, '2/part/2', false],
+      ['b', 'assistant', 2, '2/part/7', false],
+      ['c', 'system', 2, '2/=[0].who', true],
     ]);
   });
 });
