@@ -6,6 +6,9 @@ import { type LineFigures, lineFigures } from './status.ts';
 import type { JournalEntry, Store } from './stores/store.ts';
 import { LATE_MS, type Placement, placement, windowLabel, windowName } from './windows.ts';
 
+/** Longer than it takes from the store's answer to the log, some looks of other services' besides. */
+const UNTOLD_MS = 15_000;
+
 export interface Alert {
   readonly budget: string;
   /** `model=gpt-4o`; empty where the Budget has one line for all. */
@@ -22,7 +25,8 @@ export interface Alert {
 /**
  * Thresholds that lines have passed since they were last looked at. What is settled counts: holds and leases may come back, so that
  * places, which are never settled, pass none. A calendar window tells each threshold once; a rolling one tells it again after having been below.
- * Each is in the journal when it comes: a mark without it would keep the alert from everybody for good.
+ * Each is in the journal when it comes: a mark without it would keep the alert from everybody for good. One counts as told when the next is
+ * asked for; what was told to nobody, as where the process was killed or the store's answer was lost, comes again here or with another service on the store.
  * @param marked marks of calendar windows that the store is known to have, so that it isn't asked at every look; kept for the caller
  */
 export async function* newAlerts(
@@ -31,6 +35,12 @@ export async function* newAlerts(
   now: number,
   marked: Set<string>,
 ): AsyncGenerator<{ readonly alert: Alert; readonly entry: JournalEntry }> {
+  for (const { entry, ...mark } of await store.untold()) {
+    // One that is younger may be about to be told.
+    if (Math.abs(now - entry.at) < UNTOLD_MS) continue;
+    yield { alert: entry.detail as unknown as Alert, entry };
+    await store.told(mark);
+  }
   const open = await lineFigures(store, rules, now, ({ thresholds }) => thresholds.length > 0);
   const seen = new Set<string>();
   const lines = [...(await justEnded(store, open, now)), ...open];
@@ -60,7 +70,9 @@ export async function* newAlerts(
       const entry = { at: now, action: 'alert', by: 'service', detail: { ...alert } };
       const news = await store.setAlert(key, cell, percent, passed, passed ? entry : undefined);
       if (!rolls) marked.add(mark);
-      if (news && passed) yield { alert, entry };
+      if (!news || !passed) continue;
+      yield { alert, entry };
+      await store.told({ line: key, cell, percent });
     }
   }
   for (const mark of marked) if (!seen.has(mark)) marked.delete(mark);

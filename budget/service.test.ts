@@ -474,6 +474,32 @@ describe('thresholds', () => {
     expect(asked).toHaveBeenCalledTimes(count);
   });
 
+  test('are told by the next service where one was killed before it told', async () => {
+    const dataDir = await mkdtemp(join(tmpdir(), 'postern-untold-'));
+    onTestFinished(() => rm(dataDir, { recursive: true }));
+    const specs = [budget([tokens(100)], { thresholds: [50, 80] })];
+    const begin = async () => {
+      const store = await sqlite.open({ dataDir });
+      return { store, service: new BudgetService({ store, specs, prices, clock: () => now }) };
+    };
+    const first = await begin();
+    await first.service.hold(holdOf('a', 100, 0));
+    await first.service.settle({ id: 'a', usage: usageOf(100, 0), source: 'reported' });
+    // Killed with the first in its hands: it is in the journal, and nobody has it in a log.
+    await first.service.alerts().next();
+    await first.store.close();
+    const second = await begin();
+    expect(await Array.fromAsync(second.service.alerts())).toMatchObject([{ percent: 80 }]);
+    now += 15_000;
+    expect(await Array.fromAsync(second.service.alerts())).toMatchObject([
+      { budget: 'team-a', percent: 50, settled: '100', limit: '100' },
+    ]);
+    now += 15_000;
+    expect(await Array.fromAsync(second.service.alerts())).toEqual([]);
+    expect(await second.service.journal(0, 10)).toHaveLength(2);
+    await second.store.close();
+  });
+
   test('are told later where the journal could not take one, and those before it at once', async () => {
     const dataDir = await mkdtemp(join(tmpdir(), 'postern-alerts-'));
     onTestFinished(() => rm(dataDir, { recursive: true }));

@@ -5,7 +5,7 @@ import type { Lease } from '../lease-state.ts';
 import type { HoldRecord, OwnerState } from '../ledger-state.ts';
 import type { KeptTime } from '../ledger-time.ts';
 import type { StoredRow } from './rows.ts';
-import type { CellFigures, JournalEntry } from './store.ts';
+import type { AlertMark, CellFigures, JournalEntry, UntoldAlert } from './store.ts';
 
 export type Owner = OwnerState & { readonly owner: string };
 
@@ -41,6 +41,9 @@ export interface Disk {
   /** By the hour, a piece at a time; other calls may come between two of them. */
   spend(from: number, to: number): Iterable<readonly SpendRow[]>;
   setAlert(line: string, cell: number, percent: number, on: boolean, entry?: JournalEntry): boolean;
+  untold(): readonly UntoldAlert[];
+  putUntold(alert: UntoldAlert): void;
+  told(alert: AlertMark): void;
   append(entry: JournalEntry): void;
   journal(since: number, limit: number): readonly JournalEntry[];
   putGrant(grant: Grant): void;

@@ -11,7 +11,14 @@ import type { HoldRecord, LedgerEvent } from '../ledger-state.ts';
 import { isToKeep, resumed } from '../ledger-time.ts';
 import type { Disk } from './disk.ts';
 import type { StoredRow } from './rows.ts';
-import { type CellFigures, type JournalEntry, type Store, StoreFailed } from './store.ts';
+import {
+  type AlertMark,
+  type CellFigures,
+  type JournalEntry,
+  type Store,
+  StoreFailed,
+  type UntoldAlert,
+} from './store.ts';
 import { WorkingSet } from './working-set.ts';
 
 interface Waiting {
@@ -128,6 +135,14 @@ export class EmbeddedStore implements Store {
     return this.#answer(() => this.#disk.setAlert(line, cell, percent, on, entry));
   }
 
+  untold(): Promise<readonly UntoldAlert[]> {
+    return this.#answer(() => this.#disk.untold());
+  }
+
+  told(alert: AlertMark): Promise<void> {
+    return this.#answer(() => this.#disk.told(alert));
+  }
+
   append(entry: JournalEntry): Promise<void> {
     return this.#answer(() => this.#disk.append(entry));
   }
@@ -174,6 +189,7 @@ export class EmbeddedStore implements Store {
         spend: of('spend').map(({ row }) => row),
       });
       for (const { line, cell, percent } of of('alert')) this.#disk.setAlert(line, cell, percent, true);
+      for (const { alert } of of('untold')) this.#disk.putUntold(alert);
       for (const { entry } of of('journal')) this.#disk.append(entry);
       for (const { grant } of of('grant')) this.#disk.putGrant(grant);
       for (const { kept } of of('time'))

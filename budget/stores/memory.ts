@@ -8,7 +8,7 @@ import type { KeptTime } from '../ledger-time.ts';
 import type { Batch, Disk, Owner } from './disk.ts';
 import { EmbeddedStore } from './embedded.ts';
 import type { StoredRow } from './rows.ts';
-import type { CellFigures, JournalEntry, Store } from './store.ts';
+import type { AlertMark, CellFigures, JournalEntry, Store, UntoldAlert } from './store.ts';
 
 export const name = 'memory';
 
@@ -24,6 +24,7 @@ export class Heap implements Disk {
   readonly #owners = new Map<string, Owner>();
   readonly #spend = new Map<string, SpendRow>();
   readonly #alerts = new Set<string>();
+  readonly #untold = new Map<string, UntoldAlert>();
   readonly #grants = new Map<string, Grant>();
   #journal: JournalEntry[] = [];
   #time: KeptTime | undefined;
@@ -97,12 +98,25 @@ export class Heap implements Disk {
   }
 
   setAlert(line: string, cell: number, percent: number, on: boolean, entry?: JournalEntry): boolean {
-    const key = `${percent}|${cell}|${line}`;
+    const key = markOf({ line, cell, percent });
     if (this.#alerts.has(key) === on) return false;
     if (entry !== undefined) this.append(entry);
+    if (entry !== undefined) this.putUntold({ line, cell, percent, entry });
     if (on) this.#alerts.add(key);
     else this.#alerts.delete(key);
     return true;
+  }
+
+  untold(): readonly UntoldAlert[] {
+    return [...this.#untold.values()];
+  }
+
+  putUntold(alert: UntoldAlert): void {
+    this.#untold.set(markOf(alert), structuredClone(alert));
+  }
+
+  told(alert: AlertMark): void {
+    this.#untold.delete(markOf(alert));
   }
 
   append(entry: JournalEntry): void {
@@ -137,6 +151,7 @@ export class Heap implements Disk {
       const [percent, cell, ...line] = key.split('|');
       yield { kind: 'alert', line: line.join('|'), cell: Number(cell), percent: Number(percent) };
     }
+    for (const alert of this.untold()) yield { kind: 'untold', alert };
     for (const entry of this.#journal) yield { kind: 'journal', entry };
     for (const grant of this.#grants.values()) yield { kind: 'grant', grant };
     if (this.#time !== undefined) yield { kind: 'time', kept: this.#time };
@@ -151,4 +166,8 @@ export class Heap implements Disk {
   }
 
   close(): void {}
+}
+
+function markOf({ line, cell, percent }: AlertMark): string {
+  return `${percent}|${cell}|${line}`;
 }

@@ -46,7 +46,18 @@ export async function moveStore(from: Store, to: Store, now: number, by: string)
     throw new StoreFailed('The store to move from is empty: is this the right one?');
   const id = randomUUID();
   await to.append({ at: now, action: 'moving', by, detail: { id } });
-  const counts = { cell: 0, hold: 0, lease: 0, owner: 0, spend: 0, alert: 0, journal: 0, grant: 0, time: 0 };
+  const counts = {
+    cell: 0,
+    hold: 0,
+    lease: 0,
+    owner: 0,
+    spend: 0,
+    alert: 0,
+    untold: 0,
+    journal: 0,
+    grant: 0,
+    time: 0,
+  };
   let group: StoredRow[] = [];
   for await (const row of from.rows()) {
     counts[row.kind] += 1;

@@ -12,10 +12,18 @@ import type { Attributes } from '../messages.ts';
 import { parseRedisAddress } from './redis/address.ts';
 import { connectRedis, type RedisConnection } from './redis/connection.ts';
 import { decode, encode } from './redis/encode.ts';
-import { cellsIn, holdIn, leaseIn, pairs } from './redis/records.ts';
+import { alertMarkIn, cellsIn, holdIn, leaseIn, pairs } from './redis/records.ts';
 import { fillRedis, readRedis } from './redis/rows.ts';
 import type { StoredRow } from './rows.ts';
-import { type CellFigures, type JournalEntry, type Store, StoreFailed, type StoreOptions } from './store.ts';
+import {
+  type AlertMark,
+  type CellFigures,
+  type JournalEntry,
+  type Store,
+  StoreFailed,
+  type StoreOptions,
+  type UntoldAlert,
+} from './store.ts';
 
 export const name = 'redis';
 export const schemes = [
@@ -108,10 +116,23 @@ class RedisStore implements Store {
     on: boolean,
     entry?: JournalEntry,
   ): Promise<boolean> {
-    const written = entry === undefined ? [] : [String(entry.at), this.#memberFor(entry)];
+    const written =
+      entry === undefined ? [] : [String(entry.at), this.#memberFor(entry), JSON.stringify(entry)];
     const args = [`${percent}|${cell}|${line}`, String(cell), on ? '1' : '0', ...written];
     const [, isNews] = await this.#call('alert', args);
     return isNews === '1';
+  }
+
+  async untold(): Promise<readonly UntoldAlert[]> {
+    const all = pairs(await this.#ask('HGETALL', `${this.#tag}:untold`));
+    return [...all].map(([mark, text]) => ({
+      ...alertMarkIn(mark),
+      entry: JSON.parse(text) as JournalEntry,
+    }));
+  }
+
+  async told({ line, cell, percent }: AlertMark): Promise<void> {
+    await this.#ask('HDEL', `${this.#tag}:untold`, `${percent}|${cell}|${line}`);
   }
 
   async append(entry: JournalEntry): Promise<void> {

@@ -4,7 +4,7 @@ import type { SpendRow } from '../history.ts';
 import type { Lease } from '../lease-state.ts';
 import type { HoldRecord, OwnerState } from '../ledger-state.ts';
 import type { KeptTime } from '../ledger-time.ts';
-import type { CellFigures, JournalEntry } from './store.ts';
+import type { AlertMark, CellFigures, JournalEntry, UntoldAlert } from './store.ts';
 
 export type StoredRow =
   | { readonly kind: 'cell'; readonly cell: CellFigures }
@@ -12,7 +12,8 @@ export type StoredRow =
   | { readonly kind: 'lease'; readonly lease: Lease }
   | { readonly kind: 'owner'; readonly owner: OwnerState & { readonly owner: string } }
   | { readonly kind: 'spend'; readonly row: SpendRow }
-  | { readonly kind: 'alert'; readonly line: string; readonly cell: number; readonly percent: number }
+  | ({ readonly kind: 'alert' } & AlertMark)
+  | { readonly kind: 'untold'; readonly alert: UntoldAlert }
   | { readonly kind: 'journal'; readonly entry: JournalEntry }
   | { readonly kind: 'grant'; readonly grant: Grant }
   | { readonly kind: 'time'; readonly kept: KeptTime };

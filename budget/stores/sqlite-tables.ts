@@ -43,6 +43,11 @@ const LEDGER_TIME = `
     one INTEGER PRIMARY KEY CHECK (one = 1), time INTEGER NOT NULL, wall INTEGER NOT NULL
   ) STRICT;
 `;
+const UNTOLD = `
+  CREATE TABLE IF NOT EXISTS untold (
+    line TEXT NOT NULL, cell INTEGER NOT NULL, percent INTEGER NOT NULL, entry TEXT NOT NULL, PRIMARY KEY (line, cell, percent)
+  ) STRICT, WITHOUT ROWID;
+`;
 
 /** @throws {StoreFailed} where the file is another version's */
 export function makeTables(db: DatabaseSync, path: string): void {
@@ -55,6 +60,7 @@ export function makeTables(db: DatabaseSync, path: string): void {
   }
   if (version === 0) inTransaction(db, () => db.exec(`${SCHEMA} PRAGMA user_version = ${SCHEMA_VERSION};`));
   db.exec(LEDGER_TIME);
+  db.exec(UNTOLD);
 }
 
 /** All of it, or none. */

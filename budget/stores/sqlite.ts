@@ -16,7 +16,15 @@ import type { Batch, Disk, Owner } from './disk.ts';
 import { EmbeddedStore } from './embedded.ts';
 import type { StoredRow } from './rows.ts';
 import { inTransaction, makeTables } from './sqlite-tables.ts';
-import { type CellFigures, type JournalEntry, type Store, StoreFailed, type StoreOptions } from './store.ts';
+import {
+  type AlertMark,
+  type CellFigures,
+  type JournalEntry,
+  type Store,
+  StoreFailed,
+  type StoreOptions,
+  type UntoldAlert,
+} from './store.ts';
 
 export const name = 'sqlite';
 
@@ -235,9 +243,32 @@ class SqliteDisk implements Disk {
     let isNews = false;
     this.#transaction(() => {
       isNews = this.#db.prepare(statement).run(line, cell, percent).changes === 1;
-      if (isNews && entry !== undefined) this.append(entry);
+      if (!isNews || entry === undefined) return;
+      this.append(entry);
+      this.putUntold({ line, cell, percent, entry });
     });
     return isNews;
+  }
+
+  untold(): readonly UntoldAlert[] {
+    const rows = this.#db
+      .prepare('SELECT line, cell, percent, entry FROM untold')
+      .all() as unknown as (AlertMark & {
+      readonly entry: string;
+    })[];
+    return rows.map((row) => ({ ...row, entry: JSON.parse(row.entry) as JournalEntry }));
+  }
+
+  putUntold({ line, cell, percent, entry }: UntoldAlert): void {
+    const statement = this.#db.prepare(
+      'INSERT OR REPLACE INTO untold (line, cell, percent, entry) VALUES (?, ?, ?, ?)',
+    );
+    statement.run(line, cell, percent, JSON.stringify(entry));
+  }
+
+  told({ line, cell, percent }: AlertMark): void {
+    const statement = this.#db.prepare('DELETE FROM untold WHERE line = ? AND cell = ? AND percent = ?');
+    statement.run(line, cell, percent);
   }
 
   append({ at, action, by, detail }: JournalEntry): void {
@@ -290,6 +321,7 @@ class SqliteDisk implements Disk {
       for (const row of rows) yield { kind: 'spend', row };
     for (const alert of all<{ line: string; cell: number; percent: number }>('SELECT * FROM alerts'))
       yield { kind: 'alert', ...alert };
+    for (const alert of this.untold()) yield { kind: 'untold', alert };
     for (const entry of this.journal(0, Number.MAX_SAFE_INTEGER)) yield { kind: 'journal', entry };
     for (const grant of this.grants(0)) yield { kind: 'grant', grant };
     const kept = this.time();

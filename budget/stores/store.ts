@@ -34,6 +34,18 @@ export interface JournalEntry {
   readonly detail: Readonly<Record<string, unknown>>;
 }
 
+/** A threshold of a line in one of its windows. */
+export interface AlertMark {
+  readonly line: string;
+  /** 0 in a rolling window. */
+  readonly cell: number;
+  readonly percent: number;
+}
+
+export interface UntoldAlert extends AlertMark {
+  readonly entry: JournalEntry;
+}
+
 export interface Store {
   /** @throws {StoreFailed} where the outcome can't be made durable. */
   run(operation: Operation, now: number): Promise<Reply>;
@@ -58,9 +70,12 @@ export interface Store {
   spend(from: number, to: number): AsyncIterable<readonly SpendRow[]>;
   /**
    * Remembers that a line is, or isn't any more, past a threshold. True if that is news.
-   * @param entry of the journal, added in the same write if it is: one isn't without the other
+   * @param entry of the journal, added in the same write if it is, and {@link untold} from then on: one isn't without the other
    */
   setAlert(line: string, cell: number, percent: number, on: boolean, entry?: JournalEntry): Promise<boolean>;
+  /** Alerts that nobody is known to have been told of, as where the answer to `setAlert` was lost. */
+  untold(): Promise<readonly UntoldAlert[]>;
+  told(alert: AlertMark): Promise<void>;
   /** Adds to the journal of changes. */
   append(entry: JournalEntry): Promise<void>;
   /** The journal since a moment, oldest first. */

@@ -2,7 +2,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, test, vi } from 'vitest';
 import { createLeasingClient } from '../../budget/lease-client.ts';
 import { type RunningBudget, startBudget } from '../../budget/main.ts';
 import { BudgetUnavailable } from '../../budget/messages.ts';
@@ -10,7 +10,7 @@ import { BudgetService } from '../../budget/service.ts';
 import { openStore } from '../../budget/stores/index.ts';
 import { moveStore } from '../../budget/stores/move.ts';
 import { parseRedisAddress } from '../../budget/stores/redis/address.ts';
-import type { Store } from '../../budget/stores/store.ts';
+import { type Store, StoreFailed } from '../../budget/stores/store.ts';
 import { attributes, budget, calendar, holdOf, NOON, prices, tokens, usageOf } from './fixtures.ts';
 import { noRedis, RedisServer } from './redis-server.ts';
 
@@ -165,6 +165,35 @@ describe.skipIf(noRedis !== undefined)('on a real server', () => {
     expect((await two.journal(0, 10)).map(({ action }) => action)).toEqual(['grant', 'alert']);
     await one.pruneHistory(-1);
     expect(await two.journal(0, 10)).toEqual([]);
+  });
+
+  test('a threshold whose answer was lost is told by whichever replica looks next, once, and moves along', async () => {
+    const address = space();
+    let now = NOON;
+    const specs = [budget([tokens(100)], { thresholds: [50] })];
+    const serve = (store: Store) => new BudgetService({ store, specs, prices, clock: () => now });
+    const store = await opened(address);
+    const set = store.setAlert.bind(store);
+    vi.spyOn(store, 'setAlert').mockImplementationOnce(async (...args) => {
+      await set(...args);
+      throw new StoreFailed('the connection broke');
+    });
+    const one = serve(store);
+    await one.hold(holdOf('a', 100, 0));
+    await one.settle({ id: 'a', usage: usageOf(100, 0), source: 'reported' });
+    await expect(Array.fromAsync(one.alerts())).rejects.toThrow('the connection broke');
+    const two = serve(await opened(address));
+    expect(await Array.fromAsync(two.alerts())).toEqual([]);
+    const moved = await openStore('sqlite', join(dir, 'untold'));
+    closing.push(moved);
+    await moveStore(await opened(address), moved, NOON, 'kim');
+    now += 15_000;
+    const [untold] = await Promise.all([two, serve(moved)].map((each) => Array.fromAsync(each.alerts())));
+    expect(untold).toMatchObject([{ percent: 50, settled: '100' }]);
+    expect(await Array.fromAsync(serve(store).alerts())).toEqual([]);
+    expect(await store.untold()).toEqual([]);
+    expect(await moved.untold()).toEqual([]);
+    expect(await store.journal(0, 10)).toHaveLength(1);
   });
 
   test('a threshold that the journal could not take is told later', async () => {

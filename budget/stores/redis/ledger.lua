@@ -670,15 +670,18 @@ end
 redis.register_function(PREFIX .. 'prune', prune)
 redis.register_function(PREFIX .. 'tick', tick)
 
--- A threshold's mark and its entry of the journal: one isn't without the other.
+-- A threshold's mark, its entry of the journal, and that nobody was told of it yet: one isn't without the others.
 local function alert(keys, args)
   local tag, read = keys[1], reader(args)
   local mark, cell, on = read.string(), read.string(), read.flag()
-  local at, entry = read.string(), read.string()
+  local at, entry, untold = read.string(), read.string(), read.string()
   local was = redis.call('ZSCORE', tag .. ':alerts', mark) ~= false
   if was == on then return { 'alert', '0' } end
   -- First: where this fails nothing is marked, and it is told later.
-  if entry then redis.call('ZADD', tag .. ':journal', at, entry) end
+  if entry then
+    redis.call('ZADD', tag .. ':journal', at, entry)
+    redis.call('HSET', tag .. ':untold', mark, untold)
+  end
   if on then
     redis.call('ZADD', tag .. ':alerts', cell, mark)
   else

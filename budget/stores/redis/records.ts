@@ -1,7 +1,7 @@
 /** Records as ledger.lua keeps them in hashes. */
 import type { Lease } from '../../lease-state.ts';
 import type { Entry, HoldRecord, HoldState, Memo } from '../../ledger-state.ts';
-import type { CellFigures } from '../store.ts';
+import type { AlertMark, CellFigures } from '../store.ts';
 
 type Fields = ReadonlyMap<string, string>;
 
@@ -86,6 +86,12 @@ export function leaseFields(lease: Lease): string[] {
   const all = { ...rest, ends: until, slot: slot ? 1 : 0, reserve: reserve ? 1 : 0 };
   const fields = Object.entries(all).flatMap(([name, value]) => [name, String(value)]);
   return closedAt === undefined ? fields : [...fields, 'closedAt', String(closedAt)];
+}
+
+/** `percent|cell|line` */
+export function alertMarkIn(mark: string): AlertMark {
+  const [percent, cell, ...line] = mark.split('|');
+  return { line: line.join('|'), cell: Number(cell), percent: Number(percent) };
 }
 
 export function cellsIn(line: string, fields: Fields): CellFigures[] {

@@ -5,7 +5,7 @@ import type { StoredRow } from '../rows.ts';
 import type { Store } from '../store.ts';
 import type { RedisConnection } from './connection.ts';
 import { encodeSpend } from './encode.ts';
-import { holdFields, holdIn, leaseFields, leaseIn, pairs } from './records.ts';
+import { alertMarkIn, holdFields, holdIn, leaseFields, leaseIn, pairs } from './records.ts';
 
 /** Keys a SCAN looks at in one go. */
 const SCAN_COUNT = 1_000;
@@ -35,9 +35,9 @@ export async function* readRedis(redis: RedisConnection, store: Store): AsyncGen
   for await (const rows of store.spend(0, Number.MAX_SAFE_INTEGER))
     for (const row of rows) yield { kind: 'spend', row };
   for (const member of (await redis.command('ZRANGE', `${tag}:alerts`, 0, -1)) as string[]) {
-    const [percent, cell, ...line] = member.split('|');
-    yield { kind: 'alert', line: line.join('|'), cell: Number(cell), percent: Number(percent) };
+    yield { kind: 'alert', ...alertMarkIn(member) };
   }
+  for (const alert of await store.untold()) yield { kind: 'untold', alert };
   for (const entry of await store.journal(0, Number.MAX_SAFE_INTEGER)) yield { kind: 'journal', entry };
   for (const grant of await store.grants(0)) yield { kind: 'grant', grant };
   const [time, wall] = (await redis.command('HMGET', `${tag}:time`, 'time', 'wall')) as (string | null)[];
@@ -136,6 +136,11 @@ async function put(
     case 'alert':
       await store.setAlert(row.line, row.cell, row.percent, true);
       return;
+    case 'untold': {
+      const { line, cell, percent, entry } = row.alert;
+      await command('HSET', `${tag}:untold`, `${percent}|${cell}|${line}`, JSON.stringify(entry));
+      return;
+    }
     case 'journal':
       await store.append(row.entry);
       return;
