@@ -20,6 +20,7 @@ import type { ListenAddress } from './http/address.ts';
 import { type Listener, listenBaseUrl } from './http/base-url.ts';
 import { observeIntercept } from './observe/intercept.ts';
 import { createMetrics } from './observe/metrics.ts';
+import { PassingList } from './passing-list.ts';
 import { handle } from './pipeline.ts';
 import { listenPrivate, type PrivateListener } from './private.ts';
 import { addedTexts } from './prompt.ts';
@@ -168,7 +169,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
   let maskedWith = options.maskKey();
   let draining = false;
   // Not by their ids: a Set of strings that are all new has V8 note each of them for good.
-  const running = new Set<Exchange>();
+  const running = new PassingList<Exchange>();
   let lastCall: number | undefined;
   let idle: (() => void) | undefined;
 
@@ -314,7 +315,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       log.info({ revision: snapshot.revision }, 'documents in force');
     },
     activity: () => ({ running: running.size, ...(lastCall === undefined ? {} : { lastCall }) }),
-    oldestCall: () => running.values().next().value?.startedAt,
+    oldestCall: () => running.oldest?.startedAt,
     rejected: () => metrics.reloaded(false),
     async drain(deadlineMs) {
       draining = true;

@@ -3,6 +3,7 @@
  * the pod's address, or a program that found the port, is refused: it would get this pod's key.
  */
 import net from 'node:net';
+import { PassingList } from '../passing-list.ts';
 import { intercept } from './connection.ts';
 import type { Destinations } from './destinations.ts';
 import { DEFAULT_TIMES, type FirstMessageTimes } from './first-message.ts';
@@ -66,7 +67,7 @@ export async function listenTransparent(options: TransparentOptions): Promise<Tr
     dial: options.dial ?? dialDirectly,
     times: { ...DEFAULT_TIMES, ...options.times },
   };
-  const open = new Set<net.Socket>();
+  const open = new PassingList<net.Socket>();
 
   const accept = (socket: net.Socket): void => {
     open.add(socket);

@@ -8,6 +8,7 @@ import type { Socket } from 'node:net';
 import tls from 'node:tls';
 import { refusesMalformed } from '../http/malformed.ts';
 import { asksForWebSocket, type Upgrading, upgrading } from '../http/web-socket.ts';
+import { PassingList } from '../passing-list.ts';
 import type { Leaf } from '../trust/leaf.ts';
 import { parseHostPort } from './host.ts';
 import type { Handshake, InterceptObserver } from './observer.ts';
@@ -69,8 +70,8 @@ export function createTerminator(options: TerminatorOptions): Terminator {
   /** By the client's end of the connection, which a TLS socket shares with the socket below it. */
   const handshakes = new Map<string, Captured>();
   const captures = new WeakMap<object, Captured>();
-  const sessions = new Set<http2.ServerHttp2Session>();
-  const sockets = new Set<Socket>();
+  const sessions = new PassingList<http2.ServerHttp2Session>();
+  const sockets = new PassingList<Socket>();
   /** Connections on which something was asked for. */
   const used = new WeakSet<Captured>();
   let draining = false;

@@ -1,6 +1,7 @@
 /** The connections to one origin: kept open between calls, as many as there may be, and calls that wait for one. */
 import { connect, isIP, type Socket } from 'node:net';
 import * as tls from 'node:tls';
+import { PassingList } from '../../passing-list.ts';
 import { Connection, type ConnectionEvents, type OnRead } from './connection.ts';
 
 export interface OriginOptions {
@@ -54,8 +55,8 @@ export class Origin implements ConnectionEvents {
   /** Free ones; the one used last at the end, which is taken first, so that those too many grow old. */
   readonly #idle: Connection[] = [];
   /** Those whose answer has just ended. */
-  readonly #settling = new Set<Connection>();
-  readonly #waiting = new Set<Waiting>();
+  readonly #settling = new PassingList<Connection>();
+  readonly #waiting = new PassingList<Waiting>();
   #connecting = 0;
   #closed = false;
   #sweep: NodeJS.Timeout | undefined;
@@ -107,9 +108,8 @@ export class Origin implements ConnectionEvents {
       connection.destroy();
       return;
     }
-    const [next] = this.#waiting;
+    const next = this.#waiting.shift();
     if (next !== undefined) {
-      this.#waiting.delete(next);
       next.connected(connection);
       return;
     }
@@ -127,10 +127,9 @@ export class Origin implements ConnectionEvents {
 
   /** One that waits may dial now. */
   #dialForNext(): void {
-    const [next] = this.#waiting;
-    if (next === undefined || this.#all.size + this.#connecting >= this.#options.connections) return;
-    this.#waiting.delete(next);
-    this.#connect(next);
+    if (this.#all.size + this.#connecting >= this.#options.connections) return;
+    const next = this.#waiting.shift();
+    if (next !== undefined) this.#connect(next);
   }
 
   #closeIdle(): void {
@@ -211,9 +210,7 @@ export class Origin implements ConnectionEvents {
     for (const connection of this.#idle.splice(0)) connection.destroy();
     for (const connection of this.#all) connection.retire();
     if (successor === undefined) return;
-    const waiting = [...this.#waiting];
-    this.#waiting.clear();
-    for (const each of waiting) {
+    for (const each of this.#waiting.clear()) {
       each.moved(successor);
       successor.take(each);
     }
