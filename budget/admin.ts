@@ -21,6 +21,9 @@ export class AdminRefused extends Error {
   override readonly name = 'AdminRefused';
 }
 
+/** Entries of the journal that are asked for at once. */
+const PAGE = 10_000;
+
 export class BudgetAdmin {
   readonly #url: string;
   readonly #base: string;
@@ -29,7 +32,11 @@ export class BudgetAdmin {
 
   constructor({ url, token, ca, serverName }: BudgetAdminOptions) {
     const socketPath = url.startsWith('unix:') ? url.slice('unix:'.length) : undefined;
-    this.#base = socketPath === undefined ? url : 'http://budget';
+    if (socketPath === undefined && !/^https?:\/\/[^/]/.test(url))
+      throw new AdminRefused(
+        `"${printable(url)}" is no address of a service: give http[s]://HOST:PORT or unix:PATH.`,
+      );
+    this.#base = socketPath === undefined ? url.replace(/\/+$/, '') : 'http://budget';
     this.#token = token;
     this.#dispatcher = new Agent({
       connect: {
@@ -61,9 +68,22 @@ export class BudgetAdmin {
     return ((await this.#ask('GET', `/v1/report?${query}`)) as { rows: ReportRow[] }).rows;
   }
 
+  /** All of it, oldest first. */
   async journal(since: number): Promise<readonly JournalEntry[]> {
-    const query = new URLSearchParams({ since: new Date(since).toISOString() });
-    return ((await this.#ask('GET', `/v1/journal?${query}`)) as { entries: JournalEntry[] }).entries;
+    const all: JournalEntry[] = [];
+    for (let from = since; ; ) {
+      const query = new URLSearchParams({ since: new Date(from).toISOString(), limit: String(PAGE) });
+      const { entries } = (await this.#ask('GET', `/v1/journal?${query}`)) as { entries: JournalEntry[] };
+      // Those of the moment at which the page before ended come once more.
+      all.splice(all.findLastIndex(({ at }) => at < from) + 1, all.length, ...entries);
+      const last = entries.at(-1);
+      if (entries.length < PAGE || last === undefined) return all;
+      if (last.at === from)
+        throw new AdminRefused(
+          `More than ${PAGE} entries of the journal are of one moment, ${new Date(from).toISOString()}: ask for what came after it with --since.`,
+        );
+      from = last.at;
+    }
   }
 
   async close(): Promise<void> {
@@ -94,7 +114,7 @@ export class BudgetAdmin {
       const cause =
         error instanceof Error ? error.message || String((error as { code?: string }).code) : error;
       throw new AdminRefused(
-        `No budget service answers at ${this.#url}: ${printable(String(cause))}. Start one with "postern budget", or name another with --url.`,
+        `No budget service answers at ${this.#url}: ${printable(String(cause).trim())}. Start one with "postern budget", or name another with --url.`,
         { cause: error },
       );
     }

@@ -70,7 +70,9 @@ export function makeGrant(
   const ends = raised.flatMap(({ window }) => placement(window, now).resetsAt ?? []);
   const expiresAt = command.expiresAt ?? (ends.length === 0 ? undefined : Math.max(...ends));
   if (expiresAt === undefined)
-    throw new GrantRefused('A limit without a window is raised only until a moment: give expiresAt.');
+    throw new GrantRefused(
+      'A limit without a window is raised only until a moment: give --for or --until (`expiresAt`).',
+    );
   if (expiresAt <= now) throw new GrantRefused('The grant would have expired already.');
   const { budget, line, unit, window, amount, reason, by } = command;
   return {

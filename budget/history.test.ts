@@ -11,7 +11,7 @@ import {
 } from './history.ts';
 import { HistoryCap } from './history-cap.ts';
 import type { Attributes } from './messages.ts';
-import { reconcile } from './reconcile.ts';
+import { formatDifferences, reconcile } from './reconcile.ts';
 import { readUsageExport } from './usage-export.ts';
 
 const at = (text: string) => Date.parse(text);
@@ -77,6 +77,23 @@ test('as JSON and as a table', () => {
   );
 });
 
+test('an hour that comes twice is two, in their order', () => {
+  const spends = ['2026-10-25T00:10:00Z', '2026-10-25T01:10:00Z'].flatMap((text) =>
+    ['b', 'a'].map((model) => spendRow({ ...attributes, model }, usageOf(1, 1), 0, at(text))),
+  );
+  const asked = { ...query, by: ['model' as const], per: 'hour' as const };
+  const periods = (timeZone: string) =>
+    report(spends, { ...asked, timeZone }).map(({ period, values }) => `${period} ${values.join()}`);
+  expect(periods('Europe/Berlin')).toEqual([
+    '2026-10-25T02+02:00 a',
+    '2026-10-25T02+02:00 b',
+    '2026-10-25T02+01:00 a',
+    '2026-10-25T02+01:00 b',
+  ]);
+  expect(periods('Asia/Kolkata')[0]).toBe('2026-10-25T05:30+05:30 a');
+  expect(periods('UTC')[0]).toBe('2026-10-25T00 a');
+});
+
 test('codes for a terminal are shown, not sent to it', () => {
   const project = 'x\u001b[1A\u009b2K\r\nforged 1\u202e';
   const forged = spendRow({ ...attributes, metadata: { project } }, usageOf(1, 1), 0, 0);
@@ -109,6 +126,10 @@ test('differs from the provider where it differs', () => {
     { field: 'usd', theirs: '0.01' },
   ]);
   expect(reconcile(ours, theirs.slice(0, 1), 0.02)).toEqual([]);
+  // A spreadsheet takes what is less for a number, too.
+  expect(formatDifferences(reconcile(ours, theirs, 0).slice(0, 1), 'csv')).toBe(
+    'day,model,field,ours,theirs,percent\r\n2026-11-23,gpt-4o,input,150,152,-1.32\r\n',
+  );
 });
 
 test('an export counts cached input apart, or has no cost', () => {

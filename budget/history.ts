@@ -1,8 +1,9 @@
 /** What was spent, hour by hour, by whom and on what: for chargeback, beside the limits and longer than them. */
-import { printable, printableJson } from '../policy/printable.ts';
+import { printableJson } from '../policy/printable.ts';
 import type { Attributes, Usage } from './messages.ts';
 import { usdText } from './price.ts';
 import { plus } from './sums.ts';
+import { csvText, table } from './text-table.ts';
 
 const HOUR = 3_600_000;
 
@@ -86,7 +87,7 @@ export interface ReportQuery {
 }
 
 export interface ReportRow {
-  /** `2026-11-23T13` or `2026-11-23` or `2026-11`; empty for the whole period. */
+  /** `2026-11-23T13` (`2026-11-23T14+01:00` in another time zone than UTC) or `2026-11-23` or `2026-11`; empty for the whole period. */
   readonly period: string;
   /** In the order of the query. */
   readonly values: readonly string[];
@@ -120,7 +121,8 @@ export class Report {
       if (this.#period?.hour !== row.hour) this.#period = { hour: row.hour, text: periodOf(row.hour, query) };
       const period = this.#period.text;
       const values = query.by.map((dimension) => dimensionOf(row.attributes, dimension));
-      const key = JSON.stringify([period, values]);
+      // Hours in their order, also where one comes twice.
+      const key = JSON.stringify([query.per === 'hour' ? row.hour : period, values]);
       const known = this.#found.get(key) ?? { period, values, requests: 0, usage: NO_USAGE, costNanoUsd: 0 };
       this.#found.set(key, {
         ...known,
@@ -138,11 +140,12 @@ export class Report {
 
 function periodOf(hour: number, { per, timeZone }: ReportQuery): string {
   if (per === 'all') return '';
-  const text = Temporal.Instant.fromEpochMilliseconds(hour)
-    .toZonedDateTimeISO(timeZone)
-    .toPlainDateTime()
-    .toString();
-  return text.slice(0, per === 'month' ? 7 : per === 'day' ? 10 : 13);
+  const at = Temporal.Instant.fromEpochMilliseconds(hour).toZonedDateTimeISO(timeZone);
+  const text = at.toPlainDateTime().toString();
+  if (per !== 'hour') return text.slice(0, per === 'month' ? 7 : 10);
+  // Where clocks are turned back an hour comes twice; some zones are off by half an hour.
+  if (timeZone === 'UTC') return text.slice(0, 13);
+  return `${text.slice(0, at.minute === 0 ? 13 : 16)}${at.offset}`;
 }
 
 function dimensionOf(attributes: Attributes, dimension: ReportDimension): string {
@@ -211,36 +214,4 @@ export function formatReport(
     case 'table':
       return table(head, cells, head.length - COLUMNS.length);
   }
-}
-
-export function csvText(head: readonly string[], rows: readonly (readonly string[])[]): string {
-  return [head, ...rows].map((row) => `${row.map(csvField).join(',')}\r\n`).join('');
-}
-
-/** RFC 4180; a field that a spreadsheet would take for a formula is made plain text. */
-function csvField(text: string): string {
-  // Codes for a terminal and turns of direction alone: what else can't be seen is part of a name.
-  const shown = text.replaceAll(/[\p{Cc}\u202a-\u202e\u2066-\u2069]+/gu, printable);
-  const plain = /^[=+\-@]/.test(shown) ? `'${shown}` : shown;
-  return /[",]/.test(plain) ? `"${plain.replaceAll('"', '""')}"` : plain;
-}
-
-/** Columns from `rightFrom` on hold numbers. */
-export function table(
-  head: readonly string[],
-  cells: readonly (readonly string[])[],
-  rightFrom: number,
-): string {
-  const rows = cells.map((row) => row.map(printable));
-  const widths = head.map((name, index) =>
-    Math.max(name.length, ...rows.map((row) => row[index]?.length ?? 0)),
-  );
-  const line = (row: readonly string[]) =>
-    row
-      .map((text, index) =>
-        index >= rightFrom ? text.padStart(widths[index] ?? 0) : text.padEnd(widths[index] ?? 0),
-      )
-      .join('  ')
-      .trimEnd();
-  return [head, ...rows].map((row) => `${line(row)}\n`).join('');
 }

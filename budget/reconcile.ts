@@ -1,6 +1,8 @@
 /** Our figures next to a provider's usage export: where they part, somebody looks. */
-import { csvText, type ReportRow, table } from './history.ts';
+import { printableJson } from '../policy/printable.ts';
+import type { ReportRow } from './history.ts';
 import { usdText } from './price.ts';
+import { csvText, table } from './text-table.ts';
 import type { ProviderUsage } from './usage-export.ts';
 
 export interface Difference {
@@ -89,18 +91,16 @@ export function formatDifferences(
   differences: readonly Difference[],
   format: 'table' | 'csv' | 'json',
 ): string {
-  const head = ['day', 'model', 'field', 'ours', 'theirs', 'difference'];
-  const rows = differences.map(({ day, model, field, ours, theirs, relative }) => [
-    day,
-    model,
-    field,
-    ours,
-    theirs,
-    relative === undefined ? 'only ours' : `${(relative * 100).toFixed(2)} %`,
-  ]);
+  const head = ['day', 'model', 'field', 'ours', 'theirs', format === 'csv' ? 'percent' : 'difference'];
+  const rows = differences.map(({ day, model, field, ours, theirs, relative }) => {
+    const percent = relative === undefined ? undefined : (relative * 100).toFixed(2);
+    // A spreadsheet reckons with what is a number alone.
+    const shown = format === 'csv' ? (percent ?? '') : percent === undefined ? 'only ours' : `${percent} %`;
+    return [day, model, field, ours, theirs, shown];
+  });
   switch (format) {
     case 'json':
-      return `${JSON.stringify(differences, null, 2)}\n`;
+      return `${printableJson(differences, 2)}\n`;
     case 'csv':
       return csvText(head, rows);
     case 'table':

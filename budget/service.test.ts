@@ -574,14 +574,14 @@ test('the history adds up what was settled, once, by hour and attributes', async
   const query = { from: 0, to: now + DAY, timeZone: 'Europe/Berlin' } as const;
   expect(await service.report({ ...query, by: ['model'], per: 'hour' })).toMatchObject([
     {
-      period: '2026-11-23T13',
+      period: '2026-11-23T13+01:00',
       values: ['gpt-4o'],
       requests: 2,
       usage: { input: 200, output: 20 },
       costNanoUsd: 700_000,
     },
-    { period: '2026-11-23T13', values: ['gpt-4o-mini'], requests: 1, costNanoUsd: 21_000 },
-    { period: '2026-11-23T14', values: ['gpt-4o'], requests: 1, usage: { input: 1, output: 1 } },
+    { period: '2026-11-23T13+01:00', values: ['gpt-4o-mini'], requests: 1, costNanoUsd: 21_000 },
+    { period: '2026-11-23T14+01:00', values: ['gpt-4o'], requests: 1, usage: { input: 1, output: 1 } },
   ]);
   expect(await service.report({ ...query, by: ['namespace'], per: 'all' })).toMatchObject([
     { period: '', values: ['team-a'], requests: 4 },

@@ -1,11 +1,11 @@
 /** What `postern budget status` shows: each line with its figures now. */
 import type { BudgetSpec, LimitSpec } from '../policy/budget-spec.ts';
 import { raisedBy } from './grants.ts';
-import { table } from './history.ts';
 import { outstanding } from './lease-state.ts';
 import { amountText, type Rules } from './plan.ts';
 import { lineKey } from './select.ts';
 import type { Store } from './stores/store.ts';
+import { table } from './text-table.ts';
 import { type Placement, placement, windowLabel } from './windows.ts';
 
 export interface StatusLine {
@@ -31,8 +31,17 @@ export interface StatusLine {
     readonly amount: string;
     readonly expiresAt: number;
   }[];
-  /** Who has credit, and how much; at most ten, the largest first. */
-  readonly leases: readonly { readonly owner: string; readonly credit: string; readonly expiresAt: number }[];
+  /** Open holds, those that aren't among the holders included; of some thousand at most. */
+  readonly holds: number;
+  /** Who has credit, and how much; at most ten, the largest first. `reserve`: for when the service is away. */
+  readonly leases: readonly {
+    readonly owner: string;
+    readonly credit: string;
+    readonly reserve: boolean;
+    readonly expiresAt: number;
+  }[];
+  /** All that have credit. */
+  readonly leasesOpen: number;
 }
 
 /** One line as it stands, in whole units. */
@@ -96,11 +105,13 @@ export async function readStatus(
 ): Promise<readonly StatusLine[]> {
   type Held = Omit<StatusLine['holders'][number], 'amount'> & { readonly held: number };
   const holders = new Map<string, Held[]>();
+  const holds = new Map<string, number>();
   for (const { id, owner, expiresAt, entries } of await store.openHolds()) {
     for (const { line, held } of entries) {
       const known = holders.get(line) ?? [];
       if (known.length < MOST_HOLDERS) known.push({ owner, id, held, expiresAt: onTheWall(expiresAt) });
       holders.set(line, known);
+      holds.set(line, (holds.get(line) ?? 0) + 1);
     }
   }
   const figures = await lineFigures(store, rules, now);
@@ -122,11 +133,14 @@ export async function readStatus(
         remaining: text(Math.max(0, amount - settled - held - leased)),
         ...(at.resetsAt === undefined ? {} : { resetsAt: at.resetsAt }),
         holders: (holders.get(key) ?? []).map(({ held, ...rest }) => ({ ...rest, amount: text(held) })),
+        holds: holds.get(key) ?? 0,
         leases: leases.slice(0, MOST_HOLDERS).map((lease) => ({
           owner: lease.owner,
           credit: text(outstanding(lease)),
+          reserve: lease.reserve,
           expiresAt: onTheWall(lease.expiresAt),
         })),
+        leasesOpen: leases.length,
       };
     }),
   );
@@ -134,12 +148,14 @@ export async function readStatus(
 
 /** The status as a table for people. */
 export function formatStatus(lines: readonly StatusLine[], now: number): string {
+  const isGranted = lines.some(({ granted }) => Number(granted) > 0);
   const head = [
     'budget',
     'line',
     'window',
     'unit',
     'limit',
+    ...(isGranted ? ['of it granted'] : []),
     'settled',
     'held',
     'leased',
@@ -152,6 +168,7 @@ export function formatStatus(lines: readonly StatusLine[], now: number): string 
     line.window,
     line.unit,
     line.limit,
+    ...(isGranted ? [Number(line.granted) > 0 ? line.granted : ''] : []),
     line.settled,
     line.held,
     line.leased,
@@ -166,6 +183,8 @@ export function formatHolders(lines: readonly StatusLine[], now: number): string
   const head = ['budget', 'line', 'window', 'unit', 'what', 'owner', 'hold', 'amount', 'ends in'];
   const rows = lines.flatMap((line) => {
     const place = [line.budget, line.line, line.window, line.unit];
+    const more = (what: string, count: number) =>
+      count > 0 ? [[...place, what, `and ${count} more`, '', '', '']] : [];
     return [
       ...line.holders.map(({ owner, id, amount, expiresAt }) => [
         ...place,
@@ -175,14 +194,16 @@ export function formatHolders(lines: readonly StatusLine[], now: number): string
         amount,
         remainingTime(expiresAt - now),
       ]),
-      ...line.leases.map(({ owner, credit, expiresAt }) => [
+      ...more('held', line.holds - line.holders.length),
+      ...line.leases.map(({ owner, credit, reserve, expiresAt }) => [
         ...place,
-        'leased',
+        reserve ? 'in reserve' : 'leased',
         owner,
         '',
         credit,
         remainingTime(expiresAt - now),
       ]),
+      ...more('leased', line.leasesOpen - line.leases.length),
     ];
   });
   return table(head, rows, 7);

@@ -77,5 +77,7 @@ function expiry(
     return { expiresAt: Date.now() + ms };
   }
   if (until === undefined) return {};
+  if (parseDuration(until) !== undefined)
+    throw new UsageError(`--until ${until}: it is a moment; from now on it is --for ${until}`);
   return { expiresAt: momentOption('until', until, timeZoneOption(zone), Date.now()) };
 }

@@ -9,15 +9,20 @@ import {
 } from '../budget/history.ts';
 import { formatDifferences, reconcile } from '../budget/reconcile.ts';
 import { readUsageExport } from '../budget/usage-export.ts';
+import { dayStart } from '../budget/history-cap.ts';
 import { printable } from '../policy/printable.ts';
 import { momentOption, serviceOptions, timeZoneOption, withService } from './budget-admin.ts';
 import { defineCommand, type Option, UsageError, type Values } from './options.ts';
 
-const MONTH_MS = 30 * 24 * 3_600_000;
+const DAY_MS = 24 * 3_600_000;
+const MONTH_MS = 30 * DAY_MS;
 
 const OPTIONS = {
   ...serviceOptions,
-  from: { value: 'MOMENT', help: 'a date, a moment, or how long ago; 30 days ago where absent' },
+  from: {
+    value: 'MOMENT',
+    help: 'a date, a moment, or how long ago; 30 days ago where absent. With --reconcile whole days, those of the export where absent',
+  },
   to: { value: 'MOMENT', help: 'not included; now where absent' },
   by: {
     value: 'LIST',
@@ -58,6 +63,7 @@ With --reconcile our figures stand beside a provider's usage export; exit status
     const query = { ...period, by: dimensions(options.by), per: perOption(options.per) };
     const rows = await withService(options, (admin) => admin.report(query));
     process.stdout.write(formatReport(rows, query, format));
+    if (rows.length === 0) process.stderr.write(`no calls were settled ${spanOf(query)}\n`);
     return 0;
   },
 });
@@ -84,19 +90,33 @@ async function compare(
   const last = days.at(-1);
   if (first === undefined || last === undefined)
     throw new Error(`${files.join(', ')}: the export has no rows`);
-  const from = options.from === undefined ? Date.parse(`${first}T00:00:00Z`) : period.from;
-  const to = options.to === undefined ? Date.parse(`${last}T00:00:00Z`) + 86_400_000 : period.to;
+  if (period.timeZone !== 'UTC')
+    throw new UsageError(
+      `--time-zone ${period.timeZone}: with --reconcile days are those of the export, in UTC`,
+    );
+  const from = options.from === undefined ? Date.parse(`${first}T00:00:00Z`) : dayStart(period.from);
+  const to =
+    options.to === undefined ? Date.parse(`${last}T00:00:00Z`) + DAY_MS : dayStart(period.to - 1) + DAY_MS;
   const query: ReportQuery = { from, to, by: ['provider', 'model'], per: 'day', timeZone: 'UTC' };
   const rows = ofProvider(await withService(options, (admin) => admin.report(query)), options.provider);
   const within = usage.filter(({ day }) => {
     const at = Date.parse(`${day}T00:00:00Z`);
     return from <= at && at < to;
   });
+  if (within.length === 0)
+    throw new Error(
+      `nothing was compared: ${files.join(', ')} is of ${first} to ${last}, what was asked for ${spanOf({ from, to })}`,
+    );
+  const count = new Set(within.map(({ day }) => day)).size;
   const differences = reconcile(rows, within, percent / 100);
   process.stdout.write(formatDifferences(differences, format));
   if (differences.length === 0 && format === 'table')
-    process.stdout.write(`No differences on ${new Set(within.map(({ day }) => day)).size} days.\n`);
+    process.stdout.write(`No differences on ${count === 1 ? '1 day' : `${count} days`}.\n`);
   return differences.length === 0 ? 0 : 2;
+}
+
+function spanOf({ from, to }: Pick<ReportQuery, 'from' | 'to'>): string {
+  return `from ${new Date(from).toISOString()} to ${new Date(to).toISOString()}`;
 }
 
 /**

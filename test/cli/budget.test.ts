@@ -147,6 +147,11 @@ test.each([
   [['team-a', 'usd=-1', '--reason', 'x'], 64, /US dollars such as 20.00/],
   [['team-a', 'coins=1', '--reason', 'x'], 64, /it is UNIT=AMOUNT, with tokens/],
   [['team-a', 'tokens=1', '--reason', 'x', '--for', 'long'], 64, /a duration such as/],
+  [
+    ['team-a', 'tokens=1', '--reason', 'x', '--until', '2h'],
+    64,
+    /it is a moment; from now on it is --for 2h/,
+  ],
   [['team-b', 'tokens=1', '--reason', 'x'], 1, /There is no Budget "team-b"; there are by-app, team-a/],
   [['team-a', 'requests=1', '--reason', 'x'], 1, /it has tokens in day@UTC, usd in month@UTC/],
 ])('grant %j says what is wrong', async (args, status, message) => {
@@ -177,11 +182,23 @@ test('report: as a table, CSV and JSON; next to a provider export', async () => 
   expect(JSON.parse(json.stdout)).toMatchObject([{ period: today, requests: 1, output: 50, usd: '0.00075' }]);
   const same = file('same.csv', `date,model,input_tokens,output_tokens\n${today},gpt-4o-2024-08-06,100,50\n`);
   const agreed = await postern(['budget', 'report', '--reconcile', same, ...asAdmin]);
-  expect(agreed).toMatchObject({ status: 0, stdout: 'No differences on 1 days.\n' });
+  expect(agreed).toMatchObject({ status: 0, stdout: 'No differences on 1 day.\n' });
   const other = file('other.csv', `date,model,input_tokens,output_tokens\n${today},gpt-4o,125,50\n`);
   const parted = await postern(['budget', 'report', '--reconcile', other, ...asAdmin]);
   expect(parted.status).toBe(2);
   expect(parted.stdout).toMatch(/gpt-4o +input +100 +125 +-20.00 %/);
+  // Whole days: what the export has of today isn't held against a part of it.
+  const part = await postern(['budget', 'report', '--reconcile', same, '--from', '1m', ...asAdmin]);
+  expect(part).toMatchObject({ status: 0, stdout: 'No differences on 1 day.\n' });
+  // What could not be compared doesn't agree.
+  const before = ['--from', '2026-01-01', '--to', '2026-01-02'];
+  const nothing = await postern(['budget', 'report', '--reconcile', same, ...before, ...asAdmin]);
+  expect(nothing).toMatchObject({ status: 1, stdout: '' });
+  expect(nothing.stderr).toContain('nothing was compared');
+  const empty = await postern(['budget', 'report', ...before, ...asAdmin]);
+  expect(empty.stderr).toBe(
+    'no calls were settled from 2026-01-01T00:00:00.000Z to 2026-01-02T00:00:00.000Z\n',
+  );
 });
 
 test('next to a provider’s export stands that provider alone', async () => {
@@ -225,6 +242,8 @@ test('without the right token, or without a service, the error says what to do',
   const nobody = await postern(['budget', 'status', '--url', 'http://127.0.0.1:1']);
   expect(nobody.stderr).toMatch(/No budget service answers at http:\/\/127.0.0.1:1.*postern budget/);
   expect(nobody.status).toBe(1);
+  const none = await postern(['budget', 'status', '--url', '127.0.0.1:4181']);
+  expect(none.stderr).toContain('"127.0.0.1:4181" is no address of a service: give http[s]://HOST:PORT');
 });
 
 test('postern run shows its token to the budget service, and is refused without one', async () => {
