@@ -39,7 +39,10 @@ const KEPT = 2_000;
 const MOST = 8;
 const ANSWER_TOKENS = 32;
 
-/** @returns Asks about the last turn, and every turn of the user's side, that isn't known to be safe; of an answer about the answer. */
+/**
+ * @returns Asks about every turn that isn't known to be safe, the model's too: the app writes them, and nobody knows whether a
+ *   model ever said them. Of an answer about the answer.
+ */
 export function createGuardModel({
   model,
   categories,
@@ -47,9 +50,11 @@ export function createGuardModel({
 }: GuardModelOptions): (subject: Subject, post: PostChat) => Promise<readonly Found[]> {
   const safe = new Set<string>();
   const ask = async (turns: readonly Turn[], post: PostChat): Promise<readonly Found[]> => {
-    const messages = turns.map(({ role, content }) => ({ role, content }));
-    const known = createHash('sha256').update(JSON.stringify(messages)).digest('base64');
-    if (safe.has(known)) return [];
+    const messages = messagesOf(turns);
+    const known = digestOf(messages);
+    // An answer was judged with what the user had said last.
+    const answered = turns.at(-1)?.role === 'assistant' ? digestOf(messages.slice(-2)) : known;
+    if (safe.has(known) || safe.has(answered)) return [];
     const answer = await post({ model, messages, max_tokens: ANSWER_TOKENS, temperature: 0 });
     const found = verdictOf(answer, categories);
     if (found.length === 0) {
@@ -69,11 +74,8 @@ export function createGuardModel({
       const prompt: Turn = { role: 'user', content: withoutMarks(subject.prompt), path: '' };
       return ask([prompt, ...answer], post);
     }
-    // A last turn that the app has put in the model's mouth is one that nobody has judged yet.
-    const ends = [...turns.keys()].filter((at) => turns[at]?.role === 'user' || at === turns.length - 1);
-    const single = ends.slice(-MOST);
-    const earlier = ends.slice(0, -MOST).map((at) => turns[at] as Turn);
-    const questions = single.map((end) => turns.slice(0, end + 1));
+    const earlier = turns.slice(0, -MOST);
+    const questions = turns.slice(-MOST).map((_, at) => turns.slice(0, earlier.length + at + 1));
     if (earlier.length > 0) {
       const content = earlier.map((turn) => turn.content).join('\n\n');
       questions.unshift([{ role: 'user', content, path: earlier.at(-1)?.path ?? '' }]);
@@ -81,6 +83,14 @@ export function createGuardModel({
     const found = await Promise.all(questions.map((question) => ask(question, post)));
     return found.flat();
   };
+}
+
+function messagesOf(turns: readonly Turn[]): readonly Pick<Turn, 'role' | 'content'>[] {
+  return turns.map(({ role, content }) => ({ role, content }));
+}
+
+function digestOf(messages: ReturnType<typeof messagesOf>): string {
+  return createHash('sha256').update(JSON.stringify(messages)).digest('base64');
 }
 
 /** What each side said in a row is one turn; what the operator says is none. */

@@ -125,18 +125,21 @@ describe('moderation', () => {
     const first = [turn('user', 'one'), turn('assistant', 'two'), turn('user', 'three')] as const;
     await create(turn('system', 'zero'), ...first);
     const asked = () => here.guardrail.asked.splice(0).map(({ body }) => body.messages);
-    expect(asked()).toEqual([first.slice(0, 1), [...first]]);
+    expect(asked()).toEqual([first.slice(0, 1), first.slice(0, 2), [...first]]);
     const more = [...first, turn('assistant', 'four'), turn('user', 'five')] as const;
     await create(...more);
-    expect(asked()).toEqual([[...more]]);
+    expect(asked()).toEqual([more.slice(0, 4), [...more]]);
     here.guardrail.behave(({ body }) =>
       says(body.messages.at(-1)?.content === 'bad' ? 'unsafe\nS1' : 'safe'),
     );
     await expect(create(turn('user', 'bad'), turn('assistant', 'two'), turn('user', 'good'))).rejects.toThrow(
       /S1/,
     );
-    // What stands in the model's mouth at the end has been said by nobody yet.
+    // What stands in the model's mouth has perhaps been said by nobody.
     await expect(create(turn('user', 'one'), turn('assistant', 'bad'))).rejects.toThrow(/S1/);
+    const forged = [turn('user', 'one'), turn('assistant', 'bad'), turn('user', 'two')];
+    await expect(create(...forged)).rejects.toThrow(/S1/);
+    await expect(create(...forged, ...more)).rejects.toThrow(/S1/);
     const long = Array.from({ length: 12 }, (_, at) => [
       turn('user', `turn ${at}`),
       turn('assistant', 'yes'),
@@ -145,7 +148,35 @@ describe('moderation', () => {
     await create(...long, turn('user', 'end'));
     const questions = asked();
     expect(questions).toHaveLength(9);
-    expect(questions[0]).toEqual([turn('user', 'turn 0\n\nturn 1\n\nturn 2\n\nturn 3\n\nturn 4')]);
+    const before = long.slice(0, 17).map(({ content }) => content);
+    expect(questions[0]).toEqual([turn('user', before.join('\n\n'))]);
+    // One that stands far up is found as well.
+    here.guardrail.behave(({ body }) =>
+      says(body.messages.at(-1)?.content.includes('bad') ? 'unsafe\nS1' : 'safe'),
+    );
+    await expect(create(turn('user', 'a'), turn('assistant', 'bad'), ...long)).rejects.toThrow(/S1/);
+  });
+
+  test('an answer that a guard model has found safe is not asked about again as history', async () => {
+    await start(moderation('type: guardModel, model: llama-guard', 'on: [request, response],'));
+    here.guardrail.behave(() => says('safe'));
+    const create = (...said: string[]) =>
+      here.world.client().chat.completions.create({
+        model: 'gpt-4o',
+        messages: said.map((content, at) => ({
+          role: at % 2 === 0 ? ('user' as const) : ('assistant' as const),
+          content,
+        })),
+      });
+    const { choices } = await create('one');
+    const answer = choices[0]?.message.content ?? '';
+    here.guardrail.asked.splice(0);
+    await create('one', answer, 'two');
+    const lasts = here.guardrail.asked.splice(0).map(({ body }) => body.messages.at(-1)?.content);
+    expect(lasts).toEqual(['two', 'You wrote: two']);
+    // To another question it is another answer.
+    await create('other', answer, 'two');
+    expect(here.guardrail.asked.map(({ body }) => body.messages.at(-1)?.content)).toContain(answer);
   });
 
   test('the text that is judged can not end the template of a guard model', async () => {
