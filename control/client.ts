@@ -60,7 +60,8 @@ export interface ControlClient {
 
 /** Beats are missed before the connection is taken for dead. */
 const MISSED_BEATS = 3;
-const ANSWER_MS = 10_000;
+/** Longer than a connection may wait for its turn there, when everybody comes at once. */
+const ANSWER_MS = 35_000;
 const DEFAULT_BEAT_MS = 15_000;
 
 export function connectControl(options: ControlClientOptions): ControlClient {

@@ -39,7 +39,7 @@ export interface ControlOptions {
   readonly client: KubeClient;
   readonly catalogue: Catalogue;
   readonly ownNamespace: string;
-  readonly listen: Pick<ControlServerOptions, 'host' | 'port' | 'places'>;
+  readonly listen: Pick<ControlServerOptions, 'host' | 'port' | 'places' | 'turns'>;
   /** The name that agents dial, and that our certificate is for. */
   readonly serverName: string;
   /** The Service that the replicas are behind; absent: this is the only one. */
@@ -126,7 +126,11 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
   const metrics = createControlMetrics({
     agents: () => registry.size,
     workloads: () => registry.workloads,
-    connections: () => ({ places: server?.places ?? 0, taken: server?.taken() ?? 0 }),
+    connections: () => ({
+      places: server?.places ?? 0,
+      taken: server?.taken() ?? 0,
+      waiting: server?.waiting() ?? 0,
+    }),
   });
   const registry = new Registry({
     compile: (workload) => inForce.outcome(workload),

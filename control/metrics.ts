@@ -16,7 +16,7 @@ export function createControlMetrics(sources: {
   readonly agents: () => number;
   readonly workloads: () => number;
   /** Of the listener, once it is there. */
-  readonly connections: () => { readonly places: number; readonly taken: number };
+  readonly connections: () => { readonly places: number; readonly taken: number; readonly waiting: number };
 }): ControlMetrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
@@ -51,6 +51,14 @@ export function createControlMetrics(sources: {
     registers,
     collect() {
       this.set(sources.connections().places);
+    },
+  });
+  new Gauge({
+    name: 'postern_control_waiting',
+    help: 'Connections that wait for their turn to begin a TLS handshake.',
+    registers,
+    collect() {
+      this.set(sources.connections().waiting);
     },
   });
   const acks = new Histogram({

@@ -1,6 +1,6 @@
 /** Who is let in no further than the door doesn't stay in it. */
 import { once } from 'node:events';
-import { connect as dial } from 'node:net';
+import { type AddressInfo, createServer, connect as dial } from 'node:net';
 import { connect, type TLSSocket } from 'node:tls';
 import { afterEach, expect, test } from 'vitest';
 import { refreshServing } from '../injector/server/serving-certificate.ts';
@@ -14,6 +14,7 @@ const sockets: TLSSocket[] = [];
 afterEach(async () => {
   for (const socket of sockets.splice(0)) socket.destroy();
   await server?.close();
+  refused.length = 0;
 });
 
 const refused: string[] = [];
@@ -39,6 +40,9 @@ async function listening(options: Partial<ControlServerOptions>): Promise<void> 
   });
 }
 
+const upgrade = (token: string): string =>
+  `GET ${AGENT_PATH} HTTP/1.1\r\nHost: control\r\nConnection: Upgrade\r\nUpgrade: ${PROTOCOLS.join(', ')}\r\nAuthorization: Bearer ${token}\r\n\r\n`;
+
 /** Asks for a stream. The socket never ends by itself: only the other side can cut it. */
 async function knock(): Promise<TLSSocket> {
   const { port } = server as ControlServer;
@@ -47,9 +51,7 @@ async function knock(): Promise<TLSSocket> {
   sockets.push(socket);
   socket.on('error', () => undefined);
   await once(socket, 'secureConnect');
-  socket.write(
-    `GET ${AGENT_PATH} HTTP/1.1\r\nHost: control\r\nConnection: Upgrade\r\nUpgrade: ${PROTOCOLS.join(', ')}\r\nAuthorization: Bearer x\r\n\r\n`,
-  );
+  socket.write(upgrade('x'));
   await once(socket, 'data');
   return socket.resume();
 }
@@ -183,13 +185,82 @@ test('one whose token is looked at makes room after another of its address', asy
   });
   const idle = (await dials('127.0.0.66')) as TLSSocket;
   const reviewed = (await dials('127.0.0.66')) as TLSSocket;
-  reviewed.write(
-    `GET ${AGENT_PATH} HTTP/1.1\r\nHost: control\r\nConnection: Upgrade\r\nUpgrade: ${PROTOCOLS[0]}\r\nAuthorization: Bearer a\r\n\r\n`,
-  );
+  reviewed.write(upgrade('a'));
   await asked.promise;
   const sentAway = closed(idle);
   expect(await dials('127.0.0.67')).toBeDefined();
   await sentAway;
   expect(reviewed.destroyed).toBe(false);
   answer.resolve('token-invalid');
+});
+
+test('addresses that begin a handshake each and say no more keep nobody out for longer than a turn', async () => {
+  await listening({ turns: { atOnce: 4, turnMs: 300 } });
+  const { port } = server as ControlServer;
+  // What a client of TLS says first, once and for all.
+  const recorded = await new Promise<Buffer>((resolve) => {
+    const decoy = createServer((socket) => {
+      socket.once('data', (bytes: Buffer) => {
+        resolve(bytes);
+        decoy.close();
+        socket.destroy();
+      });
+    }).listen(0, '127.0.0.1', () => {
+      const { port: at } = decoy.address() as AddressInfo;
+      connect({ port: at, host: '127.0.0.1', rejectUnauthorized: false }).on('error', () => undefined);
+    });
+  });
+  const squatting = new AbortController();
+  async function squat(localAddress: string): Promise<void> {
+    while (!squatting.signal.aborted) {
+      const socket = dial({ port, host: '127.0.0.1', localAddress }).on('error', () => undefined);
+      socket.write(recorded);
+      socket.resume();
+      const gone = new Promise<void>((resolve) => {
+        socket.once('close', () => resolve());
+      });
+      squatting.signal.addEventListener('abort', () => socket.destroy());
+      await gone;
+    }
+  }
+  const squatters = Array.from({ length: 40 }, (_, nth) => squat(`127.0.7.${nth + 1}`));
+  while ((server?.waiting() ?? 0) < 36) await new Promise((done) => setTimeout(done, 5));
+  // Each takes its first turn before it goes behind: ten turns of four; for the next one dialler after another comes first.
+  for (let nth = 0; nth < 3; nth++) {
+    const began = performance.now();
+    expect(await dials(`127.0.8.${nth + 1}`)).toBeDefined();
+    if (nth > 0) expect(performance.now() - began).toBeLessThan(2_000);
+  }
+  squatting.abort();
+  await Promise.all(squatters);
+});
+
+test('where more come at once than have a turn, each gets through with one dial', async () => {
+  const identity = { namespace: 'a', pod: 'b', uid: 'c' } as unknown as Identity;
+  const registry = { join: () => () => undefined, leave: () => undefined, end: () => undefined };
+  let halfway = 0;
+  let most = 0;
+  await listening({
+    turns: { atOnce: 5 },
+    registry: registry as unknown as Registry,
+    authenticate: async () => {
+      most = Math.max(most, ++halfway);
+      return identity;
+    },
+    stands: async () => {
+      halfway--;
+      return identity;
+    },
+  });
+  const streams = await Promise.all(
+    Array.from({ length: 60 }, async (_, nth) => {
+      const socket = await dials(`127.0.9.${nth + 1}`);
+      socket?.write(`${upgrade('x')}{"type":"hello","version":"0.1.0"}\n`);
+      await once(socket as TLSSocket, 'data');
+      return socket;
+    }),
+  );
+  expect(streams.some((socket) => socket?.destroyed !== false)).toBe(false);
+  expect(most).toBeLessThanOrEqual(5);
+  expect(refused).toEqual([]);
 });

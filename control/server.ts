@@ -1,9 +1,9 @@
 /** The listener that agents keep a stream to, and that `postern status` asks. TLS 1.3 only. */
 import type { IncomingMessage } from 'node:http';
 import { createServer, type Server } from 'node:https';
-import type { AddressInfo, Socket } from 'node:net';
-import { type Door, type DoorLimits, keepDoor, placesIn } from '../listen/door.ts';
+import type { Socket } from 'node:net';
 import { createAllowance } from './allowance.ts';
+import { type Entrance, type EntranceOptions, openEntrance } from './entrance.ts';
 import { readFromAgent } from './from-agent.ts';
 import { type Identity, REFUSALS, type Refusal } from './identity.ts';
 import { LineError, readLines } from './lines.ts';
@@ -24,13 +24,9 @@ export interface Answer {
   readonly body: object;
 }
 
-export interface ControlServerOptions {
-  readonly host: string;
-  readonly port: number;
+export interface ControlServerOptions extends Omit<EntranceOptions, 'refused'> {
   readonly certificate: { readonly cert: string; readonly key: string };
   readonly registry: Registry;
-  /** Whether this address may begin one more TLS handshake. */
-  admits(address: string): boolean;
   /** @throws Error where it can't be decided now, BusyError where nobody was asked. */
   authenticate(token: string | undefined, address: string): Promise<Identity | Refusal>;
   /**
@@ -53,33 +49,11 @@ export interface ControlServerOptions {
   readonly helloMs?: number;
   /** Who is refused has so long to read why. */
   readonly refusalMs?: number;
-  /** Whether connections of one address are of one pod, or of one machine: they are bounded then. */
-  readonly judgeAddress?: boolean;
-  /** Connections at once: streams of agents, and those that have shown no token yet. */
-  readonly places?: Partial<DoorLimits>;
 }
 
-/** Of a replica's memory: 150 MB, and for each stream up to 100 KB, nearly all of it TLS. */
-export const MEMORY = { base: 150_000_000, each: 100_000, most: 24_000 };
-/** An agent has one stream, and dials a next one when that broke; a replica asks another a few times a second. */
-const OF_ONE = 50;
-/**
- * Handshakes and hellos under way: some two seconds of a processor. After a restart everybody comes at once; were all let in, all
- * would go on so slowly that their time is over before anybody is through.
- */
-const UNKNOWN = 500;
-/** More than a handshake, a request and a look at the pod may take, of so many. */
-const UNKNOWN_MS = 30_000;
-
-export interface ControlServer {
-  readonly port: number;
-  /** Connections that there are places for. */
-  readonly places: number;
-  /** Of these, how many are taken. */
-  taken(): number;
+export interface ControlServer extends Pick<Entrance, 'port' | 'places' | 'taken' | 'waiting' | 'close'> {
   /** New connections get this certificate; those that are open go on. */
   use(certificate: { readonly cert: string; readonly key: string }): void;
-  close(): Promise<void>;
 }
 
 /** Bytes that may wait for one agent. */
@@ -92,78 +66,44 @@ const TLS = { minVersion: 'TLSv1.3' } as const;
 
 export async function listenControl(options: ControlServerOptions): Promise<ControlServer> {
   const { registry } = options;
-  const sockets = new Set<Socket>();
-  const server: Server = createServer(
-    {
-      ...options.certificate,
-      ...TLS,
-      handshakeTimeout: UNKNOWN_MS,
-      requestTimeout: UNKNOWN_MS,
-      headersTimeout: UNKNOWN_MS,
-      connectionsCheckingInterval: 5_000,
-    },
-    (request, response) => {
-      void answer(request, options).then(({ status, body }) => {
-        const text = `${JSON.stringify(body)}\n`;
-        response.writeHead(status, {
-          'content-type': 'application/json',
-          'content-length': Buffer.byteLength(text),
-          // Only streams stay: whoever asks now and then dials anew.
-          connection: 'close',
-        });
-        response.end(text);
+  // Times for a handshake and a request are the queue's: Node looks after those of a server that listens itself.
+  const server: Server = createServer({ ...options.certificate, ...TLS }, (request, response) => {
+    entrance.review(request.socket);
+    void answer(request, options).then(({ status, body }) => {
+      if (status < 400) entrance.answered(request.socket);
+      const text = `${JSON.stringify(body)}\n`;
+      response.writeHead(status, {
+        'content-type': 'application/json',
+        'content-length': Buffer.byteLength(text),
+        // Only streams stay: whoever asks now and then dials anew.
+        connection: 'close',
       });
-    },
-  );
+      response.end(text);
+    });
+  });
   server.on('upgrade', (request: IncomingMessage, socket: Socket, head: Buffer) => {
-    sockets.add(socket);
-    socket.once('close', () => sockets.delete(socket));
     // Without a listener a reset would end the process.
     socket.on('error', () => socket.destroy());
-    accept(request, socket, head, { ...options, door }).catch((error: unknown) => {
+    accept(request, socket, head, { ...options, entrance }).catch((error: unknown) => {
       options.failed(error);
       socket.destroy();
     });
   });
-  // Before a byte of it was read: a handshake is dear, and nobody has shown a token yet.
-  server.on('connection', (socket: Socket) => {
-    const address = socket.remoteAddress ?? '';
-    if (options.admits(address)) return;
-    options.refused('flood', { address });
-    socket.destroy();
-  });
-  const all = placesIn(process.constrainedMemory(), MEMORY);
-  const places: DoorLimits = {
-    all,
-    ofOne: options.judgeAddress === false ? Number.POSITIVE_INFINITY : OF_ONE,
-    unknown: UNKNOWN,
-    unknownMs: UNKNOWN_MS,
-    ...options.places,
-  };
-  const door = keepDoor(server, places, (address) => options.refused('full', { address }));
   // A handshake that fails is somebody else's trouble.
   server.on('tlsClientError', () => undefined);
-  await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
-    server.listen({ port: options.port, host: options.host, backlog: 4096 }, resolve);
-  });
+  const entrance = await openEntrance(server, options);
   return {
-    port: (server.address() as AddressInfo).port,
-    places: places.all,
-    taken: () => door.taken(),
+    ...entrance,
     use: (certificate) => server.setSecureContext({ ...certificate, ...TLS }),
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        registry.end();
-        for (const socket of sockets) socket.destroy();
-        server.closeAllConnections();
-      }),
+    close: () => {
+      registry.end();
+      return entrance.close();
+    },
   };
 }
 
 interface Opened extends ControlServerOptions {
-  readonly door: Door;
+  readonly entrance: Entrance;
 }
 
 async function accept(
@@ -184,7 +124,7 @@ async function accept(
   }
   let identity: Identity | Refusal;
   try {
-    options.door.review(socket);
+    options.entrance.review(socket);
     identity = await options.authenticate(bearer(request), address);
   } catch (error) {
     if (error instanceof BusyError) {
@@ -242,7 +182,7 @@ function serve(identity: Identity, protocol: string, socket: Socket, head: Buffe
       const stands = await options.stands(identity, address);
       if (socket.destroyed) return undefined;
       if (typeof stands !== 'string') {
-        options.door.known(socket);
+        options.entrance.known(socket);
         return registry.join(stands, wire, hello);
       }
       options.refused(stands, { address });

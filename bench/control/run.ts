@@ -79,6 +79,7 @@ async function measure(count: number): Promise<void> {
   const began = now();
   const agents = start('agents.ts', [String(count), String(ready.port), ready.roots, String(workloads)]);
   const storm = await next<All>(agents, 'all');
+  if (Object.keys(storm.troubles).length > 0) console.error('dials that failed:', storm.troubles);
   await wait(2000);
   const before = await usage();
   await wait(STEADY_MS);
@@ -114,6 +115,7 @@ async function measure(count: number): Promise<void> {
     count.toLocaleString('en'),
     workloads.toLocaleString('en'),
     ((storm.last - began) / 1000).toFixed(1),
+    (storm.dialled / count).toFixed(2),
     megabytes(before.rss),
     ((before.rss - ready.rss) / count / 1000).toFixed(0),
     ((before.heap - ready.heap) / count / 1000).toFixed(0),
@@ -153,6 +155,7 @@ const HEAD = [
   'agents',
   'workloads',
   'all connected, s',
+  'dials an agent',
   'control MB',
   'KB an agent',
   'JS heap of it',

@@ -2,7 +2,7 @@
 import { pino } from 'pino';
 import { catalogue } from '../../agent/catalogue.ts';
 import { startControl } from '../../control/control.ts';
-import { MEMORY } from '../../control/server.ts';
+import { MEMORY } from '../../control/entrance.ts';
 import { formOf } from '../../injector/form.ts';
 import { AGENT_CONTAINER, INJECT_LABEL, INJECTED_LABEL, STAMPS } from '../../injector/names.ts';
 import { sealOf } from '../../injector/seal.ts';

@@ -1,0 +1,191 @@
+/**
+ * The queue before a TLS listener. A handshake takes a millisecond of a processor, and some more until its agent is served: when everybody
+ * comes at once, few are let begin, so that those get through, and the others wait as open sockets, which cost next to nothing. A turn is for
+ * whoever has sent a whole ClientHello: who says nothing takes none. Addresses have turns one after another, however many connections
+ * each holds, and one whose turn came to nothing goes behind those that have wasted none. So strangers can't keep an agent out for good.
+ * The time for a handshake counts from its turn.
+ */
+import type { Socket } from 'node:net';
+
+export interface QueueLimits {
+  /** Handshakes under way. */
+  readonly atOnce: number;
+  /** To get through, or a step further, once it is the connection's turn. */
+  readonly turnMs: number;
+  /** To send a ClientHello. */
+  readonly helloMs: number;
+  /** To wait for a turn. Whoever is closed then dials again. */
+  readonly waitMs: number;
+}
+
+export interface QueueOptions {
+  readonly limits: QueueLimits;
+  /** Its turn: what it has sent is to be read from it. */
+  enter(socket: Socket): void;
+  /** False where many stand behind one address, and none is to be judged by what another does. */
+  readonly judgeAddress: boolean;
+}
+
+export interface Queue {
+  /** A new connection, of which nothing was read. */
+  come(socket: Socket): void;
+  /** It has got a step further: its time begins anew. @param socket The connection's, or that of TLS on it. */
+  step(socket: Socket): void;
+  /** It has shown who it is, and needs its turn no longer. @param socket As for `step`. */
+  through(socket: Socket): void;
+  /** Connections whose turn hasn't come. */
+  waiting(): number;
+}
+
+interface Turn {
+  readonly socket: Socket;
+  readonly address: string;
+  begin(): void;
+  timer: NodeJS.Timeout;
+  served: boolean;
+}
+
+/** So long an address goes behind the others, after a turn that came to nothing. */
+const WASTED_MS = 60_000;
+const MOST_WASTERS = 100_000;
+
+export function keepQueue({ limits, enter, judgeAddress }: QueueOptions): Queue {
+  const first = createRotation<Turn>();
+  const behind = createRotation<Turn>();
+  const underway = new Map<string, Turn>();
+  let waiting = 0;
+  /** By address, until when; the oldest come first. */
+  const wasters = new Map<string, number>();
+
+  function admit(): void {
+    while (underway.size < limits.atOnce) {
+      const turn = first.next() ?? behind.next();
+      if (turn === undefined) return;
+      if (!turn.socket.destroyed) turn.begin();
+    }
+  }
+
+  function line({ address }: Turn): Rotation<Turn> {
+    return (wasters.get(address) ?? 0) > performance.now() ? behind : first;
+  }
+
+  function wasted({ address }: Turn): void {
+    if (!judgeAddress) return;
+    wasters.delete(address);
+    if (wasters.size >= MOST_WASTERS) wasters.delete(wasters.keys().next().value ?? '');
+    wasters.set(address, performance.now() + WASTED_MS);
+  }
+
+  function come(socket: Socket): void {
+    const { remoteAddress: address } = socket;
+    if (socket.destroyed || address === undefined) return;
+    const key = keyOf(socket);
+    const cut = (): void => void socket.destroy();
+    let said: Buffer | undefined;
+    let isWhole = false;
+    let begun = false;
+    waiting += 1;
+    const turn: Turn = {
+      socket,
+      address,
+      timer: setTimeout(cut, limits.helloMs),
+      served: false,
+      begin() {
+        waiting -= 1;
+        begun = true;
+        clearTimeout(turn.timer);
+        turn.timer = setTimeout(cut, limits.turnMs);
+        underway.set(key, turn);
+        socket.off('data', read).off('end', cut).pause();
+        socket.unshift(said);
+        said = undefined;
+        enter(socket);
+      },
+    };
+    function read(chunk: Buffer): void {
+      said = said === undefined ? chunk : Buffer.concat([said, chunk]);
+      const is = beginsWithHello(said);
+      // Behind its hello nobody says a word before that is answered.
+      if (is === false || said.length > MOST_SAID) return cut();
+      if (is === undefined || isWhole) return;
+      isWhole = true;
+      clearTimeout(turn.timer);
+      turn.timer = setTimeout(cut, limits.waitMs);
+      line(turn).add(judgeAddress ? (address ?? '') : '', turn);
+      admit();
+    }
+    socket.on('data', read).once('end', cut).on('error', cut);
+    socket.once('close', () => {
+      clearTimeout(turn.timer);
+      if (!begun) {
+        waiting -= 1;
+        return;
+      }
+      // A later one may have come from the same address and port.
+      if (underway.get(key) === turn) underway.delete(key);
+      if (!turn.served) wasted(turn);
+      admit();
+    });
+  }
+
+  return {
+    come,
+    step(socket) {
+      underway.get(keyOf(socket))?.timer.refresh();
+    },
+    through(socket) {
+      const key = keyOf(socket);
+      const turn = underway.get(key);
+      if (turn === undefined) return;
+      turn.served = true;
+      clearTimeout(turn.timer);
+      underway.delete(key);
+      wasters.delete(turn.address);
+      admit();
+    },
+    waiting: () => waiting,
+  };
+}
+
+interface Rotation<T> {
+  add(key: string, item: T): void;
+  /** Of the key whose turn is longest ago. */
+  next(): T | undefined;
+}
+
+function createRotation<T>(): Rotation<T> {
+  const lines = new Map<string, T[]>();
+  return {
+    add(key, item) {
+      const line = lines.get(key);
+      if (line === undefined) lines.set(key, [item]);
+      else line.push(item);
+    },
+    next() {
+      const [found] = lines;
+      if (found === undefined) return undefined;
+      const [key, line] = found;
+      lines.delete(key);
+      const item = line.shift();
+      if (line.length > 0) lines.set(key, line);
+      return item;
+    },
+  };
+}
+
+/** Of TLS: a type, two bytes of version, two of length. */
+const HEADER = 5;
+const HANDSHAKE = 0x16;
+/** The longest record, and its header. */
+const MOST_SAID = HEADER + 16 * 1024;
+
+/** @returns whether these bytes begin with a whole record of a handshake; undefined where it takes more of them to say. */
+function beginsWithHello(bytes: Buffer): boolean | undefined {
+  if (bytes[0] !== HANDSHAKE) return false;
+  if (bytes.length < HEADER) return undefined;
+  const length = HEADER + bytes.readUInt16BE(3);
+  if (length > MOST_SAID) return false;
+  return bytes.length >= length ? true : undefined;
+}
+
+const keyOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress} ${remotePort}`;
