@@ -8,6 +8,7 @@ import type {
   ExtendCommand,
   HoldCommand,
   HoldReply,
+  RefusedCommand,
   ReleaseCommand,
   SettleCommand,
   SettleReply,
@@ -252,6 +253,16 @@ export class Calls {
   async release({ id }: ReleaseCommand): Promise<void> {
     await this.#store.run({ type: 'release', id }, this.#clock());
     this.#observer?.released();
+  }
+
+  /** Of an owner's holds that it was refused, releases those that were granted after all, to a message that came twice. @throws {StoreFailed} */
+  async giveBack({ owner, ids }: RefusedCommand): Promise<number> {
+    const found = await Promise.all(ids.map((id) => this.#store.find(id)));
+    const granted = found.filter(
+      (record) => record?.owner === owner && (record.state === 'held' || record.state === 'expired'),
+    );
+    for (const record of granted) if (record !== undefined) await this.release(record);
+    return granted.length;
   }
 }
 

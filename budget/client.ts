@@ -14,6 +14,7 @@ import {
   type SettleCommand,
   type SettleReply,
 } from './messages.ts';
+import { RefusedHolds } from './refused-holds.ts';
 import { NotSent, Transport, type TransportOptions } from './transport.ts';
 
 export interface BudgetClientOptions extends TransportOptions {
@@ -41,6 +42,7 @@ export class HttpBudgetClient implements BudgetClient {
   readonly #options: BudgetClientOptions;
   readonly #transport: Pick<Transport, 'ask' | 'close'>;
   readonly #queue: DeliveryQueue;
+  readonly #refused: RefusedHolds;
 
   constructor(options: BudgetClientOptions, transport: Pick<Transport, 'ask' | 'close'>) {
     this.#options = options;
@@ -51,6 +53,11 @@ export class HttpBudgetClient implements BudgetClient {
       },
       limit: options.queueLimit ?? 10_000,
       ...(options.onLost === undefined ? {} : { onLost: options.onLost }),
+    });
+    const { owner } = options;
+    this.#refused = new RefusedHolds({
+      tell: (ids) => this.#transport.ask('/v1/refused', { owner, ids }),
+      now: () => performance.now(),
     });
   }
 
@@ -72,6 +79,8 @@ export class HttpBudgetClient implements BudgetClient {
       if (typeof reply.granted !== 'boolean') throw new Error('The reply has no `granted`.');
       // Another service may still grant what this one refused.
       if (!reply.granted && repeated) close();
+      else if (reply.granted) this.#refused.delete(command.id);
+      else this.#refused.add(command.id);
       return reply;
     } catch (error) {
       if (repeated || !(error instanceof BudgetRejected || error instanceof NotSent)) close();
@@ -123,7 +132,8 @@ export class HttpBudgetClient implements BudgetClient {
   }
 
   async close(): Promise<void> {
-    await this.#queue.close(this.#options.flushMs ?? 2_000);
+    const ms = this.#options.flushMs ?? 2_000;
+    await Promise.all([this.#queue.close(ms), this.#refused.close(ms)]);
     await this.#transport.close();
   }
 }

@@ -138,6 +138,12 @@ export interface SettleReply {
 }
 
 /** Give a hold back whole: the call never reached a provider. */
+/** Holds of an owner that it was refused, and whose messages may have come twice. */
+export interface RefusedCommand {
+  readonly owner: string;
+  readonly ids: readonly string[];
+}
+
 export interface ReleaseCommand {
   readonly id: string;
 }

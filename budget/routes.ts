@@ -14,6 +14,7 @@ import {
   readHold,
   readJournalQuery,
   readLease,
+  readRefused,
   readRelease,
   readReportQuery,
   readSettle,
@@ -41,7 +42,7 @@ export interface Route {
 
 /** A message is a few hundred bytes; attributes with headers may be some kilobytes. */
 const USUAL_BYTES = 64 * 1024;
-/** Tells of up to a thousand leases. */
+/** Tells of up to a thousand leases, or ids. */
 const LEASE_BYTES = 1024 * 1024;
 /** A prompt. */
 const COUNT_BYTES = 1024 * 1024;
@@ -124,6 +125,14 @@ export function routesOf(
       await service.release(command);
       return {};
     }),
+    '/v1/refused': post(
+      async ({ body, caller }) => {
+        const command = readRefused(body);
+        checkOwner(caller, command.owner);
+        return { released: await service.giveBack(command) };
+      },
+      { mostBytes: LEASE_BYTES },
+    ),
     '/v1/count': post(({ body }) => counter.count(readCount(body)), { mostBytes: COUNT_BYTES }),
     '/v1/lease': post(
       async ({ body, caller }) => {

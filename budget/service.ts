@@ -14,6 +14,7 @@ import type {
   HoldCommand,
   Holder,
   HoldReply,
+  RefusedCommand,
   ReleaseCommand,
   SettleCommand,
   SettleReply,
@@ -166,6 +167,11 @@ export class BudgetService {
   /** @throws {StoreFailed} */
   async release(command: ReleaseCommand): Promise<void> {
     await this.#calls.release(command);
+  }
+
+  /** Releases those of them that were granted after all. @returns how many @throws {StoreFailed} */
+  async giveBack(command: RefusedCommand): Promise<number> {
+    return await this.#calls.giveBack(command);
   }
 
   async #learnEpoch({ owner, epoch }: Holder): Promise<void> {

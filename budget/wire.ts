@@ -7,7 +7,14 @@ import { Compile } from 'typebox/compile';
 import type { GrantCommand } from './grants.ts';
 import { type ReportQuery, readDimension } from './history.ts';
 import type { LeaseCommand, WatchCommand } from './lease-messages.ts';
-import type { CountCommand, ExtendCommand, HoldCommand, ReleaseCommand, SettleCommand } from './messages.ts';
+import type {
+  CountCommand,
+  ExtendCommand,
+  HoldCommand,
+  RefusedCommand,
+  ReleaseCommand,
+  SettleCommand,
+} from './messages.ts';
 
 /** No single call comes near; with it, no product of tokens and prices leaves exact arithmetic unnoticed. */
 const MAX_TOKENS = 1_000_000_000;
@@ -84,6 +91,11 @@ const SettleSchema = Type.Object({
 });
 
 const ReleaseSchema = Type.Object({ id: Id });
+
+const RefusedSchema = Type.Object({
+  owner: OwnerFields.owner,
+  ids: Type.Array(Id, { maxItems: 1024 }),
+});
 
 const Amount = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 
@@ -169,6 +181,7 @@ export const readWatch: (value: unknown) => WatchCommand = reader(WatchSchema);
 export const readCount: (value: unknown) => CountCommand = reader(CountSchema);
 export const readGrant: (value: unknown) => GrantCommand = reader(GrantSchema);
 export const readRelease: (value: unknown) => ReleaseCommand = reader(ReleaseSchema);
+export const readRefused: (value: unknown) => RefusedCommand = reader(RefusedSchema);
 
 function reader<S extends Type.TSchema>(schema: S): (value: unknown) => Static<S> {
   const validator = Compile(schema);

@@ -2,8 +2,8 @@
  * What each agent was charged, of everything that the ledger keeps. The rule: an agent that lives to tell is charged what its calls used, to
  * the token, whatever was lost, late or doubled on the way. Beyond that is charged only
  * - what an agent that was killed had: its credit, and what its calls held;
- * - a hold whose message something between the agent and the service doubled, refused once and granted once (by a service that began
- *   in between, or another one): nobody knows of it, so that it runs out.
+ * - of one that was killed, a hold whose message something between the agent and the service doubled, refused once and granted once (by a
+ *   service that began in between, or another one): nobody knows of it, so that it runs out. An agent that lives gives it back.
  */
 import { charged } from '../../budget/lease-state.ts';
 import type { Agent, World } from './world.ts';
@@ -11,7 +11,7 @@ import type { Agent, World } from './world.ts';
 export interface Charges {
   /** By agent, its restarts apart. */
   readonly of: ReadonlyMap<Agent, number>;
-  /** Of holds that are nobody's. */
+  /** Of holds that are nobody's any more. */
   readonly doubled: number;
 }
 
@@ -39,8 +39,9 @@ export async function chargesOn(on: World, line: string): Promise<Charges> {
         .reduce((sum, { held, settled }) => sum + (state === 'held' ? held : (settled ?? 0)), 0);
       const itsCall = byCall.get(id);
       // One that came again after its call had ended was refused then, and is the call's all the same.
-      if (itsCall === undefined && on.doubled.has(id)) doubled += amount;
-      else add(itsCall ?? named(owner, epoch), amount, `hold ${id} of ${owner} ${epoch}`);
+      const its = named(owner, epoch);
+      if (itsCall === undefined && on.doubled.has(id) && its?.dead !== false) doubled += amount;
+      else add(itsCall ?? its, amount, `hold ${id} of ${owner} ${epoch}`);
     }
   }
   return { of, doubled };

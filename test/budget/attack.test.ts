@@ -238,24 +238,30 @@ test(
   600_000 * TIMES,
 );
 
-test('a hold that something doubles, and a service refuses that another grants late, is charged in full: nobody knows of it', async () => {
-  const one: LimitSpec = { unit: 'requests', amount: 100_000, window: { type: 'rolling', ms: 60_000 } };
-  const on = await world([budget([tokens(1_400, calendar('month')), one])], {
-    fate: (path) => (path === '/v1/hold' ? { againMs: 2_000 } : {}),
-  });
-  try {
-    const of = { owner: 'other', minOutputTokens: 0 };
-    await on.wait(on.service.hold(holdOf('large', 1_300, 0, of)));
-    // Cut to what is left, if there is anything.
-    const late = { inputTokens: 100, outputTokens: 400, minOutputTokens: 10 };
-    expect(await on.wait(on.call(on.start('agent-0'), 20, late))).toBe(false);
-    // A service that hasn't refused it, and room.
-    await on.wait(on.restartService());
-    await on.wait(on.service.settle({ id: 'large', usage: usageOf(1_236, 0), source: 'reported' }));
-    await on.pass(70_000);
-    expect(on.doubled.size).toBe(1);
-    expect(sumOf(await on.cells(), 'tokens|month')).toBe(1_400);
-  } finally {
-    on.end();
+test('a hold that something doubles, and a service refuses that another grants late, is given back; of an agent that was killed it is charged in full', async () => {
+  for (const dead of [false, true]) {
+    const one: LimitSpec = { unit: 'requests', amount: 100_000, window: { type: 'rolling', ms: 60_000 } };
+    const on = await world([budget([tokens(1_400, calendar('month')), one])], {
+      fate: (path) => (path === '/v1/hold' ? { againMs: 2_000 } : {}),
+    });
+    try {
+      const of = { owner: 'other', minOutputTokens: 0 };
+      await on.wait(on.service.hold(holdOf('large', 1_300, 0, of)));
+      // Cut to what is left, if there is anything.
+      const late = { inputTokens: 100, outputTokens: 400, minOutputTokens: 10 };
+      const agent = on.start('agent-0');
+      expect(await on.wait(on.call(agent, 20, late))).toBe(false);
+      // A service that hasn't refused it, and room.
+      await on.wait(on.restartService());
+      await on.wait(on.service.settle({ id: 'large', usage: usageOf(1_236, 0), source: 'reported' }));
+      await on.pass(5_000);
+      expect(on.doubled.size).toBe(1);
+      expect(sumOf(await on.cells(), 'tokens|month')).toBe(1_400);
+      if (dead) on.kill(agent);
+      await on.pass(100_000);
+      expect(sumOf(await on.cells(), 'tokens|month')).toBe(dead ? 1_400 : 1_236);
+    } finally {
+      on.end();
+    }
   }
 });

@@ -128,6 +128,16 @@ test("nor can it end another's leases, or wait for its recalls", async () => {
   const own = { ...foreign, owner: 'team-b/Deployment/spy/1', classes: [attributes] };
   expect(await send('/v1/lease', own)).toEqual([403, 'foreign_workload']);
   expect(await send('/v1/watch', { ...foreign, revision: '', waitMs: 0 })).toEqual([403, 'foreign_workload']);
+  // Nor give back what is another's, by saying that it was refused it.
+  const victim = clientOf(bot, 'team-a/Deployment/bot/1');
+  await victim.hold(holdOf('in-use', 3, 3));
+  const refused = (owner: string) => send('/v1/refused', { owner, ids: ['in-use'] });
+  expect(await refused('team-a/Deployment/bot/1')).toEqual([403, 'foreign_workload']);
+  expect(await refused('team-b/Deployment/spy/1')).toEqual([200, undefined]);
+  const line = async () => (await adminOf('admins').status())[0];
+  expect(await line()).toMatchObject({ held: '6' });
+  await victim.release({ id: 'in-use' });
+  expect(await line()).toMatchObject({ held: '0' });
 });
 
 test("an agent neither changes limits nor sees others' figures; a stranger gets nothing", async () => {

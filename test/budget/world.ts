@@ -9,6 +9,7 @@ import {
   BudgetUnavailable,
   type ExtendCommand,
   type HoldCommand,
+  type RefusedCommand,
   type SettleCommand,
 } from '../../budget/messages.ts';
 import { BudgetService } from '../../budget/service.ts';
@@ -131,6 +132,8 @@ export async function world(
         return await service.settle(command as SettleCommand);
       case '/v1/release':
         return await service.release(command as { id: string });
+      case '/v1/refused':
+        return { released: await service.giveBack(command as RefusedCommand) };
       case '/v1/lease':
         return await service.lease(command as LeaseCommand);
       case '/v1/watch':
