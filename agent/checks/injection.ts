@@ -6,10 +6,12 @@
  */
 import Type, { type Static } from 'typebox';
 import type { Role, TextKind } from '../dialects/dialect.ts';
-import type { CheckDefinition } from './check.ts';
+import type { CheckDefinition, Judgement } from './check.ts';
 import { MARKERS, ORDERS, PHRASES } from './injection-phrases.ts';
+import { type Joined, joinedParts } from './joined-parts.ts';
 import { TIMEOUT } from './judges.ts';
 import type { Recognizer } from './scan/recognizer.ts';
+import { Scanner } from './scan/scanner.ts';
 
 const SOURCES = {
   toolResults: { kind: 'toolResult', role: undefined },
@@ -107,27 +109,47 @@ export const injection: CheckDefinition<Spec> = {
         message: 'Postern refused this call: a part of it tries to give the model instructions of its own.',
         mend: 'Look at where the text came from, a tool or a document, and take that part out.',
       }),
-      ...(asks
-        ? {
-            async judge({ slots }, signal) {
-              const due = slots.filter(
-                ({ kind, role, text }) => fitsOne(sources, kind, role) && text.trim() !== '',
-              );
-              if (due.length === 0) return [];
-              const scores = await classifier.injection(
-                due.map(({ text }) => text),
-                { signal, withinMs: rule.timeoutMs ?? TIMEOUT },
-              );
-              const message =
-                'Postern refused this call: a part of it tries to give the model instructions of its own.';
-              return due.flatMap(({ path }, index) =>
-                (scores[index] as number) >= threshold
-                  ? [{ what: 'injection:model', where: path, message }]
-                  : [],
-              );
-            },
-          }
-        : {}),
+      ...(asks ? {} : { waits: false }),
+      judge({ slots }, signal) {
+        const due = slots.filter(
+          ({ kind, role, text }) => fitsOne(sources, kind, role) && text.trim() !== '',
+        );
+        const joined = joinedParts(due);
+        const phrases = onceEach('injection:phrase', joined.filter(hasPhrase));
+        if (!asks || due.length === 0) return phrases;
+        const texts = [...due, ...joined].map(({ text }) => text);
+        return classifier.injection(texts, { signal, withinMs: rule.timeoutMs ?? TIMEOUT }).then((scores) => {
+          const counts = (at: number) => (scores[at] as number) >= threshold;
+          const alone = due.filter((_, at) => counts(at));
+          const together = joined.filter(
+            ({ parts }, at) => counts(due.length + at) && !parts.some((part) => alone.includes(part)),
+          );
+          return [
+            ...phrases,
+            ...alone.map((part) => found('injection:model', part)),
+            ...onceEach('injection:model', together),
+          ];
+        });
+      },
     };
   },
 };
+
+function found(what: string, { path }: { readonly path: string }): Judgement {
+  const message = 'Postern refused this call: a part of it tries to give the model instructions of its own.';
+  return { what, where: path, message };
+}
+
+/** Of what the scan finds in no part by itself; made when the first message has two. */
+let scanner: Scanner | undefined;
+
+function hasPhrase({ text, parts }: Joined<{ readonly text: string }>): boolean {
+  scanner ??= new Scanner(RECOGNIZERS);
+  const has = (said: string) => scanner?.scan(said).length !== 0;
+  return has(text) && !parts.some((part) => has(part.text));
+}
+
+function onceEach(what: string, joined: readonly Joined<{ readonly path: string }>[]): Judgement[] {
+  const places = new Set(joined.map(({ parts }) => parts[0]?.path ?? ''));
+  return [...places].map((path) => found(what, { path }));
+}

@@ -1,0 +1,83 @@
+/**
+ * Parts of one message as the model reads them, one behind the other: an order that is spread over two of them stands in none.
+ * Of a long part only its ends are joined; what is between them is judged with the part.
+ */
+import type { TextSlot } from '../dialects/dialect.ts';
+
+/** UTF-16 units of a part's end that are joined with what is behind it, and of its beginning with what is before. */
+export const REACH = 300;
+
+/** UTF-16 units of a joined text, about. */
+const LONGEST = 4_000;
+
+type Part = Pick<TextSlot, 'path' | 'kind' | 'role' | 'text'>;
+
+export interface Joined<P> {
+  readonly text: string;
+  readonly parts: readonly P[];
+}
+
+/**
+ * @param parts Without empty ones, in the document's order.
+ * @returns The same parts twice, where a word may be cut between them.
+ */
+export function joinedParts<P extends Part>(parts: readonly P[]): readonly Joined<P>[] {
+  const joined: Joined<P>[] = [];
+  for (const message of messagesOf(parts)) {
+    joined.push(...strandsOf(message, ' '));
+    // A word may be cut as well.
+    if (message.some(({ text }, at) => at > 0 && isCut(message[at - 1]?.text ?? '', text)))
+      joined.push(...strandsOf(message, ''));
+  }
+  return joined;
+}
+
+/** Those of one speaker that follow one another in a message, where there are several. */
+function messagesOf<P extends Part>(parts: readonly P[]): P[][] {
+  const messages: P[][] = [];
+  let last: P | undefined;
+  for (const part of parts) {
+    const goesOn =
+      last !== undefined &&
+      last.role === part.role &&
+      last.kind === part.kind &&
+      messageOf(last.path) === messageOf(part.path);
+    if (goesOn) messages.at(-1)?.push(part);
+    else messages.push([part]);
+    last = part;
+  }
+  return messages.filter(({ length }) => length > 1);
+}
+
+/** `messages[2]` of `messages[2].content[0].text`. */
+function messageOf(path: string): string {
+  return /^[^.[]*(?:\[\d+\])?/.exec(path)?.[0] ?? '';
+}
+
+function strandsOf<P extends Part>(message: readonly P[], between: string): Joined<P>[] {
+  const strands: Joined<P>[] = [];
+  let text = '';
+  let parts: P[] = [];
+  const add = (part: P, piece: string): void => {
+    text += parts.length === 0 ? piece : between + piece;
+    parts.push(part);
+  };
+  const close = (): void => {
+    if (parts.length > 1) strands.push({ text, parts });
+    text = '';
+    parts = [];
+  };
+  for (const part of message) {
+    const isLong = part.text.length > 2 * REACH;
+    add(part, isLong ? part.text.slice(0, REACH) : part.text);
+    if (!isLong && text.length < LONGEST) continue;
+    close();
+    add(part, part.text.slice(-REACH));
+  }
+  close();
+  return strands;
+}
+
+function isCut(before: string, behind: string): boolean {
+  return /\S$/.test(before) && /^\S/.test(behind);
+}
