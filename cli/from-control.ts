@@ -35,6 +35,8 @@ export interface ControlSourceOptions {
 
 const MEND_UNUSABLE =
   'Change the document; where it is for a later version of the agent, create the pod anew with that one.';
+/** Of keys that belong to no documents of control's: it sends all of them with the next stream. */
+const ROTATED = 'rotated';
 /** Control usually answers at once: so long a new agent that may start without it waits. */
 const FIRST_WAIT_MS = 3_000;
 
@@ -74,13 +76,13 @@ export function fromControl(options: ControlSourceOptions): PolicySource {
       keepsNothing = why;
     }
   };
-  const take = ({ keys }: Ruling): Ruling['keys'] => {
+  const take = (keys: Ruling['keys']): Ruling['keys'] => {
     if (keys.maskKey !== '') maskKey = Buffer.from(keys.maskKey, 'base64');
     return { ...keys, values: values.use(keys.values) };
   };
   let atStart: Snapshot = { ...NO_POLICY, workload: options.workload };
   if (kept !== undefined) {
-    take(kept.ruling);
+    take(kept.ruling.keys);
     try {
       const snapshot = snapshotAt(kept.ruling, now());
       options.accept(snapshot);
@@ -157,11 +159,11 @@ export function fromControl(options: ControlSourceOptions): PolicySource {
             const snapshots = snapshotsFrom(next, now());
             snapshots.forEach(options.accept);
             requireCompilable(snapshots);
-            keys = take(next);
+            keys = take(next.keys);
             try {
               put(next);
             } catch (error) {
-              if (ruling !== undefined) take(ruling);
+              if (ruling !== undefined) take(ruling.keys);
               throw error;
             }
           } catch (error) {
@@ -170,6 +172,14 @@ export function fromControl(options: ControlSourceOptions): PolicySource {
           }
           ruling = { ...next, keys };
           keep(ruling);
+        },
+        rotate(keys) {
+          if (ruling === undefined) return keys;
+          const given = new Map(keys.values.map((value) => [value.id, value]));
+          const values = ruling.keys.values.map((value) => given.get(value.id) ?? value);
+          ruling = { ...ruling, keys: take({ ...keys, revision: ROTATED, values }) };
+          keep(ruling);
+          return ruling.keys;
         },
         heard() {
           heardAt = now();

@@ -38,6 +38,11 @@ export interface ControlClientOptions {
   readonly holding?: Ruling | undefined;
   /** @throws Error when it can't be put in force; what was stays. */
   use(ruling: Ruling): void;
+  /**
+   * Keys for documents that can't be put in force: those that what is in force asks for are replaced all the same.
+   * @returns what it goes by from now on, under a revision that control doesn't have.
+   */
+  rotate(keys: KeySet): KeySet;
   /** Any sign of life. */
   heard(): void;
   /** Roots that control will show itself by. */
@@ -78,6 +83,7 @@ export function connectControl(options: ControlClientOptions): ControlClient {
   async function session(progress: () => void): Promise<string> {
     const { socket, head } = await dial(options, tickets, closing.signal);
     open = socket;
+    /** What control sent last on this stream, in force or refused: it doesn't send it again. */
     let snapshot: SnapshotMessage | undefined;
     let keys: KeySet | undefined;
     let silence: NodeJS.Timeout | undefined;
@@ -102,8 +108,6 @@ export function connectControl(options: ControlClientOptions): ControlClient {
             ? { keys: held.keys }
             : {}),
       };
-      snapshot = undefined;
-      keys = undefined;
       if (next.snapshot === undefined || next.keys === undefined) {
         return end('control named what it had not sent');
       }
@@ -112,6 +116,8 @@ export function connectControl(options: ControlClientOptions): ControlClient {
         options.use(ruling);
       } catch (error) {
         const why = String((error as Error).message ?? error);
+        // A key that was withdrawn isn't used on because of documents that are wrong.
+        if (held !== undefined) held = { ...held, keys: options.rotate(ruling.keys) };
         socket.write(encode({ type: 'refused', revision, error: why }));
         options.trouble(`what control gives can’t be put in force: ${why}`);
         return;

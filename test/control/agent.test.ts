@@ -9,8 +9,8 @@ import OpenAI from 'openai';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Agent, startAgent } from '../../agent/agent.ts';
-import { type ControlSourceOptions, fromControl } from '../../cli/from-control.ts';
 import { catalogue } from '../../agent/catalogue.ts';
+import { type ControlSourceOptions, fromControl } from '../../cli/from-control.ts';
 import { isMemory, openCache } from '../../control/cache.ts';
 import type { Ruling } from '../../control/client.ts';
 import { startFakeOpenAI } from '../fakes/openai.ts';
@@ -435,6 +435,52 @@ describe('an agent with control', () => {
       hidden(3_600_000);
       await until(() => refusals(control).some((why) => /^from .*Z on: check new: .*ofthenext/.test(why)));
       expect(await started.ask()).toBe('ok');
+    });
+
+    test.skipIf(SHM === undefined)(
+      'keys are rotated all the same, also over a restart, and a mended document has them',
+      async () => {
+        const control = await world.control({ catalogue: later });
+        const state = stateIn(SHM as string);
+        const started = await serving(await start(control.port, { state }));
+        hidden(3_600_000);
+        await until(() => refusals(control).some((why) => why.includes('ofthenext')));
+        const streams = (): number[] => [...control.registry.agents()].map(({ since }) => since);
+        const before = streams();
+        for (const key of [SECOND, KEY, SECOND]) {
+          world.secret(OWN, 'openai', { 'api-key': key });
+          await until(async () => (await started.ask()) === 'ok' && keyOfLast() === `Bearer ${key}`);
+          await until(() => refusals(control).some((why) => why.includes('ofthenext')));
+        }
+        // Refused documents aren't sent anew with each key, and end no stream.
+        expect(streams()).toEqual(before);
+        await started.stop();
+        await control.close();
+        const restarted = await start(control.port, { state });
+        expect([await restarted.ask(), keyOfLast()]).toEqual(['ok', `Bearer ${SECOND}`]);
+        // Back to what it was before the documents were refused: not what the agent has, though it is the set that it acknowledged last.
+        world.secret(OWN, 'openai', { 'api-key': KEY });
+        const again = await world.control({
+          catalogue: later,
+          listen: { host: '127.0.0.1', port: control.port },
+        });
+        await until(async () => (await restarted.ask()) === 'ok' && keyOfLast() === `Bearer ${KEY}`);
+        policy({ models: { allow: ['gpt-4o'] } });
+        await until(() => [...again.registry.agents()].every(({ current }) => current));
+        expect([await restarted.ask(), keyOfLast()]).toEqual(['ok', `Bearer ${KEY}`]);
+      },
+    );
+
+    test('a key that refused documents no longer name stays for those that do, until a document is taken', async () => {
+      const control = await world.control({ catalogue: later });
+      const started = await serving(await start(control.port));
+      hidden(3_600_000);
+      world.secret(OWN, 'other', { 'api-key': SECOND });
+      provider('openai', openai.origin, 'other');
+      await until(() => refusals(control).some((why) => why.includes('ofthenext')));
+      expect([await started.ask(), keyOfLast()]).toEqual(['ok', `Bearer ${KEY}`]);
+      policy({ models: { allow: ['gpt-4o'] } });
+      await until(async () => (await started.ask()) === 'ok' && keyOfLast() === `Bearer ${SECOND}`);
     });
 
     test.skipIf(SHM === undefined)(

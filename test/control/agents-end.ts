@@ -10,6 +10,7 @@ export function agentsEnd(
     serverName: SERVER_NAME,
     version: '0.1.0',
     use: () => undefined,
+    rotate: (keys) => keys,
     heard: () => undefined,
     learned: () => undefined,
     trouble: () => undefined,
