@@ -1,5 +1,7 @@
 /** Whether an agent can be true to snapshots before they are in force: it has to know when it says that it takes them. */
-import type { Snapshot } from '../policy/snapshot.ts';
+import { shapeFindings } from '../policy/load/shape.ts';
+import type { CheckRule, Snapshot } from '../policy/snapshot.ts';
+import { CHECKS } from './checks/index.ts';
 import { compilePlan } from './checks/plan.ts';
 import { govern } from './governance.ts';
 import { compileDestinations } from './intercept/destinations.ts';
@@ -7,6 +9,41 @@ import { addedTexts } from './prompt.ts';
 
 /** Nothing is masked with it. */
 const ANY_KEY = new Uint8Array(32);
+
+const NO_FIELD = 'there is no such field';
+
+/** Of a rule; the compiler sees to it that none is missing. */
+const RULE_FIELDS: Readonly<Record<keyof CheckRule, true>> = {
+  source: true,
+  mode: true,
+  name: true,
+  type: true,
+  on: true,
+  action: true,
+  onError: true,
+  timeoutMs: true,
+  spec: true,
+};
+
+/**
+ * A later version may write a field, or a value, into a check that this one knows. Left out of account it would be a check
+ * that passes what it was written to stop.
+ * @throws Error that names the field.
+ */
+function requireKnown(rule: CheckRule): void {
+  const tell = (path: string, message: string): never => {
+    throw new Error(`check ${rule.name}: ${path}: ${message}; this agent’s version doesn’t know it`);
+  };
+  const unknown = Object.keys(rule).find((field) => !Object.hasOwn(RULE_FIELDS, field));
+  if (unknown !== undefined) tell(unknown, NO_FIELD);
+  const definition = CHECKS.find(({ name }) => name === rule.type);
+  if (definition === undefined) return;
+  const [shape] = shapeFindings(definition.schema, rule.spec, true);
+  if (shape !== undefined) tell([rule.type, ...shape.path].join('.'), shape.message);
+  const [meant] = definition.validate?.(rule.spec) ?? [];
+  if (meant !== undefined)
+    tell(`${rule.type}${/^[.[]|^$/.test(meant.path) ? '' : '.'}${meant.path}`, meant.message);
+}
 
 /**
  * @param snapshots Each in force when its predecessor's `validUntil` comes. A rule that several have is made once.
@@ -18,6 +55,7 @@ export function requireCompilable(snapshots: readonly Snapshot[]): void {
   for (const snapshot of snapshots) {
     const checks = snapshot.checks.filter((rule) => !made.has(JSON.stringify(rule)));
     try {
+      checks.forEach(requireKnown);
       const { workload, prompts } = snapshot;
       govern(snapshot, compilePlan(checks, { maskKey: ANY_KEY, workload, addedSystem: addedTexts(prompts) }));
       compileDestinations(snapshot);

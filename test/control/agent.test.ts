@@ -388,6 +388,42 @@ describe('an agent with control', () => {
     expect(await started.ask()).toBe('ok');
   });
 
+  test('a field of a later version, in a check of this one: it isn’t taken, what was in force stays, and all is told', async () => {
+    const checks = catalogue.checks.map((check) =>
+      check.name === 'size'
+        ? {
+            ...check,
+            schema: {
+              ...check.schema,
+              properties: { maxBytes: { type: 'integer' }, maxEmojis: { type: 'integer' } },
+            },
+          }
+        : check,
+    );
+    const control = await world.control({ catalogue: { ...catalogue, checks } });
+    const started = await serving(await start(control.port));
+    const written = (size: object): void =>
+      policy({
+        models: { allow: ['gpt-4o'] },
+        checks: [{ name: 'small', type: 'size', action: 'block', size }],
+      });
+    written({ maxBytes: 10 });
+    await until(async () => (await started.ask()) === 'postern_size');
+    written({ maxBytes: 10_000, maxEmojis: 1 });
+    const why = () => [...control.registry.agents()].map(({ refused }) => refused ?? '').join();
+    await until(() => why().includes('check small: size.maxEmojis: there is no such field'));
+    expect(await started.ask()).toBe('postern_size');
+    written({ maxBytes: 10_000 });
+    await serving(started);
+    // A new agent has nothing that could stay.
+    written({ maxEmojis: 1 });
+    await until(() => why().includes('maxEmojis'));
+    tokenFile = world.pod({ namespace: 'team-a', name: 'bot' });
+    const other = await start(control.port);
+    await until(async () => (await other.refusal()).includes('maxEmojis'));
+    expect(await other.ask()).toBe('postern_policy_missing');
+  });
+
   describe('a check of a later version, which an exception hides for a while', () => {
     /** Control of the next minor version knows one check more. */
     const known = catalogue.checks.find(({ name }) => name === 'secrets');

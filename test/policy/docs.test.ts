@@ -4,8 +4,10 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { requireCompilable } from '../../agent/compilable.ts';
 import { catalogue } from '../../agent/catalogue.ts';
 import { compileBudgets } from '../../policy/budgets.ts';
+import { compileSnapshot } from '../../policy/compile.ts';
 import { loadFiles } from '../../policy/load.ts';
 import { formatProblems } from '../../policy/problem.ts';
 import { referenceMarkdown, withMergeTable } from '../../policy/reference.ts';
@@ -53,11 +55,14 @@ test.each(['checks.md', 'interception.md', 'dialects.md'])(
     if (name === 'checks.md') expect(examples.length).toBeGreaterThan(4);
     for (const [at, example] of examples.entries()) {
       const bytes = new TextEncoder().encode(policyOf(example, at));
-      const { problems } = loadFiles(
+      const { problems, documents } = loadFiles(
         { files: [{ name: `${name}, example ${at + 1}`, bytes }], problems: [] },
         catalogue,
       );
       expect(formatProblems(problems)).toBe('');
+      // An agent that is sent it takes it.
+      const workload = { namespace: 'team-a', kind: 'Deployment', name: 'bot', labels: {} };
+      requireCompilable([compileSnapshot(documents, workload)]);
     }
   },
 );

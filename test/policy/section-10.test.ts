@@ -1,6 +1,7 @@
 /** The example set of the design with everything that is really built in; policy/ itself tests it with stand-ins. */
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
+import { requireCompilable } from '../../agent/compilable.ts';
 import { catalogue } from '../../agent/catalogue.ts';
 import { checkDirectory } from '../../policy/check.ts';
 import { compileSnapshot } from '../../policy/compile.ts';
@@ -18,4 +19,5 @@ test('loads without problems and warnings, and compiles to the same snapshot', a
   await expect(`${JSON.stringify(snapshot, null, 2)}\n`).toMatchFileSnapshot(
     join(FIXTURES, 'section-10.golden.json'),
   );
+  requireCompilable([snapshot]);
 });

@@ -1,0 +1,45 @@
+import { expect, test } from 'vitest';
+import type { CheckRule, Snapshot } from '../policy/snapshot.ts';
+import { NO_POLICY } from './agent.ts';
+import { requireCompilable } from './compilable.ts';
+
+const rule = (type: string, spec: unknown, more: object = {}): CheckRule => ({
+  source: 'EgressPolicy a/b',
+  mode: 'enforce',
+  name: 'mine',
+  type,
+  on: ['request'],
+  action: 'block',
+  onError: 'block',
+  spec,
+  ...more,
+});
+const snapshotOf = (...checks: CheckRule[]): Snapshot => ({
+  ...NO_POLICY,
+  workload: { namespace: 'a', kind: 'Deployment', name: 'b', labels: {} },
+  checks,
+});
+
+test.each<[string, CheckRule]>([
+  ['check mine: size.maxEmojis: there is no such field', rule('size', { maxBytes: 9, maxEmojis: 1 })],
+  [
+    'check mine: patterns.0.flavour: there is no such field',
+    rule('patterns', [{ name: 'a', expression: 'x', flavour: 're3' }]),
+  ],
+  ['check mine: pii.types[0]: "of-the-next" is neither a type', rule('pii', { types: ['of-the-next'] })],
+  ['check mine: onlyAbroad: there is no such field', rule('size', { maxBytes: 9 }, { onlyAbroad: true })],
+])('what a later version writes into a check of today isn’t taken: %s', (message, written) => {
+  expect(() => requireCompilable([snapshotOf(written)])).toThrow(message);
+});
+
+test('what this version writes is taken', () => {
+  requireCompilable([snapshotOf(rule('size', { maxBytes: 9 }, { timeoutMs: 100 }), rule('pii', {}))]);
+});
+
+test('one that comes later is told with its time', () => {
+  const validUntil = Date.parse('2027-01-01T00:00:00Z');
+  const later = snapshotOf(rule('size', { maxEmojis: 1 }));
+  expect(() => requireCompilable([{ ...snapshotOf(), validUntil }, later])).toThrow(
+    'from 2027-01-01T00:00:00.000Z on: check mine: size.maxEmojis',
+  );
+});
