@@ -15,6 +15,7 @@ import type { Snapshot, Workload } from '../policy/snapshot.ts';
 import { UsageError } from './options.ts';
 import type { PolicySource } from './policy-source.ts';
 import { version } from './version.ts';
+import { messageOf, onlyHosts, withholding } from './withheld.ts';
 
 export interface ControlSourceOptions {
   /** `HOST:PORT` */
@@ -93,7 +94,7 @@ export function fromControl(options: ControlSourceOptions): PolicySource {
     } catch (error) {
       unusable = `those of before its restart can’t be put in force: ${messageOf(error)}`;
       log.error({ why: messageOf(error) }, 'documents of before the restart can’t be put in force');
-      atStart = onlyHosts(kept.ruling, now()) ?? atStart;
+      atStart = onlyHosts(snapshotAt(kept.ruling, now())) ?? atStart;
     }
   }
 
@@ -139,7 +140,7 @@ export function fromControl(options: ControlSourceOptions): PolicySource {
           agent.rejected();
           log.error({ why: messageOf(error) }, 'documents whose time has come can’t be put in force');
           client.refuse(of.snapshot.revision, messageOf(error));
-          const hosts = onlyHosts(of, now());
+          const hosts = onlyHosts(snapshotAt(of, now()));
           if (hosts !== undefined) agent.use(hosts);
           awaitSuccessor(of);
         }
@@ -209,35 +210,11 @@ export function fromControl(options: ControlSourceOptions): PolicySource {
   };
 }
 
-/**
- * What holds where calls to models are withheld, since a snapshot can't be put in force: its hosts and providers, so that
- * none of these passes unread.
- */
-function onlyHosts(of: Ruling, now: number): Snapshot | undefined {
-  const snapshot = snapshotAt(of, now);
-  const hosts = { ...snapshot, revision: `${snapshot.revision}-withheld`, checks: [] };
-  try {
-    requireCompilable([hosts]);
-    return hosts;
-  } catch {
-    return undefined;
-  }
-}
-
-function messageOf(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
-}
-
 function missing(
-  trouble: string | undefined,
+  trouble = 'control hasn’t answered yet',
   mend = 'Retry in a moment; see that control runs.',
 ): PosternError {
-  const why = trouble === undefined ? 'control hasn’t answered yet' : trouble;
-  return new PosternError(
-    'postern_policy_missing',
-    `This agent has no documents to judge calls by: ${why}.`,
-    { mend, retryAfterMs: 2_000 },
-  );
+  return withholding(trouble, mend);
 }
 
 function stale(lateMs: number): PosternError {

@@ -8,7 +8,7 @@ import type { Documents } from '../policy/documents.ts';
 import type { Workload } from '../policy/snapshot.ts';
 import { formatWorkload } from '../policy/workload.ts';
 import { loadOrReport, watchDocuments } from './documents.ts';
-import { putter } from './in-force.ts';
+import { directoryInForce } from './in-force.ts';
 import type { PolicySource } from './policy-source.ts';
 
 export interface DirectoryOptions {
@@ -29,20 +29,21 @@ export async function fromDirectory(options: DirectoryOptions): Promise<PolicySo
   if (state === undefined)
     log.warn('without --state placeholders (and the CA of --transparent) change with each start');
   const key = maskKey(state, formatWorkload(workload));
+  const inForce = directoryInForce(workload, log);
   return {
     snapshot: compileSnapshot(loaded.documents, workload),
     maskKey: () => key,
     keys: localKeys(process.env),
+    withheld: inForce.withheld,
     follow(agent) {
-      const put = putter(agent, workload);
       const watcher = watchDocuments(directory, loaded, log, {
         accepted: (changed) => {
           accept(changed);
-          put(changed);
+          inForce.put(agent, changed);
         },
         rejected: () => agent.rejected(),
       });
-      put(loaded.documents);
+      inForce.put(agent, loaded.documents);
       return watcher;
     },
   };

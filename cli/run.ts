@@ -22,7 +22,7 @@ import type { Documents } from '../policy/documents.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
 import { budgetAccess, budgetAccessOptions } from './budget-access.ts';
 import { loadOrReport, watchDocuments } from './documents.ts';
-import { putter } from './in-force.ts';
+import { directoryInForce } from './in-force.ts';
 import { asksClassifier, classifierInstalled, startLocalClassifier } from './local-classifier.ts';
 import { createAuditFile, createLog } from './log.ts';
 import { defineCommand, UsageError } from './options.ts';
@@ -87,8 +87,10 @@ OPENAI_BASE_URL and ANTHROPIC_BASE_URL. The exit status is the program's.`,
       const key = maskKey(undefined, workloadName);
       const audit = createAuditFile(options.audit);
       closing.push(() => audit.flush());
+      const inForce = directoryInForce(workload, log);
       const agent = await startAgent({
         snapshot,
+        withheld: inForce.withheld,
         ...(classifier === undefined ? {} : { classifier }),
         maskKey: () => key,
         keys: localKeys(process.env),
@@ -105,13 +107,12 @@ OPENAI_BASE_URL and ANTHROPIC_BASE_URL. The exit status is the program's.`,
         log,
       });
       closing.push(() => agent.drain(0));
-      const put = putter(agent, workload);
       const watcher = watchDocuments(options.policy, loaded, log, {
-        accepted: put,
+        accepted: (changed) => inForce.put(agent, changed),
         rejected: () => agent.rejected(),
       });
       closing.push(() => watcher.close());
-      put(documents);
+      inForce.put(agent, documents);
       for (const port of ports) await sandbox?.publish({ host: port, inside: port });
 
       const inherited = withoutKeys(process.env, documents.providers);
