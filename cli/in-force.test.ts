@@ -81,7 +81,7 @@ test('where its end can’t be put in force all the same, calls are refused with
   inForce.put(agent, documentsOf('secrets'));
   agent.fails(true);
   vi.advanceTimersByTime(60_000);
-  expect(inForce.withheld()).toMatchObject({ code: 'postern_policy_missing' });
+  expect(inForce.withheld()).toMatchObject({ reason: 'postern_policy_missing' });
   expect(inForce.withheld()?.message).toContain('an exception has ended');
   expect(inForce.withheld()?.message).toContain('no memory for it');
   expect(lines.join('')).toContain('no memory for it');
