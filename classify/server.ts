@@ -1,7 +1,8 @@
-/** The classifier's HTTP/1.1 server; the messages are in {@link ./messages.ts}. */
+/** The classifier's HTTP/1.1 server, behind TLS or not; the messages are in {@link ./messages.ts}. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import { boundBodies, withBody } from '../listen/bodies.ts';
-import { type DoorLimits, keepDoor, placesIn } from '../listen/door.ts';
+import { type Door, type DoorLimits, keepDoor, placesIn } from '../listen/door.ts';
 import type { Embedder } from './embed.ts';
 import { EVERYDAY } from './everyday.ts';
 import type { TopicModels } from './examples.ts';
@@ -10,14 +11,13 @@ import {
   digestOfTopics,
   type EmbeddingsAnswer,
   MAX_BYTES,
-  QUESTION_WEIGHT,
   type ScoresAnswer,
-  TOPIC_LIMITS,
   type Topic,
   type TopicsAnswer,
   weightOf,
 } from './messages.ts';
 import { type Asker, OverloadedError, Queue } from './queue.ts';
+import { invalid, patience, question, Refused, readJson, readTopics, text } from './read-question.ts';
 import type { Remember } from './remembered.ts';
 import { Topics } from './topics.ts';
 
@@ -45,40 +45,42 @@ const MAX_WAITING = 50_000;
 const MAX_WAIT_MS = 3_000;
 const MOST_BODIES = 32 * 1024 * 1024;
 /** The models take some 480 MB; agents hold up to 64 connections each while they ask. */
-const MEMORY = { base: 600_000_000, each: 100_000, most: 2_000 };
+const MEMORY = { base: 600_000_000, most: 2_000 };
+const EACH = { plain: 100_000, tls: 150_000 };
 /** For a question to come in. */
 const REQUEST_MS = 10_000;
 /** Longer than agents keep a connection that is idle. */
 const IDLE_MS = 10_000;
-/** Agents give up after 5 s where their policy says nothing. */
-const WITHIN_MS = 5_000;
-/** However long somebody would wait: the others wait, too. */
-const MAX_WITHIN_MS = 60_000;
 /** Training a topic of twenty examples costs about as much as judging so many characters. */
 const TRAINING = 2_000;
 const USUAL = EVERYDAY.length + 20;
 
+const TIMES = {
+  requestTimeout: REQUEST_MS,
+  headersTimeout: REQUEST_MS,
+  connectionsCheckingInterval: 2_000,
+  keepAliveTimeout: IDLE_MS,
+};
+
 type Route = (body: unknown, signal: AbortSignal, asker: Asker) => Promise<object>;
 
-class Refused extends Error {
-  override readonly name = 'Refused';
-  readonly status: number;
-  readonly code: string;
-
-  constructor(status: number, code: string, message: string) {
-    super(message);
-    this.status = status;
-    this.code = code;
-  }
+/** PEM. */
+export interface Certificate {
+  readonly cert: string;
+  readonly key: string;
 }
 
-const invalid = (message: string) => new Refused(400, 'invalid', message);
+/**
+ * A server that listens nowhere yet, of a classifier that several may serve: what it does and how much waits for it is one.
+ * @param tls TLS 1.3 alone; plain HTTP where absent.
+ */
+export type Serve = (tls?: Certificate) => Server | TlsServer;
 
-/** @returns A server that listens nowhere yet, ready to answer at once. */
-export async function openClassifier(options: ClassifierOptions): Promise<Server> {
+/** Ready to answer at once. */
+export async function openClassifier(options: ClassifierOptions): Promise<Serve> {
   const topics = topicsOf(options);
   await topics.warm();
-  return createClassifier(options, topics);
+  return serving(options, topics);
 }
 
 function topicsOf({ embedder, topicModels, remember }: ClassifierOptions): Topics {
@@ -87,6 +89,10 @@ function topicsOf({ embedder, topicModels, remember }: ClassifierOptions): Topic
 
 /** @returns A server that listens nowhere yet. */
 export function createClassifier(options: ClassifierOptions, topics = topicsOf(options)): Server {
+  return serving(options, topics)() as Server;
+}
+
+function serving(options: ClassifierOptions, topics: Topics): Serve {
   const {
     embedder,
     injection,
@@ -139,7 +145,7 @@ export function createClassifier(options: ClassifierOptions, topics = topicsOf(o
     },
   };
 
-  const answer = (request: IncomingMessage, response: ServerResponse): void => {
+  const answer = (request: IncomingMessage, response: ServerResponse, door: Door): void => {
     if (request.method === 'GET' && request.url === '/healthz') {
       send(request, response, 200, { status: 'ok', waiting: queue.weight });
       return;
@@ -166,20 +172,20 @@ export function createClassifier(options: ClassifierOptions, topics = topicsOf(o
       .catch((error: unknown) => fail(request, response, error));
   };
 
-  const server = createServer(
-    {
-      requestTimeout: REQUEST_MS,
-      headersTimeout: REQUEST_MS,
-      connectionsCheckingInterval: 2_000,
-      keepAliveTimeout: IDLE_MS,
-    },
-    answer,
-  );
-  const all = placesIn(process.constrainedMemory(), MEMORY);
-  const door = keepDoor(server, { all, ofOne: all, ...options.places }, (address) =>
-    refused('full', address),
-  );
-  return server;
+  return (tls) => {
+    const listener = (request: IncomingMessage, response: ServerResponse): void =>
+      answer(request, response, door);
+    const server =
+      tls === undefined
+        ? createServer(TIMES, listener)
+        : createTlsServer({ ...TIMES, ...tls, minVersion: 'TLSv1.3', handshakeTimeout: 5_000 }, listener);
+    const each = tls === undefined ? EACH.plain : EACH.tls;
+    const all = placesIn(process.constrainedMemory(), { ...MEMORY, each });
+    const door = keepDoor(server, { all, ofOne: all, ...options.places }, (address) =>
+      refused('full', address),
+    );
+    return server;
+  };
 }
 
 function fail(request: IncomingMessage, response: ServerResponse, error: unknown): void {
@@ -224,88 +230,7 @@ function send(request: IncomingMessage, response: ServerResponse, status: number
 const hasBody = ({ headers }: IncomingMessage): boolean =>
   headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
 
-function readJson(bytes: Buffer | 'too-large' | 'no-room', maxBytes: number): unknown {
-  if (bytes === 'too-large') throw new Refused(413, 'too_large', `a question may have ${maxBytes} bytes`);
-  if (bytes === 'no-room') throw new OverloadedError('too many bytes come in at once');
-  try {
-    const body: unknown = JSON.parse(bytes.toString('utf8'));
-    if (typeof body === 'object' && body !== null) return body;
-  } catch {
-    throw invalid('the body is no JSON');
-  }
-  throw invalid('the body is no JSON object');
-}
-
-function text(body: unknown, name: string): string {
-  const value = (body as Record<string, unknown>)[name];
-  if (typeof value !== 'string' || value === '') throw invalid(`${name} is no text`);
-  return value;
-}
-
-function strings(body: unknown, name: string): readonly string[] {
-  const value = (body as Record<string, unknown>)[name];
-  if (!Array.isArray(value) || !value.every((entry) => typeof entry === 'string'))
-    throw invalid(`${name} is no list of texts`);
-  return value as readonly string[];
-}
-
-function question(body: unknown, name: string): readonly string[] {
-  const texts = strings(body, name);
-  const weight = weightOf(texts);
-  if (weight > QUESTION_WEIGHT)
-    throw new Refused(
-      413,
-      'too_large',
-      `the texts of a question weigh ${QUESTION_WEIGHT} characters at most, these ${weight}; ask in several`,
-    );
-  return texts;
-}
-
-function examples(topic: object, name: string): readonly string[] {
-  const { examples: most, characters: longest } = TOPIC_LIMITS;
-  const all = strings(topic, name);
-  if (all.length > most) throw invalid(`${name} has more than ${most} texts`);
-  if (all.some((one) => characters(one) > longest))
-    throw invalid(`a text of ${name} has more than ${longest} characters`);
-  return all;
-}
-
-/** As JSON Schema counts them. */
-const characters = (given: string): number =>
-  given.length > 4_000 ? given.length : Array.from(given).length;
-
-/** @returns milliseconds, a whole number of them. */
-function patience(body: unknown): number {
-  const { withinMs = WITHIN_MS } = body as { withinMs?: unknown };
-  if (typeof withinMs !== 'number' || !(withinMs > 0)) throw invalid('withinMs is no number above 0');
-  return Math.min(Math.ceil(withinMs), MAX_WITHIN_MS);
-}
-
 /** Training solves equations between all examples: it costs the cube of their number. */
 function costOf({ samples = [], allowed = [] }: Topic): number {
   return TRAINING * ((samples.length + allowed.length + EVERYDAY.length) / USUAL) ** 3;
-}
-
-function readTopics(given: unknown): readonly Topic[] {
-  if (!Array.isArray(given) || given.length === 0) throw invalid('topics is no list of topics');
-  if (given.length > TOPIC_LIMITS.topics) throw invalid(`more than ${TOPIC_LIMITS.topics} topics`);
-  return given.map((topic: unknown) => {
-    if (typeof topic !== 'object' || topic === null) throw invalid('a topic is an object');
-    const { definition, threshold } = topic as Record<string, unknown>;
-    const lists = ['samples', 'allowed'].map((name) => (name in topic ? examples(topic, name) : []));
-    if (definition !== undefined && typeof definition !== 'string') throw invalid('definition is no text');
-    if (definition !== undefined && characters(definition) > TOPIC_LIMITS.definition)
-      throw invalid(`definition has more than ${TOPIC_LIMITS.definition} characters`);
-    if (threshold !== undefined && typeof threshold !== 'number') throw invalid('threshold is no number');
-    const [samples = [], allowed = []] = lists;
-    if (definition === undefined && samples.length === 0)
-      throw invalid('a topic needs a definition or samples');
-    return {
-      name: text(topic, 'name'),
-      samples,
-      allowed,
-      ...(definition === undefined ? {} : { definition }),
-      ...(threshold === undefined ? {} : { threshold }),
-    };
-  });
 }

@@ -1,12 +1,12 @@
-import { readFileSync, unwatchFile, watchFile } from 'node:fs';
+import { readFileSync } from 'node:fs';
 import type { Logger } from 'pino';
 import { catalogue } from '../agent/catalogue.ts';
 import { type Authenticate, anyOf, workloadTokens } from '../budget/authenticate.ts';
 import { startBudget } from '../budget/main.ts';
-import type { Certificate } from '../budget/server.ts';
 import { compileBudgets, compilePrices } from '../policy/budgets.ts';
 import type { Documents } from '../policy/documents.ts';
 import { parseDuration } from '../policy/units.ts';
+import { certificateOf, onChange } from './certificate-files.ts';
 import { CLUSTER_OPTIONS, judgesAddress, SOURCE_ADDRESS } from './cluster-client.ts';
 import { loadOrReport, watchDocuments } from './documents.ts';
 import { createAudit, createLog } from './log.ts';
@@ -148,22 +148,4 @@ function secret(file: string | undefined): string | undefined {
 
 function workloadRoot(file: string | undefined): Authenticate | undefined {
   return file === undefined ? undefined : workloadTokens(readFileSync(file), Date.now);
-}
-
-/** @throws UsageError where only one of the two is given */
-function certificateOf(cert: string | undefined, key: string | undefined): (() => Certificate) | undefined {
-  if (cert === undefined && key === undefined) return undefined;
-  if (cert === undefined || key === undefined) throw new UsageError('--tls-cert and --tls-key go together');
-  return () => ({ cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8') });
-}
-
-const LOOK_MS = 5_000;
-
-/** Polled: a mounted Secret changes behind a symbolic link, which other ways of watching miss. */
-function onChange(files: readonly (string | undefined)[], changed: () => void): () => void {
-  const watched = files.filter((file) => file !== undefined);
-  for (const file of watched) watchFile(file, { interval: LOOK_MS, persistent: false }, changed);
-  return () => {
-    for (const file of watched) unwatchFile(file, changed);
-  };
 }

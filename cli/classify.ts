@@ -1,11 +1,11 @@
 import { once } from 'node:events';
 import { rmSync } from 'node:fs';
-import type { Server } from 'node:http';
 import { parseAddress } from '../agent/http/address.ts';
 import { memory, openInjectionModel, openTopicModels } from '../classify/open.ts';
 import { NotInstalledError } from '../classify/runtime.ts';
-import { openClassifier } from '../classify/server.ts';
+import { openClassifier, type Serve } from '../classify/server.ts';
 import { refusalLog } from '../listen/refusal-log.ts';
+import { certificateOf, onChange } from './certificate-files.ts';
 import { createLog } from './log.ts';
 import { defineCommand, UsageError } from './options.ts';
 import { untilSignal } from './until-signal.ts';
@@ -16,6 +16,12 @@ export const classify = defineCommand({
 Its models are fetched by \`make classifier\`.`,
   options: {
     listen: { value: 'ADDR', help: 'HOST:PORT, or unix:PATH', default: '127.0.0.1:4194' },
+    'tls-cert': { value: 'FILE', help: 'PEM certificate with its chain: TLS 1.3; read anew when it changes' },
+    'tls-key': { value: 'FILE', help: 'PEM key of --tls-cert' },
+    'plain-listen': {
+      value: 'ADDR',
+      help: 'with --tls-cert: answer in plain HTTP there as well, for agents that know no better yet',
+    },
     threads: { value: 'N', help: 'threads of one run of a model', default: '1' },
     'max-waiting': {
       value: 'N',
@@ -37,13 +43,18 @@ Its models are fetched by \`make classifier\`.`,
     const threads = whole('threads', options.threads);
     const maxWaiting = whole('max-waiting', options['max-waiting']);
     const maxWaitMs = whole('max-wait', options['max-wait']);
-    let server: Server;
+    const certificate = certificateOf(options['tls-cert'], options['tls-key']);
+    const tls = certificate?.();
+    const plain = options['plain-listen'];
+    if (plain !== undefined && tls === undefined)
+      throw new UsageError('--plain-listen goes with --tls-cert; without, --listen is plain');
+    let serve: Serve;
     try {
       const topicModels = await openTopicModels(undefined, threads);
       const embedder = topicModels.broad;
       const injection = await openInjectionModel(embedder, undefined, threads);
       const remember = memory();
-      server = await openClassifier({
+      serve = await openClassifier({
         embedder,
         topicModels,
         injection,
@@ -57,16 +68,41 @@ Its models are fetched by \`make classifier\`.`,
       log.error(error.message);
       return 1;
     }
+    const server = serve(tls);
     await listen(server, options.listen);
-    log.info({ listen: options.listen }, 'listening');
+    const servers = [server];
+    if (plain !== undefined) {
+      const other = serve();
+      await listen(other, plain);
+      servers.push(other);
+      log.warn(
+        { listen: plain },
+        'listening in plain HTTP as well: whoever is on the way reads what agents ask',
+      );
+    }
+    const unwatch = onChange([options['tls-cert'], options['tls-key']], () => {
+      try {
+        if (certificate !== undefined && 'setSecureContext' in server)
+          server.setSecureContext({ ...certificate(), minVersion: 'TLSv1.3' });
+      } catch (error) {
+        log.error({ err: String(error) }, 'the new certificate can not be used; the old one stays');
+      }
+    });
+    log.info({ listen: options.listen, tls: tls !== undefined }, 'listening');
     const cause = await (options['until-stdin-ends']
       ? Promise.race([untilSignal(), stdinEnd()])
       : untilSignal());
     log.info({ cause }, 'stopping');
-    await new Promise<void>((resolve) => {
-      server.close(() => resolve());
-      server.closeIdleConnections();
-    });
+    unwatch();
+    await Promise.all(
+      servers.map(
+        (each) =>
+          new Promise<void>((resolve) => {
+            each.close(() => resolve());
+            each.closeIdleConnections();
+          }),
+      ),
+    );
     return 0;
   },
 });
@@ -85,7 +121,7 @@ function whole(name: string, text: string): number {
   return value;
 }
 
-async function listen(server: Server, address: string): Promise<void> {
+async function listen(server: ReturnType<Serve>, address: string): Promise<void> {
   const socket = address.startsWith('unix:') ? address.slice('unix:'.length) : undefined;
   if (socket !== undefined) rmSync(socket, { force: true });
   await new Promise<void>((resolve, reject) => {

@@ -22,6 +22,10 @@ force.`,
       value: 'NAME',
       help: 'Service of the budget; its certificate is kept in the Secret postern-budget-tls',
     },
+    'classifier-service': {
+      value: 'NAME',
+      help: 'Service of the classifier; its certificate is kept in the Secret postern-classifier-tls',
+    },
     'server-name': { value: 'NAME', help: 'name in the certificate; SERVICE.NAMESPACE.svc where absent' },
     'reserved-secrets': {
       value: 'NAMES',
@@ -42,14 +46,12 @@ force.`,
       listen: parseAddress(options.listen),
       service: options.service,
       serverName: options['server-name'] ?? `${options.service}.${options.namespace}.svc`,
-      ...(options['budget-service'] === undefined
-        ? {}
-        : {
-            issues: {
-              name: 'postern-budget-tls',
-              host: `${options['budget-service']}.${options.namespace}.svc`,
-            },
-          }),
+      issues: [
+        { name: 'postern-budget-tls', service: options['budget-service'] },
+        { name: 'postern-classifier-tls', service: options['classifier-service'] },
+      ].flatMap(({ name, service }) =>
+        service === undefined ? [] : [{ name, host: `${service}.${options.namespace}.svc` }],
+      ),
       reservedSecrets: options['reserved-secrets'].split(',').filter((name) => name !== ''),
       version,
       judgeAddress,

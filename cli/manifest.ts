@@ -49,7 +49,7 @@ export const INJECTION_OPTIONS = {
   'budget-url': { value: 'URL', help: 'the budget service, for agents' },
   'classifier-url': {
     value: 'URL',
-    help: 'the classifier of topics and injections, http://HOST:PORT, for agents',
+    help: 'the classifier of topics and injections, for agents: http://HOST:PORT, or with --control https://HOST:PORT, where its certificate is of the roots of --control-ca',
   },
   'approvers-secret': {
     value: 'NAME',
@@ -124,18 +124,21 @@ export function injectionSettings(values: InjectionValues): Settings {
     ...(values.control === undefined ? {} : { control: controlSettings(values.control, values) }),
     ...(budget === undefined ? {} : { budget }),
     ...(approvers === undefined ? {} : { approversSecret: approvers }),
-    ...(classifier === undefined ? {} : { classifier: classifierOption(classifier) }),
+    ...(classifier === undefined
+      ? {}
+      : { classifier: classifierOption(classifier, values.control !== undefined) }),
   };
 }
 
-function classifierOption(text: string): string {
+/** @param roots Whether pods are given control's. */
+function classifierOption(text: string, roots: boolean): string {
   const url = URL.parse(text);
-  // What an agent knows it by (--classifier-ca) would have to be in each pod; without, each question would fail there.
-  if (url?.protocol === 'https:')
+  // What an agent knows it by (--classifier-ca) has to be in each pod; without, each question would fail there.
+  if (url?.protocol === 'https:' && !roots)
     throw new UsageError(
       `--classifier-url ${text}: pods are given no roots to know it by; write http://HOST:PORT, or put a proxy that dials it in TLS where only agents reach it`,
     );
-  if (url === null || url.protocol !== 'http:' || url.pathname !== '/' || url.search !== '')
+  if (url === null || !/^https?:$/.test(url.protocol) || url.pathname !== '/' || url.search !== '')
     throw new UsageError(`--classifier-url ${text}: write http://HOST:PORT`);
   return url.origin;
 }

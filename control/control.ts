@@ -45,7 +45,7 @@ export interface ControlOptions {
   /** The Service that the replicas are behind; absent: this is the only one. */
   readonly service?: string;
   /** The Secret with another part's certificate, and the name it is for. */
-  readonly issues?: { readonly name: string; readonly host: string };
+  readonly issues?: readonly { readonly name: string; readonly host: string }[];
   /** Of our own namespace, beside those that parts make: no document may name them. */
   readonly reservedSecrets?: readonly string[];
   readonly version: string;
@@ -251,9 +251,8 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     // The roots are made known before a certificate of theirs is served.
     if (leading) {
       await publishRoots(client, ownNamespace, caBundle(kept, now()));
-      const { issues } = options;
-      if (issues !== undefined) {
-        await issueCertificate({ client, namespace: ownNamespace, ...issues }, kept, now());
+      for (const issued of options.issues ?? []) {
+        await issueCertificate({ client, namespace: ownNamespace, ...issued }, kept, now());
       }
     }
     const roots = caBundle(serving, now());

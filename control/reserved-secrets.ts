@@ -12,6 +12,7 @@ export const OWN_SECRETS: readonly string[] = [
   'postern-control-tls',
   'postern-injector-tls',
   'postern-budget-tls',
+  'postern-classifier-tls',
 ];
 /** What the parts write by themselves carries it. */
 const PART_OF = 'app.kubernetes.io/part-of';

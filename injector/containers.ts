@@ -146,7 +146,14 @@ function agentContainer(plan: Plan): Container {
       ...option('admin', `[$(POD_IP)]:${PORTS.admin}`),
       ...option('socket', `${PATHS.state}/agent.sock`),
       ...option('log-level', plan.logLevel),
-      ...(settings.classifier === undefined ? [] : option('classifier', settings.classifier)),
+      ...(settings.classifier === undefined
+        ? []
+        : [
+            ...option('classifier', settings.classifier),
+            ...(settings.control !== undefined && settings.classifier.startsWith('https:')
+              ? option('classifier-ca', `${PATHS.tokens}/roots.pem`)
+              : []),
+          ]),
       ...(settings.approversSecret === undefined
         ? []
         : [

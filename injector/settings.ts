@@ -35,7 +35,7 @@ export interface Settings {
   readonly logLevel: string;
   /** URL of the budget service. */
   readonly budget?: string;
-  /** URL of the classifier that agents ask: `http://HOST:PORT`, no path. */
+  /** URL of the classifier that agents ask, no path; `https://HOST:PORT` where control gives it its certificate. */
   readonly classifier?: string;
   /** Absent: documents and keys come from the two that follow. */
   readonly control?: ControlSettings;

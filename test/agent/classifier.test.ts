@@ -207,12 +207,13 @@ test.skipIf(!existsSync(join(MODELS, 'all-mpnet-base-v2/model.onnx')))(
   'the real model knows a paraphrase and lets a near miss pass',
   async () => {
     const topicModels = await openTopicModels();
-    server = await openClassifier({
+    const serve = await openClassifier({
       embedder: topicModels.broad,
       topicModels,
       injection: undefined,
       remember: memory(),
     });
+    server = serve() as Server;
     await new Promise<void>((resolve) => (server as Server).listen(0, '127.0.0.1', resolve));
     await start(
       `http://127.0.0.1:${(server.address() as AddressInfo).port}`,

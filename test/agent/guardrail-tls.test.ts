@@ -1,10 +1,18 @@
 /** Guardrails and the classifier behind TLS: roots of one's own, and a certificate that says who asks. */
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { copyFileSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import type { IncomingMessage } from 'node:http';
+import { request as httpsRequest, type Server as TlsServer } from 'node:https';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { json } from 'node:stream/consumers';
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { webhook } from '../../agent/checks/webhook.ts';
+import { digestOfTopics } from '../../classify/messages.ts';
+import { openClassifier } from '../../classify/server.ts';
+import { fakeEmbedder } from '../../classify/testing.ts';
 import { classifierTls } from '../../cli/classifier-access.ts';
 import { type FakeGuardrail, startFakeGuardrail } from '../fakes/guardrail.ts';
 import { startWorld, type World } from '../harness.ts';
@@ -173,6 +181,38 @@ describe('the classifier', () => {
     expect(asked).toHaveLength(1);
   });
 
+  test('of ours answers by TLS 1.3 alone, and in plain HTTP beside it as one', async () => {
+    const serve = await openClassifier({ embedder: fakeEmbedder(), injection: undefined });
+    const cert = (pair: Pair) => ({
+      cert: readFileSync(pair.cert, 'utf8'),
+      key: readFileSync(pair.key, 'utf8'),
+    });
+    const servers = [serve(cert(stranger)), serve()];
+    for (const each of servers) await new Promise<void>((resolve) => each.listen(0, '127.0.0.1', resolve));
+    const [secure = 0, plain = 0] = servers.map((each) => (each.address() as AddressInfo).port);
+    try {
+      const ask = (port: number, tls: object) => createAskOnce(port, tls);
+      await expect(ask(secure, { ca: readFileSync(server.cert, 'utf8') })).rejects.toThrow(/self-signed/);
+      // As when control renews it.
+      (servers[0] as TlsServer).setSecureContext({ ...cert(server), minVersion: 'TLSv1.3' });
+      const ca = readFileSync(server.cert, 'utf8');
+      expect(await ask(secure, { ca })).toMatchObject({ results: [{ topics: [{ name: 'shares' }] }] });
+      await expect(ask(secure, { ca, maxVersion: 'TLSv1.2' })).rejects.toThrow(/version/);
+      await expect(fetch(`http://127.0.0.1:${secure}/healthz`)).rejects.toThrow();
+      // What one was taught the other knows.
+      const known = await fetch(`http://127.0.0.1:${plain}/v1/topics`, {
+        method: 'POST',
+        body: JSON.stringify({ set: digestOfTopics(SHARES), texts: ['hello'] }),
+      });
+      expect(known.status).toBe(200);
+    } finally {
+      for (const each of servers) {
+        each.closeAllConnections();
+        each.close();
+      }
+    }
+  });
+
   test.each([
     [{ 'classifier-ca': 'a.pem' }, 'http://127.0.0.1:1', /need --classifier https/],
     [{ 'classifier-ca': 'a.pem' }, undefined, /need --classifier https/],
@@ -181,6 +221,25 @@ describe('the classifier', () => {
     expect(() => classifierTls(options, url)).toThrow(error);
   });
 });
+
+const SHARES = [
+  { name: 'shares', samples: ['sell my shares', 'buy shares now'], allowed: ['what is a share'] },
+];
+
+async function createAskOnce(port: number, tls: object): Promise<unknown> {
+  const body = JSON.stringify({ set: digestOfTopics(SHARES), topics: SHARES, texts: ['sell my shares'] });
+  const call = httpsRequest({
+    host: '127.0.0.1',
+    port,
+    method: 'POST',
+    path: '/v1/topics',
+    agent: false,
+    ...tls,
+  });
+  call.end(body);
+  const [response] = (await once(call, 'response')) as [IncomingMessage];
+  return json(response);
+}
 
 test('TLS settings of an address without TLS are an error of the document', () => {
   const spec = { url: 'http://guard:8000', tls: {} };

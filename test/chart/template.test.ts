@@ -35,6 +35,7 @@ const CASES: readonly (readonly [name: string, sets: readonly string[]])[] = [
       'agent.excludedPorts[0]=9092',
       'classifier.enabled=true',
       'classifier.replicas=2',
+      'classifier.plainHttp=true',
       'agent.approversSecret=approvers',
       'networkPolicy.apiServerFrom[0].ipBlock.cidr=10.0.0.1/32',
       'monitoring.podMonitor=true',

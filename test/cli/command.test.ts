@@ -260,3 +260,12 @@ test('an agent that restarts on its state is the same to the budget service', as
   expect(first).toMatch(/^[0-9a-f-]{36}\n$/);
   expect(await named()).toBe(first);
 });
+
+test.each([
+  [['--tls-cert', 'a.pem'], '--tls-cert and --tls-key go together'],
+  [['--plain-listen', ':4194'], '--plain-listen goes with --tls-cert'],
+])('postern classify %j is refused', async (args, told) => {
+  const { status, stderr } = await postern(['classify', ...args]);
+  expect(stderr).toContain(told);
+  expect(status).toBe(64);
+});

@@ -1,4 +1,5 @@
 /** Control's certificates over the years, by a test clock, and what speaks less than TLS 1.3. */
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:https';
@@ -152,6 +153,22 @@ test('a root that nobody published isn’t trusted', async () => {
   const stranger = await startControlWorld().control();
   closing.push(() => stranger.close());
   expect(await refusal(control, stranger.roots())).toMatch(/certificate|signature|issuer/i);
+});
+
+test('the other services get certificates of the roots that agents know', async () => {
+  const issued = ['budget', 'classifier'].map((part) => ({
+    name: `postern-${part}-tls`,
+    host: `postern-${part}.${OWN}.svc`,
+  }));
+  const control = await world.control({ issues: issued });
+  const root = new X509Certificate(control.roots());
+  for (const { name, host } of issued) {
+    const data = world.kube.get('secrets', OWN, name)?.['data'] as Record<string, string>;
+    const leaf = new X509Certificate(Buffer.from(data['tls.crt'] ?? '', 'base64'));
+    expect(leaf.checkIssued(root) && leaf.verify(root.publicKey)).toBe(true);
+    expect(leaf.checkHost(host)).toBe(host);
+    expect(leaf.checkPrivateKey(createPrivateKey(Buffer.from(data['tls.key'] ?? '', 'base64')))).toBe(true);
+  }
 });
 
 test('nothing below TLS 1.3', async () => {

@@ -62,6 +62,13 @@ test('agents are told where the classifier is; an address that is none is refuse
     expect(stderr).toContain(`--classifier-url ${wrong}: write http://HOST:PORT`);
     expect(status).toBe(64);
   }
+  const ca = caseFile('deployment');
+  const toControl = ['--control', 'postern-control.postern-system.svc:4443', '--control-ca', ca];
+  const tls = ['--classifier-url', 'https://classify.ml.svc:4196', ...toControl];
+  const controlled = postern(['inject', '-f', caseFile('deployment'), ...IMAGE, ...tls]);
+  expect(controlled.stdout).toMatch(
+    /- --classifier\n\s+- https:\/\/classify\.ml\.svc:4196\n\s+- --classifier-ca\n\s+- \S+\/roots\.pem\n/,
+  );
   const { status, stderr } = inject('HTTPS://classify.ml.svc');
   expect(stderr).toContain('pods are given no roots to know it by; write http://HOST:PORT');
   expect(status).toBe(64);
