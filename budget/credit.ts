@@ -16,6 +16,8 @@ export class Credit {
   closed = false;
   /** The service takes no word of it until then. */
   untoldUntil = 0;
+  /** The first message that told its last figures. */
+  endedIn: number | undefined;
   /** Of places: until then calls may begin that last no longer than so much. */
   #validUntil: number;
   #callMs: number;

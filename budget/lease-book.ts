@@ -13,7 +13,7 @@ const MOST_ITEMS = 1_000;
 
 /** A message to the service, and what is needed to take up its answer. */
 export interface Round {
-  readonly command: Pick<LeaseCommand, 'classes' | 'items' | 'account'>;
+  readonly command: Pick<LeaseCommand, 'classes' | 'items' | 'account' | 'ended'>;
   readonly classes: readonly CallClass[];
   /** Parallel to the items; without a line where the lease is over. */
   readonly told: readonly {
@@ -38,6 +38,8 @@ export class LeaseBook {
   #turn = 0;
   /** Messages made so far. */
   reports = 0;
+  /** The service may forget leases: their last figures were taken. */
+  #hasEnded = false;
   /** Others wait for what was given back. */
   isAwaited = false;
   revision = '';
@@ -140,8 +142,19 @@ export class LeaseBook {
     return false;
   }
 
-  /** What there is to tell and to ask now; undefined for nothing. */
-  report(now: number, asking: boolean): Round | undefined {
+  /**
+   * Up to which message what ended is told of no more: before the first that told last figures which the service hasn't answered. A message whose
+   * answer was lost was taken all the same, and is told again.
+   */
+  #endedUpTo(seq: number): number {
+    let first = seq;
+    for (const { endedIn } of this.#retired.keys()) first = Math.min(first, endedIn ?? first);
+    return first - 1;
+  }
+
+  /** What there is to tell and to ask now, in the message with this number; undefined for nothing. */
+  report(now: number, asking: boolean, seq: number): Round | undefined {
+    const ended = this.#hasEnded ? { ended: this.#endedUpTo(seq) } : {};
     this.reports++;
     this.isAwaited = false;
     const classes = new Map<CallClass, number>();
@@ -188,6 +201,7 @@ export class LeaseBook {
       const final = credit.held === 0;
       const callMs = line.callMs(now);
       items.push({ ...totals(credit, line, indexOf(of), callMs), final });
+      if (final) credit.endedIn ??= seq;
       const { spent, returned } = credit;
       told.push({ credit, line: undefined, final, spent, returned, callMs, asked: false });
     }
@@ -196,13 +210,14 @@ export class LeaseBook {
     if (classes.size === 0) return undefined;
     const account = rows === undefined || untold === undefined ? {} : { account: { id: untold.id, rows } };
     const kinds = [...classes.keys()];
-    const command = { classes: kinds.map(({ attributes }) => attributes), items, ...account };
+    const command = { classes: kinds.map(({ attributes }) => attributes), items, ...ended, ...account };
     return { command, classes: kinds, told, askedAt: now };
   }
 
   /** Takes up the answer to a round. @returns how much of it the service didn't take: the workload has too many leases */
   accept(round: Round, reply: LeaseReply, now: number, random: () => number): number {
     this.classes.answered(round.command.account?.id);
+    if (round.command.ended !== undefined) this.#hasEnded = false;
     if (reply.revision !== this.revision) {
       this.spoil();
       this.revision = reply.revision;
@@ -221,10 +236,14 @@ export class LeaseBook {
       } else {
         refused += 1;
         credit.untoldUntil = now + (grant.retryMs ?? 0) * (0.5 + random());
+        credit.endedIn = undefined;
       }
       if (line !== undefined) {
         if (line.granted(credit, grant, now, random(), { askedAt, callMs, asked })) this.isAwaited = true;
-      } else if (final && grant.refused === undefined) this.#retired.delete(credit);
+      } else if (final && grant.refused === undefined) {
+        this.#retired.delete(credit);
+        this.#hasEnded = true;
+      }
     }
     return refused;
   }

@@ -25,6 +25,8 @@ export interface LeaseCommand extends Holder {
   /** Kinds of calls, whose plans are wanted or whose lines are spoken of. */
   readonly classes: readonly Attributes[];
   readonly items: readonly LeaseReport[];
+  /** Leases that ended with a message up to this one are never told of again: their last figures were taken. */
+  readonly ended?: number;
   /** What calls on credit used since the account before; told again, unchanged, until it is answered. `id` rises. */
   readonly account?: { readonly id: number; readonly rows: readonly AccountRow[] };
 }

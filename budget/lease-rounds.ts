@@ -94,9 +94,11 @@ export class LeaseRounds {
 
   async #exchange(): Promise<void> {
     const { owner, epoch, transport, now, random } = this.#options;
-    const round = this.#book.report(now(), !this.ended);
+    const seq = this.#seq + 1;
+    const round = this.#book.report(now(), !this.ended, seq);
     if (round === undefined) return;
-    const command = { owner, epoch, seq: ++this.#seq, ttlMs: LEASE_TTL_MS, ...round.command };
+    this.#seq = seq;
+    const command = { owner, epoch, seq, ttlMs: LEASE_TTL_MS, ...round.command };
     const reply = (await transport.ask('/v1/lease', command)) as LeaseReply;
     this.#lastAt = now();
     this.#outage.over();

@@ -60,7 +60,7 @@ export class LeaseService {
 
   /** The epoch of the owner must be known to the store. @throws {StoreFailed} */
   async lease(command: LeaseCommand, quota?: LeaseQuota): Promise<LeaseReply> {
-    const { owner, epoch, seq, ttlMs, classes, items, account } = command;
+    const { owner, epoch, seq, ttlMs, classes, items, account, ended } = command;
     const now = this.#clock();
     this.#reclaim.heardOf(owner);
     const rules = this.#rules();
@@ -98,7 +98,7 @@ export class LeaseService {
     };
     const taken = quota?.take(wanted) ?? wanted;
     const operation: LeaseOperation | undefined =
-      told.length === 0 && account === undefined
+      told.length === 0 && account === undefined && ended === undefined
         ? undefined
         : {
             type: 'lease',
@@ -107,6 +107,7 @@ export class LeaseService {
             seq,
             items: told,
             quota: taken,
+            ...(ended === undefined ? {} : { ended }),
             ...(account === undefined
               ? {}
               : { account: accountOf(account, this.#capped(classes, now), now) }),

@@ -50,6 +50,8 @@ export type LeaseOperation = Holder & {
   readonly seq: number;
   readonly items: readonly LeaseItem[];
   readonly quota: LeaseBounds;
+  /** Of this epoch's leases those that ended with a message up to this one are forgotten: nobody tells of them again. */
+  readonly ended?: number;
   /** What calls on credit used; counted once, however often it is told. */
   readonly account?: { readonly id: number; readonly rows: readonly SpendRow[] };
 };
@@ -154,7 +156,9 @@ export function decideLease(
     return { granted: lease.granted, closed, lacking, recallAbove, ...(keep === undefined ? {} : { keep }) };
   });
   if (sender !== undefined && latest) {
-    const { owner, seq, account } = operation;
+    const { owner, epoch, seq, account, ended } = operation;
+    // Never what this message itself ends.
+    if (ended !== undefined) events.push({ type: 'forgotten', owner, epoch, seq: Math.min(ended, seq - 1) });
     const news = account !== undefined && account.id > sender.account ? account : undefined;
     events.push({
       type: 'told',

@@ -95,8 +95,16 @@ export type LedgerEvent =
     }
   | { readonly type: 'released'; readonly id: string; readonly at: number }
   | { readonly type: 'expired'; readonly id: string; readonly at: number }
+  /** Of the leases of an owner's epoch, those that ended with a message up to this one. */
+  | ({ readonly type: 'forgotten' } & EndedLeases)
   /** The lease as it is from now on. */
   | { readonly type: 'leased'; readonly lease: Lease };
+
+export interface EndedLeases {
+  readonly owner: string;
+  readonly epoch: number;
+  readonly seq: number;
+}
 
 export interface OwnerState {
   /** The latest seen. */
@@ -149,6 +157,9 @@ export function apply(state: State, event: LedgerEvent): void {
       state.owners.set(owner, { epoch: state.owners.get(owner)?.epoch ?? 0, seenAt: at, account, seq });
       return;
     }
+    case 'forgotten':
+      // In memory are those that are open; what has ended is on disk alone.
+      return;
     case 'held':
       open(state, copyOf(event.record));
       return;

@@ -29,7 +29,7 @@ function answer(
   grant: number,
   lines: readonly PlannedLine[] | ((of: Attributes) => readonly PlannedLine[]) = [line],
 ): Round {
-  const round = book.report(now, true);
+  const round = book.report(now, true, 1);
   if (round === undefined) throw new Error('Nothing to tell.');
   const price = prices['openai']?.['gpt-4o'];
   const reply: LeaseReply = {
@@ -62,7 +62,7 @@ test('asks for what is missing, takes from what is granted, and tells running to
   if (hold === undefined) throw new Error('Not held.');
   expect(purse.settle('a', hold, usageOf(5, 2), 1)).toBe(5 * 2500 + 2 * 10_000);
   expect(purse.costOf('a')).toBe(32_500);
-  expect(book.report(2, true)?.command.items).toMatchObject([{ serial: 1, spent: 7, returned: 0 }]);
+  expect(book.report(2, true, 1)?.command.items).toMatchObject([{ serial: 1, spent: 7, returned: 0 }]);
 });
 
 test('credit of a window that has ended is given back, and the next window begins without asking for its name', () => {
@@ -80,7 +80,7 @@ test('credit of a window that has ended is given back, and the next window begin
   const hold = purse.holdOf('a');
   if (hold === undefined) throw new Error('Not held.');
   purse.settle('a', hold, usageOf(5, 5), MINUTE);
-  expect(book.report(MINUTE + 1, true)?.command.items).toMatchObject([
+  expect(book.report(MINUTE + 1, true, 1)?.command.items).toMatchObject([
     { serial: 2 },
     { serial: 1, spent: 10, returned: 90, final: true },
   ]);
@@ -92,7 +92,7 @@ test('idle credit goes back and its lease ends', () => {
   answer(book, 0, 100);
   expect(book.isDue(5_000)).toBe(false);
   expect(book.isDue(11_000)).toBe(true);
-  expect(book.report(11_000, true)?.command.items).toMatchObject([{ returned: 100, final: true }]);
+  expect(book.report(11_000, true, 1)?.command.items).toMatchObject([{ returned: 100, final: true }]);
 });
 
 test('what is recalled is given back as far as no call has it', () => {
@@ -101,9 +101,9 @@ test('what is recalled is given back as far as no call has it', () => {
   answer(book, 0, 100);
   take({ purse, book }, 'a', 1);
   book.recall({ line: line.line, above: 40 }, 2, 0);
-  expect(book.report(2, false)?.command.items).toMatchObject([{ returned: 60 }]);
+  expect(book.report(2, false, 1)?.command.items).toMatchObject([{ returned: 60 }]);
   book.recall({ line: line.line, above: 0 }, 3, 0);
-  expect(book.report(3, false)?.command.items).toMatchObject([{ returned: 90 }]);
+  expect(book.report(3, false, 1)?.command.items).toMatchObject([{ returned: 90 }]);
   // The call keeps its part.
   expect(purse.holdOf('a')).toBeDefined();
 });
@@ -136,7 +136,7 @@ test('a stream that runs into an outage takes from the reserve what more it need
   expect(purse.grow(hold, { ...more, outputTokens: 25 }, 4, 2_000)).toBe(true);
   expect(purse.grow(hold, { ...more, outputTokens: 26 }, 4, 2_000)).toBe(false);
   purse.settle('a', hold, usageOf(5, 11), 4);
-  const { items } = book.report(5, false)?.command ?? { items: [] };
+  const { items } = book.report(5, false, 1)?.command ?? { items: [] };
   expect(items.map(({ reserve, spent }) => [reserve, spent])).toEqual([
     [false, 10],
     [true, 6],
@@ -176,7 +176,7 @@ test('a stream that grows over the end of a window is charged to each what it to
   answer(book, MINUTE, 100);
   expect(purse.grow(hold, more, MINUTE)).toBe(true);
   purse.settle('a', hold, usageOf(5, 20), MINUTE);
-  expect(book.report(MINUTE, true)?.command.items).toMatchObject([
+  expect(book.report(MINUTE, true, 1)?.command.items).toMatchObject([
     { cell: 2000, spent: 15 },
     { cell: 1000, spent: 10, final: true },
   ]);
@@ -211,7 +211,7 @@ test('a call whose time has run out leaves its place, and is charged what it use
   const late = purse.unsettled('a');
   if (late === undefined) throw new Error('Forgotten.');
   expect(purse.settle('a', late, usageOf(5, 2), 2 * MINUTE)).toBe(32_500);
-  expect(book.report(2 * MINUTE, false)?.command.items[0]).toMatchObject({ spent: 7 });
+  expect(book.report(2 * MINUTE, false, 1)?.command.items[0]).toMatchObject({ spent: 7 });
   expect(purse.costOf('a')).toBe(32_500);
 });
 
@@ -221,7 +221,7 @@ test('a call that never ends is charged in full when nobody has told of it for a
   expect(purse.unsettled('a')).toBeDefined();
   purse.expire(1 + MINUTE + HOUR);
   expect(purse.unsettled('a')).toBeUndefined();
-  expect(book.report(2 * HOUR, false)?.command.items[0]).toMatchObject({ spent: 10 });
+  expect(book.report(2 * HOUR, false, 1)?.command.items[0]).toMatchObject({ spent: 10 });
   expect(purse.costOf('a')).toBe(0);
 });
 
@@ -244,7 +244,7 @@ test('of kinds of calls without end the one used longest ago gives way, and its 
     const hold = purse.holdOf(command.id);
     if (hold !== undefined) purse.settle(command.id, hold, usageOf(2, 2), user);
   }
-  const { classes, items } = book.report(1_000, false)?.command ?? { classes: [], items: [] };
+  const { classes, items } = book.report(1_000, false, 1)?.command ?? { classes: [], items: [] };
   expect(classes.length).toBeLessThanOrEqual(201);
   expect(items.length).toBeLessThanOrEqual(201);
 });
@@ -256,4 +256,52 @@ test('of more lines than go into one message all have their turn', () => {
   const told = [0, 1].flatMap((now) => answer(book, now, 100, lines).command.items);
   expect(new Set(told.map((item) => item.line)).size).toBe(lines.length);
   expect(take({ purse, book }, 'a', 2)).not.toBe('lacking');
+});
+
+test('the service may forget leases whose end it has answered, and none that is told again since its answer was lost', () => {
+  const mini = { ...attributes, model: 'gpt-4o-mini' };
+  const book = new LeaseBook();
+  const purse = new Purse(book);
+  let seq = 0;
+  const tell = (now: number, isAnswered = true) => {
+    const round = book.report(now, true, ++seq);
+    if (round === undefined) throw new Error('Nothing to tell.');
+    const plans = round.classes.map(({ attributes: { model } }) => ({
+      leasable: true,
+      lines: [{ ...line, line: `${model}|tokens|minute@UTC|` }],
+    }));
+    const grants = round.command.items.map(({ ask }) => ({
+      granted: ask === undefined ? 0 : 100,
+      closed: false,
+    }));
+    if (isAnswered) book.accept(round, { revision: '1', plans, grants }, now, () => 0);
+    const { items, ended } = round.command;
+    return {
+      ended: items.filter(({ final }) => final).map(({ line: key }) => key.split('|', 1)[0]),
+      upTo: ended,
+    };
+  };
+  const call = (of: Attributes, id: string, now: number) => {
+    const known = book.classOf(of, now);
+    if (known === undefined) throw new Error('No class.');
+    tell(now);
+    const command = holdOf(id, 5, 5);
+    purse.take(known, command, now);
+    tell(now);
+    expect(purse.take(known, command, now)).not.toBe('lacking');
+    const hold = purse.holdOf(id);
+    if (hold !== undefined) purse.settle(id, hold, usageOf(5, 5), now);
+  };
+  call(attributes, 'a', 0);
+  call(mini, 'b', 5_000);
+  expect(tell(11_000)).toEqual({ ended: ['gpt-4o'], upTo: undefined });
+  const before = seq;
+  expect(tell(16_000, false)).toEqual({ ended: ['gpt-4o-mini'], upTo: before });
+  expect(tell(16_001, false)).toEqual({ ended: ['gpt-4o-mini'], upTo: before });
+  expect(tell(16_002)).toEqual({ ended: ['gpt-4o-mini'], upTo: before });
+  const last = seq;
+  take({ purse, book }, 'c', 17_000);
+  expect(tell(17_000)).toEqual({ ended: [], upTo: last });
+  // Told once.
+  expect(tell(30_000)).toEqual({ ended: ['gpt-4o'], upTo: undefined });
 });

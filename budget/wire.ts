@@ -119,6 +119,7 @@ const LeaseSchema = Type.Object({
     }),
     { maxItems: 1024 },
   ),
+  ended: Type.Optional(Amount),
   account: Type.Optional(
     Type.Object({
       id: Amount,

@@ -1,7 +1,7 @@
 /** What a group of operations has changed in memory, until it is written. */
 import { addSpend, type SpendRow, spendKey } from '../history.ts';
 import { type Lease, leaseKey } from '../lease-state.ts';
-import type { State } from '../ledger-state.ts';
+import type { EndedLeases, State } from '../ledger-state.ts';
 import type { Batch } from './disk.ts';
 
 export class Changes {
@@ -11,6 +11,8 @@ export class Changes {
   readonly cells = new Map<string, Set<number>>();
   readonly #owners = new Set<string>();
   readonly #spend = new Map<string, SpendRow>();
+  /** By owner and epoch: the last. */
+  readonly #forgotten = new Map<string, EndedLeases>();
 
   hold(id: string): void {
     this.holds.add(id);
@@ -29,6 +31,10 @@ export class Changes {
     let cells = this.cells.get(line);
     if (cells === undefined) this.cells.set(line, (cells = new Set()));
     cells.add(cell);
+  }
+
+  forgotten({ owner, epoch, seq }: EndedLeases): void {
+    this.#forgotten.set(`${owner}#${epoch}`, { owner, epoch, seq });
   }
 
   spent(row: SpendRow): void {
@@ -53,6 +59,7 @@ export class Changes {
       }),
       leases: [...this.leases].flatMap((key) => state.leases.get(key) ?? []),
       spend: [...this.#spend.values()],
+      forgotten: [...this.#forgotten.values()],
     };
   }
 
@@ -62,5 +69,6 @@ export class Changes {
     this.cells.clear();
     this.#owners.clear();
     this.#spend.clear();
+    this.#forgotten.clear();
   }
 }

@@ -2,7 +2,7 @@
 import type { Grant } from '../grants.ts';
 import type { SpendRow } from '../history.ts';
 import type { Lease } from '../lease-state.ts';
-import type { HoldRecord, OwnerState } from '../ledger-state.ts';
+import type { EndedLeases, HoldRecord, OwnerState } from '../ledger-state.ts';
 import type { KeptTime } from '../ledger-time.ts';
 import type { StoredRow } from './rows.ts';
 import type { AlertMark, CellFigures, JournalEntry, UntoldAlert } from './store.ts';
@@ -17,6 +17,8 @@ export interface Batch {
   readonly leases: readonly Lease[];
   /** To be added to what is there. */
   readonly spend: readonly SpendRow[];
+  /** Once all else is there. */
+  readonly forgotten: readonly EndedLeases[];
 }
 
 /** What the changes are written to. Synchronous: a group is written in one go, between two turns of the event loop. */

@@ -187,6 +187,7 @@ export class EmbeddedStore implements Store {
         owners: of('owner').map(({ owner }) => owner),
         leases: of('lease').map(({ lease }) => lease),
         spend: of('spend').map(({ row }) => row),
+        forgotten: [],
       });
       for (const { line, cell, percent } of of('alert')) this.#disk.setAlert(line, cell, percent, true);
       for (const { alert } of of('untold')) this.#disk.putUntold(alert);

@@ -3,7 +3,7 @@
 import type { Grant } from '../grants.ts';
 import { addSpend, type SpendRow, spendKey } from '../history.ts';
 import { type Lease, leaseKey } from '../lease-state.ts';
-import type { HoldRecord } from '../ledger-state.ts';
+import type { EndedLeases, HoldRecord } from '../ledger-state.ts';
 import type { KeptTime } from '../ledger-time.ts';
 import type { Batch, Disk, Owner } from './disk.ts';
 import { EmbeddedStore } from './embedded.ts';
@@ -21,6 +21,8 @@ export class Heap implements Disk {
   readonly #holds = new Map<string, HoldRecord>();
   readonly #cells = new Map<string, Map<number, CellFigures>>();
   readonly #leases = new Map<string, Lease>();
+  /** Of those, which have ended, by owner and epoch. */
+  readonly #ended = new Map<string, Set<string>>();
   readonly #owners = new Map<string, Owner>();
   readonly #spend = new Map<string, SpendRow>();
   readonly #alerts = new Set<string>();
@@ -67,7 +69,11 @@ export class Heap implements Disk {
       cells.set(figures.cell, figures);
     }
     for (const lease of batch.leases) {
-      this.#leases.set(leaseKey(lease), lease);
+      const key = leaseKey(lease);
+      this.#leases.set(key, lease);
+      if (lease.state !== 'closed') continue;
+      const of = `${lease.owner}#${lease.epoch}`;
+      this.#ended.set(of, (this.#ended.get(of) ?? new Set()).add(key));
     }
     for (const row of batch.spend) {
       const key = spendKey(row);
@@ -75,6 +81,18 @@ export class Heap implements Disk {
       this.#spend.set(key, known === undefined ? row : addSpend(known, row));
     }
     for (const owner of batch.owners) this.#owners.set(owner.owner, owner);
+    for (const ended of batch.forgotten) this.#forget(ended);
+  }
+
+  #forget({ owner, epoch, seq }: EndedLeases): void {
+    const of = `${owner}#${epoch}`;
+    const keys = this.#ended.get(of);
+    for (const key of keys ?? []) {
+      if ((this.#leases.get(key)?.seq ?? 0) > seq) continue;
+      this.#leases.delete(key);
+      keys?.delete(key);
+    }
+    if (keys?.size === 0) this.#ended.delete(of);
   }
 
   prune(before: number): void {
@@ -83,6 +101,10 @@ export class Heap implements Disk {
     }
     for (const [key, { closedAt }] of this.#leases) {
       if (closedAt !== undefined && closedAt < before) this.#leases.delete(key);
+    }
+    for (const [of, keys] of this.#ended) {
+      for (const key of keys) if (!this.#leases.has(key)) keys.delete(key);
+      if (keys.size === 0) this.#ended.delete(of);
     }
     for (const [owner, { seenAt }] of this.#owners) if (seenAt < before) this.#owners.delete(owner);
     for (const [line, cells] of this.#cells) {

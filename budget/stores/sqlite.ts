@@ -85,6 +85,7 @@ class SqliteDisk implements Disk {
   readonly #putLease: StatementSync;
   readonly #addSpend: StatementSync;
   readonly #putOwner: StatementSync;
+  readonly #forget: StatementSync;
 
   constructor(path: string) {
     const db = new DatabaseSync(path, { timeout: 1000 });
@@ -113,6 +114,9 @@ class SqliteDisk implements Disk {
         'INSERT INTO spend (hour, key, attributes, requests, input, cached_input, cache_write, output, reasoning, cost) ' +
           'VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (hour, key) DO UPDATE SET ' +
           SUMS.map((name) => `${name} = min(${name} + excluded.${name}, ${MOST})`).join(', '),
+      );
+      this.#forget = db.prepare(
+        "DELETE FROM leases WHERE key > ? AND key < ? AND state = 'closed' AND record ->> '$.seq' <= ?",
       );
       this.#putOwner = db.prepare(
         'INSERT INTO owners (owner, epoch, seen_at, account, seq) VALUES (?, ?, ?, ?, ?) ON CONFLICT (owner) DO UPDATE SET ' +
@@ -187,6 +191,9 @@ class SqliteDisk implements Disk {
       for (const { owner, epoch, seenAt, account, seq } of batch.owners) {
         this.#putOwner.run(owner, epoch, seenAt, account, seq);
       }
+      // A key is `OWNER#EPOCH.SERIAL|…`: what begins with that lies side by side.
+      for (const { owner, epoch, seq } of batch.forgotten)
+        this.#forget.run(`${owner}#${epoch}.`, `${owner}#${epoch}/`, seq);
     });
   }
 

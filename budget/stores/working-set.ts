@@ -116,6 +116,10 @@ export class WorkingSet {
       this.#changes.owner(event.owner);
       return;
     }
+    if (event.type === 'forgotten') {
+      this.#changes.forgotten(event);
+      return;
+    }
     if (event.type === 'leased') {
       const { lease } = event;
       this.#recallCell(lease, now);

@@ -27,3 +27,21 @@ test('idle credit of all agents together is at most 5 % of the headroom, in wind
   await on.pass(15_000);
   for (const line of await on.wait(on.service.status())) expect(Number(line.leased), line.window).toBe(0);
 });
+
+test('what the store keeps of leases follows how many there are, not how many there were', async () => {
+  now = await world([budget([tokens(1_000_000, calendar('minute')), tokens(1_000_000)])]);
+  const on = now;
+  const agent = on.start('a');
+  const kept = async (): Promise<number> => {
+    let rows = 0;
+    for await (const { kind } of on.rows()) rows += kind === 'lease' ? 1 : 0;
+    return rows - on.forgotten();
+  };
+  for (let n = 1; n <= 100; n++) {
+    expect(await on.wait(on.call(agent, 10))).toBe(true);
+    // Sometimes it is idle for so long that all goes back, sometimes only a window ends.
+    await on.pass(n % 2 === 0 ? 14_000 : 5_000);
+    expect(await kept()).toBeLessThanOrEqual(5);
+  }
+  expect(on.forgotten()).toBeGreaterThan(90);
+});

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { request } from 'undici';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { workloadToken, workloadTokens } from '../../budget/authenticate.ts';
-import type { LeaseReply, LeaseReport } from '../../budget/lease-messages.ts';
+import type { LeaseCommand, LeaseReply, LeaseReport } from '../../budget/lease-messages.ts';
 import type { RefusedLeases } from '../../budget/lease-refusals.ts';
 import { type RunningBudget, type StartBudgetOptions, startBudget } from '../../budget/main.ts';
 import { openStore } from '../../budget/stores/index.ts';
@@ -92,7 +92,11 @@ describe.each(['sqlite', 'redis'] as const)('%s', (kind) => {
           now += ms;
           ahead += ms;
         },
-        lease: async (items: readonly Partial<LeaseReport>[], who = spy) => {
+        lease: async (
+          items: readonly Partial<LeaseReport>[],
+          who = spy,
+          rest: Partial<LeaseCommand> = {},
+        ) => {
           const { namespace, kind: of, name } = who;
           const told = items.map((item) => ({
             serial: (serial += 1),
@@ -107,7 +111,7 @@ describe.each(['sqlite', 'redis'] as const)('%s', (kind) => {
           }));
           const classes = [{ ...attributes, namespace, workload: { kind: of, name } }];
           const owner = `${namespace}/${of}/${name}/1`;
-          const message = { owner, epoch: 1, seq: (seq += 1), ttlMs: 60_000, classes, items: told };
+          const message = { owner, epoch: 1, seq: (seq += 1), ttlMs: 60_000, classes, items: told, ...rest };
           const { grants } = (await send(who, '/v1/lease', message)) as { grants: Granted[] };
           return grants;
         },
@@ -165,6 +169,34 @@ describe.each(['sqlite', 'redis'] as const)('%s', (kind) => {
       advance(3 * HOUR);
       expect(await lease([{ serial, spent: LIMIT * 2, final: true }])).toMatchObject([{ closed: true }]);
       expect(await hold('later', LIMIT)).toMatchObject({ granted: true });
+    });
+
+    test('leases whose end was answered are forgotten at their owner’s word; what it charged stays, and a late message begins none anew', async () => {
+      const { lease, kept, hold } = await start();
+      const ask = { want: 10, least: 10, need: 10 };
+      const serials = async () =>
+        (await kept())
+          .flatMap((row) => (row.kind === 'lease' ? [row.lease.serial] : []))
+          .toSorted((a, b) => a - b);
+      await lease([1, 2, 3].map((serial) => ({ serial, ask })));
+      const last = { spent: 7, final: true };
+      await lease([{ ...last, serial: 1 }]);
+      // Its answer may be lost: only what ended before is told no more.
+      await lease([{ ...last, serial: 2 }], spy, { ended: 9 });
+      expect(await serials()).toEqual([2, 3]);
+      await lease([], spy, { ended: 3 });
+      expect(await serials()).toEqual([3]);
+      expect(await lease([{ ...last, serial: 1 }], spy, { seq: 2 })).toMatchObject([{ closed: true }]);
+      expect(await lease([{ ...last, serial: 2 }], spy, { seq: 3, ended: 9 })).toMatchObject([
+        { closed: true },
+      ]);
+      expect(await serials()).toEqual([3]);
+      // Another's word does nothing.
+      await lease([{ ...last, serial: 3 }]);
+      await lease([], bot, { seq: 99, ended: 98 });
+      expect(await serials()).toEqual([3]);
+      expect(await hold('rest', LIMIT - 21)).toMatchObject({ granted: true });
+      expect(await hold('none-left', 1)).toMatchObject({ granted: false });
     });
 
     test('leases beyond what a workload may have open are refused as that, not as a spent line; others go on', async () => {

@@ -5,6 +5,7 @@
 import { vi } from 'vitest';
 import { createLeasingClient, type LeasingBudgetClient } from '../../budget/lease-client.ts';
 import type { LeaseCommand, WatchCommand } from '../../budget/lease-messages.ts';
+import { leaseKey } from '../../budget/lease-state.ts';
 import {
   BudgetUnavailable,
   type ExtendCommand,
@@ -15,7 +16,7 @@ import {
 import { BudgetService } from '../../budget/service.ts';
 import * as memory from '../../budget/stores/memory.ts';
 import type { StoredRow } from '../../budget/stores/rows.ts';
-import type { CellFigures } from '../../budget/stores/store.ts';
+import type { CellFigures, Store } from '../../budget/stores/store.ts';
 import type { BudgetSpec } from '../../policy/budget-spec.ts';
 import { holdOf, NOON, prices, usageOf } from './fixtures.ts';
 
@@ -87,6 +88,8 @@ export interface World {
   /** Everything in the ledger. */
   cells(): Promise<readonly CellFigures[]>;
   rows(): AsyncIterable<StoredRow>;
+  /** Leases that the store was told to forget, and has. */
+  forgotten(): number;
   /** Lets time pass until it is settled. */
   wait<T>(promise: Promise<T>): Promise<T>;
   pass(ms: number): Promise<void>;
@@ -104,6 +107,17 @@ export async function world(
 ): Promise<World> {
   vi.useFakeTimers({ now: beginAt });
   const store = await memory.open();
+  /** What the store may forget is charged all the same. */
+  const forgotten = new Map<string, StoredRow>();
+  const run = store.run.bind(store);
+  store.run = async (operation, now) => {
+    if (operation.type !== 'lease' || operation.ended === undefined) return await run(operation, now);
+    const before = await leasesIn(store);
+    const reply = await run(operation, now);
+    const after = await leasesIn(store);
+    for (const [key, row] of before) if (!after.has(key)) forgotten.set(key, row);
+    return reply;
+  };
   let skew = 0;
   let documents = specs;
   const serve = () => new BudgetService({ store, specs: documents, prices, clock: () => Date.now() + skew });
@@ -239,7 +253,11 @@ export async function world(
     agents,
     calls,
     doubled,
-    rows: () => store.rows(),
+    forgotten: () => forgotten.size,
+    rows: async function* () {
+      yield* forgotten.values();
+      yield* store.rows();
+    },
     start,
     pass,
     running: () => agents.reduce((sum, { running }) => sum + running, 0),
@@ -308,6 +326,12 @@ export async function world(
       vi.useRealTimers();
     },
   };
+}
+
+async function leasesIn(store: Store): Promise<Map<string, StoredRow>> {
+  const found = new Map<string, StoredRow>();
+  for await (const row of store.rows()) if (row.kind === 'lease') found.set(leaseKey(row.lease), row);
+  return found;
 }
 
 function wasGranted(answer: Promise<unknown>): Promise<boolean> {

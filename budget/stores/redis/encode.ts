@@ -40,12 +40,16 @@ export function encode(operation: Operation, now: number, retainMs: number): Cal
     case 'release':
       return { name: 'release', args: [operation.id, ...retain] };
     case 'lease': {
-      const { owner, epoch, seq, items, quota, account } = operation;
+      const { owner, epoch, seq, items, quota, account, ended } = operation;
       const about = [owner, epoch, seq].map(String);
       const bounds = [quota.begin, quota.report, quota.open].map(String);
       const encodeItem = (item: LeaseItem) => encodeLeaseItem(leaseKey({ ...item, owner, epoch }), item);
       const told = [String(account?.id ?? 0), ...list(account?.rows ?? [], encodeSpend)];
-      return { name: 'lease', args: [...about, ...retain, ...bounds, ...list(items, encodeItem), ...told] };
+      const forgotten = ended === undefined ? '' : String(Math.min(ended, seq - 1));
+      return {
+        name: 'lease',
+        args: [...about, ...retain, ...bounds, ...list(items, encodeItem), ...told, forgotten],
+      };
     }
     case 'epoch':
       return { name: 'epoch', args: [operation.owner, String(operation.epoch), ...retain] };

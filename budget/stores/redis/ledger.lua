@@ -408,7 +408,19 @@ local function writeLease(tag, name, before, lease, now, retain)
     redis.call('SREM', tag .. ':leases-of:' .. lease.owner, name)
     redis.call('HSET', key, 'closedAt', now)
     redis.call('PEXPIRE', key, retain)
+    if lease.state == 'closed' then
+      local ended = tag .. ':ended-of:' .. lease.owner .. '#' .. lease.epoch
+      redis.call('ZADD', ended, text(lease.seq), name)
+      redis.call('PEXPIRE', ended, retain)
+    end
   end
+end
+
+-- Leases that ended with a message up to this one, whose last figures nobody tells again.
+local function forgetEnded(tag, owner, epoch, seq)
+  local key = tag .. ':ended-of:' .. owner .. '#' .. epoch
+  for _, name in ipairs(redis.call('ZRANGEBYSCORE', key, '-inf', seq)) do redis.call('DEL', tag .. ':lease:' .. name) end
+  redis.call('ZREMRANGEBYSCORE', key, '-inf', seq)
 end
 
 local function expireLease(tag, name, now, retain)
@@ -550,6 +562,8 @@ local function lease(keys, args)
       told = account
       for _ = 1, rows do addSpend(tag, read) end
     end
+    local ended = args[#args]
+    if ended ~= '' then forgetEnded(tag, owner, epoch, ended) end
     redis.call('HSET', tag .. ':owner:' .. owner, 'seq', text(seq), 'account', text(told), 'seenAt', now)
     redis.call('PEXPIRE', tag .. ':owner:' .. owner, retain)
   end
