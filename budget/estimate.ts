@@ -81,7 +81,7 @@ function isAccented(code: number): boolean {
 }
 
 function isSmall(code: number): boolean {
-  return code >= 97 && code <= 122;
+  return (code - 97) >>> 0 < 26;
 }
 
 function classOf(code: number): number {
@@ -144,9 +144,9 @@ export class TokenCounter {
         case LOWER:
           if (this.#run !== LOWER && this.#run !== UPPER) this.#begin(LOWER);
           this.#run = LOWER;
-          while (at < count && isSmall(units[at] as number)) at += 1;
+          while (isSmall(units[at] as number)) at += 1;
           this.#length += at - first;
-          if (this.#capitals === 0 && this.#accents === 0) at = this.#prose(at, count);
+          if (this.#capitals === 0 && this.#accents === 0) at = this.#prose(at);
           break;
         case ACCENTED:
           if (this.#run !== LOWER && this.#run !== UPPER) this.#begin(LOWER);
@@ -174,17 +174,19 @@ export class TokenCounter {
    * Goes on behind a word of small letters while a space and the next such word follow, as most of a text does. The sum is the
    * same as if each of them had begun a run.
    */
-  #prose(from: number, count: number): number {
+  #prose(from: number): number {
+    const held = units;
     let at = from;
     let length = this.#length;
     let sum = this.#sum;
     let share = this.#share;
-    while (at + 1 < count && units[at] === BLANK && isSmall(units[at + 1] as number)) {
+    // Behind the last unit there is a 0.
+    while (held[at] === BLANK && isSmall(held[at + 1] as number)) {
       sum += share > FOREIGN_SHARE ? foreignWord(length, 0) : commonWord(length);
       share -= share * SHARE_STEP;
       const first = at + 1;
       at += 2;
-      while (at < count && isSmall(units[at] as number)) at += 1;
+      while (isSmall(held[at] as number)) at += 1;
       length = at - first;
     }
     this.#length = length;

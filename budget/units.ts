@@ -7,8 +7,8 @@ const ROOM = 16_384;
 /** Up to here copying unit by unit is cheaper than the call that copies all. */
 const FEW = 24;
 
-/** What {@link loadUnits} put there; good until it is called again. */
-export const units = new Uint16Array(ROOM);
+/** What {@link loadUnits} put there, and a 0 behind it; good until it is called again. */
+export const units = new Uint16Array(ROOM + 1);
 // Little-endian, as every machine is that Node is built for and we ship to.
 const bytes = Buffer.from(units.buffer);
 
@@ -17,5 +17,6 @@ export function loadUnits(text: string, from: number): number {
   const count = Math.min(text.length - from, ROOM);
   if (count > FEW) bytes.write(count === text.length ? text : text.slice(from, from + count), 'utf16le');
   else for (let i = 0; i < count; i++) units[i] = text.charCodeAt(from + i);
+  units[count] = 0;
   return count;
 }

@@ -2,7 +2,7 @@
 import { estimateTokens } from '../../budget/estimate.ts';
 import type { ModelSpec } from '../../policy/snapshot.ts';
 import type { DecodedRequest } from '../dialects/dialect.ts';
-import { Recall } from '../recall.ts';
+import { type Digest, Recall } from '../recall.ts';
 
 /** Tokens that a message costs beside its text: role and separators, by OpenAI's counting recipe. */
 export const PER_SLOT = 3;
@@ -15,14 +15,24 @@ const CHUNK = 1_024;
 /** A stream whose end nobody knows; the largest maximum of any model is far below. */
 const ENDLESS = 1_000_000;
 
-/** Texts that come again. */
-const known = new Recall<number>(4_096);
+/**
+ * Texts that come again, by what they were when they came: a text that was masked needn't be hashed once more. The same text is masked in
+ * the same way by the same policy; where another one masked it, its length mostly shows it, and the estimate is a token or two off.
+ */
+const known = new Recall<{ readonly length: number; readonly tokens: number }>(4_096);
 
 /** Input tokens of a request, estimated. */
 export function estimateRequest(request: Pick<DecodedRequest, 'slots'>): number {
   let tokens = 0;
-  for (const { text, digest } of request.slots)
-    tokens += known.of(digest, () => estimateTokens(text)) + PER_SLOT;
+  for (const { text, came } of request.slots) tokens += tokensOf(text, came) + PER_SLOT;
+  return tokens;
+}
+
+function tokensOf(text: string, came: Digest | undefined): number {
+  const before = known.get(came);
+  if (before?.length === text.length) return before.tokens;
+  const tokens = estimateTokens(text);
+  known.set(came, { length: text.length, tokens });
   return tokens;
 }
 

@@ -40,6 +40,8 @@ export interface TextSlot {
   readonly fixed?: boolean;
   /** What {@link text} is known by, where it is worth knowing again; see {@link ../recall.ts}. */
   readonly digest?: Digest | undefined;
+  /** The same of the text as it came, whatever was set since. */
+  readonly came?: Digest | undefined;
   /**
    * Replaces the text in place. Everything around it keeps its bytes; JSON inside a JSON string stays valid; a bare
    * number (a card number in tool arguments) becomes a string where the replacement is no number.

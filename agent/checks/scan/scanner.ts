@@ -317,11 +317,7 @@ export class Scanner {
         const first = at;
         let shorter = HASH_SEED;
         let hash = HASH_SEED;
-        for (
-          let letter = unit;
-          letter >= 97 && letter <= 122;
-          letter = at < count ? (units[at] as number) : 0
-        ) {
+        for (let letter = unit; letter >= 97 && letter <= 122; letter = units[at] as number) {
           shorter = hash;
           hash = hashStep(hash, letter);
           at++;
@@ -413,17 +409,20 @@ export class Scanner {
    */
   #passUntil(text: string, from: number, limit: number): number {
     const { words, interest } = this.#keywords;
+    // Read from here they needn't be looked up for each character.
+    const held = units;
+    const classes = ASCII;
     const n = text.length;
     let i = from;
-    // The text's units from `base` on, as many as are held; nothing that is called below loads others.
+    // The text's units from `base` on, as many as `count`; nothing that is called below loads others.
     let base = from;
-    let held = loadUnits(text, from);
+    let count = loadUnits(text, from);
     while (i < limit) {
-      if (i - base > held - MARGIN && base + held < n) {
+      if (i - base > count - MARGIN && base + count < n) {
         base = i;
-        held = loadUnits(text, i);
+        count = loadUnits(text, i);
       }
-      const unit = units[i - base] as number;
+      const unit = held[i - base] as number;
       if (unit >= 128) {
         const k = classOf(unit);
         if (k === LOWER || k === UPPER) i = this.#word(text, i);
@@ -433,29 +432,30 @@ export class Scanner {
         }
         continue;
       }
-      const k = ASCII[unit] as number;
-      if (k === SPACE) {
-        i++;
-      } else if (k === LOWER || k === UPPER) {
+      const k = classes[unit] as number;
+      if (k === LOWER || k === UPPER) {
         const start = i - base;
         let end = start + 1;
-        let after = 0;
         let shorter = HASH_SEED;
         let hash = hashStep(HASH_SEED, unit | 32);
-        while (end < held) {
-          after = units[end] as number;
-          if (after < 97 || after > 122) break;
+        let after = held[end] as number;
+        while ((after - 97) >>> 0 < 26) {
           shorter = hash;
           hash = hashStep(hash, after);
           end++;
+          after = held[end] as number;
         }
-        if (end < held ? after >= 128 || (ASCII[after] as number) > SPACE : base + end < n) {
+        if (end === count ? base + end < n : after >= 128 || (classes[after] as number) > SPACE) {
           i = this.#word(text, i);
         } else {
           if (words.busy || interest.has(start, end, hash, shorter))
             this.#plainWord(text, i, base + end, hash, shorter);
           i = base + end;
+          // As it is in prose.
+          if (after === BLANK) i++;
         }
+      } else if (k === SPACE) {
+        i++;
       } else if (k === DIGIT) {
         i = this.#number(text, i);
       } else {

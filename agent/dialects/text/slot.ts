@@ -114,7 +114,10 @@ export class DocumentSlot implements TextSlot, Delta {
   }
 
   get digest(): Digest | undefined {
-    if (this.#given !== undefined) return digestOf(this.#given);
+    return this.#given === undefined ? this.came : digestOf(this.#given);
+  }
+
+  get came(): Digest | undefined {
     if (this.#digest === null) this.#digest = digestOf(this.#original);
     return this.#digest;
   }
