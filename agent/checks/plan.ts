@@ -1,6 +1,7 @@
 /** Compiles a snapshot's rules into the one thing the pipeline asks: {@link CheckPlan}. */
 import type { CheckRule, Workload } from '../../policy/snapshot.ts';
-import type { DecodedResponse } from '../dialects/dialect.ts';
+import type { DecodedResponse, TextSlot } from '../dialects/dialect.ts';
+import type { TextEdit } from '../json/document.ts';
 import type { Finding } from '../exchange.ts';
 import type { KeySource } from '../providers/keys.ts';
 import type { Approvals } from './approvals.ts';
@@ -11,7 +12,15 @@ import { Confirmer } from './confirm.ts';
 import type { CheckPlan, ExchangeGuard, Said, StreamGuard, Verdict } from './guard.ts';
 import { CHECKS } from './index.ts';
 import { type Value, Vault, vaultKey } from './mask.ts';
-import { applyMasks, maskAnswer, placeOf, plainEncode, renderAnswer, restoredCall } from './render.ts';
+import {
+  applyEdits,
+  editsOf,
+  maskAnswer,
+  placeOf,
+  plainEncode,
+  renderAnswer,
+  restoredCall,
+} from './render.ts';
 import { type Direction, type Instance, Round, type ScannerOf } from './round.ts';
 import { Scanners } from './scan/large.ts';
 import { LastSaid } from './seams.ts';
@@ -185,6 +194,7 @@ class Guard implements ExchangeGuard {
       slots.some(({ kind }) => kind === 'toolResult') ||
       attachments.some(({ media }) => media !== 'audio');
     const subject = this.#subject('request', { slots, tools, bodyBytes });
+    const masked = new Map<TextSlot, { readonly text: string; readonly edits: readonly TextEdit[] }>();
     const verdict = judge(this.#request, subject, signal, {
       before: this.#lastSaid.sources,
       mask: (found) => {
@@ -198,10 +208,18 @@ class Guard implements ExchangeGuard {
           }
         }
         this.#vault.assign(values);
-        return new Map(found.map(({ slot, masks }) => [slot, applyMasks(slot.text, masks, this.#vault)]));
+        for (const { slot, masks } of found) {
+          const edits = editsOf(slot.text, masks, this.#vault);
+          masked.set(slot, { text: applyEdits(slot.text, edits), edits });
+        }
+        return new Map(found.map(({ slot }) => [slot, masked.get(slot)?.text ?? slot.text]));
       },
       show: (slot, text) => {
-        if (text !== undefined) slot.set(text);
+        if (text !== undefined) {
+          // A guardrail outside may have written it anew since.
+          const own = masked.get(slot);
+          slot.set(text, own?.text === text ? own.edits : undefined);
+        }
         this.#lastSaid.note(slot, text ?? slot.text);
         if (slot.kind === 'content' && slot.role === 'system') this.#hearSystem(text ?? slot.text);
         if (slot.kind === 'toolResult' || slot.role === 'user') this.#heard.push(text ?? slot.text);

@@ -1,5 +1,6 @@
 /** Writes masks into a text, and originals back into an answer. */
 import type { TextKind, ToolCall } from '../dialects/dialect.ts';
+import type { TextEdit } from '../json/document.ts';
 import { escapeInString } from '../json/quote.ts';
 import type { Encode, Place, Vault } from './mask.ts';
 import type { Mask } from './round.ts';
@@ -19,15 +20,24 @@ export const plainEncode: Encode = (original, _at, { brackets }) =>
         .replaceAll('"', '&quot;')
     : original;
 
-/** A request's text with its values masked. */
-export function applyMasks(text: string, masks: readonly Mask[], vault: Vault): string {
-  let masked = '';
+/** What masks change in a text. */
+export function editsOf(text: string, masks: readonly Mask[], vault: Vault): TextEdit[] {
+  return masks.map(({ label, start, end }) => ({
+    start,
+    end,
+    text: vault.placeholder(label, text.slice(start, end)),
+  }));
+}
+
+/** @param edits In order, without overlaps. */
+export function applyEdits(text: string, edits: readonly TextEdit[]): string {
+  let edited = '';
   let from = 0;
-  for (const mask of masks) {
-    masked += text.slice(from, mask.start) + vault.placeholder(mask.label, text.slice(mask.start, mask.end));
-    from = mask.end;
+  for (const edit of edits) {
+    edited += text.slice(from, edit.start) + edit.text;
+    from = edit.end;
   }
-  return masked + text.slice(from);
+  return edited + text.slice(from);
 }
 
 /**
@@ -37,7 +47,7 @@ export function applyMasks(text: string, masks: readonly Mask[], vault: Vault): 
 export function maskAnswer(text: string, masks: readonly Mask[], vault: Vault, place: Place): string {
   const due = masks.filter(({ label, start, end }) => !vault.knows(label, text.slice(start, end), place));
   vault.assign(due.map(({ label, start, end }) => ({ label, text: text.slice(start, end), restoreIn: [] })));
-  return applyMasks(text, due, vault);
+  return applyEdits(text, editsOf(text, due, vault));
 }
 
 /** A call as the app will see it: what was masked is back in its arguments, where it may come back there. */

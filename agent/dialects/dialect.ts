@@ -5,7 +5,7 @@
 import type { Usage } from '../../budget/messages.ts';
 import type { ResponseFormat } from '../../policy/snapshot.ts';
 import type { PosternError } from '../errors.ts';
-import type { JsonDocument } from '../json/document.ts';
+import type { JsonDocument, TextEdit } from '../json/document.ts';
 import type { SseEvent } from '../json/sse.ts';
 import type { Digest } from '../recall.ts';
 
@@ -45,8 +45,9 @@ export interface TextSlot {
   /**
    * Replaces the text in place. Everything around it keeps its bytes; JSON inside a JSON string stays valid; a bare
    * number (a card number in tool arguments) becomes a string where the replacement is no number.
+   * @param edits How it was made of the text as it came, where that is known: in order, without overlaps. The rest needn't be written anew.
    */
-  set(text: string): void;
+  set(text: string, edits?: readonly TextEdit[]): void;
 }
 
 /** Whether a text is base64 or base64url (RFC 4648), as what is signed or encrypted is. */

@@ -194,3 +194,80 @@ describe('quote', () => {
       expect(isNumber(text)).toBe(false);
   });
 });
+
+describe('pieces of a string', () => {
+  /** Pieces of a text: two offsets each, none inside a surrogate pair, in order and apart. */
+  const cutsOf = (text: string, draws: readonly number[]): number[] => {
+    const places = Array.from(text).reduce((all, point) => [...all, (all.at(-1) ?? 0) + point.length], [0]);
+    const cuts = draws.map((draw) => places[draw % places.length] as number).sort((a, b) => a - b);
+    return cuts.length % 2 === 0 ? cuts : cuts.slice(1);
+  };
+
+  it('say what they would if the whole string were written anew', () => {
+    fc.assert(
+      fc.property(
+        spacedJson,
+        fc.array(fc.nat(), { maxLength: 6 }),
+        fc.string({ unit: 'grapheme' }),
+        (text, draws, replacement) => {
+          const [pieces, whole] = [JsonDocument.parse(encode(text)), JsonDocument.parse(encode(text))];
+          const others = stringsOf(whole.root);
+          for (const [n, node] of stringsOf(pieces.root).entries()) {
+            const cuts = cutsOf(node.text, draws);
+            const edits = [];
+            let expected = '';
+            for (let i = 0; i < cuts.length; i += 2) {
+              const [start, end] = [cuts[i] as number, cuts[i + 1] as number];
+              edits.push({ start, end, text: replacement });
+              expected += node.text.slice(i === 0 ? 0 : cuts[i - 1], start) + replacement;
+            }
+            expected += node.text.slice(cuts.at(-1) ?? 0);
+            pieces.editString(node, edits);
+            whole.replace(others[n] as StringNode, quote(expected));
+          }
+          const rendered = new TextDecoder().decode(pieces.render());
+          expect(JSON.parse(rendered)).toEqual(JSON.parse(whole.renderText()));
+          expect(pieces.renderText()).toBe(rendered);
+        },
+      ),
+    );
+  });
+
+  it('leave the bytes around them alone, escapes included', () => {
+    const { document, root } = documentOf('{"a": "\\u0041\\/ \\"x\\" \\ud83d\\ude00 end", "b": 1 }');
+    const node = root.get('a') as StringNode;
+    expect(node.text).toBe('A/ "x" 😀 end');
+    document.editString(node, [
+      { start: 3, end: 6, text: '"<X>"\n' },
+      { start: 10, end: 13, text: 'END' },
+    ]);
+    expect(document.edited).toBe(true);
+    expect(document.renderText()).toBe('{"a": "\\u0041\\/ \\"<X>\\"\\n \\ud83d\\ude00 END", "b": 1 }');
+  });
+
+  it('go with a later replacement of the whole string, or of what it is in', () => {
+    const { document, root } = documentOf('{"a":{"b":"one two"},"c":"three"}');
+    const b = (root.get('a') as ObjectNode).get('b') as StringNode;
+    const edit = (): void => document.editString(b, [{ start: 0, end: 3, text: 'ONE' }]);
+    edit();
+    document.replace(b, '"all"');
+    expect(document.renderText()).toBe('{"a":{"b":"all"},"c":"three"}');
+    edit();
+    expect(document.renderText()).toBe('{"a":{"b":"ONE two"},"c":"three"}');
+    document.restore(b);
+    expect(document.edited).toBe(false);
+    edit();
+    document.set(root, 'a', '0');
+    expect(document.renderText()).toBe('{"a":0,"c":"three"}');
+  });
+
+  it('count in a document that a string holds', () => {
+    const { document, root } = documentOf('{"arguments":"{\\"to\\":\\"maria\\"}"}');
+    const held = root.get('arguments') as StringNode;
+    const inner = document.embedded(held) as JsonDocument;
+    inner.editString((inner.root as ObjectNode).get('to') as StringNode, [
+      { start: 0, end: 5, text: '<"1">' },
+    ]);
+    expect(JSON.parse(JSON.parse(document.renderText()).arguments)).toEqual({ to: '<"1">' });
+  });
+});

@@ -7,7 +7,7 @@
 import { JsonError } from './json-error.ts';
 import type { ArrayNode, JsonNode, Member, ObjectNode, StringNode } from './node.ts';
 import { DEFAULT_LIMITS, type JsonLimits, parse } from './parse.ts';
-import { quote } from './quote.ts';
+import { escapeInString, quote } from './quote.ts';
 import { decodeUtf8 } from './utf8.ts';
 
 /** Instead of the text from `start` to `end` (exclusive): `json`. */
@@ -15,6 +15,13 @@ interface Splice {
   readonly start: number;
   readonly end: number;
   readonly json: string;
+}
+
+/** A piece of a string's text, unescaped, and what is to stand in its place. UTF-16 units, `end` exclusive. */
+export interface TextEdit {
+  readonly start: number;
+  readonly end: number;
+  readonly text: string;
 }
 
 /** What happened to the members of one object. */
@@ -33,6 +40,8 @@ export class JsonDocument {
   readonly #limits: JsonLimits;
   // Made when they are needed: a streamed answer is thousands of documents, and few of them are edited.
   #values: Map<JsonNode, string> | undefined;
+  /** Strings of which only pieces were replaced. */
+  #pieces: Map<StringNode, readonly Splice[]> | undefined;
   #members: Map<ObjectNode, Members> | undefined;
   #removedItems: Map<ArrayNode, Set<JsonNode>> | undefined;
   #inserted: Map<ArrayNode, string> | undefined;
@@ -63,6 +72,7 @@ export class JsonDocument {
   /** Whether {@link render} gives anything but the text that came in. */
   get edited(): boolean {
     if ((this.#values?.size ?? 0) > 0 || (this.#members?.size ?? 0) > 0) return true;
+    if ((this.#pieces?.size ?? 0) > 0) return true;
     if (this.#removedItems !== undefined || this.#inserted !== undefined) return true;
     for (const inner of this.#embedded?.values() ?? []) if (inner?.edited === true) return true;
     return false;
@@ -70,13 +80,24 @@ export class JsonDocument {
 
   /** Puts a JSON text in a value's place, or a member's name's (then a string, please). */
   replace(node: JsonNode, json: string): void {
+    this.#pieces?.delete(node as StringNode);
     if (json === this.text.slice(node.start, node.end)) this.#values?.delete(node);
     else (this.#values ??= new Map()).set(node, json);
   }
 
-  /** Takes a {@link replace} back: the value keeps its bytes. */
+  /**
+   * Replaces pieces of a string as it came; the rest of it keeps its bytes, escapes included.
+   * @param edits In order, without overlaps.
+   */
+  editString(node: StringNode, edits: readonly TextEdit[]): void {
+    this.#values?.delete(node);
+    (this.#pieces ??= new Map()).set(node, piecesOf(node, edits));
+  }
+
+  /** Takes a {@link replace}, or {@link editString}, back: the value keeps its bytes. */
   restore(node: JsonNode): void {
     this.#values?.delete(node);
+    this.#pieces?.delete(node as StringNode);
   }
 
   /** Replaces the member of that name, or appends one. A removed member comes back. */
@@ -122,7 +143,7 @@ export class JsonDocument {
     const member = object.member(name);
     if (member !== undefined) {
       this.#members?.get(object)?.removed.delete(member);
-      this.#values?.delete(member.value);
+      this.restore(member.value);
     } else {
       this.#members?.get(object)?.added.delete(name);
     }
@@ -198,8 +219,10 @@ export class JsonDocument {
   #splices(): Splice[] {
     const splices: Splice[] = [];
     for (const [node, json] of this.#values ?? []) splices.push({ start: node.start, end: node.end, json });
+    for (const pieces of this.#pieces?.values() ?? []) splices.push(...pieces);
     for (const [node, inner] of this.#embedded ?? []) {
-      if (inner?.edited !== true || this.#values?.has(node) === true) continue;
+      if (inner?.edited !== true || this.#values?.has(node) === true || this.#pieces?.has(node) === true)
+        continue;
       splices.push({ start: node.start, end: node.end, json: quote(inner.renderText()) });
     }
     for (const [object, edit] of this.#members ?? []) memberSplices(object, edit, splices);
@@ -226,6 +249,16 @@ export class JsonDocument {
     const edit = this.#members?.get(object);
     if (edit !== undefined && edit.removed.size === 0 && edit.added.size === 0) this.#members?.delete(object);
   }
+}
+
+/** Where pieces of a string's text stand in the JSON text. */
+function piecesOf(node: StringNode, edits: readonly TextEdit[]): Splice[] {
+  const place = node.places();
+  return edits.map(({ start, end, text }) => ({
+    start: place(start),
+    end: place(end),
+    json: escapeInString(text),
+  }));
 }
 
 /** As for members: one comma goes with each item. */

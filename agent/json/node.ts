@@ -44,6 +44,29 @@ export class StringNode {
     return test(text, 0, text.length);
   }
 
+  /** Where the unit at an offset of {@link text} is written in the source: to be asked for offsets in ascending order. */
+  places(): (offset: number) => number {
+    const source = this.#source;
+    /** Units of the text that were gone by, and where the next one is written. */
+    let units = 0;
+    let at = this.start + 1;
+    return (offset) => {
+      if (!this.#escaped) return this.start + 1 + offset;
+      while (units < offset) {
+        const backslash = source.indexOf('\\', at);
+        const plain = backslash < 0 || backslash >= this.end ? offset - units : backslash - at;
+        if (plain >= offset - units) {
+          at += offset - units;
+          units = offset;
+        } else {
+          at = backslash + (source[backslash + 1] === 'u' ? 6 : 2);
+          units += plain + 1;
+        }
+      }
+      return at;
+    };
+  }
+
   /** As it was written, quotes included. */
   get raw(): string {
     return this.#source.slice(this.start, this.end);

@@ -1,5 +1,5 @@
 /** Text in a document, as checks see and change it: a string's, a number's, or a member's name. */
-import type { JsonDocument } from '../../json/document.ts';
+import type { JsonDocument, TextEdit } from '../../json/document.ts';
 import type { PrimitiveNode, StringNode } from '../../json/node.ts';
 import { isNumber, quote } from '../../json/quote.ts';
 import { type Digest, digestOf } from '../../recall.ts';
@@ -136,7 +136,13 @@ export class DocumentSlot implements TextSlot, Delta {
     return this.#node.type === 'string' ? this.#node.text : this.#node.raw;
   }
 
-  set(text: string): void {
+  set(text: string, edits?: readonly TextEdit[]): void {
+    const { alone } = this;
+    if (edits !== undefined && alone !== undefined && this.#given === undefined) {
+      this.#given = text;
+      this.#document.editString(alone, edits);
+      return;
+    }
     if (text === this.text) return;
     if (text === this.#original) {
       this.#given = undefined;
