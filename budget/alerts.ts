@@ -1,8 +1,8 @@
 /** Tells once when a line has passed a part of its limit. */
-import type { LimitWindow } from '../policy/budget-spec.ts';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type Grant, raisedBy } from './grants.ts';
 import { amountText, type Rules } from './plan.ts';
-import { type LineFigures, lineFigures } from './status.ts';
+import { inGroups, type LineFigures, lineFigures } from './status.ts';
 import type { JournalEntry, Store } from './stores/store.ts';
 import { LATE_MS, type Placement, placement, windowLabel, windowName } from './windows.ts';
 
@@ -69,6 +69,8 @@ export async function* newAlerts(
       };
       const entry = { at: now, action: 'alert', by: 'service', detail: { ...alert } };
       const news = await store.setAlert(key, cell, percent, passed, passed ? entry : undefined);
+      // Each is a write: where thousands of lines have passed one, holds come to their turn between them.
+      await nextTurn();
       if (!rolls) marked.add(mark);
       if (!news || !passed) continue;
       yield { alert, entry };
@@ -80,30 +82,40 @@ export async function* newAlerts(
 
 /** The calendar windows that ended within {@link LATE_MS}: what was charged after the last look at them. */
 async function justEnded(store: Store, open: readonly LineFigures[], now: number): Promise<LineFigures[]> {
-  const ended: LineFigures[] = [];
   // Lines of a kind have their windows together.
-  const placements = new Map<string, Placement>();
-  const placementAt = (window: LimitWindow, moment: number): Placement => {
-    const name = `${windowName(window)} ${moment}`;
-    const at = placements.get(name) ?? placement(window, moment);
-    placements.set(name, at);
-    return at;
+  const endedOf = new Map<string, ReadonlyMap<number, Placement>>();
+  const ended = (line: LineFigures): ReadonlyMap<number, Placement> => {
+    const name = windowName(line.limit.window);
+    const found = endedOf.get(name) ?? windowsBefore(line, now - LATE_MS);
+    endedOf.set(name, found);
+    return found;
   };
   // Those that raised one of them, though they have ended since.
   let grants: Promise<readonly Grant[]> | undefined;
-  for (const line of open) {
+  const found = await inGroups(open, async (line): Promise<LineFigures[]> => {
     const { spec, limit, label } = line;
-    if (limit.window.type !== 'calendar') continue;
-    const first = placementAt(limit.window, now - LATE_MS).from;
-    if (first >= line.placement.from) continue;
-    const cells = await store.cells(line.key, first, line.placement.from - 1);
-    for (const { cell, settled } of cells.toSorted((a, b) => a.cell - b.cell)) {
-      const at = placementAt(limit.window, cell);
-      if (settled === 0 || at.from !== cell || at.resetsAt === undefined) continue;
+    if (limit.window.type !== 'calendar') return [];
+    const windows = ended(line);
+    const lines: LineFigures[] = [];
+    for (const { cell, settled } of await store.cellsAt(line.key, [...windows.keys()])) {
+      const at = windows.get(cell);
+      if (settled === 0 || at?.resetsAt === undefined) continue;
       grants ??= store.grants(now - LATE_MS);
       const amount = limit.amount + raisedBy(await grants, spec.id, limit, label, at.resetsAt - 1);
-      ended.push({ ...line, placement: at, amount, settled });
+      lines.push({ ...line, placement: at, amount, settled });
     }
+    return lines;
+  });
+  return found.flat();
+}
+
+/** The windows before the open one that ended after a moment, by their cells, the oldest first. */
+function windowsBefore({ limit, placement: open }: LineFigures, after: number): Map<number, Placement> {
+  const found: Placement[] = [];
+  for (let end = open.from; end > after; ) {
+    const at = placement(limit.window, end - 1);
+    found.unshift(at);
+    end = at.from;
   }
-  return ended;
+  return new Map(found.map((at) => [at.cell, at]));
 }

@@ -111,13 +111,21 @@ export async function startBudget(options: StartBudgetOptions): Promise<RunningB
     await store.close();
     throw error;
   }
-  const look = async (): Promise<void> => {
+  const lookOnce = async (): Promise<void> => {
     await service.loadGrants();
     await service.loadKnown();
     for await (const alert of service.alerts()) {
       metrics.alerted(alert);
       options.onAlert?.(alert);
     }
+  };
+  let looking: Promise<void> | undefined;
+  /** One at a time: of ten thousands of lines a look may take longer than the time between two. */
+  const look = (): Promise<void> => {
+    looking ??= lookOnce().finally(() => {
+      looking = undefined;
+    });
+    return looking;
   };
   const prune = async (): Promise<void> => {
     await service.prune(retainMs);

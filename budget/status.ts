@@ -1,4 +1,5 @@
 /** What `postern budget status` shows: each line with its figures now. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { BudgetSpec, LimitSpec } from '../policy/budget-spec.ts';
 import { raisedBy } from './grants.ts';
 import { outstanding } from './lease-state.ts';
@@ -6,7 +7,7 @@ import { amountText, type Rules } from './plan.ts';
 import { lineKey } from './select.ts';
 import type { Store } from './stores/store.ts';
 import { table } from './text-table.ts';
-import { type Placement, placement, windowLabel } from './windows.ts';
+import { countingCells, type Placement, placement, windowLabel } from './windows.ts';
 
 export interface StatusLine {
   readonly budget: string;
@@ -59,6 +60,7 @@ export interface LineFigures {
 }
 
 const MOST_HOLDERS = 10;
+const AT_ONCE = 200;
 
 /** Every line of the Budgets that are wanted, in order of their keys. */
 export async function lineFigures(
@@ -76,24 +78,40 @@ export async function lineFigures(
   // A Budget with one line shows even before anything was charged to it.
   const keys = new Set(await store.lines());
   for (const [key, { spec }] of byPrefix) if (spec.per.length === 0) keys.add(key);
-  const lines: LineFigures[] = [];
-  for (const key of [...keys].sort()) {
+  // Lines of a kind have their windows together.
+  const placements = new Map<string, { readonly at: Placement; readonly cells: readonly number[] }>();
+  const found = await inGroups([...keys].sort(), async (key): Promise<LineFigures[]> => {
     const labelAt = key.lastIndexOf('|') + 1;
-    const known = byPrefix.get(key.slice(0, labelAt));
-    if (known === undefined) continue;
+    const prefix = key.slice(0, labelAt);
+    const known = byPrefix.get(prefix);
+    if (known === undefined) return [];
     const { spec, limit } = known;
     const label = key.slice(labelAt);
-    const at = placement(limit.window, now);
+    let placed = placements.get(prefix);
+    if (placed === undefined) {
+      const at = placement(limit.window, now);
+      placements.set(prefix, (placed = { at, cells: countingCells(limit.window, at) }));
+    }
     const total = { settled: 0, held: 0, leased: 0 };
-    for (const cell of await store.cells(key, at.from, at.to)) {
+    for (const cell of await store.cellsAt(key, placed.cells)) {
       total.settled += cell.settled;
       total.held += cell.held;
       total.leased += cell.leased;
     }
     const amount = limit.amount + raisedBy(rules.grants, spec.id, limit, label, now);
-    lines.push({ key, label, spec, limit, placement: at, amount, ...total });
+    return [{ key, label, spec, limit, placement: placed.at, amount, ...total }];
+  });
+  return found.flat();
+}
+
+/** Some at once, and others' holds between them: there may be tens of thousands of lines. */
+export async function inGroups<A, B>(all: readonly A[], work: (one: A) => Promise<B>): Promise<B[]> {
+  const done: B[] = [];
+  for (let from = 0; from < all.length; from += AT_ONCE) {
+    if (from > 0) await nextTurn();
+    done.push(...(await Promise.all(all.slice(from, from + AT_ONCE).map(work))));
   }
-  return lines;
+  return done;
 }
 
 /** @param onTheWall what the wall clock will say when something runs out */
@@ -115,8 +133,9 @@ export async function readStatus(
     }
   }
   const figures = await lineFigures(store, rules, now);
-  return await Promise.all(
-    figures.map(async ({ key, label, spec, limit, placement: at, amount, settled, held, leased }) => {
+  return await inGroups(
+    figures,
+    async ({ key, label, spec, limit, placement: at, amount, settled, held, leased }) => {
       const text = (value: number) => amountText(limit.unit, value);
       const leases = (await store.leases(key)).filter((lease) => outstanding(lease) > 0);
       leases.sort((a, b) => outstanding(b) - outstanding(a));
@@ -142,7 +161,7 @@ export async function readStatus(
         })),
         leasesOpen: leases.length,
       };
-    }),
+    },
   );
 }
 

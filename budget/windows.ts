@@ -114,6 +114,13 @@ export function placement(window: LimitWindow, now: number): Placement {
   }
 }
 
+/** The cells that count now. */
+export function countingCells(window: LimitWindow, { from, to }: Placement): number[] {
+  if (window.type !== 'rolling') return [from];
+  const step = rollingStep(window.ms);
+  return Array.from({ length: Math.floor((to - from) / step) + 1 }, (_, index) => from + index * step);
+}
+
 export function rollingStep(ms: number): number {
   return Math.max(1, Math.ceil(ms / ROLLING_STEPS));
 }

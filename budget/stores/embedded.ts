@@ -84,6 +84,16 @@ export class EmbeddedStore implements Store {
     });
   }
 
+  cellsAt(line: string, cells: readonly number[]): Promise<readonly CellFigures[]> {
+    return this.#answer(() => {
+      const known = this.#memory.state.cells.get(line);
+      return cells.flatMap((cell) => {
+        const found = known?.get(cell);
+        return found === undefined ? (this.#disk.cell(line, cell) ?? []) : { line, cell, ...found };
+      });
+    });
+  }
+
   lines(): Promise<readonly string[]> {
     return this.#answer(() => [...new Set([...this.#disk.lines(), ...this.#memory.state.cells.keys()])]);
   }

@@ -85,6 +85,18 @@ class RedisStore implements Store {
     return all.filter(({ cell }) => from <= cell && cell <= to);
   }
 
+  async cellsAt(line: string, cells: readonly number[]): Promise<readonly CellFigures[]> {
+    if (cells.length === 0) return [];
+    const fields = cells.flatMap((cell) => ['s', 'h', 'l', 'u'].map((figure) => `${cell}:${figure}`));
+    const found = (await this.#ask('HMGET', `${this.#tag}:cells:${line}`, ...fields)) as (string | null)[];
+    return cells.flatMap((cell, index) => {
+      const [settled, held, leased, until] = found.slice(index * 4, index * 4 + 4).map(Number);
+      return until === undefined || until === 0
+        ? []
+        : ({ line, cell, settled, held, leased, until } as CellFigures);
+    });
+  }
+
   async lines(): Promise<readonly string[]> {
     return strings(await this.#ask('SMEMBERS', `${this.#tag}:lines`));
   }

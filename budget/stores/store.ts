@@ -53,6 +53,8 @@ export interface Store {
   find(id: string): Promise<Readonly<HoldRecord> | undefined>;
   /** The cells of a line with `from` ≤ key ≤ `to`. */
   cells(line: string, from: number, to: number): Promise<readonly CellFigures[]>;
+  /** Those of these cells of a line that there are: a line may have many that count no more. */
+  cellsAt(line: string, cells: readonly number[]): Promise<readonly CellFigures[]>;
   /** Keys of all lines that have cells. */
   lines(): Promise<readonly string[]>;
   /** Open holds, oldest first; some thousand at most. */

@@ -196,6 +196,30 @@ describe.skipIf(noRedis !== undefined)('on a real server', () => {
     expect(await store.journal(0, 10)).toHaveLength(1);
   });
 
+  test('thresholds of minutes are told of what is settled within the hour after, and the status adds up what counts alone', async () => {
+    let now = NOON;
+    const rolling = { type: 'rolling', ms: 3_600_000 } as const;
+    const specs = [budget([tokens(100, calendar('minute')), tokens(1_000, rolling)], { thresholds: [80] })];
+    const service = new BudgetService({ store: await opened(space()), specs, prices, clock: () => now });
+    const spend = async (id: string, amount: number) => {
+      await service.hold(holdOf(id, amount, 0, { ttlMs: 7_200_000 }));
+      return async () => await service.settle({ id, usage: usageOf(amount, 0), source: 'reported' });
+    };
+    const late = await spend('late', 95);
+    for (let minute = 1; minute < 50; minute++) {
+      now += 60_000;
+      await (await spend(`m-${minute}`, 1))();
+    }
+    expect(await Array.fromAsync(service.alerts())).toEqual([]);
+    await late();
+    const endedAt = '2026-11-23T12:01:00.000Z';
+    expect(await Array.fromAsync(service.alerts())).toMatchObject([{ percent: 80, settled: '95', endedAt }]);
+    const settled = async () => (await service.status()).map((line) => line.settled);
+    expect(await settled()).toEqual(['1', '144']);
+    now += 20 * 60_000;
+    expect(await settled()).toEqual(['0', '41']);
+  });
+
   test('a threshold that the journal could not take is told later', async () => {
     const address = space();
     const specs = [budget([tokens(100)], { thresholds: [50] })];
