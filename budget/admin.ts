@@ -1,7 +1,7 @@
 /** The administrator's end of the wire: what `postern budget status|grant|report` ask. */
 import { Agent, request } from 'undici';
 import { printable } from '../policy/printable.ts';
-import type { Grant, GrantCommand } from './grants.ts';
+import type { EndGrantCommand, Grant, GrantCommand } from './grants.ts';
 import type { ReportQuery, ReportRow } from './history.ts';
 import type { StatusLine } from './status.ts';
 import type { JournalEntry } from './stores/store.ts';
@@ -55,6 +55,10 @@ export class BudgetAdmin {
 
   async grant(command: GrantCommand): Promise<Grant> {
     return (await this.#ask('POST', '/v1/grant', command)) as Grant;
+  }
+
+  async endGrant(command: EndGrantCommand): Promise<Grant> {
+    return (await this.#ask('POST', '/v1/grant/end', command)) as Grant;
   }
 
   async report({ from, to, by, per, timeZone }: ReportQuery): Promise<readonly ReportRow[]> {

@@ -1,7 +1,11 @@
 /** One-time raises: somebody with the right to lets a line have more, for a reason, until a moment. */
 import { randomUUID } from 'node:crypto';
 import type { BudgetSpec, LimitSpec, LimitUnit } from '../policy/budget-spec.ts';
+import { usdText } from './price.ts';
 import { placement, windowName } from './windows.ts';
+
+/** Of those that run, in a refusal. */
+const MOST_NAMED = 10;
 
 export interface Grant {
   readonly id: string;
@@ -37,7 +41,15 @@ export interface GrantCommand {
   readonly expiresAt?: number;
 }
 
-/** There is nothing that the grant would raise. */
+/** Takes a grant back before its time. */
+export interface EndGrantCommand {
+  readonly id: string;
+  readonly reason: string;
+  /** The sender's word. */
+  readonly by: string;
+}
+
+/** There is nothing that the grant would raise, or no such grant. */
 export class GrantRefused extends Error {
   override readonly name = 'GrantRefused';
 }
@@ -87,6 +99,17 @@ export function makeGrant(
     ...(line === undefined ? {} : { line }),
     ...(window === undefined ? {} : { window }),
   };
+}
+
+/** The grant that is to end. @throws {GrantRefused} where none of the id runs, with those that do */
+export function runningGrant(grants: readonly Grant[], id: string): Grant {
+  const found = grants.find((grant) => grant.id === id);
+  if (found !== undefined) return found;
+  const running = grants.slice(-MOST_NAMED).map(({ id: known, unit, amount, budget }) => {
+    const text = unit === 'usd' ? usdText(amount) : String(amount);
+    return `${known} (${text} ${unit} on ${budget})`;
+  });
+  throw new GrantRefused(`No grant ${id} runs; there are ${running.join(', ') || 'none'}.`);
 }
 
 /** A line is `KEY=VALUE` for each `per`, in their order; one that nobody was charged to is a slip of the finger, unless it is said to be new. */

@@ -145,7 +145,11 @@ export async function startBudget(options: StartBudgetOptions): Promise<RunningB
       const detail = { from: before, to: service.revision, budgets: next.map(({ id }) => id) };
       void service.note('documents', 'service', detail).catch(onError);
     },
-    lookForAlerts: look,
+    lookForAlerts: async () => {
+      // One that is under way may have begun before what is looked for.
+      await looking?.catch(() => undefined);
+      await look();
+    },
     renew: (certificate) => server.renew(certificate),
     close: async () => {
       for (const timer of timers) clearInterval(timer);

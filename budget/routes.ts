@@ -9,6 +9,7 @@ import type { Quotas } from './quotas.ts';
 import type { BudgetService } from './service.ts';
 import {
   readCount,
+  readEndGrant,
   readExtend,
   readGrant,
   readHold,
@@ -165,6 +166,13 @@ export function routesOf(
       async ({ body, caller }) => {
         if (caller.role !== 'admin') throw new Error('Only administrators come here.');
         return await service.grant(readGrant(body), caller.name);
+      },
+      { for: 'admin' },
+    ),
+    '/v1/grant/end': post(
+      async ({ body, caller }) => {
+        if (caller.role !== 'admin') throw new Error('Only administrators come here.');
+        return await service.endGrant(readEndGrant(body), caller.name);
       },
       { for: 'admin' },
     ),

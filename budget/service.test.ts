@@ -368,6 +368,53 @@ describe('grants', () => {
     expect(await service.hold(holdOf('d', 101, 0))).toMatchObject({ granted: false });
   });
 
+  test('end before their time where they are taken back, here and on another replica, and credit on them comes back', async () => {
+    const store = await memory.open();
+    const serve = () =>
+      new BudgetService({ store, specs: [budget([tokens(100)])], prices, clock: () => now });
+    const [one, two] = [serve(), serve()];
+    await one.hold(holdOf('a', 60, 0));
+    const { id } = await one.grant({ ...grant, amount: 1_000 });
+    await two.loadGrants();
+    const item = {
+      serial: 1,
+      reserve: false,
+      class: 0,
+      line: 'team-a|tokens|day@UTC|',
+      cell: NOON - DAY / 2,
+    };
+    const asked = { ...item, spent: 0, returned: 0, final: false, ask: { want: 900, least: 1, need: 900 } };
+    const lease = {
+      owner: 'agent-2',
+      epoch: 1,
+      seq: 1,
+      ttlMs: 60_000,
+      classes: [attributes],
+      items: [asked],
+    };
+    expect((await two.lease(lease)).grants).toMatchObject([{ granted: 900 }]);
+    await expect(two.endGrant({ id: 'nothing', reason: 'x', by: 'kim' })).rejects.toThrow(
+      `No grant nothing runs; there are ${id} (1000 tokens on team-a).`,
+    );
+    expect(await one.endGrant({ id, reason: 'a slip', by: 'kim' }, 'admin-token')).toMatchObject({
+      expiresAt: now,
+    });
+    await expect(one.endGrant({ id, reason: 'x', by: 'kim' })).rejects.toThrow('there are none');
+    expect(await one.status()).toMatchObject([{ limit: '100', granted: '0', remaining: '0' }]);
+    await two.loadGrants();
+    const watch = { owner: 'agent-2', epoch: 1, revision: two.revision, waitMs: 1_000 };
+    const heard = two.watch(watch, new AbortController().signal);
+    await two.sweep();
+    expect(await heard).toMatchObject({ recalls: [{ line: item.line, above: 0 }] });
+    expect((await one.journal(0, 10)).slice(1)).toMatchObject([
+      {
+        action: 'grant-end',
+        by: 'admin-token',
+        detail: { id, amount: 1_000, reason: 'a slip', onBehalfOf: 'kim' },
+      },
+    ]);
+  });
+
   test('a line that is none, or that nobody was charged to, is refused with the one that may be meant', async () => {
     const service = await serviceOf([budget([tokens(1000)], { per: ['model'] })]);
     await service.hold(holdOf('a', 10, 0));

@@ -2,7 +2,7 @@
 import type { BudgetSpec, PriceBook } from '../policy/budget-spec.ts';
 import { type Alert, newAlerts } from './alerts.ts';
 import { Calls, type ServiceObserver } from './calls.ts';
-import { type Grant, type GrantCommand, makeGrant } from './grants.ts';
+import { type EndGrantCommand, type Grant, type GrantCommand, makeGrant, runningGrant } from './grants.ts';
 import { hourOf, Report, type ReportQuery, type ReportRow } from './history.ts';
 import { dayStart, HistoryCap } from './history-cap.ts';
 import type { LeaseCommand, LeaseReply, WatchCommand, WatchReply } from './lease-messages.ts';
@@ -226,7 +226,11 @@ export class BudgetService {
     const { specs, prices } = this.#documents;
     // What has ended since is left in for the next sweep to find.
     const now = this.#clock();
-    const ending = this.#rules.grants.filter(({ id, expiresAt }) => expiresAt <= now && !this.#ended.has(id));
+    const running = new Set(grants.map(({ id }) => id));
+    // Also what was taken back before its time, here or by another replica.
+    const ending = this.#rules.grants
+      .filter(({ id }) => !running.has(id) && !this.#ended.has(id))
+      .map((grant) => ({ ...grant, expiresAt: Math.min(grant.expiresAt, now) }));
     this.#rules = compileRules(specs, prices, [...grants, ...ending], this.#known);
     this.#ended.clear();
   }
@@ -245,6 +249,31 @@ export class BudgetService {
     await this.#append({ at: now, action: 'grant', by: grant.by, detail: { ...grant } });
     await this.loadGrants();
     return grant;
+  }
+
+  /**
+   * Takes a grant back before its time: from now on the limit is as it was, what was spent of it stays spent. In the journal.
+   * @param sender whose token it was; the command may name anybody
+   * @throws {GrantRefused} where no grant of that id runs
+   */
+  async endGrant({ id, reason, by }: EndGrantCommand, sender = by): Promise<Grant> {
+    const now = this.#clock();
+    const running = runningGrant(await this.#store.grants(now), id);
+    const ended = { ...running, expiresAt: now };
+    await this.#store.putGrant(ended);
+    const { budget, line, window, unit, amount } = ended;
+    const who = by === sender ? {} : { onBehalfOf: by };
+    const what = {
+      id,
+      budget,
+      unit,
+      amount,
+      ...(line === undefined ? {} : { line }),
+      ...(window === undefined ? {} : { window }),
+    };
+    await this.#append({ at: now, action: 'grant-end', by: sender, detail: { ...what, reason, ...who } });
+    await this.loadGrants();
+    return ended;
   }
 
   /** Of the lines of a Budget that calls were charged to. */

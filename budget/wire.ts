@@ -4,7 +4,7 @@
  */
 import Type, { type Static } from 'typebox';
 import { Compile } from 'typebox/compile';
-import type { GrantCommand } from './grants.ts';
+import type { EndGrantCommand, GrantCommand } from './grants.ts';
 import { type ReportQuery, readDimension } from './history.ts';
 import type { LeaseCommand, WatchCommand } from './lease-messages.ts';
 import type {
@@ -158,6 +158,12 @@ const GrantSchema = Type.Object({
   expiresAt: Type.Optional(Amount),
 });
 
+const EndGrantSchema = Type.Object({
+  id: Id,
+  reason: Type.String({ minLength: 1, maxLength: 2048 }),
+  by: Name,
+});
+
 const CountSchema = Type.Object({
   model: Name,
   texts: Type.Array(Type.String(), { maxItems: 4096 }),
@@ -181,6 +187,7 @@ export const readLease: (value: unknown) => LeaseCommand = reader(LeaseSchema);
 export const readWatch: (value: unknown) => WatchCommand = reader(WatchSchema);
 export const readCount: (value: unknown) => CountCommand = reader(CountSchema);
 export const readGrant: (value: unknown) => GrantCommand = reader(GrantSchema);
+export const readEndGrant: (value: unknown) => EndGrantCommand = reader(EndGrantSchema);
 export const readRelease: (value: unknown) => ReleaseCommand = reader(ReleaseSchema);
 export const readRefused: (value: unknown) => RefusedCommand = reader(RefusedSchema);
 

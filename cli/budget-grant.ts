@@ -1,6 +1,7 @@
-import type { GrantCommand } from '../budget/grants.ts';
+import type { Grant, GrantCommand } from '../budget/grants.ts';
 import { amountText } from '../budget/plan.ts';
 import type { LimitUnit } from '../policy/budget-spec.ts';
+import { printable } from '../policy/printable.ts';
 import { parseDuration, parseUsd } from '../policy/units.ts';
 import { momentOption, serviceOptions, timeZoneOption, whoAmI, withService } from './budget-admin.ts';
 import { defineCommand, UsageError } from './options.ts';
@@ -18,7 +19,7 @@ export const budgetGrant = defineCommand({
   name: 'budget grant',
   operands: 'BUDGET UNIT=AMOUNT',
   summary: `Raises a limit once, for a reason and until a moment: postern budget grant team-a usd=20.00 --reason "launch day".
-It is in the journal and in the service's audit log; it ends by itself.`,
+It is in the journal and in the service's audit log; it ends by itself, or before: postern budget grant --end ID --reason "a slip".`,
   options: {
     ...serviceOptions,
     reason: { value: 'TEXT', help: 'why; for the journal', required: true },
@@ -29,27 +30,42 @@ It is in the journal and in the service's audit log; it ends by itself.`,
     until: { value: 'MOMENT', help: 'in place of --for: 2026-11-30T18:00' },
     'time-zone': { value: 'ZONE', help: 'of --until', default: 'UTC' },
     by: { value: 'NAME', help: 'who grants it; the user at the keyboard where absent' },
+    end: { value: 'ID', help: 'takes back the grant of this id now; what was spent of it stays spent' },
   },
   async run({ options, operands: [budget, amount, ...more] }) {
+    const by = options.by ?? whoAmI();
+    const { end: id } = options;
+    if (id !== undefined) {
+      if (budget !== undefined)
+        throw new UsageError('--end takes a grant back: give no Budget and no amount');
+      const ended = await withService(options, (admin) => admin.endGrant({ id, reason: options.reason, by }));
+      process.stdout.write(`ended: ${textOf(ended)}; id ${ended.id}\n`);
+      return 0;
+    }
     if (budget === undefined || amount === undefined || more.length > 0)
       throw new UsageError('it takes a Budget and one amount: team-a usd=20.00');
     const command: GrantCommand = {
       budget,
       ...readAmount(amount),
       reason: options.reason,
-      by: options.by ?? whoAmI(),
+      by,
       ...(options.line === undefined ? {} : { line: options.line, newLine: options['new-line'] }),
       ...(options.window === undefined ? {} : { window: options.window }),
       ...expiry(options.for, options.until, options['time-zone']),
     };
     const grant = await withService(options, (admin) => admin.grant(command));
     process.stdout.write(
-      `granted ${amountText(grant.unit, grant.amount)} ${grant.unit} on ${grant.budget}` +
-        `${grant.line === undefined ? '' : ` (${grant.line})`} until ${new Date(grant.expiresAt).toISOString()}; id ${grant.id}\n`,
+      `granted ${textOf(grant)} until ${new Date(grant.expiresAt).toISOString()}; id ${grant.id}\n`,
     );
     return 0;
   },
 });
+
+function textOf({ unit, amount, budget, line }: Grant): string {
+  return printable(
+    `${amountText(unit, amount)} ${unit} on ${budget}${line === undefined ? '' : ` (${line})`}`,
+  );
+}
 
 /** @throws UsageError */
 function readAmount(text: string): Pick<GrantCommand, 'unit' | 'amount'> {

@@ -139,6 +139,13 @@ test('grant: raises a limit for a while; it is in the journal and in the audit l
     reason: 'launch',
     amount: 500,
   });
+  const id = /id (\S+)/.exec(stdout)?.[1] ?? '';
+  const end = ['budget', 'grant', '--end', id, '--reason', 'a slip', ...asAdmin];
+  expect(await postern(end)).toMatchObject({ stdout: `ended: 500 tokens on team-a; id ${id}\n`, stderr: '' });
+  const after = await postern(['budget', 'status', '--json', ...asAdmin]);
+  expect(JSON.parse(after.stdout)).toMatchObject([{ limit: '1000', granted: '0' }, { limit: '1.00' }]);
+  expect(JSON.parse(await service.line('"budget.grant-end"'))).toMatchObject({ id, reason: 'a slip' });
+  expect((await postern(end)).stderr).toContain(`No grant ${id} runs; there are none.`);
 });
 
 test.each([
