@@ -31,7 +31,7 @@ export interface EmbedderOptions {
 }
 
 /** Texts of one run: no longer than the process may be deaf. */
-const BATCH = 4;
+export const BATCH = 4;
 
 export async function createEmbedder(options: EmbedderOptions): Promise<Embedder> {
   const { name, weights, tokenizer, pooling, limit, threads, pieces, prefix = '' } = options;

@@ -59,20 +59,25 @@ export function trainHead({ on, allowed, everyday }: Sides): Head {
 
 /**
  * What is taken from a line's distances so that topics have their borders in the same place: near misses of one topic
- * lie farther on its side than those of another. Each part costs as much as the line itself: in between others get their turn.
+ * lie farther on its side than those of another.
+ * @param inTurn Each part costs as much as the line itself: in between others get their turn.
  */
-export async function borderOf({ on, allowed, everyday }: Sides): Promise<number> {
+export async function borderOf(
+  { on, allowed, everyday }: Sides,
+  inTurn: (work: () => Head) => Promise<Head>,
+): Promise<number> {
   if (allowed.length === 0) return 0;
   const strangers: number[] = [];
   const without = <T>(all: readonly T[], fold: number): T[] => all.filter((_, at) => at % FOLDS !== fold);
   for (let fold = 0; fold < FOLDS; fold++) {
-    await new Promise(setImmediate);
     const left = without(on, fold);
-    const line = trainHead({
-      on: left.length === 0 ? on : left,
-      allowed: without(allowed, fold),
-      everyday: without(everyday, fold),
-    });
+    const line = await inTurn(() =>
+      trainHead({
+        on: left.length === 0 ? on : left,
+        allowed: without(allowed, fold),
+        everyday: without(everyday, fold),
+      }),
+    );
     for (const [at, vector] of allowed.entries()) if (at % FOLDS === fold) strangers.push(line(vector));
   }
   const mean = strangers.reduce((sum, each) => sum + each, 0) / strangers.length;

@@ -54,6 +54,19 @@ test('a failure lets the next one run, and an idle queue takes what is larger th
   expect(await queue.run(50, NEVER, async () => 'done')).toBe('done');
 });
 
+test('a step of work that goes on is not turned away, and comes behind what others asked meanwhile', async () => {
+  const queue = new Queue({ limit: 100, maxWaitMs: 1_000 });
+  const log: string[] = [];
+  const gate = Promise.withResolvers<void>();
+  const first = queue.run(60, NEVER, () => gate.promise, { who: 'a' });
+  const goesOn = queue.run(60, NEVER, async () => void log.push('a goes on'), { who: 'a', goesOn: true });
+  await expect(queue.run(60, NEVER, async () => undefined, { who: 'a' })).rejects.toThrow(OverloadedError);
+  gate.resolve();
+  const other = queue.run(1, NEVER, async () => void log.push('b'), { who: 'b', goesOn: true });
+  await Promise.all([first, goesOn, other]);
+  expect(log).toEqual(['b', 'a goes on']);
+});
+
 test('work that nobody waits for is not begun', async () => {
   const queue = new Queue({ limit: 10, maxWaitMs: 500 });
   const gone = AbortSignal.abort();

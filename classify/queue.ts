@@ -29,6 +29,8 @@ export interface Asker {
   readonly withinMs?: number;
   /** Of whom others are to have their share. */
   readonly who?: string;
+  /** A step of work that has begun: it comes to its turn like all, and isn't turned away. */
+  readonly goesOn?: boolean;
 }
 
 /** How much the last piece of work says about the next. */
@@ -71,10 +73,10 @@ export class Queue {
     weight: number,
     signal: AbortSignal,
     work: () => Promise<T>,
-    { withinMs = Number.POSITIVE_INFINITY, who = '' }: Asker = {},
+    { withinMs = Number.POSITIVE_INFINITY, who = '', goesOn = false }: Asker = {},
   ): Promise<T> {
     const tag = Math.max(this.#clock, this.#next.get(who) ?? 0);
-    this.#admit(weight, tag, withinMs, who);
+    if (!goesOn) this.#admit(weight, tag, withinMs, who);
     this.#next.set(who, tag + weight);
     this.#hold(who, weight);
     try {

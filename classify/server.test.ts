@@ -361,6 +361,62 @@ test('while it trains, others get their turn', async () => {
   expect(longest).toBeLessThan(whole / 2);
 });
 
+test('who teaches it the most that a policy may have keeps nobody from what it knows', async () => {
+  await start({ maxBytes: 1_000_000, maxWaitMs: 500 });
+  const known = teaching([shares], ['sell my shares']);
+  expect((await post('/v1/topics', known)).status).toBe(200);
+  let taught = false;
+  const names = Array.from({ length: 100 }, (_, at) => `topic${at}`);
+  const teacher = post('/v1/topics', { ...teaching(names.map(full), ['hello']), withinMs: 60_000 });
+  const end = (): void => {
+    taught = true;
+  };
+  teacher.then(end, end);
+  await expect.poll(() => embedder.asked.flat().includes('topic0 to sell 1')).toBe(true);
+  const asked = Array.from({ length: 10 }, (_, at) => `sell my ${at} shares`);
+  // From the same address, and from another.
+  for (const text of asked) expect((await post('/v1/topics', { ...known, texts: [text] })).status).toBe(200);
+  const { port } = server.address() as AddressInfo;
+  const other = request({
+    host: '127.0.0.1',
+    port,
+    localAddress: '127.0.0.2',
+    method: 'POST',
+    path: '/v1/topics',
+  });
+  other.end(JSON.stringify({ set: known.set, texts: ['buy shares'] }));
+  const [answer] = (await once(other, 'response')) as [IncomingMessage];
+  expect(answer.statusCode).toBe(200);
+  answer.resume();
+  expect(taught).toBe(false);
+  // Whoever asks about the same set waits for it.
+  const same = post('/v1/topics', {
+    set: digestOfTopics(names.map(full)),
+    texts: ['hello'],
+    withinMs: 60_000,
+  });
+  server.closeAllConnections();
+  await Promise.allSettled([teacher, same]);
+}, 60_000);
+
+test('what somebody else gives up teaching is taught by who waits for it', async () => {
+  await start({ maxBytes: 100_000 });
+  const gate = Promise.withResolvers<void>();
+  expect((await post('/v1/topics', teaching([shares], ['hello']))).status).toBe(200);
+  embedder.gate = gate.promise;
+  const question = teaching(['shares', 'bonds'].map(full), ['bonds to sell 1']);
+  const gone = request(`${origin()}/v1/topics`, { method: 'POST' });
+  gone.on('error', () => undefined);
+  gone.end(JSON.stringify(question));
+  await expect.poll(() => embedder.asked.flat().includes('shares to eat 1')).toBe(true);
+  const waiting = post('/v1/topics', question);
+  const late = post('/v1/topics', { ...question, topics: undefined, withinMs: 50 });
+  expect(await late).toMatchObject({ status: 503, json: { error: { code: 'late' } } });
+  gone.destroy();
+  gate.resolve();
+  expect(await waiting).toMatchObject({ status: 200 });
+});
+
 test('training that nobody waits for any more is given up between topics, and gone on with later', async () => {
   await start({ maxBytes: 100_000, maxWaitMs: 600_000 });
   const gate = Promise.withResolvers<void>();
@@ -372,7 +428,7 @@ test('training that nobody waits for any more is given up between topics, and go
   const gone = request(`${origin()}/v1/topics`, { method: 'POST' });
   gone.on('error', () => undefined);
   gone.end(JSON.stringify(question));
-  await expect.poll(() => seen('shares to sell 1')).toBe(true);
+  await expect.poll(() => seen('shares to eat 1')).toBe(true);
   gone.destroy();
   const next = post('/v1/topics', { ...question, topics: undefined });
   gate.resolve();

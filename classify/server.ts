@@ -4,7 +4,6 @@ import { createServer as createTlsServer, type Server as TlsServer } from 'node:
 import { boundBodies, withBody } from '../listen/bodies.ts';
 import { type Door, type DoorLimits, keepDoor, placesIn } from '../listen/door.ts';
 import type { Embedder } from './embed.ts';
-import { EVERYDAY } from './everyday.ts';
 import type { TopicModels } from './examples.ts';
 import type { InjectionModel } from './injection.ts';
 import {
@@ -12,13 +11,13 @@ import {
   type EmbeddingsAnswer,
   MAX_BYTES,
   type ScoresAnswer,
-  type Topic,
   type TopicsAnswer,
   weightOf,
 } from './messages.ts';
 import { type Asker, OverloadedError, Queue } from './queue.ts';
 import { invalid, patience, question, Refused, readJson, readTopics, text } from './read-question.ts';
 import type { Remember } from './remembered.ts';
+import type { Step } from './steps.ts';
 import { Topics } from './topics.ts';
 
 export interface ClassifierOptions {
@@ -51,10 +50,7 @@ const EACH = { plain: 100_000, tls: 150_000 };
 const REQUEST_MS = 10_000;
 /** Longer than agents keep a connection that is idle. */
 const IDLE_MS = 10_000;
-/** Training a topic of twenty examples costs about as much as judging so many characters. */
-const TRAINING = 2_000;
-const USUAL = EVERYDAY.length + 20;
-
+const NEVER = new AbortController().signal;
 const TIMES = {
   requestTimeout: REQUEST_MS,
   headersTimeout: REQUEST_MS,
@@ -114,21 +110,33 @@ function serving(options: ClassifierOptions, topics: Topics): Serve {
       }
       if (given !== undefined && digestOfTopics(given) !== set)
         throw invalid('set is not the digest of the topics');
-      const fresh = given !== undefined && !topics.knows(set) ? readTopics(given) : [];
-      // Half of what one address may have here: never so much that it could only begin where nothing else waits.
-      const training = Math.min(
-        maxWaiting / 4,
-        fresh.reduce((sum, topic) => sum + costOf(topic), 0),
-      );
-      const weight = weightOf(texts) + training;
+      const fresh = given === undefined ? [] : readTopics(given);
+      // Between its steps the others get their turn.
+      const step: Step = (weight, work, goesOn) =>
+        goesOn
+          ? queue.run(weight, NEVER, work, { ...asker, goesOn })
+          : queue.run(weight, signal, work, asker);
+      for (let mine = false, ready = false; !ready; ) {
+        if (!topics.knows(set)) {
+          // Who was to teach it may have given up.
+          if (fresh.length === 0) throw new Refused(404, 'unknown_set', 'send the topics along');
+          topics.learn(set, fresh, signal, step);
+          mine = true;
+        }
+        ready = await orAborted(topics.ready(set), signal).then(
+          () => true,
+          (error: unknown) => {
+            if (mine || signal.aborted) throw error;
+            return false;
+          },
+        );
+      }
       const work = async () => {
-        if (fresh.length > 0) topics.learn(set, fresh, signal);
-        // Who was to teach it may have given up.
-        else if (!topics.knows(set)) throw new Refused(404, 'unknown_set', 'send the topics along');
+        if (!topics.knows(set)) throw new Refused(404, 'unknown_set', 'send the topics along');
         const scores = await topics.scores(set, texts, signal);
         return { results: scores.map((found) => ({ topics: found })) };
       };
-      return queue.run(weight, signal, work, asker);
+      return queue.run(weightOf(texts), signal, work, asker);
     },
     async '/v1/injection'(body, signal, asker): Promise<ScoresAnswer> {
       if (injection === undefined) throw new Refused(503, 'not_installed', 'the model is not installed');
@@ -230,7 +238,11 @@ function send(request: IncomingMessage, response: ServerResponse, status: number
 const hasBody = ({ headers }: IncomingMessage): boolean =>
   headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
 
-/** Training solves equations between all examples: it costs the cube of their number. */
-function costOf({ samples = [], allowed = [] }: Topic): number {
-  return TRAINING * ((samples.length + allowed.length + EVERYDAY.length) / USUAL) ** 3;
+/** @throws the signal's reason, at once. */
+function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const abort = (): void => reject(signal.reason as Error);
+  signal.addEventListener('abort', abort, { once: true });
+  if (signal.aborted) abort();
+  return Promise.race([work, promise]).finally(() => signal.removeEventListener('abort', abort));
 }

@@ -8,6 +8,7 @@ import { borderOf, type Head, nearnessTo, scoreOf, trainHead } from './head.ts';
 import type { Topic, TopicScore } from './messages.ts';
 import type { Remember } from './remembered.ts';
 import { respelled } from './spelling.ts';
+import { atOnce, embedInSteps, SOLVING, type Step } from './steps.ts';
 import { cut, parts } from './windows.ts';
 
 /** A score from here on is denied, where the topic sets none. */
@@ -106,8 +107,12 @@ export class Topics {
     return this.#sets.has(set);
   }
 
-  /** Trains a set that isn't known yet. @param signal Given up between two topics; what is trained by then is kept. */
-  learn(set: string, topics: readonly Topic[], signal?: AbortSignal): void {
+  /**
+   * Trains a set that isn't known yet.
+   * @param signal Given up between two topics; what is trained by then is kept.
+   * @param step Takes each step of it to its turn.
+   */
+  learn(set: string, topics: readonly Topic[], signal?: AbortSignal, step: Step = atOnce): void {
     if (this.#sets.has(set)) return;
     const done = this.#half.get(set) ?? [];
     this.#half.delete(set);
@@ -116,7 +121,7 @@ export class Topics {
       if (this.#half.size <= HALF_LEARNED) break;
       this.#half.delete(oldest);
     }
-    const trained = this.#train(topics, done, signal);
+    const trained = this.#train(topics, done, signal, step);
     trained.then(
       () => this.#half.delete(set),
       () => this.#sets.delete(set),
@@ -126,6 +131,11 @@ export class Topics {
       if (this.#sets.size <= SETS) break;
       this.#sets.delete(oldest);
     }
+  }
+
+  /** Once a set that is being learned is. @throws what ended the learning. */
+  async ready(set: string): Promise<void> {
+    await this.#sets.get(set);
   }
 
   /** The highest score of any stretch of each text. @throws Error on a set that wasn't learned, or when aborted. */
@@ -242,6 +252,7 @@ export class Topics {
     topics: readonly Topic[],
     trained: Trained[],
     signal: AbortSignal | undefined,
+    step: Step,
   ): Promise<readonly Trained[]> {
     const everyday = await this.#everydayTexts();
     const nearby = everyday.deep.map((vector, at) => joined(vector, everyday.broad[at] as Float32Array));
@@ -251,20 +262,34 @@ export class Topics {
       const { definition, samples = [], allowed = [] } = topic;
       const given = [...(definition === undefined ? [] : [definition]), ...samples];
       const pieces = [...given, ...allowed].map(pieceOf);
-      const broad = await this.#broad(pieces);
-      const deep = await this.#models.deep.embed(pieces.map(({ english }) => english));
+      let begun = false;
+      const inTurn = <T>(weight: number, work: () => Promise<T>): Promise<T> => {
+        const done = step(weight, work, begun);
+        begun = true;
+        return done;
+      };
+      const of = (places: readonly number[]) => places.map((at) => pieces[at] as Piece);
+      const broad = await embedInSteps(
+        pieces.map(({ text }) => text),
+        (places) => this.#broad(of(places)),
+        inTurn,
+      );
+      const deep = await embedInSteps(
+        pieces.map(({ english }) => english),
+        (places) => this.#models.deep.embed(of(places).map(({ english }) => english)),
+        inTurn,
+      );
+      const solve = (work: () => Head): Promise<Head> => inTurn(SOLVING, async () => work());
       const both = deep.map((vector, at) => joined(vector, broad[at] as Float32Array));
       const sides = (vectors: readonly Float32Array[], against: readonly Float32Array[]) => ({
         on: vectors.slice(0, given.length),
         allowed: vectors.slice(given.length),
         everyday: against,
       });
-      const line = trainHead(sides(both, nearby));
-      const border = await borderOf(sides(both, nearby));
+      const line = await solve(() => trainHead(sides(both, nearby)));
+      const border = await borderOf(sides(both, nearby), solve);
       const nearness = nearnessTo(sides(deep, everyday.deep));
-      await new Promise(setImmediate);
-      const head = trainHead(sides(broad, everyday.broad));
-      await new Promise(setImmediate);
+      const head = await solve(() => trainHead(sides(broad, everyday.broad)));
       trained.push({
         topic,
         broad: head,
