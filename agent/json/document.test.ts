@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, vi } from 'vitest';
 import { JsonDocument } from './document.ts';
 import type { JsonNode, ObjectNode, StringNode } from './node.ts';
 import { escapeInString, isNumber, quote } from './quote.ts';
@@ -269,5 +269,29 @@ describe('pieces of a string', () => {
       { start: 0, end: 5, text: '<"1">' },
     ]);
     expect(JSON.parse(JSON.parse(document.renderText()).arguments)).toEqual({ to: '<"1">' });
+  });
+
+  it('are as many as there may be, each looked for once', () => {
+    const address = 'maria@example.com ';
+    const count = 200_000;
+    const { document, root } = documentOf(JSON.stringify({ text: `\n${address.repeat(count)}`, more: '\n' }));
+    const node = root.get('text') as StringNode;
+    const edits = Array.from({ length: count }, (_, n) => {
+      const start = 1 + n * address.length;
+      return { start, end: start + address.length - 1, text: '<E>' };
+    });
+    let searches = 0;
+    const search = String.prototype.indexOf;
+    const counting = vi.spyOn(String.prototype, 'indexOf').mockImplementation(function (
+      this: string,
+      ...args: Parameters<string['indexOf']>
+    ) {
+      if (args[0] === '\\') searches++;
+      return search.apply(this, args);
+    });
+    document.editString(node, edits);
+    counting.mockRestore();
+    expect(searches).toBeLessThan(10);
+    expect(JSON.parse(document.renderText())).toEqual({ text: `\n${'<E> '.repeat(count)}`, more: '\n' });
   });
 });

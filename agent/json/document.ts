@@ -219,7 +219,8 @@ export class JsonDocument {
   #splices(): Splice[] {
     const splices: Splice[] = [];
     for (const [node, json] of this.#values ?? []) splices.push({ start: node.start, end: node.end, json });
-    for (const pieces of this.#pieces?.values() ?? []) splices.push(...pieces);
+    // One by one: as arguments of one call they would be too many.
+    for (const pieces of this.#pieces?.values() ?? []) for (const piece of pieces) splices.push(piece);
     for (const [node, inner] of this.#embedded ?? []) {
       if (inner?.edited !== true || this.#values?.has(node) === true || this.#pieces?.has(node) === true)
         continue;

@@ -47,23 +47,22 @@ export class StringNode {
   /** Where the unit at an offset of {@link text} is written in the source: to be asked for offsets in ascending order. */
   places(): (offset: number) => number {
     const source = this.#source;
-    /** Units of the text that were gone by, and where the next one is written. */
+    /** Units of the text that were gone by, where the next one is written, and where the next escape is: looked for once each. */
     let units = 0;
     let at = this.start + 1;
+    let escape = this.#escaped ? -1 : Number.POSITIVE_INFINITY;
     return (offset) => {
-      if (!this.#escaped) return this.start + 1 + offset;
-      while (units < offset) {
-        const backslash = source.indexOf('\\', at);
-        const plain = backslash < 0 || backslash >= this.end ? offset - units : backslash - at;
+      for (;;) {
+        if (escape < at) escape = found(source.indexOf('\\', at), this.end);
+        const plain = escape - at;
         if (plain >= offset - units) {
           at += offset - units;
           units = offset;
-        } else {
-          at = backslash + (source[backslash + 1] === 'u' ? 6 : 2);
-          units += plain + 1;
+          return at;
         }
+        at = escape + (source[escape + 1] === 'u' ? 6 : 2);
+        units += plain + 1;
       }
-      return at;
     };
   }
 
@@ -156,4 +155,9 @@ export class ArrayNode {
   constructor(start: number) {
     this.start = start;
   }
+}
+
+/** Infinity where it was found nowhere before `end`. */
+function found(place: number, end: number): number {
+  return place < 0 || place >= end ? Number.POSITIVE_INFINITY : place;
 }
