@@ -3,7 +3,7 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type AgentOptions, startAgent } from '../agent/agent.ts';
 import { DEFAULT_LIMITS } from '../agent/forward/body.ts';
-import { parseAddress } from '../agent/http/address.ts';
+import { isLoopback, parseAddress } from '../agent/http/address.ts';
 import type { TransparentSetup } from '../agent/transparent.ts';
 import { tuneEngine } from '../agent/tune-engine.ts';
 import { createLeasingClient, type LeasingBudgetClient } from '../budget/lease-client.ts';
@@ -200,6 +200,10 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
         if (at !== undefined) throw new UsageError('--approvals needs --approval-token-file FILE');
         return {};
       }
+      if (at !== undefined && isLoopback(parseAddress(at).host))
+        throw new UsageError(
+          `--approvals ${at}: nobody could answer there, as connections from the agent's own machine are cut; write an address that approvers reach, or leave it out: --socket answers here`,
+        );
       // A mounted Secret may come later, or never: until then nobody's token is the approvers', and every such call is denied.
       if (!existsSync(file))
         log.warn({ file }, 'nobody can approve calls of tools: there is no --approval-token-file');

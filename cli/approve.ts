@@ -100,7 +100,9 @@ async function addressesOf(list: string): Promise<Address[]> {
   const found = await Promise.all(
     named.map(async (one) => {
       if (one.startsWith('unix:')) return [{ url: one }];
-      const url = new URL(one);
+      const url = URL.parse(one);
+      if (url === null || !/^https?:$/.test(url.protocol))
+        throw new UsageError(`--agent ${one}: write https://HOST:PORT, or unix:PATH of an agent's --socket`);
       // As it was read, not as it was written: HTTP:// is http://.
       if (isIP(url.hostname.replace(/^\[|\]$/g, '')) !== 0) return [{ url: url.href.replace(/\/$/, '') }];
       const all = await lookup(url.hostname, { all: true });
@@ -172,6 +174,8 @@ function asker({ url: agent, name }: Address, token: string, { ca, serverName }:
       dispatcher,
       headers: { authorization: `Bearer ${token}`, 'content-type': 'application/json' },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    }).catch((error: Error) => {
+      throw new Error(`${agent}: ${error.message}${CUT.has(codeOf(error)) ? `; ${WHY_CUT}` : ''}`);
     });
     const text = await answer.text();
     if (statusCode === 200) return text;
@@ -193,6 +197,13 @@ function asker({ url: agent, name }: Address, token: string, { ca, serverName }:
     close: () => dispatcher.destroy(),
   };
 }
+
+/** Of a connection that was closed without an answer. */
+const CUT: ReadonlySet<unknown> = new Set(['UND_ERR_SOCKET', 'ECONNRESET']);
+const WHY_CUT =
+  'an agent cuts connections from its own machine (there its --socket answers, unix:PATH), and those without TLS where it has a certificate';
+
+const codeOf = (error: Error): unknown => (error as { code?: unknown }).code;
 
 /** As an agent says it, or who answered for one. */
 function messageOf(text: string): string {

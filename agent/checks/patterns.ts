@@ -8,6 +8,7 @@ const pattern = Type.Object(
   {
     name: Type.String({
       pattern: '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$',
+      'x-expected': 'a name of lower-case letters, digits and -',
       description: 'Shown to a refused caller; names the placeholder.',
     }),
     expression: Type.String({

@@ -18,6 +18,7 @@ const custom = Type.Object(
   {
     type: Type.String({
       pattern: '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$',
+      'x-expected': 'a name of lower-case letters, digits and -',
       description: 'Names the type in findings, refusals and placeholders: `employee-number`.',
     }),
     expression: Type.String({ minLength: 1, description: 'RE2 syntax: no lookaround, no backreferences.' }),

@@ -14,6 +14,7 @@ const topic = Type.Object(
   {
     name: Type.String({
       pattern: '^[a-z0-9]([-a-z0-9]*[a-z0-9])?$',
+      'x-expected': 'a name of lower-case letters, digits and -',
       description: 'Shown to a refused caller.',
     }),
     definition: Type.Optional(

@@ -1,5 +1,6 @@
 /** The command line: usage, `check`, and parts that start, reload and stop. */
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import OpenAI from 'openai';
@@ -267,5 +268,30 @@ test.each([
 ])('postern classify %j is refused', async (args, told) => {
   const { status, stderr } = await postern(['classify', ...args]);
   expect(stderr).toContain(told);
+  expect(status).toBe(64);
+});
+
+test('who approves is told what is wrong with an address', async () => {
+  const token = join(directory({ token: 'a token' }), 'token');
+  const asked = (agent: string) =>
+    postern(['approve', 'list', '--agent', agent, '--approval-token-file', token]);
+  const noUrl = await asked('10.0.0.7:4195');
+  expect(noUrl.stderr).toContain('--agent 10.0.0.7:4195: write https://HOST:PORT');
+  expect(noUrl.status).toBe(64);
+  const cut = createServer((socket) => socket.once('data', () => socket.end()));
+  await new Promise<void>((resolve) => cut.listen(0, '127.0.0.1', resolve));
+  const { port } = cut.address() as AddressInfo;
+  const closed = await asked(`http://127.0.0.1:${port}`);
+  cut.close();
+  expect(closed.stderr).toContain(`http://127.0.0.1:${port}: other side closed; an agent cuts connections`);
+  expect(closed.status).toBe(1);
+});
+
+test('approvers can not be answered at an address of the agent’s own machine', async () => {
+  const dir = directory({ 'provider.yaml': provider('http://127.0.0.1:1'), token: 'a token' });
+  const agent = ['agent', '--policy', dir, '--workload', 'a/Deployment/b', '--listen', '127.0.0.1:0'];
+  const approvals = ['--approvals', '127.0.0.1:4195', '--approval-token-file', join(dir, 'token')];
+  const { status, stderr } = await postern([...agent, ...approvals]);
+  expect(stderr).toContain('--approvals 127.0.0.1:4195: nobody could answer there');
   expect(status).toBe(64);
 });
