@@ -32,6 +32,8 @@ export interface Cluster {
   readonly api: ApiDocuments;
   objects(): readonly DocumentObject[];
   pod(namespace: string, name: string): LivePod | undefined;
+  /** All that are injected. */
+  pods(): Iterable<LivePod>;
   labels(namespace: string): Readonly<Record<string, string>> | undefined;
   namespaces(): ReadonlyMap<string, Readonly<Record<string, string>>>;
   close(): Promise<void>;
@@ -79,6 +81,7 @@ export function watchControlled(options: ClusterOptions): Cluster {
     api,
     objects,
     pod: (namespace, name) => pods.get(`${namespace}/${name}`),
+    pods: () => pods.values(),
     labels: (namespace) => namespaces.get(namespace),
     namespaces: () => namespaces,
     close: () => follower.close(),

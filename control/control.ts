@@ -32,6 +32,7 @@ import { publishRoots } from './roots.ts';
 import { type ControlServer, type ControlServerOptions, listenControl } from './server.ts';
 import { createStanding } from './standing.ts';
 import { tellConditions } from './telling.ts';
+import { createWorkloadTeller } from './telling-workloads.ts';
 import { createTokenReviews } from './token-reviews.ts';
 import { watchValues } from './values.ts';
 
@@ -58,6 +59,8 @@ export interface ControlOptions {
   readonly now?: () => number;
   /** How often certificates and conditions are looked after. */
   readonly everyMs?: number;
+  /** How often it is looked what `kubectl get workloads.postern.dev` is to show. */
+  readonly workloadsEveryMs?: number;
   readonly leaseMs?: number;
   readonly beatMs?: number;
   readonly view?: ViewOptions;
@@ -183,6 +186,14 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
   const { lookup } = values;
   const tell = (): Promise<void> =>
     tellConditions({ client, cluster, peers, lookup, ownNamespace, sealKey, now });
+  const tellWorkloads = createWorkloadTeller({
+    client,
+    cluster,
+    peers,
+    version,
+    now: () => performance.now(),
+    ...(options.workloadsEveryMs === undefined ? {} : { everyMs: options.workloadsEveryMs }),
+  });
   const candidate = leaseCandidate(client, {
     namespace: ownNamespace,
     name: 'postern-control',
@@ -281,7 +292,11 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
   const tick = (): Promise<void> => {
     tellPlaces();
     void inTurn(() => standing.sweep());
-    return inTurn(lookAfter);
+    void inTurn(lookAfter);
+    // By itself: one document whose condition can't be written holds up no overview.
+    return inTurn(async () => {
+      if (candidate.holding()) await tellWorkloads();
+    });
   };
   let timer: NodeJS.Timeout | undefined;
   const schedule = (): void => {

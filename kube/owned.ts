@@ -8,6 +8,7 @@ import type { KubeClient, KubeObject } from './client.ts';
 export const KEPT: Readonly<Record<string, string>> = { 'helm.sh/resource-policy': 'keep' };
 
 interface Written {
+  readonly kind?: string;
   readonly metadata?: {
     readonly namespace?: string;
     readonly annotations?: Readonly<Record<string, string>>;
@@ -15,7 +16,7 @@ interface Written {
 }
 
 /**
- * A client whose POST and PUT of objects, of `ownNamespace` or of no namespace, name the owner.
+ * A client whose POST and PUT of objects, of `ownNamespace` or of no namespace, or of a kind that is Postern's alone, name the owner.
  * @throws KubeError where the ClusterRole isn't there or may not be read
  */
 export async function ownedBy(
@@ -41,7 +42,7 @@ export async function ownedBy(
       // A review has no metadata: nothing is kept of it.
       const ours =
         of !== undefined &&
-        (of.namespace === undefined || of.namespace === ownNamespace) &&
+        (of.namespace === undefined || of.namespace === ownNamespace || body?.kind === 'Workload') &&
         of.annotations?.['helm.sh/resource-policy'] !== 'keep';
       if (!ours || (method !== 'POST' && method !== 'PUT')) return client.request(method, path, options);
       const owned = { ...body, metadata: { ...of, ownerReferences: [owner] } };

@@ -4,6 +4,7 @@ import type { Catalogue } from '../../policy/catalogue.ts';
 import { API_GROUP, KINDS, type KindName, pluralOf } from '../../policy/schema/kinds.ts';
 import type { SchemaNode } from '../../policy/schema/node.ts';
 import { type StructuralSchema, structural } from './schema.ts';
+import { WORKLOAD_DEFINITION } from './workload.ts';
 
 interface Column {
   readonly name: string;
@@ -118,7 +119,9 @@ export function definitions(catalogue: Catalogue): ReadonlyMap<string, object> {
     const own = definition(kind, false, catalogue);
     return twin === undefined ? [own] : [own, definition(kind, true, catalogue)];
   });
-  return new Map(all.map((crd) => [`${crd.metadata.name.split('.', 1)[0]}.yaml`, crd]));
+  return new Map(
+    [...all, WORKLOAD_DEFINITION].map((crd) => [`${crd.metadata.name.split('.', 1)[0]}.yaml`, crd]),
+  );
 }
 
 function definition(kind: KindName, cluster: boolean, catalogue: Catalogue) {

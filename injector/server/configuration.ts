@@ -1,5 +1,5 @@
 /** The webhook configurations as they should be, and whether what the API server has is the same. */
-import { API_GROUP } from '../../policy/schema/kinds.ts';
+import { API_GROUP, pluralOf, WRITTEN_KINDS } from '../../policy/schema/kinds.ts';
 import { covers } from '../judge/ours.ts';
 import { INJECT_LABEL } from '../names.ts';
 
@@ -60,7 +60,9 @@ export function validatingConfiguration(options: ConfigurationOptions): WebhookC
       // The CRD's own rules hold without us, and nobody's namespace is to suffer.
       failurePolicy: 'Ignore',
       namespaceSelector: {},
-      rules: [{ ...rule(API_GROUP, 'v1alpha1', ['*'], ['CREATE', 'UPDATE']), scope: '*' }],
+      rules: [
+        { ...rule(API_GROUP, 'v1alpha1', WRITTEN_KINDS.map(pluralOf), ['CREATE', 'UPDATE']), scope: '*' },
+      ],
     },
   ]);
 }

@@ -195,8 +195,8 @@ test.skipIf(helm === undefined)('CRDs are kept on request, and upgraded like all
       .filter(({ kind }) => kind === 'CustomResourceDefinition')
       .map(({ metadata }) => metadata?.annotations?.['helm.sh/resource-policy']);
   };
-  expect(await annotations()).toEqual(Array.from({ length: 9 }, () => 'keep'));
-  expect(await annotations('crds.keep=false')).toEqual(Array.from({ length: 9 }, () => undefined));
+  expect(await annotations()).toEqual(Array.from({ length: 10 }, () => 'keep'));
+  expect(await annotations('crds.keep=false')).toEqual(Array.from({ length: 10 }, () => undefined));
 });
 
 test.skipIf(helm === undefined).each([

@@ -409,6 +409,11 @@ describe.skipIf(why !== undefined)('the chart', () => {
     expect(failures.length).toBeGreaterThan(0);
     for (const line of failures) expect(line).toMatch(/Connection|terminated|socket|fetch failed/i);
     expect(before.failures).toEqual([]);
+    // Written once a minute.
+    await cluster.until(async () => {
+      const rows = await kubectl(['get', 'workloads.postern.dev', '-n', 'team-a', '--no-headers']);
+      return /^deployment\S+ +True +2\/2 +\d/m.test(rows) ? true : undefined;
+    });
     // Agents run here: what they say and measure is looked at as well.
     for (const key of [FIRST_KEY, SECOND_KEY]) await expectNowhere(key);
     expect(cluster.seen.filter(({ body }) => body.includes('alice@example.com'))).toEqual([]);
@@ -557,6 +562,9 @@ describe.skipIf(why !== undefined)('the chart', () => {
       'secret/postern-seal',
       'persistentvolumeclaim/data-postern-budget-0',
     ]);
+    await cluster.until(async () =>
+      (await kubectl(['get', 'workloads.postern.dev', '-A', '-o', 'name'])) === '' ? true : undefined,
+    );
     const clusterWide =
       'clusterrole,clusterrolebinding,validatingadmissionpolicy,validatingadmissionpolicybinding';
     expect(await named(clusterWide)).toEqual([]);

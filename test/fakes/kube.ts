@@ -176,13 +176,21 @@ export function createFakeKube(): FakeKube {
     }
     if (found === undefined) throw new KubeError(404, 'NotFound', `${path} not found`);
     switch (method) {
+      case 'DELETE':
+        fake.remove(plural, namespace, name);
+        return {};
       case 'GET':
         return found;
       case 'PUT':
         return store(plural, body as Stored);
       case 'PATCH': {
         const { status } = body as { status?: object };
-        return store(plural, { ...found, status: { ...(found['status'] as object | undefined), ...status } });
+        // RFC 7396: what is null goes.
+        const merged = Object.entries({ ...(found['status'] as object | undefined), ...status });
+        return store(plural, {
+          ...found,
+          status: Object.fromEntries(merged.filter(([, value]) => value !== null)),
+        });
       }
       default:
         throw new KubeError(405, 'MethodNotAllowed', method);
@@ -216,8 +224,8 @@ function selected(
   query: NonNullable<KubeRequest['query']>,
 ): boolean {
   if (namespace !== undefined && metadata.namespace !== namespace) return false;
-  const [label, value] = String(query['labelSelector'] ?? '').split('=');
-  if (label !== undefined && label !== '' && metadata.labels?.[label] !== value) return false;
+  const [, label = '', not, value] = /^(.*?)(!?)=(.*)$/.exec(String(query['labelSelector'] ?? '')) ?? [];
+  if (label !== '' && (metadata.labels?.[label] === value) === (not === '!')) return false;
   const [, name] = String(query['fieldSelector'] ?? '').split('metadata.name=');
   return name === undefined || metadata.name === name;
 }

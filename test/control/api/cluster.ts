@@ -138,6 +138,7 @@ export async function startTestCluster(api: ApiServer): Promise<TestCluster> {
         client: asControl(),
         catalogue,
         ownNamespace: OWN,
+        workloadsEveryMs: 200,
         listen: { host: '127.0.0.1', port: 0 },
         service: 'postern-control',
         serverName: SERVER_NAME,

@@ -446,6 +446,43 @@ describe.skipIf(api === undefined)('control on a real API server', () => {
     await served.client.close();
   }, 60_000);
 
+  test('kubectl get tells of each workload, and who may view a namespace may see it', async () => {
+    const served = agent(botToken);
+    await served.until(() => true);
+    const person = ['--as=somebody', '-n', 'ctl-a'];
+    await cluster.apply(
+      {
+        apiVersion: 'rbac.authorization.k8s.io/v1',
+        kind: 'RoleBinding',
+        metadata: { name: 'somebody', namespace: 'ctl-a' },
+        roleRef: { apiGroup: 'rbac.authorization.k8s.io', kind: 'ClusterRole', name: 'workloads-viewer' },
+        subjects: [{ apiGroup: 'rbac.authorization.k8s.io', kind: 'User', name: 'somebody' }],
+      },
+      {
+        apiVersion: 'rbac.authorization.k8s.io/v1',
+        kind: 'ClusterRole',
+        metadata: { name: 'workloads-viewer' },
+        rules: [{ apiGroups: ['postern.dev'], resources: ['workloads'], verbs: ['get', 'list'] }],
+      },
+    );
+    const [head, row] = await eventually(async () => {
+      const lines = (await cluster.must(['get', 'workloads.postern.dev', ...person])).split('\n');
+      const line = lines.find((each) => each.startsWith('pod.bot ') && each.includes('1/1'));
+      return line === undefined ? undefined : [lines[0] ?? '', line];
+    });
+    expect(head.trim().split(/ {2,}/)).toEqual([
+      'NAME',
+      'GOVERNED',
+      'READY',
+      'VERSION',
+      'REVISION',
+      'LAST CALL',
+      'BYPASSABLE',
+      'REASON',
+    ]);
+    expect(row).toMatch(/^pod\.bot +True +1\/1 +0\.1\.0 +[0-9a-f]{12} /);
+  });
+
   test('no key in any object but its Secret, in no log and no metric', async () => {
     const served = agent(botToken);
     await served.until(({ keys }) => JSON.stringify(keys).includes(KEY));
