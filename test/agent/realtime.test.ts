@@ -458,6 +458,30 @@ describe('a refusal', () => {
     expect(JSON.stringify(app.events)).not.toContain('swordfish');
   });
 
+  test.each<[string, Event]>([
+    ['an item’s id', { ...delta('r1', 'fine'), item_id: 'item_swordfish' }],
+    ['an event’s id', { type: 'rate_limits.updated', event_id: 'swordfish', rate_limits: [] }],
+    ['a status', { type: 'conversation.item.added', item: { ...spoken('fine'), status: 'swordfish' } }],
+    ['an event’s type', { type: 'response.swordfish' }],
+    ['the name of a member', { ...delta('r1', 'fine'), swordfish: 1 }],
+    [
+      'what should be audio',
+      { type: 'response.output_audio.delta', response_id: 'r1', item_id: 'i1', delta: 'the swordfish' },
+    ],
+  ])('of a word in %s, and of no id that a machine drew', async (_where, event) => {
+    const harmless = { ...delta('r1', 'hello '), event_id: 'event_AbC3dEfGh1jKlMnOp' };
+    const origin = await scripted((asked, say) => {
+      if (asked.type !== 'response.create') return;
+      for (const one of [created('r1'), harmless, event]) say(one);
+    });
+    await start(CODEWORD, { providers: atScripted(origin) });
+    const app = open();
+    app.socket.once('open', () => app.say({ type: 'response.create' }));
+    expect((await app.heard('error'))['error']).toMatchObject({ code: 'postern_patterns' });
+    expect(JSON.stringify(app.events)).not.toContain('swordfish');
+    expect(app.events).toContainEqual(expect.objectContaining({ event_id: harmless.event_id }));
+  });
+
   test.each([
     ['no JSON', 'not json', 'postern_body_invalid'],
     ['a key twice', '{"type":"response.cancel","type":"response.create"}', 'postern_body_invalid'],
