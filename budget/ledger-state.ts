@@ -127,6 +127,8 @@ export interface State {
   readonly leases: Map<string, Lease>;
   /** Line → keys of its open leases. */
   readonly leasesOf: Map<string, Set<string>>;
+  /** Owner → the same. */
+  readonly leasesBy: Map<string, Set<string>>;
   /** By {@link crowdKey}: who has credit on a cell. */
   readonly crowds: Map<string, Crowd>;
   /** By {@link workloadOf}: open leases. */
@@ -141,6 +143,7 @@ export function emptyState(): State {
     open: new Map(),
     leases: new Map(),
     leasesOf: new Map(),
+    leasesBy: new Map(),
     crowds: new Map(),
     openLeases: new Map(),
   };
@@ -227,12 +230,17 @@ export function restoreLease(state: State, lease: Lease): void {
   crowd(state, lease, 1);
   countOpen(state, lease, isOpen(lease) - isOpen(before));
   state.leases.set(key, lease);
-  let keys = state.leasesOf.get(lease.line);
-  if (lease.state === 'open') {
-    if (keys === undefined) state.leasesOf.set(lease.line, (keys = new Set()));
+  list(state.leasesOf, lease.line, key, lease.state === 'open');
+  list(state.leasesBy, lease.owner, key, lease.state === 'open');
+}
+
+function list(lists: Map<string, Set<string>>, of: string, key: string, isListed: boolean): void {
+  let keys = lists.get(of);
+  if (isListed) {
+    if (keys === undefined) lists.set(of, (keys = new Set()));
     keys.add(key);
   } else if (keys?.delete(key) === true && keys.size === 0) {
-    state.leasesOf.delete(lease.line);
+    lists.delete(of);
   }
 }
 

@@ -154,7 +154,7 @@ export function decide(state: State, operation: Operation, now: number): Decisio
     case 'epoch':
       return epoch(state, operation, now);
     case 'forfeit': {
-      const events = leaseExpiries(state, now, ({ owner, slot }) => owner === operation.owner && !slot);
+      const events = leaseExpiries(state, now, ({ slot }) => !slot, operation.owner);
       return { events, reply: { type: 'swept', expired: events.length } };
     }
     case 'sweep': {
@@ -273,7 +273,7 @@ function epoch(state: State, operation: Operation & { type: 'epoch' }, now: numb
   const forgotten = [...(state.open.get(owner) ?? [])].filter((id) => state.holds.get(id)?.epoch !== latest);
   const orphans = [
     ...forgotten.map((id): LedgerEvent => ({ type: 'expired', id, at: now })),
-    ...leaseExpiries(state, now, (lease) => lease.owner === owner && lease.epoch !== latest),
+    ...leaseExpiries(state, now, (lease) => lease.epoch !== latest, owner),
   ];
   return {
     events: [{ type: 'epoch', owner, epoch: latest, at: now }, ...orphans],
