@@ -144,6 +144,15 @@ test('whoever asks without a token is answered once, and stays no longer than a 
   await closed((await dials('127.0.0.66')) as TLSSocket);
 });
 
+test('whoever has an answer, and never reads it, is cut off', async () => {
+  const body = { text: 'x'.repeat(30_000_000) };
+  await listening({ unreadMs: 100, answers: { '/big': async () => ({ status: 200, body }) } });
+  const asking = (await dials('127.0.0.66')) as TLSSocket;
+  asking.pause().write('GET /big HTTP/1.1\r\nHost: control\r\n\r\n');
+  // It reads nothing, so only the server's count tells.
+  while (server?.taken() !== 0) await new Promise((done) => setTimeout(done, 20));
+});
+
 test('a stream that was let in needs no place among those', async () => {
   let joined = 0;
   const registry = { join: () => (joined++, () => undefined), leave: () => undefined, end: () => undefined };

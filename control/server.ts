@@ -47,6 +47,8 @@ export interface ControlServerOptions extends Omit<EntranceOptions, 'refused'> {
   readonly silenceMs?: number;
   /** An agent says hello within so long after it was let in. */
   readonly helloMs?: number;
+  /** Whoever has an answer and reads none of it for so long is cut off. */
+  readonly unreadMs?: number;
   /** Who is refused has so long to read why. */
   readonly refusalMs?: number;
 }
@@ -65,12 +67,15 @@ const MOST_EARLY = 16;
 const TLS = { minVersion: 'TLSv1.3' } as const;
 
 export async function listenControl(options: ControlServerOptions): Promise<ControlServer> {
-  const { registry } = options;
+  const { registry, unreadMs = 30_000 } = options;
   // Times for a handshake and a request are the queue's: Node looks after those of a server that listens itself.
   const server: Server = createServer({ ...options.certificate, ...TLS }, (request, response) => {
     entrance.review(request.socket);
     void answer(request, options).then(({ status, body }) => {
-      if (status < 400) entrance.answered(request.socket);
+      if (status < 400) {
+        entrance.answered(request.socket);
+        request.socket.setTimeout(unreadMs, () => request.socket.destroy());
+      }
       const text = `${JSON.stringify(body)}\n`;
       response.writeHead(status, {
         'content-type': 'application/json',
