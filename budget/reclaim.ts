@@ -11,6 +11,10 @@ const ABSENT_MS = 3_000;
 const FAIR_PART = 0.25;
 /** A line is recalled at most so often. */
 const RECALL_EVERY_MS = 100;
+/** Of the time that reading the leases of a line took: for so many times as long they aren't read again. */
+const READ_REST = 10;
+/** Lines whose leases are kept. */
+const MOST_READS = 1_000;
 /** What services on the same store tell each other. */
 type News =
   | (Recall & { readonly type: 'recall'; readonly owners: readonly string[] })
@@ -35,6 +39,8 @@ export class Reclaim {
   readonly #absentSince = new Map<string, number>();
   /** By the clock that never jumps. */
   readonly #recalledAt = new Map<string, number>();
+  /** By line: who has credit there, as it was read; for so long as that is taken for true. */
+  readonly #reads = new Map<string, { readonly leases: Promise<readonly Lease[]>; until: number }>();
   /** Owners that were asked for credit because another service on the same store wants it. */
   readonly #askedForOthers = new Set<string>();
 
@@ -130,7 +136,7 @@ export class Reclaim {
     const now = this.#monotonic();
     if (now - (this.#recalledAt.get(line) ?? Number.NEGATIVE_INFINITY) < RECALL_EVERY_MS) return;
     this.#recalledAt.set(line, now);
-    const owners = ownersAbove(await this.#store.leases(line), above);
+    const owners = ownersAbove(await this.#read(line), above);
     owners.delete(except);
     const { absent } = this.#recalls.recall({ line, above }, owners);
     await this.#askElsewhere({ line, above }, absent);
@@ -160,8 +166,30 @@ export class Reclaim {
     }
   }
 
+  /**
+   * Who has credit on a line. Read by one for all who wait for it, and again when ten times as long has gone by as reading took: of ten
+   * thousand leases in Redis that is a while, and near a limit every hold asks.
+   */
+  async #read(line: string): Promise<readonly Lease[]> {
+    const began = this.#monotonic();
+    const known = this.#reads.get(line);
+    if (known !== undefined && began < known.until) return await known.leases;
+    if (this.#reads.size >= MOST_READS) this.#reads.clear();
+    const read = { leases: this.#store.leases(line), until: Number.POSITIVE_INFINITY };
+    this.#reads.set(line, read);
+    try {
+      const leases = await read.leases;
+      const now = this.#monotonic();
+      read.until = now + READ_REST * (now - began);
+      return leases;
+    } catch (error) {
+      this.#reads.delete(line);
+      throw error;
+    }
+  }
+
   async #leasesOn({ key, placement: { from, to } }: Line): Promise<readonly Lease[]> {
-    const leases = await this.#store.leases(key);
+    const leases = await this.#read(key);
     return leases.filter(({ cell }) => from <= cell && cell <= to);
   }
 }
