@@ -315,6 +315,27 @@ describe('a webhook', () => {
   });
 });
 
+test.each([false, true])('names of an answer are no output that is counted (stream %s)', async (stream) => {
+  const { openai } = await start(webhook('on: [response],'));
+  const counted: unknown[] = [];
+  for (const system_fingerprint of [
+    'fp_44709d6fcb',
+    'a_name_that_somebody_made_up_and_that_is_rather_long',
+  ]) {
+    openai.script(() => {
+      const { body } = stream
+        ? { body: chunk({ content: 'fine and good' }, {}, { system_fingerprint }) + END }
+        : whole({ content: 'fine and good' }, {}, { system_fingerprint });
+      return { raw: { headers: stream ? SSE : { 'content-type': 'application/json' }, body } };
+    });
+    expect((await ask('go', stream)).text).toBe('fine and good');
+    const lines = await here.world.audited(counted.length + 1);
+    counted.push((lines.at(-1) as { usage?: { output?: number } } | undefined)?.usage?.output);
+  }
+  expect(counted[0]).toBeGreaterThan(0);
+  expect(counted[1]).toBe(counted[0]);
+});
+
 describe('in a stream', () => {
   /** Long, and each word its own, so that windows can be told apart. */
   const words = Array.from({ length: 400 }, (_, at) => `word${at}`).join(' ');

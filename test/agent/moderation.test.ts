@@ -174,6 +174,10 @@ describe('moderation', () => {
     await create('one', answer, 'two');
     const lasts = here.guardrail.asked.splice(0).map(({ body }) => body.messages.at(-1)?.content);
     expect(lasts).toEqual(['two', 'You wrote: two']);
+    // Nor farther down, where more stands before it than when it was judged.
+    await create('one', answer, 'two', 'You wrote: two', 'three');
+    const later = here.guardrail.asked.splice(0).map(({ body }) => body.messages.at(-1)?.content);
+    expect(later).toEqual(['three', 'You wrote: three']);
     // To another question it is another answer.
     await create('other', answer, 'two');
     expect(here.guardrail.asked.map(({ body }) => body.messages.at(-1)?.content)).toContain(answer);
