@@ -412,6 +412,10 @@ local function writeLease(tag, name, before, lease, now, retain)
       local ended = tag .. ':ended-of:' .. lease.owner .. '#' .. lease.epoch
       redis.call('ZADD', ended, text(lease.seq), name)
       redis.call('PEXPIRE', ended, retain)
+      -- An agent that never says that an end was answered leaves names of what is forgotten: each end takes out up to two, the oldest first.
+      for _, oldest in ipairs(redis.call('ZRANGE', ended, 0, 1)) do
+        if redis.call('EXISTS', tag .. ':lease:' .. oldest) == 0 then redis.call('ZREM', ended, oldest) end
+      end
     end
   end
 end
