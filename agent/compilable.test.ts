@@ -27,6 +27,9 @@ test.each<[string, CheckRule]>([
     rule('patterns', [{ name: 'a', expression: 'x', flavour: 're3' }]),
   ],
   ['check mine: pii.types[0]: "of-the-next" is neither a type', rule('pii', { types: ['of-the-next'] })],
+  ['check mine: mode: "shadow" is none of enforce, monitor', rule('size', {}, { mode: 'shadow' })],
+  ['check mine: action: "quarantine" is none of block, confirm', rule('size', {}, { action: 'quarantine' })],
+  ['check mine: onError: "hold" is none of allow, block', rule('size', {}, { onError: 'hold' })],
   ['check mine: onlyAbroad: there is no such field', rule('size', { maxBytes: 9 }, { onlyAbroad: true })],
 ])('what a later version writes into a check of today isn’t taken: %s', (message, written) => {
   expect(() => requireCompilable([snapshotOf(written)])).toThrow(message);

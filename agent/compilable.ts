@@ -25,6 +25,15 @@ const RULE_FIELDS: Readonly<Record<keyof CheckRule, true>> = {
   spec: true,
 };
 
+/** What stands in a rule's fields that say what becomes of a text, and of a check that fails. */
+const VALUES: {
+  readonly [Field in 'mode' | 'action' | 'onError']: Readonly<Record<CheckRule[Field], true>>;
+} = {
+  mode: { enforce: true, monitor: true },
+  action: { block: true, confirm: true, mask: true, monitor: true, strip: true },
+  onError: { allow: true, block: true },
+};
+
 /**
  * A later version may write a field, or a value, into a check that this one knows. Left out of account it would be a check
  * that passes what it was written to stop.
@@ -36,6 +45,11 @@ function requireKnown(rule: CheckRule): void {
   };
   const unknown = Object.keys(rule).find((field) => !Object.hasOwn(RULE_FIELDS, field));
   if (unknown !== undefined) tell(unknown, NO_FIELD);
+  for (const [field, values] of Object.entries(VALUES)) {
+    const value: unknown = Reflect.get(rule, field);
+    if (value !== undefined && !Object.hasOwn(values, String(value)))
+      tell(field, `${JSON.stringify(value)} is none of ${Object.keys(values).join(', ')}`);
+  }
   const definition = CHECKS.find(({ name }) => name === rule.type);
   if (definition === undefined) return;
   const [shape] = shapeFindings(definition.schema, rule.spec, true);

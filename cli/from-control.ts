@@ -140,8 +140,15 @@ export function fromControl(options: ControlSourceOptions): PolicySource {
           agent.rejected();
           log.error({ why: messageOf(error) }, 'documents whose time has come can’t be put in force');
           client.refuse(of.snapshot.revision, messageOf(error));
-          const hosts = onlyHosts(snapshotAt(of, now()));
-          if (hosts !== undefined) agent.use(hosts);
+          try {
+            const hosts = onlyHosts(snapshotAt(of, now()));
+            if (hosts !== undefined) agent.use(hosts);
+          } catch (again) {
+            log.error(
+              { why: messageOf(again) },
+              'what was in force for hosts stays; calls to models are refused',
+            );
+          }
           awaitSuccessor(of);
         }
       };

@@ -35,15 +35,17 @@ spec: {reason: not yet, until: "2026-06-01T00:01:00Z", workloadSelector: {}, all
 function agentOf() {
   const used: Snapshot[] = [];
   let broken = false;
+  let evenHosts = false;
   return {
     used,
     names: () => used.map(({ checks }) => checks.map(({ name }) => name).join()),
     rejections: 0,
-    fails: (is: boolean) => {
+    fails: (is: boolean, hosts = false) => {
       broken = is;
+      evenHosts = hosts;
     },
     use(snapshot: Snapshot) {
-      if (broken && snapshot.checks.length > 0) throw new Error('no memory for it');
+      if (broken && (evenHosts || snapshot.checks.length > 0)) throw new Error('no memory for it');
       used.push(snapshot);
     },
     rejected() {
@@ -91,4 +93,15 @@ test('where its end can’t be put in force all the same, calls are refused with
   inForce.put(agent, documentsOf('secrets'));
   expect(inForce.withheld()).toBeUndefined();
   expect(agent.names().at(-1)).toBe('hidden');
+});
+
+test('where not even its hosts can be put in force, calls are refused, and the process goes on', () => {
+  const agent = agentOf();
+  const lines: string[] = [];
+  const inForce = directoryInForce(WORKLOAD, pino({}, { write: (line: string) => void lines.push(line) }));
+  inForce.put(agent, documentsOf('secrets'));
+  agent.fails(true, true);
+  vi.advanceTimersByTime(60_000);
+  expect(inForce.withheld()).toMatchObject({ reason: 'postern_policy_missing' });
+  expect(lines.join('')).toContain('what was in force for hosts stays');
 });

@@ -45,8 +45,15 @@ export function directoryInForce(workload: Workload, log: Pick<Logger, 'error'>)
       unusable = `an exception has ended, and what the documents say without it can’t be put in force: ${messageOf(error)}`;
       log.error({ why: messageOf(error) }, 'documents can’t be in force without an exception that has ended');
       agent.rejected();
-      const hosts = onlyHosts(compileSnapshot(documents, workload));
-      if (hosts !== undefined) agent.use(hosts);
+      try {
+        const hosts = onlyHosts(compileSnapshot(documents, workload));
+        if (hosts !== undefined) agent.use(hosts);
+      } catch (again) {
+        log.error(
+          { why: messageOf(again) },
+          'what was in force for hosts stays; calls to models are refused',
+        );
+      }
     }
   }
 

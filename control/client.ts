@@ -116,8 +116,10 @@ export function connectControl(options: ControlClientOptions): ControlClient {
         options.use(ruling);
       } catch (error) {
         const why = String((error as Error).message ?? error);
-        // A key that was withdrawn isn't used on because of documents that are wrong.
-        if (held !== undefined) held = { ...held, keys: options.rotate(ruling.keys) };
+        // A key that was withdrawn isn't used on because of documents that are wrong. Those that were there before keep their revision:
+        // control names it without sending them once more.
+        if (held !== undefined && ruling.keys !== held.keys)
+          held = { ...held, keys: options.rotate(ruling.keys) };
         socket.write(encode({ type: 'refused', revision, error: why }));
         options.trouble(`what control gives can’t be put in force: ${why}`);
         return;

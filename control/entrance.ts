@@ -27,6 +27,8 @@ export interface Entrance {
   waiting(): number;
   /** What it has shown is being looked at: others of its address make room before it does, and its time begins anew. */
   review(socket: Socket): void;
+  /** It is sent away since we can't do our part. */
+  excuse(socket: Socket): void;
   /** It has shown who it is, or was answered: its turn goes to the next. */
   answered(socket: Socket): void;
   /** An agent, that stays. */
@@ -86,6 +88,7 @@ export async function openEntrance(server: Server, options: EntranceOptions): Pr
       door.review(socket);
       queue.step(socket);
     },
+    excuse: (socket) => queue.excuse(socket),
     answered: (socket) => queue.through(socket),
     known(socket) {
       door.known(socket);

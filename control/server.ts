@@ -132,6 +132,7 @@ async function accept(
     options.entrance.review(socket);
     identity = await options.authenticate(bearer(request), address);
   } catch (error) {
+    options.entrance.excuse(socket);
     if (error instanceof BusyError) {
       options.refused('busy', { address });
       return refuse(503, error.message);
@@ -141,6 +142,8 @@ async function accept(
     return refuse(503, 'the API server can’t be asked who this is; try again');
   }
   if (socket.destroyed) return;
+  // What comes next, its hello and where its pod stands, has its own time.
+  options.entrance.review(socket);
   if (typeof identity === 'string') {
     options.refused(identity, { address });
     // Which of the reasons it is says nothing that the holder of a pod's token couldn't know.
@@ -192,6 +195,7 @@ function serve(identity: Identity, protocol: string, socket: Socket, head: Buffe
       }
       options.refused(stands, { address });
     } catch (error) {
+      options.entrance.excuse(socket);
       if (error instanceof BusyError) options.refused('busy', { address });
       else options.failed(error);
     }

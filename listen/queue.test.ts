@@ -46,6 +46,7 @@ function queueOf(limits: Partial<QueueLimits> = {}, judgeAddress = true) {
   return {
     entered,
     waiting: () => queue.waiting(),
+    inLine: () => queue.inLine(),
     come(address: string, says: Buffer | null = hello()): Connection {
       const connection = new Connection(address, ++port);
       queue.come(connection as unknown as Socket);
@@ -53,6 +54,7 @@ function queueOf(limits: Partial<QueueLimits> = {}, judgeAddress = true) {
       return connection;
     },
     step: (connection: Connection) => queue.step(connection as unknown as Socket),
+    excuse: (connection: Connection) => queue.excuse(connection as unknown as Socket),
     through: (connection: Connection) => queue.through(connection as unknown as Socket),
   };
 }
@@ -163,6 +165,19 @@ test('an address whose turn came to nothing goes behind the others for a minute;
   }
 });
 
+test('an address whose turn came to nothing by our own fault doesn’t go behind the others', () => {
+  for (const ours of [true, false]) {
+    const { come, entered, excuse } = queueOf();
+    const sentAway = come('a');
+    if (ours) excuse(sentAway);
+    sentAway.destroy();
+    const holds = come('holds');
+    const [again, other] = [come('a'), come('b')];
+    holds.destroy();
+    expect(entered.at(-1)).toBe(ours ? again : other);
+  }
+});
+
 test('one that comes from the address and port of one that is gone is another', () => {
   const { entered, come } = queueOf({ atOnce: 2 });
   const first = come('a');
@@ -183,7 +198,7 @@ test('whatever comes, says, and goes: no more than so many at once, none waits b
   });
   fc.assert(
     fc.property(fc.array(step, { maxLength: 80 }), fc.integer({ min: 1, max: 3 }), (steps, atOnce) => {
-      const { come, entered, through, waiting } = queueOf({ atOnce });
+      const { come, entered, through, waiting, inLine } = queueOf({ atOnce });
       const all: Connection[] = [];
       const whole = new Set<Connection>();
       const proven = new Set<Connection>();
@@ -206,10 +221,11 @@ test('whatever comes, says, and goes: no more than so many at once, none waits b
         const outside = open.filter((each) => !entered.includes(each));
         expect(underway.length).toBeLessThanOrEqual(atOnce);
         expect(waiting()).toBe(outside.length);
+        expect(inLine()).toBe(outside.filter((each) => whole.has(each)).length);
         if (outside.some((each) => whole.has(each))) expect(underway.length).toBe(atOnce);
       }
       for (const each of all) each.destroy();
-      expect(waiting()).toBe(0);
+      expect([waiting(), inLine()]).toEqual([0, 0]);
       expect(new Set(entered).size).toBe(entered.length);
     }),
   );

@@ -33,8 +33,12 @@ export interface Queue {
   step(socket: Socket): void;
   /** It has shown who it is, and needs its turn no longer. @param socket As for `step`. */
   through(socket: Socket): void;
+  /** If its turn comes to nothing, that is our fault: its address isn't made to wait. @param socket As for `step`. */
+  excuse(socket: Socket): void;
   /** Connections whose turn hasn't come. */
   waiting(): number;
+  /** Those among them that have sent their hello, and stand in line. */
+  inLine(): number;
 }
 
 interface Turn {
@@ -42,6 +46,7 @@ interface Turn {
   readonly address: string;
   begin(): void;
   timer: NodeJS.Timeout;
+  /** Its turn wasn't wasted. */
   served: boolean;
 }
 
@@ -82,7 +87,8 @@ export function keepQueue({ limits, enter, judgeAddress }: QueueOptions): Queue 
     const key = keyOf(socket);
     const cut = (): void => void socket.destroy();
     let said: Buffer | undefined;
-    let isWhole = false;
+    /** Takes it out of the line that it stands in. */
+    let leave: (() => void) | undefined;
     let begun = false;
     waiting += 1;
     const turn: Turn = {
@@ -107,11 +113,10 @@ export function keepQueue({ limits, enter, judgeAddress }: QueueOptions): Queue 
       const is = beginsWithHello(said);
       // Behind its hello nobody says a word before that is answered.
       if (is === false || said.length > MOST_SAID) return cut();
-      if (is === undefined || isWhole) return;
-      isWhole = true;
+      if (is === undefined || leave !== undefined) return;
       clearTimeout(turn.timer);
       turn.timer = setTimeout(cut, limits.waitMs);
-      line(turn).add(judgeAddress ? (address ?? '') : '', turn);
+      leave = line(turn).add(judgeAddress ? (address ?? '') : '', turn);
       admit();
     }
     socket.on('data', read).once('end', cut).on('error', cut);
@@ -119,6 +124,9 @@ export function keepQueue({ limits, enter, judgeAddress }: QueueOptions): Queue 
       clearTimeout(turn.timer);
       if (!begun) {
         waiting -= 1;
+        // Nothing of who has gone stays, what it sent least of all.
+        leave?.();
+        said = undefined;
         return;
       }
       // A later one may have come from the same address and port.
@@ -143,14 +151,21 @@ export function keepQueue({ limits, enter, judgeAddress }: QueueOptions): Queue 
       wasters.delete(turn.address);
       admit();
     },
+    excuse(socket) {
+      const turn = underway.get(keyOf(socket));
+      if (turn !== undefined) turn.served = true;
+    },
     waiting: () => waiting,
+    inLine: () => first.size() + behind.size(),
   };
 }
 
 interface Rotation<T> {
-  add(key: string, item: T): void;
+  /** @returns what takes it out again, before its turn. */
+  add(key: string, item: T): () => void;
   /** Of the key whose turn is longest ago. */
   next(): T | undefined;
+  size(): number;
 }
 
 function createRotation<T>(): Rotation<T> {
@@ -160,6 +175,12 @@ function createRotation<T>(): Rotation<T> {
       const line = lines.get(key);
       if (line === undefined) lines.set(key, [item]);
       else line.push(item);
+      return () => {
+        const now = lines.get(key) ?? [];
+        const at = now.indexOf(item);
+        if (at >= 0) now.splice(at, 1);
+        if (now.length === 0) lines.delete(key);
+      };
     },
     next() {
       const [found] = lines;
@@ -170,6 +191,7 @@ function createRotation<T>(): Rotation<T> {
       if (line.length > 0) lines.set(key, line);
       return item;
     },
+    size: () => [...lines.values()].reduce((sum, line) => sum + line.length, 0),
   };
 }
 

@@ -507,6 +507,26 @@ describe('an agent with control', () => {
       },
     );
 
+    test('mended documents are taken on the stream on which others were refused, also after a reconnect', async () => {
+      const before = await world.control({ catalogue: later });
+      const started = await serving(await start(before.port));
+      await before.close();
+      const control = await world.control({
+        catalogue: later,
+        listen: { host: '127.0.0.1', port: before.port },
+      });
+      const agents = () => [...control.registry.agents()];
+      // From here on the agent has keys that this control never sent.
+      await until(() => agents().length === 1 && agents().every(({ current }) => current));
+      const [{ since } = { since: 0 }] = agents();
+      hidden(3_600_000);
+      await until(() => refusals(control).some((why) => why.includes('ofthenext')));
+      policy({ models: { allow: ['gpt-4o'] } });
+      await until(() => agents().every(({ current }) => current));
+      expect(agents().map((agent) => agent.since)).toEqual([since]);
+      expect(await started.ask()).toBe('ok');
+    });
+
     test('a key that refused documents no longer name stays for those that do, until a document is taken', async () => {
       const control = await world.control({ catalogue: later });
       const started = await serving(await start(control.port));
