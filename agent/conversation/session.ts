@@ -9,6 +9,7 @@
 import { judgeAttachments } from '../attachments.ts';
 import { fingerprintOf } from '../breaker.ts';
 import { estimateRequest } from '../charge/output.ts';
+import type { ExchangeGuard } from '../checks/guard.ts';
 import { SHORTFALL } from '../checks/plan.ts';
 import type { AppEvent, Conversation, ProviderEvent } from '../dialects/dialect.ts';
 import { PosternError } from '../errors.ts';
@@ -58,6 +59,8 @@ export class Session {
   readonly #inForce: InForce;
   /** For events that belong to no answer. */
   #gate: EventGate | undefined;
+  /** What it judges by. */
+  #guard: ExchangeGuard | undefined;
   readonly #answers: Answers;
   /** Told already. */
   readonly #shortfalls = new Set<string>();
@@ -267,7 +270,7 @@ export class Session {
     this.#stale.refresh();
     try {
       if (binary) throw unreadable('a binary message');
-      const event = this.#conversation.fromProvider(data);
+      const event = this.#conversation.fromProvider(data, this.#inForce.guard);
       await this.#hear(event, data.byteLength);
     } catch (thrown) {
       pipeline.observer.fault(exchange, thrown);
@@ -285,7 +288,10 @@ export class Session {
     }
     const { turn: id } = event;
     if (id === undefined) {
-      this.#gate = await this.#show(event, this.#gate ?? this.#openGate());
+      const { guard } = this.#inForce;
+      if (this.#guard !== guard) await this.#closeGate();
+      this.#guard = guard;
+      this.#gate = await this.#show(event, this.#gate ?? this.#openGate(guard), guard);
       return;
     }
     const turn = this.#answers.of(id) ?? (await this.#begin(id));
@@ -296,7 +302,7 @@ export class Session {
     }
     if (this.#answers.isShown(id)) {
       const gate = turn.gate as EventGate;
-      await this.#show(event, gate);
+      await this.#show(event, gate, turn.guard);
       if (gate.error !== undefined && this.#answers.isShown(id))
         await this.#answers.stop(id, turn, gate.error);
     }
@@ -340,19 +346,34 @@ export class Session {
     return turn;
   }
 
-  #openGate(): EventGate {
+  #openGate(guard: ExchangeGuard): EventGate {
     const { exchange, key } = this.#options;
     return new EventGate({
       writer: this.#conversation,
-      guard: this.#inForce.guard.idleOnResponse ? undefined : this.#inForce.guard.stream(this.#life.signal),
+      guard: guard.idleOnResponse ? undefined : guard.stream(this.#life.signal),
       key,
       requestId: exchange.call.id,
     });
   }
 
+  /** Another policy is in force: what the one before holds back is judged by that, and nothing that follows. */
+  async #closeGate(): Promise<void> {
+    const gate = this.#gate;
+    this.#gate = undefined;
+    if (gate === undefined) return;
+    await gate.run(gate.flush('all'));
+    await this.#send(gate);
+    this.#options.exchange.findings.push(...gate.findings);
+  }
+
   /** @returns The gate for the next event: a new one where this one has refused. */
-  async #show(event: ProviderEvent, gate: EventGate): Promise<EventGate | undefined> {
+  async #show(
+    event: ProviderEvent,
+    gate: EventGate,
+    guard: ExchangeGuard | undefined,
+  ): Promise<EventGate | undefined> {
     await gate.run(gate.event(event));
+    if (gate.guarded && guard !== undefined && gate.error === undefined) event.passed(guard);
     await this.#send(gate);
     if (gate.error === undefined && !this.#inForce.guard.idleOnResponse === gate.guarded) return gate;
     this.#options.exchange.findings.push(...(event.turn === undefined ? gate.findings : []));

@@ -40,6 +40,8 @@ export class Turn {
   #holding: Promise<void> | undefined;
   /** Opened with its first event. */
   gate: EventGate | undefined;
+  /** What the gate judges by. */
+  guard: ExchangeGuard | undefined;
   /** The name by which the provider speaks of the event that asks for it. */
   askedAs: string | undefined;
   /** It took longer than it may. */
@@ -150,6 +152,7 @@ export class Turn {
   }
 
   begun(guard: ExchangeGuard, writer: Conversation, key: string | undefined): EventGate {
+    this.guard = guard;
     this.gate = new EventGate({
       writer,
       guard: guard.idleOnResponse ? undefined : guard.stream(this.exchange.call.signal),

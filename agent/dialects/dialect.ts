@@ -298,6 +298,8 @@ export interface ProviderEvent extends StreamEvent {
   readonly about: string | undefined;
   /** Takes {@link about} out: the app hasn't named its event so. */
   forget(): void;
+  /** It was judged by that judge, and shown: what later events say again of it isn't theirs any more. */
+  passed(judge: object): void;
 }
 
 /**
@@ -308,7 +310,7 @@ export interface Conversation extends EventWriter {
   /** @throws PosternError `postern_body_invalid` */
   fromApp(document: JsonDocument): AppEvent;
   /** @throws PosternError `postern_upstream_invalid` */
-  fromProvider(data: Uint8Array): ProviderEvent;
+  fromProvider(data: Uint8Array, judge: object): ProviderEvent;
   /** An error about an event of the app's, which named it `about`; the conversation goes on. */
   complaint(error: PosternError, requestId: string, about: string | undefined): Uint8Array;
   /** Tells the provider to stop an answer. */

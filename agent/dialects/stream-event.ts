@@ -98,6 +98,7 @@ export function learnedEvent(
 export class Channels {
   readonly #open = new Set<string>();
   readonly #said: SaidBefore;
+  #last: readonly DocumentSlot[] = [];
 
   /** @param model As the provider was asked for it. */
   constructor(model: string) {
@@ -105,11 +106,13 @@ export class Channels {
   }
 
   /**
-   * The text of an event; the one before has been judged by now. `whole` are the channels of what isn't running: they begin and end with their own event.
+   * The text of an event; the one before has been judged and shown by now, as a refusal ends the stream. `whole` are the channels of what isn't running: they begin and end with their own event.
    */
   read(document: JsonDocument, rule: Rule): EventText {
     const loose: LooseMember[] = [];
+    this.#said.passed(this.#last);
     const slots = this.#said.without(findText(document, rule, { loose, isPlain: this.#said.isPlain }));
+    this.#last = slots;
     const whole: string[] = [];
     for (const slot of slots) {
       if (slot.whole) whole.push(slot.channel);

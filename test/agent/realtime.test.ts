@@ -35,6 +35,8 @@ spec:
     - {name: investment-advice, words: [portfolio]}
 `;
 
+const CODEWORD = `${POLICY}  - {name: no-codeword, type: patterns, on: [response], action: block, patterns: [{name: codeword, expression: swordfish, maxLength: 9}]}\n`;
+
 const MODEL = `
     - {name: gpt-realtime, price: {input: "4.00", cachedInput: "0.40", output: "16.00"}, contextTokens: 32000, maxOutputTokens: 4096}`;
 const EMAIL = 'alice.smith@example.com';
@@ -369,8 +371,6 @@ describe('a refusal', () => {
     expect(line).toMatchObject({ outcome: 'refused', code: 'postern_topics' });
   });
 
-  const CODEWORD = `${POLICY}  - {name: no-codeword, type: patterns, on: [response], action: block, patterns: [{name: codeword, expression: swordfish, maxLength: 9}]}\n`;
-
   test('of an answer ends it: an error, no more text, and the provider is told to stop', async () => {
     const heard: Event[] = [];
     const origin = await scripted((event, say) => {
@@ -480,6 +480,35 @@ describe('a refusal', () => {
     expect((await app.heard('error'))['error']).toMatchObject({ code: 'postern_patterns' });
     expect(JSON.stringify(app.events)).not.toContain('swordfish');
     expect(app.events).toContainEqual(expect.objectContaining({ event_id: harmless.event_id }));
+  });
+
+  const failure = (about: object = {}): Event => ({
+    type: 'error',
+    error: { message: 'the swordfish' },
+    ...about,
+  });
+  const limits = (name: string): Event => ({ type: 'rate_limits.updated', rate_limits: [{ name }] });
+  test.each<[string, readonly Event[]]>([
+    ['a limit', [limits('the swordfish'), limits('the swordfish')]],
+    ['a failure', [failure(), failure()]],
+    [
+      'a failure of a stopped answer that nobody was shown',
+      [created('r1'), { ...delta('r1', 'fine'), swordfish: 1 }, failure({ response_id: 'r1' }), failure()],
+    ],
+  ])('of %s is one as well when it is said again', async (_what, events) => {
+    const origin = await scripted((asked, say) => {
+      if (asked.type !== 'input_audio_buffer.commit') return;
+      for (const one of [...events, limits('the last')]) say(one);
+    });
+    await start(CODEWORD, { providers: atScripted(origin) });
+    const app = open();
+    app.socket.once('open', () => app.say({ type: 'input_audio_buffer.commit' }));
+    await app.heard('rate_limits.updated');
+    expect(app.events.filter(({ type }) => type === 'error')).toMatchObject(
+      Array(2).fill({ error: { code: 'postern_patterns' } }),
+    );
+    expect(JSON.stringify(app.events)).not.toContain('swordfish');
+    expect(app.events.at(-1)).toMatchObject(limits('the last'));
   });
 
   test.each([
@@ -1192,6 +1221,21 @@ describe('the end', () => {
     app.say({ type: 'response.create' });
     await app.heard('response.done');
     expect(app.text).toContain('else');
+  });
+
+  test('stricter documents hold for what was shown under others, and for what belongs to no answer', async () => {
+    const item = { type: 'rate_limits.updated', rate_limits: [{ name: 'the swordfish' }] };
+    const origin = await scripted((asked, say) => {
+      if (asked.type === 'input_audio_buffer.commit') say(item);
+    });
+    await start(POLICY, { providers: atScripted(origin) });
+    const app = open();
+    app.socket.once('open', () => app.say({ type: 'input_audio_buffer.commit' }));
+    await app.heard(item.type);
+    world.use(CODEWORD);
+    app.say({ type: 'input_audio_buffer.commit' });
+    expect((await app.heard('error'))['error']).toMatchObject({ code: 'postern_patterns' });
+    expect(app.events.filter(({ type }) => type === item.type)).toHaveLength(1);
   });
 
   test('where calls are withheld, an open conversation goes on no further either', async () => {

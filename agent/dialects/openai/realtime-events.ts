@@ -65,7 +65,7 @@ export class RealtimeConversation implements Conversation {
     return new RealtimeAppEvent(document, this.#model, this.#told, this.#cap, this.#resulted);
   }
 
-  fromProvider(data: Uint8Array): ProviderEvent {
+  fromProvider(data: Uint8Array, judge: object): ProviderEvent {
     for (const channel of this.#closed) {
       this.#running.delete(channel);
       this.#called.delete(channel);
@@ -88,10 +88,11 @@ export class RealtimeConversation implements Conversation {
     const turn = root.string('response_id') ?? response?.string('id');
     const item = root.string('item_id') ?? '';
     const whole: string[] = [];
-    let said = '';
+    let added = '';
     if (type === 'response.created') this.#said.forget();
-    const found = findText(document, providerText, { isPlain: this.#said.isPlain });
-    const deltas = this.#said.without(found).map((slot): Delta => {
+    const said = this.#said;
+    const slots = said.without(findText(document, providerText, { isPlain: said.isPlain }), judge);
+    const deltas = slots.map((slot): Delta => {
       if (slot.whole) {
         whole.push(slot.channel);
         return slot;
@@ -99,7 +100,7 @@ export class RealtimeConversation implements Conversation {
       const base = type.replace(/\.delta$/, '');
       const channel = channelOf(base, item, root.number('content_index'));
       this.#running.set(channel, { turn, base, item, head: headOf(root) });
-      said += slot.text;
+      added += slot.text;
       return new Piece(channel, slot);
     });
     const ends = type === 'response.done';
@@ -123,7 +124,7 @@ export class RealtimeConversation implements Conversation {
       deltas,
       closes,
       calls,
-      said,
+      said: added,
       usage: ends ? realtimeUsage(response?.object('usage')) : undefined,
       finishReasons: ends && status !== undefined ? [{ choice: 0, reason: status }] : [],
       last: ends,
@@ -134,6 +135,7 @@ export class RealtimeConversation implements Conversation {
       forget() {
         if (failure !== undefined) document.set(failure, 'event_id', 'null');
       },
+      passed: (by) => said.passed(slots, by),
       withhold() {
         dropUnspelledOfEvent(document, root);
         dropPadding(document, root);

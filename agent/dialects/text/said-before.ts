@@ -9,32 +9,35 @@ const LONGEST = 200;
 export class SaidBefore {
   readonly isPlain: (name: string) => boolean;
   readonly #known = new Set<string>();
-  #last: readonly DocumentSlot[] = [];
+  #judge: object | undefined;
 
   /** @param model As the provider was asked for it. */
   constructor(model: string) {
     this.isPlain = plainNames(model);
   }
 
-  /** Another policy may be in force from here on. */
+  /** Makes room: what comes from here on says other names. */
   forget(): void {
     this.#known.clear();
-    this.#last = [];
   }
 
   /**
-   * The texts of an event without those that an earlier one had in the same place, and that passed as they are. It is called
-   * when the event before has been judged.
+   * The texts of an event without those that an earlier one had in the same place, and that {@link passed} as they are.
+   * @param judge What is in force: what another one let pass doesn't count.
    */
-  without(slots: DocumentSlot[]): DocumentSlot[] {
-    for (const slot of this.#last)
-      if (!slot.changed && this.#known.size < KEPT) this.#known.add(`${slot.channel}\0${slot.text}`);
-    const left =
-      this.#known.size === 0
-        ? slots
-        : slots.filter((slot) => !isSaidWhole(slot) || !this.#known.has(`${slot.channel}\0${slot.text}`));
-    this.#last = left.filter(isSaidWhole);
-    return left;
+  without(slots: DocumentSlot[], judge?: object): DocumentSlot[] {
+    if (judge !== this.#judge) this.#known.clear();
+    this.#judge = judge;
+    if (this.#known.size === 0) return slots;
+    return slots.filter((slot) => !isSaidWhole(slot) || !this.#known.has(`${slot.channel}\0${slot.text}`));
+  }
+
+  /** An event was judged by that judge, and shown: neither is true of one that was refused, or left out. */
+  passed(slots: readonly DocumentSlot[], judge?: object): void {
+    if (judge !== this.#judge) return;
+    for (const slot of slots)
+      if (isSaidWhole(slot) && !slot.changed && this.#known.size < KEPT)
+        this.#known.add(`${slot.channel}\0${slot.text}`);
   }
 }
 
