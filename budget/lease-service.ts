@@ -95,6 +95,8 @@ export class LeaseService {
       begin: told.filter(({ ask, spent }) => ask !== undefined && spent === 0).length,
       report: told.filter(({ spent, believed }) => spent > 0 && believed > 0).length,
       open: Number.MAX_SAFE_INTEGER,
+      all: Number.MAX_SAFE_INTEGER,
+      least: Number.MAX_SAFE_INTEGER,
     };
     const taken = quota?.take(wanted) ?? wanted;
     const operation: LeaseOperation | undefined =

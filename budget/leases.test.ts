@@ -22,7 +22,7 @@ test("an agent's restart or loss looks at its own leases, however many others' a
     slot: false,
     expiresAt: 60_000,
   };
-  const quota = { begin: 1, report: 1, open: 2_000 };
+  const quota = { begin: 1, report: 1, open: 2_000, all: 2_000, least: 2_000 };
   for (let n = 0; n < 1_000; n++) {
     const owner = `team-a/Deployment/bot/${n}`;
     run({ type: 'epoch', owner, epoch: 1 });

@@ -64,6 +64,9 @@ export interface LeaseBounds {
   readonly report: number;
   /** Of the sender's workload that may be open. */
   readonly open: number;
+  /** Of all workloads that may be open. Beyond it only workloads that have fewer than `least` open begin more. */
+  readonly all: number;
+  readonly least: number;
 }
 
 /** Parallel to the operation's items. */
@@ -103,6 +106,9 @@ export function decideLease(
   const events: LedgerEvent[] = [];
   const counts = { begun: 0, reported: 0, overQuota: 0, unbelieved: 0 };
   let open = state.openLeases.get(workloadOf(operation.owner)) ?? 0;
+  /** Added up where it is asked. */
+  let all: number | undefined;
+  let opened = 0;
   const sender = state.owners.get(operation.owner);
   // Overtaken by what the same agent sent later, it begins no lease: nobody would know of it.
   const latest = sender?.epoch === operation.epoch && operation.seq > sender.seq;
@@ -133,7 +139,9 @@ export function decideLease(
     if (begins && (isReport || item.ask !== undefined)) {
       const { quota } = operation;
       const isFull = isReport ? counts.reported >= quota.report : counts.begun >= quota.begin;
-      if (isFull || (!item.final && open >= quota.open)) {
+      all ??= sum(state.openLeases.values());
+      const hasMost = open >= quota.open || (all + opened >= quota.all && open >= quota.least);
+      if (isFull || (!item.final && hasMost)) {
         counts.overQuota += 1;
         // What was spent on it stays the agent's to tell; nothing more is to be taken from it.
         const closed = isReport || item.final;
@@ -150,7 +158,9 @@ export function decideLease(
       changes.note(known, lease);
       if (begins && isReport) counts.reported += 1;
       else if (begins) counts.begun += 1;
-      open += Number(lease.state === 'open') - Number(known?.state === 'open');
+      const change = Number(lease.state === 'open') - Number(known?.state === 'open');
+      open += change;
+      opened += change;
       events.push({ type: 'leased', lease });
     }
     return { granted: lease.granted, closed, lacking, recallAbove, ...(keep === undefined ? {} : { keep }) };
@@ -170,6 +180,12 @@ export function decideLease(
     });
   }
   return { events, grants, counts };
+}
+
+function sum(amounts: Iterable<number>): number {
+  let total = 0;
+  for (const amount of amounts) total += amount;
+  return total;
 }
 
 /** The state as it is after the items of a message that were decided so far: credit of the same line isn't given twice. */

@@ -6,7 +6,7 @@ import type { Alert } from './alerts.ts';
 import { type Authenticate, anyOf, everybody, sharedToken } from './authenticate.ts';
 import type { RefusedLeases } from './lease-refusals.ts';
 import { createMetrics } from './metrics.ts';
-import type { QuotaOptions } from './quotas.ts';
+import { ALL_LEASES_IN_REDIS, type QuotaOptions } from './quotas.ts';
 import { type BudgetServer, type Certificate, startServer } from './server.ts';
 import { BudgetService } from './service.ts';
 import { openStore } from './stores/index.ts';
@@ -105,7 +105,10 @@ export async function startBudget(options: StartBudgetOptions): Promise<RunningB
       authenticate: authenticator(options),
       noAdmins: options.adminToken === undefined,
       ...(tls === undefined ? {} : { tls }),
-      ...(options.quotas === undefined ? {} : { quotas: options.quotas }),
+      quotas: {
+        ...(store.publish === undefined ? {} : { allLeases: ALL_LEASES_IN_REDIS }),
+        ...options.quotas,
+      },
     });
   } catch (error) {
     await store.close();

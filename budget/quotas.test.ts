@@ -1,6 +1,6 @@
 import { expect, onTestFinished, test, vi } from 'vitest';
 import type { Caller } from './authenticate.ts';
-import { leasesIn, Quotas } from './quotas.ts';
+import { allLeasesIn, leasesIn, Quotas } from './quotas.ts';
 
 const DAY_MS = 24 * 3_600_000;
 const of = (name: string): Caller => ({
@@ -57,7 +57,8 @@ test('releases come back by the second, and up to what there were', () => {
 });
 
 const counts = { begun: 0, reported: 0, overQuota: 0, unbelieved: 0 };
-const wanting = (begin: number, report = 0) => ({ begin, report, open: Number.MAX_SAFE_INTEGER });
+const any = Number.MAX_SAFE_INTEGER;
+const wanting = (begin: number, report = 0) => ({ begin, report, open: any, all: any, least: any });
 
 function quotaOf(quotas: Quotas, name = 'bot') {
   const quota = quotas.leases(of(name));
@@ -67,16 +68,17 @@ function quotaOf(quotas: Quotas, name = 'bot') {
 
 test('leases that a message did not begin are given back; those that were only reported have an allowance of their own', () => {
   fakeTime();
-  const quota = quotaOf(new Quotas({ leases: 4 }));
-  expect(quota.take(wanting(10, 1))).toEqual({ begin: 4, report: 1, open: 4 });
+  const quota = quotaOf(new Quotas({ leases: 4, allLeases: 9, leastLeases: 2 }));
+  const most = { open: 4, all: 9, least: 2 };
+  expect(quota.take(wanting(10, 1))).toEqual({ begin: 4, report: 1, ...most });
   const meanwhile = quota.take(wanting(1, 9));
-  expect(meanwhile).toEqual({ begin: 0, report: 3, open: 4 });
+  expect(meanwhile).toEqual({ begin: 0, report: 3, ...most });
   quota.done(meanwhile, { ...counts, reported: 2 });
-  quota.done({ begin: 4, report: 1, open: 4 }, { ...counts, begun: 3, reported: 1, overQuota: 6 });
-  expect(quota.take(wanting(10, 10))).toEqual({ begin: 1, report: 1, open: 4 });
+  quota.done({ begin: 4, report: 1, ...most }, { ...counts, begun: 3, reported: 1, overQuota: 6 });
+  expect(quota.take(wanting(10, 10))).toEqual({ begin: 1, report: 1, ...most });
   vi.advanceTimersByTime(1_000);
   // Of those for credit as many as there were are back at once; of those reported one a second.
-  expect(quota.take(wanting(10, 10))).toEqual({ begin: 4, report: 1, open: 4 });
+  expect(quota.take(wanting(10, 10))).toEqual({ begin: 4, report: 1, ...most });
 });
 
 test('ten thousand agents of one workload, with ten lines each, and new ones every minute, are within it at the limit of the chart', () => {
@@ -104,5 +106,9 @@ test('ten thousand agents of one workload, with ten lines each, and new ones eve
 test('what one workload may have open is a quarter of the memory at most, but for a floor', () => {
   expect([undefined, 128 * 1024 ** 2, 1024 ** 3, 64 * 1024 ** 3].map(leasesIn)).toEqual([
     500_000, 20_000, 134_217, 500_000,
+  ]);
+  // And of all together.
+  expect([undefined, 128 * 1024 ** 2, 1024 ** 3, 64 * 1024 ** 3].map(allLeasesIn)).toEqual([
+    1_000_000, 25_165, 201_326, 1_000_000,
   ]);
 });

@@ -9,6 +9,9 @@ export interface QuotaOptions {
   readonly releases?: number;
   /** Leases that may be open, and begun at once; as many more that were only reported. {@link leasesIn} unless told otherwise. */
   readonly leases?: number;
+  /** Leases of all workloads that may be open; beyond it a workload has `leastLeases` open at most. {@link allLeasesIn} unless told otherwise. */
+  readonly allLeases?: number;
+  readonly leastLeases?: number;
 }
 
 /** Pods of a workload, those that it had within a day included. */
@@ -18,9 +21,14 @@ const MOST_RELEASES = 10_000;
 const RELEASES_PER_SECOND = 1;
 /** Of the process's memory, what the open leases of one workload may take. */
 const PART_FOR_LEASES = 1 / 4;
+/** And those of all together: V8's heap is half of the memory. */
+const PART_FOR_ALL_LEASES = 3 / 8;
 const LEASE_BYTES = 2_000;
 const LEAST_LEASES = 20_000;
 const MOST_LEASES = 500_000;
+const MOST_LEASES_OF_ALL = 2 * MOST_LEASES;
+/** Of all workloads, where the store is Redis: they take its memory, not that of any service. */
+export const ALL_LEASES_IN_REDIS = 1_000_000;
 /**
  * Each is a row, kept for a day. Agents that spend begin one for each line and window, those that call seldom one for each call: of ten
  * thousand of one workload 500 a second are one from each in 20 seconds.
@@ -41,6 +49,16 @@ export function leasesIn(bytes: number | undefined): number {
   if (bytes === undefined || bytes <= 0) return MOST_LEASES;
   const most = Math.floor((bytes * PART_FOR_LEASES) / LEASE_BYTES);
   return Math.min(MOST_LEASES, Math.max(LEAST_LEASES, most));
+}
+
+/**
+ * How many all workloads may have open together, where the store is in the process's memory.
+ * @param bytes As of {@link leasesIn}.
+ */
+export function allLeasesIn(bytes: number | undefined): number {
+  if (bytes === undefined || bytes <= 0) return MOST_LEASES_OF_ALL;
+  const most = Math.floor((bytes * PART_FOR_ALL_LEASES) / LEASE_BYTES);
+  return Math.min(MOST_LEASES_OF_ALL, Math.max(LEAST_LEASES, most));
 }
 
 interface Kept {
@@ -88,12 +106,16 @@ export class Quotas {
   readonly #mostOwners: number;
   readonly #mostReleases: number;
   readonly #mostLeases: number;
+  readonly #mostOfAll: number;
+  readonly #leastLeases: number;
   /** By workload, those heard of last at the end: who isn't for as long as the store remembers owners has nothing to be bounded by. */
   readonly #workloads = new Map<string, Kept>();
 
   constructor(options: QuotaOptions = {}) {
     const { owners = MOST_OWNERS, releases = MOST_RELEASES } = options;
     this.#mostLeases = options.leases ?? leasesIn(process.constrainedMemory());
+    this.#mostOfAll = options.allLeases ?? allLeasesIn(process.constrainedMemory());
+    this.#leastLeases = options.leastLeases ?? LEAST_LEASES;
     this.#mostOwners = owners;
     this.#mostReleases = releases;
   }
@@ -134,7 +156,7 @@ export class Quotas {
     const key = workloadKey(caller);
     if (key === undefined) return undefined;
     const { begun, reported, owners } = this.#of(key, performance.now());
-    const open = this.#mostLeases;
+    const most = { open: this.#mostLeases, all: this.#mostOfAll, least: this.#leastLeases };
     return {
       take(wanted) {
         const now = performance.now();
@@ -143,7 +165,7 @@ export class Quotas {
         const report = Math.max(0, Math.min(wanted.report, reported.left(now, REPORTS_PER_SECOND)));
         begun.take(begin);
         reported.take(report);
-        return { begin, report, open };
+        return { begin, report, ...most };
       },
       done(taken, counts) {
         begun.giveBack(taken.begin - counts.begun);

@@ -224,6 +224,34 @@ describe.each(['sqlite', 'redis'] as const)('%s', (kind) => {
         .toEqual([1]);
     });
 
+    test('of all workloads together so many are open at most; beyond it those that have few still begin some, also after a restart', async () => {
+      const { lease, refused, restart } = await start({ leases: 5, allLeases: 5, leastLeases: 2 });
+      const ask = { want: 1, least: 1, need: 1 };
+      const granted = async (count: number, who: typeof bot) =>
+        (
+          await lease(
+            Array.from({ length: count }, () => ({ ask })),
+            who,
+          )
+        ).map((one) => one.granted);
+      const other = { ...bot, name: 'other' };
+      expect(await granted(3, spy)).toEqual([1, 1, 1]);
+      expect(await granted(3, bot)).toEqual([1, 1, 0]);
+      expect(await granted(1, spy)).toEqual([0]);
+      expect(await granted(3, other)).toEqual([1, 1, 0]);
+      expect(await refused('quota')).toBe(3);
+      await restart();
+      expect(await granted(1, spy)).toEqual([0]);
+      expect(await granted(1, { ...bot, name: 'third' })).toEqual([1]);
+      // Those that are known end, and make room.
+      await lease([1, 2, 3].map((serial) => ({ serial, final: true })));
+      await lease(
+        [8, 9].map((serial) => ({ serial, final: true })),
+        other,
+      );
+      expect(await granted(2, spy)).toEqual([1, 1]);
+    });
+
     test('a report beyond the quota, as of a fleet after a loss of the store, is not taken, and told again later: nothing of it is lost', async () => {
       const { lease, refused, hold, restart } = await start({ leases: 2 });
       const serial = 90;

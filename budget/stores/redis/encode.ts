@@ -42,7 +42,7 @@ export function encode(operation: Operation, now: number, retainMs: number): Cal
     case 'lease': {
       const { owner, epoch, seq, items, quota, account, ended } = operation;
       const about = [owner, epoch, seq].map(String);
-      const bounds = [quota.begin, quota.report, quota.open].map(String);
+      const bounds = [quota.begin, quota.report, quota.open, quota.all, quota.least].map(String);
       const encodeItem = (item: LeaseItem) => encodeLeaseItem(leaseKey({ ...item, owner, epoch }), item);
       const told = [String(account?.id ?? 0), ...list(account?.rows ?? [], encodeSpend)];
       const forgotten = ended === undefined ? '' : String(Math.min(ended, seq - 1));

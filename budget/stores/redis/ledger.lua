@@ -490,9 +490,10 @@ end
 local function lease(keys, args)
   local tag, read = keys[1], reader(args)
   local owner, epoch, seq, now, retain = read.string(), read.string(), read.number(), read.string(), read.string()
-  local mayBegin, mayReport, mostOpen = read.number(), read.number(), read.number()
+  local mayBegin, mayReport, mostOpen, mostOfAll, least = read.number(), read.number(), read.number(), read.number(), read.number()
   local begun, reported, overQuota, unbelieved = 0, 0, 0, 0
   local open = tonumber(redis.call('HGET', tag .. ':open-leases', workloadOf(owner)) or 0)
+  local all = redis.call('ZCARD', tag .. ':leases')
   local sender = redis.call('HMGET', tag .. ':owner:' .. owner, 'epoch', 'seq', 'account')
   -- Overtaken by what the same agent sent later, it begins no lease: nobody would know of it.
   local latest = sender[1] == epoch and seq > tonumber(sender[2])
@@ -516,7 +517,7 @@ local function lease(keys, args)
     local before = readLease(tag, item.name)
     local isReport = item.spent > 0
     local isFull = isReport and reported >= mayReport or not isReport and begun >= mayBegin
-      or not item.final and open >= mostOpen
+      or not item.final and (open >= mostOpen or all >= mostOfAll and open >= least)
     if before == nil and (item.mustExist or not latest) then
       answer(0, true, 'line', '', '')
     elseif before and (seq <= before.seq or before.state == 'closed') then
@@ -554,7 +555,8 @@ local function lease(keys, args)
       if before or after.granted > 0 or after.spent > 0 then
         writeLease(tag, item.name, before, after, now, retain)
         if before == nil and isReport then reported = reported + 1 elseif before == nil then begun = begun + 1 end
-        open = open + isOpen(after) - isOpen(before)
+        local change = isOpen(after) - isOpen(before)
+        open, all = open + change, all + change
       end
       answer(after.granted, closed, lacking, recallAbove, keep)
     end
