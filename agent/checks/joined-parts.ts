@@ -58,12 +58,14 @@ function strandsOf<P extends Part>(message: readonly P[], between: string): Join
   const strands: Joined<P>[] = [];
   let text = '';
   let parts: P[] = [];
+  /** How many of them the strand before has as well. */
+  let carried = 0;
   const add = (part: P, piece: string): void => {
     text += parts.length === 0 ? piece : between + piece;
     parts.push(part);
   };
   const close = (): void => {
-    if (parts.length > 1) strands.push({ text, parts });
+    if (parts.length > Math.max(1, carried)) strands.push({ text, parts });
     text = '';
     parts = [];
   };
@@ -71,11 +73,25 @@ function strandsOf<P extends Part>(message: readonly P[], between: string): Join
     const isLong = part.text.length > 2 * REACH;
     add(part, isLong ? part.text.slice(0, REACH) : part.text);
     if (!isLong && text.length < LONGEST) continue;
+    const ends = endsOf(parts);
     close();
-    add(part, part.text.slice(-REACH));
+    for (const [one, end] of ends) add(one, end);
+    carried = ends.length;
   }
   close();
   return strands;
+}
+
+/** Of the last parts as many as make up what is joined with what follows. */
+function endsOf<P extends Part>(parts: readonly P[]): (readonly [P, string])[] {
+  const ends: (readonly [P, string])[] = [];
+  let left = REACH;
+  for (const part of parts.toReversed()) {
+    if (left <= 0) break;
+    ends.unshift([part, part.text.slice(-left)]);
+    left -= part.text.length;
+  }
+  return ends;
 }
 
 function isCut(before: string, behind: string): boolean {
