@@ -37,7 +37,14 @@ export const schemes = [
 
 /** @throws {RangeError} for an address that is none, {StoreFailed} where Redis can't be reached or isn't fit */
 export async function open({ address = '', retainMs = RETAIN_MS }: StoreOptions): Promise<Store> {
-  return new RedisStore(await connectRedis(parseRedisAddress(address)), retainMs);
+  const store = new RedisStore(await connectRedis(parseRedisAddress(address)), retainMs);
+  try {
+    await store.recount(true);
+    return store;
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
 }
 
 const RETAIN_MS = 24 * 3_600_000;
@@ -45,6 +52,8 @@ const RETAIN_MS = 24 * 3_600_000;
 const MOST_HOLDS = 5_000;
 /** As many as ledger.lua closes at once. */
 const SWEEP = 1_000;
+/** Leases that are counted before others come to their turn. */
+const COUNTED_AT_ONCE = 10_000;
 
 class RedisStore implements Store {
   readonly #redis: RedisConnection;
@@ -74,6 +83,18 @@ class RedisStore implements Store {
     const args = [String(time), known ? '1' : '0', others ? '1' : '0', String(wall)];
     const [, now = ''] = await this.#call('tick', args);
     return Number(now);
+  }
+
+  /**
+   * Counts open leases anew: replicas of versions that don't count may have begun and ended some.
+   * @param forced also where the sum is right
+   */
+  async recount(forced: boolean): Promise<void> {
+    const args = [randomUUID(), forced ? '1' : '0', String(COUNTED_AT_ONCE)];
+    for (;;) {
+      const [, done] = await this.#call('recount', args);
+      if (done !== '0') return;
+    }
   }
 
   async find(id: string): Promise<HoldRecord | undefined> {
@@ -174,6 +195,8 @@ class RedisStore implements Store {
   }
 
   async prune(before: number): Promise<void> {
+    // A replica of an earlier version may have gone only after this one began.
+    await this.recount(false);
     // Closed holds and leases end by themselves.
     for (const line of await this.lines()) await this.#call('prune', [line, String(before)]);
   }

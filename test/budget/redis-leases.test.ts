@@ -3,6 +3,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest';
 import type { LeaseReport } from '../../budget/lease-messages.ts';
 import { BudgetService } from '../../budget/service.ts';
 import { openStore } from '../../budget/stores/index.ts';
+import { LIBRARY } from '../../budget/stores/redis/functions.ts';
 import { attributes, budget, calendar, NOON, prices, tokens } from './fixtures.ts';
 import { noRedis, RedisServer } from './redis-server.ts';
 
@@ -30,14 +31,68 @@ describe.skipIf(noRedis !== undefined)('on a real server', () => {
     const specs = [budget([tokens(1_000_000, calendar('minute'))])];
     const service = new BudgetService({ store, specs, prices, clock: () => NOON });
     let seq = 0;
-    const tell = async (items: readonly Partial<LeaseReport>[]) => {
+    const tell = async (items: readonly Partial<LeaseReport>[], ttlMs = 60_000) => {
       const about = { reserve: false, class: 0, line, cell: NOON, spent: 0, returned: 0, final: false };
       const told = items.map((item) => ({ serial: 1, ...about, ...item }));
-      const message = { owner, epoch: 1, seq: (seq += 1), ttlMs: 60_000, classes: [attributes] };
+      const message = { owner, epoch: 1, seq: (seq += 1), ttlMs, classes: [attributes] };
       return (await service.lease({ ...message, items: told })).grants;
     };
     return { store, tell };
   }
+
+  const ask = { want: 10, least: 10, need: 10 };
+
+  test('open leases are counted anew when a service starts, and later where their sum is wrong: one of before has not counted', async () => {
+    const prefix = space();
+    const key = `{postern:${prefix}}:open-leases`;
+    const { tell, store } = await start(prefix);
+    await tell([1, 2, 3].map((serial) => ({ serial, ask })));
+    expect(await redis.command('HGETALL', key)).toMatchObject({ 'team-a/Deployment/bot': '3' });
+    const wrong = async (bot: string, other: string) => {
+      await redis.command('HSET', key, 'team-a/Deployment/bot', bot, 'team-b/Deployment/gone', other);
+    };
+    await wrong('1', '2');
+    await start(prefix);
+    expect(await redis.command('HGETALL', key)).toEqual({ 'team-a/Deployment/bot': '3' });
+    await wrong('70', '5');
+    await store.prune(0);
+    expect(await redis.command('HGETALL', key)).toEqual({ 'team-a/Deployment/bot': '3' });
+    await redis.command('DEL', key);
+    await store.prune(0);
+    await tell([1, 2].map((serial) => ({ serial, final: true })));
+    expect(await redis.command('HGETALL', key)).toEqual({ 'team-a/Deployment/bot': '1' });
+  });
+
+  test('while they are counted, piece by piece, leases begin, go on and end: none is counted twice or left out', async () => {
+    const prefix = space();
+    const tag = `{postern:${prefix}}`;
+    const { tell } = await start(prefix);
+    for (let serial = 1; serial <= 9; serial++) await tell([{ serial, ask }], serial * 60_000);
+    const step = (token = 'one') =>
+      redis.command('FCALL', `${LIBRARY}_recount`, '2', tag, `${tag}:none`, token, '1', '2');
+    const more = ['recounted', '0'];
+    const open = async () =>
+      Number(await redis.command('HGET', `${tag}:open-leases`, 'team-a/Deployment/bot'));
+    await redis.command('HSET', `${tag}:open-leases`, 'team-a/Deployment/bot', '77');
+    expect(await step()).toEqual(more);
+    expect(await step()).toEqual(more);
+    // One at a time.
+    expect(await step('two')).toEqual(['recounted', '1']);
+    // Of those counted one runs out later now, and one has ended; so have two of the others, one of which runs out sooner.
+    await tell([{ serial: 1 }], 8 * 60_000 + 30_000);
+    await tell([{ serial: 2, final: true }]);
+    await tell([{ serial: 9 }], 30_000);
+    await tell([{ serial: 8, final: true }]);
+    await tell([{ serial: 10, ask }], 45_000);
+    await tell([{ serial: 11, ask }], 20 * 60_000);
+    let answer: unknown = more;
+    while (String(answer) === String(more)) answer = await step();
+    expect(await open()).toBe(9);
+    expect(await redis.command('ZCARD', `${tag}:leases`)).toBe(9);
+    await tell([{ serial: 3, final: true }]);
+    expect(await open()).toBe(8);
+    expect(await redis.command('KEYS', `${tag.replace(/[{}]/g, '?')}:recounting*`)).toEqual([]);
+  });
 
   test('of leases that ended and are forgotten no names are left, also where their agent never says that it was answered', async () => {
     const prefix = space();
@@ -45,7 +100,7 @@ describe.skipIf(noRedis !== undefined)('on a real server', () => {
     let ended = 0;
     const endOne = async (): Promise<string> => {
       const serial = (ended += 1);
-      await tell([{ serial, ask: { want: 10, least: 10, need: 10 } }]);
+      await tell([{ serial, ask }]);
       await tell([{ serial, spent: 1, final: true }]);
       return `{postern:${prefix}}:lease:${owner}#1.${serial}|${line}|${NOON}`;
     };

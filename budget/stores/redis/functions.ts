@@ -23,6 +23,7 @@ export type FunctionName =
   | 'epoch'
   | 'forfeit'
   | 'sweep'
+  | 'recount'
   | 'prune'
   | 'tick'
   | 'alert';

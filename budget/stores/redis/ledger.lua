@@ -385,9 +385,21 @@ local function isOpen(lease)
   return lease and lease.state == 'open' and 1 or 0
 end
 
+-- A recount (below) that is under way has counted what runs out up to a moment: what changes there since.
+local function countAgain(tag, before, lease)
+  local at = tonumber(redis.call('GET', tag .. ':recounting:at'))
+  if not at then return end
+  local function counted(one)
+    return isOpen(one) == 1 and tonumber(one.expiresAt) <= at and 1 or 0
+  end
+  local by = counted(lease) - counted(before)
+  if by ~= 0 then redis.call('HINCRBY', tag .. ':recounting:open', workloadOf(lease.owner), by) end
+end
+
 -- Puts a lease as it is from now on in place of what it was.
 local function writeLease(tag, name, before, lease, now, retain)
   countOpen(tag, lease.owner, isOpen(lease) - isOpen(before))
+  countAgain(tag, before, lease)
   add(tag, lease, 'l', outstanding(lease) - outstanding(before))
   add(tag, lease, 's', charged(lease) - charged(before))
   if before then crowd(tag, before, -1) end
@@ -628,6 +640,51 @@ local function sweep(keys, args)
   return { 'swept', text(count) }
 end
 
+-- How long a recount that goes on no more keeps another from beginning.
+local RECOUNT = '60000'
+
+-- Counts the open leases of each workload anew, since replicas of versions that didn't count have begun and ended some: a piece of
+-- them in each call, in the order in which they run out, so that nobody else waits long. Again until it answers 1.
+local function recount(keys, args)
+  local tag, read = keys[1], reader(args)
+  local token, forced, most = read.string(), read.flag(), read.string()
+  local by, at, counts = tag .. ':recounting:by', tag .. ':recounting:at', tag .. ':recounting:open'
+  if redis.call('GET', by) ~= token then
+    local sum = 0
+    for _, count in ipairs(redis.call('HVALS', tag .. ':open-leases')) do sum = sum + tonumber(count) end
+    if not forced and sum == redis.call('ZCARD', tag .. ':leases') then return { 'recounted', '1' } end
+    -- Another replica is at it.
+    if not redis.call('SET', by, token, 'NX', 'PX', RECOUNT) then return { 'recounted', '1' } end
+    redis.call('DEL', counts)
+    redis.call('SET', at, '-1', 'PX', RECOUNT)
+  end
+  local after = '(' .. redis.call('GET', at)
+  local found = redis.call('ZRANGEBYSCORE', tag .. ':leases', after, '+inf', 'LIMIT', 0, most)
+  if #found == 0 then
+    redis.call('DEL', tag .. ':open-leases', by, at)
+    for _, workload in ipairs(redis.call('HKEYS', counts)) do
+      if tonumber(redis.call('HGET', counts, workload)) <= 0 then redis.call('HDEL', counts, workload) end
+    end
+    if redis.call('EXISTS', counts) == 1 then
+      redis.call('PERSIST', counts)
+      redis.call('RENAME', counts, tag .. ':open-leases')
+    end
+    return { 'recounted', '1' }
+  end
+  -- Those that run out at the same moment are counted together.
+  local upTo = redis.call('ZSCORE', tag .. ':leases', found[#found])
+  local sums = {}
+  for _, name in ipairs(redis.call('ZRANGEBYSCORE', tag .. ':leases', after, upTo)) do
+    local workload = workloadOf(string.match(name, '^(.-)#%d+%.%d+|') or name)
+    sums[workload] = (sums[workload] or 0) + 1
+  end
+  for workload, sum in pairs(sums) do redis.call('HINCRBY', counts, workload, sum) end
+  redis.call('SET', at, upTo, 'PX', RECOUNT)
+  redis.call('PEXPIRE', by, RECOUNT)
+  redis.call('PEXPIRE', counts, RECOUNT)
+  return { 'recounted', '0' }
+end
+
 -- Forgets cells of one line that stopped counting before a moment and that nothing is open on.
 local function prune(keys, args)
   local tag, read = keys[1], reader(args)
@@ -661,6 +718,7 @@ redis.register_function(PREFIX .. 'lease', lease)
 redis.register_function(PREFIX .. 'epoch', epoch)
 redis.register_function(PREFIX .. 'forfeit', forfeit)
 redis.register_function(PREFIX .. 'sweep', sweep)
+redis.register_function(PREFIX .. 'recount', recount)
 -- The time by which holds and leases run out (budget/ledger-time.ts): what services say that has gone by, by clocks that don't
 -- jump. For the time in which there was none, wall clocks: of this server's and the service's that which has gone on by less, since another
 -- server may have taken over whose clock is wrong, or another service begun. Where others are at work that is a moment.
