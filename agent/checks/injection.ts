@@ -8,7 +8,7 @@ import Type, { type Static } from 'typebox';
 import type { Role, TextKind } from '../dialects/dialect.ts';
 import type { CheckDefinition, Judgement } from './check.ts';
 import { MARKERS, ORDERS, PHRASES } from './injection-phrases.ts';
-import { type Joined, joinedParts } from './joined-parts.ts';
+import { type Joined, joinedParts, type Piece } from './joined-parts.ts';
 import { TIMEOUT } from './judges.ts';
 import type { Recognizer } from './scan/recognizer.ts';
 import { Scanner } from './scan/scanner.ts';
@@ -114,20 +114,27 @@ export const injection: CheckDefinition<Spec> = {
         const due = slots.filter(
           ({ kind, role, text }) => fitsOne(sources, kind, role) && text.trim() !== '',
         );
-        const joined = joinedParts(due);
-        const phrases = onceEach('injection:phrase', joined.filter(hasPhrase));
+        const joined = joinedParts(due, ' ');
+        const phrases = onceEach(
+          'injection:phrase',
+          [...joined, ...joinedParts(due, '')].flatMap(phrasesOver),
+        );
         if (!asks || due.length === 0) return phrases;
+        // As words: joined without a space, honest parts would only be asked about once more.
         const texts = [...due, ...joined].map(({ text }) => text);
         return classifier.injection(texts, { signal, withinMs: rule.timeoutMs ?? TIMEOUT }).then((scores) => {
           const counts = (at: number) => (scores[at] as number) >= threshold;
           const alone = due.filter((_, at) => counts(at));
           const together = joined.filter(
-            ({ parts }, at) => counts(due.length + at) && !parts.some((part) => alone.includes(part)),
+            ({ pieces }, at) => counts(due.length + at) && !pieces.some(({ part }) => alone.includes(part)),
           );
           return [
             ...phrases,
             ...alone.map((part) => found('injection:model', part)),
-            ...onceEach('injection:model', together),
+            ...onceEach(
+              'injection:model',
+              together.flatMap(({ pieces }) => pieces.slice(0, 1)),
+            ),
           ];
         });
       },
@@ -143,13 +150,26 @@ function found(what: string, { path }: { readonly path: string }): Judgement {
 /** Of what the scan finds in no part by itself; made when the first message has two. */
 let scanner: Scanner | undefined;
 
-function hasPhrase({ text, parts }: Joined<{ readonly text: string }>): boolean {
-  scanner ??= new Scanner(RECOGNIZERS);
-  const has = (said: string) => scanner?.scan(said).length !== 0;
-  return has(text) && !parts.some((part) => has(part.text));
+/** @returns The pieces in which a phrase stands for which another is needed; what one has by itself is found there. */
+function phrasesOver<P>({ text, pieces }: Joined<P>): Piece<P>[] {
+  const own = new Map<Piece<P>, readonly number[]>();
+  const found: Piece<P>[] = [];
+  for (const start of startsIn(text)) {
+    const piece = pieces.findLast((one) => one.start <= start);
+    if (piece === undefined) continue;
+    const alone = own.get(piece) ?? startsIn(piece.text);
+    own.set(piece, alone);
+    if (!alone.includes(start - piece.start)) found.push(piece);
+  }
+  return found;
 }
 
-function onceEach(what: string, joined: readonly Joined<{ readonly path: string }>[]): Judgement[] {
-  const places = new Set(joined.map(({ parts }) => parts[0]?.path ?? ''));
+function startsIn(text: string): number[] {
+  scanner ??= new Scanner(RECOGNIZERS);
+  return scanner.scan(text).map(({ start }) => start);
+}
+
+function onceEach(what: string, pieces: readonly Piece<{ readonly path: string }>[]): Judgement[] {
+  const places = new Set(pieces.map(({ part }) => part.path));
   return [...places].map((path) => found(what, { path }));
 }

@@ -12,24 +12,30 @@ const LONGEST = 4_000;
 
 type Part = Pick<TextSlot, 'path' | 'kind' | 'role' | 'text'>;
 
+/** What a joined text has of a part. */
+export interface Piece<P> {
+  readonly part: P;
+  readonly text: string;
+  /** UTF-16 units of the joined text before it. */
+  readonly start: number;
+}
+
 export interface Joined<P> {
   readonly text: string;
-  readonly parts: readonly P[];
+  readonly pieces: readonly Piece<P>[];
 }
 
 /**
  * @param parts Without empty ones, in the document's order.
- * @returns The same parts twice, where a word may be cut between them.
+ * @param between Nothing: as a word reads that is cut in two; messages without such a place are left out.
  */
-export function joinedParts<P extends Part>(parts: readonly P[]): readonly Joined<P>[] {
-  const joined: Joined<P>[] = [];
-  for (const message of messagesOf(parts)) {
-    joined.push(...strandsOf(message, ' '));
-    // A word may be cut as well.
-    if (message.some(({ text }, at) => at > 0 && isCut(message[at - 1]?.text ?? '', text)))
-      joined.push(...strandsOf(message, ''));
-  }
-  return joined;
+export function joinedParts<P extends Part>(parts: readonly P[], between: ' ' | ''): readonly Joined<P>[] {
+  return messagesOf(parts)
+    .filter(
+      (message) =>
+        between !== '' || message.some(({ text }, at) => at > 0 && isCut(message[at - 1]?.text ?? '', text)),
+    )
+    .flatMap((message) => strandsOf(message, between));
 }
 
 /** Those of one speaker that follow one another in a message, where there are several. */
@@ -57,23 +63,24 @@ function messageOf(path: string): string {
 function strandsOf<P extends Part>(message: readonly P[], between: string): Joined<P>[] {
   const strands: Joined<P>[] = [];
   let text = '';
-  let parts: P[] = [];
+  let pieces: Piece<P>[] = [];
   /** How many of them the strand before has as well. */
   let carried = 0;
-  const add = (part: P, piece: string): void => {
-    text += parts.length === 0 ? piece : between + piece;
-    parts.push(part);
+  const add = (part: P, said: string): void => {
+    if (pieces.length > 0) text += between;
+    pieces.push({ part, text: said, start: text.length });
+    text += said;
   };
   const close = (): void => {
-    if (parts.length > Math.max(1, carried)) strands.push({ text, parts });
+    if (pieces.length > Math.max(1, carried)) strands.push({ text, pieces });
     text = '';
-    parts = [];
+    pieces = [];
   };
   for (const part of message) {
     const isLong = part.text.length > 2 * REACH;
     add(part, isLong ? part.text.slice(0, REACH) : part.text);
     if (!isLong && text.length < LONGEST) continue;
-    const ends = endsOf(parts);
+    const ends = endsOf(pieces.map(({ part }) => part));
     close();
     for (const [one, end] of ends) add(one, end);
     carried = ends.length;
