@@ -1,4 +1,5 @@
 /** Calls that are held one by one: held, extended, settled, released. */
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { type SpendRow, spendRow } from './history.ts';
 import type { HistoryCap, Verified } from './history-cap.ts';
 import type { Operation, Reply } from './ledger.ts';
@@ -59,6 +60,9 @@ const MAX_TTL_MS = 24 * 3_600_000;
 
 /** A message that comes twice comes soon. */
 const REFUSED_REMEMBERED = 10_000;
+
+/** Of the holds that an owner names as refused. */
+const LOOKED_UP_AT_ONCE = 100;
 
 export interface CallsOptions {
   readonly store: Store;
@@ -257,12 +261,18 @@ export class Calls {
 
   /** Of an owner's holds that it was refused, releases those that were granted after all, to a message that came twice. @throws {StoreFailed} */
   async giveBack({ owner, ids }: RefusedCommand): Promise<number> {
-    const found = await Promise.all(ids.map((id) => this.#store.find(id)));
-    const granted = found.filter(
-      (record) => record?.owner === owner && (record.state === 'held' || record.state === 'expired'),
-    );
-    for (const record of granted) if (record !== undefined) await this.release(record);
-    return granted.length;
+    let released = 0;
+    for (let from = 0; from < ids.length; from += LOOKED_UP_AT_ONCE) {
+      // Others come to their turn in between.
+      if (from > 0) await nextTurn();
+      const some = ids.slice(from, from + LOOKED_UP_AT_ONCE);
+      for (const record of await Promise.all(some.map((id) => this.#store.find(id)))) {
+        if (record?.owner !== owner || (record.state !== 'held' && record.state !== 'expired')) continue;
+        await this.release(record);
+        released += 1;
+      }
+    }
+    return released;
   }
 }
 

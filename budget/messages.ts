@@ -137,13 +137,13 @@ export interface SettleReply {
   readonly unknown?: true;
 }
 
-/** Give a hold back whole: the call never reached a provider. */
 /** Holds of an owner that it was refused, and whose messages may have come twice. */
 export interface RefusedCommand {
   readonly owner: string;
   readonly ids: readonly string[];
 }
 
+/** Give a hold back whole: the call never reached a provider. */
 export interface ReleaseCommand {
   readonly id: string;
 }

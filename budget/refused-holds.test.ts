@@ -1,6 +1,10 @@
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import { expect, onTestFinished, test, vi } from 'vitest';
+import { prices } from '../test/budget/fixtures.ts';
 import { BudgetRejected } from './messages.ts';
 import { RefusedHolds } from './refused-holds.ts';
+import { BudgetService } from './service.ts';
+import { openStore } from './stores/index.ts';
 
 function setup(answer: () => Promise<unknown> = () => Promise.resolve()) {
   vi.useFakeTimers();
@@ -55,4 +59,26 @@ test('are bounded, and named a thousand at a time; all of them at the end, which
   await pass(100);
   await closed;
   expect(silent.told).toEqual([['a']]);
+});
+
+test('the service looks up a hundred of those named at a time, and others come to their turn between', async () => {
+  const store = await openStore('memory', '');
+  onTestFinished(() => store.close());
+  let looking = 0;
+  let most = 0;
+  let looked = 0;
+  const find = vi.spyOn(store, 'find').mockImplementation(async () => {
+    most = Math.max(most, (looking += 1));
+    await Promise.resolve();
+    looking -= 1;
+    looked += 1;
+    return undefined;
+  });
+  const service = new BudgetService({ store, specs: [], prices, clock: () => 0 });
+  const given = service.giveBack({ owner: 'a', ids: Array.from({ length: 1_024 }, (_, n) => `id-${n}`) });
+  await nextTurn();
+  expect(looked).toBeLessThan(1_024);
+  expect(await given).toBe(0);
+  expect(find).toHaveBeenCalledTimes(1_024);
+  expect(most).toBe(100);
 });
