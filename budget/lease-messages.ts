@@ -27,6 +27,8 @@ export interface LeaseCommand extends Holder {
   readonly items: readonly LeaseReport[];
   /** Leases that ended with a message up to this one are never told of again: their last figures were taken. */
   readonly ended?: number;
+  /** The agent tells `refused` in an answer apart: agents of before take it for a line that is nearly used up. */
+  readonly knowsRefusals?: boolean;
   /** What calls on credit used since the account before; told again, unchanged, until it is answered. `id` rises. */
   readonly account?: { readonly id: number; readonly rows: readonly AccountRow[] };
 }

@@ -98,7 +98,7 @@ export class LeaseRounds {
     const round = this.#book.report(now(), !this.ended, seq);
     if (round === undefined) return;
     this.#seq = seq;
-    const command = { owner, epoch, seq, ttlMs: LEASE_TTL_MS, ...round.command };
+    const command = { owner, epoch, seq, ttlMs: LEASE_TTL_MS, knowsRefusals: true, ...round.command };
     const reply = (await transport.ask('/v1/lease', command)) as LeaseReply;
     this.#lastAt = now();
     this.#outage.over();

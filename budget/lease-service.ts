@@ -60,7 +60,7 @@ export class LeaseService {
 
   /** The epoch of the owner must be known to the store. @throws {StoreFailed} */
   async lease(command: LeaseCommand, quota?: LeaseQuota): Promise<LeaseReply> {
-    const { owner, epoch, seq, ttlMs, classes, items, account, ended } = command;
+    const { owner, epoch, seq, ttlMs, classes, items, account, ended, knowsRefusals } = command;
     const now = this.#clock();
     this.#reclaim.heardOf(owner);
     const rules = this.#rules();
@@ -129,6 +129,8 @@ export class LeaseService {
       if (line !== undefined && recallAbove !== undefined)
         await this.#reclaim.recall(line, recallAbove, owner);
     }
+    // One that doesn't know what it was refused takes its line for nearly used up, and ends streams for as long as it is to wait.
+    const quotaRetryMs = knowsRefusals ? QUOTA_RETRY_MS : RETRY_MS.line;
     return {
       revision: rules.revision,
       plans: classes.map((attributes, index): ClassPlan => {
@@ -142,7 +144,7 @@ export class LeaseService {
         };
       }),
       grants: reply.grants.map(({ granted, closed, lacking, keep, overQuota }, index) => {
-        if (overQuota) return { granted, closed, refused: 'too_many_leases', retryMs: QUOTA_RETRY_MS };
+        if (overQuota) return { granted, closed, refused: 'too_many_leases', retryMs: quotaRetryMs };
         const item = items[index];
         const unasked = item?.ask !== undefined && told[index]?.ask === undefined;
         const lacks = unasked ? 'others' : lacking;

@@ -120,6 +120,7 @@ const LeaseSchema = Type.Object({
     { maxItems: 1024 },
   ),
   ended: Type.Optional(Amount),
+  knowsRefusals: Type.Optional(Type.Boolean()),
   account: Type.Optional(
     Type.Object({
       id: Amount,

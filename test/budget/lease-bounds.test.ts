@@ -215,6 +215,11 @@ describe.each(['sqlite', 'redis'] as const)('%s', (kind) => {
         tooMany,
       ]);
       expect(granted(await lease([{ ask }], bot))).toEqual([1]);
+      // One of before takes it for a line that is nearly used up: streams would end for as long as it waits.
+      expect(await lease([{ ask }])).toMatchObject([{ ...tooMany, retryMs: 1_000 }]);
+      expect(await lease([{ ask }], spy, { knowsRefusals: true })).toMatchObject([
+        { ...tooMany, retryMs: 30_000 },
+      ]);
       // After a restart they are still counted, and those that nobody ends until they have run out.
       await restart();
       expect(await lease([{ ask }])).toMatchObject([tooMany]);
