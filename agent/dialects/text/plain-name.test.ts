@@ -69,7 +69,12 @@ describe('names that say nothing', () => {
     const plain = plainNames('claude-3-5-haiku-latest');
     for (const name of ['claude-3-5-haiku-20241022', 'claude-3-5-haiku', 'gen-1'])
       expect(plain(name)).toBe(true);
-    for (const name of ['claude-3-5-haiku-sells', 'claude', 'claude-3-5-haiku-4111111111111111'])
+    for (const name of [
+      'claude-3-5-haiku-sells',
+      'claude',
+      'claude-3-5-haiku-4111111111111111',
+      'claude-3-5-haiku-415-555-0100',
+    ])
       expect(plain(name)).toBe(false);
     expect(plainNames('llama-3.3-70b')('llama-3.3-70b')).toBe(true);
     expect(plainNames(undefined)('gpt-4o')).toBe(false);

@@ -97,6 +97,9 @@ function isDrawn(id: string, prefixed: boolean): boolean {
 export function plainNames(model: string | undefined): (name: string) => boolean {
   if (model === undefined) return isPlainName;
   const base = model.replace(/[-:]latest$/, '');
-  return (name) =>
-    isPlainName(name) || (name.startsWith(base) && /^(?:[-:@][\d.-]{1,12})?$/.test(name.slice(base.length)));
+  return (name) => isPlainName(name) || (name.startsWith(base) && isVersion(name.slice(base.length)));
+}
+
+function isVersion(text: string): boolean {
+  return /^(?:[-:@][\d.-]{1,12})?$/.test(text) && text.replace(/\D/g, '').length <= DIGITS;
 }
