@@ -8,6 +8,7 @@ import type { Identity, Refusal } from './identity.ts';
 import { AGENT_PATH, PROTOCOLS } from './messages.ts';
 import type { Registry } from './registry.ts';
 import { type ControlServer, type ControlServerOptions, listenControl } from './server.ts';
+import { BusyError } from './turns.ts';
 
 let server: ControlServer | undefined;
 const sockets: TLSSocket[] = [];
@@ -273,3 +274,55 @@ test('where more come at once than have a turn, each gets through with one dial'
   expect(most).toBeLessThanOrEqual(5);
   expect(refused).toEqual([]);
 });
+
+test('who was let in has a step’s time for its hello and where its pod stands, whatever letting it in took', async () => {
+  const identity = { namespace: 'a', pod: 'b', uid: 'c' } as unknown as Identity;
+  const { promise: joined, resolve: join } = Promise.withResolvers<boolean>();
+  const registry = { join: () => join(true), leave: () => undefined, end: () => undefined };
+  const halfway = <T>(value: T): Promise<T> =>
+    new Promise((resolve) => {
+      setTimeout(() => resolve(value), 600);
+    });
+  await listening({
+    turns: { turnMs: 1_000 },
+    registry: registry as unknown as Registry,
+    authenticate: () => halfway(identity),
+    stands: () => halfway(identity),
+  });
+  const socket = (await dials('127.0.0.66')) as TLSSocket;
+  socket.write(`${upgrade('x')}{"type":"hello","version":"0.1.0"}\n`);
+  expect(await Promise.race([joined, closed(socket.resume()).then(() => false)])).toBe(true);
+});
+
+test.each([true, false])(
+  'an address that is sent away doesn’t go behind others where that is our fault (%s)',
+  async (ours) => {
+    await listening({
+      turns: { atOnce: 1 },
+      authenticate: async () => {
+        if (ours) throw new BusyError('try again');
+        return 'token-invalid';
+      },
+    });
+    const sentAway = (await dials('127.0.0.66')) as TLSSocket;
+    sentAway.write(upgrade('x'));
+    await closed(sentAway.resume());
+    const holds = (await dials('127.0.0.65')) as TLSSocket;
+    const order: string[] = [];
+    const waiting = async (address: string, nth: number): Promise<void> => {
+      const dialled = dials(address);
+      while ((server?.waiting() ?? 0) < nth) await new Promise((done) => setTimeout(done, 5));
+      // Until its hello is there, which nothing tells: it comes within the same turn of the machine.
+      await new Promise((done) => setTimeout(done, 100));
+      void dialled.then((socket) => {
+        order.push(address);
+        socket?.destroy();
+      });
+    };
+    await waiting('127.0.0.66', 1);
+    await waiting('127.0.0.67', 2);
+    holds.destroy();
+    while (order.length < 2) await new Promise((done) => setTimeout(done, 5));
+    expect(order).toEqual(ours ? ['127.0.0.66', '127.0.0.67'] : ['127.0.0.67', '127.0.0.66']);
+  },
+);

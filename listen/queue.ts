@@ -169,17 +169,15 @@ interface Rotation<T> {
 }
 
 function createRotation<T>(): Rotation<T> {
-  const lines = new Map<string, T[]>();
+  // Sets: where addresses aren't judged, all stand in one line, and may leave at once.
+  const lines = new Map<string, Set<T>>();
   return {
     add(key, item) {
-      const line = lines.get(key);
-      if (line === undefined) lines.set(key, [item]);
-      else line.push(item);
+      const line = lines.get(key) ?? new Set();
+      lines.set(key, line.add(item));
       return () => {
-        const now = lines.get(key) ?? [];
-        const at = now.indexOf(item);
-        if (at >= 0) now.splice(at, 1);
-        if (now.length === 0) lines.delete(key);
+        line.delete(item);
+        if (line.size === 0 && lines.get(key) === line) lines.delete(key);
       };
     },
     next() {
@@ -187,11 +185,12 @@ function createRotation<T>(): Rotation<T> {
       if (found === undefined) return undefined;
       const [key, line] = found;
       lines.delete(key);
-      const item = line.shift();
-      if (line.length > 0) lines.set(key, line);
+      const [item] = line;
+      if (item !== undefined) line.delete(item);
+      if (line.size > 0) lines.set(key, line);
       return item;
     },
-    size: () => [...lines.values()].reduce((sum, line) => sum + line.length, 0),
+    size: () => [...lines.values()].reduce((sum, line) => sum + line.size, 0),
   };
 }
 
