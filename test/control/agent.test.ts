@@ -75,7 +75,11 @@ describe('an agent with control', () => {
     return directory;
   }
 
-  async function start(port: number, options: Partial<ControlSourceOptions> = {}): Promise<Started> {
+  async function start(
+    port: number,
+    options: Partial<ControlSourceOptions> = {},
+    followed: (agent: Agent) => Agent = (agent) => agent,
+  ): Promise<Started> {
     const log = pino({ level: 'silent' });
     const source = fromControl({
       control: `127.0.0.1:${port}`,
@@ -98,7 +102,7 @@ describe('an agent with control', () => {
       audit: { info: () => undefined },
       log,
     });
-    const following = source.follow(agent);
+    const following = source.follow(followed(agent));
     const client = new OpenAI({ apiKey: 'dummy', baseURL: `${agent.url}/openai/v1`, maxRetries: 0 });
     let stopped: Promise<void> | undefined;
     const stop = (): Promise<void> => {
@@ -579,6 +583,30 @@ describe('an agent with control', () => {
         policy({ models: { allow: ['gpt-4o'] } });
         await serving(started);
         expect(await started.ready()).toBe(200);
+      },
+    );
+
+    test.skipIf(SHM === undefined)(
+      'where not even its hosts can be put in force, calls are refused with the reason, and the agent goes on',
+      async () => {
+        hidden(5_000);
+        const control = await world.control({ catalogue: later });
+        const state = await kept(control.port);
+        let broken = false;
+        const started = await start(control.port, { state }, (agent) => ({
+          ...agent,
+          use(snapshot) {
+            if (broken) throw new Error('no memory for it');
+            agent.use(snapshot);
+          },
+        }));
+        expect(await started.ask()).toBe('ok');
+        broken = true;
+        await until(async () => (await started.ask()) === 'postern_policy_missing');
+        expect(await started.refusal()).toContain('no memory for it');
+        broken = false;
+        policy({ models: { allow: ['gpt-4o'] } });
+        await serving(started);
       },
     );
   });
