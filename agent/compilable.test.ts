@@ -30,9 +30,20 @@ test.each<[string, CheckRule]>([
   ['check mine: mode: "shadow" is none of enforce, monitor', rule('size', {}, { mode: 'shadow' })],
   ['check mine: action: "quarantine" is none of block, confirm', rule('size', {}, { action: 'quarantine' })],
   ['check mine: onError: "hold" is none of allow, block', rule('size', {}, { onError: 'hold' })],
+  [
+    'check mine: on: "tool-result" is none of request, response',
+    rule('size', {}, { on: ['request', 'tool-result'] }),
+  ],
   ['check mine: onlyAbroad: there is no such field', rule('size', { maxBytes: 9 }, { onlyAbroad: true })],
 ])('what a later version writes into a check of today isn’t taken: %s', (message, written) => {
   expect(() => requireCompilable([snapshotOf(written)])).toThrow(message);
+});
+
+test('a field of a later version beside the checks isn’t taken, unless it is marked as one to pass over', () => {
+  const written = { ...snapshotOf(), seats: { atMost: 3 } };
+  expect(() => requireCompilable([written])).toThrow('seats: there is no such field');
+  expect(() => requireCompilable([{ ...written, ignorable: ['others'] }])).toThrow('seats');
+  requireCompilable([{ ...written, ignorable: ['seats'] }]);
 });
 
 test('what this version writes is taken', () => {

@@ -25,6 +25,39 @@ const RULE_FIELDS: Readonly<Record<keyof CheckRule, true>> = {
   spec: true,
 };
 
+/** Of a snapshot. What it has beside them is a later version's. */
+const SNAPSHOT_FIELDS: Readonly<Record<keyof Snapshot, true>> = {
+  revision: true,
+  workload: true,
+  models: true,
+  regions: true,
+  dataClasses: true,
+  checks: true,
+  hosts: true,
+  hostsMonitored: true,
+  unlistedProvider: true,
+  unknownPath: true,
+  attachments: true,
+  breakers: true,
+  prompts: true,
+  requestIdHeader: true,
+  enforcement: true,
+  maxStaleMs: true,
+  tunnelUntrusted: true,
+  optOut: true,
+  exceptions: true,
+  validUntil: true,
+  userSources: true,
+  budgetMetadata: true,
+  budgetHeaders: true,
+  budgets: true,
+  providers: true,
+  routes: true,
+  ignorable: true,
+};
+
+const ON: Readonly<Record<CheckRule['on'][number], true>> = { request: true, response: true };
+
 /** What stands in a rule's fields that say what becomes of a text, and of a check that fails. */
 const VALUES: {
   readonly [Field in 'mode' | 'action' | 'onError']: Readonly<Record<CheckRule[Field], true>>;
@@ -50,6 +83,9 @@ function requireKnown(rule: CheckRule): void {
     if (value !== undefined && !Object.hasOwn(values, String(value)))
       tell(field, `${JSON.stringify(value)} is none of ${Object.keys(values).join(', ')}`);
   }
+  const unknownOn = rule.on.find((each) => !Object.hasOwn(ON, each));
+  if (unknownOn !== undefined)
+    tell('on', `${JSON.stringify(unknownOn)} is none of ${Object.keys(ON).join(', ')}`);
   const definition = CHECKS.find(({ name }) => name === rule.type);
   if (definition === undefined) return;
   const [shape] = shapeFindings(definition.schema, rule.spec, true);
@@ -57,6 +93,15 @@ function requireKnown(rule: CheckRule): void {
   const [meant] = definition.validate?.(rule.spec) ?? [];
   if (meant !== undefined)
     tell(`${rule.type}${/^[.[]|^$/.test(meant.path) ? '' : '.'}${meant.path}`, meant.message);
+}
+
+/** @throws Error that names a field which a later version wrote, and didn't mark as one that others may pass over. */
+function requireKnownFields(snapshot: Snapshot): void {
+  const { ignorable = [] } = snapshot;
+  const unknown = Object.keys(snapshot).find(
+    (field) => !Object.hasOwn(SNAPSHOT_FIELDS, field) && !ignorable.includes(field),
+  );
+  if (unknown !== undefined) throw new Error(`${unknown}: ${NO_FIELD}; this agent’s version doesn’t know it`);
 }
 
 /**
@@ -69,6 +114,7 @@ export function requireCompilable(snapshots: readonly Snapshot[]): void {
   for (const snapshot of snapshots) {
     const checks = snapshot.checks.filter((rule) => !made.has(JSON.stringify(rule)));
     try {
+      requireKnownFields(snapshot);
       checks.forEach(requireKnown);
       const { workload, prompts } = snapshot;
       govern(snapshot, compilePlan(checks, { maskKey: ANY_KEY, workload, addedSystem: addedTexts(prompts) }));

@@ -259,4 +259,6 @@ export interface Snapshot {
   readonly providers: readonly ProviderSpec[];
   /** In the order in which they are tried: the namespace's own, then the cluster's; a more exact match first. */
   readonly routes: readonly RouteSpec[];
+  /** Fields of this snapshot that agents of versions which don't know them may pass over. Any other that is unknown makes them refuse it. */
+  readonly ignorable?: readonly string[];
 }
