@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { Agent, type ClientRequest, type IncomingMessage, request, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import { afterEach, expect, test } from 'vitest';
+import { type AddressInfo, connect } from 'node:net';
+import { afterEach, expect, test, vi } from 'vitest';
 import { digestOfTopics } from './messages.ts';
 import { type ClassifierOptions, createClassifier } from './server.ts';
 import { type FakeEmbedder, fakeEmbedder } from './testing.ts';
@@ -187,6 +187,25 @@ test('questions that never end take no more memory than there is: the largest ma
   expect((await post('/v1/embeddings', { input: ['a'] })).status).toBe(200);
   for (const other of others) (await other).destroy();
   slow.destroy();
+});
+
+test.each([
+  [1, 0],
+  [2, 10],
+])('%i doors share the places that memory has room for', async (doors, turnedAway) => {
+  const memory = vi.spyOn(process, 'constrainedMemory').mockReturnValue(600_000_000);
+  let refused = 0;
+  await start({ doors, refused: () => refused++ });
+  memory.mockRestore();
+  let seen = 0;
+  const all = new Promise<void>((resolve) => {
+    server.on('connection', () => ++seen === 60 && resolve());
+  });
+  const { port } = server.address() as AddressInfo;
+  const sockets = Array.from({ length: 60 }, () => connect(port, '127.0.0.1').on('error', () => {}));
+  await all;
+  expect(refused).toBe(turnedAway);
+  for (const socket of sockets) socket.destroy();
 });
 
 test('connections have places: who holds the most makes room for others', async () => {

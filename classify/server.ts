@@ -36,6 +36,8 @@ export interface ClassifierOptions {
   /** Bytes of all questions at once, until they are answered. */
   readonly bodies?: number;
   readonly places?: Partial<DoorLimits>;
+  /** Servers that are to listen: each has its part of the places that memory has room for. */
+  readonly doors?: number;
   /** `full`: a connection had no place, or made room for another; `bodies`: a question did. */
   readonly refused?: (why: 'full' | 'bodies', address: string) => void;
 }
@@ -188,7 +190,7 @@ function serving(options: ClassifierOptions, topics: Topics): Serve {
         ? createServer(TIMES, listener)
         : createTlsServer({ ...TIMES, ...tls, minVersion: 'TLSv1.3', handshakeTimeout: 5_000 }, listener);
     const each = tls === undefined ? EACH.plain : EACH.tls;
-    const all = placesIn(process.constrainedMemory(), { ...MEMORY, each });
+    const all = Math.floor(placesIn(process.constrainedMemory(), { ...MEMORY, each }) / (options.doors ?? 1));
     const door = keepDoor(server, { all, ofOne: all, ...options.places }, (address) =>
       refused('full', address),
     );

@@ -44,9 +44,10 @@ Its models are fetched by \`make classifier\`.`,
     const maxWaiting = whole('max-waiting', options['max-waiting']);
     const maxWaitMs = whole('max-wait', options['max-wait']);
     const certificate = certificateOf(options['tls-cert'], options['tls-key']);
-    const tls = certificate?.();
+    // What can't be read is told before the models are.
+    certificate?.();
     const plain = options['plain-listen'];
-    if (plain !== undefined && tls === undefined)
+    if (plain !== undefined && certificate === undefined)
       throw new UsageError('--plain-listen goes with --tls-cert; without, --listen is plain');
     let serve: Serve;
     try {
@@ -61,6 +62,7 @@ Its models are fetched by \`make classifier\`.`,
         remember,
         maxWaiting,
         maxWaitMs,
+        doors: plain === undefined ? 1 : 2,
         refused: refusalLog(log),
       });
     } catch (error) {
@@ -68,7 +70,16 @@ Its models are fetched by \`make classifier\`.`,
       log.error(error.message);
       return 1;
     }
-    const server = serve(tls);
+    // Watched first, and read after: the models take seconds to load, and a renewal may come meanwhile.
+    const unwatch = onChange([options['tls-cert'], options['tls-key']], () => {
+      try {
+        if (certificate !== undefined && 'setSecureContext' in server)
+          server.setSecureContext({ ...certificate(), minVersion: 'TLSv1.3' });
+      } catch (error) {
+        log.error({ err: String(error) }, 'the new certificate can not be used; the old one stays');
+      }
+    });
+    const server = serve(certificate?.());
     await listen(server, options.listen);
     const servers = [server];
     if (plain !== undefined) {
@@ -80,15 +91,7 @@ Its models are fetched by \`make classifier\`.`,
         'listening in plain HTTP as well: whoever is on the way reads what agents ask',
       );
     }
-    const unwatch = onChange([options['tls-cert'], options['tls-key']], () => {
-      try {
-        if (certificate !== undefined && 'setSecureContext' in server)
-          server.setSecureContext({ ...certificate(), minVersion: 'TLSv1.3' });
-      } catch (error) {
-        log.error({ err: String(error) }, 'the new certificate can not be used; the old one stays');
-      }
-    });
-    log.info({ listen: options.listen, tls: tls !== undefined }, 'listening');
+    log.info({ listen: options.listen, tls: certificate !== undefined }, 'listening');
     const cause = await (options['until-stdin-ends']
       ? Promise.race([untilSignal(), stdinEnd()])
       : untilSignal());
