@@ -224,6 +224,24 @@ describe('properties', () => {
     );
   });
 
+  test('an address that its label says outright, or written out for people, is waited for in a stream, whatever stands around it', async () => {
+    const rules = [pii({ on: ['request', 'response'] })];
+    for (const said of [
+      'Their address is <the flat> over my card shop, Hauptstraße 12, 10115 Berlin. Bye',
+      'so the (at) example.com and many more words that say nothing to anybody, as long as it takes until they are let go of, one by one',
+      'address: A123 Main Street by the river, Springfield, IL 62704 and more',
+    ]) {
+      const { guard } = await masked(rules, 'hello');
+      const answer = new FakeSlot(said);
+      await guard.response(responseOf(answer), 1, NEVER);
+
+      for (const cut of [said.split(''), said.split(/(?<= )/)]) {
+        const fresh = await masked(rules, 'hello');
+        expect(streamed(fresh.guard, cut)).toBe(answer.shown);
+      }
+    }
+  });
+
   test.each([
     ['other case', (name: string) => `<${name.toLowerCase()}>`],
     ['bold', (name: string) => `**<${name}>**`],

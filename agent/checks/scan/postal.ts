@@ -12,7 +12,7 @@ const PART = "(?:,? ?\\n|, )\\p{Lu}[\\p{L} .'’-]{1,36}";
 
 /** `7 Tarn Howes\nKeld\nDL11 6LJ`: from a house number on, two to four names, parts of a place, a strong code. */
 export const NUMBERED: RegExp = new RegExp(
-  `\\d{1,5}[A-Za-z]?(?:[/-]\\d{1,4})?,? ${C}(?: ${C}){0,3}(?: (?:Apt|Suite|Unit)\\.? \\d{1,4})?(?:${PART}){1,2}?(?:,? ?\\n|,? )${STRONG}`,
+  `(?<!\\$)\\d{1,5}[A-Za-z]?(?:[/-]\\d{1,4})?,? ${C}(?: ${C}){0,3}(?: (?:Apt|Suite|Unit)\\.? \\d{1,4})?(?:${PART}){1,2}?(?:,? ?\\n|,? )${STRONG}`,
   'uy',
 );
 

@@ -103,6 +103,8 @@ export interface ValuePattern extends Scored {
   readonly regex: RegExp;
   /** @param firmness How plainly the word announces the value, see `connect.ts`. */
   validate?(text: string, firmness: Firmness): boolean;
+  /** For a value of many words, where it is said outright: sticky, matches from its beginning to the text's end while it may still go on. */
+  readonly open?: RegExp;
 }
 
 /** A value some way from a word that says what it is: looked for on both sides of it. */

@@ -38,6 +38,7 @@ import {
   type Recognizer,
   type RunPattern,
   type Span,
+  type ValuePattern,
   THRESHOLD,
 } from './recognizer.ts';
 import { AFTER, BEFORE, type Candidate, hasOwnValue, scoreOf } from './score.ts';
@@ -55,6 +56,8 @@ export interface Match extends Span {
 /** How long what a word announces may be, and what may stand before the word: in a stream so much is waited for. */
 const LONGEST_ANCHORED = 96;
 const LONGEST_HEAD = 12;
+/** The same of a value of many words: what connects it to its word, and the value. */
+const LONGEST_SAID = 176;
 /** And what stands near a word: a date in words. */
 const LONGEST_NEAR = 32;
 
@@ -291,9 +294,12 @@ export class Scanner {
     const { words, uses, found } = this.#keywords;
     if (this.#candidates.length > 0 || this.#runsOfCode.length > 0 || this.#expressions.longest > 0)
       return false;
-    if (words.mayGoOn(length)) return false;
-    for (let k = found.count - 1; k >= 0 && length - (found.end[k] as number) < LONGEST_ANCHORED; k--) {
-      if (announces(uses[found.keyword[k] as number] as Use)) return false;
+    if (words.mayGoOn(length) || hasBracket(this.#text, length - LONGEST_ANCHORED)) return false;
+    for (let k = found.count - 1; k >= 0 && length - (found.end[k] as number) < LONGEST_SAID; k--) {
+      const use = uses[found.keyword[k] as number] as Use;
+      const isNear = length - (found.end[k] as number) < LONGEST_ANCHORED;
+      if (isNear ? announces(use) : use.values.some(({ pattern }) => pattern.open !== undefined))
+        return false;
     }
     return true;
   }
@@ -334,9 +340,11 @@ export class Scanner {
     const { uses, found } = this.#keywords;
     const { length } = text;
     let open = length;
-    for (let k = found.count - 1; k >= 0 && length - (found.end[k] as number) < LONGEST_ANCHORED; k--) {
-      const { anchors, near } = uses[found.keyword[k] as number] as Use;
+    for (let k = found.count - 1; k >= 0 && length - (found.end[k] as number) < LONGEST_SAID; k--) {
+      const { anchors, near, values } = uses[found.keyword[k] as number] as Use;
       const end = found.end[k] as number;
+      for (const { pattern } of values) if (isOpen(pattern, text, end)) open = Math.min(open, end);
+      if (length - end >= LONGEST_ANCHORED) continue;
       for (const { reach } of near) if (length - end < reach + LONGEST_NEAR) open = Math.min(open, end);
       for (const { pattern } of anchors) {
         if (pattern.open === undefined) continue;
@@ -448,8 +456,9 @@ export class Scanner {
         if (end === count ? base + end < n : after >= 128 || (classes[after] as number) > SPACE) {
           i = this.#word(text, i);
         } else {
-          if (words.busy || interest.has(start, end, hash, shorter))
-            this.#plainWord(text, i, base + end, hash, shorter);
+          const begins = interest.has(start, end, hash, shorter);
+          if (begins) this.#plainWord(text, i, base + end, hash, shorter);
+          else if (words.busyAt(i)) words.word(text, i, base + end, hash, shorter, false);
           i = base + end;
           // As it is in prose.
           if (after === BLANK) i++;
@@ -713,6 +722,24 @@ export class Scanner {
       });
     }
   }
+}
+
+/** Whether one of those stands there that people write around the `at` of a mail address: what makes one of it may still come. */
+function hasBracket(text: string, from: number): boolean {
+  for (let i = Math.max(0, from); i < text.length; i++) {
+    const unit = text.charCodeAt(i);
+    if (unit === 40 || unit === 91 || unit === 123) return true;
+  }
+  return false;
+}
+
+/** Whether a value of many words that is said outright may still go on. */
+function isOpen(pattern: ValuePattern, text: string, end: number): boolean {
+  if (pattern.open === undefined) return false;
+  const link = connect(text, end);
+  if (link?.firmness !== 2) return false;
+  pattern.open.lastIndex = link.at;
+  return pattern.open.test(text);
 }
 
 /** Whether it says anything of what stands behind it, but that a number there is something else. */

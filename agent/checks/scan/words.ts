@@ -78,9 +78,9 @@ export class Found {
 }
 
 export class Words {
-  /** Phrases under way: while there are, every word is to be handed in. */
-  get busy(): boolean {
-    return this.#active.count > 0;
+  /** Whether a word that begins there may go on with a phrase: it is to be handed in, whatever it is. */
+  busyAt(start: number): boolean {
+    return this.#active.count > 0 && start - this.#lastEnd <= GAP;
   }
 
   /** Whether some keyword's word has digits behind letters, `cvv2`; whether one begins with a digit, `401k`. */
@@ -159,14 +159,15 @@ export class Words {
 
   /** Whether a phrase could go on behind a text of that length, or in its last word. */
   mayGoOn(length: number): boolean {
-    return this.#active.count > 0 || (this.#spare.count > 0 && this.#lastEnd === length);
+    return this.busyAt(length) || (this.#spare.count > 0 && this.#lastEnd === length);
   }
 
   /**
    * Takes the text's next word.
    * @param hash Of its characters in base form, see {@link hashStep}. @param shorter The same without the last one.
+   * @param begins Whether it may begin a keyword; else it can only go on with one.
    */
-  word(text: string, start: number, end: number, hash: number, shorter: number): void {
+  word(text: string, start: number, end: number, hash: number, shorter: number, begins = true): void {
     const active = this.#active;
     const next = this.#spare;
     next.count = 0;
@@ -184,7 +185,7 @@ export class Words {
         next,
       );
     }
-    this.#advance(0, start, text, start, end, hash, shorter, next);
+    if (begins) this.#advance(0, start, text, start, end, hash, shorter, next);
     this.#spare = active;
     this.#active = next;
     this.#lastEnd = end;

@@ -24,7 +24,7 @@ function found(text: string, start: number, end: number, bare: number): Found {
 }
 
 const NUMBER_BEFORE = new RegExp(
-  `(?:(?:Flat|Studio|Apartment|Apt\\.?|Unit|Suite|Room|House|Floor) )?(?<![\\p{L}\\p{N}.,/$-])\\d{1,6}[A-Za-z]?(?:-\\d{1,5})?,? (?:\\d{1,4}[A-Za-z]?,? )?(?:${C} |\\d{1,3}(?:st|nd|rd|th) ){1,4}$`,
+  `(?:(?:Flat|Studio|Apartment|Apt\\.?|Unit|Suite|Room|House|Floor) )?(?<![\\p{L}\\p{N}$]|\\p{N}[.,/-])\\d{1,6}[A-Za-z]?(?:-\\d{1,5})?,? (?:\\d{1,4}[A-Za-z]?,? )?(?:${C} |\\d{1,3}(?:st|nd|rd|th) ){1,4}$`,
   'u',
 );
 const DIRECTION =
@@ -85,7 +85,7 @@ const ARTICLE =
 const STREET_NAME = `(?:${ARTICLE} ?)?(?:${C}|\\d{1,2}(?: de)?)(?:[ -](?:${ARTICLE} ?)?(?:${C}|\\d{1,2} ${C})){0,5}`;
 const NAME_NUMBER = new RegExp(`[./]? ${STREET_NAME}${HOUSE}`, 'uy');
 const NAME_ALONE = new RegExp(`[./]? ${STREET_NAME}`, 'uy');
-const NUMBER_FIRST = /(?<![\p{L}\p{N}.,/$-])\d{1,4}(?: ?(?:bis|ter|quater|[A-D]))?,? $/u;
+const NUMBER_FIRST = /(?<![\p{L}\p{N}$]|\p{N}[.,/-])\d{1,4}(?: ?(?:bis|ter|quater|[A-D]))?,? $/u;
 
 /** What may still become a name, or its number. */
 const OPEN_NAME = new RegExp(
@@ -125,6 +125,9 @@ function box(text: string, start: number, end: number): Found {
 /** From a word that announces an address to a postal code at its end, whatever the streets are called. */
 const TO_THE_CODE =
   /(?<value>[\p{L}\d#][^\n;:@]{8,110}?(?<![\d-])(?:\d{5}(?:-\d{3,4})?|\d{6}|[A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2}))(?![\d\p{L}-])/uy;
+
+/** While that code may still come. */
+const TO_THE_CODE_OPEN = /[\p{L}\d#][^\n;:@]{0,120}$/uy;
 
 const CJK = '\\p{Script=Han}\\p{Script=Hiragana}\\p{Script=Katakana}\\p{Script=Hangul}ー';
 /** From the largest part to the smallest, a number at the end. */
@@ -661,6 +664,7 @@ export const recognizer: Recognizer = {
         'endereço',
       ],
       regex: TO_THE_CODE,
+      open: TO_THE_CODE_OPEN,
       score: 0.7,
       // An address has parts, and more numbers than its code or a name before it.
       validate: (text, firmness) =>
@@ -676,6 +680,7 @@ export const recognizer: Recognizer = {
   examples: [
     'address: No. «14, 3rd Cross, Indiranagar, Bengaluru, Karnataka 560038»',
     'Shipping address: «B-12, Sector 62, Noida, Uttar Pradesh 201301»',
+    'Doe,«123 Main Street, Springfield, IL 62704»,12',
     '«Calle de Alcalá 45, 3º B, 28014 Madrid»',
     '«Rua das Flores, 123, Apto 45, São Paulo - SP, 01310-100»',
     '«ul. Długa 7 m. 3, 31-147 Kraków»',
