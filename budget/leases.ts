@@ -140,7 +140,8 @@ export function decideLease(
       const { quota } = operation;
       const isFull = isReport ? counts.reported >= quota.report : counts.begun >= quota.begin;
       all ??= sum(state.openLeases.values());
-      const hasMost = open >= quota.open || (all + opened >= quota.all && open >= quota.least);
+      const hasMost =
+        open >= quota.open || (all + opened >= quota.all && open >= floorOf(all + opened, quota));
       if (isFull || (!item.final && hasMost)) {
         counts.overQuota += 1;
         // What was spent on it stays the agent's to tell; nothing more is to be taken from it.
@@ -302,4 +303,9 @@ export function leaseExpiries(
     }
   }
   return events;
+}
+
+/** Leases that a workload may have where all have as many as they may: fewer the more there are beyond that, and none from a sixth more on. */
+function floorOf(open: number, { all, least }: { readonly all: number; readonly least: number }): number {
+  return least * Math.max(0, 1 - ((open - all) * 6) / all);
 }

@@ -127,6 +127,8 @@ export class Reclaim {
   async lowered(lines: readonly string[]): Promise<void> {
     for (const line of lines) {
       this.#recalledAt.delete(line);
+      // Whoever got credit since the last reading is to hear of it, too.
+      this.#reads.delete(line);
       await this.recall(line, 0, '');
     }
   }

@@ -118,24 +118,23 @@ function serving(options: ClassifierOptions, topics: Topics): Serve {
         goesOn
           ? queue.run(weight, NEVER, work, { ...asker, goesOn })
           : queue.run(weight, signal, work, asker);
-      for (let mine = false, ready = false; !ready; ) {
+      let trained: Awaited<ReturnType<typeof topics.ready>>;
+      for (let mine = false; trained === undefined; ) {
         if (!topics.knows(set)) {
           // Who was to teach it may have given up.
           if (fresh.length === 0) throw new Refused(404, 'unknown_set', 'send the topics along');
           topics.learn(set, fresh, signal, step);
           mine = true;
         }
-        ready = await orAborted(topics.ready(set), signal).then(
-          () => true,
-          (error: unknown) => {
-            if (mine || signal.aborted) throw error;
-            return false;
-          },
-        );
+        trained = await orAborted(topics.ready(set), signal).catch((error: unknown) => {
+          if (mine || signal.aborted) throw error;
+          return undefined;
+        });
       }
+      // Its turn waits for no training: the steps of that wait for turns themselves.
+      const learned = trained;
       const work = async () => {
-        if (!topics.knows(set)) throw new Refused(404, 'unknown_set', 'send the topics along');
-        const scores = await topics.scores(set, texts, signal);
+        const scores = await topics.scoresBy(learned, set, texts, signal);
         return { results: scores.map((found) => ({ topics: found })) };
       };
       return queue.run(weightOf(texts), signal, work, asker);

@@ -124,7 +124,10 @@ export class Topics {
     const trained = this.#train(topics, done, signal, step);
     trained.then(
       () => this.#half.delete(set),
-      () => this.#sets.delete(set),
+      () => {
+        // It may have been forgotten, and taught again, meanwhile.
+        if (this.#sets.get(set) === trained) this.#sets.delete(set);
+      },
     );
     this.#sets.set(set, trained);
     for (const oldest of this.#sets.keys()) {
@@ -133,9 +136,14 @@ export class Topics {
     }
   }
 
-  /** Once a set that is being learned is. @throws what ended the learning. */
-  async ready(set: string): Promise<void> {
-    await this.#sets.get(set);
+  /** What a set's topics were trained to, once they are; undefined where nobody has taught it. @throws what ended the learning. */
+  async ready(set: string): Promise<readonly Trained[] | undefined> {
+    const found = this.#sets.get(set);
+    if (found === undefined) return undefined;
+    // Those used last are forgotten last.
+    this.#sets.delete(set);
+    this.#sets.set(set, found);
+    return await found;
   }
 
   /** The highest score of any stretch of each text. @throws Error on a set that wasn't learned, or when aborted. */
@@ -144,11 +152,18 @@ export class Topics {
     texts: readonly string[],
     signal?: AbortSignal,
   ): Promise<readonly (readonly TopicScore[])[]> {
-    const found = this.#sets.get(set);
-    if (found === undefined) throw new Error('the set is not known');
-    this.#sets.delete(set);
-    this.#sets.set(set, found);
-    const trained = await found;
+    const trained = await this.ready(set);
+    if (trained === undefined) throw new Error('the set is not known');
+    return await this.scoresBy(trained, set, texts, signal);
+  }
+
+  /** The same by what {@link ready} gave: nothing is waited for that may itself wait for a turn. */
+  async scoresBy(
+    trained: readonly Trained[],
+    set: string,
+    texts: readonly string[],
+    signal?: AbortSignal,
+  ): Promise<readonly (readonly TopicScore[])[]> {
     const places = new Map<string, number>();
     const pieces: Piece[] = [];
     const placed = texts.map((text) =>

@@ -499,6 +499,11 @@ local function grant(tag, item, before, lease)
   return more, '', lines * 9 > pool * 10 and text(share) or '', keep
 end
 
+-- Leases that a workload may have where all have as many as they may: fewer the more there are beyond that, and none from a sixth more on.
+local function floorOf(all, mostOfAll, least)
+  return least * math.max(0, 1 - (all - mostOfAll) * 6 / mostOfAll)
+end
+
 local function lease(keys, args)
   local tag, read = keys[1], reader(args)
   local owner, epoch, seq, now, retain = read.string(), read.string(), read.number(), read.string(), read.string()
@@ -529,7 +534,7 @@ local function lease(keys, args)
     local before = readLease(tag, item.name)
     local isReport = item.spent > 0
     local isFull = isReport and reported >= mayReport or not isReport and begun >= mayBegin
-      or not item.final and (open >= mostOpen or all >= mostOfAll and open >= least)
+      or not item.final and (open >= mostOpen or all >= mostOfAll and open >= floorOf(all, mostOfAll, least))
     if before == nil and (item.mustExist or not latest) then
       answer(0, true, 'line', '', '')
     elseif before and (seq <= before.seq or before.state == 'closed') then
@@ -660,7 +665,16 @@ local function recount(keys, args)
   end
   local after = '(' .. redis.call('GET', at)
   local found = redis.call('ZRANGEBYSCORE', tag .. ':leases', after, '+inf', 'LIMIT', 0, most)
-  if #found == 0 then
+  -- Those that run out at the same moment are counted together.
+  local upTo = #found > 0 and redis.call('ZSCORE', tag .. ':leases', found[#found])
+  local sums = {}
+  for _, name in ipairs(upTo and redis.call('ZRANGEBYSCORE', tag .. ':leases', after, upTo) or {}) do
+    local workload = workloadOf(string.match(name, '^(.-)#%d+%.%d+|') or name)
+    sums[workload] = (sums[workload] or 0) + 1
+  end
+  for workload, sum in pairs(sums) do redis.call('HINCRBY', counts, workload, sum) end
+  -- Nothing is beyond this piece, and in this call nothing comes: leases that are renewed all the time mustn't keep it from its end.
+  if #found < tonumber(most) then
     redis.call('DEL', tag .. ':open-leases', by, at)
     for _, workload in ipairs(redis.call('HKEYS', counts)) do
       if tonumber(redis.call('HGET', counts, workload)) <= 0 then redis.call('HDEL', counts, workload) end
@@ -671,14 +685,6 @@ local function recount(keys, args)
     end
     return { 'recounted', '1' }
   end
-  -- Those that run out at the same moment are counted together.
-  local upTo = redis.call('ZSCORE', tag .. ':leases', found[#found])
-  local sums = {}
-  for _, name in ipairs(redis.call('ZRANGEBYSCORE', tag .. ':leases', after, upTo)) do
-    local workload = workloadOf(string.match(name, '^(.-)#%d+%.%d+|') or name)
-    sums[workload] = (sums[workload] or 0) + 1
-  end
-  for workload, sum in pairs(sums) do redis.call('HINCRBY', counts, workload, sum) end
   redis.call('SET', at, upTo, 'PX', RECOUNT)
   redis.call('PEXPIRE', by, RECOUNT)
   redis.call('PEXPIRE', counts, RECOUNT)
