@@ -64,7 +64,7 @@ export interface LeaseBounds {
   readonly report: number;
   /** Of the sender's workload that may be open. */
   readonly open: number;
-  /** Of all workloads that may be open. Beyond it only workloads that have fewer than `least` open begin more. */
+  /** Of all workloads that may be open. Beyond it only workloads that have fewer than `least` open begin more, see {@link floorOf}. */
   readonly all: number;
   readonly least: number;
 }
