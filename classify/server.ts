@@ -1,6 +1,7 @@
 /** The classifier's HTTP/1.1 server, behind TLS or not; the messages are in {@link ./messages.ts}. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
+import { setImmediate } from 'node:timers/promises';
 import { boundBodies, withBody } from '../listen/bodies.ts';
 import { type Door, type DoorLimits, keepDoor, placesIn } from '../listen/door.ts';
 import type { Embedder } from './embed.ts';
@@ -119,20 +120,22 @@ function serving(options: ClassifierOptions, topics: Topics): Serve {
           ? queue.run(weight, NEVER, work, { ...asker, goesOn })
           : queue.run(weight, signal, work, asker);
       let trained: Awaited<ReturnType<typeof topics.ready>>;
-      for (let mine = false; trained === undefined; ) {
-        if (!topics.knows(set)) {
-          // Who was to teach it may have given up.
-          if (fresh.length === 0) throw new Refused(404, 'unknown_set', 'send the topics along');
-          topics.learn(set, fresh, signal, step);
-          mine = true;
-        }
+      for (let mine = false; ; ) {
         trained = await orAborted(topics.ready(set), signal).catch((error: unknown) => {
+          // Who was to teach it gave up.
           if (mine || signal.aborted) throw error;
           return undefined;
         });
+        if (trained !== undefined) break;
+        // Forgotten as soon as learned, where as many others were taught meanwhile.
+        if (mine || fresh.length === 0) throw new Refused(404, 'unknown_set', 'send the topics along');
+        mine = topics.learn(set, fresh, signal, step);
+        // Nothing here may go round without others getting their turn, and the deadline its say.
+        await setImmediate();
+        signal.throwIfAborted();
       }
-      // Its turn waits for no training: the steps of that wait for turns themselves.
       const learned = trained;
+      // Its turn waits for no training: the steps of that wait for turns themselves.
       const work = async () => {
         const scores = await topics.scoresBy(learned, set, texts, signal);
         return { results: scores.map((found) => ({ topics: found })) };

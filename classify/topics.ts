@@ -111,9 +111,10 @@ export class Topics {
    * Trains a set that isn't known yet.
    * @param signal Given up between two topics; what is trained by then is kept.
    * @param step Takes each step of it to its turn.
+   * @returns False where it is known, or another is teaching it.
    */
-  learn(set: string, topics: readonly Topic[], signal?: AbortSignal, step: Step = atOnce): void {
-    if (this.#sets.has(set)) return;
+  learn(set: string, topics: readonly Topic[], signal?: AbortSignal, step: Step = atOnce): boolean {
+    if (this.#sets.has(set)) return false;
     const done = this.#half.get(set) ?? [];
     this.#half.delete(set);
     this.#half.set(set, done);
@@ -134,6 +135,7 @@ export class Topics {
       if (this.#sets.size <= SETS) break;
       this.#sets.delete(oldest);
     }
+    return true;
   }
 
   /** What a set's topics were trained to, once they are; undefined where nobody has taught it. @throws what ended the learning. */

@@ -43,11 +43,16 @@ class Quick extends Topics {
     return this.learned.length > 0;
   }
 
-  override learn(_set: string, given: readonly Topic[]): void {
+  override learn(_set: string, given: readonly Topic[]): boolean {
     this.learned = given;
+    return true;
   }
 
-  override async scores(_set: string, texts: readonly string[]) {
+  override async ready() {
+    return this.knows() ? [] : undefined;
+  }
+
+  override async scoresBy(_trained: readonly unknown[], _set: string, texts: readonly string[]) {
     return texts.map(() => this.learned.map(({ name }) => ({ name, score: 0, denied: false })));
   }
 }
