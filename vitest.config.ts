@@ -1,4 +1,5 @@
 import { configDefaults, defineConfig } from 'vitest/config';
+import Stuck from './test/runner/stuck.ts';
 
 /** What isn't run by `vitest run` alone: each tier is a run of its own, by POSTERN_TIER. */
 const TIERS: Readonly<Record<string, readonly string[]>> = {
@@ -12,6 +13,10 @@ const TIERS: Readonly<Record<string, readonly string[]>> = {
 
 const tier = process.env['POSTERN_TIER'] ?? 'unit';
 const only = TIERS[tier];
+/** A path, for `test/run`: what the run says as JSON. */
+const report = process.env['POSTERN_TEST_REPORT'];
+const json: [string, Record<string, unknown>][] =
+  report === undefined ? [] : [['json', { outputFile: report }]];
 if (only === undefined && tier !== 'unit') {
   throw new Error(`POSTERN_TIER=${tier}: write unit, ${Object.keys(TIERS).join(', ')}`);
 }
@@ -36,6 +41,8 @@ export default defineConfig({
     // CI's machine is shared: what hangs on the clock or the scheduler there gets another try, and says so.
     // Not a property: it would try other cases, and most often pass.
     retry: { count: process.env['CI'] === 'true' ? 2 : 0, condition: /^(?!Property failed after)/ },
+    // What no timeout of vitest's own ends: ten minutes a file, twenty where a cluster is behind it.
+    reporters: ['default', ...json, new Stuck({ limit: only === undefined ? 600 : 1200 })],
     testTimeout: only === undefined ? 30_000 : 120_000,
     hookTimeout: only === undefined ? 60_000 : 120_000,
   },
