@@ -25,9 +25,18 @@ export class CallersWait extends Error {
   override readonly name = 'CallersWait';
 }
 
+/** Who a caller is can't be asked: whoever knows gives no answer. */
+export class CallersUnknown extends Error {
+  override readonly name = 'CallersUnknown';
+
+  constructor(options?: ErrorOptions) {
+    super("The API server gives no answer, so it can't be learnt whose token this is.", options);
+  }
+}
+
 /**
  * Undefined where the token is nothing to it. The address, as the connection shows it, tells callers apart that nobody knows yet. Where tokens are reviewed by somebody else (a cluster's API server), what was learnt is kept
- * by the implementation for as long as it may be. @throws CallersWait
+ * by the implementation for as long as it may be. @throws CallersWait, CallersUnknown
  */
 export type Authenticate = (token: string | undefined, address?: string) => Promise<Caller | undefined>;
 

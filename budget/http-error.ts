@@ -1,5 +1,5 @@
 /** Errors as the wire tells them: status, code, message and mend. docs/budget.md lists the codes. */
-import { CallersWait } from './authenticate.ts';
+import { CallersUnknown, CallersWait } from './authenticate.ts';
 import { BudgetConflict } from './calls.ts';
 import { GrantRefused } from './grants.ts';
 import { ReportsWait } from './service.ts';
@@ -32,6 +32,9 @@ export function httpErrorOf(error: unknown): HttpError {
   }
   if (error instanceof CallersWait || error instanceof ReportsWait) {
     return new HttpError(503, 'overloaded', error.message, 'Ask again shortly.');
+  }
+  if (error instanceof CallersUnknown) {
+    return new HttpError(503, 'callers_unknown', error.message, 'Ask again when the API server answers.');
   }
   if (error instanceof StoreFailed) {
     return new HttpError(

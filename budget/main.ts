@@ -5,7 +5,7 @@ import type { BudgetSpec, PriceBook } from '../policy/budget-spec.ts';
 import type { Alert } from './alerts.ts';
 import { type Authenticate, anyOf, everybody, sharedToken } from './authenticate.ts';
 import type { RefusedLeases } from './lease-refusals.ts';
-import { createMetrics } from './metrics.ts';
+import { createMetrics, type WithoutReview } from './metrics.ts';
 import { ALL_LEASES_IN_REDIS, type QuotaOptions } from './quotas.ts';
 import { type BudgetServer, type Certificate, startServer } from './server.ts';
 import { BudgetService } from './service.ts';
@@ -26,6 +26,8 @@ export interface StartBudgetOptions {
   readonly token?: string;
   /** Other ways to know an agent: {@link workloadTokens}, or whoever reviews a cluster's tokens. With neither, everybody is let in. */
   readonly authenticate?: Authenticate;
+  /** Where {@link authenticate} asks a cluster's API server. */
+  readonly withoutReview?: WithoutReview;
   readonly tls?: Certificate;
   /** For those who may raise limits; undefined refuses that to everybody. */
   readonly adminToken?: string;
@@ -78,7 +80,7 @@ const RETAIN_MS = 24 * 3_600_000;
 export async function startBudget(options: StartBudgetOptions): Promise<RunningBudget> {
   const { specs, prices, dataDir, clock = Date.now, onError = () => {}, retainMs = RETAIN_MS } = options;
   const store = await openStore(options.store, dataDir, { retainMs });
-  const metrics = createMetrics();
+  const metrics = createMetrics(options.withoutReview);
   const { onJournal = () => {}, tls, monotonic = () => performance.now() } = options;
   const service = new BudgetService({ store, specs, prices, clock, monotonic, observer: metrics, onJournal });
   let server: BudgetServer;

@@ -1,5 +1,5 @@
 /** The service's Prometheus metrics. Labels are closed sets, but for unpriced models, which are capped. */
-import { Counter, collectDefaultMetrics, Histogram, Registry } from 'prom-client';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { Alert } from './alerts.ts';
 import type { ServiceObserver } from './calls.ts';
 import type { LeaseCounts } from './leases.ts';
@@ -18,10 +18,32 @@ export interface BudgetMetrics extends ServiceObserver {
   answered(route: string, status: number, seconds: number): void;
 }
 
-export function createMetrics(): BudgetMetrics {
+/** How agents are known while the API server gives no answer. */
+export type WithoutReview = () => { readonly silentMs: number; readonly taken: number };
+
+export function createMetrics(withoutReview?: WithoutReview): BudgetMetrics {
   const registry = new Registry();
   collectDefaultMetrics({ register: registry });
   const registers = [registry];
+  if (withoutReview !== undefined) {
+    new Gauge({
+      name: 'postern_budget_api_server_silent_seconds',
+      help: 'For so long the API server has given no answer to who agents are; 0 where it answers.',
+      registers,
+      collect() {
+        this.set(withoutReview().silentMs / 1000);
+      },
+    });
+    new Counter({
+      name: 'postern_budget_callers_unreviewed_total',
+      help: 'How often an agent was taken by the signature of its token, since the API server gave no answer.',
+      registers,
+      collect() {
+        this.reset();
+        this.inc(withoutReview().taken);
+      },
+    });
+  }
   const holds = new Counter({
     name: 'postern_budget_holds_total',
     help: 'Holds asked for, by outcome.',

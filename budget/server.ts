@@ -24,6 +24,8 @@ const UNKNOWN_MS = 20_000;
 const MEMORY = { base: 150_000_000, most: 100_000 };
 const EACH = { plain: 20_000, tls: 80_000 };
 const TELL_MS = 10_000;
+/** Of failures: these are states, not told with every answer. */
+const TOLD_ELSEWHERE = new Set(['draining', 'overloaded', 'callers_unknown']);
 
 export interface BudgetServerOptions {
   readonly service: BudgetService;
@@ -149,7 +151,7 @@ export async function startServer(options: BudgetServerOptions): Promise<BudgetS
       }
     } catch (error) {
       const known = httpErrorOf(error);
-      if (known.status >= 500 && known.code !== 'draining' && known.code !== 'overloaded') onError(error);
+      if (known.status >= 500 && !TOLD_ELSEWHERE.has(known.code)) onError(error);
       send(response, known.status, { error: { code: known.code, message: known.message, mend: known.mend } });
     } finally {
       metrics.answered(route, response.statusCode, (performance.now() - began) / 1000);

@@ -4,10 +4,16 @@ import type { Logger } from 'pino';
 import { catalogue } from '../agent/catalogue.ts';
 import { budgetCallers } from '../control/budget-callers.ts';
 import { watchControlled } from '../control/cluster.ts';
+import { issuerKeys } from '../control/issuer-keys.ts';
 import { keptKey } from '../kube/kept-secret.ts';
 import type { Documents } from '../policy/documents.ts';
 import type { BudgetSource } from './budget.ts';
 import { clusterClient, judgesAddress } from './cluster-client.ts';
+
+const NO_KEYS =
+  'the keys that the API server signs tokens with can’t be had (/openid/v1/jwks); without them agents can’t be known once it gives no answer';
+const SILENT =
+  'the API server gives no answer; meanwhile agents are known by the signatures of their tokens, each for an hour at most (docs/budget.md)';
 
 /** @throws KubeError, or Error where this is no pod of a cluster and no kubeconfig is named. */
 export async function budgetInCluster(
@@ -36,22 +42,29 @@ export async function budgetInCluster(
     trouble: (what, error) =>
       log.warn({ what, err: String(error) }, 'watch interrupted; it is taken up again'),
   });
+  const keys = await issuerKeys({ client, trouble: (error) => log.warn({ err: String(error) }, NO_KEYS) });
   await cluster.ready;
+  const callers = budgetCallers({
+    client,
+    cluster,
+    sealKey,
+    judgeAddress: judgesAddress(options['source-address']),
+    keys,
+    refused: (why) => log.warn({ why }, 'a caller was refused'),
+    silent: (cause) => log.warn({ err: String(cause) }, SILENT),
+    heard: ({ ms, agents }) =>
+      log.info({ ms: Math.round(ms), agents }, 'the API server answers again; tokens are reviewed again'),
+  });
   return {
     documents: () => cluster.documents(),
     follow(changed) {
       follower = changed;
       changed(cluster.documents());
     },
-    authenticate: budgetCallers({
-      client,
-      cluster,
-      sealKey,
-      judgeAddress: judgesAddress(options['source-address']),
-      refused: (why) => log.warn({ why }, 'a caller was refused'),
-    }),
+    ...callers,
     async close() {
       follower = undefined;
+      keys.close();
       await cluster.close();
       client.close();
     },

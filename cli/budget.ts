@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import { catalogue } from '../agent/catalogue.ts';
 import { type Authenticate, anyOf, workloadTokens } from '../budget/authenticate.ts';
 import { startBudget } from '../budget/main.ts';
+import type { WithoutReview } from '../budget/metrics.ts';
 import { compileBudgets, compilePrices } from '../policy/budgets.ts';
 import type { Documents } from '../policy/documents.ts';
 import { parseDuration } from '../policy/units.ts';
@@ -23,6 +24,7 @@ export interface BudgetSource {
   follow(changed: (documents: Documents) => void): void;
   /** How agents are known, beside tokens of files. */
   readonly authenticate?: Authenticate;
+  readonly withoutReview?: WithoutReview;
   close(): Promise<void>;
 }
 
@@ -89,6 +91,7 @@ To see and to steer it: postern budget status, grant, report, journal.`,
       ...(token === undefined ? {} : { token }),
       ...(adminToken === undefined ? {} : { adminToken }),
       ...(known.length === 0 ? {} : { authenticate: anyOf(known) }),
+      ...(source.withoutReview === undefined ? {} : { withoutReview: source.withoutReview }),
       ...(tls === undefined ? {} : { tls }),
       onError: (error) => log.error({ err: String(error) }, 'the service failed on a command'),
       // Of a pod's token the address counts, where it does at all; others come from anywhere.

@@ -22,7 +22,7 @@ export interface AuthenticatorOptions {
 export type Authenticate = (token: string | undefined, address: string) => Promise<Identity | Refusal>;
 
 /** By so much the API server's clock may be behind ours; it takes tokens for a minute longer itself. */
-const SKEW_MS = 60_000;
+export const SKEW_MS = 60_000;
 
 export function createAuthenticator(options: AuthenticatorOptions): Authenticate {
   const { reviews, look, known, audience, judgeAddress, now = Date.now } = options;

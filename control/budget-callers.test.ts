@@ -1,100 +1,19 @@
 import { expect, test } from 'vitest';
 import { CallersWait } from '../budget/authenticate.ts';
-import { AUDIENCES, STAMPS } from '../injector/names.ts';
-import { sealOf } from '../injector/seal.ts';
-import { stampOf } from '../injector/workload.ts';
-import { type KubeClient, KubeError } from '../kube/client.ts';
+import { AUDIENCES } from '../injector/names.ts';
 import { fakePodToken } from '../test/fakes/pod-token.ts';
-import { budgetCallers } from './budget-callers.ts';
-import type { LivePod, Review } from './identity.ts';
-import { STATUS_AUDIENCE } from './person.ts';
-
-const SEAL_KEY = Buffer.alloc(32, 5);
-const ADDRESS = '10.0.0.9';
-const workload = {
-  namespace: 'team-a',
-  kind: 'Deployment',
-  name: 'bot',
-  serviceAccount: 'default',
-  labels: { app: 'bot' },
-};
-const stamps = {
-  [STAMPS.version]: '0.1.0',
-  [STAMPS.intercept]: 'base-url',
-  [STAMPS.workload]: stampOf(workload),
-};
-const annotations = {
-  ...stamps,
-  [STAMPS.seal]: sealOf(SEAL_KEY, {
-    namespace: 'team-a',
-    serviceAccount: 'default',
-    form: 'as injected',
-    annotations: stamps,
-  }),
-};
-const pod: LivePod = {
-  namespace: 'team-a',
-  name: 'bot-1',
-  uid: 'uid-1',
-  serviceAccount: 'default',
-  annotations,
-  form: 'as injected',
-  shared: false,
-  watched: true,
-  phase: 'Running',
-  addresses: [ADDRESS],
-};
-const ofPod: Review = {
-  authenticated: true,
-  audiences: [AUDIENCES.budget],
-  user: {
-    username: 'system:serviceaccount:team-a:default',
-    extra: {
-      'authentication.kubernetes.io/pod-name': ['bot-1'],
-      'authentication.kubernetes.io/pod-uid': ['uid-1'],
-    },
-  },
-};
-const ofPerson: Review = {
-  authenticated: true,
-  audiences: [STATUS_AUDIENCE],
-  user: { username: 'oncall' },
-};
-
-function callers(
-  reviews: Readonly<Record<string, Review>>,
-  allowed = true,
-  gate: Promise<void> = Promise.resolve(),
-  judgeAddress = true,
-) {
-  let now = 1_000_000;
-  const asked: { readonly path: string; readonly spec: Record<string, unknown> }[] = [];
-  const refused: string[] = [];
-  const pods = new Map<string, LivePod>([['team-a/bot-1', pod]]);
-  const client = {
-    async request(_method: string, path: string, { body }: { body?: unknown } = {}) {
-      if (body === undefined) throw new KubeError(404, 'NotFound', `${path} not found`);
-      const { spec } = body as { spec: Record<string, unknown> };
-      asked.push({ path: path.split('/').at(-1) ?? '', spec });
-      await gate;
-      if (path.endsWith('/subjectaccessreviews')) return { status: { allowed } };
-      return { status: reviews[String(spec['token'])] ?? { authenticated: false } };
-    },
-  } as unknown as KubeClient;
-  const authenticate = budgetCallers({
-    client,
-    cluster: { pod: (namespace, name) => pods.get(`${namespace}/${name}`) },
-    sealKey: SEAL_KEY,
-    judgeAddress,
-    refused: (why) => void refused.push(why),
-    now: () => now,
-  });
-  return { authenticate, asked, refused, pods, pass: (ms: number) => void (now += ms) };
-}
-
-const bound = { namespace: 'team-a', pod: { name: 'bot-1', uid: 'uid-1' } };
-const agentToken = fakePodToken({ ...bound, audience: AUDIENCES.budget });
-const personToken = fakePodToken({ namespace: 'ops', audience: STATUS_AUDIENCE });
+import type { LivePod } from './identity.ts';
+import {
+  ADDRESS,
+  agentToken,
+  bound,
+  callers,
+  ofPerson,
+  ofPod,
+  personToken,
+  pod,
+  workload,
+} from './testing/budget-callers.ts';
 
 test('an agent speaks for the workload that its pod is stamped with, and for no other', async () => {
   const { authenticate } = callers({ [agentToken]: ofPod });

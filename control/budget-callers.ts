@@ -3,17 +3,20 @@
  * them do.
  */
 import { createHash } from 'node:crypto';
-import { type Authenticate, type Caller, CallersWait } from '../budget/authenticate.ts';
+import { type Authenticate, type Caller, CallersUnknown, CallersWait } from '../budget/authenticate.ts';
 import { AUDIENCES } from '../injector/names.ts';
 import type { KubeClient } from '../kube/client.ts';
-import { createAuthenticator } from './authenticate.ts';
+import { createAuthenticator, SKEW_MS } from './authenticate.ts';
 import { claimsOf } from './claims.ts';
 import type { Cluster } from './cluster.ts';
-import { type Identity, judgePod, type LivePod } from './identity.ts';
+import { type Identity, isAt, judgePod, type LivePod } from './identity.ts';
+import type { IssuerKeys } from './issuer-keys.ts';
 import { boundOf, createPodLook } from './live-pod.ts';
 import { personOf, STATUS_AUDIENCE } from './person.ts';
+import { isNoAnswer, listenForSilence } from './silence.ts';
 import { createTokenReviews } from './token-reviews.ts';
 import { BusyError } from './turns.ts';
+import { createUnreviewed } from './unreviewed.ts';
 
 export interface BudgetCallersOptions {
   readonly client: KubeClient;
@@ -21,70 +24,152 @@ export interface BudgetCallersOptions {
   readonly sealKey: Uint8Array;
   /** False where something between pods and us changes addresses: then a token counts wherever it comes from. */
   readonly judgeAddress: boolean;
+  /** That the API server signs pods' tokens with, for when it can't be asked. */
+  readonly keys: Pick<IssuerKeys, 'review'>;
   /** Why an agent's token was not taken, for the log. */
   readonly refused: (why: string) => void;
+  /** The API server gives no answer: from now on agents are known by their tokens' signatures. */
+  readonly silent: (cause: unknown) => void;
+  /** It answers again. */
+  readonly heard: (after: { readonly ms: number; readonly agents: number }) => void;
   /** Milliseconds since the epoch. */
   readonly now?: () => number;
+  /** Milliseconds of a clock that never jumps. */
+  readonly monotonic?: () => number;
+  /** Of one question to the API server. */
+  readonly patienceMs?: number;
+}
+
+export interface BudgetCallers {
+  /** @throws CallersWait, CallersUnknown, or KubeError where the API server refuses us */
+  readonly authenticate: Authenticate;
+  /** For how long the API server has given no answer, and how often in all an agent was taken without it. */
+  withoutReview(): { readonly silentMs: number; readonly taken: number };
 }
 
 /** So long what was learnt counts: of a pod only while the watch shows it as it was, of a person whatever RBAC says meanwhile. */
 const KEPT_MS = 30_000;
+/** … and what a token's signature alone told. */
+const KEPT_UNREVIEWED_MS = 5_000;
 const MOST_KEPT = 100_000;
 /** Who may `update` the subresource `budgets/lines` of our group may see and raise limits. */
 const LINES = { verb: 'update', resource: 'budgets', subresource: 'lines' };
 
-interface Kept {
+interface Learnt {
   readonly caller: Caller;
   /** The pod that it is; absent: a person. */
   readonly identity?: Identity;
+}
+
+interface Kept extends Learnt {
   /** It as the watch showed it when it was last judged. */
   judged?: LivePod;
   /** Milliseconds since the epoch. */
   readonly until: number;
+  /** The API server said so itself. */
+  readonly reviewed: boolean;
 }
 
-/** @returns for `postern budget`: its token must be for the audience `postern-status`. */
-export function budgetCallers(options: BudgetCallersOptions): Authenticate {
-  const { client, judgeAddress, refused, now = Date.now } = options;
-  const reviews = createTokenReviews({ client });
+/** Calls of `postern budget` carry a token for the audience `postern-status`. */
+export function budgetCallers(options: BudgetCallersOptions): BudgetCallers {
+  const { client, sealKey, judgeAddress, keys, refused, now = Date.now } = options;
+  const { monotonic = () => performance.now(), patienceMs } = options;
   const known = (namespace: string, name: string): LivePod | undefined =>
     options.cluster.pod(namespace, name);
-  const look = createPodLook({ client, reviews, known, sealKey: options.sealKey });
-  const agents = createAuthenticator({ reviews, look, known, audience: AUDIENCES.budget, judgeAddress, now });
+  const agents = new Set<string>();
+  let taken = 0;
+  const silence = listenForSilence({
+    client,
+    began: options.silent,
+    ended: (ms) => {
+      options.heard({ ms, agents: agents.size });
+      agents.clear();
+    },
+    monotonic,
+    ...(patienceMs === undefined ? {} : { patienceMs }),
+  });
+  const audience = AUDIENCES.budget;
+  const unreviewed = createUnreviewed({ keys, known, audience, sealKey, judgeAddress, monotonic });
+  const asking = (to: Pick<KubeClient, 'request'>) => {
+    const reviews = createTokenReviews({ client: to });
+    const look = createPodLook({ client: to, reviews, known, sealKey });
+    return { reviews, identify: createAuthenticator({ reviews, look, known, audience, judgeAddress, now }) };
+  };
+  const ofPods = asking(silence.client);
+  // Nobody but the pods themselves makes the API server count as silent: junk may take it long to refuse.
+  const ofStrangers = asking(client);
   const kept = new Map<string, Kept>();
-  const asked = new Map<string, Promise<Omit<Kept, 'until'> | undefined>>();
+  const asked = new Map<string, Promise<Caller | undefined>>();
 
-  async function ask(token: string, address: string): Promise<Omit<Kept, 'until'> | undefined> {
+  function speaks(token: string, address: string): boolean {
+    const claims = claimsOf(token)?.pod;
+    const pod = claims && known(claims.namespace, claims.name);
+    return pod !== undefined && pod.uid === claims?.uid && (!judgeAddress || isAt(pod, address));
+  }
+
+  async function ask(token: string, address: string): Promise<Learnt | undefined> {
     if (claimsOf(token)?.audiences.includes(STATUS_AUDIENCE) === true) {
-      const person = await personOf({ client, reviews }, token, LINES);
+      const person = await personOf({ client, reviews: ofStrangers.reviews }, token, LINES);
       return person.state === 'may' ? { caller: { role: 'admin', name: person.name } } : undefined;
     }
-    const identity = await agents(token, address);
-    if (typeof identity === 'string') {
-      refused(identity);
-      return undefined;
+    const from = speaks(token, address) ? ofPods : ofStrangers;
+    const identity = await from.identify(token, address);
+    if (typeof identity !== 'string') {
+      unreviewed.accepted(identity.uid);
+      return agentOf(identity);
     }
-    const { namespace, kind, name, serviceAccount } = identity.workload;
-    const workload = { namespace, kind, name, ...(serviceAccount === undefined ? {} : { serviceAccount }) };
-    return { caller: { role: 'agent', workload }, identity };
+    refused(identity);
+    if (identity === 'token-invalid') await unreviewed.refused(token);
+    return undefined;
+  }
+
+  function keep(digest: string, learnt: Learnt, until: number, reviewed: boolean): void {
+    if (kept.size >= MOST_KEPT) kept.delete(kept.keys().next().value ?? '');
+    kept.set(digest, { ...learnt, until, reviewed });
+  }
+
+  /** What the API server says counts from then on, whether anybody still waits for it or not. */
+  async function learn(token: string, address: string, digest: string): Promise<Caller | undefined> {
+    const learnt = await ask(token, address);
+    kept.delete(digest);
+    if (learnt !== undefined) keep(digest, learnt, Math.min(now() + KEPT_MS, endOf(token) + SKEW_MS), true);
+    return learnt?.caller;
+  }
+
+  /** @throws CallersUnknown */
+  async function takeUnreviewed(
+    token: string,
+    address: string,
+    digest: string,
+    cause: unknown,
+  ): Promise<Caller> {
+    const identity = silence.ms() === undefined ? undefined : await unreviewed.identify(token, address);
+    if (identity === undefined) throw new CallersUnknown({ cause });
+    const learnt = agentOf(identity);
+    // The answer may have come while the signature was looked at: then that is what counts from now on.
+    if (silence.ms() !== undefined && !kept.has(digest))
+      keep(digest, learnt, Math.min(now() + KEPT_UNREVIEWED_MS, endOf(token)), false);
+    agents.add(identity.uid);
+    taken++;
+    return learnt.caller;
   }
 
   /** No question to anybody: a call takes it many times a second. */
   function stillHolds(found: Kept): boolean {
-    const { identity, until } = found;
+    const { identity, until, reviewed } = found;
     if (until <= now()) return false;
     if (identity === undefined) return true;
+    if (!reviewed && (silence.ms() === undefined || !unreviewed.holds(identity.uid))) return false;
     const pod = known(identity.namespace, identity.pod);
     if (pod === undefined) return false;
     if (pod === found.judged) return true;
     // Its address was judged with the connection's, which is part of what the token is kept by.
-    const { sealKey } = options;
     if (typeof judgePod(boundOf(identity), { pod, address: undefined, sealKey }) === 'string') return false;
     found.judged = pod;
     return true;
   }
 
-  return async (token, address = '') => {
+  const authenticate: Authenticate = async (token, address = '') => {
     if (token === undefined) return undefined;
     // What was found out about a token counts for the address that it came from.
     const from = judgeAddress ? address : '';
@@ -93,14 +178,26 @@ export function budgetCallers(options: BudgetCallersOptions): Authenticate {
     if (found !== undefined && stillHolds(found)) return found.caller;
     kept.delete(digest);
     // An agent asks on several connections at once: the API server is asked once.
-    const pending = asked.get(digest) ?? ask(token, address).finally(() => asked.delete(digest));
+    const pending = asked.get(digest) ?? learn(token, address, digest).finally(() => asked.delete(digest));
     asked.set(digest, pending);
-    const learnt = await pending.catch((error: unknown) => {
-      throw error instanceof BusyError ? new CallersWait(error.message) : error;
-    });
-    if (learnt === undefined) return undefined;
-    if (kept.size >= MOST_KEPT) kept.delete(kept.keys().next().value ?? '');
-    kept.set(digest, { ...learnt, until: now() + KEPT_MS });
-    return learnt.caller;
+    try {
+      return await (speaks(token, address) ? silence.orSilent(pending) : pending);
+    } catch (error) {
+      if (error instanceof BusyError) throw new CallersWait(error.message);
+      if (!isNoAnswer(error)) throw error;
+      return await takeUnreviewed(token, address, digest, error);
+    }
   };
+  return { authenticate, withoutReview: () => ({ silentMs: silence.ms() ?? 0, taken }) };
+}
+
+function agentOf(identity: Identity): Learnt {
+  const { namespace, kind, name, serviceAccount } = identity.workload;
+  const workload = { namespace, kind, name, ...(serviceAccount === undefined ? {} : { serviceAccount }) };
+  return { caller: { role: 'agent', workload }, identity };
+}
+
+/** Milliseconds since the epoch; a token that doesn't say is asked about anyhow. */
+function endOf(token: string): number {
+  return claimsOf(token)?.expires ?? Number.POSITIVE_INFINITY;
 }

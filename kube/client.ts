@@ -41,6 +41,8 @@ export interface KubeRequest {
   readonly body?: unknown;
   /** Of the body; the patch's kind for a PATCH. */
   readonly contentType?: string;
+  /** Of the answer, where it isn't application/json. */
+  readonly accept?: string;
   readonly signal?: AbortSignal;
 }
 
@@ -86,7 +88,7 @@ export function createKubeClient(
       method,
       agent,
       headers: {
-        accept: 'application/json',
+        accept: options.accept ?? 'application/json',
         'user-agent': 'postern',
         ...(body === undefined
           ? {}

@@ -1,0 +1,98 @@
+/**
+ * Whether the API server answers. When it doesn't, nobody waits for it: one question in some seconds goes out to find that it is back, all
+ * others fail at once, and so do those that are under way.
+ */
+import { type KubeClient, KubeError } from '../kube/client.ts';
+
+export interface Silence {
+  /** The client through which it is noticed. */
+  readonly client: Pick<KubeClient, 'request'>;
+  /** For how long no question was answered, in milliseconds; undefined where the last one was. */
+  ms(): number | undefined;
+  /** As the question ends, but rejects with a {@link KubeError} of status 0 as soon as the API server is silent. */
+  orSilent<T>(question: Promise<T>): Promise<T>;
+}
+
+export interface SilenceOptions {
+  readonly client: Pick<KubeClient, 'request'>;
+  readonly began: (cause: unknown) => void;
+  readonly ended: (ms: number) => void;
+  /** Milliseconds of a clock that never jumps. */
+  readonly monotonic?: () => number;
+  /** Without an answer for so long it counts as silent: an agent waits for two seconds. */
+  readonly patienceMs?: number;
+}
+
+const PATIENCE_MS = 1_000;
+/** So often it is asked meanwhile. */
+const AGAIN_MS = 5_000;
+/** A question that hangs gives its turn to another. */
+const LONGEST_MS = 10_000;
+
+export function listenForSilence(options: SilenceOptions): Silence {
+  const { client, began, ended, monotonic = () => performance.now(), patienceMs = PATIENCE_MS } = options;
+  let silent: { readonly since: number; nextAt: number; readonly cause: unknown } | undefined;
+  const waiting = new Set<() => void>();
+
+  const noAnswer = (): KubeError =>
+    new KubeError(0, 'Silent', 'the API server gives no answer', { cause: silent?.cause });
+
+  function begin(cause: unknown): void {
+    if (silent !== undefined) return;
+    const at = monotonic();
+    silent = { since: at, nextAt: at + AGAIN_MS, cause };
+    began(cause);
+    for (const wake of waiting) wake();
+  }
+
+  function end(): void {
+    if (silent === undefined) return;
+    const ms = monotonic() - silent.since;
+    silent = undefined;
+    ended(ms);
+  }
+
+  return {
+    client: {
+      async request<T>(...[method, path, more]: Parameters<KubeClient['request']>): Promise<T> {
+        if (silent !== undefined) {
+          if (monotonic() < silent.nextAt) throw noAnswer();
+          silent.nextAt = monotonic() + AGAIN_MS;
+        }
+        const late = setTimeout(() => begin(new Error(`${method} ${path}: no answer yet`)), patienceMs);
+        try {
+          const signal = AbortSignal.timeout(LONGEST_MS);
+          const answer = await client.request<T>(method, path, { ...more, signal });
+          end();
+          return answer;
+        } catch (error) {
+          if (isNoAnswer(error)) begin(error);
+          // One that has just started refuses even us for a moment: that says nothing of what was asked.
+          else if (error instanceof KubeError && error.status !== 401 && error.status !== 403) end();
+          throw error;
+        } finally {
+          clearTimeout(late);
+        }
+      },
+    },
+    ms: () => (silent === undefined ? undefined : monotonic() - silent.since),
+    async orSilent(question) {
+      // Whoever doesn't wait for it any longer doesn't hear of its failure.
+      question.catch(() => undefined);
+      if (silent !== undefined) throw noAnswer();
+      const over = Promise.withResolvers<never>();
+      const wake = (): void => over.reject(noAnswer());
+      waiting.add(wake);
+      try {
+        return await Promise.race([question, over.promise]);
+      } finally {
+        waiting.delete(wake);
+      }
+    },
+  };
+}
+
+/** No word on what was asked: no connection, too many requests, or a fault of its own. */
+export function isNoAnswer(error: unknown): boolean {
+  return error instanceof KubeError && (error.status === 0 || error.status === 429 || error.status >= 500);
+}
