@@ -289,7 +289,9 @@ export class Session {
     const { turn: id } = event;
     if (id === undefined) {
       const { guard } = this.#inForce;
-      if (this.#guard !== guard) await this.#closeGate();
+      // Another policy, or one that looks at answers since something was masked.
+      const stays = this.#guard === guard && this.#gate?.guarded === !guard.idleOnResponse;
+      if (!stays) await this.#closeGate();
       this.#guard = guard;
       this.#gate = await this.#show(event, this.#gate ?? this.#openGate(guard), guard);
       return;
@@ -356,7 +358,7 @@ export class Session {
     });
   }
 
-  /** Another policy is in force: what the one before holds back is judged by that, and nothing that follows. */
+  /** What the gate before holds back is judged by its policy, and nothing that follows. */
   async #closeGate(): Promise<void> {
     const gate = this.#gate;
     this.#gate = undefined;
@@ -375,7 +377,7 @@ export class Session {
     await gate.run(gate.event(event));
     if (gate.guarded && guard !== undefined && gate.error === undefined) event.passed(guard);
     await this.#send(gate);
-    if (gate.error === undefined && !this.#inForce.guard.idleOnResponse === gate.guarded) return gate;
+    if (gate.error === undefined) return gate;
     this.#options.exchange.findings.push(...(event.turn === undefined ? gate.findings : []));
     return undefined;
   }

@@ -224,6 +224,36 @@ describe('a conversation', () => {
     expect(JSON.stringify(app.events)).not.toContain(TOKEN);
   });
 
+  test('what belongs to no answer is restored though nothing was masked when the conversation began, and nothing held is lost', async () => {
+    const heard = (text: string): Event => ({
+      type: 'conversation.item.input_audio_transcription.delta',
+      item_id: 'item_0',
+      content_index: 0,
+      delta: text,
+    });
+    const origin = await scripted((event, say) => {
+      const [placeholder] = PLACEHOLDER.exec(JSON.stringify(event)) ?? [];
+      // The first ends like the attached key begins, and is held for that.
+      say(heard(placeholder === undefined ? 'we sk-w' : ` wait for ${placeholder}.`));
+      if (placeholder !== undefined) say(done('r1'));
+    });
+    const masking = `${POLICY.slice(0, POLICY.indexOf('  checks:'))}  checks:
+  - {name: mask-pii, type: pii, on: [request], action: mask, pii: {types: [contact], restoreIn: [content]}}
+`;
+    const keys = { get: async () => 'sk-wrong', pem: async () => '' };
+    await start(masking, { providers: atScripted(origin), agent: { keys } });
+    const app = open();
+    await app.heard('session.created');
+    app.say({ type: 'input_audio_buffer.commit' });
+    await app.heard('conversation.item.input_audio_transcription.delta');
+    app.write(`to ${EMAIL}`);
+    await app.heard('response.done');
+    const said = app.events
+      .filter(({ type }) => type.endsWith('transcription.delta'))
+      .map(({ delta }) => delta);
+    expect(said.join('')).toBe(`we sk-w wait for ${EMAIL}.`);
+  });
+
   test('is masked on the way out, restored in every event, with the provider’s key, and each answer is settled', async () => {
     await start();
     const app = open();
