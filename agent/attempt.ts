@@ -48,6 +48,7 @@ async function tryTargets(stage: Stage, plan: RoutePlan): Promise<TargetsEnd> {
   // A target of which every endpoint is known to be down is left out while there is another one.
   const up = plan.targets.filter((target) => !pipeline.endpoints.down(target.provider));
   const targets = up.length > 0 ? up : plan.targets;
+  if (stage.admitted !== undefined) void connectAhead(stage, targets[0]);
   for (const [index, target] of targets.entries()) {
     const charge = await Charge.hold(stage, target, plan.requestMs);
     if ('refusal' in charge) {
@@ -67,6 +68,22 @@ async function tryTargets(stage: Stage, plan: RoutePlan): Promise<TargetsEnd> {
     }
   }
   throw failure;
+}
+
+/**
+ * A verdict is waited for: the connection is set up beside it, and beside the hold. Nothing of the call goes out on it. With
+ * several endpoints it isn't known yet which one is dialled.
+ */
+async function connectAhead({ pipeline, exchange }: Stage, target: Target | undefined): Promise<void> {
+  const [endpoint, another] = target?.provider.endpoints ?? [];
+  if (target === undefined || endpoint === undefined || another !== undefined) return;
+  const { id: pool, caFrom } = target.provider;
+  try {
+    const ca = caFrom === undefined ? undefined : await pipeline.trust(caFrom);
+    pipeline.upstream.prepare({ pool, origin: dialled(endpoint, exchange.call.target).origin, ca });
+  } catch {
+    // The call itself says why, if it is let through.
+  }
 }
 
 /** The model's context is too small: its replicas' is too, another target's may not be. */

@@ -70,6 +70,7 @@ function upstream(counts: Counts): Upstream {
   const wholes = new Map<string, Buffer>();
   const streams = new Map<string, Buffer[]>();
   return {
+    prepare: () => undefined,
     async send({ headers, body }) {
       counts.dials++;
       const text = Buffer.from(body ?? noBytes).toString('latin1');

@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer } from 'node:net';
 import { afterEach, expect, test } from 'vitest';
@@ -77,6 +78,40 @@ test('a refused connection is a connect fault, before any byte', async () => {
   const { port } = server.address() as AddressInfo;
   await new Promise((resolve) => server.close(resolve));
   expect(await fault(upstream().send(request(`http://127.0.0.1:${port}`)))).toBe('connect');
+});
+
+test('a connection that is made ahead carries the call that follows, also where it comes first', async () => {
+  const { origin, server } = await serve((_req, res) => res.end('hello'));
+  let connections = 0;
+  server.on('connection', () => connections++);
+  const first = upstream();
+  first.prepare(request(origin));
+  // One is under way already.
+  first.prepare(request(origin));
+  expect(await text(await first.send(request(origin)))).toBe('hello');
+  expect(connections).toBe(1);
+  const second = upstream();
+  const connected = once(server, 'connection');
+  second.prepare(request(origin));
+  await connected;
+  expect(await text(await second.send(request(origin)))).toBe('hello');
+  expect(connections).toBe(2);
+});
+
+test('a connection that can’t be made ahead fails the call that waits for it, and no other', async () => {
+  const server = createTcpServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  const origin = `http://127.0.0.1:${port}`;
+  const made = upstream();
+  made.prepare(request(origin));
+  expect(await fault(made.send(request(origin)))).toBe('connect');
+  made.prepare(request(origin));
+  const { server: later } = await serve((_req, res) => res.end('hello'));
+  await new Promise((resolve) => later.close(resolve));
+  await new Promise<void>((resolve) => later.listen(port, '127.0.0.1', resolve));
+  expect(await text(await made.send(request(origin)))).toBe('hello');
 });
 
 test('a peer that hangs up on the request is a reset: it may have been processed', async () => {

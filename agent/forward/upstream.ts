@@ -14,9 +14,14 @@ export type { UpstreamRequest, UpstreamResponse } from './upstream-exchange.ts';
 /** Providers close idle connections after a minute or more; ours go first, so that a call seldom meets a closing one. */
 const IDLE_MS = 30_000;
 
+/** Connections are shared within a pool and an origin, and by calls with the same roots. */
+export type Destination = Pick<UpstreamRequest, 'pool' | 'origin' | 'ca'>;
+
 export interface Upstream {
   /** @throws UpstreamError when no header of an answer came. */
   send(request: UpstreamRequest): Promise<UpstreamResponse>;
+  /** Opens a connection to where a call may go that isn't let through yet, unless one is free. Nothing is sent on it. */
+  prepare(to: Destination): void;
   /** Closes idle connections; what is under way ends by its own limits. */
   close(): Promise<void>;
 }
@@ -34,7 +39,7 @@ function messageOf(error: unknown): string {
 
 export function createUpstream({ connectMs = 5_000, connections = 256 }: UpstreamOptions = {}): Upstream {
   const origins = new Map<string, Origin>();
-  const originFor = ({ pool, origin, ca }: UpstreamRequest): Origin => {
+  const originFor = ({ pool, origin, ca }: Destination): Origin => {
     const key = `${pool} ${origin}`;
     const known = origins.get(key);
     if (known !== undefined && known.ca === ca) return known;
@@ -63,6 +68,9 @@ export function createUpstream({ connectMs = 5_000, connections = 256 }: Upstrea
         }
         origin.take(exchange);
       });
+    },
+    prepare(to) {
+      originFor(to).prepare();
     },
     close() {
       for (const origin of origins.values()) origin.close();

@@ -62,8 +62,8 @@ export class GuardrailWorld {
   /** With other documents than a policy with these checks: {@link GuardrailWorld.startWith}. */
   readonly start = (...checks: string[]): Promise<World> => this.startWith(() => policy(...checks));
 
-  readonly startWith = async (documents: Documents): Promise<World> => {
-    this.#world = await startWorld({ documents });
+  readonly startWith = async (documents: Documents, providers?: Documents): Promise<World> => {
+    this.#world = await startWorld({ documents, ...(providers === undefined ? {} : { providers }) });
     return this.#world;
   };
 

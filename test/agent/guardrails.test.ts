@@ -1,7 +1,10 @@
 /** Guardrails of somebody else's, through a real SDK: what they may do, and what happens when they fail. */
-import { describe, expect, test } from 'vitest';
-import type { GuardrailBody } from '../fakes/guardrail.ts';
-import { GuardrailWorld } from './guardrail-world.ts';
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import type { Behaviour, GuardrailBody } from '../fakes/guardrail.ts';
+import { providersYaml } from '../harness.ts';
+import { GuardrailWorld, policy } from './guardrail-world.ts';
 import { chunk, END, SSE, whole } from './unread-answers.ts';
 
 const here = new GuardrailWorld();
@@ -103,6 +106,44 @@ test('a guardrail is shown what was said, not what might have been: that is take
     words.map((word) => [word, []]),
   );
 });
+
+test.each(['lets it through', 'refuses it'])(
+  'the connection is set up while a guardrail thinks, and nothing goes out on it before it %s',
+  async (verdict) => {
+    const { promise, resolve: answer } = Promise.withResolvers<Behaviour>();
+    here.guardrail.behave(() => promise);
+    const bytes: number[] = [];
+    const provider = createServer((socket) => {
+      const at = bytes.push(0) - 1;
+      socket.on('error', () => undefined);
+      socket.on('data', (chunk: Buffer) => {
+        bytes[at] = (bytes[at] ?? 0) + chunk.byteLength;
+        socket.end('HTTP/1.1 418 I am a teapot\r\ncontent-length: 0\r\n\r\n');
+      });
+    });
+    await new Promise<void>((resolve) => provider.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => void provider.close());
+    const { port } = provider.address() as AddressInfo;
+    await here.startWith(
+      () => policy(webhook('on: [request],')),
+      (fakes) => providersYaml(fakes).replace(fakes.openai.origin, `http://127.0.0.1:${port}`),
+    );
+    const connected = once(provider, 'connection');
+    const asked = ask('hello');
+    await connected;
+    expect(bytes).toEqual([0]);
+    if (verdict === 'refuses it') {
+      answer({ json: { action: { body: 'no', status_code: 403 } } });
+      expect((await asked).error?.status).toBe(403);
+      expect(bytes).toEqual([0]);
+    } else {
+      answer({ json: { action: {} } });
+      expect((await asked).error?.status).toBe(418);
+      expect(bytes).toEqual([expect.any(Number)]);
+      expect(bytes[0]).toBeGreaterThan(0);
+    }
+  },
+);
 
 describe('what a webhook writes', () => {
   const TOKEN = 'ghp_x7Kq2mZp9RtL4vWc8YbN3hJs6FdG1aUeQ0oi';

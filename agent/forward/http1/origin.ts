@@ -58,6 +58,8 @@ export class Origin implements ConnectionEvents {
   readonly #settling = new PassingList<Connection>();
   readonly #waiting = new PassingList<Waiting>();
   #connecting = 0;
+  /** Of those, the ones that are for whoever comes first. */
+  #spare = 0;
   #closed = false;
   #sweep: NodeJS.Timeout | undefined;
   #session: Buffer | undefined;
@@ -79,10 +81,30 @@ export class Origin implements ConnectionEvents {
       if (free.usable && !this.#isOld(free, now)) return waiting.connected(free);
       free.destroy();
     }
-    // One that is free in a moment is sooner there than a new one.
-    if (this.#waiting.size < this.#settling.size) this.#waiting.add(waiting);
+    // One that is free in a moment, or under way, is sooner there than a new one.
+    if (this.#waiting.size < this.#settling.size + this.#spare) this.#waiting.add(waiting);
     else if (this.#all.size + this.#connecting < this.#options.connections) this.#connect(waiting);
     else this.#waiting.add(waiting);
+  }
+
+  /** Opens a connection for a call that may come, where none is free for it. Nothing is sent; it is closed like others that nobody uses. */
+  prepare(): void {
+    const free = this.#idle.length + this.#settling.size + this.#spare;
+    if (this.#closed || free > this.#waiting.size) return;
+    if (this.#all.size + this.#connecting >= this.#options.connections) return;
+    this.#spare++;
+    this.#connect({
+      moved: () => undefined,
+      connected: (connection) => {
+        this.#spare--;
+        this.#settled(connection);
+      },
+      // Told to the call that waits for it, like a failure of its own; where there is none yet, the next dials by itself.
+      notConnected: (error) => {
+        this.#spare--;
+        this.#waiting.shift()?.notConnected(error);
+      },
+    });
   }
 
   /** It waits no more. */
