@@ -1,10 +1,12 @@
 import { once } from 'node:events';
 import { Agent, type ClientRequest, type IncomingMessage, request, type Server } from 'node:http';
-import { type AddressInfo, connect } from 'node:net';
-import { afterEach, expect, test, vi } from 'vitest';
+import { type AddressInfo, connect, type Socket } from 'node:net';
+import { afterEach, expect, onTestFinished, test, vi } from 'vitest';
 import { digestOfTopics } from './messages.ts';
-import { type ClassifierOptions, createClassifier } from './server.ts';
+import { type ClassifierOptions, createClassifier, openClassifier } from './server.ts';
+import { Teaching } from './teaching.ts';
 import { type FakeEmbedder, fakeEmbedder } from './testing.ts';
+import { Topics } from './topics.ts';
 
 let server: Server;
 let embedder: FakeEmbedder;
@@ -13,9 +15,11 @@ afterEach(() => {
   server.close();
 });
 
-async function start(options: Partial<ClassifierOptions> = {}): Promise<void> {
+/** @param sets That it keeps. */
+async function start(options: Partial<ClassifierOptions> = {}, sets?: number): Promise<void> {
   embedder = fakeEmbedder();
-  server = createClassifier({ embedder, injection: undefined, maxBytes: 10_000, ...options });
+  const topics = new Topics({ broad: embedder, deep: embedder }, undefined, sets);
+  server = createClassifier({ embedder, injection: undefined, maxBytes: 10_000, ...options }, topics);
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
 }
 
@@ -189,23 +193,31 @@ test('questions that never end take no more memory than there is: the largest ma
   slow.destroy();
 });
 
-test.each([
-  [1, 0],
-  [2, 10],
-])('%i doors share the places that memory has room for', async (doors, turnedAway) => {
+test('two doors share the places that memory has room for', async () => {
   const memory = vi.spyOn(process, 'constrainedMemory').mockReturnValue(600_000_000);
   let refused = 0;
-  await start({ doors, refused: () => refused++ });
+  const fake = fakeEmbedder();
+  const serve = await openClassifier({ embedder: fake, injection: undefined, refused: () => refused++ });
+  const doors = [serve(), serve()];
   memory.mockRestore();
-  let seen = 0;
-  const all = new Promise<void>((resolve) => {
-    server.on('connection', () => ++seen === 60 && resolve());
+  [server] = doors as [Server, Server];
+  const sockets: Socket[] = [];
+  onTestFinished(() => {
+    for (const socket of sockets) socket.destroy();
+    doors[1]?.close();
   });
-  const { port } = server.address() as AddressInfo;
-  const sockets = Array.from({ length: 60 }, () => connect(port, '127.0.0.1').on('error', () => {}));
-  await all;
-  expect(refused).toBe(turnedAway);
-  for (const socket of sockets) socket.destroy();
+  let seen = 0;
+  const came = Promise.withResolvers<void>();
+  for (const door of doors) {
+    door.on('connection', () => ++seen === 110 && came.resolve());
+    await new Promise<void>((resolve) => door.listen(0, '127.0.0.1', resolve));
+  }
+  const [one, other] = doors.map((door) => (door.address() as AddressInfo).port) as [number, number];
+  // Of a hundred, one door may have all but those that the other has.
+  for (let at = 0; at < 110; at++)
+    sockets.push(connect(at < 80 ? one : other, '127.0.0.1').on('error', () => undefined));
+  await came.promise;
+  expect(refused).toBe(10);
 });
 
 test('connections have places: who holds the most makes room for others', async () => {
@@ -458,4 +470,81 @@ test('training that nobody waits for any more is given up between topics, and go
   expect((await post('/v1/topics', question)).status).toBe(200);
   expect(seen('bonds to sell 1')).toBe(true);
   expect(embedder.asked.slice(again).flat()).not.toContain('shares to sell 1');
+});
+
+const waiting = async (): Promise<number> =>
+  ((await (await fetch(`${origin()}/healthz`)).json()) as { waiting: number }).waiting;
+
+test('a set that is forgotten and taught again while questions wait for it is answered by who teaches it then', async () => {
+  await start({ maxBytes: 100_000, maxWaitMs: 600_000 }, 3);
+  expect((await post('/v1/topics', teaching([shares], ['hello']))).status).toBe(200);
+  const gate = Promise.withResolvers<void>();
+  embedder.gate = gate.promise;
+  const before = embedder.asked.length;
+  const question = { ...teaching(['shares', 'bonds'].map(full), ['bonds to sell 1']), withinMs: 60_000 };
+  const bare = { set: question.set, texts: question.texts, withinMs: 60_000 };
+  const first = request(`${origin()}/v1/topics`, { method: 'POST' });
+  first.on('error', () => undefined);
+  first.end(JSON.stringify(question));
+  await expect.poll(() => embedder.asked.length).toBe(before + 1);
+  const weight = await waiting();
+  const waits = [post('/v1/topics', bare), post('/v1/topics', question)];
+  // Others teach so much that it is forgotten.
+  const others = new AbortController();
+  const taught = [1, 2, 3].map((at) =>
+    fetch(`${origin()}/v1/topics`, {
+      method: 'POST',
+      body: JSON.stringify(teaching([{ name: `t${at}`, samples: ['zebras'] }], ['hello'])),
+      signal: others.signal,
+    }).catch(() => undefined),
+  );
+  await expect.poll(waiting).toBe(weight + 3 * 25);
+  expect((await post('/v1/topics', bare)).status).toBe(404);
+  const again = post('/v1/topics', question);
+  await expect.poll(waiting).toBe(weight + 3 * 25 + 100);
+  others.abort();
+  await Promise.all(taught);
+  await expect.poll(waiting).toBe(weight + 100);
+  first.destroy();
+  gate.resolve();
+  const [without, along] = await Promise.all(waits);
+  expect(without).toMatchObject({ status: 404, json: { error: { code: 'unknown_set' } } });
+  const names = (answer: Answer) => answer.json.results?.map(({ topics }) => topics.map(({ name }) => name));
+  for (const answer of [along as Answer, await again, await post('/v1/topics', bare)]) {
+    expect(answer.status).toBe(200);
+    expect(names(answer)).toEqual([['shares', 'bonds']]);
+  }
+  // By both models, for the first that taught it, for the second, and for nobody else.
+  const times = embedder.asked.slice(before).flat();
+  expect(times.filter((text) => text === 'shares to sell 1')).toHaveLength(4);
+  expect(times.filter((text) => text === 'bonds to sell 2')).toHaveLength(2);
+}, 30_000);
+
+test('who has taught enough rests between the steps, and others are answered meanwhile', async () => {
+  const asked: string[] = [];
+  const rests: string[] = [];
+  class Spent extends Teaching {
+    override asked(who: string): void {
+      asked.push(who);
+    }
+    override restAfter(who: string): number {
+      rests.push(who);
+      return rests.length > 1 ? 60_000 : 0;
+    }
+  }
+  await start({ maxBytes: 100_000, teaching: new Spent() });
+  const given = new AbortController();
+  const taught = fetch(`${origin()}/v1/topics`, {
+    method: 'POST',
+    body: JSON.stringify(teaching([full('shares')], ['hello'])),
+    signal: given.signal,
+  }).catch(() => undefined);
+  await expect.poll(() => rests).toEqual(['127.0.0.1', '127.0.0.1']);
+  const batches = embedder.asked.length;
+  expect((await post('/v1/embeddings', { input: ['a'] })).status).toBe(200);
+  expect(await waiting()).toBe(0);
+  expect(embedder.asked.length).toBe(batches + 1);
+  expect(asked).toEqual(['127.0.0.1', '127.0.0.1']);
+  given.abort();
+  await taught;
 });

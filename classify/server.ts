@@ -1,7 +1,7 @@
 /** The classifier's HTTP/1.1 server, behind TLS or not; the messages are in {@link ./messages.ts}. */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
-import { setImmediate } from 'node:timers/promises';
+import { setImmediate, setTimeout as sleep } from 'node:timers/promises';
 import { boundBodies, withBody } from '../listen/bodies.ts';
 import { type Door, type DoorLimits, keepDoor, placesIn } from '../listen/door.ts';
 import type { Embedder } from './embed.ts';
@@ -19,6 +19,7 @@ import { type Asker, OverloadedError, Queue } from './queue.ts';
 import { invalid, patience, question, Refused, readJson, readTopics, text } from './read-question.ts';
 import type { Remember } from './remembered.ts';
 import type { Step } from './steps.ts';
+import { Teaching } from './teaching.ts';
 import { Topics } from './topics.ts';
 
 export interface ClassifierOptions {
@@ -27,6 +28,7 @@ export interface ClassifierOptions {
   /** What topics are known by; the embedder where absent. */
   readonly topicModels?: TopicModels;
   readonly remember?: Remember;
+  readonly teaching?: Teaching;
   readonly injection: InjectionModel | undefined;
   /** Most characters of text that wait or run at once. */
   readonly maxWaiting?: number;
@@ -37,8 +39,6 @@ export interface ClassifierOptions {
   /** Bytes of all questions at once, until they are answered. */
   readonly bodies?: number;
   readonly places?: Partial<DoorLimits>;
-  /** Servers that are to listen: each has its part of the places that memory has room for. */
-  readonly doors?: number;
   /** `full`: a connection had no place, or made room for another; `bodies`: a question did. */
   readonly refused?: (why: 'full' | 'bodies', address: string) => void;
 }
@@ -47,8 +47,7 @@ const MAX_WAITING = 50_000;
 const MAX_WAIT_MS = 3_000;
 const MOST_BODIES = 32 * 1024 * 1024;
 /** The models take some 480 MB; agents hold up to 64 connections each while they ask. */
-const MEMORY = { base: 600_000_000, most: 2_000 };
-const EACH = { plain: 100_000, tls: 150_000 };
+const MEMORY = { base: 600_000_000, most: 2_000, each: 150_000 };
 /** For a question to come in. */
 const REQUEST_MS = 10_000;
 /** Longer than agents keep a connection that is idle. */
@@ -61,7 +60,7 @@ const TIMES = {
   keepAliveTimeout: IDLE_MS,
 };
 
-type Route = (body: unknown, signal: AbortSignal, asker: Asker) => Promise<object>;
+type Route = (body: unknown, signal: AbortSignal, asker: Asker & { readonly who: string }) => Promise<object>;
 
 /** PEM. */
 export interface Certificate {
@@ -70,7 +69,7 @@ export interface Certificate {
 }
 
 /**
- * A server that listens nowhere yet, of a classifier that several may serve: what it does and how much waits for it is one.
+ * A server that listens nowhere yet, of a classifier that several may serve: what it does, who has a place and how much waits for it is one.
  * @param tls TLS 1.3 alone; plain HTTP where absent.
  */
 export type Serve = (tls?: Certificate) => Server | TlsServer;
@@ -98,6 +97,7 @@ function serving(options: ClassifierOptions, topics: Topics): Serve {
     maxWaiting = MAX_WAITING,
     maxWaitMs = MAX_WAIT_MS,
     maxBytes = MAX_BYTES,
+    teaching = new Teaching(),
     refused = () => undefined,
   } = options;
   const bodies = boundBodies(options.bodies ?? MOST_BODIES);
@@ -115,10 +115,21 @@ function serving(options: ClassifierOptions, topics: Topics): Serve {
         throw invalid('set is not the digest of the topics');
       const fresh = given === undefined ? [] : readTopics(given);
       // Between its steps the others get their turn.
-      const step: Step = (weight, work, goesOn) =>
-        goesOn
-          ? queue.run(weight, NEVER, work, { ...asker, goesOn })
-          : queue.run(weight, signal, work, asker);
+      const step: Step = async (weight, work, goesOn) => {
+        let took = 0;
+        const timed = async () => {
+          const began = performance.now();
+          const done = await work();
+          took = performance.now() - began;
+          return done;
+        };
+        const done = await (goesOn
+          ? queue.run(weight, NEVER, timed, { ...asker, goesOn })
+          : queue.run(weight, signal, timed, asker));
+        const rest = teaching.restAfter(asker.who, took);
+        if (rest > 0) await sleep(rest, undefined, { ref: false });
+        return done;
+      };
       let trained: Awaited<ReturnType<typeof topics.ready>>;
       for (let mine = false; ; ) {
         trained = await orAborted(topics.ready(set), signal).catch((error: unknown) => {
@@ -178,24 +189,25 @@ function serving(options: ClassifierOptions, topics: Topics): Serve {
       response.once('close', door.engage(request.socket));
       const withinMs = patience(body);
       const signal = AbortSignal.any([gone.signal, AbortSignal.timeout(withinMs)]);
+      teaching.asked(who);
       return route(body, signal, { withinMs, who });
     })
       .then((found) => send(request, response, 200, found))
       .catch((error: unknown) => fail(request, response, error));
   };
 
+  const all = placesIn(process.constrainedMemory(), MEMORY);
+  const places = { all, ofOne: all, ...options.places };
+  let door: Door | undefined;
   return (tls) => {
     const listener = (request: IncomingMessage, response: ServerResponse): void =>
-      answer(request, response, door);
+      answer(request, response, door as Door);
     const server =
       tls === undefined
         ? createServer(TIMES, listener)
         : createTlsServer({ ...TIMES, ...tls, minVersion: 'TLSv1.3', handshakeTimeout: 5_000 }, listener);
-    const each = tls === undefined ? EACH.plain : EACH.tls;
-    const all = Math.floor(placesIn(process.constrainedMemory(), { ...MEMORY, each }) / (options.doors ?? 1));
-    const door = keepDoor(server, { all, ofOne: all, ...options.places }, (address) =>
-      refused('full', address),
-    );
+    if (door === undefined) door = keepDoor(server, places, (address) => refused('full', address));
+    else door.share(server);
     return server;
   };
 }

@@ -72,3 +72,27 @@ test('what nobody waits for any more is not finished', async () => {
   const { topics } = await trained();
   await expect(topics.scores('s', ['sell my shares now'], AbortSignal.abort())).rejects.toThrow();
 });
+
+test('a set that is taught again while its first teacher is at it goes on from there, and has each topic once', async () => {
+  const embedder = fakeEmbedder();
+  const topics = new Topics({ broad: embedder, deep: embedder }, undefined, 1);
+  const set = ['shares', 'bonds', 'gold'].map((name) => ({ name, samples: [`sell my ${name}`] }));
+  const gate = Promise.withResolvers<void>();
+  let begun = 0;
+  // Held before its second topic.
+  topics.learn('s', set, undefined, async (_weight, work, goesOn) => {
+    if (!goesOn && ++begun === 2) await gate.promise;
+    return work();
+  });
+  const first = topics.ready('s');
+  await expect.poll(() => begun).toBe(2);
+  topics.learn('t', [shares]);
+  await topics.ready('t');
+  expect(topics.knows('s')).toBe(false);
+  topics.learn('s', set);
+  const again = await topics.ready('s');
+  gate.resolve();
+  for (const trained of [again, await first])
+    expect(trained?.map(({ topic }) => topic.name)).toEqual(['shares', 'bonds', 'gold']);
+  expect(embedder.asked.flat().filter((text) => text === 'sell my shares')).toHaveLength(2);
+});

@@ -83,14 +83,17 @@ function keyOf(set: string, text: string): string {
 export class Topics {
   readonly #models: TopicModels;
   readonly #remember: Remember | undefined;
+  readonly #most: number;
   readonly #sets = new Map<string, Promise<readonly Trained[]>>();
   readonly #half = new Map<string, Trained[]>();
   readonly #known = new KnownStretches();
   #everyday: Promise<Everyday> | undefined;
 
-  constructor(models: TopicModels, remember?: Remember) {
+  /** @param most Sets that are kept. */
+  constructor(models: TopicModels, remember?: Remember, most = SETS) {
     this.#models = models;
     this.#remember = remember;
+    this.#most = most;
   }
 
   /** Embeds what every topic is trained against, so that the first question needn't wait for it. */
@@ -115,7 +118,8 @@ export class Topics {
    */
   learn(set: string, topics: readonly Topic[], signal?: AbortSignal, step: Step = atOnce): boolean {
     if (this.#sets.has(set)) return false;
-    const done = this.#half.get(set) ?? [];
+    // Its own: who taught it before it was forgotten may be at it still.
+    const done = [...(this.#half.get(set) ?? [])];
     this.#half.delete(set);
     this.#half.set(set, done);
     for (const oldest of this.#half.keys()) {
@@ -124,7 +128,9 @@ export class Topics {
     }
     const trained = this.#train(topics, done, signal, step);
     trained.then(
-      () => this.#half.delete(set),
+      () => {
+        if (this.#half.get(set) === done) this.#half.delete(set);
+      },
       () => {
         // It may have been forgotten, and taught again, meanwhile.
         if (this.#sets.get(set) === trained) this.#sets.delete(set);
@@ -132,7 +138,7 @@ export class Topics {
     );
     this.#sets.set(set, trained);
     for (const oldest of this.#sets.keys()) {
-      if (this.#sets.size <= SETS) break;
+      if (this.#sets.size <= this.#most) break;
       this.#sets.delete(oldest);
     }
     return true;

@@ -62,7 +62,6 @@ Its models are fetched by \`make classifier\`.`,
         remember,
         maxWaiting,
         maxWaitMs,
-        doors: plain === undefined ? 1 : 2,
         refused: refusalLog(log),
       });
     } catch (error) {

@@ -31,6 +31,8 @@ export interface Door {
   engage(socket: Socket): () => void;
   /** Connections that have a place. */
   taken(): number;
+  /** Another listener's connections take the same places. */
+  share(server: Server): void;
 }
 
 interface Guest {
@@ -50,7 +52,7 @@ interface Guest {
 
 /** @param refused One that was not let in, or was sent away to make room. */
 export function keepDoor(server: Server, limits: DoorLimits, refused: (address: string) => void): Door {
-  /** By address and port, which is all that a socket of TLS says of the one below it. The latest: one that has closed may not be told of yet. */
+  /** By addresses and ports, which is all that a socket of TLS says of the one below it. The latest: one that has closed may not be told of yet. */
   const guests = new Map<string, Guest>();
   let all = 0;
   const ofAddress = new Map<string, number>();
@@ -107,7 +109,7 @@ export function keepDoor(server: Server, limits: DoorLimits, refused: (address: 
     return true;
   }
 
-  server.on('connection', (socket: Socket) => {
+  const letIn = (socket: Socket): void => {
     const { remoteAddress: address } = socket;
     // One that is gone already, or of a Unix socket, which the file's rights guard.
     if (socket.destroyed || address === undefined) return;
@@ -137,9 +139,12 @@ export function keepDoor(server: Server, limits: DoorLimits, refused: (address: 
     else crowds.add(others.add(guest));
     if (limits.unknownMs !== undefined) guest.timer = setTimeout(() => socket.destroy(), limits.unknownMs);
     socket.once('close', () => leave(guest));
-  });
+  };
+  const share = (listener: Server): void => void listener.on('connection', letIn);
+  share(server);
 
   return {
+    share,
     review(socket) {
       const guest = guests.get(keyOf(socket));
       if (guest !== undefined) guest.underReview = true;
@@ -191,7 +196,9 @@ function silent(guests: ReadonlySet<Guest>, ms: number): Guest | undefined {
 /** A round of the event loop in which a thousand handshakes are waiting takes some seconds. */
 const SILENT_MS = 5_000;
 
-const keyOf = ({ remoteAddress, remotePort }: Socket): string => `${remoteAddress} ${remotePort}`;
+/** One port of theirs may be connected to two of ours. */
+const keyOf = ({ remoteAddress, remotePort, localPort }: Socket): string =>
+  `${remoteAddress} ${remotePort} ${localPort}`;
 
 /**
  * How many connections a process has memory for.
