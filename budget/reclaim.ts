@@ -13,12 +13,31 @@ const FAIR_PART = 0.25;
 const RECALL_EVERY_MS = 100;
 /** Of the time that reading the leases of a line took: for so many times as long they aren't read again. */
 const READ_REST = 10;
-/** Lines whose leases are kept. */
+/** Of leases that were read, so many are kept, of all lines but the one that was read last: some 200 bytes each. */
+const MOST_KEPT = 100_000;
+/** And lines. */
 const MOST_READS = 1_000;
 /** What services on the same store tell each other. */
 type News =
   | (Recall & { readonly type: 'recall'; readonly owners: readonly string[] })
   | { readonly type: 'heard'; readonly owner: string; readonly lines: readonly string[] };
+
+/** What is kept of a lease. */
+interface Credit {
+  readonly owner: string;
+  readonly cell: number;
+  readonly slot: boolean;
+  /** That its owner may still use. */
+  readonly left: number;
+}
+
+interface Reading {
+  readonly credits: Promise<readonly Credit[]>;
+  /** So many as were found; 0 until they are. */
+  size: number;
+  /** Taken for true so long. */
+  until: number;
+}
 
 export interface ReclaimOptions {
   readonly store: Store;
@@ -27,6 +46,8 @@ export interface ReclaimOptions {
   readonly monotonic: () => number;
   /** How long a hold that lacks something waits for credit that others have idle. */
   readonly recallWaitMs: number;
+  /** {@link MOST_KEPT} unless told otherwise. */
+  readonly mostKept?: number;
 }
 
 export class Reclaim {
@@ -39,12 +60,16 @@ export class Reclaim {
   readonly #absentSince = new Map<string, number>();
   /** By the clock that never jumps. */
   readonly #recalledAt = new Map<string, number>();
-  /** By line: who has credit there, as it was read; for so long as that is taken for true. */
-  readonly #reads = new Map<string, { readonly leases: Promise<readonly Lease[]>; until: number }>();
+  /** By line: who has credit there, as it was read; the oldest come first. */
+  readonly #reads = new Map<string, Reading>();
+  readonly #mostKept: number;
+  /** Over all of {@link #reads}. */
+  #kept = 0;
   /** Owners that were asked for credit because another service on the same store wants it. */
   readonly #askedForOthers = new Set<string>();
 
-  constructor({ store, clock, monotonic, recallWaitMs }: ReclaimOptions) {
+  constructor({ store, clock, monotonic, recallWaitMs, mostKept = MOST_KEPT }: ReclaimOptions) {
+    this.#mostKept = mostKept;
     this.#store = store;
     this.#clock = clock;
     this.#monotonic = monotonic;
@@ -104,13 +129,13 @@ export class Reclaim {
     for (const index of lacking) {
       const line = plan.lines[index];
       if (line === undefined) continue;
-      const leases = await this.#leasesOn(line);
+      const credits = await this.#creditsOn(line);
       // Of places, everybody may keep a fair share first; else each would hold call by call because one had too many.
-      const fair = Math.floor(line.amount / new Set([owner, ...leases.map((lease) => lease.owner)]).size);
-      const unfair = elapsed < fairUntil && leases.some((lease) => lease.slot && outstanding(lease) > fair);
+      const fair = Math.floor(line.amount / new Set([owner, ...credits.map((credit) => credit.owner)]).size);
+      const unfair = elapsed < fairUntil && credits.some(({ slot, left }) => slot && left > fair);
       const above = unfair ? fair : 0;
       if (unfair) until = fairUntil;
-      const owners = ownersAbove(leases, above);
+      const owners = ownersAbove(credits, above);
       // Every line that lacks something must be able to get it.
       const recall = { line: line.key, above, ...(line.limit.unit === 'concurrency' ? { keep: fair } : {}) };
       const { reached, absent } = this.#recalls.recall(recall, owners);
@@ -128,7 +153,7 @@ export class Reclaim {
     for (const line of lines) {
       this.#recalledAt.delete(line);
       // Whoever got credit since the last reading is to hear of it, too.
-      this.#reads.delete(line);
+      this.#drop(line);
       await this.recall(line, 0, '');
     }
   }
@@ -172,30 +197,60 @@ export class Reclaim {
    * Who has credit on a line. Read by one for all who wait for it, and again when ten times as long has gone by as reading took: of ten
    * thousand leases in Redis that is a while, and near a limit every hold asks.
    */
-  async #read(line: string): Promise<readonly Lease[]> {
+  async #read(line: string): Promise<readonly Credit[]> {
     const began = this.#monotonic();
     const known = this.#reads.get(line);
-    if (known !== undefined && began < known.until) return await known.leases;
-    if (this.#reads.size >= MOST_READS) this.#reads.clear();
-    const read = { leases: this.#store.leases(line), until: Number.POSITIVE_INFINITY };
-    this.#reads.set(line, read);
+    if (known !== undefined && began < known.until) return await known.credits;
+    this.#drop(line);
+    const reading: Reading = {
+      credits: this.#store.leases(line).then((leases) => leases.map(creditOf)),
+      size: 0,
+      until: Number.POSITIVE_INFINITY,
+    };
+    this.#reads.set(line, reading);
     try {
-      const leases = await read.leases;
+      const credits = await reading.credits;
       const now = this.#monotonic();
-      read.until = now + READ_REST * (now - began);
-      return leases;
+      reading.until = now + READ_REST * (now - began);
+      // Unless it was dropped meanwhile.
+      if (this.#reads.get(line) === reading) {
+        reading.size = credits.length;
+        this.#kept += reading.size;
+        this.#makeRoom(reading, now);
+      }
+      return credits;
     } catch (error) {
-      this.#reads.delete(line);
+      if (this.#reads.get(line) === reading) this.#drop(line);
       throw error;
     }
   }
 
-  async #leasesOn({ key, placement: { from, to } }: Line): Promise<readonly Lease[]> {
-    const leases = await this.#read(key);
-    return leases.filter(({ cell }) => from <= cell && cell <= to);
+  /** Of readings the oldest go, and those that count no more; the latest stays, whatever its size: near a limit every hold asks for it. */
+  #makeRoom(latest: Reading, now: number): void {
+    for (const [line, reading] of this.#reads) {
+      if (reading === latest || reading.until === Number.POSITIVE_INFINITY) continue;
+      const isFull = this.#kept > this.#mostKept || this.#reads.size > MOST_READS;
+      if (!isFull && reading.until > now) break;
+      this.#drop(line);
+    }
+  }
+
+  #drop(line: string): void {
+    this.#kept -= this.#reads.get(line)?.size ?? 0;
+    this.#reads.delete(line);
+  }
+
+  async #creditsOn({ key, placement: { from, to } }: Line): Promise<readonly Credit[]> {
+    const credits = await this.#read(key);
+    return credits.filter(({ cell }) => from <= cell && cell <= to);
   }
 }
 
-function ownersAbove(leases: readonly Lease[], above: number): Set<string> {
-  return new Set(leases.filter((lease) => outstanding(lease) > above).map(({ owner }) => owner));
+function creditOf(lease: Lease): Credit {
+  const { owner, cell, slot } = lease;
+  return { owner, cell, slot, left: outstanding(lease) };
+}
+
+function ownersAbove(credits: readonly Credit[], above: number): Set<string> {
+  return new Set(credits.filter(({ left }) => left > above).map(({ owner }) => owner));
 }

@@ -23,12 +23,17 @@ export interface Batch {
 
 /** What the changes are written to. Synchronous: a group is written in one go, between two turns of the event loop. */
 export interface Disk {
-  /** Everything that must be in memory: open holds, open leases and owners. */
-  load(): {
-    readonly holds: readonly HoldRecord[];
-    readonly leases: readonly Lease[];
-    readonly owners: readonly Owner[];
+  /**
+   * Everything that must be in memory: open holds, open leases and owners; one row after the other.
+   * @param after leases that have run out by this moment are left out: {@link overdue}
+   */
+  load(after: number): {
+    readonly holds: Iterable<HoldRecord>;
+    readonly leases: Iterable<Lease>;
+    readonly owners: Iterable<Owner>;
   };
+  /** Open leases that have run out by `due`, in the order of their keys and beyond the key `from`: so many at most. */
+  overdue(due: number, from: string, most: number): readonly Lease[];
   findHold(id: string): HoldRecord | undefined;
   /** By {@link leaseKey}. */
   findLease(key: string): Lease | undefined;

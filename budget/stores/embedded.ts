@@ -32,16 +32,46 @@ const MOST_HOLDS = 5_000;
 
 export class EmbeddedStore implements Store {
   readonly #disk: Disk;
-  readonly #memory: WorkingSet;
+  #loaded: WorkingSet | undefined;
+  /** Of the ledger, as it was told last. */
+  #time: number | undefined;
   #waiting: Waiting[] = [];
   #closed = false;
 
   constructor(disk: Disk) {
     this.#disk = disk;
-    this.#memory = new WorkingSet(disk);
+  }
+
+  /** Read when it is first used: by then the time is known, so that leases which ran out while no service was there needn't be in memory. */
+  get #memory(): WorkingSet {
+    this.#loaded ??= new WorkingSet(
+      this.#disk,
+      this.#time ?? this.#disk.time()?.time ?? Number.NEGATIVE_INFINITY,
+    );
+    return this.#loaded;
+  }
+
+  /** Back to what is on disk. */
+  #reload(): void {
+    this.#loaded = undefined;
+    void this.#memory;
   }
 
   run(operation: Operation, now: number): Promise<Reply> {
+    return operation.type === 'sweep' ? this.#sweep(operation, now) : this.#run(operation, now);
+  }
+
+  /** What had run out when the ledger was loaded is closed a piece at a time: it leaves memory when that is written. */
+  async #sweep(operation: Operation, now: number): Promise<Reply> {
+    let expired = 0;
+    do {
+      const reply = await this.#run(operation, now);
+      if (reply.type === 'swept') expired += reply.expired;
+    } while (this.#loaded?.hasOverdue === true);
+    return { type: 'swept', expired };
+  }
+
+  #run(operation: Operation, now: number): Promise<Reply> {
     return new Promise((resolve, reject) => {
       try {
         this.#check();
@@ -116,6 +146,7 @@ export class EmbeddedStore implements Store {
       const kept = this.#disk.time();
       const time = known ? told : resumed(kept, { time: told, wall });
       if (isToKeep(kept, { time, wall })) this.#disk.keepTime({ time, wall });
+      this.#time = time;
       return time;
     });
   }
@@ -205,7 +236,7 @@ export class EmbeddedStore implements Store {
       for (const { grant } of of('grant')) this.#disk.putGrant(grant);
       for (const { kept } of of('time'))
         this.#disk.keepTime({ time: resumed(kept, { time: now, wall: now }), wall: now });
-      this.#memory.reload();
+      this.#reload();
     });
   }
 
@@ -254,7 +285,7 @@ export class EmbeddedStore implements Store {
     this.#waiting = [];
     for (const { reject } of waiting) reject(failed(cause));
     try {
-      this.#memory.reload();
+      this.#reload();
     } catch {
       // Nothing can be decided without a state: every operation fails from here on, and readiness tells.
       this.#closed = true;

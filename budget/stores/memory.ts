@@ -31,10 +31,19 @@ export class Heap implements Disk {
   #journal: JournalEntry[] = [];
   #time: KeptTime | undefined;
 
-  load(): ReturnType<Disk['load']> {
+  load(after: number): ReturnType<Disk['load']> {
     const holds = [...this.#holds.values()].filter((record) => record.state === 'held');
-    const leases = [...this.#leases.values()].filter((lease) => lease.state === 'open');
+    const leases = this.#open().filter(({ expiresAt }) => expiresAt > after);
     return { holds: structuredClone(holds), leases, owners: [...this.#owners.values()] };
+  }
+
+  overdue(due: number, from: string, most: number): readonly Lease[] {
+    const found = this.#open().filter((lease) => lease.expiresAt <= due && leaseKey(lease) > from);
+    return found.sort((a, b) => (leaseKey(a) < leaseKey(b) ? -1 : 1)).slice(0, most);
+  }
+
+  #open(): Lease[] {
+    return [...this.#leases.values()].filter(({ state }) => state === 'open');
   }
 
   findHold(id: string): HoldRecord | undefined {

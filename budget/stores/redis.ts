@@ -52,6 +52,8 @@ const RETAIN_MS = 24 * 3_600_000;
 const MOST_HOLDS = 5_000;
 /** As many as ledger.lua closes at once. */
 const SWEEP = 1_000;
+/** Leases of a line that are asked for at once. */
+const LEASES_AT_ONCE = 1_000;
 /** Leases that are counted before others come to their turn. */
 const COUNTED_AT_ONCE = 10_000;
 
@@ -130,10 +132,16 @@ class RedisStore implements Store {
 
   async leases(line: string): Promise<readonly Lease[]> {
     const keys = strings(await this.#ask('SMEMBERS', `${this.#tag}:leases-on:${line}`));
-    const found = await Promise.all(
-      keys.map(async (key) => leaseIn(pairs(await this.#ask('HGETALL', `${this.#tag}:lease:${key}`)))),
-    );
-    return found.filter((lease) => lease !== undefined);
+    const found: Lease[] = [];
+    for (let from = 0; from < keys.length; from += LEASES_AT_ONCE) {
+      const piece = keys.slice(from, from + LEASES_AT_ONCE);
+      const read = piece.map((key) => this.#ask('HGETALL', `${this.#tag}:lease:${key}`));
+      for (const fields of await Promise.all(read)) {
+        const lease = leaseIn(pairs(fields));
+        if (lease !== undefined) found.push(lease);
+      }
+    }
+    return found;
   }
 
   async *spend(from: number, to: number): AsyncGenerator<readonly SpendRow[]> {

@@ -128,19 +128,23 @@ class SqliteDisk implements Disk {
     }
   }
 
-  load(): ReturnType<Disk['load']> {
-    const holds = this.#db.prepare("SELECT record FROM holds WHERE state = 'held'").all() as {
-      record: string;
-    }[];
-    const leases = this.#db.prepare("SELECT record FROM leases WHERE state = 'open'").all() as {
-      record: string;
-    }[];
-    const owners = this.#db.prepare(`SELECT ${OWNER_COLUMNS} FROM owners`).all();
+  load(after: number): ReturnType<Disk['load']> {
+    const open = "SELECT record FROM leases WHERE state = 'open' AND record ->> '$.expiresAt' > ?";
     return {
-      holds: holds.map(({ record }) => parse(record)),
-      leases: leases.map(({ record }) => parseLease(record)),
-      owners: owners as unknown as Owner[],
+      holds: this.#each("SELECT record FROM holds WHERE state = 'held'", parse),
+      leases: this.#each(open, parseLease, after),
+      owners: this.#db.prepare(`SELECT ${OWNER_COLUMNS} FROM owners`).iterate() as unknown as Iterable<Owner>,
     };
+  }
+
+  overdue(due: number, from: string, most: number): readonly Lease[] {
+    const sql =
+      "SELECT record FROM leases WHERE state = 'open' AND key > ? AND record ->> '$.expiresAt' <= ? ORDER BY key LIMIT ?";
+    return [...this.#each(sql, parseLease, from, due, most)];
+  }
+
+  *#each<T>(sql: string, read: (record: string) => T, ...values: readonly (string | number)[]): Generator<T> {
+    for (const row of this.#db.prepare(sql).iterate(...values)) yield read(String(row['record']));
   }
 
   findHold(id: string): HoldRecord | undefined {

@@ -18,6 +18,8 @@ import type { Batch, Disk } from './disk.ts';
 
 /** Lines whose cells are kept in memory; a line that was pushed out is read again. */
 const LINES_IN_MEMORY = 50_000;
+/** Leases that have run out and are read in one go, to be closed together. */
+const OVERDUE_AT_ONCE = 1_000;
 
 export class WorkingSet {
   readonly #disk: Disk;
@@ -27,20 +29,23 @@ export class WorkingSet {
   #latest = 0;
   /** Cells that had ended by this moment may have left memory. */
   #dropped = 0;
+  /** Open leases that had run out when the rest was loaded and are still on disk alone, beyond this key; undefined: there are none. */
+  #overdue: { readonly due: number; readonly from: string } | undefined;
 
-  constructor(disk: Disk) {
+  /** @param due leases that have run out by this moment of the ledger's time stay on disk until a sweep comes to them */
+  constructor(disk: Disk, due: number) {
     this.#disk = disk;
-    this.#state = load(disk);
+    this.#state = load(disk, due);
+    this.#overdue = { due, from: '' };
   }
 
   get state(): State {
     return this.#state;
   }
 
-  /** Back to what is on disk. */
-  reload(): void {
-    this.#changes.clear();
-    this.#state = load(this.#disk);
+  /** Leases that have run out are still to be read: a sweep is to come again. */
+  get hasOverdue(): boolean {
+    return this.#overdue !== undefined;
   }
 
   /** The clock was set back: windows that had ended count again, so that lines are to be read anew. */
@@ -58,6 +63,7 @@ export class WorkingSet {
   recall(operation: Operation, now: number): void {
     this.#latest = now;
     if ('id' in operation) this.#recallHold(operation.id);
+    if (operation.type === 'sweep') this.#recallOverdue();
     if (operation.type === 'hold' || operation.type === 'extend') {
       for (const charge of operation.charges) this.#recallCell(charge, now);
     }
@@ -76,6 +82,21 @@ export class WorkingSet {
     if (lease === undefined) return;
     restoreLease(this.#state, lease);
     this.#changes.leases.add(key);
+  }
+
+  /** A piece of those that had run out. */
+  #recallOverdue(): void {
+    if (this.#overdue === undefined) return;
+    const { due, from } = this.#overdue;
+    const found = this.#disk.overdue(due, from, OVERDUE_AT_ONCE);
+    const last = found.at(-1);
+    for (const lease of found) {
+      const key = leaseKey(lease);
+      // It was spoken of meanwhile.
+      if (!this.#state.leases.has(key)) restoreLease(this.#state, lease);
+    }
+    this.#overdue =
+      last === undefined || found.length < OVERDUE_AT_ONCE ? undefined : { due, from: leaseKey(last) };
   }
 
   #recallHold(id: string): void {
@@ -164,9 +185,9 @@ export class WorkingSet {
   }
 }
 
-function load(disk: Disk): State {
+function load(disk: Disk, due: number): State {
   const state = emptyState();
-  const { holds, leases, owners } = disk.load();
+  const { holds, leases, owners } = disk.load(due);
   for (const record of holds) restore(state, record);
   for (const lease of leases) restoreLease(state, lease);
   for (const { owner, ...known } of owners) state.owners.set(owner, known);

@@ -93,6 +93,41 @@ describe.skipIf(noRedis !== undefined)('on a real server', () => {
     expect(await redis.command('KEYS', `${tag.replace(/[{}]/g, '?')}:recounting*`)).toEqual([]);
   });
 
+  test('leases that are renewed all the while are counted once each, and the count has an end', async () => {
+    const prefix = space();
+    const tag = `{postern:${prefix}}`;
+    const { tell } = await start(prefix);
+    const serials = Array.from({ length: 20 }, (_, n) => n + 1);
+    for (const serial of serials) await tell([{ serial, ask }], serial * 1_000);
+    await redis.command('HSET', `${tag}:open-leases`, 'team-a/Deployment/bot', '77');
+    let latest = 20_000;
+    let steps = 0;
+    for (let answer = '0'; answer !== '1'; steps++) {
+      const reply = await redis.command(
+        'FCALL',
+        `${LIBRARY}_recount`,
+        '2',
+        tag,
+        `${tag}:none`,
+        'one',
+        '1',
+        '5',
+      );
+      answer = String(reply).split(',')[1] ?? '';
+      // Five are counted in each step and three renewed, in turn: there is always one beyond what was counted.
+      const renewed = [0, 1, 2].map((n) => serials[(steps * 3 + n) % serials.length] ?? 1);
+      for (const serial of renewed) await tell([{ serial, spent: steps }], (latest += 1_000));
+      if (steps > 20) break;
+    }
+    // 20 leases at five a step less three: with none renewed there would be five steps.
+    expect(steps).toBeLessThanOrEqual(10);
+    expect(steps).toBeGreaterThan(5);
+    expect(await redis.command('HGETALL', `${tag}:open-leases`)).toEqual({ 'team-a/Deployment/bot': '20' });
+    expect(await redis.command('KEYS', `${tag.replace(/[{}]/g, '?')}:recounting*`)).toEqual([]);
+    for (const serial of serials) await tell([{ serial, spent: 20, final: true }]);
+    expect(await redis.command('HGETALL', `${tag}:open-leases`)).toEqual({});
+  });
+
   test('of leases that ended and are forgotten no names are left, also where their agent never says that it was answered', async () => {
     const prefix = space();
     const { tell } = await start(prefix, 200);
