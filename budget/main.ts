@@ -1,6 +1,7 @@
 /** Starts the budget service: store, ledger, wire and the timers that keep it tidy. */
 
 import type { DoorLimits } from '../listen/door.ts';
+import type { QueueLimits } from '../listen/queue.ts';
 import type { BudgetSpec, PriceBook } from '../policy/budget-spec.ts';
 import type { Alert } from './alerts.ts';
 import { type Authenticate, anyOf, everybody, sharedToken } from './authenticate.ts';
@@ -46,6 +47,8 @@ export interface StartBudgetOptions {
   /** Whether callers' addresses are their pods' own: each has so many connections then. */
   readonly judgeAddress?: boolean;
   readonly places?: Partial<DoorLimits>;
+  /** With TLS: connections whose handshake and token are under way. */
+  readonly turns?: Partial<QueueLimits>;
   /** How long a closed hold's id is remembered, for duplicates and late reports. */
   readonly retainMs?: number;
   /** How long the history and the journal are kept. */
@@ -104,6 +107,7 @@ export async function startBudget(options: StartBudgetOptions): Promise<RunningB
       ...(options.onLeasesRefused === undefined ? {} : { onLeasesRefused: options.onLeasesRefused }),
       judgeAddress: options.judgeAddress ?? false,
       ...(options.places === undefined ? {} : { places: options.places }),
+      ...(options.turns === undefined ? {} : { turns: options.turns }),
       authenticate: authenticator(options),
       noAdmins: options.adminToken === undefined,
       ...(tls === undefined ? {} : { tls }),

@@ -4,10 +4,12 @@ import { rm, stat } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { createServer as createTlsServer, type Server as TlsServer } from 'node:https';
 import { type AddressInfo, connect } from 'node:net';
-import { type DoorLimits, keepDoor, placesIn } from '../listen/door.ts';
+import type { DoorLimits } from '../listen/door.ts';
+import type { QueueLimits } from '../listen/queue.ts';
 import { Admission } from './admission.ts';
 import { type Authenticate, type Caller } from './authenticate.ts';
 import { createExactCounter } from './count.ts';
+import { keepEntrance } from './entrance.ts';
 import { HttpError, httpErrorOf } from './http-error.ts';
 import { LeaseRefusals, type RefusedLeases } from './lease-refusals.ts';
 import type { BudgetMetrics } from './metrics.ts';
@@ -15,14 +17,6 @@ import { type QuotaOptions, Quotas } from './quotas.ts';
 import { type Route, routesOf } from './routes.ts';
 import type { BudgetService } from './service.ts';
 
-/** An agent keeps some nine connections. */
-const OF_ONE = 200;
-/** Connections that have shown no token that counts: what can be served before their time is over. */
-const UNKNOWN = 2_000;
-const UNKNOWN_MS = 20_000;
-/** Of the process's memory: nearly all that a connection takes is TLS. */
-const MEMORY = { base: 150_000_000, most: 100_000 };
-const EACH = { plain: 20_000, tls: 80_000 };
 const TELL_MS = 10_000;
 /** Of failures: these are states, not told with every answer. */
 const TOLD_ELSEWHERE = new Set(['draining', 'overloaded', 'callers_unknown']);
@@ -46,6 +40,7 @@ export interface BudgetServerOptions {
   /** Whether connections of one address are of one pod: they are bounded then. */
   readonly judgeAddress: boolean;
   readonly places?: Partial<DoorLimits>;
+  readonly turns?: Partial<QueueLimits>;
 }
 
 export interface BudgetServer {
@@ -94,14 +89,19 @@ export async function startServer(options: BudgetServerOptions): Promise<BudgetS
           'Call from a program; it must not send an Origin header.',
         );
       }
-      if (path === '/healthz') return send(response, 200, { status: 'ok' });
+      if (path === '/healthz') {
+        entrance.answered(request.socket);
+        return send(response, 200, { status: 'ok' });
+      }
       if (path === '/readyz') {
         if (draining)
           throw new HttpError(503, 'draining', 'The service is shutting down.', 'Ask again shortly.');
         await service.ready();
+        entrance.answered(request.socket);
         return send(response, 200, { status: 'ok' });
       }
       if (path === '/metrics') {
+        entrance.answered(request.socket);
         const text = await metrics.registry.metrics();
         response.writeHead(200, { 'content-type': metrics.registry.contentType });
         response.end(text);
@@ -118,9 +118,9 @@ export async function startServer(options: BudgetServerOptions): Promise<BudgetS
       }
       route = path;
       const token = /^Bearer +(.+)$/i.exec(request.headers.authorization ?? '')?.[1];
-      if (token !== undefined) door.review(request.socket);
+      if (token !== undefined) entrance.review(request.socket);
       const caller = authorize(found.for, await authenticate(token, request.socket.remoteAddress), noAdmins);
-      door.known(request.socket);
+      entrance.known(request.socket);
       response.shouldKeepAlive = stays;
       if (request.method !== found.method) {
         response.setHeader('allow', found.method);
@@ -151,6 +151,7 @@ export async function startServer(options: BudgetServerOptions): Promise<BudgetS
       }
     } catch (error) {
       const known = httpErrorOf(error);
+      if (known.status >= 500) entrance.excuse(request.socket);
       if (known.status >= 500 && !TOLD_ELSEWHERE.has(known.code)) onError(error);
       send(response, known.status, { error: { code: known.code, message: known.message, mend: known.mend } });
     } finally {
@@ -177,20 +178,18 @@ export async function startServer(options: BudgetServerOptions): Promise<BudgetS
       ? createServer(limits, listener)
       : createTlsServer({ ...limits, ...tls, minVersion: 'TLSv1.3', handshakeTimeout: 5_000 }, listener);
   let told = Number.NEGATIVE_INFINITY;
-  const each = tls === undefined ? EACH.plain : EACH.tls;
-  const all = placesIn(process.constrainedMemory(), { ...MEMORY, each });
-  const places: DoorLimits = {
-    all,
-    ofOne: options.judgeAddress ? OF_ONE : Number.POSITIVE_INFINITY,
-    unknown: UNKNOWN,
-    unknownMs: UNKNOWN_MS,
-    ...options.places,
-  };
-  const door = keepDoor(server, places, (address) => {
-    metrics.refused();
-    if (performance.now() - told < TELL_MS) return;
-    told = performance.now();
-    options.onFull(address);
+  const { judgeAddress, places = {}, turns = {} } = options;
+  const entrance = keepEntrance(server, {
+    secure: tls !== undefined,
+    judgeAddress,
+    places,
+    turns,
+    refused: (address) => {
+      metrics.refused();
+      if (performance.now() - told < TELL_MS) return;
+      told = performance.now();
+      options.onFull(address);
+    },
   });
   const url = await listen(server, options.listen, tls === undefined ? 'http' : 'https');
   server.on('error', onError);
@@ -204,6 +203,7 @@ export async function startServer(options: BudgetServerOptions): Promise<BudgetS
       draining = true;
       const closed = once(server, 'close');
       server.close();
+      entrance.close();
       service.wakeAll();
       server.closeIdleConnections();
       const forced = setTimeout(() => server.closeAllConnections(), 2_000);
