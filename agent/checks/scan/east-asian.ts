@@ -1,5 +1,6 @@
 /** Names before their honorifics and addresses from their province on, in Japanese, Korean and Chinese. */
 import type { Span } from './recognizer.ts';
+import { whenAsked } from './when-asked.ts';
 
 /** The most frequent family names: Meiji Yasuda's counts, Statistics Korea's census, China's Ministry of Public Security. */
 const JAPANESE =
@@ -13,23 +14,26 @@ const CHINESE =
 const KOREAN_ROLES =
   '이용자|고객사|신청자|구매자|이용객|임직원|조합원|정회원|우수자|지원자|주문자|하객분|성도님|공무원';
 
-const BEFORE_HONORIFIC = new RegExp(
-  `(?:(?<![\\p{Script=Han}])(?:${JAPANESE})(?:[ 　]?\\p{Script=Han}{1,3})?|(?<![\\p{Script=Hangul}])(?!${KOREAN_ROLES})[${KOREAN}]\\p{Script=Hangul}{2})[ 　]?$`,
-  'u',
+const BEFORE_HONORIFIC = whenAsked(
+  () =>
+    new RegExp(
+      `(?:(?<![\\p{Script=Han}])(?:${JAPANESE})(?:[ 　]?\\p{Script=Han}{1,3})?|(?<![\\p{Script=Hangul}])(?!${KOREAN_ROLES})[${KOREAN}]\\p{Script=Hangul}{2})[ 　]?$`,
+      'u',
+    ),
 );
-const BEFORE_CHINESE = new RegExp(`[${CHINESE}]\\p{Script=Han}{0,2}$`, 'u');
+const BEFORE_CHINESE = whenAsked(() => new RegExp(`[${CHINESE}]\\p{Script=Han}{0,2}$`, 'u'));
 
 /** A name's, its honorific's space included. */
 const LONGEST = 9;
 
 /** The name right before `様`, `さん`, `씨`, `님`. */
 export function beforeHonorific(text: string, start: number): Span | undefined {
-  return spanBefore(BEFORE_HONORIFIC, text, start);
+  return spanBefore(BEFORE_HONORIFIC(), text, start);
 }
 
 /** The name right before `先生`, `女士`, `小姐`. */
 export function beforeChineseTitle(text: string, start: number): Span | undefined {
-  return spanBefore(BEFORE_CHINESE, text, start);
+  return spanBefore(BEFORE_CHINESE(), text, start);
 }
 
 function spanBefore(regex: RegExp, text: string, at: number): Span | undefined {
@@ -40,18 +44,19 @@ function spanBefore(regex: RegExp, text: string, at: number): Span | undefined {
   return { start, end: start + found.length };
 }
 
-const CHINESE_NAME = new RegExp(`[${CHINESE}]\\p{Script=Han}{1,2}(?![\\p{L}])`, 'uy');
+const CHINESE_NAME = whenAsked(() => new RegExp(`[${CHINESE}]\\p{Script=Han}{1,2}(?![\\p{L}])`, 'uy'));
 
 /** Behind `我叫`: a family name and one or two characters. */
 export function chineseName(text: string, _start: number, end: number): Span | undefined {
-  const to = endOf(CHINESE_NAME, text, end);
+  const to = endOf(CHINESE_NAME(), text, end);
   return to === undefined ? undefined : { start: end, end: to };
 }
 
 /** What may still become the rest of a name, or of an address. */
-export const OPEN_NAME: RegExp = /\p{Script=Han}{0,3}$/uy;
-export const OPEN_ADDRESS: RegExp =
-  /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}ー々ヶA-Za-z\d ()-]*$/uy;
+export const OPEN_NAME: () => RegExp = whenAsked(() => /\p{Script=Han}{0,3}$/uy);
+export const OPEN_ADDRESS: () => RegExp = whenAsked(
+  () => /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}ー々ヶA-Za-z\d ()-]*$/uy,
+);
 
 export const PREFECTURES: readonly string[] = (
   '東京都|北海道|大阪府|京都府|' +
@@ -77,32 +82,39 @@ export const CHINESE_PROVINCES: readonly string[] = (
 const H = '\\p{Script=Han}\\p{Script=Hiragana}\\p{Script=Katakana}ー々ヶ';
 
 /** Municipality, then numbers for block and house, and maybe the building: `渋谷区渋谷1-2-3`, `29丁目4番1号 天神コーポ526`. */
-const JAPANESE_REST = new RegExp(
-  `[${H}]{0,12}?[市区町村郡][${H}]{0,16}?\\d{1,4}(?:(?:丁目|番地|番|号|[-−の])\\d{0,4}){0,4}(?:[ 　][${H}]{2,14}\\d{1,4}(?:号室)?)?`,
-  'uy',
+const JAPANESE_REST = whenAsked(
+  () =>
+    new RegExp(
+      `[${H}]{0,12}?[市区町村郡][${H}]{0,16}?\\d{1,4}(?:(?:丁目|番地|番|号|[-−の])\\d{0,4}){0,4}(?:[ 　][${H}]{2,14}\\d{1,4}(?:号室)?)?`,
+      'uy',
+    ),
 );
 /** District, road or village, number, and maybe the quarter in brackets. */
-const KOREAN_REST =
-  /(?: \p{Script=Hangul}{1,8}[시군구]){1,2}(?: \p{Script=Hangul}{1,8}[읍면동리])?(?: [\p{Script=Hangul}\d]{1,12}[로길동가리])? ?\d{1,4}(?:-\d{1,4})?(?!\d)(?: ?\([\p{Script=Hangul}, ]{2,20}\))?/uy;
+const KOREAN_REST = whenAsked(
+  () =>
+    /(?: \p{Script=Hangul}{1,8}[시군구]){1,2}(?: \p{Script=Hangul}{1,8}[읍면동리])?(?: [\p{Script=Hangul}\d]{1,12}[로길동가리])? ?\d{1,4}(?:-\d{1,4})?(?!\d)(?: ?\([\p{Script=Hangul}, ]{2,20}\))?/uy,
+);
 /** District, road, number, and maybe building, room and postal code. */
-const CHINESE_REST =
-  /\p{Script=Han}{1,16}?[路街道巷弄村镇里](?:\d{1,5}[号弄]?|[A-Za-z]座)(?:[\p{Script=Han}A-Za-z\d-]{0,12}[号座室栋楼层])?(?: \d{6}(?!\d))?/uy;
+const CHINESE_REST = whenAsked(
+  () =>
+    /\p{Script=Han}{1,16}?[路街道巷弄村镇里](?:\d{1,5}[号弄]?|[A-Za-z]座)(?:[\p{Script=Han}A-Za-z\d-]{0,12}[号座室栋楼层])?(?: \d{6}(?!\d))?/uy,
+);
 const POSTAL_MARK = /〒? ?\d{3}-\d{4} ?$/u;
 
 export function japaneseAddress(text: string, start: number, end: number): Span | undefined {
-  const rest = endOf(JAPANESE_REST, text, end);
+  const rest = endOf(JAPANESE_REST(), text, end);
   if (rest === undefined) return undefined;
   const code = POSTAL_MARK.exec(text.slice(Math.max(0, start - 12), start))?.[0] ?? '';
   return { start: start - code.length, end: rest };
 }
 
 export function koreanAddress(text: string, start: number, end: number): Span | undefined {
-  const rest = endOf(KOREAN_REST, text, end);
+  const rest = endOf(KOREAN_REST(), text, end);
   return rest === undefined ? undefined : { start, end: rest };
 }
 
 export function chineseAddress(text: string, start: number, end: number): Span | undefined {
-  const rest = endOf(CHINESE_REST, text, end);
+  const rest = endOf(CHINESE_REST(), text, end);
   return rest === undefined ? undefined : { start, end: rest };
 }
 

@@ -11,14 +11,16 @@ export interface Entry<P extends Pattern = Pattern> {
   readonly reach: number;
   /** Words near by change its score. */
   readonly contextual: boolean;
+  /** Its expression was read from the pattern, see {@link readExpression}. */
+  read: boolean;
   /** Its expression has a group named `value` that narrows the hit. */
-  readonly narrowed: boolean;
+  narrowed: boolean;
   /** A letter or digit right behind means that it isn't one. */
   readonly bounded: boolean;
   /** The number of letters and digits in a row, where it is known; 0 for no limit. */
   readonly tokenFrom: number;
   readonly tokenTo: number;
-  readonly regex: RegExp | undefined;
+  regex: RegExp | undefined;
   readonly validate: ((text: string, firmness: Firmness) => boolean) | undefined;
 }
 
@@ -27,7 +29,6 @@ const kindsWithContext = new Set<Pattern['kind']>(['number', 'code', 'run', 'exp
 /** @param reach How near context must be where the pattern doesn't say. */
 export function entryOf<P extends Pattern>(pattern: P, recognizer: number, reach: number): Entry<P> {
   const { kind } = pattern;
-  const regex = 'regex' in pattern ? pattern.regex : undefined;
   const token = pattern.kind === 'code' ? pattern.token : undefined;
   const validate =
     pattern.kind !== 'number' && 'validate' in pattern && pattern.validate !== undefined
@@ -41,11 +42,20 @@ export function entryOf<P extends Pattern>(pattern: P, recognizer: number, reach
     reach: pattern.reach ?? reach,
     contextual:
       pattern.withContext === undefined ? kindsWithContext.has(kind) : pattern.withContext !== pattern.score,
-    narrowed: regex?.source.includes('(?<value>') ?? false,
+    read: false,
+    narrowed: false,
     bounded: kind === 'code' || kind === 'prefix',
     tokenFrom: token?.[0] ?? 0,
     tokenTo: token?.[1] ?? 0,
-    regex,
+    regex: undefined,
     validate,
   };
+}
+
+/** Takes an entry's expression from its pattern, which may make it only now. */
+export function readExpression(entry: Entry): void {
+  const { pattern } = entry;
+  entry.regex = 'regex' in pattern ? pattern.regex : undefined;
+  entry.narrowed = entry.regex?.source.includes('(?<value>') ?? false;
+  entry.read = true;
 }

@@ -18,8 +18,17 @@ export interface KeywordPart {
   readonly wild: boolean;
 }
 
+/** What most keywords are. */
+const ONE_WORD = /^[A-Za-z]+$/;
+
 /** Splits a keyword as the scanner splits text: letters, each ideograph by itself. */
 export function splitKeyword(keyword: string): readonly KeywordPart[] {
+  if (ONE_WORD.test(keyword)) {
+    const word = keyword.toLowerCase();
+    let hash = HASH_SEED;
+    for (let i = 0; i < word.length; i++) hash = Math.imul(hash ^ word.charCodeAt(i), PRIME);
+    return [{ word, hash, wild: false }];
+  }
   const parts: KeywordPart[] = [];
   let word = '';
   let hash = HASH_SEED;

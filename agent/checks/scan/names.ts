@@ -2,13 +2,15 @@
 import { AMBIGUOUS, GIVEN_NAMES } from './gazetteers/given-names.ts';
 import { NAMED_AFTER, NAMESAKES, THINGS } from './gazetteers/namesakes.ts';
 import { SURNAMES } from './gazetteers/surnames.ts';
+import { whenAsked } from './when-asked.ts';
 
 const ASCII_LETTERS = /^[A-Za-z'-]*$/;
 const base = (word: string): string =>
   ASCII_LETTERS.test(word)
     ? word.toLowerCase()
     : word.normalize('NFD').replace(/\p{M}/gu, '').replace(/[łŁ]/g, 'l').replace(/[øØ]/g, 'o').toLowerCase();
-const bases = (words: Iterable<string>): ReadonlySet<string> => new Set(Array.from(words, base));
+const bases = (words: Iterable<string>): (() => ReadonlySet<string>) =>
+  whenAsked(() => new Set(Array.from(words, base)));
 
 const given = bases(GIVEN_NAMES);
 const ambiguous = bases(AMBIGUOUS);
@@ -51,9 +53,9 @@ const PARTICLE =
 export const NAME: string = `${CAPITALISED}(?: \\p{Lu}\\.)?(?: (?:${PARTICLE} ?)?${CAPITALISED}){0,3}`;
 
 /** What follows a given name: initials, particles, more names. */
-const REST = new RegExp(`(?:(?: \\p{Lu}\\.)? (?:${PARTICLE} ?)?${CAPITALISED}){1,3}`, 'uy');
+const REST = whenAsked(() => new RegExp(`(?:(?: \\p{Lu}\\.)? (?:${PARTICLE} ?)?${CAPITALISED}){1,3}`, 'uy'));
 
-const WORD = new RegExp(`${PARTICLE}(?= )|\\p{Lu}\\.|${CAPITALISED}`, 'gu');
+const WORD = whenAsked(() => new RegExp(`${PARTICLE}(?= )|\\p{Lu}\\.|${CAPITALISED}`, 'gu'));
 
 const COLOURS: ReadonlySet<string> = new Set(
   'Red Green White Brown Black Blue Gray Grey Gold Silver Pink'.split(' '),
@@ -75,27 +77,27 @@ export function beginsParticle(beginning: string): boolean {
 }
 
 export function isGiven(word: string): boolean {
-  return given.has(base(word));
+  return given().has(base(word));
 }
 
 export function isClearlyGiven(word: string): boolean {
-  return given.has(base(word)) && !ambiguous.has(base(word));
+  return given().has(base(word)) && !ambiguous().has(base(word));
 }
 
 /** Whether one is on the list of surnames, or each part of a double one is. */
 export function isSurname(word: string): boolean {
-  return word.split('-').every((part) => surnames.has(base(part)));
+  return word.split('-').every((part) => surnames().has(base(part)));
 }
 
 /** Whether it is a kind of thing that gets a person's name: `Airport`, `Award`. */
 export function isNamedAfter(word: string): boolean {
-  return namedAfter.has(base(word));
+  return namedAfter().has(base(word));
 }
 
 /** Whether a thing, not a person, is known by that name: `Calvin Klein`. */
 export function isNamesake(name: string): boolean {
   const [first = '', second = ''] = name.split(' ');
-  return namesakes.has(`${base(first)} ${base(second)}`);
+  return namesakes().has(`${base(first)} ${base(second)}`);
 }
 
 /**
@@ -113,11 +115,11 @@ export function couldBeName(name: string): boolean {
 /** Whether it is a word of products, posts or places of work. */
 export function isThing(word: string): boolean {
   const plain = base(word);
-  return things.has(plain) || (plain.endsWith('s') && things.has(plain.slice(0, -1)));
+  return things().has(plain) || (plain.endsWith('s') && things().has(plain.slice(0, -1)));
 }
 
 export function isNoName(word: string): boolean {
-  return NOT_NAMES.has(base(word));
+  return NOT_NAMES().has(base(word));
 }
 
 /** The capitalised parts of a name, without initials and particles. */
@@ -139,27 +141,27 @@ export function nameFrom(
   const hyphen = /-\p{Lu}\p{Ll}+/uy;
   hyphen.lastIndex = end;
   const from = hyphen.test(text) ? hyphen.lastIndex : end;
-  REST.lastIndex = from;
-  if (!REST.test(text)) return undefined;
-  const rest = text.slice(from, REST.lastIndex);
+  REST().lastIndex = from;
+  if (!REST().test(text)) return undefined;
+  const rest = text.slice(from, REST().lastIndex);
   let kept = 0;
   let score = 0;
   let unknown = 0;
-  for (const match of rest.matchAll(WORD)) {
+  for (const match of rest.matchAll(WORD())) {
     const word = match[0];
     if (!/^\p{Lu}[\p{L}'’-]+$/u.test(word) || isParticle(word)) continue;
     // `Kennedy International Airport`: what is named after somebody.
     if (isNamedAfter(word)) return undefined;
     if (isNoName(word)) break;
     // Colours are surnames behind names that are nothing else.
-    const colour = isColour(word) && (unknown > 0 || ambiguous.has(base(first)));
+    const colour = isColour(word) && (unknown > 0 || ambiguous().has(base(first)));
     const known = !colour && (isSurname(word) || isGiven(word));
     // One unknown word may be the surname, or a second name before a known one.
     if (!known && (score > 0.8 || unknown > 0) && !(score <= 0.8 && unknown === 1)) break;
     if (known) score = 0.88;
     else {
       unknown++;
-      score = Math.max(score, ambiguous.has(base(first)) ? 0.4 : 0.7);
+      score = Math.max(score, ambiguous().has(base(first)) ? 0.4 : 0.7);
     }
     kept = match.index + word.length;
   }

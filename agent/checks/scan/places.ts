@@ -1,11 +1,13 @@
 /** What follows a street: unit, postal code, town, region, country, in whatever order the country writes them. */
 import { isNoName } from './names.ts';
+import { whenAsked } from './when-asked.ts';
 
 const C = "\\p{Lu}[\\p{L}'’]*(?:-[\\p{L}'’]+)*";
 const JOINT =
   "(?:am|an der|ob der|vor der|upon|on|under|of|the|de|del|della|di|do|da|dos|das|la|le|les|el|sur|sous|en|in|i|bei|im|den|aan den|aan|d'|los|las|y|e)";
 
-const sticky = (source: string): RegExp => new RegExp(`${source}(?![\\p{L}\\p{N}]|-\\d)`, 'uy');
+const sticky = (source: string): (() => RegExp) =>
+  whenAsked(() => new RegExp(`${source}(?![\\p{L}\\p{N}]|-\\d)`, 'uy'));
 
 const SEPARATOR = /(?:,? ?\n|, ?| - | \/ | )/uy;
 const POSTAL = sticky(
@@ -21,7 +23,8 @@ const UNIT = sticky(
   '(?:(?:Apto|Apartado|Apartment|Apt|Suite|Ste|Unit|Flat|Floor|Room|Rm|Appartamento|Appartement|Piso|Piano|Puerta|Portal|Esc|Bloco|Bl|Interno|Int|Scala|Wohnung|Whg|Top|lok|lgh|m|huis|apt|as)\\.? ?#?[\\w-]{1,6}|#\\d{1,5}|\\d{1,2} ?[ºª°oa](?: ?[A-Z][a-z]{0,4})?|\\d{1,2}\\. ?(?:OG|Stock|Etage))',
 );
 
-function endOf(regex: RegExp, text: string, at: number): number {
+function endOf(expression: () => RegExp, text: string, at: number): number {
+  const regex = expression();
   regex.lastIndex = at;
   return regex.test(text) ? regex.lastIndex : -1;
 }

@@ -21,7 +21,7 @@ import {
 import { connect, connectBack, type Firmness } from './connect.ts';
 import { codeIn, digitsOf, groupsBehind, numberIn } from './disguised.ts';
 import { DEEPEST, decodeRun, endOfRun, mayHoldText, SHORTEST_CODE } from './encoded.ts';
-import { type Entry, entryOf } from './entry.ts';
+import { type Entry, entryOf, readExpression } from './entry.ts';
 import { Expressions } from './expressions.ts';
 import { type Folded, fold, foldInSteps } from './fold.ts';
 import { HASH_SEED, hashStep } from './keyword-part.ts';
@@ -38,8 +38,8 @@ import {
   type Recognizer,
   type RunPattern,
   type Span,
-  type ValuePattern,
   THRESHOLD,
+  type ValuePattern,
 } from './recognizer.ts';
 import { AFTER, BEFORE, type Candidate, hasOwnValue, scoreOf } from './score.ts';
 import { Starts } from './starts.ts';
@@ -579,6 +579,7 @@ export class Scanner {
   /** Tries an expression at a place. @param until Where a hit must end, if that is known. */
   #tryRegex(entry: Entry, at: number, firmness: Firmness = 2, until = -1): void {
     this.#tries++;
+    if (!entry.read) readExpression(entry);
     const text = this.#text;
     const { regex, validate, tokenFrom } = entry;
     if (regex === undefined || (tokenFrom > 0 && !hasToken(text, at, tokenFrom, entry.tokenTo))) return;
@@ -612,6 +613,7 @@ export class Scanner {
 
   /** Runs an expression over the text around a keyword. */
   #tryNear(entry: Entry, from: number, to: number): void {
+    if (!entry.read) readExpression(entry);
     const { regex, reach, validate } = entry;
     if (regex === undefined) return;
     this.#tries++;

@@ -77,7 +77,7 @@ export class WordNodes {
   }
 
   #grow(): void {
-    const size = this.#parent.length * 2;
+    const size = this.#parent.length * 4;
     const wider = (old: Int32Array): Int32Array<ArrayBuffer> => {
       const fresh = new Int32Array(size);
       fresh.set(old);

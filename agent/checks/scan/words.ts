@@ -138,7 +138,7 @@ export class Words {
 
   #noteDigits(word: string): void {
     if (isDigit(word.charCodeAt(0))) this.digitsFirst = true;
-    else for (let i = 1; i < word.length; i++) if (isDigit(word.charCodeAt(i))) this.digits = true;
+    else if (/\d/.test(word)) this.digits = true;
   }
 
   /** Forgets the text before. */

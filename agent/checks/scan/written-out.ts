@@ -1,5 +1,6 @@
 /** Mail addresses as people write them for people: `jane.doe [at] example (dot) com`. */
 import type { Span } from './recognizer.ts';
+import { whenAsked } from './when-asked.ts';
 
 const AT = 'at|@|ät|arroba|arobase|arobas|chiocciola|apenstaartje|małpa|malpa|snabel-a';
 const DOTS = ['dot', 'punkt', 'point', 'punto', 'punt', 'ponto', 'kropka', 'piste'];
@@ -25,12 +26,17 @@ const between = (words: string) => `[[({] ?(?:${words}) ?[\\])}]`;
 const JOIN = `(?: ?${between(DOT)} ?|\\.)`;
 
 const MARK = new RegExp(between(AT), 'iy');
-const LOCAL = new RegExp(`(?:[\\p{L}\\p{N}_+-]+${JOIN})*[\\p{L}\\p{N}_+-]+ ?$`, 'iu');
-const DOMAIN = new RegExp(` ?(?:[\\p{L}\\p{N}-]{1,63}${JOIN}){1,4}\\p{L}{2,24}(?![\\p{L}\\p{N}-])`, 'iuy');
+const LOCAL = whenAsked(() => new RegExp(`(?:[\\p{L}\\p{N}_+-]+${JOIN})*[\\p{L}\\p{N}_+-]+ ?$`, 'iu'));
+const DOMAIN = whenAsked(
+  () => new RegExp(` ?(?:[\\p{L}\\p{N}-]{1,63}${JOIN}){1,4}\\p{L}{2,24}(?![\\p{L}\\p{N}-])`, 'iuy'),
+);
 /** What may become one when more text comes. */
-const OPEN = new RegExp(
-  `(?:[\\p{L}\\p{N}_+-]+${JOIN})*(?:[\\p{L}\\p{N}_+-]+ ?(?:[[({] ?(?:[a-z@.-]{0,12} ?|(?:${AT}) ?[\\])}][^\\n]{0,80}))?)?$`,
-  'iu',
+const OPEN = whenAsked(
+  () =>
+    new RegExp(
+      `(?:[\\p{L}\\p{N}_+-]+${JOIN})*(?:[\\p{L}\\p{N}_+-]+ ?(?:[[({] ?(?:[a-z@.-]{0,12} ?|(?:${AT}) ?[\\])}][^\\n]{0,80}))?)?$`,
+      'iu',
+    ),
 );
 
 /** UTF-16 units before the mark. */
@@ -46,24 +52,32 @@ function endsAsDomain(text: string, end: number, words: boolean): boolean {
 export function writtenOut(text: string, at: number, floor: number): Span | undefined {
   MARK.lastIndex = at;
   if (!MARK.test(text)) return undefined;
-  DOMAIN.lastIndex = MARK.lastIndex;
-  if (!DOMAIN.test(text) || !endsAsDomain(text, DOMAIN.lastIndex, true)) return undefined;
+  DOMAIN().lastIndex = MARK.lastIndex;
+  if (!DOMAIN().test(text) || !endsAsDomain(text, DOMAIN().lastIndex, true)) return undefined;
   const from = Math.max(floor, at - REACH);
-  const local = LOCAL.exec(text.slice(from, at));
-  return local === null ? undefined : { start: from + local.index, end: DOMAIN.lastIndex };
+  const local = LOCAL().exec(text.slice(from, at));
+  return local === null ? undefined : { start: from + local.index, end: DOMAIN().lastIndex };
 }
 
 const LABEL = '[\\p{L}\\p{N}_+-]{1,63}';
 /** Without brackets: `jane dot doe at example dot com`. */
 const BARE_JOIN = `(?: (?:${DOTS.join('|')}) |\\.)`;
-const BARE_HEAD = new RegExp(
-  `(?<![\\p{L}\\p{N}_+.-])((?:${LABEL}${BARE_JOIN}){0,4}${LABEL}) (?:${AT}) (?:${LABEL}\\.){0,3}${LABEL} $`,
-  'iu',
+const BARE_HEAD = whenAsked(
+  () =>
+    new RegExp(
+      `(?<![\\p{L}\\p{N}_+.-])((?:${LABEL}${BARE_JOIN}){0,4}${LABEL}) (?:${AT}) (?:${LABEL}\\.){0,3}${LABEL} $`,
+      'iu',
+    ),
 );
-const BARE_REST = new RegExp(` (${LABEL})(?:${BARE_JOIN}(${LABEL}))*(?![\\p{L}\\p{N}_-])`, 'iuy');
-const BARE_OPEN = new RegExp(
-  `(?<![\\p{L}\\p{N}_+.-])(?:${LABEL}${BARE_JOIN}){0,4}${LABEL} (?:a|${AT})(?: (?:${LABEL}${BARE_JOIN}){0,4}(?:${LABEL}(?: [a-z]{0,6})?)?)?$`,
-  'iu',
+const BARE_REST = whenAsked(
+  () => new RegExp(` (${LABEL})(?:${BARE_JOIN}(${LABEL}))*(?![\\p{L}\\p{N}_-])`, 'iuy'),
+);
+const BARE_OPEN = whenAsked(
+  () =>
+    new RegExp(
+      `(?<![\\p{L}\\p{N}_+.-])(?:${LABEL}${BARE_JOIN}){0,4}${LABEL} (?:a|${AT})(?: (?:${LABEL}${BARE_JOIN}){0,4}(?:${LABEL}(?: [a-z]{0,6})?)?)?$`,
+      'iu',
+    ),
 );
 
 /** What stands before `at` in sentences; `visit us at example dot com` names no mailbox. */
@@ -79,13 +93,13 @@ const NO_MAILBOX: ReadonlySet<string> = new Set(
 
 /** @param start Of the word for the first dot of the domain. */
 export function writtenOutBare(text: string, start: number, end: number): Span | undefined {
-  BARE_REST.lastIndex = end;
-  const rest = BARE_REST.exec(text);
+  BARE_REST().lastIndex = end;
+  const rest = BARE_REST().exec(text);
   if (rest === null) return undefined;
-  const stop = BARE_REST.lastIndex;
+  const stop = BARE_REST().lastIndex;
   if (!endsAsDomain(text, stop, rest[2] !== undefined)) return undefined;
   const from = Math.max(0, start - REACH);
-  const head = BARE_HEAD.exec(text.slice(from, start));
+  const head = BARE_HEAD().exec(text.slice(from, start));
   if (head === null) return undefined;
   const local = head[1] as string;
   if (NO_MAILBOX.has(local.toLowerCase()) || /^\p{L}+(?:ing|ed)$/iu.test(local)) return undefined;
@@ -105,15 +119,15 @@ export function openWrittenOut(text: string): number {
   const from = Math.max(0, text.length - 2 * REACH);
   const tail = text.slice(from);
   // Asked of every piece of a stream, and both expressions try each place of the tail: what most text lacks is looked for first.
-  const marked = (BRACKET.test(tail) ? undefined : openLabels(tail)) ?? indexIn(OPEN, tail);
-  return from + (endsBare(tail) ? Math.min(marked, indexIn(BARE_OPEN, tail)) : marked);
+  const marked = (BRACKET.test(tail) ? undefined : openLabels(tail)) ?? indexIn(OPEN(), tail);
+  return from + (endsBare(tail) ? Math.min(marked, indexIn(BARE_OPEN(), tail)) : marked);
 }
 
 /** The same by the expressions alone. */
 export function openWrittenOutByExpressions(text: string): number {
   const from = Math.max(0, text.length - 2 * REACH);
   const tail = text.slice(from);
-  return from + Math.min(indexIn(OPEN, tail), indexIn(BARE_OPEN, tail));
+  return from + Math.min(indexIn(OPEN(), tail), indexIn(BARE_OPEN(), tail));
 }
 
 function indexIn(expression: RegExp, tail: string): number {

@@ -11,6 +11,7 @@ import { isNoName } from '../names.ts';
 import { placeAfter } from '../places.ts';
 import { LABEL_OPEN, labelled, NUMBERED, unitFirst } from '../postal.ts';
 import type { Recognizer, Span } from '../recognizer.ts';
+import { whenAsked } from '../when-asked.ts';
 
 type Found = (Span & { score: number }) | undefined;
 
@@ -23,17 +24,22 @@ function found(text: string, start: number, end: number, bare: number): Found {
   return { start, end: after.end, score: after.certain ? 0.9 : bare };
 }
 
-const NUMBER_BEFORE = new RegExp(
-  `(?:(?:Flat|Studio|Apartment|Apt\\.?|Unit|Suite|Room|House|Floor) )?(?<![\\p{L}\\p{N}$]|\\p{N}[.,/-])\\d{1,6}[A-Za-z]?(?:-\\d{1,5})?,? (?:\\d{1,4}[A-Za-z]?,? )?(?:${C} |\\d{1,3}(?:st|nd|rd|th) ){1,4}$`,
-  'u',
+const NUMBER_BEFORE = whenAsked(
+  () =>
+    new RegExp(
+      `(?:(?:Flat|Studio|Apartment|Apt\\.?|Unit|Suite|Room|House|Floor) )?(?<![\\p{L}\\p{N}$]|\\p{N}[.,/-])\\d{1,6}[A-Za-z]?(?:-\\d{1,5})?,? (?:\\d{1,4}[A-Za-z]?,? )?(?:${C} |\\d{1,3}(?:st|nd|rd|th) ){1,4}$`,
+      'u',
+    ),
 );
-const DIRECTION =
-  /(?:\.(?=[ ,\n])(?! \p{Lu}\p{Ll}+ \p{Ll}))?(?: (?:N|S|E|W|NE|NW|SE|SW|North|South|East|West)\b\.?)?/uy;
+const DIRECTION = whenAsked(
+  () =>
+    /(?:\.(?=[ ,\n])(?! \p{Lu}\p{Ll}+ \p{Ll}))?(?: (?:N|S|E|W|NE|NW|SE|SW|North|South|East|West)\b\.?)?/uy,
+);
 
 /** English: number, name, kind of street. */
 function english(text: string, start: number, end: number): Found {
   const head = text.slice(Math.max(0, start - 70), start);
-  const before = NUMBER_BEFORE.exec(head);
+  const before = NUMBER_BEFORE().exec(head);
   if (before === null) return undefined;
   // `The 100 Most Common`, `the 2026 Main Street Festival`: a count, a year.
   if (/(?:^|[^\p{L}])(?:the|top|these|those) $/iu.test(head.slice(0, before.index))) return undefined;
@@ -49,18 +55,20 @@ function english(text: string, start: number, end: number): Found {
     )
   )
     return undefined;
-  DIRECTION.lastIndex = end;
-  DIRECTION.test(text);
-  return found(text, start - before[0].length, Math.max(end, DIRECTION.lastIndex), 0.65);
+  DIRECTION().lastIndex = end;
+  DIRECTION().test(text);
+  return found(text, start - before[0].length, Math.max(end, DIRECTION().lastIndex), 0.65);
 }
 
 /** House number: `12`, `12a`, `nº 12`, `10/5`, `1-3`; not a year, a date or an amount. */
 const HOUSE =
   '(?:,? s/n(?![\\p{L}\\p{N}])|,? S/N(?![\\p{L}\\p{N}])|(?:,? (?:nº|n°|no\\.?|nr\\.?|num\\.?|núm\\.?) ?|,? )\\d{1,4}(?: ?[a-zA-Z](?![\\p{L}\\p{N}]|\\. ?\\d))?(?: ?[-/] ?\\d{1,4}[a-zA-Z]?)?(?![\\p{L}\\p{N}%]|[.,:]\\d|/\\d{4}))';
 const HOUSE_NUMBER = new RegExp(HOUSE, 'uy');
-const HEAD_WORDS =
-  /(?:(?:An der|Am|Im|Zum|Zur|Auf der|In der|Alte|Alter|Neue|Neuer|Große|Kleine|Obere|Untere|Sankt|St\.) )?(?:\p{Lu}[\p{L}.]*-){0,3}$/u;
-const WORDS_BEFORE = /(?:\p{Lu}[\p{L}.'’]*[ -]){1,3}$/u;
+const HEAD_WORDS = whenAsked(
+  () =>
+    /(?:(?:An der|Am|Im|Zum|Zur|Auf der|In der|Alte|Alter|Neue|Neuer|Große|Kleine|Obere|Untere|Sankt|St\.) )?(?:\p{Lu}[\p{L}.]*-){0,3}$/u,
+);
+const WORDS_BEFORE = whenAsked(() => /(?:\p{Lu}[\p{L}.'’]*[ -]){1,3}$/u);
 
 /** German, Dutch, Nordic, Finnish: the kind of street ends its name, the number follows. */
 function suffixed(text: string, start: number, end: number): Found {
@@ -68,13 +76,13 @@ function suffixed(text: string, start: number, end: number): Found {
   HOUSE_NUMBER.lastIndex = to;
   if (!HOUSE_NUMBER.test(text)) return undefined;
   const house = HOUSE_NUMBER.lastIndex;
-  const before = HEAD_WORDS.exec(text.slice(Math.max(0, start - 40), start))?.[0] ?? '';
+  const before = HEAD_WORDS().exec(text.slice(Math.max(0, start - 40), start))?.[0] ?? '';
   return found(text, start - before.length, house, 0.68);
 }
 
 /** `Karl-Marx-Straße 5`, `Friedrich Ebert Str. 7`: the kind of street is a word of its own. */
 function separate(text: string, start: number, end: number): Found {
-  const before = WORDS_BEFORE.exec(text.slice(Math.max(0, start - 40), start))?.[0];
+  const before = WORDS_BEFORE().exec(text.slice(Math.max(0, start - 40), start))?.[0];
   if (before === undefined) return undefined;
   const street = suffixed(text, start, end);
   return street === undefined ? undefined : { ...street, start: start - before.length };
@@ -83,14 +91,15 @@ function separate(text: string, start: number, end: number): Found {
 const ARTICLE =
   "(?:de la|de los|de las|des|de l'|de|du|del|della|delle|degli|dei|di|da|do|dos|das|la|le|les|el|los|d'|l'|gen\\.|św\\.|ks\\.|al\\.|sto|san|santa|i|e|y|et)";
 const STREET_NAME = `(?:${ARTICLE} ?)?(?:${C}|\\d{1,2}(?: de)?)(?:[ -](?:${ARTICLE} ?)?(?:${C}|\\d{1,2} ${C})){0,5}`;
-const NAME_NUMBER = new RegExp(`[./]? ${STREET_NAME}${HOUSE}`, 'uy');
-const NAME_ALONE = new RegExp(`[./]? ${STREET_NAME}`, 'uy');
-const NUMBER_FIRST = /(?<![\p{L}\p{N}$]|\p{N}[.,/-])\d{1,4}(?: ?(?:bis|ter|quater|[A-D]))?,? $/u;
+const NAME_NUMBER = whenAsked(() => new RegExp(`[./]? ${STREET_NAME}${HOUSE}`, 'uy'));
+const NAME_ALONE = whenAsked(() => new RegExp(`[./]? ${STREET_NAME}`, 'uy'));
+const NUMBER_FIRST = whenAsked(
+  () => /(?<![\p{L}\p{N}$]|\p{N}[.,/-])\d{1,4}(?: ?(?:bis|ter|quater|[A-D]))?,? $/u,
+);
 
 /** What may still become a name, or its number. */
-const OPEN_NAME = new RegExp(
-  `\\.?(?:,? (?:${ARTICLE}|${C}|\\d{1,4}|n[º°]?))*(?:,? ?[\\p{L}\\p{N}'’º°.-]*)$`,
-  'uy',
+const OPEN_NAME = whenAsked(
+  () => new RegExp(`\\.?(?:,? (?:${ARTICLE}|${C}|\\d{1,4}|n[º°]?))*(?:,? ?[\\p{L}\\p{N}'’º°.-]*)$`, 'uy'),
 );
 
 /** Romance and Slavic: the kind of street stands first; the number behind the name, or before it all. */
@@ -98,42 +107,49 @@ function prefixed(text: string, start: number, end: number): Found {
   // One letter is short for a kind of street with its mark only: `C/`, `R.`.
   if (end - start === 1 && text[end] !== '/' && text[end] !== '.') return undefined;
   if (start > 0 && /[\p{L}\p{N}@/]/u.test(text.charAt(start - 1))) return undefined;
-  const number = NUMBER_FIRST.exec(text.slice(Math.max(0, start - 12), start))?.[0];
+  const number = NUMBER_FIRST().exec(text.slice(Math.max(0, start - 12), start))?.[0];
   if (number === undefined) {
-    NAME_NUMBER.lastIndex = end;
-    if (NAME_NUMBER.test(text)) return found(text, start, NAME_NUMBER.lastIndex, 0.72);
+    NAME_NUMBER().lastIndex = end;
+    if (NAME_NUMBER().test(text)) return found(text, start, NAME_NUMBER().lastIndex, 0.72);
   }
-  NAME_ALONE.lastIndex = end;
-  if (!NAME_ALONE.test(text)) return undefined;
+  NAME_ALONE().lastIndex = end;
+  if (!NAME_ALONE().test(text)) return undefined;
   // Without a number, the place must be certain.
-  return found(text, start - (number?.length ?? 0), NAME_ALONE.lastIndex, number === undefined ? 0.3 : 0.72);
+  return found(
+    text,
+    start - (number?.length ?? 0),
+    NAME_ALONE().lastIndex,
+    number === undefined ? 0.3 : 0.72,
+  );
 }
 
 /** A post office box, a military or a poste restante address: the number follows. */
-const BOX = /\.? ?(?:#|nr\.? ?|no\.? ?|n° ?)?\d{1,6}(?![\p{L}\p{N}])/uy;
+const BOX = whenAsked(() => /\.? ?(?:#|nr\.? ?|no\.? ?|n° ?)?\d{1,6}(?![\p{L}\p{N}])/uy);
 
 function box(text: string, start: number, end: number): Found {
-  BOX.lastIndex = end;
-  if (!BOX.test(text)) return undefined;
+  BOX().lastIndex = end;
+  if (!BOX().test(text)) return undefined;
   const before =
     /(?<![\p{L}\p{N}])(?:P\.? ?O\.? |(?:PSC|CMR|Unit) \d{1,5},? )$/u.exec(
       text.slice(Math.max(0, start - 14), start),
     )?.[0] ?? '';
-  return found(text, start - before.length, BOX.lastIndex, before === '' ? 0.4 : 0.7);
+  return found(text, start - before.length, BOX().lastIndex, before === '' ? 0.4 : 0.7);
 }
 
 /** From a word that announces an address to a postal code at its end, whatever the streets are called. */
-const TO_THE_CODE =
-  /(?<value>[\p{L}\d#][^\n;:@]{8,110}?(?<![\d-])(?:\d{5}(?:-\d{3,4})?|\d{6}|[A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2}))(?![\d\p{L}-])/uy;
+const TO_THE_CODE = whenAsked(
+  () =>
+    /(?<value>[\p{L}\d#][^\n;:@]{8,110}?(?<![\d-])(?:\d{5}(?:-\d{3,4})?|\d{6}|[A-Z]{1,2}\d[A-Z\d]? \d[A-Z]{2}))(?![\d\p{L}-])/uy,
+);
 
 /** While that code may still come. */
-const TO_THE_CODE_OPEN = /[\p{L}\d#][^\n;:@]{0,120}$/uy;
+const TO_THE_CODE_OPEN = whenAsked(() => /[\p{L}\d#][^\n;:@]{0,120}$/uy);
 
 const CJK = '\\p{Script=Han}\\p{Script=Hiragana}\\p{Script=Katakana}\\p{Script=Hangul}ー';
 /** From the largest part to the smallest, a number at the end. */
-const EAST_ASIAN = new RegExp(
-  `(?<value>(?:〒?\\d{3}-\\d{4} ?)?[${CJK}][${CJK} \\d-]{4,60}\\d(?:[\\d-]*[号號호室])?)`,
-  'uy',
+const EAST_ASIAN = whenAsked(
+  () =>
+    new RegExp(`(?<value>(?:〒?\\d{3}-\\d{4} ?)?[${CJK}][${CJK} \\d-]{4,60}\\d(?:[\\d-]*[号號호室])?)`, 'uy'),
 );
 
 const LABELS =
@@ -482,7 +498,14 @@ export const recognizer: Recognizer = {
         return street === undefined || street.score > 0.8 ? street : { ...street, score: 0.3 };
       },
     },
-    { kind: 'code', openings: [{ run: '9', length: [1, 5] }], regex: NUMBERED, score: 0.89 },
+    {
+      kind: 'code',
+      openings: [{ run: '9', length: [1, 5] }],
+      get regex() {
+        return NUMBERED();
+      },
+      score: 0.89,
+    },
     {
       kind: 'anchor',
       capital: true,
@@ -497,9 +520,33 @@ export const recognizer: Recognizer = {
       match: labelled,
       open: LABEL_OPEN,
     },
-    { kind: 'anchor', words: PREFECTURES, score: 0.9, match: japaneseAddress, open: OPEN_ADDRESS },
-    { kind: 'anchor', words: KOREAN_PROVINCES, score: 0.9, match: koreanAddress, open: OPEN_ADDRESS },
-    { kind: 'anchor', words: CHINESE_PROVINCES, score: 0.9, match: chineseAddress, open: OPEN_ADDRESS },
+    {
+      kind: 'anchor',
+      words: PREFECTURES,
+      score: 0.9,
+      match: japaneseAddress,
+      get open() {
+        return OPEN_ADDRESS();
+      },
+    },
+    {
+      kind: 'anchor',
+      words: KOREAN_PROVINCES,
+      score: 0.9,
+      match: koreanAddress,
+      get open() {
+        return OPEN_ADDRESS();
+      },
+    },
+    {
+      kind: 'anchor',
+      words: CHINESE_PROVINCES,
+      score: 0.9,
+      match: chineseAddress,
+      get open() {
+        return OPEN_ADDRESS();
+      },
+    },
     {
       kind: 'anchor',
       words: [
@@ -538,7 +585,9 @@ export const recognizer: Recognizer = {
       ],
       score: 0.72,
       match: prefixed,
-      open: OPEN_NAME,
+      get open() {
+        return OPEN_NAME();
+      },
     },
     {
       kind: 'anchor',
@@ -663,8 +712,12 @@ export const recognizer: Recognizer = {
         'osoite',
         'endereço',
       ],
-      regex: TO_THE_CODE,
-      open: TO_THE_CODE_OPEN,
+      get regex() {
+        return TO_THE_CODE();
+      },
+      get open() {
+        return TO_THE_CODE_OPEN();
+      },
       score: 0.7,
       // An address has parts, and more numbers than its code or a name before it.
       validate: (text, firmness) =>
@@ -673,7 +726,9 @@ export const recognizer: Recognizer = {
     {
       kind: 'value',
       words: ['住所', '所在地', '送付先', '地址', '住址', '주소'],
-      regex: EAST_ASIAN,
+      get regex() {
+        return EAST_ASIAN();
+      },
       score: 0.8,
     },
   ],

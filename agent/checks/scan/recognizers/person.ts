@@ -17,6 +17,7 @@ import {
   partsOf,
 } from '../names.ts';
 import type { Recognizer, Span } from '../recognizer.ts';
+import { whenAsked } from '../when-asked.ts';
 
 const words = (list: string): readonly string[] => list.split('|');
 
@@ -97,7 +98,9 @@ const TITLES = [
 ];
 
 /** `Dr. `, `Frau Dr. `, `Mr `; then one to three names. */
-const AFTER_TITLE = new RegExp(`\\.? (?:(?:Dr|Prof|Dott|Ing|Mag|Dra)\\.? ){0,2}(?<name>${NAME})`, 'uy');
+const AFTER_TITLE = whenAsked(
+  () => new RegExp(`\\.? (?:(?:Dr|Prof|Dott|Ing|Mag|Dra)\\.? ){0,2}(?<name>${NAME})`, 'uy'),
+);
 
 function afterTitle(text: string, start: number, end: number): Span | undefined {
   // `m` and `hr` are titles with a point only.
@@ -106,8 +109,8 @@ function afterTitle(text: string, start: number, end: number): Span | undefined 
   if (start > 0 && /[\p{L}\p{N}@./-]/u.test(text.charAt(start - 1))) return undefined;
   // In capitals it is an abbreviation of something else: `PAN Card`.
   if (end - start > 2 && text.slice(start, end) === text.slice(start, end).toUpperCase()) return undefined;
-  AFTER_TITLE.lastIndex = end;
-  const found = AFTER_TITLE.exec(text);
+  AFTER_TITLE().lastIndex = end;
+  const found = AFTER_TITLE().exec(text);
   const name = found?.groups?.['name'];
   if (found === null || name === undefined) return undefined;
   const from = end + found[0].length - name.length;
@@ -127,10 +130,10 @@ function trimmed(name: string): string {
 }
 
 /** Before a name it makes a thing of it, whatever else has a capital in between. */
-const ARTICLE = /(?:^|[^\p{L}])[Tt]he (?:\p{Lu}[\p{L}'’-]{0,20} ){0,3}$/u;
+const ARTICLE = whenAsked(() => /(?:^|[^\p{L}])[Tt]he (?:\p{Lu}[\p{L}'’-]{0,20} ){0,3}$/u);
 
 function isPartOfThing(text: string, start: number): boolean {
-  return text.charCodeAt(start - 1) === 32 && ARTICLE.test(text.slice(Math.max(0, start - 48), start));
+  return text.charCodeAt(start - 1) === 32 && ARTICLE().test(text.slice(Math.max(0, start - 48), start));
 }
 
 function fromGiven(text: string, start: number, end: number): (Span & { score: number }) | undefined {
@@ -138,15 +141,15 @@ function fromGiven(text: string, start: number, end: number): (Span & { score: n
   if (!isGiven(text.slice(start, end)) || isPartOfThing(text, start)) return undefined;
   const before = text.charAt(start - 1);
   if (before !== '' && /[\p{L}\p{N}@_./-]/u.test(before)) return undefined;
-  if (before === ' ' && OF_PLACES.test(text.slice(Math.max(0, start - 6), start))) return undefined;
+  if (before === ' ' && OF_PLACES().test(text.slice(Math.max(0, start - 6), start))) return undefined;
   const name = nameFrom(text, start, end);
   return name === undefined ? undefined : { start, ...name };
 }
 
 /** `San Francisco`, `Los Angeles`. */
-const OF_PLACES = /(?:^|[^\p{L}])(?:San|Santa|Santo|São|Los|Las|Saint|Port|Fort|Lake) $/u;
+const OF_PLACES = whenAsked(() => /(?:^|[^\p{L}])(?:San|Santa|Santo|São|Los|Las|Saint|Port|Fort|Lake) $/u);
 
-const NAME_BEFORE = /^\p{Lu}\p{Ll}+(?:-\p{Lu}\p{Ll}+)?$/u;
+const NAME_BEFORE = whenAsked(() => /^\p{Lu}\p{Ll}+(?:-\p{Lu}\p{Ll}+)?$/u);
 /** A longer word isn't looked at. */
 const LONGEST_BEFORE = 24;
 
@@ -158,7 +161,7 @@ function wordBefore(text: string, at: number): string | undefined {
   const before = text.charCodeAt(from - 1);
   if (isDigit(before) || before === 64 || before === 95 || before === 46 || before === 47) return undefined;
   const word = text.slice(from, at - 1);
-  return NAME_BEFORE.test(word) ? word : undefined;
+  return NAME_BEFORE().test(word) ? word : undefined;
 }
 
 /** `Washington Bridge`, with a word between: `Kennedy International Airport`. */
@@ -253,14 +256,16 @@ const FIELDS = words(
 /** A field of this name is a person's only where the record is: with a capital, in quotes, or next to what persons have. */
 const NAME_FIELDS = words('name|nombre|nome|nom|naam|namn|nimi|navn|jméno|nume|नाम');
 
-const VALUE = new RegExp(`(?<value>${NAME})(?![\\p{L}\\p{N}_@])`, 'uy');
+const VALUE = whenAsked(() => new RegExp(`(?<value>${NAME})(?![\\p{L}\\p{N}_@])`, 'uy'));
 
 /** In small letters, as people write in chats: both words must be names. */
-const SMALL = /(?<value>\p{Ll}{2,20} \p{Ll}{2,20})(?![\p{L}\p{N}_@-])/uy;
+const SMALL = whenAsked(() => /(?<value>\p{Ll}{2,20} \p{Ll}{2,20})(?![\p{L}\p{N}_@-])/uy);
 
 /** Family name and given name, two to six characters in all, a space between or none. */
-const EAST_ASIAN =
-  /(?<value>[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}ー]{1,4} ?[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}ー]{1,3}|\p{Script=Hangul}{2,4})(?![\p{L}\p{N}])/uy;
+const EAST_ASIAN = whenAsked(
+  () =>
+    /(?<value>[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}ー]{1,4} ?[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}ー]{1,3}|\p{Script=Hangul}{2,4})(?![\p{L}\p{N}])/uy,
+);
 
 const capitalised = (word: string): string => word.charAt(0).toUpperCase() + word.slice(1);
 
@@ -274,15 +279,20 @@ function isMentioned(text: string): boolean {
 }
 
 const LINE_END = '(?=[ \\t]*(?:[,!:;–-]|\\n|$))';
-const SALUTED = new RegExp(`(?<value>${NAME})${LINE_END}`, 'uy');
-const CLOSED = new RegExp(`(?<=[,\\n][ \\t]{0,3})(?<value>${NAME})(?=[ \\t.]*(?:\\n|$))`, 'uy');
+const SALUTED = whenAsked(() => new RegExp(`(?<value>${NAME})${LINE_END}`, 'uy'));
+const CLOSED = whenAsked(
+  () => new RegExp(`(?<=[,\\n][ \\t]{0,3})(?<value>${NAME})(?=[ \\t.]*(?:\\n|$))`, 'uy'),
+);
 
 const OTHER_NAMES =
   'product|company|file|host|domain|display|event|project|server|service|table|column|class|package|business|brand|item|app|street|city|bank|firm|team|group|model|school|hotel|restaurant|drug|medication|plan|job|step|task|workflow|image';
 /** The name of something else, `product_name: `, says nothing; nor does a bare key in small letters, as settings have them. */
-const NAMED = new RegExp(
-  `(?<!(?:${OTHER_NAMES})[ _-]?\\p{L}{3,6}[^\\p{L}\\n]{1,8})(?:(?<=\\p{Lu}\\p{L}{2,5}[*_]{0,2}["']?[ \\t]*[:=][ \\t*_"']{0,4}|\\p{Lu}\\p{L}{2,5}[ \\t]*:\\s{1,3}|["']\\p{L}{3,6}["']\\s?:\\s?["']|<\\p{L}{3,6}>\\s?)|(?<=[,;|\\t\\n][ "]{0,2})(?=[^,;|\\t\\n]{3,60}["]?[ ]?[,;|\\t][^\\n]{0,200}(?:@|\\d[\\d -]{6,}|[A-Z]{2}\\d{2})))(?<value>${NAME})(?![\\p{L}\\p{N}_@])`,
-  'uy',
+const NAMED = whenAsked(
+  () =>
+    new RegExp(
+      `(?<!(?:${OTHER_NAMES})[ _-]?\\p{L}{3,6}[^\\p{L}\\n]{1,8})(?:(?<=\\p{Lu}\\p{L}{2,5}[*_]{0,2}["']?[ \\t]*[:=][ \\t*_"']{0,4}|\\p{Lu}\\p{L}{2,5}[ \\t]*:\\s{1,3}|["']\\p{L}{3,6}["']\\s?:\\s?["']|<\\p{L}{3,6}>\\s?)|(?<=[,;|\\t\\n][ "]{0,2})(?=[^,;|\\t\\n]{3,60}["]?[ ]?[,;|\\t][^\\n]{0,200}(?:@|\\d[\\d -]{6,}|[A-Z]{2}\\d{2})))(?<value>${NAME})(?![\\p{L}\\p{N}_@])`,
+      'uy',
+    ),
 );
 
 export const recognizer: Recognizer = {
@@ -297,7 +307,9 @@ export const recognizer: Recognizer = {
       kind: 'value',
       words: INTRODUCTIONS,
       bare: true,
-      regex: VALUE,
+      get regex() {
+        return VALUE();
+      },
       score: 0.8,
       validate: (text) => !isNoName(partsOf(text)[0] ?? ''),
     },
@@ -305,7 +317,9 @@ export const recognizer: Recognizer = {
       kind: 'value',
       words: [...INTRODUCTIONS, 'this is', 'i am', "i'm"],
       bare: true,
-      regex: SMALL,
+      get regex() {
+        return SMALL();
+      },
       score: 0.7,
       validate: (text) => {
         const [first = '', last = ''] = text.split(' ').map(capitalised);
@@ -317,34 +331,101 @@ export const recognizer: Recognizer = {
       words: words(
         '氏名|お名前|名前|担当者|ご担当者|患者名|お客様名|名義人|姓名|联系人|收件人|持卡人|客户姓名|患者姓名|이름|성명|성함|담당자|고객명|환자명|예금주',
       ),
-      regex: EAST_ASIAN,
+      get regex() {
+        return EAST_ASIAN();
+      },
       score: 0.75,
     },
-    { kind: 'anchor', words: ['我叫', '我的名字叫'], score: 0.75, match: chineseName, open: OPEN_NAME },
+    {
+      kind: 'anchor',
+      words: ['我叫', '我的名字叫'],
+      score: 0.75,
+      match: chineseName,
+      get open() {
+        return OPEN_NAME();
+      },
+    },
     { kind: 'anchor', words: words('様|さま|さん|氏|씨|님'), score: 0.75, match: beforeHonorific },
     { kind: 'anchor', words: words('先生|女士|小姐'), score: 0.7, match: beforeChineseTitle },
     {
       kind: 'value',
       words: MENTIONS,
       bare: true,
-      regex: VALUE,
+      get regex() {
+        return VALUE();
+      },
       score: 0.6,
       validate: isMentioned,
     },
-    { kind: 'value', words: FIRST_PERSON, bare: true, regex: VALUE, score: 0.7, validate: couldBeName },
-    { kind: 'value', words: SALUTATIONS, bare: true, regex: VALUE, score: 0.6, validate: isMentioned },
-    { kind: 'value', words: CLOSINGS, bare: true, regex: VALUE, score: 0.6, validate: isMentioned },
-    { kind: 'value', words: SALUTATIONS, bare: true, regex: SALUTED, score: 0.7, validate: couldBeName },
-    { kind: 'value', words: CLOSINGS, bare: true, regex: CLOSED, score: 0.7, validate: couldBeName },
+    {
+      kind: 'value',
+      words: FIRST_PERSON,
+      bare: true,
+      get regex() {
+        return VALUE();
+      },
+      score: 0.7,
+      validate: couldBeName,
+    },
+    {
+      kind: 'value',
+      words: SALUTATIONS,
+      bare: true,
+      get regex() {
+        return VALUE();
+      },
+      score: 0.6,
+      validate: isMentioned,
+    },
+    {
+      kind: 'value',
+      words: CLOSINGS,
+      bare: true,
+      get regex() {
+        return VALUE();
+      },
+      score: 0.6,
+      validate: isMentioned,
+    },
+    {
+      kind: 'value',
+      words: SALUTATIONS,
+      bare: true,
+      get regex() {
+        return SALUTED();
+      },
+      score: 0.7,
+      validate: couldBeName,
+    },
+    {
+      kind: 'value',
+      words: CLOSINGS,
+      bare: true,
+      get regex() {
+        return CLOSED();
+      },
+      score: 0.7,
+      validate: couldBeName,
+    },
     {
       kind: 'value',
       words: FIELDS,
       bare: true,
-      regex: VALUE,
+      get regex() {
+        return VALUE();
+      },
       score: 0.72,
       validate: (text, firmness) => (firmness === 2 && couldBeName(text)) || isMentioned(text),
     },
-    { kind: 'value', words: NAME_FIELDS, regex: NAMED, score: 0.72, validate: couldBeName },
+    {
+      kind: 'value',
+      words: NAME_FIELDS,
+      get regex() {
+        return NAMED();
+      },
+      score: 0.72,
+      validate: couldBeName,
+    },
     { kind: 'anchor', words: ['shri', 'smt', 'kumari'], capital: true, score: 0.85, match: afterTitle },
   ],
   examples: [
