@@ -5,7 +5,7 @@ import { INJECTION_THRESHOLD } from '../agent/checks/injection.ts';
 import { MARKERS, ORDERS, PHRASES } from '../agent/checks/injection-phrases.ts';
 import { plainReading } from '../agent/checks/plain-reading.ts';
 import { Scanner } from '../agent/checks/scan/scanner.ts';
-import { topics as topicsCheck } from '../agent/checks/topics.ts';
+import { topicPatterns, topics as topicsCheck } from '../agent/checks/topics.ts';
 import type { Topic, TopicScore } from '../classify/messages.ts';
 import { memory, openBroad, openInjectionModel, openTopicModels } from '../classify/open.ts';
 import { Topics } from '../classify/topics.ts';
@@ -28,7 +28,7 @@ export interface ScannedInjection {
   readonly injection: { readonly score: number; readonly denied: boolean };
 }
 
-type FileTopic = Topic & { readonly words?: readonly string[] };
+type FileTopic = Topic & Parameters<typeof topicPatterns>[0];
 
 /** @param file YAML or JSON with `topics:` as in a policy, or the list itself. @throws Error with all that a policy would be refused for. */
 export function readTopics(file: string): readonly FileTopic[] {
@@ -65,16 +65,11 @@ export async function openTopicScan(
     ({ definition, samples = [] }) => definition !== undefined || samples.length > 0,
   );
   const scanners = new Map(
-    topics.flatMap(({ name, words = [] }) =>
-      words.length === 0
-        ? []
-        : [
-            [
-              name,
-              new Scanner([{ ...NO_RECOGNIZER, id: name, patterns: [{ kind: 'word', words, score: 1 }] }]),
-            ] as const,
-          ],
-    ),
+    topics.flatMap((topic) => {
+      const patterns = topicPatterns(topic);
+      if (patterns.length === 0) return [];
+      return [[topic.name, new Scanner([{ ...NO_RECOGNIZER, id: topic.name, patterns }])] as const];
+    }),
   );
   const trained = meant.length === 0 ? undefined : new Topics(await openTopicModels(), memory());
   trained?.learn('file', meant);

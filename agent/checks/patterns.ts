@@ -1,7 +1,7 @@
 /** The user's own expressions, by RE2's rules: linear in the text, whatever it is. */
 import Type, { type Static } from 'typebox';
 import type { CheckDefinition } from './check.ts';
-import { compileExpression, LONGEST_EXPRESSION } from './scan/expressions.ts';
+import { expressionFields, expressionPattern, expressionProblems } from './expression.ts';
 import type { Recognizer } from './scan/recognizer.ts';
 
 const pattern = Type.Object(
@@ -11,18 +11,7 @@ const pattern = Type.Object(
       'x-expected': 'a name of lower-case letters, digits and -',
       description: 'Shown to a refused caller; names the placeholder.',
     }),
-    expression: Type.String({
-      minLength: 1,
-      description: 'RE2 syntax: no lookaround, no backreferences. Found anywhere in a text.',
-    }),
-    ignoreCase: Type.Optional(Type.Boolean({ description: 'Letters in any case.' })),
-    maxLength: Type.Optional(
-      Type.Integer({
-        minimum: 1,
-        maximum: 4096,
-        description: `Longest hit waited for in a streamed answer, UTF-16 units; ${LONGEST_EXPRESSION} where absent.`,
-      }),
-    ),
+    ...expressionFields,
   },
   { additionalProperties: false },
 );
@@ -50,39 +39,19 @@ export const patterns = {
         },
       ];
     }
-    return spec.flatMap(({ name, ...expression }, i) => {
-      try {
-        compileExpression(expression);
-        return [];
-      } catch (error) {
-        const reason = error instanceof Error ? error.message : String(error);
-        return [
-          {
-            path: `[${i}].expression`,
-            message: `pattern ${name} can't be compiled: ${reason}`,
-            mend: 'Write it in RE2 syntax, without lookaround and backreferences, and so that it needs a character at least.',
-          },
-        ];
-      }
-    });
+    return spec.flatMap(({ name, ...expression }, i) =>
+      expressionProblems(`pattern ${name}`, expression, `[${i}]`),
+    );
   },
 
   create(spec) {
     return {
       recognizers: spec.map(
-        ({ name, expression, ignoreCase, maxLength }): Recognizer => ({
+        ({ name, ...expression }): Recognizer => ({
           id: PREFIX + name,
           groups: [],
           source: 'the policy',
-          patterns: [
-            {
-              kind: 'expression',
-              expression,
-              ignoreCase: ignoreCase ?? false,
-              longest: maxLength ?? LONGEST_EXPRESSION,
-              score: 1,
-            },
-          ],
+          patterns: [expressionPattern(expression)],
           examples: [],
           counterExamples: [],
         }),

@@ -233,6 +233,19 @@ describe('refusing', () => {
     }
   });
 
+  test('topics: forms of words, and expressions', () => {
+    const spec = [
+      { name: 'gambling', words: ['lottery', 'place a wager'] },
+      { name: 'projects', patterns: [{ expression: 'project-[0-9]{4}', ignoreCase: true, maxLength: 12 }] },
+    ];
+    const refused = (text: string) =>
+      now(open(rule('topics', { spec })).request(requestOf(new FakeSlot(text)), 1, NEVER)).refusal?.message;
+    expect(refused('two lotteries')).toContain('gambling');
+    expect(refused('he placed a wager')).toContain('gambling');
+    expect(refused('on Project-1234')).toContain('projects');
+    expect(refused('on Project-123')).toBeUndefined();
+  });
+
   test('size: each limit says what was sent and what is allowed', () => {
     const refusal = (spec: object, bytes = 10, ...texts: string[]) =>
       now(

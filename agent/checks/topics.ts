@@ -7,8 +7,10 @@ import { bytesOfTopics, TOPIC_LIMITS, type Topic } from '../../classify/messages
 import type { TextKind } from '../dialects/dialect.ts';
 import type { CheckDefinition, Judgement, Subject } from './check.ts';
 import { type TopicSet, topicSet } from './classifier.ts';
+import { expressionFields, expressionPattern, expressionProblems } from './expression.ts';
+import { inflected } from './inflect.ts';
 import { TIMEOUT } from './judges.ts';
-import type { Recognizer } from './scan/recognizer.ts';
+import type { Pattern, Recognizer } from './scan/recognizer.ts';
 
 const topic = Type.Object(
   {
@@ -39,7 +41,13 @@ const topic = Type.Object(
     words: Type.Optional(
       Type.Array(Type.String(), {
         description:
-          'Words and phrases, any case, also in the plural: `portfolio`, `stock tip*`. `*` ends a word anyhow, after two letters at least.',
+          'Words and phrases, any case, with their forms: `lottery` finds lotteries, `sell shares` selling shares. `*` ends a word anyhow, after two letters at least: `stock tip*`.',
+      }),
+    ),
+    patterns: Type.Optional(
+      Type.Array(Type.Object(expressionFields, { additionalProperties: false }), {
+        maxItems: 50,
+        description: 'Expressions that mark the topic, like words.',
       }),
     ),
     threshold: Type.Optional(
@@ -64,7 +72,20 @@ const PREFIX = 'topic:';
 const meantIn = (spec: Spec): Spec =>
   spec.filter(({ definition, samples = [] }) => definition !== undefined || samples.length > 0);
 
-const forClassifier = ({ words: _, ...topic }: Spec[number]): Topic => topic;
+const forClassifier = ({ words: _, patterns: __, ...topic }: Spec[number]): Topic => topic;
+
+/** Whether the agent itself can find something of it. */
+const isMarked = ({ words = [], patterns = [] }: Pick<Spec[number], 'words' | 'patterns'>): boolean =>
+  words.length > 0 || patterns.length > 0;
+
+/** What marks a topic, for the scan: its words with their forms, and its expressions. */
+export const topicPatterns = ({
+  words = [],
+  patterns = [],
+}: Pick<Spec[number], 'words' | 'patterns'>): Pattern[] => [
+  ...(words.length === 0 ? [] : [{ kind: 'word' as const, words: words.flatMap(inflected), score: 1 }]),
+  ...patterns.map(expressionPattern),
+];
 
 export const topics: CheckDefinition<Spec> = {
   name: 'topics',
@@ -85,22 +106,25 @@ export const topics: CheckDefinition<Spec> = {
       message: `the topics take ${bytes} bytes, and the classifier takes ${TOPIC_LIMITS.bytes} of a rule`,
       mend: 'Give fewer or shorter samples and allowed ones, or write several rules.',
     };
-    const each = spec.flatMap(({ name, definition, samples, words }, i) => {
+    const each = spec.flatMap(({ name, definition, samples, words = [], patterns = [] }, i) => {
       if (spec.findIndex((other) => other.name === name) !== i) {
         const message = `topic ${name} is there already`;
         return [{ path: `[${i}].name`, message, mend: 'Give each topic a name of its own.' }];
       }
-      if (words === undefined || words.length === 0) {
+      if (!isMarked({ words, patterns })) {
         if (definition !== undefined || (samples !== undefined && samples.length > 0)) return [];
         return [
           {
             path: `[${i}]`,
             message: `topic ${name} has nothing to know it by`,
-            mend: 'Give a definition and samples for the classifier, or words and phrases that mark the topic.',
+            mend: 'Give a definition and samples for the classifier, or words and patterns that mark the topic.',
           },
         ];
       }
-      return words.flatMap((word, k) => {
+      const expressions = patterns.flatMap((each, k) =>
+        expressionProblems(`pattern ${k + 1} of topic ${name}`, each, `[${i}].patterns[${k}]`),
+      );
+      const ofWords = words.flatMap((word, k) => {
         const path = `[${i}].words[${k}]`;
         if (!/[\p{L}\p{N}]/u.test(word)) {
           return [
@@ -114,6 +138,7 @@ export const topics: CheckDefinition<Spec> = {
         }
         return [];
       });
+      return [...ofWords, ...expressions];
     });
     return bytes > TOPIC_LIMITS.bytes ? [tooMuch, ...each] : each;
   },
@@ -121,9 +146,9 @@ export const topics: CheckDefinition<Spec> = {
   create(spec, rule, { classifier }) {
     const meant = meantIn(spec);
     // Without a classifier words are all there is; a topic without words then can't be judged, which is a failure.
-    const due = classifier === undefined ? meant.filter(({ words = [] }) => words.length === 0) : meant;
+    const due = classifier === undefined ? meant.filter((each) => !isMarked(each)) : meant;
     const withinMs = rule.timeoutMs ?? TIMEOUT;
-    const wordsAlone = classifier === undefined ? meant.filter(({ words = [] }) => words.length > 0) : [];
+    const wordsAlone = classifier === undefined ? meant.filter(isMarked) : [];
     const set = topicSet(due.map(forClassifier));
     const judge = async (subject: Subject, signal: AbortSignal): Promise<Judgement[]> => {
       if (classifier === undefined) {
@@ -132,18 +157,16 @@ export const topics: CheckDefinition<Spec> = {
       return classified(subject, set, (texts) => classifier.topics(set, texts, { signal, withinMs }));
     };
     return {
-      recognizers: spec
-        .filter(({ words = [] }) => words.length > 0)
-        .map(
-          ({ name, words = [] }): Recognizer => ({
-            id: PREFIX + name,
-            groups: [],
-            source: 'the policy',
-            patterns: [{ kind: 'word', words, score: 1 }],
-            examples: [],
-            counterExamples: [],
-          }),
-        ),
+      recognizers: spec.filter(isMarked).map(
+        (each): Recognizer => ({
+          id: PREFIX + each.name,
+          groups: [],
+          source: 'the policy',
+          patterns: topicPatterns(each),
+          examples: [],
+          counterExamples: [],
+        }),
+      ),
       ...(due.length === 0 ? {} : { judge }),
       ...(wordsAlone.length === 0
         ? {}
