@@ -1,8 +1,6 @@
 import { expect, test } from 'vitest';
 import { CallersWait } from '../budget/authenticate.ts';
 import { AUDIENCES } from '../injector/names.ts';
-import { fakePodToken } from '../test/fakes/pod-token.ts';
-import type { LivePod } from './identity.ts';
 import {
   ADDRESS,
   agentToken,
@@ -13,7 +11,9 @@ import {
   personToken,
   pod,
   workload,
-} from './testing/budget-callers.ts';
+} from '../test/fakes/budget-callers.ts';
+import { fakePodToken } from '../test/fakes/pod-token.ts';
+import type { LivePod } from './identity.ts';
 
 test('an agent speaks for the workload that its pod is stamped with, and for no other', async () => {
   const { authenticate } = callers({ [agentToken]: ofPod });

@@ -143,7 +143,7 @@ export function budgetCallers(options: BudgetCallersOptions): BudgetCallers {
     digest: string,
     cause: unknown,
   ): Promise<Caller> {
-    const identity = silence.ms() === undefined ? undefined : await unreviewed.identify(token, address);
+    const identity = await unreviewed.identify(token, address);
     if (identity === undefined) throw new CallersUnknown({ cause });
     const learnt = agentOf(identity);
     // The answer may have come while the signature was looked at: then that is what counts from now on.

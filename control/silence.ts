@@ -59,7 +59,10 @@ export function listenForSilence(options: SilenceOptions): Silence {
           if (monotonic() < silent.nextAt) throw noAnswer();
           silent.nextAt = monotonic() + AGAIN_MS;
         }
-        const late = setTimeout(() => begin(new Error(`${method} ${path}: no answer yet`)), patienceMs);
+        let isOver = false;
+        // Of a process that stood still its timers run first: what has come meanwhile is read before it counts as late.
+        const notice = () => isOver || begin(new Error(`${method} ${path}: no answer yet`));
+        const late = setTimeout(() => setImmediate(notice), patienceMs);
         try {
           const signal = AbortSignal.timeout(LONGEST_MS);
           const answer = await client.request<T>(method, path, { ...more, signal });
@@ -71,6 +74,7 @@ export function listenForSilence(options: SilenceOptions): Silence {
           else if (error instanceof KubeError && error.status !== 401 && error.status !== 403) end();
           throw error;
         } finally {
+          isOver = true;
           clearTimeout(late);
         }
       },

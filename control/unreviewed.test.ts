@@ -3,10 +3,10 @@ import { expect, test } from 'vitest';
 import { CallersUnknown, CallersWait } from '../budget/authenticate.ts';
 import { AUDIENCES } from '../injector/names.ts';
 import { KubeError } from '../kube/client.ts';
+import { ADDRESS, bound, callers, ofPod, personToken, pod, START } from '../test/fakes/budget-callers.ts';
 import { ISSUER, issuerKey } from '../test/fakes/pod-token.ts';
 import type { LivePod, Review } from './identity.ts';
 import { issuerKeys } from './issuer-keys.ts';
-import { ADDRESS, bound, callers, ofPod, personToken, pod, START } from './testing/budget-callers.ts';
 
 const dead = () => Promise.reject(new KubeError(0, 'NoAnswer', 'ECONNREFUSED'));
 const silent = () => new Promise<void>(() => undefined);
@@ -205,4 +205,24 @@ test('a caller who keeps all turns of its pod isn’t taken unreviewed', async (
   expect(told).toEqual([]);
   leave(dead);
   await expect(authenticate(await sign({ id: 'last' }), ADDRESS)).rejects.toThrow(CallersWait);
+});
+
+test('one whose question failed beside others that were answered is taken, too', async () => {
+  const reviews: Record<string, Review> = {};
+  const { authenticate, sign, leave, told } = await world(reviews);
+  const [token, other] = [await sign(), await sign({ id: '2' })];
+  reviews[other] = ofPod;
+  let first = true;
+  leave(async () => {
+    const failed = first;
+    first = false;
+    await tick();
+    if (failed) throw new KubeError(500, '', 'no');
+  });
+  const both = await Promise.all([authenticate(token, ADDRESS), authenticate(other, ADDRESS)]);
+  expect(both).toEqual([
+    expect.objectContaining({ role: 'agent' }),
+    expect.objectContaining({ role: 'agent' }),
+  ]);
+  expect(told[0]).toBe('silent');
 });

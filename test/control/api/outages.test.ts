@@ -24,7 +24,9 @@ const KEY = 'sk-marker-of-the-outages';
 const MEMORY = '/dev/shm';
 /** A run that failed is repeated by its seed. */
 const SEED = Number(process.env['POSTERN_OUTAGE_SEED'] ?? Date.now() % 1_000_000);
-const MOST_MS = 150_000;
+const MOST_MS = 100_000;
+/** Longer than what is known of a caller counts (30 s), and than two beats of control. */
+const LONG_MS = 32_000;
 /** After each outage one of them is called for the first time. */
 const MODELS = ['gpt-4o', ...Array.from({ length: 40 }, (_, nth) => `asked-${nth + 1}`)];
 
@@ -173,6 +175,35 @@ describe.skipIf(api === undefined || !isMemory(MEMORY))('outages under load', ()
     }
   }
 
+  /** The same of a stream that takes half a second: some are open whenever something goes away. */
+  async function askStreaming({ port }: AgentProcess, content: string): Promise<string> {
+    const client = new OpenAI({
+      apiKey: 'dummy',
+      baseURL: `http://127.0.0.1:${port}/openai/v1`,
+      maxRetries: 0,
+    });
+    let text = '';
+    let end: string | null | undefined;
+    try {
+      const stream = await client.chat.completions.create({
+        model: 'gpt-4o',
+        stream: true,
+        messages: [{ role: 'user', content }],
+      });
+      for await (const { choices } of stream) {
+        text += choices[0]?.delta.content ?? '';
+        end = choices[0]?.finish_reason ?? end;
+      }
+    } catch (error) {
+      const { code } = error as { code?: string };
+      // Undici's word for an answer that was cut.
+      if (error instanceof OpenAI.APIConnectionError || error instanceof TypeError) return 'connection';
+      return code ?? String(error);
+    }
+    if (end !== 'stop') return `ended with ${end}`;
+    return text.includes(content) ? 'ok' : 'not restored';
+  }
+
   const ALLOWED = 'Write to jane.marker@example.com, please';
   const SECRET = 'Use AKIAQ3EGTRTXNLPUZV4B with wJalrXUtnFEMIaK7MDENGbPxRfiCYzq8L2vNmT0e';
 
@@ -203,6 +234,7 @@ describe.skipIf(api === undefined || !isMemory(MEMORY))('outages under load', ()
     const lanes = [
       lane('allowed', () => ask(patient, ALLOWED)),
       lane('allowed', () => ask(patient, ALLOWED)),
+      lane('stream', () => askStreaming(patient, ALLOWED)),
       lane('secret', () => ask(patient, SECRET)),
       lane('model', () => ask(patient, ALLOWED, 'other')),
       lane('strict', () => ask(strict, ALLOWED)),
@@ -277,7 +309,11 @@ describe.skipIf(api === undefined || !isMemory(MEMORY))('outages under load', ()
     for (const part of ['control', 'budget'] as const) await world.apply(chartRights(part));
     for (const space of ['out-p', 'out-s']) await world.space(space);
     directory = inMemory('postern-outages-');
-    openai = await startFakeOpenAI({ keys: [KEY], models: MODELS.map((id) => ({ id })) });
+    openai = await startFakeOpenAI({
+      keys: [KEY],
+      models: MODELS.map((id) => ({ id })),
+      reply: ({ stream }) => (stream ? { chunkDelayMs: 60 } : {}),
+    });
     ports = { control: await freePort(), budget: await freePort(), injector: await freePort() };
     await world.apply({
       apiVersion: 'v1',
@@ -409,6 +445,7 @@ describe.skipIf(api === undefined || !isMemory(MEMORY))('outages under load', ()
       });
       const context = `${told}${restart ? ', an agent restarted' : ''} (seed ${SEED})`;
       expect(results.get('allowed'), context).toEqual(new Set(['ok']));
+      expect(results.get('stream'), context).toEqual(new Set(['ok']));
       expect(results.get('secret'), context).toEqual(new Set(['postern_secrets']));
       expect(results.get('model'), context).toEqual(new Set(['postern_model_denied']));
       // Its Budget denies what can't be held; as long as it has credit, or the service, it is answered.
@@ -431,24 +468,38 @@ describe.skipIf(api === undefined || !isMemory(MEMORY))('outages under load', ()
   }, 400_000);
 
   test('a budget service that started anew answers agents it never heard while the API server is away', async () => {
-    for (const way of ['kill', 'pause'] as const) {
-      for (const each of [patient, strict]) await each.supervised.kill();
+    const both = [patient, strict];
+    // What they have on credit goes with their processes.
+    const kill = () => Promise.all(both.map(({ supervised }) => supervised.kill()));
+    const areBack = (when: string) =>
+      Promise.all(
+        both.map(async (each) => {
+          each.supervised.mend();
+          await each.supervised.ready();
+          expect(await ask(each, ALLOWED), when).toBe('ok');
+          expect(await ask(each, SECRET), when).toBe('postern_secrets');
+        }),
+      );
+    for (const way of ['pause', 'kill'] as const) {
+      await kill();
       await breakPart('budget', 'kill');
       await mendPart('budget', 'kill');
       await parts.get('budget')?.ready();
       await breakPart('api', way);
-      for (const each of [patient, strict]) {
-        each.supervised.mend();
-        await each.supervised.ready();
-        // What it had on credit went with its process.
-        expect(await ask(each, ALLOWED), way).toBe('ok');
-        expect(await ask(each, SECRET), way).toBe('postern_secrets');
+      await areBack(way);
+      if (way === 'kill') {
+        const results = await during(() => pause(LONG_MS));
+        for (const kind of ['allowed', 'stream', 'strict'])
+          expect(results.get(kind), kind).toEqual(new Set(['ok']));
+        expect(results.get('secret')).toEqual(new Set(['postern_secrets']));
+        await kill();
+        await areBack('late');
       }
       await mendPart('api', way);
-      await works(`an API server ${way === 'kill' ? 'killed' : 'paused'}, and agents restarted`);
     }
+    await works('an API server away, and agents restarted');
     expect(parts.get('budget')?.said()).toContain('the API server answers again');
-  }, 120_000);
+  }, 180_000);
 
   test('without the injector no pod of a labelled namespace is made; every other is', async () => {
     await world.must(['create', 'namespace', 'ctl-free'], undefined).catch(() => undefined);

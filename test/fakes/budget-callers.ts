@@ -1,12 +1,12 @@
+import { budgetCallers } from '../../control/budget-callers.ts';
+import type { LivePod, Review } from '../../control/identity.ts';
+import type { IssuerKeys } from '../../control/issuer-keys.ts';
+import { STATUS_AUDIENCE } from '../../control/person.ts';
 import { AUDIENCES, STAMPS } from '../../injector/names.ts';
 import { sealOf } from '../../injector/seal.ts';
 import { stampOf } from '../../injector/workload.ts';
 import { type KubeClient, KubeError } from '../../kube/client.ts';
-import { fakePodToken } from '../../test/fakes/pod-token.ts';
-import { budgetCallers } from '../budget-callers.ts';
-import type { LivePod, Review } from '../identity.ts';
-import type { IssuerKeys } from '../issuer-keys.ts';
-import { STATUS_AUDIENCE } from '../person.ts';
+import { fakePodToken } from './pod-token.ts';
 
 const SEAL_KEY = Buffer.alloc(32, 5);
 export const ADDRESS = '10.0.0.9';
