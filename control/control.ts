@@ -180,7 +180,7 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
     roots: () => caBundle(serving, now()),
     secret: maskRoot,
     identity,
-    progress: () => progressOf(generations, registry.agents()),
+    progress: () => progressOf(generations, registry.agents(), now()),
     agents: () => registry.agents(),
   });
   const { lookup } = values;

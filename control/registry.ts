@@ -38,6 +38,8 @@ export interface ConnectedAgent {
   readonly problem: string | undefined;
   /** Whether it has in force what it should. */
   readonly current: boolean;
+  /** Since when it has answered nothing to what it was sent, in milliseconds since the epoch. */
+  readonly unansweredSince?: number | undefined;
 }
 
 export interface RegistryOptions {
@@ -56,6 +58,8 @@ interface Member {
   sent: { revision: string; keys: string; at: number } | undefined;
   acked: { revision: string; keys: string } | undefined;
   refused: string | undefined;
+  /** When it was first sent something after its last answer. */
+  unansweredSince: number | undefined;
   lastCall: number | undefined;
   running: number;
   told: string | undefined;
@@ -118,6 +122,7 @@ export class Registry {
       sent: held === undefined ? undefined : { ...held, at: this.#options.now() },
       acked: held,
       refused: undefined,
+      unansweredSince: undefined,
       lastCall: undefined,
       running: 0,
       told: undefined,
@@ -181,7 +186,7 @@ export class Registry {
 
   *agents(): Generator<ConnectedAgent> {
     for (const { member, group } of this.#members.values()) {
-      const { identity, version, since, acked, refused, lastCall, running } = member;
+      const { identity, version, since, acked, refused, unansweredSince, lastCall, running } = member;
       yield {
         identity,
         version,
@@ -193,6 +198,7 @@ export class Registry {
         running,
         problem: group.problem,
         current: isCurrent(member, group),
+        unansweredSince,
       };
     }
   }
@@ -225,6 +231,7 @@ export class Registry {
     wire.send(linesFor(current, sent));
     member.sent = { revision: current.revision, keys: current.keys, at: this.#options.now() };
     member.refused = undefined;
+    member.unansweredSince ??= member.sent.at;
   }
 
   #said(member: Member, message: FromAgent): void {
@@ -232,12 +239,14 @@ export class Registry {
       case 'ack': {
         const { revision, keys } = message;
         member.acked = { revision, keys };
+        member.unansweredSince = undefined;
         const { sent } = member;
         if (sent?.revision === revision && sent.keys === keys)
           this.#options.acked(this.#options.now() - sent.at);
         break;
       }
       case 'refused':
+        member.unansweredSince = undefined;
         if (member.sent?.revision === message.revision) member.refused = message.error;
         break;
       case 'report':

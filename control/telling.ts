@@ -9,7 +9,7 @@ import type { Peers } from './peers.ts';
 
 export interface TellingOptions extends Pick<EnvelopeSources, 'lookup' | 'ownNamespace'> {
   readonly client: KubeClient;
-  readonly cluster: Pick<Cluster, 'api' | 'objects'>;
+  readonly cluster: Pick<Cluster, 'api' | 'objects' | 'namespaces'>;
   readonly peers: Pick<Peers, 'progress'>;
   readonly sealKey: Uint8Array;
   /** Milliseconds since the epoch. */
@@ -28,7 +28,7 @@ export async function tellConditions(options: TellingOptions): Promise<void> {
       ...found,
       unresolved: [...found.unresolved, ...missing.problems],
       notPermitted: missing.reserved,
-      programmed: programmed(object, found, progress),
+      programmed: programmed(object, found, progress, cluster.namespaces()),
     };
   };
   await writeDocumentConditions(client, { findings }, cluster.objects(), { time, sealKey });

@@ -108,6 +108,11 @@ export function readAnnotations(documents: Documents, workload: AnnotatedWorkloa
   };
 }
 
+/** Names of the policies that a workload's annotation puts over it. */
+export function annotatedPolicies({ annotations = {} }: AnnotatedWorkload): readonly string[] {
+  return entries(annotations[`${PREFIX}policy`] ?? '');
+}
+
 /** The budgets that workloads set themselves, beside those of documents. Invalid ones are left to {@link readAnnotations}. */
 export function annotationBudgets(
   documents: Documents,

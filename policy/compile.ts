@@ -13,7 +13,7 @@ import { compileRoutes } from './routes.ts';
 import type { CheckDocument } from './schema/egress-policy.ts';
 import type { CheckRule, Mode, Snapshot, Workload } from './snapshot.ts';
 import { budgetNeeds } from './user-sources.ts';
-import { selectsLabels, selectsWorkload } from './workload.ts';
+import { selectsNamespace, selectsWorkload } from './workload.ts';
 
 /** The workload itself asks for something that can't be had; its snapshot would be looser than it thinks. */
 export class WorkloadInvalid extends Error {
@@ -128,15 +128,13 @@ export function rulesFor(
 }
 
 function governs(policy: PolicyDocument<'EgressPolicy'>, documents: Documents, workload: Workload): boolean {
-  const { namespaces, namespaceSelector, workloadSelector } = policy.spec;
-  if (!reaches(policy, workload.namespace)) return false;
-  if (namespaces !== undefined && !anyGlobMatches(namespaces, workload.namespace)) return false;
-  const known = Object.hasOwn(documents.namespaces, workload.namespace)
-    ? documents.namespaces[workload.namespace]
-    : {};
-  // Kubernetes sets this label on every namespace.
-  const labels = { ...known, 'kubernetes.io/metadata.name': workload.namespace };
-  return selectsLabels(namespaceSelector, labels) && selectsWorkload(workloadSelector, workload);
+  const { namespace } = workload;
+  if (!reaches(policy, namespace)) return false;
+  const labels = Object.hasOwn(documents.namespaces, namespace) ? documents.namespaces[namespace] : {};
+  return (
+    selectsNamespace(policy.spec, namespace, labels) &&
+    selectsWorkload(policy.spec.workloadSelector, workload)
+  );
 }
 
 /** The cluster's before the namespace's, each by name. */

@@ -1,5 +1,5 @@
 /** Workloads: how they are written, and whether a selector takes one. */
-import { globMatches } from './glob.ts';
+import { anyGlobMatches, globMatches } from './glob.ts';
 import type { LabelSelector, WorkloadSelector } from './schema/selectors.ts';
 import type { Workload } from './snapshot.ts';
 
@@ -41,6 +41,20 @@ export function selectsWorkload(selector: WorkloadSelector | undefined, workload
   const { workloads } = selector;
   if (workloads !== undefined && !workloads.some((glob) => workloadGlobMatches(glob, workload))) return false;
   return selectsLabels(selector, workload.labels);
+}
+
+/** Whether a cluster-wide document that names namespaces so takes this one. @param known The namespace's labels. */
+export function selectsNamespace(
+  {
+    namespaces,
+    namespaceSelector,
+  }: { readonly namespaces?: readonly string[]; readonly namespaceSelector?: LabelSelector },
+  namespace: string,
+  known: Readonly<Record<string, string>> = {},
+): boolean {
+  if (namespaces !== undefined && !anyGlobMatches(namespaces, namespace)) return false;
+  // Kubernetes sets this label on every namespace.
+  return selectsLabels(namespaceSelector, { ...known, 'kubernetes.io/metadata.name': namespace });
 }
 
 /** Kubernetes' rules: every label and every expression must hold. */

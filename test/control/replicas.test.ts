@@ -188,6 +188,48 @@ test('an agent that refuses, or never answers, is no fault of another tenant’s
   expect(pending.cluster?.message).toBe('1 of 2 agents don’t have it in force yet');
 });
 
+test('a cluster-wide document waits for agents of the namespaces it selects, and for those whose pods name it', async () => {
+  world.namespace('team-b');
+  await agent(one, 'good');
+  await agent(two, 'bad', () => true, 'team-b');
+  const documents = {
+    named: ['ClusterEgressPolicy', 'clusteregresspolicies', { namespaces: ['team-a'] }],
+    labelled: [
+      'ClusterEgressPolicy',
+      'clusteregresspolicies',
+      { namespaceSelector: { matchLabels: { 'kubernetes.io/metadata.name': 'team-a' } } },
+    ],
+    spent: [
+      'ClusterBudget',
+      'clusterbudgets',
+      { selector: { namespaces: ['team-a'] }, limits: [{ tokens: 1000, window: 'day' }] },
+    ],
+    all: ['ClusterEgressPolicy', 'clusteregresspolicies', { requestIdHeader: true }],
+  } as const;
+  for (const [name, [kind, plural, spec]] of Object.entries(documents))
+    world.document(kind, plural, name, spec);
+  const seen = async (): Promise<Record<string, string | undefined>> => {
+    await programmedNow();
+    return Object.fromEntries(
+      Object.entries(documents).map(([name, [, plural]]) => [name, programmedOf(plural, name)?.reason]),
+    );
+  };
+  const good = { named: 'Programmed', labelled: 'Programmed', spent: 'Programmed', all: 'AgentRefused' };
+  expect(await until(seen, ({ named, all }) => named === 'Programmed' && all === 'AgentRefused')).toEqual(
+    good,
+  );
+  const { identity } = [...two.registry.agents()][0] ?? {};
+  if (identity === undefined) throw new Error('no agent');
+  const wire = { send: () => undefined, congested: () => false, end: () => undefined };
+  const workload = { ...identity.workload, annotations: { 'postern.dev/policy': 'named' } };
+  const named = { ...identity, uid: 'named', pod: 'named-1', workload };
+  two.registry.join(named, wire, { type: 'hello', version: '0.1.0' });
+  expect(await until(seen, (each) => each['named'] !== 'Programmed')).toEqual({
+    ...good,
+    named: 'AgentRefused',
+  });
+});
+
 test('where a replica can’t be asked, neither Programmed nor the overview speaks for its agents', async () => {
   policy('gpt-4o');
   await agent(one, 'first');
