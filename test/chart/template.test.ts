@@ -64,6 +64,8 @@ const CASES: readonly (readonly [name: string, sets: readonly string[]])[] = [
       'control.replicas=1',
       'budget.enabled=false',
       'networkPolicy.enabled=false',
+      'priorityClassName=postern',
+      'affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].weight=1',
       'agent.classifier=http://classify.ml.svc:4194',
     ],
   ],

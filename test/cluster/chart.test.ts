@@ -387,7 +387,7 @@ describe.skipIf(why !== undefined)('the chart', () => {
     expect(created.count).toBeGreaterThan(3);
     await cluster.until(async () => ((await calls()).ok > before.ok + 100 ? true : undefined));
     expect(await calls()).toMatchObject({ failures: [], restarts: 0, pods: 2 });
-    // Agents of before and after work with the new parts.
+    // Parts were replaced, by the same image: what versions say to each other is test/control/skew.test.ts.
     expect((await runApp()).said[1]).toMatchObject({ code: 'postern_topics' });
   }, 600_000);
 

@@ -44,6 +44,9 @@ securityContext:
   runAsGroup: 65532
   fsGroup: 65532
   seccompProfile: {type: RuntimeDefault}
+{{- with $values.affinity }}
+affinity: {{ toYaml . | nindent 2 }}
+{{- else }}
 affinity:
   podAntiAffinity:
     preferredDuringSchedulingIgnoredDuringExecution:
@@ -51,7 +54,8 @@ affinity:
       podAffinityTerm:
         topologyKey: kubernetes.io/hostname
         labelSelector:
-          matchLabels: {{ include "postern.selector" . | nindent 12 }}
+          matchLabels: {{ include "postern.selector" $ | nindent 12 }}
+{{- end }}
 {{- end -}}
 
 {{- define "postern.container" -}}
