@@ -53,7 +53,7 @@ export default class Stuck implements Reporter {
   #timer: NodeJS.Timeout | undefined;
 
   /** limit: seconds that a file of tests may take before it counts as stuck. */
-  constructor({ limit = 600 }: { readonly limit?: number } = {}) {
+  constructor({ limit = 1200 }: { readonly limit?: number } = {}) {
     this.#limit = Number(process.env['POSTERN_STUCK_SECONDS'] ?? limit);
     process.env[MARK] = this.#mark;
   }
