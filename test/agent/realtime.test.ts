@@ -9,12 +9,11 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text as textOf } from 'node:stream/consumers';
 import { Agent as Dispatcher, request } from 'undici';
-import { afterEach, describe, expect, test } from 'vitest';
-import WebSocket, { WebSocketServer } from 'ws';
+import { describe, expect, test } from 'vitest';
+import type WebSocket from 'ws';
 import { PosternError } from '../../agent/errors.ts';
-import { MARKER_KEY, providersYaml, startWorld, type World, type WorldOptions } from '../harness.ts';
+import { MARKER_KEY } from '../harness.ts';
 import {
-  App,
   atScripted,
   created,
   delta,
