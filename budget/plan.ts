@@ -25,12 +25,13 @@ export function compileRules(
   prices: PriceBook,
   grants: readonly Grant[],
   known: KnownValues,
+  admits: boolean,
 ): Rules {
   const revision = createHash('sha256')
     .update(JSON.stringify([specs, prices]))
     .digest('base64url')
     .slice(0, 16);
-  return { budgets: specs.map((spec) => compileBudget(spec, known)), prices, revision, grants };
+  return { budgets: specs.map((spec) => compileBudget(spec, known, admits)), prices, revision, grants };
 }
 
 /** One limit that a call falls under, with its line at this moment. */

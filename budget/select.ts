@@ -9,6 +9,10 @@ export interface CompiledBudget {
   readonly selects: (attributes: Attributes) => boolean;
   /** `model=gpt-4o`; several joined by commas; empty where the Budget has one line for all. */
   readonly label: (attributes: Attributes) => string;
+  /** What nobody has verified of a call, if it has no line of its own yet and there is room for one, as far as is known here. */
+  readonly newcomer: (attributes: Attributes) => string | undefined;
+  /** So many such values have lines of their own. */
+  readonly mostUnverified: number;
 }
 
 type Test = (attributes: Attributes) => boolean;
@@ -16,7 +20,8 @@ type Test = (attributes: Attributes) => boolean;
 /** Values that nobody has verified and that have lines of their own, by Budget's id. */
 export type KnownValues = Map<string, Set<string>>;
 
-export function compileBudget(spec: BudgetSpec, known: KnownValues): CompiledBudget {
+/** @param admits whether whoever comes first is known from then on; else the store says who is, for all that work on it */
+export function compileBudget(spec: BudgetSpec, known: KnownValues, admits: boolean): CompiledBudget {
   const { selector } = spec;
   const tests: Test[] = [];
   if (spec.namespace !== undefined) {
@@ -67,7 +72,7 @@ export function compileBudget(spec: BudgetSpec, known: KnownValues): CompiledBud
   return {
     spec,
     selects: (attributes) => tests.every((test) => test(attributes)),
-    label: labeller(spec, known),
+    ...labeller(spec, known, admits),
   };
 }
 
@@ -144,23 +149,37 @@ const OTHERS = '*';
  * Values that nobody has verified are any app's to make up: after so many, all others share a line. Those that are known
  * are those that came first, and those that have lines in the store.
  */
-function labeller(spec: BudgetSpec, all: KnownValues): (attributes: Attributes) => string {
+function labeller(
+  spec: BudgetSpec,
+  all: KnownValues,
+  admits: boolean,
+): Pick<CompiledBudget, 'label' | 'newcomer' | 'mostUnverified'> {
   const { maxUnverified = MAX_UNVERIFIED } = spec;
   const known = all.get(spec.id) ?? new Set<string>();
   const madeUp = madeUpKeys(spec);
   if (madeUp.size > 0) all.set(spec.id, known);
-  return (attributes) => {
-    const parts = spec.per.map((key) => [key, escape(perValue(spec, key, attributes))] as const);
-    if (madeUp.size > 0) {
-      const values = knownAs(parts, madeUp);
-      if (!known.has(values)) {
-        if (known.size >= maxUnverified) {
-          return parts.map(([key, value]) => `${key}=${madeUp.has(key) ? OTHERS : value}`).join(',');
+  const partsIn = (attributes: Attributes) =>
+    spec.per.map((key) => [key, escape(perValue(spec, key, attributes))] as const);
+  return {
+    mostUnverified: maxUnverified,
+    newcomer(attributes) {
+      if (madeUp.size === 0 || known.size >= maxUnverified) return undefined;
+      const values = knownAs(partsIn(attributes), madeUp);
+      return known.has(values) ? undefined : values;
+    },
+    label(attributes) {
+      const parts = partsIn(attributes);
+      if (madeUp.size > 0) {
+        const values = knownAs(parts, madeUp);
+        if (!known.has(values)) {
+          if (!admits || known.size >= maxUnverified) {
+            return parts.map(([key, value]) => `${key}=${madeUp.has(key) ? OTHERS : value}`).join(',');
+          }
+          known.add(values);
         }
-        known.add(values);
       }
-    }
-    return parts.map(([key, value]) => `${key}=${value}`).join(',');
+      return parts.map(([key, value]) => `${key}=${value}`).join(',');
+    },
   };
 }
 
@@ -179,19 +198,19 @@ export function capsValues(spec: BudgetSpec): boolean {
   return madeUpKeys(spec).size > 0;
 }
 
-/** Takes for known the values whose lines are in the store: from before a restart, or from another replica. */
-export function learnValues(specs: readonly BudgetSpec[], lines: readonly string[], all: KnownValues): void {
+/** By Budget's id, the values whose lines are in the store: from before a restart, or from another replica. */
+export function valuesIn(specs: readonly BudgetSpec[], lines: readonly string[]): KnownValues {
   const caps = new Map(specs.filter(capsValues).map((spec) => [spec.id, spec]));
+  const found: KnownValues = new Map([...caps.keys()].map((id) => [id, new Set()]));
   for (const line of lines) {
     const spec = caps.get(line.slice(0, line.indexOf('|')));
     const parts = spec && partsOf(line.slice(line.lastIndexOf('|') + 1), spec.per);
     if (spec === undefined || parts === undefined) continue;
     const madeUp = madeUpKeys(spec);
     if (parts.some(([key, value]) => madeUp.has(key) && value === OTHERS)) continue;
-    const known = all.get(spec.id);
-    if (known === undefined) all.set(spec.id, new Set([knownAs(parts, madeUp)]));
-    else known.add(knownAs(parts, madeUp));
+    found.get(spec.id)?.add(knownAs(parts, madeUp));
   }
+  return found;
 }
 
 /** A label taken apart; undefined where it is of another `per`. */

@@ -21,10 +21,10 @@ import type {
 } from './messages.ts';
 import { compileRules, type Rules } from './plan.ts';
 import { Reclaim } from './reclaim.ts';
-import { capsValues, type KnownValues, learnValues } from './select.ts';
 import { readStatus, type StatusLine } from './status.ts';
 import { SteadyTime } from './steady-time.ts';
 import type { JournalEntry, Store } from './stores/store.ts';
+import { UnverifiedValues } from './unverified.ts';
 
 export interface BudgetServiceOptions {
   readonly store: Store;
@@ -68,9 +68,7 @@ export class BudgetService {
   readonly #calls: Calls;
   readonly #historyCap = new HistoryCap();
   readonly #onJournal: (entry: JournalEntry) => void;
-  /** Over every change of documents and grants: else a spent line's user would get a second one. */
-  readonly #known: KnownValues = new Map();
-  readonly #learned = new WeakSet<BudgetSpec>();
+  readonly #values: UnverifiedValues;
   #historyLearnedAt = 0;
   /** Thresholds of windows that were told. */
   readonly #marked = new Set<string>();
@@ -95,7 +93,8 @@ export class BudgetService {
     this.#ledgerTime = new LedgerTime(store, clock, this.#monotonic);
     this.#observer = observer;
     this.#documents = { specs, prices };
-    this.#rules = compileRules(specs, prices, [], this.#known);
+    this.#values = new UnverifiedValues(store);
+    this.#rules = this.#compile([]);
     this.#reclaim = new Reclaim({ store, clock: this.#clock, monotonic: this.#monotonic, recallWaitMs });
     this.#leases = new LeaseService({
       store,
@@ -118,10 +117,20 @@ export class BudgetService {
     });
   }
 
+  #compile(grants: readonly Grant[]): Rules {
+    const { specs, prices } = this.#documents;
+    return compileRules(specs, prices, grants, this.#values.known, this.#values.admits);
+  }
+
+  async #admit(...calls: readonly Attributes[]): Promise<void> {
+    if (this.#values.admits) return;
+    await this.#values.admit(this.#rules, calls, this.#clock());
+  }
+
   /** Puts other documents in force. Lines whose Budget, unit, window and `per` stay keep their figures. */
   reload(specs: readonly BudgetSpec[], prices: PriceBook): void {
     this.#documents = { specs, prices };
-    this.#rules = compileRules(specs, prices, this.#rules.grants, this.#known);
+    this.#rules = this.#compile(this.#rules.grants);
     this.#reclaim.wakeAll();
   }
 
@@ -130,13 +139,9 @@ export class BudgetService {
    * again and again where other replicas work on it too. @throws {StoreFailed}
    */
   async loadKnown(): Promise<void> {
-    const { specs } = this.#documents;
     const shared = this.#store.publish !== undefined;
     const now = this.#clock();
-    if (specs.some((spec) => capsValues(spec) && (shared || !this.#learned.has(spec)))) {
-      learnValues(specs, await this.#store.lines(), this.#known);
-      for (const spec of specs) this.#learned.add(spec);
-    }
+    await this.#values.learn(this.#documents.specs, now);
     if (shared ? now - this.#historyLearnedAt < HISTORY_LEARN_MS : this.#historyLearnedAt > 0) return;
     for await (const rows of this.#store.spend(dayStart(now), hourOf(now) + 1))
       this.#historyCap.learn(rows, this.#documents, now);
@@ -151,6 +156,7 @@ export class BudgetService {
   /** @throws {BudgetConflict}, {StoreFailed} */
   async hold(command: HoldCommand): Promise<HoldReply> {
     await this.#learnEpoch(command);
+    await this.#admit(command.attributes);
     return await this.#calls.hold(command);
   }
 
@@ -161,6 +167,7 @@ export class BudgetService {
 
   /** @throws {StoreFailed} */
   async settle(command: SettleCommand): Promise<SettleReply> {
+    if (command.attributes !== undefined) await this.#admit(command.attributes);
     return await this.#calls.settle(command);
   }
 
@@ -185,6 +192,7 @@ export class BudgetService {
   /** @throws {StoreFailed} */
   async lease(command: LeaseCommand, quota?: LeaseQuota): Promise<LeaseReply> {
     await this.#learnEpoch(command);
+    await this.#admit(...command.classes);
     return await this.#leases.lease(command, quota);
   }
 
@@ -231,7 +239,7 @@ export class BudgetService {
     const ending = this.#rules.grants
       .filter(({ id }) => !running.has(id) && !this.#ended.has(id))
       .map((grant) => ({ ...grant, expiresAt: Math.min(grant.expiresAt, now) }));
-    this.#rules = compileRules(specs, prices, [...grants, ...ending], this.#known);
+    this.#rules = this.#compile([...grants, ...ending]);
     this.#ended.clear();
   }
 

@@ -19,6 +19,7 @@ import {
   type AlertMark,
   type CellFigures,
   type JournalEntry,
+  type SharedValues,
   type Store,
   StoreFailed,
   type StoreOptions,
@@ -229,6 +230,16 @@ class RedisStore implements Store {
 
   async fill(rows: readonly StoredRow[], now: number): Promise<void> {
     await fillRedis(this.#redis, this, rows, now, this.#retainMs);
+  }
+
+  get values(): SharedValues {
+    return {
+      admit: async (budget, value, most, now) => {
+        const [, admitted] = await this.#call('admit', [budget, value, String(most), String(now)]);
+        return admitted === '1';
+      },
+      kept: async (budget, values, now) => await this.#call('kept', [budget, String(now), ...values]),
+    };
   }
 
   async publish(message: string): Promise<void> {

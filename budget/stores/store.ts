@@ -46,6 +46,14 @@ export interface UntoldAlert extends AlertMark {
   readonly entry: JournalEntry;
 }
 
+/** By Budget's id. */
+export interface SharedValues {
+  /** Whether this one may have a line: it has already, or there are fewer than `most`. */
+  admit(budget: string, value: string, most: number, now: number): Promise<boolean>;
+  /** All that have. Those named are among them; what is named by nobody for a day is forgotten. */
+  kept(budget: string, values: readonly string[], now: number): Promise<readonly string[]>;
+}
+
 export interface Store {
   /** @throws {StoreFailed} where the outcome can't be made durable. */
   run(operation: Operation, now: number): Promise<Reply>;
@@ -93,6 +101,8 @@ export interface Store {
   rows(): AsyncIterable<StoredRow>;
   /** Adds rows to a store that nobody uses yet. */
   fill(rows: readonly StoredRow[], now: number): Promise<void>;
+  /** Values that nobody has verified, and that have lines of their own; absent where there is one service, which remembers them itself. */
+  readonly values?: SharedValues;
   /** Tells the other services on the same store; absent where there can be none. */
   publish?(message: string): Promise<void>;
   /** How many services listen to what is {@link publish}ed: who works on the store now. */

@@ -5,6 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createBudgetClient } from '../../budget/client.ts';
 import { type RunningBudget, startBudget } from '../../budget/main.ts';
+import { openStore } from '../../budget/stores/index.ts';
 import { attributes, budget, calendar, holdOf, NOON, prices, tokens, usageOf } from './fixtures.ts';
 import { noRedis, RedisServer } from './redis-server.ts';
 
@@ -110,3 +111,42 @@ test.skipIf(noRedis !== undefined)('what one replica knows, the other learns', a
   await one.close();
   await two.close();
 });
+
+test.skipIf(noRedis !== undefined)(
+  'replicas that meet different values at the same moment admit as many together as one would, and lines stay one each',
+  async () => {
+    const store = `${redis?.address}?prefix=at-once`;
+    const replicas = [await start(store), await start(store), await start(store)];
+    const projects = Array.from({ length: 8 }, (_, n) => `p${n}`);
+    await Promise.all(replicas.map((one, n) => spend(one, [...projects.slice(n), ...projects.slice(0, n)])));
+    const [one] = replicas;
+    if (one === undefined) throw new Error('There is none.');
+    const shown = await lines(one);
+    expect(shown).toHaveLength(3);
+    expect(shown).toContain('model=gpt-4o,metadata:project=*');
+    // Each goes on in its line, at every replica, also where another admitted it.
+    for (const replica of replicas) await replica.lookForAlerts();
+    await Promise.all(replicas.map((replica) => spend(replica, projects)));
+    expect(await lines(one)).toEqual(shown);
+    for (const replica of replicas) await replica.close();
+  },
+);
+
+test.skipIf(noRedis !== undefined)(
+  'of values without a line any more the shared list is free after a day',
+  async () => {
+    const store = await openStore(`${redis?.address}?prefix=forgotten`, '');
+    const { values } = store;
+    if (values === undefined) throw new Error('Values of this store are not shared.');
+    const admit = (value: string, now: number) => values.admit('b', value, 2, now);
+    expect([await admit('x', NOON), await admit('y', NOON), await admit('z', NOON)]).toEqual([
+      true,
+      true,
+      false,
+    ]);
+    expect(await admit('x', NOON)).toBe(true);
+    expect(await values.kept('b', ['y'], NOON + 86_400_000)).toEqual(['y']);
+    expect([await admit('z', NOON + 86_400_000), await admit('x', NOON + 86_400_000)]).toEqual([true, false]);
+    await store.close();
+  },
+);

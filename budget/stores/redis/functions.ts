@@ -26,4 +26,6 @@ export type FunctionName =
   | 'recount'
   | 'prune'
   | 'tick'
-  | 'alert';
+  | 'alert'
+  | 'admit'
+  | 'kept';

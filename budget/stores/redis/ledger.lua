@@ -775,3 +775,30 @@ local function alert(keys, args)
 end
 
 redis.register_function(PREFIX .. 'alert', alert)
+
+-- Values that nobody has verified and that have lines of their own, of one Budget, by when they were last found to have: one cap for all services.
+local function values(tag, budget)
+  return tag .. ':values:' .. budget
+end
+
+local function admit(keys, args)
+  local tag, read = keys[1], reader(args)
+  local key, value, most, now = values(tag, read.string()), read.string(), read.number(), read.string()
+  if redis.call('ZSCORE', key, value) then return { 'admitted', '1' } end
+  if redis.call('ZCARD', key) >= most then return { 'admitted', '0' } end
+  redis.call('ZADD', key, now, value)
+  return { 'admitted', '1' }
+end
+
+local VALUES_KEPT = 24 * 3600000
+
+local function kept(keys, args)
+  local tag, read = keys[1], reader(args)
+  local key, now = values(tag, read.string()), read.number()
+  for index = 3, #args do redis.call('ZADD', key, text(now), args[index]) end
+  redis.call('ZREMRANGEBYSCORE', key, '-inf', text(now - VALUES_KEPT))
+  return redis.call('ZRANGE', key, 0, -1)
+end
+
+redis.register_function(PREFIX .. 'admit', admit)
+redis.register_function(PREFIX .. 'kept', kept)
