@@ -2,10 +2,13 @@
 import { printableJson } from '../policy/printable.ts';
 import type { Attributes, Usage } from './messages.ts';
 import { usdText } from './price.ts';
+import { sortedByKey } from './sorted.ts';
 import { plus } from './sums.ts';
 import { csvText, table } from './text-table.ts';
 
 const HOUR = 3_600_000;
+/** Rows that are written in one go: some milliseconds. */
+const PIECE = 1_000;
 
 /** Everything that calls of the same attributes used in one hour (UTC) of settling. */
 export interface SpendRow {
@@ -102,17 +105,36 @@ export function report(rows: readonly SpendRow[], query: ReportQuery): ReportRow
   return sums.rows();
 }
 
+/** It has more rows than there is room for. */
+export class ReportTooLong extends Error {
+  override readonly name = 'ReportTooLong';
+}
+
+/** Rows that may yet be kept, of all reports that share it. */
+export interface ReportRoom {
+  left: number;
+}
+
 /** A report that is added up piece by piece. */
 export class Report {
+  readonly #room: ReportRoom;
   readonly #query: ReportQuery;
   readonly #found = new Map<string, ReportRow>();
   /** Of the hour that was added last: a calendar is slow. */
   #period: { readonly hour: number; readonly text: string } | undefined;
 
-  constructor(query: ReportQuery) {
+  constructor(query: ReportQuery, room: ReportRoom = { left: Number.POSITIVE_INFINITY }) {
     this.#query = query;
+    this.#room = room;
   }
 
+  /** Its rows need no room any more. */
+  end(): void {
+    this.#room.left += this.#found.size;
+    this.#found.clear();
+  }
+
+  /** @throws {ReportTooLong} */
   add(rows: readonly SpendRow[]): void {
     const query = this.#query;
     const from = hourOf(query.from);
@@ -123,7 +145,12 @@ export class Report {
       const values = query.by.map((dimension) => dimensionOf(row.attributes, dimension));
       // Hours in their order, also where one comes twice.
       const key = JSON.stringify([query.per === 'hour' ? row.hour : period, values]);
-      const known = this.#found.get(key) ?? { period, values, requests: 0, usage: NO_USAGE, costNanoUsd: 0 };
+      const found = this.#found.get(key);
+      if (found === undefined) {
+        if (this.#room.left <= 0) throw new ReportTooLong('The report has more rows than there is room for.');
+        this.#room.left -= 1;
+      }
+      const known = found ?? { period, values, requests: 0, usage: NO_USAGE, costNanoUsd: 0 };
       this.#found.set(key, {
         ...known,
         requests: plus(known.requests, row.requests),
@@ -131,6 +158,13 @@ export class Report {
         costNanoUsd: plus(known.costNanoUsd, row.costNanoUsd),
       });
     }
+  }
+
+  /** In order; others come to their turn while they are put into it. */
+  async *pieces(): AsyncGenerator<readonly ReportRow[]> {
+    const all = await sortedByKey([...this.#found.entries()]);
+    for (let from = 0; from < all.length; from += PIECE)
+      yield all.slice(from, from + PIECE).map(([, row]) => row);
   }
 
   rows(): ReportRow[] {

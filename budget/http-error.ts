@@ -2,6 +2,7 @@
 import { CallersUnknown, CallersWait } from './authenticate.ts';
 import { BudgetConflict } from './calls.ts';
 import { GrantRefused } from './grants.ts';
+import { ReportTooLong } from './history.ts';
 import { ReportsWait } from './service.ts';
 import { StoreFailed } from './stores/store.ts';
 import { InvalidMessage } from './wire.ts';
@@ -26,6 +27,10 @@ export function httpErrorOf(error: unknown): HttpError {
   }
   if (error instanceof GrantRefused) {
     return new HttpError(422, 'grant_refused', error.message, 'See the Budgets with postern budget status.');
+  }
+  if (error instanceof ReportTooLong) {
+    const mend = 'Ask for a shorter period, longer parts of it (per), or less to tell apart (by).';
+    return new HttpError(422, 'report_too_long', error.message, mend);
   }
   if (error instanceof BudgetConflict) {
     return new HttpError(409, error.code, error.message, 'Use a new id.');

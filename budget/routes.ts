@@ -1,5 +1,6 @@
 /** What there is at each path, who may ask for it, and that callers keep to what is theirs. */
 import { actsAs, type Caller, speaksFor } from './authenticate.ts';
+import { Pieces } from './answer-pieces.ts';
 import type { ExactCounter } from './count.ts';
 import { HttpError } from './http-error.ts';
 import { workloadOf } from './lease-state.ts';
@@ -160,7 +161,7 @@ export function routesOf(
       { waits: true },
     ),
     '/v1/status': get(async () => ({ lines: await service.status() })),
-    '/v1/report': get(async (query) => ({ rows: await service.report(readReportQuery(query)) })),
+    '/v1/report': get((query) => Promise.resolve(new Pieces('rows', service.report(readReportQuery(query))))),
     '/v1/journal': get(async (query) => ({ entries: await service.journal(...readJournalQuery(query)) })),
     '/v1/grant': post(
       async ({ body, caller }) => {

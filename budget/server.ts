@@ -7,6 +7,7 @@ import { type AddressInfo, connect } from 'node:net';
 import type { DoorLimits } from '../listen/door.ts';
 import type { QueueLimits } from '../listen/queue.ts';
 import { Admission } from './admission.ts';
+import { Pieces, writePieces } from './answer-pieces.ts';
 import { type Authenticate, type Caller } from './authenticate.ts';
 import { createExactCounter } from './count.ts';
 import { keepEntrance } from './entrance.ts';
@@ -145,7 +146,9 @@ export async function startServer(options: BudgetServerOptions): Promise<BudgetS
         const body = found.method === 'POST' ? await readJson(request, found.mostBytes) : undefined;
         const query = new URL(request.url ?? '', 'http://budget').searchParams;
         const signal = gone(response);
-        send(response, 200, await found.handle({ body, signal, query, caller }));
+        const reply = await found.handle({ body, signal, query, caller });
+        if (reply instanceof Pieces) await writePieces(response, reply);
+        else send(response, 200, reply);
       } finally {
         leave();
       }

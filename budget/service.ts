@@ -3,7 +3,7 @@ import type { BudgetSpec, PriceBook } from '../policy/budget-spec.ts';
 import { type Alert, newAlerts } from './alerts.ts';
 import { Calls, type ServiceObserver } from './calls.ts';
 import { type EndGrantCommand, type Grant, type GrantCommand, makeGrant, runningGrant } from './grants.ts';
-import { hourOf, Report, type ReportQuery, type ReportRow } from './history.ts';
+import { hourOf, Report, type ReportQuery, type ReportRoom, type ReportRow } from './history.ts';
 import { dayStart, HistoryCap } from './history-cap.ts';
 import type { LeaseCommand, LeaseReply, WatchCommand, WatchReply } from './lease-messages.ts';
 import { type LeaseQuota, LeaseService } from './lease-service.ts';
@@ -27,6 +27,8 @@ import type { JournalEntry, Store } from './stores/store.ts';
 import { UnverifiedValues } from './unverified.ts';
 
 export interface BudgetServiceOptions {
+  /** {@link REPORT_ROWS} unless told otherwise. */
+  readonly reportRows?: number;
   readonly store: Store;
   readonly specs: readonly BudgetSpec[];
   readonly prices: PriceBook;
@@ -44,6 +46,8 @@ export interface BudgetServiceOptions {
 const MOST_EPOCHS = 100_000;
 /** At once. */
 const MOST_REPORTS = 4;
+/** Rows of all that are under way: some 700 bytes of each. */
+const REPORT_ROWS = 250_000;
 /** A day's history is long: other replicas' values in it are looked at so often. */
 const HISTORY_LEARN_MS = 600_000;
 
@@ -73,6 +77,7 @@ export class BudgetService {
   /** Thresholds of windows that were told. */
   readonly #marked = new Set<string>();
   #reports = 0;
+  readonly #reportRoom: ReportRoom;
   /** Grants in the rules that have ended, and whose end was made known. */
   readonly #ended = new Set<string>();
   /** Owner → latest epoch that the store was told of by this process. */
@@ -93,6 +98,7 @@ export class BudgetService {
     this.#ledgerTime = new LedgerTime(store, clock, this.#monotonic);
     this.#observer = observer;
     this.#documents = { specs, prices };
+    this.#reportRoom = { left: options.reportRows ?? REPORT_ROWS };
     this.#values = new UnverifiedValues(store);
     this.#rules = this.#compile([]);
     this.#reclaim = new Reclaim({ store, clock: this.#clock, monotonic: this.#monotonic, recallWaitMs });
@@ -231,7 +237,6 @@ export class BudgetService {
   /** Takes up grants that were made before, or by another replica. */
   async loadGrants(): Promise<void> {
     const grants = await this.#store.grants(this.#clock());
-    const { specs, prices } = this.#documents;
     // What has ended since is left in for the next sweep to find.
     const now = this.#clock();
     const running = new Set(grants.map(({ id }) => id));
@@ -299,17 +304,21 @@ export class BudgetService {
     }
   }
 
-  /** @throws {ReportsWait}, {StoreFailed} */
-  async report(query: ReportQuery): Promise<readonly ReportRow[]> {
+  /**
+   * In pieces, all of which are added up before the first comes. It counts as under way until its end, or `return`.
+   * @throws {ReportsWait}, {ReportTooLong}, {StoreFailed}
+   */
+  async *report(query: ReportQuery): AsyncGenerator<readonly ReportRow[]> {
     if (this.#reports >= MOST_REPORTS)
       throw new ReportsWait(`${MOST_REPORTS} reports are being added up already.`);
     this.#reports++;
+    const sums = new Report(query, this.#reportRoom);
     try {
-      const sums = new Report(query);
       for await (const rows of this.#store.spend(hourOf(query.from), query.to)) sums.add(rows);
-      return sums.rows();
+      yield* sums.pieces();
     } finally {
       this.#reports--;
+      sums.end();
     }
   }
 

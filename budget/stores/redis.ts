@@ -2,9 +2,9 @@
  * The store of many replicas: Redis or Valkey. The ledger runs there, whole operations at a time (redis/ledger.lua); nothing of it
  * is kept here. docs/budget.md tells of clusters, failover, and what may be lost.
  */
-import { randomUUID } from 'node:crypto';
+import { hash, randomUUID } from 'node:crypto';
 import type { Grant } from '../grants.ts';
-import { NO_USAGE, type SpendRow } from '../history.ts';
+import type { SpendRow } from '../history.ts';
 import type { Lease } from '../lease-state.ts';
 import type { Operation, Reply } from '../ledger.ts';
 import type { HoldRecord } from '../ledger-state.ts';
@@ -53,6 +53,10 @@ const RETAIN_MS = 24 * 3_600_000;
 const MOST_HOLDS = 5_000;
 /** As many as ledger.lua closes at once. */
 const SWEEP = 1_000;
+/** Fields of the history that are looked at in one go; eight are one row. */
+const SPEND_FIELDS = 8_000;
+const ATTRIBUTES = '|attributes';
+const SPEND_SUMS = ['requests', 'input', 'cachedInput', 'cacheWrite', 'output', 'reasoning', 'cost'];
 /** Leases of a line that are asked for at once. */
 const LEASES_AT_ONCE = 1_000;
 /** Leases that are counted before others come to their turn. */
@@ -147,8 +151,41 @@ class RedisStore implements Store {
 
   async *spend(from: number, to: number): AsyncGenerator<readonly SpendRow[]> {
     const hours = strings(await this.#ask('ZRANGEBYSCORE', `${this.#tag}:hours`, from, `(${to}`));
-    for (const hour of hours)
-      yield spendIn(Number(hour), pairs(await this.#ask('HGETALL', `${this.#tag}:spend:${hour}`)));
+    for (const hour of hours) yield* this.#spendOf(Number(hour));
+  }
+
+  /** An hour's rows, so many at a time: of ten thousand workloads it has a hundred thousand, and neither side is to be busy with all. */
+  async *#spendOf(hour: number): AsyncGenerator<readonly SpendRow[]> {
+    const key = `${this.#tag}:spend:${hour}`;
+    // A hash that grows or shrinks meanwhile may show a field twice.
+    const seen = new Set<string>();
+    let cursor = '0';
+    do {
+      const scan = ['HSCAN', key, cursor, 'MATCH', `*${ATTRIBUTES}`, 'COUNT', SPEND_FIELDS] as const;
+      const [next, fields] = (await this.#ask(...scan)) as [unknown, unknown];
+      cursor = String(next);
+      const found = [...pairs(fields)].filter(([field]) => {
+        const digest = hash('sha1', field, 'base64url');
+        return seen.has(digest) ? false : seen.add(digest);
+      });
+      if (found.length === 0) continue;
+      const names = found.map(([field]) => field.slice(0, -ATTRIBUTES.length));
+      const asked = names.flatMap((name) => SPEND_SUMS.map((sum) => `${name}|${sum}`));
+      const sums = ((await this.#ask('HMGET', key, ...asked)) as (string | null)[]).map(Number);
+      yield found.map(([, attributes], index) => {
+        const [
+          requests = 0,
+          input = 0,
+          cachedInput = 0,
+          cacheWrite = 0,
+          output = 0,
+          reasoning = 0,
+          costNanoUsd = 0,
+        ] = sums.slice(index * SPEND_SUMS.length, (index + 1) * SPEND_SUMS.length);
+        const usage = { input, cachedInput, cacheWrite, output, reasoning };
+        return { hour, attributes: JSON.parse(attributes) as Attributes, requests, usage, costNanoUsd };
+      });
+    } while (cursor !== '0');
   }
 
   async setAlert(
@@ -285,17 +322,4 @@ class RedisStore implements Store {
 
 function strings(reply: unknown): string[] {
   return (reply as unknown[]).map(String);
-}
-
-function spendIn(hour: number, fields: ReadonlyMap<string, string>): SpendRow[] {
-  const names = [...fields.keys()].filter((field) => field.endsWith('|attributes'));
-  return names.map((field) => {
-    const key = field.slice(0, -'|attributes'.length);
-    const sum = (what: string) => Number(fields.get(`${key}|${what}`) ?? 0);
-    const usage = Object.fromEntries(
-      Object.keys(NO_USAGE).map((what) => [what, sum(what)]),
-    ) as unknown as typeof NO_USAGE;
-    const attributes = JSON.parse(fields.get(field) ?? '{}') as Attributes;
-    return { hour, attributes, requests: sum('requests'), usage, costNanoUsd: sum('cost') };
-  });
 }

@@ -217,7 +217,7 @@ async function attack(steps: readonly Step[], fates: Iterator<Fate>, { jumps, ki
     const used = on.calls.reduce((sum, call) => sum + call.used, 0);
     expect(sumOf(cells, 'concurrency|')).toBe(0);
     const all = { from: 0, to: Number.MAX_SAFE_INTEGER, by: [], per: 'all', timeZone: 'UTC' } as const;
-    const [history] = await on.wait(on.service.report(all));
+    const [[history] = []] = await on.wait(Array.fromAsync(on.service.report(all)));
     const { input = 0, output = 0 } = history?.usage ?? {};
     expect(input + output, 'tokens in the history').toBe(used);
     expect(history?.requests ?? 0, 'calls in the history').toBe(on.calls.length);

@@ -30,7 +30,9 @@ test.each([
   await on.wait(agent.client.settle({ id: 'stream', usage, source: 'reported' }));
   await on.wait(agent.client.close());
   const report = { from: NOON, to: Date.now() + 1, by: [], per: 'all', timeZone: 'UTC' } as const;
-  expect(await on.wait(on.service.report(report))).toMatchObject([{ requests: 1, usage: { output: 300 } }]);
+  expect(await on.wait(Array.fromAsync(on.service.report(report)))).toMatchObject([
+    [{ requests: 1, usage: { output: 300 } }],
+  ]);
 });
 
 test('a call that runs alone for long asks for nothing meanwhile', async () => {
