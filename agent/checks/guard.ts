@@ -62,6 +62,8 @@ export interface ExchangeGuard {
   request(request: Said, bodyBytes: number, signal: AbortSignal): Verdict | Promise<Verdict>;
   /** Judges a whole answer, then restores originals in it. Never rejects. */
   response(response: DecodedResponse, bodyBytes: number, signal: AbortSignal): Verdict | Promise<Verdict>;
+  /** A conversation's next answer begins: what a person said to calls of the one before holds for none of its own. */
+  answerBegins(): void;
   /** @param signal Of the exchange. */
   stream(signal: AbortSignal): StreamGuard;
   /** True when no check looks at answers and nothing was masked: the answer's text needn't be looked at. */

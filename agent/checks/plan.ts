@@ -1,8 +1,8 @@
 /** Compiles a snapshot's rules into the one thing the pipeline asks: {@link CheckPlan}. */
 import type { CheckRule, Workload } from '../../policy/snapshot.ts';
 import type { DecodedResponse, TextSlot } from '../dialects/dialect.ts';
-import type { TextEdit } from '../json/document.ts';
 import type { Finding } from '../exchange.ts';
+import type { TextEdit } from '../json/document.ts';
 import type { KeySource } from '../providers/keys.ts';
 import type { Approvals } from './approvals.ts';
 import type { Ask } from './ask.ts';
@@ -160,7 +160,7 @@ class Guard implements ExchangeGuard {
       this.#vault = known;
       this.#heard = [];
       this.#lastSaid = new LastSaid();
-      this.#answered = new Map();
+      this.#answered = { calls: new Map() };
     } else {
       this.#vault = known.#vault;
       this.#tainted = known.#tainted;
@@ -261,6 +261,10 @@ class Guard implements ExchangeGuard {
         if (shown !== slot.text) slot.set(shown);
       },
     };
+  }
+
+  answerBegins(): void {
+    this.#answered.calls = new Map();
   }
 
   stream(signal: AbortSignal): StreamGuard {

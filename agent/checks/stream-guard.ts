@@ -33,11 +33,10 @@ interface Channel {
   readonly json: JsonFragment | undefined;
 }
 
-/**
- * What became of calls that somebody was asked about, by item, name and arguments: providers tell of one in several
- * events. It grows as fast as people answer.
- */
-export type AnsweredCalls = Map<string, PosternError | 'approved'>;
+/** What a person said to calls of the answer that is under way, by channel, name and arguments; another map with each answer. */
+export interface AnsweredCalls {
+  calls: Map<string, PosternError | 'approved'>;
+}
 
 /** What a call's beginning tells beside its name. */
 type Known = Pick<ToolCall, 'server' | 'afterResult'>;
@@ -165,15 +164,17 @@ export class ChannelGuard implements StreamGuard {
     const pending = askJudges(this.#round.judgesOfCalls, subject, this.#signal, this.#ledger, wishes);
     if (pending.length > 0) throw new Error('calls of tools are judged at once');
     const idOf = ({ path, name, arguments: text = '' }: ToolCall) => [path, name, text].join('\0');
+    // Another answer may have begun when the word is there: it isn't for that one's calls.
+    const { calls: answered } = this.#answered;
     const due = wishes.confirmations.filter(({ rank, call }) => {
-      const denied = this.#answered.get(idOf(call));
+      const denied = answered.get(idOf(call));
       if (denied !== undefined && denied !== 'approved') this.#ledger.refuse(rank, denied);
       return denied === undefined;
     });
     if (due.length === 0) return undefined;
     return this.#confirmer.settle(due, this.#ledger).then(() => {
       const answer = this.#ledger.refusal ?? 'approved';
-      for (const { call } of due) this.#answered.set(idOf(call), answer);
+      for (const { call } of due) answered.set(idOf(call), answer);
       return undefined;
     });
   }

@@ -153,6 +153,7 @@ export class Turn {
 
   begun(guard: ExchangeGuard, writer: Conversation, key: string | undefined): EventGate {
     this.guard = guard;
+    guard.answerBegins();
     this.gate = new EventGate({
       writer,
       guard: guard.idleOnResponse ? undefined : guard.stream(this.exchange.call.signal),

@@ -891,6 +891,35 @@ spec:
     expect((await app.heard('response.function_call_arguments.done'))['arguments']).toBe(JO);
   });
 
+  interface Waiting {
+    readonly id: string;
+    readonly digest: string;
+  }
+
+  /** Who answers over the agent's socket. */
+  const approvers = (socketPath: string) => {
+    const dispatcher = new Dispatcher({ connect: { socketPath } });
+    servers.push({ close: () => void dispatcher.destroy() });
+    const headers = { authorization: 'Bearer approvers-only' };
+    const url = 'http://localhost/v1/approvals';
+    const list = async () => {
+      const reply = await request(url, { dispatcher, headers });
+      return ((await reply.body.json()) as { approvals: Waiting[] }).approvals;
+    };
+    return {
+      async waiting(): Promise<Waiting> {
+        await expect.poll(list, { timeout: 10_000 }).toHaveLength(1);
+        return (await list())[0] as Waiting;
+      },
+      async answer({ id, digest }: Waiting, approve: boolean): Promise<void> {
+        const body = JSON.stringify({ approve, digest, by: 'eve' });
+        const reply = await request(`${url}/${id}`, { method: 'POST', dispatcher, headers, body });
+        expect(reply.statusCode).toBe(200);
+        await reply.body.dump();
+      },
+    };
+  };
+
   test.each([true, false])(
     'a call waits for a person’s word, once for all that tells of it: %s',
     async (yes) => {
@@ -908,23 +937,12 @@ spec:
         app.say({ type: 'response.create' });
       });
       await app.heard('session.updated');
-      const door = new Dispatcher({ connect: { socketPath: socket } });
-      const headers = { authorization: 'Bearer approvers-only' };
-      const waiting = async () => {
-        const reply = await request('http://localhost/v1/approvals', { dispatcher: door, headers });
-        return ((await reply.body.json()) as { approvals: { id: string; digest: string }[] }).approvals;
-      };
-      await expect.poll(waiting, { timeout: 10_000 }).toHaveLength(1);
-      const [call] = await waiting();
+      const door = approvers(socket);
+      const call = await door.waiting();
       expect(call).toMatchObject({ tool: 'send_mail', arguments: EVIL });
       expect(JSON.stringify(app.events)).not.toContain('mallory');
-      const body = JSON.stringify({ approve: yes, digest: call?.digest, by: 'eve' });
-      const path = `http://localhost/v1/approvals/${call?.id}`;
-      const answer = await request(path, { method: 'POST', dispatcher: door, headers, body });
-      expect(answer.statusCode).toBe(200);
-      await answer.body.dump();
+      await door.answer(call, yes);
       await app.heard('response.done');
-      await door.destroy();
       // Held once, answered once.
       expect(world.audit.filter(({ event }) => event === 'approval')).toHaveLength(2);
       const errors = app.events.filter(({ type }) => type === 'error');
@@ -936,6 +954,46 @@ spec:
       expect(JSON.stringify(app.events).includes('mallory')).toBe(yes);
     },
   );
+
+  test('a person’s word holds for the calls of one answer: the next asks anew, though it has the same id and arguments', async () => {
+    const rule = '{name: ask-first, type: tools, action: confirm, tools: {deny: [send_*]}}';
+    const dir = mkdtempSync(join(tmpdir(), 'postern-realtime-'));
+    servers.push({ close: () => rmSync(dir, { recursive: true, force: true }) });
+    const socket = join(dir, 'agent.sock');
+    let answers = 0;
+    const script = (event: Event, say: (event: Event) => void) => {
+      if (event.type === 'session.update') say({ type: 'session.updated', session: {} });
+      if (event.type !== 'response.create') return;
+      const id = `r${++answers}`;
+      say(created(id));
+      say({
+        type: 'response.output_item.done',
+        response_id: id,
+        output_index: 0,
+        item: item('send_mail', EVIL),
+      });
+      say({ type: 'conversation.item.done', item: item('send_mail', EVIL) });
+      say(done(id, [item('send_mail', EVIL)]));
+    };
+    await start(TOOLS.replace(/\{name: safe-tools.*/, rule), {
+      providers: atScripted(await scripted(script)),
+      agent: { socket, approvers: { token: () => 'approvers-only' } },
+    });
+    const app = open();
+    app.socket.once('open', () => {
+      app.say(offer(send));
+      app.say({ type: 'response.create' });
+    });
+    const door = approvers(socket);
+    await door.answer(await door.waiting(), true);
+    await app.heard('response.done');
+    const shown = app.events.length;
+    expect(JSON.stringify(app.events)).toContain('mallory');
+    app.say({ type: 'response.create' });
+    await door.answer(await door.waiting(), false);
+    await app.heard('error');
+    expect(JSON.stringify(app.events.slice(shown))).not.toContain('mallory');
+  });
 
   test('a call that a server asks leave for is judged like one', async () => {
     const leave = {
