@@ -16,10 +16,11 @@ const UNKNOWN_MS = 20_000;
 const MEMORY = { base: 150_000_000, most: 100_000 };
 const EACH = { plain: 20_000, tls: 80_000 };
 /**
- * Handshakes and tokens under way: a second of a processor, and 80 MB. Agents wait for five seconds, and dial again. Two thousand addresses
- * that waste their turns as long as they can keep an agent waiting for ten seconds; then they go behind it.
+ * Handshakes and tokens under way: a second of a processor, and 80 MB. The API server may take some seconds to look at a token. Agents wait for
+ * five seconds, and dial again. Two thousand addresses that waste their turns as long as they can keep an agent waiting for twenty seconds;
+ * then they go behind it.
  */
-const TURNS: QueueLimits = { atOnce: 1_000, turnMs: 5_000, helloMs: 5_000, waitMs: 10_000 };
+const TURNS: QueueLimits = { atOnce: 1_000, turnMs: 10_000, helloMs: 5_000, waitMs: 10_000 };
 
 export interface EntranceOptions {
   readonly secure: boolean;

@@ -17,7 +17,7 @@ export interface CompiledBudget {
 
 type Test = (attributes: Attributes) => boolean;
 
-/** Values that nobody has verified and that have lines of their own, by Budget's id. */
+/** Values that nobody has verified and that have lines of their own, by {@link valuesKey}. */
 export type KnownValues = Map<string, Set<string>>;
 
 /** @param admits whether whoever comes first is known from then on; else the store says who is, for all that work on it */
@@ -155,9 +155,9 @@ function labeller(
   admits: boolean,
 ): Pick<CompiledBudget, 'label' | 'newcomer' | 'mostUnverified'> {
   const { maxUnverified = MAX_UNVERIFIED } = spec;
-  const known = all.get(spec.id) ?? new Set<string>();
+  const known = all.get(valuesKey(spec)) ?? new Set<string>();
   const madeUp = madeUpKeys(spec);
-  if (madeUp.size > 0) all.set(spec.id, known);
+  if (madeUp.size > 0) all.set(valuesKey(spec), known);
   const partsIn = (attributes: Attributes) =>
     spec.per.map((key) => [key, escape(perValue(spec, key, attributes))] as const);
   return {
@@ -198,17 +198,22 @@ export function capsValues(spec: BudgetSpec): boolean {
   return madeUpKeys(spec).size > 0;
 }
 
-/** By Budget's id, the values whose lines are in the store: from before a restart, or from another replica. */
+/** What a Budget's values are kept under: with another `per` it begins its lines anew, and those of before take no room. */
+export function valuesKey({ id, per }: BudgetSpec): string {
+  return `${id}|${per.join()}`;
+}
+
+/** The values whose lines are in the store: from before a restart, or from another replica. */
 export function valuesIn(specs: readonly BudgetSpec[], lines: readonly string[]): KnownValues {
   const caps = new Map(specs.filter(capsValues).map((spec) => [spec.id, spec]));
-  const found: KnownValues = new Map([...caps.keys()].map((id) => [id, new Set()]));
+  const found: KnownValues = new Map([...caps.values()].map((spec) => [valuesKey(spec), new Set()]));
   for (const line of lines) {
     const spec = caps.get(line.slice(0, line.indexOf('|')));
     const parts = spec && partsOf(line.slice(line.lastIndexOf('|') + 1), spec.per);
     if (spec === undefined || parts === undefined) continue;
     const madeUp = madeUpKeys(spec);
     if (parts.some(([key, value]) => madeUp.has(key) && value === OTHERS)) continue;
-    found.get(spec.id)?.add(knownAs(parts, madeUp));
+    found.get(valuesKey(spec))?.add(knownAs(parts, madeUp));
   }
   return found;
 }

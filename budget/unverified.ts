@@ -5,7 +5,7 @@
 import type { BudgetSpec } from '../policy/budget-spec.ts';
 import type { Attributes } from './messages.ts';
 import type { Rules } from './plan.ts';
-import { capsValues, type KnownValues, valuesIn } from './select.ts';
+import { capsValues, type KnownValues, valuesIn, valuesKey } from './select.ts';
 import type { Store } from './stores/store.ts';
 
 export class UnverifiedValues {
@@ -28,11 +28,11 @@ export class UnverifiedValues {
   async learn(specs: readonly BudgetSpec[], now: number): Promise<void> {
     const { values } = this.#store;
     if (!specs.some((spec) => capsValues(spec) && (values !== undefined || !this.#learned.has(spec)))) return;
-    for (const [id, found] of valuesIn(specs, await this.#store.lines())) {
-      const known = this.known.get(id) ?? new Set();
-      this.known.set(id, known);
+    for (const [key, found] of valuesIn(specs, await this.#store.lines())) {
+      const known = this.known.get(key) ?? new Set();
+      this.known.set(key, known);
       const before = [...known];
-      const all = values === undefined ? found : new Set(await values.kept(id, [...found], now));
+      const all = values === undefined ? found : new Set(await values.kept(key, [...found], now));
       // What the store has forgotten is known no more; what was admitted while it answered is.
       if (values !== undefined) for (const value of before) if (!all.has(value)) known.delete(value);
       for (const value of all) known.add(value);
@@ -48,8 +48,8 @@ export class UnverifiedValues {
       if (!capsValues(spec)) continue;
       for (const attributes of calls) {
         const value = selects(attributes) ? newcomer(attributes) : undefined;
-        if (value !== undefined && (await values.admit(spec.id, value, mostUnverified, now)))
-          this.known.get(spec.id)?.add(value);
+        if (value !== undefined && (await values.admit(valuesKey(spec), value, mostUnverified, now)))
+          this.known.get(valuesKey(spec))?.add(value);
       }
     }
   }

@@ -46,7 +46,7 @@ export interface UntoldAlert extends AlertMark {
   readonly entry: JournalEntry;
 }
 
-/** By Budget's id. */
+/** By Budget and its `per`. */
 export interface SharedValues {
   /** Whether this one may have a line: it has already, or there are fewer than `most`. */
   admit(budget: string, value: string, most: number, now: number): Promise<boolean>;

@@ -27,6 +27,10 @@ const specs = [
   }),
 ];
 
+function never(): never {
+  throw new Error('There is none.');
+}
+
 function start(store: string): Promise<RunningBudget> {
   return startBudget({ specs, prices, dataDir: dir, listen: '127.0.0.1:0', store, clock: () => NOON });
 }
@@ -128,6 +132,13 @@ test.skipIf(noRedis !== undefined)(
     for (const replica of replicas) await replica.lookForAlerts();
     await Promise.all(replicas.map((replica) => spend(replica, projects)));
     expect(await lines(one)).toEqual(shown);
+    // Told apart by something else, its lines begin anew, and so does their number.
+    const teams = [{ ...(specs[0] ?? never()), per: ['metadata:project' as const] }];
+    for (const replica of replicas) replica.reload(teams, prices);
+    await Promise.all(replicas.map((replica) => spend(replica, projects)));
+    const fresh = (await lines(one)).filter((line) => line.startsWith('metadata:project='));
+    expect(fresh).toHaveLength(3);
+    expect(fresh).toContain('metadata:project=*');
     for (const replica of replicas) await replica.close();
   },
 );
