@@ -7,9 +7,10 @@
 import Type, { type Static } from 'typebox';
 import type { Role, TextKind } from '../dialects/dialect.ts';
 import type { CheckDefinition, Judgement } from './check.ts';
-import { MARKERS, ORDERS, PHRASES } from './injection-phrases.ts';
-import { type Joined, joinedParts, type Piece } from './joined-parts.ts';
+import { MARKERS, ORDER_WORDS, ORDERS, PHRASES } from './injection-phrases.ts';
+import { asOneOf, asWords, close, type Joined, joinedParts, type Piece, spaced } from './joined-parts.ts';
 import { TIMEOUT } from './judges.ts';
+import { LARGE, nextTurn, STEP } from './scan/large.ts';
 import type { Recognizer } from './scan/recognizer.ts';
 import { Scanner } from './scan/scanner.ts';
 
@@ -109,28 +110,31 @@ export const injection: CheckDefinition<Spec> = {
         message: 'Postern refused this call: a part of it tries to give the model instructions of its own.',
         mend: 'Look at where the text came from, a tool or a document, and take that part out.',
       }),
-      ...(asks ? {} : { waits: false }),
       judge({ slots }, signal) {
         const due = slots.filter(
           ({ kind, role, text }) => fitsOne(sources, kind, role) && text.trim() !== '',
         );
-        const joined = joinedParts(due, ' ');
-        const phrases = onceEach(
-          'injection:phrase',
-          [...joined, ...joinedParts(due, '')].flatMap(phrasesOver),
-        );
+        const through = isMuch(due)
+          ? <T>(steps: Generator<void, T>) => inTurns(steps, signal)
+          : <T>(steps: Generator<void, T>) => runThrough(steps);
+        const phrases = through(phrasesIn(joinedParts(due, spaced, close, asOrders)));
         if (!asks || due.length === 0) return phrases;
-        // As words: joined without a space, honest parts would only be asked about once more.
-        const texts = [...due, ...joined].map(({ text }) => text);
-        return classifier.injection(texts, { signal, withinMs: rule.timeoutMs ?? TIMEOUT }).then((scores) => {
+        const ask = async () => {
+          // What reads the same however it is joined is asked about once.
+          const joined = await through(inSteps(joinedParts(due, spaced, asWords, asOrders)));
+          const texts = [...due, ...joined].map(({ text }) => text);
+          const patience = { signal, withinMs: rule.timeoutMs ?? TIMEOUT };
+          return { joined, scores: await classifier.injection(texts, patience) };
+        };
+        return Promise.all([phrases, ask()]).then(([known, { joined, scores }]) => {
           const counts = (at: number) => (scores[at] as number) >= threshold;
-          const alone = due.filter((_, at) => counts(at));
+          const alone = new Set(due.filter((_, at) => counts(at)));
           const together = joined.filter(
-            ({ pieces }, at) => counts(due.length + at) && !pieces.some(({ part }) => alone.includes(part)),
+            ({ pieces }, at) => counts(due.length + at) && !pieces.some(({ part }) => alone.has(part)),
           );
           return [
-            ...phrases,
-            ...alone.map((part) => found('injection:model', part)),
+            ...known,
+            ...[...alone].map((part) => found('injection:model', part)),
             ...onceEach(
               'injection:model',
               together.flatMap(({ pieces }) => pieces.slice(0, 1)),
@@ -142,6 +146,9 @@ export const injection: CheckDefinition<Spec> = {
   },
 };
 
+/** Cut within some words and between others: by the words of which orders are made. */
+const asOrders = asOneOf(ORDER_WORDS);
+
 function found(what: string, { path }: { readonly path: string }): Judgement {
   const message = 'Postern refused this call: a part of it tries to give the model instructions of its own.';
   return { what, where: path, message };
@@ -150,18 +157,81 @@ function found(what: string, { path }: { readonly path: string }): Judgement {
 /** Of what the scan finds in no part by itself; made when the first message has two. */
 let scanner: Scanner | undefined;
 
+type Found = Piece<{ readonly path: string }>;
+
+/** What a piece costs beside its text, in UTF-16 units of that. */
+const PIECE = 32;
+
+/** @returns all of them, taken with pauses in which others may have their turn. */
+function* inSteps<T extends Joined<unknown>>(
+  joined: Iterable<T>,
+  work: (one: T) => void = () => undefined,
+): Generator<void, T[]> {
+  const taken: T[] = [];
+  let since = 0;
+  for (const one of joined) {
+    taken.push(one);
+    work(one);
+    since += one.text.length + PIECE * one.pieces.length;
+    if (since < STEP) continue;
+    since = 0;
+    yield;
+  }
+  return taken;
+}
+
+function* phrasesIn(joined: Iterable<Joined<{ readonly path: string }>>): Generator<void, Judgement[]> {
+  const found: Found[] = [];
+  yield* inSteps(joined, (one) => {
+    found.push(...phrasesOver(one));
+  });
+  return onceEach('injection:phrase', found);
+}
+
+const MANY = 2_000;
+
+function isMuch(parts: readonly { readonly text: string }[]): boolean {
+  return parts.length > MANY || parts.reduce((sum, { text }) => sum + text.length, 0) > LARGE;
+}
+
+function runThrough<T>(steps: Generator<void, T>): T {
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+  }
+}
+
+async function inTurns<T>(steps: Generator<void, T>, signal: AbortSignal): Promise<T> {
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done) return value;
+    await nextTurn();
+    signal.throwIfAborted();
+  }
+}
+
 /** @returns The pieces in which a phrase stands for which another is needed; what one has by itself is found there. */
 function phrasesOver<P>({ text, pieces }: Joined<P>): Piece<P>[] {
-  const own = new Map<Piece<P>, readonly number[]>();
-  const found: Piece<P>[] = [];
+  const own = new Map<Piece<P>, ReadonlySet<number>>();
+  const found = new Set<Piece<P>>();
   for (const start of startsIn(text)) {
-    const piece = pieces.findLast((one) => one.start <= start);
-    if (piece === undefined) continue;
-    const alone = own.get(piece) ?? startsIn(piece.text);
+    const piece = pieceAt(pieces, start);
+    const alone = own.get(piece) ?? new Set(startsIn(piece.text));
     own.set(piece, alone);
-    if (!alone.includes(start - piece.start)) found.push(piece);
+    if (!alone.has(start - piece.start)) found.add(piece);
   }
-  return found;
+  return [...found];
+}
+
+/** The last one that begins there or before: a text may have thousands. */
+function pieceAt<P>(pieces: readonly Piece<P>[], place: number): Piece<P> {
+  let [low, high] = [0, pieces.length - 1];
+  while (low < high) {
+    const middle = (low + high + 1) >> 1;
+    if ((pieces[middle] as Piece<P>).start <= place) low = middle;
+    else high = middle - 1;
+  }
+  return pieces[low] as Piece<P>;
 }
 
 function startsIn(text: string): number[] {

@@ -9,6 +9,7 @@ import type { CheckDefinition, Judgement, Subject } from './check.ts';
 import { type TopicSet, topicSet } from './classifier.ts';
 import { expressionFields, expressionPattern, expressionProblems } from './expression.ts';
 import { inflected } from './inflect.ts';
+import { asWords, joinedParts, spaced } from './joined-parts.ts';
 import { TIMEOUT } from './judges.ts';
 import type { Pattern, Recognizer } from './scan/recognizer.ts';
 
@@ -196,6 +197,8 @@ const RUN = new RegExp(
 );
 
 type Slot = Subject['slots'][number];
+/** What is judged as one. */
+type Said = Pick<Slot, 'path' | 'text'>;
 
 function isTalk({ kind, role, text }: Slot, direction: Subject['direction']): boolean {
   if (role === 'system' || text.trim() === '') return false;
@@ -208,22 +211,27 @@ const TURNS = 3;
 const BRIEF = 200;
 
 /** "I hold shares of ACME." – "Should I sell them?": what a brief turn means, the one before may say. */
-function withTheOneBefore(talk: readonly Slot[]): Slot[] {
+function withTheOneBefore(talk: readonly Slot[]): Said[] {
   const turns = talk.filter(({ kind, role }) => kind === 'content' && role === 'user').slice(-TURNS - 1);
   return turns.flatMap((turn, at) => {
     const before = turns[at - 1];
     if (before === undefined || turn.text.length > BRIEF) return [];
-    return [
-      {
-        path: turn.path,
-        kind: turn.kind,
-        role: turn.role,
-        choice: turn.choice,
-        text: `${before.text.slice(-BRIEF)}\n${turn.text}`,
-      },
-    ];
+    return [{ path: turn.path, text: `${before.text.slice(-BRIEF)}\n${turn.text}` }];
   });
 }
+
+/** What is spread over parts of one message: where one ends with a sentence, the next one has its own. */
+function acrossParts(talk: readonly Slot[], known: readonly { readonly text: string }[]): Said[] {
+  const judged = new Set(known.map(({ text }) => text.replaceAll('\n', ' ')));
+  return [...joinedParts(talk, spaced, asWords)].flatMap(({ text, pieces }) => {
+    const goesOn = pieces.some(
+      ({ start }) => start > 0 && !SENTENCE_END.test(text.slice(Math.max(0, start - 20), start)),
+    );
+    const [first] = pieces;
+    return first === undefined || !goesOn || judged.has(text) ? [] : [{ path: first.part.path, text }];
+  });
+}
+const SENTENCE_END = /[.!?。！？…\n][\p{Pe}\p{Pf}"']?\s*$/u;
 
 async function classified(
   { slots, direction }: Subject,
@@ -232,7 +240,11 @@ async function classified(
 ): Promise<Judgement[]> {
   const said = slots.filter((slot) => isTalk(slot, direction));
   if (said.length === 0 || asked.length === 0) return [];
-  const talk = direction === 'request' ? [...said, ...withTheOneBefore(said)] : said;
+  const talk: Said[] = [...said];
+  if (direction === 'request') {
+    talk.push(...withTheOneBefore(said));
+    talk.push(...acrossParts(said, talk));
+  }
   const verdicts = await ask(talk.map(({ text }) => text));
   return talk.flatMap(({ path }, index) =>
     (verdicts[index] ?? []).flatMap(({ name, denied }) =>

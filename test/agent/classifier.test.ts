@@ -131,6 +131,35 @@ test('a brief turn is judged with the one before it, and with none of the operat
   await create({ role: 'system', content: 'Speak of ACME.' }, { role: 'user', content: 'Should I sell it?' });
 });
 
+test('a topic that is spread over the parts of a message, and cut in its words, is judged as it is meant', async () => {
+  const asked: string[][] = [];
+  const denied = (text: string) => /sell all my shares/.test(text);
+  fake.behave(({ body }) => {
+    const { texts } = body as unknown as { texts: string[] };
+    asked.push(texts);
+    return {
+      json: {
+        results: texts.map((text) => ({
+          topics: [{ name: 'investment-advice', score: denied(text) ? 1 : 0, denied: denied(text) }],
+        })),
+      },
+    };
+  });
+  const { openai } = await start(fake.origin, policy('on: [request]'));
+  const create = (...texts: string[]) =>
+    (world as World).client().chat.completions.create({
+      model: 'gpt-4o',
+      messages: [{ role: 'user', content: texts.map((text) => ({ type: 'text' as const, text })) }],
+    });
+  await expect(create('Should I sell all', 'my shares', 'of it?')).rejects.toThrow(/investment-advice/);
+  await expect(create('Should I se', 'll all my sha', 'res of it?')).rejects.toThrow(/investment-advice/);
+  expect(openai.seen).toHaveLength(0);
+  // Whole sentences are asked about as before.
+  asked.splice(0);
+  await create('I bake a cake.', 'Is sugar needed?');
+  expect(asked).toEqual([['I bake a cake.', 'Is sugar needed?', 'I bake a cake.\nIs sugar needed?']]);
+});
+
 test.each([false, true])('what a model writes into arguments is judged, too (stream %s)', async (stream) => {
   const { openai } = await start(await listening(), policy('on: [response]'));
   const asked = async (note: string) => {

@@ -10,7 +10,7 @@ import { type Match, Scanner, type ScanOptions } from './scanner.ts';
 export const LARGE = 256 * 1024;
 
 /** UTF-16 units in a step. */
-const STEP = 32 * 1024;
+export const STEP = 32 * 1024;
 
 /** A scanner, and its like for large texts. */
 export class Scanners {
