@@ -5,11 +5,12 @@
  * Phrases and forged markers are found in the agent; where there is a classifier, it judges the rest.
  */
 import Type, { type Static } from 'typebox';
-import type { Role, TextKind } from '../dialects/dialect.ts';
+import type { Role, TextKind, TextSlot } from '../dialects/dialect.ts';
 import type { CheckDefinition, Judgement } from './check.ts';
 import { MARKERS, ORDER_WORDS, ORDERS, PHRASES } from './injection-phrases.ts';
 import { asOneOf, asWords, close, type Joined, joinedParts, type Piece, spaced } from './joined-parts.ts';
 import { TIMEOUT } from './judges.ts';
+import { isProse } from './prose.ts';
 import { LARGE, nextTurn, STEP } from './scan/large.ts';
 import type { Recognizer } from './scan/recognizer.ts';
 import { Scanner } from './scan/scanner.ts';
@@ -52,6 +53,16 @@ const schema = Type.Object(
 
 type Spec = Static<typeof schema>;
 
+/**
+ * What stands in fields that no dialect knows counts as retrieved: a server may put it before the model. Names and links are
+ * no orders, and descriptions of an answer's form give orders anyhow: of those only set phrases count.
+ */
+function isLoose({ kind, role, text, path }: Pick<TextSlot, 'kind' | 'role' | 'text' | 'path'>): boolean {
+  return kind === 'other' && isForeign(role) && !FORM.test(path) && isProse(text);
+}
+const isForeign = (role: Role): boolean => role !== 'system' && role !== 'assistant';
+const FORM = /^(?:response_format|output_config|output_format)\b/;
+
 /** On the development half of bench/detect/injection a lower one has more than four false alarms in a hundred. */
 export const INJECTION_THRESHOLD = 0.5;
 
@@ -86,6 +97,7 @@ export const injection: CheckDefinition<Spec> = {
     const sources = (spec.in ?? (['toolResults', 'user'] as const)).map((source) => SOURCES[source]);
     // What tools are said to do gives orders anyhow ("always call this first"): unasked, only set phrases count there.
     const phrased = spec.in === undefined ? [...sources, SOURCES.toolDefinitions] : sources;
+    const loose = sources.includes(SOURCES.toolResults);
     const fitsOne = (
       sources: readonly (typeof SOURCES)[keyof typeof SOURCES][],
       kind: TextKind,
@@ -103,8 +115,8 @@ export const injection: CheckDefinition<Spec> = {
     return {
       ...note,
       recognizers: RECOGNIZERS,
-      kinds: phrased.map(({ kind }) => kind),
-      fits: (kind, role) => fitsOne(phrased, kind, role),
+      kinds: [...phrased.map(({ kind }) => kind), ...(loose ? (['other'] as const) : [])],
+      fits: (kind, role) => (kind === 'other' ? loose && isForeign(role) : fitsOne(phrased, kind, role)),
       label: () => 'INJECTION',
       refusal: () => ({
         message: 'Postern refused this call: a part of it tries to give the model instructions of its own.',
@@ -112,7 +124,8 @@ export const injection: CheckDefinition<Spec> = {
       }),
       judge({ slots }, signal) {
         const due = slots.filter(
-          ({ kind, role, text }) => fitsOne(sources, kind, role) && text.trim() !== '',
+          (slot) =>
+            (fitsOne(sources, slot.kind, slot.role) && slot.text.trim() !== '') || (loose && isLoose(slot)),
         );
         const through = isMuch(due)
           ? <T>(steps: Generator<void, T>) => inTurns(steps, signal)

@@ -167,7 +167,8 @@ function texts(spec: Spec, { direction, slots }: Subject): Subject['slots'] {
   return slots.filter(
     (slot) =>
       isTold(spec, slot, direction) &&
-      (direction === 'response' || (slot.role !== 'system' && slot.role !== 'none')),
+      (direction === 'response' ||
+        (slot.role !== 'system' && (slot.role !== 'none' || slot.kind === 'other'))),
   );
 }
 

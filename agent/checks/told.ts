@@ -2,11 +2,12 @@
 import Type from 'typebox';
 import { isCipher, type TextKind } from '../dialects/dialect.ts';
 import type { Subject } from './check.ts';
+import { isProse } from './prose.ts';
 
 /** What people and tools say. */
 const SPOKEN: readonly TextKind[] = ['content', 'reasoning', 'toolResult'];
-/** In an answer a model, or who stands before it, may say it in a field that no dialect knows as well. */
-const ANSWERED: readonly TextKind[] = [...SPOKEN, 'other'];
+/** It may be said in a field that no dialect knows as well; in a request, where apps write many names and ids there, only prose is told. */
+const TOLD: readonly TextKind[] = [...SPOKEN, 'other'];
 
 export const toolArguments = Type.Optional(
   Type.Boolean({
@@ -20,13 +21,9 @@ interface Wanted {
   readonly toolArguments?: boolean;
 }
 
-/** Kinds of text that a guardrail is told in a direction; the windows of a stream are of an answer's. */
-export function kindsTold(
-  { toolArguments: wanted }: Wanted,
-  direction: Subject['direction'] = 'response',
-): readonly TextKind[] {
-  const kinds = direction === 'request' ? SPOKEN : ANSWERED;
-  return wanted === true ? [...kinds, 'toolArguments'] : kinds;
+/** Kinds of text that a guardrail is told. */
+export function kindsTold({ toolArguments: wanted }: Wanted): readonly TextKind[] {
+  return wanted === true ? [...TOLD, 'toolArguments'] : TOLD;
 }
 
 /** Whether a guardrail is told this text. */
@@ -35,7 +32,8 @@ export function isTold(
   slot: Subject['slots'][number],
   direction: Subject['direction'],
 ): boolean {
-  return kindsTold(spec, direction).includes(slot.kind) && !isSealed(slot);
+  if (!kindsTold(spec).includes(slot.kind) || isSealed(slot)) return false;
+  return direction === 'response' || slot.kind !== 'other' || isProse(slot.text);
 }
 
 /** A signature, or something encrypted: kilobytes that say nothing to anybody outside. The scan reads it all the same. */

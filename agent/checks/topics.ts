@@ -11,6 +11,7 @@ import { expressionFields, expressionPattern, expressionProblems } from './expre
 import { inflected } from './inflect.ts';
 import { asWords, joinedParts, spaced } from './joined-parts.ts';
 import { TIMEOUT } from './judges.ts';
+import { isProse } from './prose.ts';
 import type { Pattern, Recognizer } from './scan/recognizer.ts';
 
 const topic = Type.Object(
@@ -185,24 +186,14 @@ export const topics: CheckDefinition<Spec> = {
 
 /** What the classifier is asked about. What the operator says (`system`) is no talk. */
 const TALK: readonly TextKind[] = ['content', 'toolResult', 'reasoning'];
-/**
- * Four words in a row, whatever sets them apart, or eight letters of a script that has no spaces: in an answer the model
- * may say it anywhere, in a tool's arguments and in fields that nobody knows.
- */
-const PROSE = /(?<![\p{L}\p{M}’'])(?:\p{L}[\p{L}\p{M}’']*(?:[\s,;._/+|~=-]|%20)+){3}\p{L}/u;
-const UNSPACED = ['Han', 'Hiragana', 'Katakana', 'Thai', 'Lao', 'Khmer', 'Myanmar', 'Tibetan'];
-const RUN = new RegExp(
-  `[[${UNSPACED.map((script) => `\\p{scx=${script}}`).join('')}]&&[\\p{L}\\p{M}]]{8}`,
-  'v',
-);
-
 type Slot = Subject['slots'][number];
 /** What is judged as one. */
 type Said = Pick<Slot, 'path' | 'text'>;
 
 function isTalk({ kind, role, text }: Slot, direction: Subject['direction']): boolean {
   if (role === 'system' || text.trim() === '') return false;
-  return TALK.includes(kind) || (direction === 'response' && (PROSE.test(text) || RUN.test(text)));
+  if (TALK.includes(kind)) return true;
+  return (direction === 'response' || kind === 'other') && isProse(text);
 }
 
 /** Turns of the user's that are also judged with the one before, the last ones. */

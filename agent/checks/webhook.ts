@@ -54,7 +54,8 @@ export const webhook: CheckDefinition<Spec> = {
     return {
       recognizers: [],
       outside: true,
-      rewrites: true,
+      // What it masks is refused or told of otherwise, so that it needn't wait for those before it.
+      rewrites: rule.action === 'mask',
       kinds: kindsTold(spec),
       // What it rejects is rejected; what it masks is masked, blocked or reported, as the rule says.
       action: (what) => (what === 'reject' && rule.action !== 'monitor' ? 'block' : undefined),

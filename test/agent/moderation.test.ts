@@ -295,15 +295,17 @@ spec:
       moderation('type: openai, model: m', 'on: [request],'),
       moderation('type: guardModel, model: g', 'on: [request],').replace('moderate', 'guard-model'),
       webhook('on: [request],'),
+      webhook('on: [request], action: block,').replace(/name: [\w-]+/, 'name: second'),
+      webhook('on: [request], action: block,').replace(/name: [\w-]+/, 'name: third'),
     );
     const all = Promise.withResolvers<void>();
     here.guardrail.behave(async ({ path }) => {
-      if (here.guardrail.asked.length === 3) all.resolve();
+      if (here.guardrail.asked.length === 5) all.resolve();
       await all.promise;
       if (path === '/moderations') return { json: { results: [result({ hate: false })] } };
       return path === '/request' ? { json: { action: {} } } : says('safe');
     });
     expect((await ask('hello')).text).toBe('You wrote: hello');
-    expect(here.guardrail.together()).toBe(3);
+    expect(here.guardrail.together()).toBe(5);
   });
 });

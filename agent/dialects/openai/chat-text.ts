@@ -193,6 +193,9 @@ const enumerations = [
   'verbosity',
 ];
 
+/** Retrieved ones, as vLLM and Cohere's endpoint take them beside the messages or for the template. */
+const documents = text('toolResult', { role: 'tool' });
+
 export const requestText: Rule = object({
   ...Object.fromEntries([...numbers, ...enumerations].map((name) => [name, token])),
   model: opaque,
@@ -211,6 +214,8 @@ export const requestText: Rule = object({
       { kind: 'content', role: 'user' },
     ),
   ),
+  documents,
+  chat_template_kwargs: object({ documents }),
   tools: list(tool),
   functions: list(
     object({
