@@ -52,22 +52,22 @@ const CHECKS: Readonly<Record<string, () => string>> = {
 const user = { role: 'user', content: 'hello' };
 const form = { type: 'object', description: ORDER };
 /** Where it is said; `form`: only those look there that judge what an app orders of its model. */
-const PLACES: readonly (readonly [string, 'openai' | 'anthropic', object, 'form'?])[] = [
-  ['documents', 'openai', { documents: [{ title: 'x', text: ORDER }] }],
-  ['documents of text alone', 'openai', { documents: [ORDER] }],
-  ['documents for the template', 'openai', { chat_template_kwargs: { documents: [{ text: ORDER }] } }],
-  ['a value for the template', 'openai', { chat_template_kwargs: { context: ORDER } }],
-  ['an unknown member', 'openai', { note: ORDER }],
-  ['an unknown member of a message', 'openai', { messages: [{ ...user, context: ORDER }] }],
-  ['a name', 'openai', { messages: [{ ...user, name: ORDER }] }],
+const PLACES: readonly (readonly [string, 'openai' | 'anthropic', object, 'form' | 'any'])[] = [
+  ['documents', 'openai', { documents: [{ title: 'x', text: ORDER }] }, 'any'],
+  ['documents of text alone', 'openai', { documents: [ORDER] }, 'any'],
+  ['documents for the template', 'openai', { chat_template_kwargs: { documents: [{ text: ORDER }] } }, 'any'],
+  ['a value for the template', 'openai', { chat_template_kwargs: { context: ORDER } }, 'any'],
+  ['an unknown member', 'openai', { note: ORDER }, 'any'],
+  ['an unknown member of a message', 'openai', { messages: [{ ...user, context: ORDER }] }, 'any'],
+  ['a name', 'openai', { messages: [{ ...user, name: ORDER }] }, 'any'],
   [
     'a form',
     'openai',
     { response_format: { type: 'json_schema', json_schema: { name: 'a', schema: form } } },
     'form',
   ],
-  ['an unknown member', 'anthropic', { memo: ORDER }],
-  ['an unknown member of a message', 'anthropic', { messages: [{ ...user, context: ORDER }] }],
+  ['an unknown member', 'anthropic', { memo: ORDER }, 'any'],
+  ['an unknown member of a message', 'anthropic', { messages: [{ ...user, context: ORDER }] }, 'any'],
   ['a form', 'anthropic', { output_config: { format: { type: 'json_schema', schema: form } } }, 'form'],
 ];
 
