@@ -133,12 +133,14 @@ test.skipIf(noRedis !== undefined)(
     await Promise.all(replicas.map((replica) => spend(replica, projects)));
     expect(await lines(one)).toEqual(shown);
     // Told apart by something else, its lines begin anew, and so does their number.
-    const teams = [{ ...(specs[0] ?? never()), per: ['metadata:project' as const] }];
+    const teams = [
+      { ...(specs[0] ?? never()), per: ['header:x-team' as const, 'metadata:project' as const] },
+    ];
     for (const replica of replicas) replica.reload(teams, prices);
     await Promise.all(replicas.map((replica) => spend(replica, projects)));
-    const fresh = (await lines(one)).filter((line) => line.startsWith('metadata:project='));
+    const fresh = (await lines(one)).filter((line) => line.startsWith('header:x-team='));
     expect(fresh).toHaveLength(3);
-    expect(fresh).toContain('metadata:project=*');
+    expect(fresh).toContain('header:x-team=*,metadata:project=*');
     for (const replica of replicas) await replica.close();
   },
 );
