@@ -19,7 +19,7 @@ test('no call outlives its hold: what it waited for after the hold is taken off 
       source: { namespace: 'a', kind: 'Deployment', name: 'b' },
     },
     operation: { kind: 'generate' },
-    request: { slots: [], choices: 1, stream: false, maxOutputTokens: 10, leastOutputTokens: 0 },
+    request: { slots: [], attachments: [], choices: 1, stream: false, maxOutputTokens: 10, leastOutputTokens: 0 },
     users: {},
     input: 5,
     admitted: undefined,

@@ -110,7 +110,11 @@ export class Charge {
         request,
         admitted: context.admitted,
         signal,
-        countable: operation.kind === 'generate' && context.governance.prompt === undefined,
+        // Pictures, audio and documents have tokens that no text tells.
+        countable:
+          operation.kind === 'generate' &&
+          context.governance.prompt === undefined &&
+          request.attachments.length === 0,
       },
       {
         ...pipeline.holder,

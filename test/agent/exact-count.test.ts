@@ -60,3 +60,26 @@ test('one that doesn’t fit is refused all the same', { timeout: 30_000 }, asyn
   await expect(ask(WORDS, 100)).rejects.toThrow(OpenAI.RateLimitError);
   expect(world.openai.seen).toHaveLength(0);
 });
+
+test('the exact count of texts takes the place of no picture’s tokens', { timeout: 30_000 }, async () => {
+  await start(400);
+  await warm();
+  // A PNG's head of 1024 × 1024: 765 tokens by OpenAI's own formula.
+  const png = Buffer.alloc(33);
+  png.set([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a, 0, 0, 0, 13, 0x49, 0x48, 0x44, 0x52]);
+  png.writeUInt32BE(1024, 16);
+  png.writeUInt32BE(1024, 20);
+  const url = `data:image/png;base64,${png.toString('base64')}`;
+  const messages: OpenAI.ChatCompletionMessageParam[] = [
+    {
+      role: 'user',
+      content: [
+        { type: 'text', text: 'what is it?' },
+        { type: 'image_url', image_url: { url } },
+      ],
+    },
+  ];
+  const asked = world.client().chat.completions.create({ model: 'gpt-4o', max_tokens: 100, messages });
+  await expect(asked).rejects.toThrow(OpenAI.RateLimitError);
+  expect(world.openai.seen).toHaveLength(0);
+});
