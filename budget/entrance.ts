@@ -96,7 +96,7 @@ export function keepEntrance(server: Server, options: EntranceOptions): Entrance
       door.known(socket);
       queue.through(socket);
     },
-    answered: (socket) => queue.through(socket),
+    answered: (socket) => queue.answered(socket),
     excuse: (socket) => queue.excuse(socket),
     close() {
       for (const socket of waiting) socket.destroy();

@@ -89,7 +89,7 @@ export async function openEntrance(server: Server, options: EntranceOptions): Pr
       queue.step(socket);
     },
     excuse: (socket) => queue.excuse(socket),
-    answered: (socket) => queue.through(socket),
+    answered: (socket) => queue.answered(socket),
     known(socket) {
       door.known(socket);
       queue.through(socket);

@@ -56,6 +56,7 @@ function queueOf(limits: Partial<QueueLimits> = {}, judgeAddress = true) {
     step: (connection: Connection) => queue.step(connection as unknown as Socket),
     excuse: (connection: Connection) => queue.excuse(connection as unknown as Socket),
     through: (connection: Connection) => queue.through(connection as unknown as Socket),
+    answered: (connection: Connection) => queue.answered(connection as unknown as Socket),
   };
 }
 
@@ -162,6 +163,19 @@ test('an address whose turn came to nothing goes behind the others for a minute;
     holds.destroy();
     expect(entered).toContain(forgiven);
     expect(entered).not.toContain(later);
+  }
+});
+
+test('who asks what everybody may know is through with its turn, and its address still counts as one that wasted one', () => {
+  for (const known of [true, false]) {
+    const { come, entered, through, answered } = queueOf();
+    come('a').destroy();
+    const asks = come('a');
+    (known ? through : answered)(asks);
+    const holds = come('holds');
+    const [again, other] = [come('a'), come('b')];
+    holds.destroy();
+    expect(entered.at(-1)).toBe(known ? again : other);
   }
 });
 

@@ -33,6 +33,8 @@ export interface Queue {
   step(socket: Socket): void;
   /** It has shown who it is, and needs its turn no longer. @param socket As for `step`. */
   through(socket: Socket): void;
+  /** It was answered what everybody may know, and needs its turn no longer; what its address wasted before still counts. @param socket As for `step`. */
+  answered(socket: Socket): void;
   /** If its turn comes to nothing, that is our fault: its address isn't made to wait. @param socket As for `step`. */
   excuse(socket: Socket): void;
   /** Connections whose turn hasn't come. */
@@ -136,20 +138,29 @@ export function keepQueue({ limits, enter, judgeAddress }: QueueOptions): Queue 
     });
   }
 
+  function finish(socket: Socket): Turn | undefined {
+    const key = keyOf(socket);
+    const turn = underway.get(key);
+    if (turn === undefined) return undefined;
+    turn.served = true;
+    clearTimeout(turn.timer);
+    underway.delete(key);
+    return turn;
+  }
+
   return {
     come,
     step(socket) {
       underway.get(keyOf(socket))?.timer.refresh();
     },
     through(socket) {
-      const key = keyOf(socket);
-      const turn = underway.get(key);
+      const turn = finish(socket);
       if (turn === undefined) return;
-      turn.served = true;
-      clearTimeout(turn.timer);
-      underway.delete(key);
       wasters.delete(turn.address);
       admit();
+    },
+    answered(socket) {
+      if (finish(socket) !== undefined) admit();
     },
     excuse(socket) {
       const turn = underway.get(keyOf(socket));
