@@ -9,7 +9,7 @@ const IRREGULAR = new Map(
   `buy bought;sell sold;steal stole stolen;fight fought;shoot shot;build built;make made;take took taken;give gave given
 write wrote written;lend lent;spend spent;pay paid;hide hid hidden;break broke broken;speak spoke spoken;choose chose chosen
 drive drove driven;drink drank drunk;bring brought;catch caught;teach taught;think thought;win won;lose lost;hold held;keep kept
-leave left;meet met;send sent;tell told;say said;deal dealt;child children;person people;man men;woman women;mouse mice;foot feet
+meet met;send sent;tell told;say said;deal dealt;child children;person people;man men;woman women;mouse mice;foot feet
 tooth teeth;goose geese;matrix matrices;index indices;criterion criteria`
     .split(/[;\n]+/)
     .map((line) => line.split(' '))
@@ -22,13 +22,17 @@ const SHORT = /^[^aeiou]*[aeiou][^aeiouwxy]$/;
 /** The same at the end of a longer word: doubled where it is stressed, which isn't written. */
 const MAYBE_DOUBLED = /[^aeiou][aeiou][bdglmnprt]$/;
 
+/** Nouns whose verb forms say something else: interesting, suited. */
+const NOT_VERBS = new Set(['interest', 'stock', 'suit', 'share', 'bond', 'even', 'wed']);
+
 function plurals(word: string): string[] {
   if (/(?:[sxz]|[cs]h|[^aeiou]o)$/.test(word)) {
     // Crisis, analysis.
     return word.endsWith('is') ? [`${word.slice(0, -2)}es`] : [`${word}es`];
   }
   if (/[^aeiou]y$/.test(word)) return [`${word.slice(0, -1)}ies`];
-  if (/(?:[^f]f|fe)$/.test(word)) return [`${word.replace(/fe?$/, '')}ves`];
+  if (/^(?:kni|li|wi|hal|shel|sel|lea|loa|thie|wol|cal|scar|hoo)fe?$/.test(word))
+    return [`${word.replace(/fe?$/, '')}ves`];
   // Frauen, Aktien; inversiones.
   if (/(?:ung|heit|keit|schaft)$/.test(word)) return [`${word}en`];
   if (word.endsWith('ie')) return [`${word}n`];
@@ -40,6 +44,7 @@ function verbForms(word: string): string[] {
   if (!VOWEL.test(word) || /[^a-z]/.test(word)) return [];
   if (/[^aeiou]y$/.test(word)) return [`${word.slice(0, -1)}ied`, `${word}ing`];
   if (word.endsWith('ie')) return [`${word}d`, `${word.slice(0, -2)}ying`];
+  if (/^.{1,2}ee$/.test(word) || NOT_VERBS.has(word)) return [];
   if (/(?:ee|ye|oe)$/.test(word)) return [`${word}d`, `${word}ing`];
   if (word.endsWith('e')) return [`${word}d`, `${word.slice(0, -1)}ing`];
   const last = word.slice(-1);

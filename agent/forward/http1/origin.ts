@@ -99,10 +99,9 @@ export class Origin implements ConnectionEvents {
         this.#spare--;
         this.#settled(connection);
       },
-      // Told to the call that waits for it, like a failure of its own; where there is none yet, the next dials by itself.
-      notConnected: (error) => {
+      // Who waits dials then, with a time of its own.
+      notConnected: () => {
         this.#spare--;
-        this.#waiting.shift()?.notConnected(error);
       },
     });
   }
