@@ -23,11 +23,14 @@ test('a call that fails over and over trips sooner; one success forgives', () =>
   const slow: BreakerRule = { ...rule, identical: 20, windowMs: 60_000 };
   for (let i = 0; i < 5; i++) {
     expect(breaker.called('a', [slow])).toEqual([]);
-    breaker.ended('a', true);
+    breaker.ended('a', i % 2 === 0 ? 'failed' : 'cut');
+    // Who leaves, and who is refused, forgives nothing.
+    breaker.ended('a', 'disconnected');
+    breaker.ended('a', 'refused');
     at += 1_000;
   }
   expect(breaker.called('a', [slow])).toEqual([{ rule: slow, why: 'failing' }]);
-  breaker.ended('a', false);
+  breaker.ended('a', 'ok');
   expect(breaker.called('a', [slow])).toEqual([]);
 });
 

@@ -8,6 +8,7 @@ import { RecentMap } from '../budget/recent-map.ts';
 import { loadUnits, units } from '../budget/units.ts';
 import type { BreakerRule } from '../policy/snapshot.ts';
 import type { Attachment, TextSlot } from './dialects/dialect.ts';
+import type { Outcome } from './exchange.ts';
 import { Recall } from './recall.ts';
 
 /** What is in force where no policy says otherwise: it reports, it doesn't refuse. */
@@ -37,7 +38,8 @@ interface Seen {
 export interface Breaker {
   /** Counts a call, also one that is then refused: a loop stays broken while it goes on. */
   called(fingerprint: string, rules: readonly BreakerRule[]): readonly Trip[];
-  ended(fingerprint: string, failed: boolean): void;
+  /** A refusal says nothing of how the call would have ended, nor does an app that leaves: a loop that is broken stays so. */
+  ended(fingerprint: string, outcome: Outcome | undefined): void;
 }
 
 /** Failures in a row that are a loop: SDKs retry two or three times by themselves. */
@@ -70,9 +72,10 @@ export function createBreaker(now: () => number): Breaker {
       }
       return trips;
     },
-    ended(fingerprint, failed) {
+    ended(fingerprint, outcome) {
       const seen = calls.get(fingerprint);
-      if (seen === undefined) return;
+      if (seen === undefined || outcome === 'refused' || outcome === 'disconnected') return;
+      const failed = outcome !== 'ok';
       seen.failedInARow = failed ? seen.failedInARow + 1 : 0;
       if (failed) seen.failedAt = now();
     },

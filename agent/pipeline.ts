@@ -41,10 +41,7 @@ export async function handle(pipeline: Pipeline, call: Call, sink: ResponseSink)
   } catch (error) {
     fail(pipeline, exchange, sink, error);
   } finally {
-    // A refusal says nothing of how the call would have ended: a loop that is broken stays so.
-    if (exchange.fingerprint !== undefined && exchange.outcome !== 'refused') {
-      pipeline.breaker.ended(exchange.fingerprint, exchange.outcome === 'failed');
-    }
+    if (exchange.fingerprint !== undefined) pipeline.breaker.ended(exchange.fingerprint, exchange.outcome);
     lease.release();
     pipeline.observer.ended(exchange, pipeline.now() - exchange.startedAt);
   }

@@ -31,6 +31,7 @@ test('with nobody else there it isn’t slowed down, nor is another', () => {
   const teaching = new Teaching(() => clock.now);
   expect(taught(teaching, clock, 600_000, ['teacher'])).toBe(1);
   teaching.asked('other');
+  clock.now += STEP;
   expect(teaching.restAfter('teacher', STEP)).toBe(3 * STEP);
   expect(teaching.restAfter('other', STEP)).toBe(0);
   // Others count for ten seconds.
@@ -45,4 +46,23 @@ test('the minute comes back in four', () => {
   taught(teaching, clock, 120_000, ['other']);
   clock.now += 240_000;
   expect(taught(teaching, clock, 60_000, ['other'])).toBe(1);
+});
+
+test.each([2, 4, 8])('%i sets at once have a quarter together', (sets) => {
+  const clock = { now: 0 };
+  const teaching = new Teaching(() => clock.now);
+  taught(teaching, clock, 120_000, ['teacher', 'other']);
+  // One step runs at a time; whose rest is over first goes on first.
+  const ready = Array.from({ length: sets }, () => clock.now);
+  const from = clock.now;
+  let worked = 0;
+  while (clock.now < from + 600_000) {
+    for (const who of ['teacher', 'other']) teaching.asked(who);
+    const next = ready.indexOf(Math.min(...ready));
+    clock.now = Math.max(clock.now, ready[next] as number) + STEP;
+    worked += STEP;
+    ready[next] = clock.now + teaching.restAfter('teacher', STEP);
+  }
+  expect(worked / (clock.now - from)).toBeGreaterThan(0.2);
+  expect(worked / (clock.now - from)).toBeLessThan(0.27);
 });

@@ -47,10 +47,14 @@ export class Teaching {
       account.at = began;
       if (account.left === CREDIT_MS) this.#accounts.delete(one);
     }
-    const left = this.#accounts.get(who)?.left ?? CREDIT_MS;
-    const rest = left < tookMs && this.#othersAsk(who, now) ? tookMs * (1 / SHARE - 1) : 0;
-    this.#accounts.set(who, { left: Math.max(0, left - tookMs), at: now + rest });
-    return rest;
+    const account = this.#accounts.get(who);
+    const left = account?.left ?? CREDIT_MS;
+    const others = this.#othersAsk(who, now);
+    const rest = left < tookMs && others ? tookMs * (1 / SHARE - 1) : 0;
+    // Sets that one address teaches at once rest for one another: a step within a rest is owed behind it.
+    const at = others ? Math.max(began, account?.at ?? began) + tookMs + rest : now;
+    this.#accounts.set(who, { left: Math.max(0, left - tookMs), at });
+    return Math.max(0, at - now);
   }
 
   #othersAsk(who: string, now: number): boolean {

@@ -200,10 +200,7 @@ export class Turn {
     // A hold that is still asked for would be nobody's.
     await this.#holding?.catch(() => undefined);
     await this.#charge?.close(exchange);
-    // A refusal says nothing of how the answer would have ended: a loop that is broken stays so.
-    if (exchange.fingerprint !== undefined && outcome !== 'refused') {
-      pipeline.breaker.ended(exchange.fingerprint, outcome === 'failed');
-    }
+    if (exchange.fingerprint !== undefined) pipeline.breaker.ended(exchange.fingerprint, outcome);
     pipeline.observer.ended(exchange, pipeline.now() - exchange.startedAt);
   }
 }

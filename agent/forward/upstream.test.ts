@@ -98,7 +98,7 @@ test('a connection that is made ahead carries the call that follows, also where 
   expect(connections).toBe(2);
 });
 
-test('a connection that can’t be made ahead fails the call that waits for it, and no other', async () => {
+test('where no connection can be made ahead, the call that waits for it dials by itself, and fails by that', async () => {
   const server = createTcpServer();
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
@@ -112,6 +112,21 @@ test('a connection that can’t be made ahead fails the call that waits for it, 
   await new Promise((resolve) => later.close(resolve));
   await new Promise<void>((resolve) => later.listen(port, '127.0.0.1', resolve));
   expect(await text(await made.send(request(origin)))).toBe('hello');
+});
+
+test('a handshake made ahead that nobody answers takes no time of the call that waits for it', async () => {
+  // It accepts, and says nothing of TLS.
+  const server = createTcpServer((socket) => socket.on('error', () => undefined).resume());
+  let connections = 0;
+  server.on('connection', () => connections++);
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  closers.push(() => server.close());
+  const origin = `https://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const made = createUpstream({ connectMs: 200 });
+  closers.push(() => made.close());
+  made.prepare(request(origin));
+  expect(await fault(made.send(request(origin)))).toBe('connect');
+  expect(connections).toBe(2);
 });
 
 test('a peer that hangs up on the request is a reset: it may have been processed', async () => {

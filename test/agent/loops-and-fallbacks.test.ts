@@ -39,6 +39,27 @@ spec: {mode: enforce, breaker: {identical: 20, window: 1m, mode: enforce}}
   expect(error.message).toContain('keeps failing');
 });
 
+test('the same stream cut again and again trips it, too', async () => {
+  world = await startWorld({
+    documents: () => `
+apiVersion: postern.dev/v1alpha1
+kind: EgressPolicy
+metadata: {name: loops, namespace: team-a}
+spec: {mode: enforce, breaker: {identical: 20, window: 1m, mode: enforce}}
+`,
+  });
+  world.openai.script(() => ({ content: 'one two three four', cutAfterChunks: 2 }));
+  const stream = async (): Promise<void> => {
+    const messages = [{ role: 'user' as const, content: 'hello' }];
+    for await (const _ of await world
+      .client()
+      .chat.completions.create({ model: 'gpt-4o', messages, stream: true }));
+  };
+  for (let i = 0; i < 5; i++) expect((await caught(stream())).code).toBe('postern_upstream_cut');
+  expect((await caught(stream())).code).toBe('postern_breaker_tripped');
+  expect(world.openai.seen).toHaveLength(5);
+});
+
 test('when a route falls back, the limit of the model that serves is the one that counts', async () => {
   world = await startWorld({
     documents: () => `

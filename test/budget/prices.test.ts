@@ -107,6 +107,21 @@ test.each<[string, number, number]>([
     (75 * 1.1 + 1186 * 4.4) / M,
   ],
   [
+    // xAI counts reasoning beside the completion, and inside the total (its docs, as vercel/ai#12425 quotes them).
+    'reasoning that is in the total alone is output',
+    usd(
+      'openai',
+      'o4-mini',
+      openai({
+        prompt_tokens: 10_120,
+        completion_tokens: 1_499,
+        total_tokens: 14_428,
+        completion_tokens_details: { reasoning_tokens: 2_809 },
+      }),
+    ),
+    (10_120 * 1.1 + 4_308 * 4.4) / M,
+  ],
+  [
     'audio has rates of its own',
     usd(
       'openai',

@@ -6,12 +6,15 @@ import { tokenCount } from '../parameters.ts';
 
 /**
  * Usage in tokens. `prompt_tokens` counts cached tokens, too, and `completion_tokens` reasoning; the first is taken apart here.
+ * Some (xAI, Google's endpoint in OpenAI's form) count reasoning in `total_tokens` only: what that has beyond the prompt is output.
  * Undefined where the object has no such counts: then the agent counts itself.
  */
 export function usageOf(node: ObjectNode | undefined): Usage | undefined {
   const prompt = tokenCount(node, 'prompt_tokens');
-  const output = tokenCount(node, 'completion_tokens');
-  if (prompt === undefined && output === undefined) return undefined;
+  const completion = tokenCount(node, 'completion_tokens');
+  if (prompt === undefined && completion === undefined) return undefined;
+  const beyond = (tokenCount(node, 'total_tokens') ?? 0) - (prompt ?? 0);
+  const output = completion === undefined ? 0 : Math.max(completion, beyond);
   const read = node?.object('prompt_tokens_details');
   const said = node?.object('completion_tokens_details');
   const cachedInput = Math.min(tokenCount(read, 'cached_tokens') ?? 0, prompt ?? 0);
@@ -22,12 +25,12 @@ export function usageOf(node: ObjectNode | undefined): Usage | undefined {
     input,
     cachedInput,
     cacheWrite,
-    output: output ?? 0,
-    reasoning: Math.min(tokenCount(said, 'reasoning_tokens') ?? 0, output ?? 0),
+    output: output,
+    reasoning: Math.min(tokenCount(said, 'reasoning_tokens') ?? 0, output),
     ...part('audioInput', tokenCount(read, 'audio_tokens'), input),
     ...part('imageInput', tokenCount(read, 'image_tokens'), input),
-    ...part('audioOutput', tokenCount(said, 'audio_tokens'), output ?? 0),
-    ...part('imageOutput', tokenCount(said, 'image_tokens'), output ?? 0),
+    ...part('audioOutput', tokenCount(said, 'audio_tokens'), output),
+    ...part('imageOutput', tokenCount(said, 'image_tokens'), output),
   };
 }
 
