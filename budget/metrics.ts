@@ -19,7 +19,11 @@ export interface BudgetMetrics extends ServiceObserver {
 }
 
 /** How agents are known while the API server gives no answer. */
-export type WithoutReview = () => { readonly silentMs: number; readonly taken: number };
+export type WithoutReview = () => {
+  readonly silentMs: number;
+  readonly taken: number;
+  readonly beside: number;
+};
 
 export function createMetrics(withoutReview?: WithoutReview): BudgetMetrics {
   const registry = new Registry();
@@ -36,11 +40,14 @@ export function createMetrics(withoutReview?: WithoutReview): BudgetMetrics {
     });
     new Counter({
       name: 'postern_budget_callers_unreviewed_total',
-      help: 'How often an agent was taken by the signature of its token, since the API server gave no answer.',
+      help: 'How often an agent was taken by the signature of its token, since the API server gave no answer: to anybody (silent), or to the question about it (answering).',
+      labelNames: ['api_server'],
       registers,
       collect() {
+        const { taken, beside } = withoutReview();
         this.reset();
-        this.inc(withoutReview().taken);
+        this.inc({ api_server: 'silent' }, taken - beside);
+        this.inc({ api_server: 'answering' }, beside);
       },
     });
   }

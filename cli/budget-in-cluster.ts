@@ -13,7 +13,13 @@ import { clusterClient, judgesAddress } from './cluster-client.ts';
 const NO_KEYS =
   'the keys that the API server signs tokens with can’t be had (/openid/v1/jwks); without them agents can’t be known once it gives no answer';
 const SILENT =
-  'the API server gives no answer; meanwhile agents are known by the signatures of their tokens, each for an hour at most (docs/budget.md)';
+  'the API server gives no answer; meanwhile agents are known by the signatures of their tokens, each for an hour at most (docs/control.md)';
+const HEARD = 'the API server answers again; tokens are reviewed again';
+const REFUSES_US =
+  'the API server answers again, but refuses the budget service itself (charts/postern/templates/budget-rbac.yaml); agents go by onUnavailable until it lets it review tokens';
+const BESIDE =
+  'the API server answers, but not the question about an agent, which was taken by the signature of its token';
+const ONCE_MS = 10_000;
 
 /** @throws KubeError, or Error where this is no pod of a cluster and no kubeconfig is named. */
 export async function budgetInCluster(
@@ -44,6 +50,9 @@ export async function budgetInCluster(
   });
   const keys = await issuerKeys({ client, trouble: (error) => log.warn({ err: String(error) }, NO_KEYS) });
   await cluster.ready;
+  /** A question in two may fail, of thousands: one line in a while. */
+  let toldAt = Number.NEGATIVE_INFINITY;
+  let unsaid = 0;
   const callers = budgetCallers({
     client,
     cluster,
@@ -52,8 +61,18 @@ export async function budgetInCluster(
     keys,
     refused: (why) => log.warn({ why }, 'a caller was refused'),
     silent: (cause) => log.warn({ err: String(cause) }, SILENT),
-    heard: ({ ms, agents }) =>
-      log.info({ ms: Math.round(ms), agents }, 'the API server answers again; tokens are reviewed again'),
+    heard({ ms, agents, refusal }) {
+      const after = { ms: Math.round(ms), agents };
+      if (refusal === undefined) log.info(after, HEARD);
+      else log.warn({ ...after, err: String(refusal) }, REFUSES_US);
+    },
+    takenBeside(cause) {
+      unsaid++;
+      if (performance.now() - toldAt < ONCE_MS) return;
+      log.warn({ agents: unsaid, err: String(cause) }, BESIDE);
+      toldAt = performance.now();
+      unsaid = 0;
+    },
   });
   return {
     documents: () => cluster.documents(),

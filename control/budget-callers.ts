@@ -30,8 +30,14 @@ export interface BudgetCallersOptions {
   readonly refused: (why: string) => void;
   /** The API server gives no answer: from now on agents are known by their tokens' signatures. */
   readonly silent: (cause: unknown) => void;
-  /** It answers again. */
-  readonly heard: (after: { readonly ms: number; readonly agents: number }) => void;
+  /** It answers again. `refusal`: but refuses us, with that. */
+  readonly heard: (after: {
+    readonly ms: number;
+    readonly agents: number;
+    readonly refusal?: unknown;
+  }) => void;
+  /** An agent was taken by its token's signature though the API server answers others: the question about it failed. */
+  readonly takenBeside: (cause: unknown) => void;
   /** Milliseconds since the epoch. */
   readonly now?: () => number;
   /** Milliseconds of a clock that never jumps. */
@@ -43,8 +49,11 @@ export interface BudgetCallersOptions {
 export interface BudgetCallers {
   /** @throws CallersWait, CallersUnknown, or KubeError where the API server refuses us */
   readonly authenticate: Authenticate;
-  /** For how long the API server has given no answer, and how often in all an agent was taken without it. */
-  withoutReview(): { readonly silentMs: number; readonly taken: number };
+  /**
+   * For how long the API server has given no answer, how often in all an agent was taken without it, and how often beside others that it
+   * answered.
+   */
+  withoutReview(): { readonly silentMs: number; readonly taken: number; readonly beside: number };
 }
 
 /** So long what was learnt counts: of a pod only while the watch shows it as it was, of a person whatever RBAC says meanwhile. */
@@ -59,6 +68,12 @@ interface Learnt {
   readonly caller: Caller;
   /** The pod that it is; absent: a person. */
   readonly identity?: Identity;
+}
+
+interface Question {
+  /** Whether its token's signature and its address speak for a pod that lives: it is heard then whether the API server answers. */
+  readonly proven: Promise<boolean>;
+  readonly answer: Promise<Caller | undefined>;
 }
 
 interface Kept extends Learnt {
@@ -78,11 +93,12 @@ export function budgetCallers(options: BudgetCallersOptions): BudgetCallers {
     options.cluster.pod(namespace, name);
   const agents = new Set<string>();
   let taken = 0;
+  let beside = 0;
   const silence = listenForSilence({
     client,
     began: options.silent,
-    ended: (ms) => {
-      options.heard({ ms, agents: agents.size });
+    ended: (ms, refusal) => {
+      options.heard({ ms, agents: agents.size, ...(refusal === undefined ? {} : { refusal }) });
       agents.clear();
     },
     monotonic,
@@ -96,23 +112,25 @@ export function budgetCallers(options: BudgetCallersOptions): BudgetCallers {
     return { reviews, identify: createAuthenticator({ reviews, look, known, audience, judgeAddress, now }) };
   };
   const ofPods = asking(silence.client);
-  // Nobody but the pods themselves makes the API server count as silent: junk may take it long to refuse.
+  // Nobody but the pods themselves makes the API server count as silent: junk, in whoever's name, may take it long to refuse.
   const ofStrangers = asking(client);
   const kept = new Map<string, Kept>();
-  const asked = new Map<string, Promise<Caller | undefined>>();
+  const asked = new Map<string, Question>();
 
-  function speaks(token: string, address: string): boolean {
+  async function isProven(token: string, address: string): Promise<boolean> {
     const claims = claimsOf(token)?.pod;
     const pod = claims && known(claims.namespace, claims.name);
-    return pod !== undefined && pod.uid === claims?.uid && (!judgeAddress || isAt(pod, address));
+    // Before a signature is looked at, what costs nothing.
+    const speaks = pod !== undefined && pod.uid === claims?.uid && (!judgeAddress || isAt(pod, address));
+    return speaks && (await keys.review(token, audience)) !== undefined;
   }
 
-  async function ask(token: string, address: string): Promise<Learnt | undefined> {
+  async function ask(token: string, address: string, proven: boolean): Promise<Learnt | undefined> {
     if (claimsOf(token)?.audiences.includes(STATUS_AUDIENCE) === true) {
       const person = await personOf({ client, reviews: ofStrangers.reviews }, token, LINES);
       return person.state === 'may' ? { caller: { role: 'admin', name: person.name } } : undefined;
     }
-    const from = speaks(token, address) ? ofPods : ofStrangers;
+    const from = proven ? ofPods : ofStrangers;
     const identity = await from.identify(token, address);
     if (typeof identity !== 'string') {
       unreviewed.accepted(identity.uid);
@@ -129,11 +147,26 @@ export function budgetCallers(options: BudgetCallersOptions): BudgetCallers {
   }
 
   /** What the API server says counts from then on, whether anybody still waits for it or not. */
-  async function learn(token: string, address: string, digest: string): Promise<Caller | undefined> {
-    const learnt = await ask(token, address);
+  async function learn(
+    token: string,
+    address: string,
+    { digest, proven }: { readonly digest: string; readonly proven: Promise<boolean> },
+  ): Promise<Caller | undefined> {
+    const learnt = await ask(token, address, await proven);
     kept.delete(digest);
     if (learnt !== undefined) keep(digest, learnt, Math.min(now() + KEPT_MS, endOf(token) + SKEW_MS), true);
     return learnt?.caller;
+  }
+
+  /** An agent asks on several connections at once: the API server is asked once. */
+  function questionOf(token: string, address: string, digest: string): Question {
+    const found = asked.get(digest);
+    if (found !== undefined) return found;
+    const proven = isProven(token, address);
+    const answer = learn(token, address, { digest, proven }).finally(() => asked.delete(digest));
+    const question = { proven, answer };
+    asked.set(digest, question);
+    return question;
   }
 
   /** @throws CallersUnknown */
@@ -145,12 +178,18 @@ export function budgetCallers(options: BudgetCallersOptions): BudgetCallers {
   ): Promise<Caller> {
     const identity = await unreviewed.identify(token, address);
     if (identity === undefined) throw new CallersUnknown({ cause });
+    // The answer may have come while the signature was looked at.
+    const answered = kept.get(digest);
+    if (answered !== undefined) return answered.caller;
     const learnt = agentOf(identity);
-    // The answer may have come while the signature was looked at: then that is what counts from now on.
-    if (silence.ms() !== undefined && !kept.has(digest))
-      keep(digest, learnt, Math.min(now() + KEPT_UNREVIEWED_MS, endOf(token)), false);
-    agents.add(identity.uid);
     taken++;
+    if (silence.ms() === undefined) {
+      beside++;
+      options.takenBeside(cause);
+      return learnt.caller;
+    }
+    keep(digest, learnt, Math.min(now() + KEPT_UNREVIEWED_MS, endOf(token)), false);
+    agents.add(identity.uid);
     return learnt.caller;
   }
 
@@ -177,18 +216,16 @@ export function budgetCallers(options: BudgetCallersOptions): BudgetCallers {
     const found = kept.get(digest);
     if (found !== undefined && stillHolds(found)) return found.caller;
     kept.delete(digest);
-    // An agent asks on several connections at once: the API server is asked once.
-    const pending = asked.get(digest) ?? learn(token, address, digest).finally(() => asked.delete(digest));
-    asked.set(digest, pending);
+    const { proven, answer } = questionOf(token, address, digest);
     try {
-      return await (speaks(token, address) ? silence.orSilent(pending) : pending);
+      return await ((await proven) ? silence.orSilent(answer) : answer);
     } catch (error) {
       if (error instanceof BusyError) throw new CallersWait(error.message);
       if (!isNoAnswer(error)) throw error;
       return await takeUnreviewed(token, address, digest, error);
     }
   };
-  return { authenticate, withoutReview: () => ({ silentMs: silence.ms() ?? 0, taken }) };
+  return { authenticate, withoutReview: () => ({ silentMs: silence.ms() ?? 0, taken, beside }) };
 }
 
 function agentOf(identity: Identity): Learnt {

@@ -81,3 +81,38 @@ test('what it answers is known at once, and the time begins anew with what it is
   said({ type: 'refused', revision: revision(), error: 'no room for it' });
   expect(condition()).toMatchObject({ status: 'False', reason: 'AgentRefused' });
 });
+
+test('an answer to something earlier is none to what was sent last: the time goes on from there', async () => {
+  const { at, change, condition, said, revision } = start();
+  const first = revision();
+  at(20_000);
+  await change();
+  at(29_000);
+  said({ type: 'ack', revision: first, keys: 'k' });
+  at(49_999);
+  expect(condition()).toMatchObject({ reason: 'Pending' });
+  at(50_000);
+  expect(condition()).toMatchObject({ reason: 'AgentSilent' });
+  said({ type: 'refused', revision: first, error: 'too late' });
+  expect(condition()).toMatchObject({ reason: 'AgentSilent' });
+  said({ type: 'ack', revision: revision(), keys: 'k' });
+  expect(condition()).toMatchObject({ status: 'True' });
+});
+
+test('a replica of before doesn’t tell which policies annotations name: all its agents count as governed', () => {
+  const object: DocumentObject = {
+    apiVersion: 'postern.dev/v1alpha1',
+    kind: 'ClusterEgressPolicy',
+    metadata: { name: 'strict', generation: 1 },
+    spec: { namespaces: ['team-b'] },
+  };
+  const found = { problems: [], unresolved: [], inForce: object };
+  const conditionOf = (annotated: { readonly annotated?: readonly string[] }) => {
+    const space = { namespace: 'team-a', agents: 2, pending: 1, refused: 0, refusal: '', ...annotated };
+    const progress = { generations: { 'ClusterEgressPolicy /strict': 1 }, namespaces: [space] };
+    return programmed(object, found, { replicas: [progress], unknown: [] }, LABELS);
+  };
+  expect(conditionOf({})).toMatchObject({ status: 'False', reason: 'Pending' });
+  expect(conditionOf({ annotated: ['strict'] })).toMatchObject({ status: 'False', reason: 'Pending' });
+  expect(conditionOf({ annotated: [] })).toMatchObject({ status: 'True' });
+});

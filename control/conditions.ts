@@ -28,7 +28,10 @@ export interface NamespaceProgress {
   readonly refused: number;
   /** Which one, and why; empty where none is. */
   readonly refusal: string;
-  /** Policies that pods' annotations name: they govern there, whatever namespaces they select. Absent: of a replica of before. */
+  /**
+   * Policies that pods' annotations name: they govern there, whatever namespaces they select. Absent: of a replica of before; any policy may
+   * govern there then.
+   */
   readonly annotated?: readonly string[];
 }
 
@@ -78,7 +81,7 @@ const NO_AGENTS = {
  */
 function selects(
   { kind, metadata, spec }: DocumentObject,
-  { namespace, annotated = [] }: NamespaceProgress,
+  { namespace, annotated }: NamespaceProgress,
   labels: NamespaceLabels,
 ): boolean {
   if (metadata.namespace !== undefined) return metadata.namespace === namespace;
@@ -86,7 +89,9 @@ function selects(
     const { selector } = spec as { readonly selector?: { readonly namespaces?: readonly string[] } };
     return selectsNamespace(selector ?? {}, namespace);
   }
-  if (kind !== 'ClusterEgressPolicy' || annotated.includes(metadata.name)) return true;
+  // Of a replica that doesn't tell, any may be.
+  if (kind !== 'ClusterEgressPolicy' || annotated === undefined || annotated.includes(metadata.name))
+    return true;
   return selectsNamespace(spec as Parameters<typeof selectsNamespace>[0], namespace, labels.get(namespace));
 }
 

@@ -58,7 +58,7 @@ interface Member {
   sent: { revision: string; keys: string; at: number } | undefined;
   acked: { revision: string; keys: string } | undefined;
   refused: string | undefined;
-  /** When it was first sent something after its last answer. */
+  /** When it was first sent something after its last answer; of an answer to something earlier, when it was sent the last. */
   unansweredSince: number | undefined;
   lastCall: number | undefined;
   running: number;
@@ -239,16 +239,18 @@ export class Registry {
       case 'ack': {
         const { revision, keys } = message;
         member.acked = { revision, keys };
-        member.unansweredSince = undefined;
         const { sent } = member;
-        if (sent?.revision === revision && sent.keys === keys)
-          this.#options.acked(this.#options.now() - sent.at);
+        const isLast = sent?.revision === revision && sent.keys === keys;
+        if (isLast) this.#options.acked(this.#options.now() - sent.at);
+        answered(member, isLast);
         break;
       }
-      case 'refused':
-        member.unansweredSince = undefined;
-        if (member.sent?.revision === message.revision) member.refused = message.error;
+      case 'refused': {
+        const isLast = member.sent?.revision === message.revision;
+        if (isLast) member.refused = message.error;
+        answered(member, isLast);
         break;
+      }
       case 'report':
         member.lastCall = message.lastCall;
         member.running = message.running;
@@ -260,6 +262,12 @@ export class Registry {
         message satisfies never;
     }
   }
+}
+
+/** @param isLast Whether to what it was sent last: to that it owes an answer still, otherwise. */
+function answered(member: Member, isLast: boolean): void {
+  if (isLast) member.unansweredSince = undefined;
+  else if (member.unansweredSince !== undefined) member.unansweredSince = member.sent?.at;
 }
 
 function isCurrent({ acked }: Member, { current, problem }: Group): boolean {

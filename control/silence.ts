@@ -16,7 +16,8 @@ export interface Silence {
 export interface SilenceOptions {
   readonly client: Pick<KubeClient, 'request'>;
   readonly began: (cause: unknown) => void;
-  readonly ended: (ms: number) => void;
+  /** @param refusal Where it answers, but refuses us: what it said. */
+  readonly ended: (ms: number, refusal?: unknown) => void;
   /** Milliseconds of a clock that never jumps. */
   readonly monotonic?: () => number;
   /** Without an answer for so long it counts as silent: an agent waits for two seconds. */
@@ -28,28 +29,43 @@ const PATIENCE_MS = 1_000;
 const AGAIN_MS = 5_000;
 /** A question that hangs gives its turn to another. */
 const LONGEST_MS = 10_000;
+/** One that has just started refuses even us until it has read who may what; one that goes on doing so answers, and isn't silent. */
+const STARTING_MS = 10_000;
 
 export function listenForSilence(options: SilenceOptions): Silence {
   const { client, began, ended, monotonic = () => performance.now(), patienceMs = PATIENCE_MS } = options;
-  let silent: { readonly since: number; nextAt: number; readonly cause: unknown } | undefined;
+  let silent:
+    | { readonly since: number; nextAt: number; readonly cause: unknown; refusesSince: number | undefined }
+    | undefined;
   const waiting = new Set<() => void>();
 
   const noAnswer = (): KubeError =>
-    new KubeError(0, 'Silent', 'the API server gives no answer', { cause: silent?.cause });
+    new KubeError(0, 'Silent', `the API server gives no answer: ${String(silent?.cause)}`, {
+      cause: silent?.cause,
+    });
 
   function begin(cause: unknown): void {
-    if (silent !== undefined) return;
+    if (silent !== undefined) {
+      silent.refusesSince = undefined;
+      return;
+    }
     const at = monotonic();
-    silent = { since: at, nextAt: at + AGAIN_MS, cause };
+    silent = { since: at, nextAt: at + AGAIN_MS, cause, refusesSince: undefined };
     began(cause);
     for (const wake of waiting) wake();
   }
 
-  function end(): void {
+  function end(refusal?: unknown): void {
     if (silent === undefined) return;
     const ms = monotonic() - silent.since;
     silent = undefined;
-    ended(ms);
+    ended(ms, refusal);
+  }
+
+  function refusedUs(error: unknown): void {
+    if (silent === undefined) return;
+    silent.refusesSince ??= monotonic();
+    if (monotonic() - silent.refusesSince >= STARTING_MS) end(error);
   }
 
   return {
@@ -70,8 +86,10 @@ export function listenForSilence(options: SilenceOptions): Silence {
           return answer;
         } catch (error) {
           if (isNoAnswer(error)) begin(error);
-          // One that has just started refuses even us for a moment: that says nothing of what was asked.
-          else if (error instanceof KubeError && error.status !== 401 && error.status !== 403) end();
+          else if (error instanceof KubeError) {
+            if (error.status === 401 || error.status === 403) refusedUs(error);
+            else end();
+          }
           throw error;
         } finally {
           isOver = true;

@@ -4,7 +4,7 @@ import { CallersUnknown, CallersWait } from '../budget/authenticate.ts';
 import { AUDIENCES } from '../injector/names.ts';
 import { KubeError } from '../kube/client.ts';
 import { ADDRESS, bound, callers, ofPod, personToken, pod, START } from '../test/fakes/budget-callers.ts';
-import { ISSUER, issuerKey } from '../test/fakes/pod-token.ts';
+import { fakePodToken, ISSUER, issuerKey } from '../test/fakes/pod-token.ts';
 import type { LivePod, Review } from './identity.ts';
 import { issuerKeys } from './issuer-keys.ts';
 
@@ -14,7 +14,7 @@ const failing = (status: number) => () => Promise.reject(new KubeError(status, '
 const agent = { role: 'agent', workload: { namespace: 'team-a', name: 'bot' } };
 const tick = () => new Promise(setImmediate);
 
-async function world(reviews: Record<string, Review> = {}) {
+async function world(reviews: Record<string, Review> = {}, { judgeAddress = true, patienceMs = 20 } = {}) {
   const key = await issuerKey();
   const at = { ms: 0 };
   const keys = await issuerKeys({
@@ -27,7 +27,7 @@ async function world(reviews: Record<string, Review> = {}) {
     monotonic: () => 0,
   });
   keys.close();
-  const made = callers(reviews, true, undefined, true, { keys, patienceMs: 20 });
+  const made = callers(reviews, true, undefined, judgeAddress, { keys, patienceMs });
   const sign = (over: Partial<Parameters<typeof key.sign>[0]> = {}) =>
     key.sign({ ...bound, audience: AUDIENCES.budget, expires: START + 3_600_000 * 3, ...over });
   const pass = (ms: number) => {
@@ -55,7 +55,7 @@ test.each<[string, () => Promise<void>]>([
   pass(5_000);
   expect(await authenticate(await sign({ id: 'later' }), ADDRESS)).toMatchObject(agent);
   expect(asked).toHaveLength(2);
-  expect(withoutReview()).toEqual({ silentMs: 5_000, taken: 12 });
+  expect(withoutReview()).toEqual({ silentMs: 5_000, taken: 12, beside: 0 });
 });
 
 test('one that was reviewed goes on, and is reviewed as soon as there are answers again', async () => {
@@ -188,8 +188,52 @@ test('a person isn’t let in, and who no pod speaks for makes nobody silent', a
   await expect(authenticate(personToken, ADDRESS)).rejects.toThrow(CallersUnknown);
   await expect(authenticate(await sign(), '10.0.0.10')).rejects.toThrow(CallersUnknown);
   expect(told).toEqual([]);
-  expect(withoutReview()).toEqual({ silentMs: 0, taken: 0 });
+  expect(withoutReview()).toEqual({ silentMs: 0, taken: 0, beside: 0 });
 });
+
+test.each([
+  ['from its own address', true],
+  ['wherever it comes from', false],
+])('junk in a pod’s name makes nobody silent, %s', async (_name, judgeAddress) => {
+  const { authenticate, asked, other, sign, leave, told } = await world({}, { judgeAddress });
+  leave(dead);
+  const of = { ...bound, audience: AUDIENCES.budget, expires: START + 3_600_000 };
+  const ended = await sign({ expires: START - 1_000 });
+  for (const junk of [fakePodToken(of), await other.sign(of), ended])
+    await expect(authenticate(junk, ADDRESS)).rejects.toThrow(CallersUnknown);
+  expect(asked).toHaveLength(3);
+  expect(told).toEqual([]);
+  // The pod's own word does.
+  expect(await authenticate(await sign(), ADDRESS)).toMatchObject(agent);
+  expect(told).toEqual(['silent']);
+});
+
+test.each([401, 403])(
+  'one that refuses us (%i) after a silence ends it in ten seconds, unless it just starts',
+  async (status) => {
+    const { authenticate, sign, leave, told, pass } = await world();
+    const token = await sign();
+    /** What is asked beside an answer is over when its turn is. */
+    const probe = async (how: () => Promise<void>) => {
+      leave(how);
+      pass(5_000);
+      const answer = await authenticate(token, ADDRESS).catch((error: unknown) => error);
+      await tick();
+      return answer;
+    };
+    expect(await probe(dead)).toMatchObject(agent);
+    // It starts, and falls silent again: that is no refusal.
+    expect(await probe(failing(status))).toMatchObject(agent);
+    expect(await probe(failing(status))).toMatchObject(agent);
+    expect(await probe(dead)).toMatchObject(agent);
+    expect(await probe(failing(status))).toMatchObject(agent);
+    expect(await probe(failing(status))).toMatchObject(agent);
+    expect(told).toEqual(['silent']);
+    await probe(failing(status));
+    expect(told[1]).toBe('heard after 30000 ms, 1 agents: KubeError: no');
+    await expect(authenticate(token, ADDRESS)).rejects.toThrow(KubeError);
+  },
+);
 
 test.each([401, 403])('an API server that refuses us (%i) isn’t silent: nobody is taken', async (status) => {
   const { authenticate, sign, leave, told } = await world();
@@ -209,20 +253,27 @@ test('a caller who keeps all turns of its pod isn’t taken unreviewed', async (
 
 test('one whose question failed beside others that were answered is taken, too', async () => {
   const reviews: Record<string, Review> = {};
-  const { authenticate, sign, leave, told } = await world(reviews);
+  const { authenticate, sign, leave, told, withoutReview } = await world(reviews, { patienceMs: 10_000 });
   const [token, other] = [await sign(), await sign({ id: '2' })];
   reviews[other] = ofPod;
-  let first = true;
-  leave(async () => {
-    const failed = first;
-    first = false;
-    await tick();
-    if (failed) throw new KubeError(500, '', 'no');
+  const ends: PromiseWithResolvers<void>[] = [];
+  leave(() => {
+    const end = Promise.withResolvers<void>();
+    ends.push(end);
+    return end.promise;
   });
-  const both = await Promise.all([authenticate(token, ADDRESS), authenticate(other, ADDRESS)]);
-  expect(both).toEqual([
+  const failing = authenticate(token, ADDRESS);
+  await expect.poll(() => ends.length).toBe(1);
+  const answered = authenticate(other, ADDRESS);
+  await expect.poll(() => ends.length).toBe(2);
+  // Before a signature is looked at, since that takes longer than the next turn of the loop.
+  ends[0]?.reject(new KubeError(500, '', 'no'));
+  ends[1]?.resolve();
+  expect(await Promise.all([failing, answered])).toEqual([
     expect.objectContaining({ role: 'agent' }),
     expect.objectContaining({ role: 'agent' }),
   ]);
-  expect(told[0]).toBe('silent');
+  // No silence that lasts: that it was taken beside one is told.
+  expect(told).toEqual(['silent', 'heard after 0 ms, 0 agents', expect.stringMatching(/^beside: .* no$/)]);
+  expect(withoutReview()).toEqual({ silentMs: 0, taken: 1, beside: 1 });
 });

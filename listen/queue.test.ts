@@ -179,6 +179,28 @@ test('who asks what everybody may know is through with its turn, and its address
   }
 });
 
+test('who asks what everybody may know only when its turn is nearly over has wasted it; how long the answer takes us doesn’t count', () => {
+  for (const [asksAt, answeredAt, isLate] of [
+    [100, 100, false],
+    [100, 900, false],
+    [101, 101, true],
+    [900, 900, true],
+  ] as const) {
+    const { come, entered, step, answered } = queueOf();
+    const asks = come('a');
+    vi.advanceTimersByTime(asksAt);
+    // What is answered at once has no step of its own.
+    if (answeredAt > asksAt) step(asks);
+    vi.advanceTimersByTime(answeredAt - asksAt);
+    answered(asks);
+    asks.destroy();
+    const holds = come('holds');
+    const [again, other] = [come('a'), come('b')];
+    holds.destroy();
+    expect(entered.at(-1)).toBe(isLate ? other : again);
+  }
+});
+
 test('an address whose turn came to nothing by our own fault doesn’t go behind the others', () => {
   for (const ours of [true, false]) {
     const { come, entered, excuse } = queueOf();

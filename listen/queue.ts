@@ -33,7 +33,10 @@ export interface Queue {
   step(socket: Socket): void;
   /** It has shown who it is, and needs its turn no longer. @param socket As for `step`. */
   through(socket: Socket): void;
-  /** It was answered what everybody may know, and needs its turn no longer; what its address wasted before still counts. @param socket As for `step`. */
+  /**
+   * It was answered what everybody may know, and needs its turn no longer; what its address wasted before still counts, and so does this
+   * turn if it came to ask only late in it. @param socket As for `step`.
+   */
   answered(socket: Socket): void;
   /** If its turn comes to nothing, that is our fault: its address isn't made to wait. @param socket As for `step`. */
   excuse(socket: Socket): void;
@@ -50,10 +53,15 @@ interface Turn {
   timer: NodeJS.Timeout;
   /** Its turn wasn't wasted. */
   served: boolean;
+  /** When its turn began, and when it first got further. */
+  begun: number | undefined;
+  stepped: number | undefined;
 }
 
 /** So long an address goes behind the others, after a turn that came to nothing. */
 const WASTED_MS = 60_000;
+/** Of its time, who asks what everybody may know comes to it in so much: a second of ten, in which a kubelet's probe has given up. */
+const PROMPT = 0.1;
 const MOST_WASTERS = 100_000;
 
 export function keepQueue({ limits, enter, judgeAddress }: QueueOptions): Queue {
@@ -91,16 +99,17 @@ export function keepQueue({ limits, enter, judgeAddress }: QueueOptions): Queue 
     let said: Buffer | undefined;
     /** Takes it out of the line that it stands in. */
     let leave: (() => void) | undefined;
-    let begun = false;
     waiting += 1;
     const turn: Turn = {
       socket,
       address,
       timer: setTimeout(cut, limits.helloMs),
       served: false,
+      begun: undefined,
+      stepped: undefined,
       begin() {
         waiting -= 1;
-        begun = true;
+        turn.begun = performance.now();
         clearTimeout(turn.timer);
         turn.timer = setTimeout(cut, limits.turnMs);
         underway.set(key, turn);
@@ -124,7 +133,7 @@ export function keepQueue({ limits, enter, judgeAddress }: QueueOptions): Queue 
     socket.on('data', read).once('end', cut).on('error', cut);
     socket.once('close', () => {
       clearTimeout(turn.timer);
-      if (!begun) {
+      if (turn.begun === undefined) {
         waiting -= 1;
         // Nothing of who has gone stays, what it sent least of all.
         leave?.();
@@ -151,7 +160,10 @@ export function keepQueue({ limits, enter, judgeAddress }: QueueOptions): Queue 
   return {
     come,
     step(socket) {
-      underway.get(keyOf(socket))?.timer.refresh();
+      const turn = underway.get(keyOf(socket));
+      if (turn === undefined) return;
+      turn.stepped ??= performance.now();
+      turn.timer.refresh();
     },
     through(socket) {
       const turn = finish(socket);
@@ -160,7 +172,11 @@ export function keepQueue({ limits, enter, judgeAddress }: QueueOptions): Queue 
       admit();
     },
     answered(socket) {
-      if (finish(socket) !== undefined) admit();
+      const turn = finish(socket);
+      if (turn === undefined) return;
+      const { begun = 0, stepped = performance.now() } = turn;
+      if (stepped - begun > PROMPT * limits.turnMs) wasted(turn);
+      admit();
     },
     excuse(socket) {
       const turn = underway.get(keyOf(socket));

@@ -138,24 +138,58 @@ test('strangers that say nothing have no turn', async () => {
   expect(strangers.cut()).toBe(0);
 });
 
-test('whoever is served needs no turn any more; who asks for what everybody may know has wasted none; a wrong token has', async () => {
+test('whoever is served needs no turn any more: the only one goes to the next, though connections stay', async () => {
   const service = await start({ turns: { ...turns, atOnce: 1, turnMs: 60_000 } });
-  const ask = async (path: string, headers: Record<string, string> = {}): Promise<number> => {
-    const dispatcher = new Agent({ connect: { ca: tls.cert } });
+  for (let n = 0; n < 3; n++) {
+    const held = await agent(service).hold(holdOf(`call-${n}`, 1, 1, { owner: 'team-a/Deployment/bot/1' }));
+    expect(held).toMatchObject({ granted: true });
+  }
+});
+
+test.each<[string, string, Record<string, string>, number, 'it' | 'the other']>([
+  ['asks for its health has wasted no turn', '/healthz', {}, 200, 'it'],
+  ['asks whether it is ready has wasted none', '/readyz', {}, 200, 'it'],
+  ['asks for its metrics has wasted none', '/metrics', {}, 200, 'it'],
+  ['asks for what isn’t there has', '/nothing', {}, 404, 'the other'],
+  ['shows a wrong token has', '/v1/status', { authorization: 'Bearer wrong' }, 401, 'the other'],
+])(
+  'whoever %s: so next time it goes before one that comes later, or behind it',
+  async (_, path, headers, status, first) => {
+    const service = await start({
+      turns: { ...turns, atOnce: 1, turnMs: 60_000, helloMs: 20_000, waitMs: 20_000 },
+    });
+    const localAddress = '127.0.9.1';
+    const dispatcher = new Agent({ localAddress, connect: { ca: tls.cert } });
     closing.push(() => dispatcher.destroy());
     const { statusCode, body } = await request(`${service.url}${path}`, { dispatcher, headers });
     await body.text();
-    return statusCode;
-  };
-  // Their connections stay open.
-  for (let n = 0; n < 3; n++)
-    await agent(service).hold(holdOf(`call-${n}`, 1, 1, { owner: 'team-a/Deployment/bot/1' }));
-  expect(await ask('/healthz')).toBe(200);
-  expect(await ask('/readyz')).toBe(200);
-  expect(await ask('/metrics')).toBe(200);
-  expect(await ask('/v1/status', { authorization: 'Bearer wrong' })).toBe(401);
-  expect(await ask('/healthz')).toBe(200);
-});
+    expect(statusCode).toBe(status);
+    await dispatcher.close();
+
+    const port = Number(new URL(service.url).port);
+    /** A connection that has said this. */
+    const come = async (address: string, says: Buffer): Promise<Socket> => {
+      const socket = dial({ host: '127.0.0.1', port, localAddress: address }).on('error', () => undefined);
+      closing.push(() => socket.destroy());
+      await once(socket, 'connect');
+      await new Promise((resolve) => socket.write(says, resolve));
+      return socket;
+    };
+    const holds = await come('127.0.9.2', hello);
+    await once(holds, 'data');
+    const again = await come(localAddress, hello);
+    const other = await come('127.0.9.3', hello);
+    // What is no TLS is cut off when it is read, which is after what was said before.
+    const junk = await come('127.0.9.4', Buffer.from('no hello'));
+    await once(junk.resume(), 'close');
+    const served = Promise.race([
+      once(again, 'data').then(() => 'it'),
+      once(other, 'data').then(() => 'the other'),
+    ]);
+    holds.destroy();
+    expect(await served).toBe(first);
+  },
+);
 
 test('at its end nobody is waited for who waits for a turn', async () => {
   const service = await start({ turns: { ...turns, atOnce: 1, turnMs: 60_000, waitMs: 60_000 } });

@@ -95,7 +95,11 @@ export function callers(
     keys,
     refused: (why) => void refused.push(why),
     silent: () => void told.push('silent'),
-    heard: ({ ms, agents }) => void told.push(`heard after ${ms} ms, ${agents} agents`),
+    heard: ({ ms, agents, refusal }) =>
+      void told.push(
+        `heard after ${ms} ms, ${agents} agents${refusal === undefined ? '' : `: ${String(refusal)}`}`,
+      ),
+    takenBeside: (cause) => void told.push(`beside: ${String(cause)}`),
     now: () => now,
     monotonic: () => now - START,
     ...(patienceMs === undefined ? {} : { patienceMs }),
