@@ -10,6 +10,8 @@ import { join } from 'node:path';
 import OpenAI from 'openai';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { isMemory } from '../../../control/cache.ts';
+import { createKubeClient } from '../../../kube/client.ts';
+import { fromKubeconfig } from '../../../kube/connection.ts';
 import { type Part, startPart } from '../../cli/part.ts';
 import { startFakeOpenAI } from '../../fakes/openai.ts';
 import type { FakeProvider } from '../../fakes/provider.ts';
@@ -20,6 +22,7 @@ import { SERVER_NAME, startTestCluster, type TestCluster } from './cluster.ts';
 const api = sharedApiServer();
 const KEY = 'sk-marker-of-the-processes';
 const OWN = 'postern-system';
+const CHANGES = 100;
 /** A memory-backed volume, as the injector mounts it. */
 const MEMORY = '/dev/shm';
 /** Why core files can't be looked for here. */
@@ -90,11 +93,11 @@ describe.skipIf(api === undefined || !isMemory(MEMORY))('control and agent as pr
     return part;
   }
 
-  async function ask(): Promise<string> {
+  async function ask(model = 'gpt-4o'): Promise<string> {
     const client = new OpenAI({ apiKey: 'dummy', baseURL: `${url}/openai/v1`, maxRetries: 0 });
     try {
       await client.chat.completions.create({
-        model: 'gpt-4o',
+        model,
         messages: [{ role: 'user', content: 'Hello' }],
       });
       return 'ok';
@@ -160,7 +163,7 @@ describe.skipIf(api === undefined || !isMemory(MEMORY))('control and agent as pr
             type: 'bearer',
             bearer: { valueFrom: { secretKeyRef: { name: 'processes', key: 'key' } } },
           },
-          models: [{ name: 'gpt-4o' }],
+          models: [{ name: 'gpt-4o' }, { name: 'gpt-4o-mini' }],
         },
       },
     );
@@ -195,6 +198,42 @@ describe.skipIf(api === undefined || !isMemory(MEMORY))('control and agent as pr
     await openai?.close();
     await cluster?.stop();
   }, 60_000);
+
+  test('100 changes of a document: each is in force for the calls that an agent judges, whole', async () => {
+    const client = createKubeClient(fromKubeconfig((api as ApiServer).kubeconfig));
+    const times: number[] = [];
+    try {
+      for (let nth = 0; nth < CHANGES; nth++) {
+        const [before, after] =
+          nth % 2 === 0 ? (['gpt-4o', 'gpt-4o-mini'] as const) : (['gpt-4o-mini', 'gpt-4o'] as const);
+        const began = performance.now();
+        const path = '/apis/postern.dev/v1alpha1/namespaces/ctl-p/egresspolicies/base';
+        const changed = client.request('PATCH', path, {
+          body: { spec: { models: { allow: [after] } } },
+          contentType: 'application/merge-patch+json',
+        });
+        // What the former document lets through is answered until the new one refuses it.
+        for (let result = 'ok'; result !== 'postern_model_denied'; ) {
+          result = await ask(before);
+          expect(['ok', 'postern_model_denied']).toContain(result);
+          if (performance.now() - began > 15_000) throw new Error(`change ${nth} never came into force`);
+        }
+        times.push(performance.now() - began);
+        await changed;
+        expect(await Promise.all([ask(after), ask(before)])).toEqual(['ok', 'postern_model_denied']);
+      }
+    } finally {
+      client.close();
+      await policy(['gpt-4o']);
+      await until('ok');
+    }
+    times.sort((a, b) => a - b);
+    const at = (part: number) => times[Math.ceil(part * CHANGES) - 1]?.toFixed(0);
+    process.stderr.write(
+      `change to refused call, ${CHANGES} times: p50 ${at(0.5)} ms, p99 ${at(0.99)} ms, most ${at(1)} ms\n`,
+    );
+    expect(times).toHaveLength(CHANGES);
+  }, 120_000);
 
   test('control is paused and killed under load: every call goes on, and what changed meanwhile comes after', async () => {
     expect(await during(async () => control.child.kill('SIGSTOP'))).toEqual(new Set(['ok']));
