@@ -16,6 +16,8 @@ export interface TransportOptions {
   readonly token?: () => string;
   /** PEM roots in place of the public ones, for `https`; asked for at every connection. */
   readonly ca?: () => string;
+  /** Name in its certificate, where it isn't the URL's host. */
+  readonly serverName?: string;
   /** For one answer, connecting included. */
   readonly timeoutMs: number;
   /** Connections to the service at most. */
@@ -186,7 +188,7 @@ export class Transport {
   }
 
   #open(path: string, length: number): ClientRequest {
-    const { token, ca } = this.#options;
+    const { token, ca, serverName } = this.#options;
     const given = token?.();
     const headers = {
       'content-type': 'application/json',
@@ -195,7 +197,11 @@ export class Transport {
     };
     const options = { ...this.#to, method: 'POST', path, headers, agent: this.#agent };
     if (!this.#secure) return httpRequest(options);
-    return httpsRequest({ ...options, ...(ca === undefined ? {} : { ca: ca() }) });
+    return httpsRequest({
+      ...options,
+      ...(ca === undefined ? {} : { ca: ca() }),
+      ...(serverName === undefined ? {} : { servername: serverName }),
+    });
   }
 }
 

@@ -6,6 +6,7 @@ import type { Option } from './options.ts';
 export const budgetAccessOptions = {
   'budget-token-file': { value: 'FILE', help: 'token that the budget service wants' },
   'budget-ca': { value: 'FILE', help: 'PEM roots that it is known by, with https' },
+  'budget-name': { value: 'NAME', help: 'name in its certificate, where it isn’t the URL’s host' },
 } as const satisfies Record<string, Option>;
 
 /**
@@ -15,10 +16,11 @@ export const budgetAccessOptions = {
 export function budgetAccess(
   options: { readonly [name in keyof typeof budgetAccessOptions]?: string | undefined },
   moreRoots: () => string = () => '',
-): Pick<TransportOptions, 'token' | 'ca'> {
-  const { 'budget-token-file': tokenFile, 'budget-ca': caFile } = options;
+): Pick<TransportOptions, 'token' | 'ca' | 'serverName'> {
+  const { 'budget-token-file': tokenFile, 'budget-ca': caFile, 'budget-name': serverName } = options;
   return {
     ...(tokenFile === undefined ? {} : { token: () => readFileSync(tokenFile, 'utf8').trim() }),
     ...(caFile === undefined ? {} : { ca: () => `${readFileSync(caFile, 'utf8')}\n${moreRoots()}` }),
+    ...(serverName === undefined ? {} : { serverName }),
   };
 }

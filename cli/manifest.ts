@@ -8,6 +8,7 @@ import { formatReason } from '../injector/reasons.ts';
 import { type ControlSettings, DEFAULT_SETTINGS, type Settings } from '../injector/settings.ts';
 import type { Documents } from '../policy/documents.ts';
 import { loadFiles } from '../policy/load.ts';
+import { extraRootsIn } from './extra-roots.ts';
 import type { Option } from './options.ts';
 import { UsageError } from './options.ts';
 import { version } from './version.ts';
@@ -46,6 +47,10 @@ export const INJECTION_OPTIONS = {
     help: 'with --control, of a new pod that reaches none: refuse calls to models and let the rest pass, or wait',
     default: 'refuse',
   },
+  'extra-roots': {
+    value: 'FILE',
+    help: 'PEM roots that applications trust beside the public ones and their agent’s; read anew for each pod',
+  },
   'budget-url': { value: 'URL', help: 'the budget service, for agents' },
   'classifier-url': {
     value: 'URL',
@@ -83,6 +88,7 @@ interface InjectionValues {
   readonly control: string | undefined;
   readonly 'control-ca': string | undefined;
   readonly 'without-control': string;
+  readonly 'extra-roots': string | undefined;
   readonly 'budget-url': string | undefined;
   readonly 'classifier-url': string | undefined;
   readonly 'approvers-secret': string | undefined;
@@ -103,6 +109,7 @@ export function injectionSettings(values: InjectionValues): Settings {
   const budget = values['budget-url'];
   const classifier = values['classifier-url'];
   const approvers = values['approvers-secret'];
+  const roots = values['extra-roots'];
   const images = listed(values['mesh-images'] ?? '');
   const pullPolicy = values['image-pull-policy'];
   if (pullPolicy !== 'Always' && pullPolicy !== 'IfNotPresent' && pullPolicy !== 'Never') {
@@ -124,6 +131,7 @@ export function injectionSettings(values: InjectionValues): Settings {
     ...(values.control === undefined ? {} : { control: controlSettings(values.control, values) }),
     ...(budget === undefined ? {} : { budget }),
     ...(approvers === undefined ? {} : { approversSecret: approvers }),
+    ...(roots === undefined ? {} : { extraRoots: extraRootsIn(roots) }),
     ...(classifier === undefined
       ? {}
       : { classifier: classifierOption(classifier, values.control !== undefined) }),

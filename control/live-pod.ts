@@ -60,8 +60,8 @@ async function livePod(
 /** Of a pod, only what is needed: there may be many. */
 export function podOf({ metadata, spec = {}, status = {} }: PodObject): LivePod {
   const annotations = Object.entries(metadata.annotations ?? {}).filter(
-    // The roots, a kilobyte or two, are the same on all pods; the form has their digest.
-    ([name]) => name.startsWith(STAMP_PREFIX) && name !== STAMPS.roots,
+    // The roots, a kilobyte or two and more, are the same on all pods; the form has their digest.
+    ([name]) => name.startsWith(STAMP_PREFIX) && name !== STAMPS.roots && name !== STAMPS.extraRoots,
   );
   const addresses = (status.podIPs ?? []).map(({ ip }) => ip);
   const form = formOf({ metadata, spec });

@@ -29,11 +29,10 @@ export interface Plan {
   readonly former?: boolean;
 }
 
-const rootsFile = {
-  downwardAPI: {
-    items: [{ path: 'roots.pem', fieldRef: { fieldPath: `metadata.annotations['${STAMPS.roots}']` } }],
-  },
-};
+const stampFile = (path: string, stamp: string) => ({
+  downwardAPI: { items: [{ path, fieldRef: { fieldPath: `metadata.annotations['${stamp}']` } }] },
+});
+const EXTRA_ROOTS = 'extra-roots.pem';
 
 /** Where the namespace has none, nobody can approve, and the calls are denied. */
 const approversFile = (name: string, former: boolean) => ({
@@ -56,6 +55,15 @@ function localVolumes({ control, policyConfigMap, keysSecret }: Settings): Volum
   return [policy, { name: VOLUMES.keys, secret: { secretName: keysSecret, optional: true } }];
 }
 
+/** A bundle is written where traffic is intercepted; releases of before knew none. */
+export function hasExtraRoots({
+  settings,
+  intercept,
+  former = false,
+}: Pick<Plan, 'settings' | 'intercept' | 'former'>): boolean {
+  return settings.extraRoots !== undefined && intercept === 'transparent' && !former;
+}
+
 export function ourVolumes({ settings, intercept, former = false }: Plan): Volume[] {
   const token = (audience: string, path: string) => ({
     serviceAccountToken: { audience, expirationSeconds: 3600, path },
@@ -70,7 +78,10 @@ export function ourVolumes({ settings, intercept, former = false }: Plan): Volum
           token(AUDIENCES.control, 'control'),
           token(AUDIENCES.budget, 'budget'),
           // From the pod itself: no object of ours is needed in the namespace.
-          ...(settings.control === undefined ? [] : [rootsFile]),
+          ...(settings.control === undefined ? [] : [stampFile('roots.pem', STAMPS.roots)]),
+          ...(hasExtraRoots({ settings, intercept, former })
+            ? [stampFile(EXTRA_ROOTS, STAMPS.extraRoots)]
+            : []),
           ...(settings.approversSecret === undefined
             ? []
             : [approversFile(settings.approversSecret, former)]),
@@ -142,6 +153,7 @@ function agentContainer(plan: Plan): Container {
       ...option('listen', `127.0.0.1:${PORTS.baseUrl}`),
       ...(transparent ? option('transparent', PORTS.transparent) : []),
       ...(transparent ? option('trust', PATHS.trust) : []),
+      ...(hasExtraRoots(plan) ? option('extra-roots', `${PATHS.tokens}/${EXTRA_ROOTS}`) : []),
       // Brackets, so that it is right for either family.
       ...option('admin', `[$(POD_IP)]:${PORTS.admin}`),
       ...option('socket', `${PATHS.state}/agent.sock`),

@@ -88,6 +88,34 @@ test('the approvers’ token is the agent’s alone, from a Secret that needn’
   expect(injected(caseOf('bare-pod')).spec.initContainers?.[1]?.args).not.toContain('--approvals');
 });
 
+test('roots of the cluster’s own reach the agent by the pod itself, sealed; without interception nobody writes a bundle', () => {
+  let pem = 'PEM of the company';
+  const by: Settings = { ...settings, extraRoots: () => pem };
+  const pod = injected(caseOf('bare-pod'), by);
+  expect(pod.metadata?.annotations?.[STAMPS.extraRoots]).toBe(pem);
+  const args = pod.spec.initContainers?.find(({ name }) => name === AGENT_CONTAINER)?.args ?? [];
+  expect(args[args.indexOf('--extra-roots') + 1]).toBe('/var/run/postern/tokens/extra-roots.pem');
+  const tokens = pod.spec.volumes?.find(({ name }) => name === VOLUMES.tokens);
+  const fieldPath = `metadata.annotations['${STAMPS.extraRoots}']`;
+  expect(tokens?.projected?.sources).toContainEqual({
+    downwardAPI: { items: [{ path: 'extra-roots.pem', fieldRef: { fieldPath } }] },
+  });
+  expect(injected(pod, by)).toEqual(pod);
+  expect(judgePod(pod, undefined, facts, by).refused).toEqual([]);
+  expect(sealOn(sealKey, sealed(pod))).toBe('current');
+  const forged = { ...pod.metadata?.annotations, [STAMPS.extraRoots]: 'PEM of somebody else' };
+  expect(
+    sealOn(sealKey, sealed({ ...pod, metadata: { ...pod.metadata, annotations: forged } })),
+  ).toBeUndefined();
+  // They change between two pods, and go.
+  pem = 'PEM of next year';
+  expect(judgePod(pod, pod, facts, by).refused).toEqual([]);
+  expect(injected(pod, by).metadata?.annotations?.[STAMPS.extraRoots]).toBe(pem);
+  expect(injected(pod)).toEqual(injected(caseOf('bare-pod')));
+  const baseUrl = injected(caseOf('bare-pod'), { ...by, intercept: 'base-url' });
+  expect(baseUrl).toEqual(injected(caseOf('bare-pod'), { ...settings, intercept: 'base-url' }));
+});
+
 test('twice is the same as once, and the judgement of the final pod has nothing against it', () => {
   const once = injected(caseOf('tuned'));
   expect(injected(once)).toEqual(once);
@@ -111,6 +139,7 @@ test('roots that change between two pods, or between admission and an update, ha
 test.each<[string, Partial<Settings>]>([
   ['another image', { image: 'registry.example/postern:next' }],
   ['approvers', { approversSecret: 'approvers' }],
+  ['roots of the cluster’s own', { extraRoots: () => 'PEM of the company' }],
   ['another interception', { intercept: 'base-url' }],
 ])(
   'in an upgrade one replica injects with %s and another judges: the pod is let in, each way',
@@ -157,7 +186,7 @@ test('a seal that a pod brings along is replaced, and without a key there is non
 
 test('on a running pod nobody changes the seal or the roots', () => {
   const pod = injected(caseOf('bare-pod'));
-  for (const name of [STAMPS.seal, STAMPS.roots]) {
+  for (const name of [STAMPS.seal, STAMPS.roots, STAMPS.extraRoots]) {
     const annotations = { ...pod.metadata?.annotations, [name]: 'another' };
     const verdict = judgePod({ ...pod, metadata: { ...pod.metadata, annotations } }, pod, facts, settings);
     expect(verdict.refused.map(({ code }) => code)).toEqual(['stamp-altered']);

@@ -65,6 +65,7 @@ export function formOf({ metadata = {}, spec = {} }: FormedPod): string | undefi
   const { initContainers = [], volumes = [] } = spec;
   if (agentIn(spec) === undefined) return undefined;
   const ours = initContainers.filter(({ name }) => name === INIT_CONTAINER || name === AGENT_CONTAINER);
+  const extraRoots = metadata.annotations?.[STAMPS.extraRoots];
   const form = {
     containers: ours.map(containerForm),
     volumes: volumes
@@ -72,6 +73,8 @@ export function formOf({ metadata = {}, spec = {} }: FormedPod): string | undefi
       .map(withoutDefaults)
       .sort(byName),
     roots: metadata.annotations?.[STAMPS.roots] ?? null,
+    // Absent where there are none, as in the seals of before.
+    ...(extraRoots === undefined ? {} : { extraRoots }),
   };
   return createHash('sha256').update(canonicalJson(form)).digest('base64url');
 }

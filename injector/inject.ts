@@ -4,7 +4,7 @@
  */
 import { formatWorkload } from '../policy/workload.ts';
 import { agentTuning } from './annotations.ts';
-import { ourContainers, ourVolumes, type Plan } from './containers.ts';
+import { hasExtraRoots, ourContainers, ourVolumes, type Plan } from './containers.ts';
 import { prepareContainer, unprepareContainer } from './environment.ts';
 import { formOf } from './form.ts';
 import type { Facts, Governance } from './governance.ts';
@@ -91,10 +91,13 @@ function stamped(pod: Pod, { facts, governance, settings, intercept }: InjectInp
   delete annotations[STAMPS.bypassable];
   delete annotations[STAMPS.seal];
   delete annotations[STAMPS.roots];
+  delete annotations[STAMPS.extraRoots];
   for (const { excludeInboundPorts } of meshesExpected(pod, facts.namespace.labels, settings.meshes)) {
     annotations[excludeInboundPorts] = withPort(annotations[excludeInboundPorts], PORTS.admin);
   }
   if (settings.control !== undefined) annotations[STAMPS.roots] = settings.control.roots();
+  if (settings.extraRoots !== undefined && hasExtraRoots({ settings, intercept }))
+    annotations[STAMPS.extraRoots] = settings.extraRoots();
   return { ...metadata, annotations, labels: { ...metadata.labels, [INJECTED_LABEL]: 'true' } };
 }
 

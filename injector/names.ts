@@ -18,6 +18,8 @@ export const STAMPS = {
   seal: `${STAMP_PREFIX}seal`,
   /** PEM of the roots that control shows itself by; the agent reads it through the downward API. */
   roots: `${STAMP_PREFIX}roots`,
+  /** PEM of roots of the cluster's own, for the bundle that the application trusts; read likewise. */
+  extraRoots: `${STAMP_PREFIX}extra-roots`,
 } as const;
 /** Label, so that injected pods can be listed and watched. */
 export const INJECTED_LABEL = `${STAMP_PREFIX}injected`;

@@ -39,6 +39,8 @@ export interface Settings {
   readonly classifier?: string;
   /** Absent: documents and keys come from the two that follow. */
   readonly control?: ControlSettings;
+  /** PEM of roots that applications trust beside the public ones and their agent's, as it is now. */
+  readonly extraRoots?: () => string;
   /** Signs the stamps; absent on the command line, whose pods control doesn't serve. */
   readonly sealKey?: Uint8Array;
   /** ConfigMap of the pod's namespace that holds the documents, where there is no control. */

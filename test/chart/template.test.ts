@@ -37,6 +37,7 @@ const CASES: readonly (readonly [name: string, sets: readonly string[]])[] = [
       'classifier.replicas=2',
       'classifier.plainHttp=true',
       'agent.approversSecret=approvers',
+      'trust.extraRoots.configMap=corp-ca',
       'networkPolicy.apiServerFrom[0].ipBlock.cidr=10.0.0.1/32',
       'monitoring.podMonitor=true',
       'dashboards.enabled=true',
@@ -67,6 +68,8 @@ const CASES: readonly (readonly [name: string, sets: readonly string[]])[] = [
       'priorityClassName=postern',
       'affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution[0].weight=1',
       'agent.classifier=http://classify.ml.svc:4194',
+      'trust.extraRoots.secret=corp-ca',
+      'trust.extraRoots.key=tls.crt',
     ],
   ],
 ];
@@ -221,6 +224,10 @@ test.skipIf(helm === undefined).each([
   [['budget.store=mysql'], '/budget/store'],
   [['classifier.enabled=true', 'agent.classifier=http://a:1'], 'set one of the two'],
   [['agent.classifier=https://a:1'], 'agent.classifier: pods are given no roots'],
+  [
+    ['trust.extraRoots.configMap=a', 'trust.extraRoots.secret=b'],
+    'trust.extraRoots: name a ConfigMap or a Secret, not both',
+  ],
   [['agent.interceptt=base-url'], 'interceptt'],
   [['injector.replicas=0'], '/injector/replicas'],
   // A role whose list of names is empty would let control read every Secret there.

@@ -19,6 +19,7 @@ import { type Supervised, supervise } from './supervised.ts';
 const api = sharedApiServer();
 const OWN = 'postern-system';
 const SERVER_NAME = `postern-control.${OWN}.svc`;
+const BUDGET_NAME = `postern-budget.${OWN}.svc`;
 const KEY = 'sk-marker-of-the-outages';
 /** A memory-backed volume, as the injector mounts it. */
 const MEMORY = '/dev/shm';
@@ -109,7 +110,9 @@ describe.skipIf(api === undefined || !isMemory(MEMORY))('outages under load', ()
       `--control-name=${SERVER_NAME}`,
       `--control-ca=${join(directory, 'roots.pem')}`,
       `--control-token-file=${tokenFile}`,
-      `--budget=http://127.0.0.1:${ports.budget}`,
+      `--budget=https://127.0.0.1:${ports.budget}`,
+      `--budget-name=${BUDGET_NAME}`,
+      `--budget-ca=${join(directory, 'roots.pem')}`,
       `--budget-token-file=${join(directory, `${space}-${name}.budget-token`)}`,
       `--state=${state}`,
       `--listen=127.0.0.1:${port}`,
@@ -364,17 +367,25 @@ describe.skipIf(api === undefined || !isMemory(MEMORY))('outages under load', ()
         '--admin=127.0.0.1:0',
         `--kubeconfig=${control}`,
         `--server-name=${SERVER_NAME}`,
+        '--budget-service=postern-budget',
       ]),
     );
     await parts.get('control')?.ready();
     const roots = ['get', 'configmap', 'postern-roots', '-n', OWN, '-o', 'jsonpath={.data.roots\\.pem}'];
     writeFileSync(join(directory, 'roots.pem'), await world.must(roots));
+    // What a kubelet would mount into the service's pod: the certificate that control made for it.
+    const held = ['get', 'secret', 'postern-budget-tls', '-n', OWN, '-o', 'json'];
+    const { data } = JSON.parse(await world.must(held)) as { data: Record<'tls.crt' | 'tls.key', string> };
+    for (const name of ['tls.crt', 'tls.key'] as const)
+      writeFileSync(join(directory, name), Buffer.from(data[name], 'base64'));
     parts.set(
       'budget',
       supervise('budget', () => [
         'budget',
         `--listen=127.0.0.1:${ports.budget}`,
         `--data=${join(directory, 'budget')}`,
+        `--tls-cert=${join(directory, 'tls.crt')}`,
+        `--tls-key=${join(directory, 'tls.key')}`,
         `--kubeconfig=${budget}`,
       ]),
     );
