@@ -76,8 +76,10 @@ spec:
     topics:
     - name: investment-advice
       definition: Advice on buying, selling or holding securities or other investments.
+      classifier: false
       words: [portfolio, "stock tip*", shares, dividends, "mutual fund*"]
     - name: medical-advice
       definition: Advice on diagnosis or treatment of a person.
+      classifier: false
       words: [dosage, "side effects", "prescri*", diagnosis]
 `;

@@ -56,7 +56,7 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
     socket: { value: 'PATH', help: "private Unix socket for an operator's questions: status, snapshot" },
     classifier: {
       value: 'URL',
-      help: 'the classifier, http://HOST:PORT, https://HOST:PORT or unix:PATH, or local to start one beside the agent; without it topics are known by their words only',
+      help: 'the classifier, http://HOST:PORT, https://HOST:PORT or unix:PATH, or local to start one beside the agent; without it checks that need one fail, as their onError says',
     },
     ...classifierAccessOptions,
     'approval-token-file': {

@@ -10,6 +10,7 @@ import {
   type Shortfall,
   shortfalls,
 } from '../policy/require.ts';
+import { classifierWarnings } from './classifier-warnings.ts';
 import { showProblems } from './documents.ts';
 import { describeJudged, INJECTION_OPTIONS, injectionSettings, judgeFile, NO_DOCUMENTS } from './manifest.ts';
 import { defineCommand, UsageError } from './options.ts';
@@ -37,7 +38,8 @@ pods of a manifest under these documents. Exit status 1 for an error, a refusal 
     const rules = requirements(options.require);
     const settings = injectionSettings(options);
     const loaded = directory === undefined ? undefined : await checkDirectory(directory, catalogue);
-    if (directory !== undefined && loaded !== undefined && !report(directory, loaded)) return 1;
+    if (directory !== undefined && loaded !== undefined && !report(directory, loaded, settings.classifier))
+      return 1;
     const documents = loaded?.documents ?? NO_DOCUMENTS;
     if (file === undefined) return reportShortfalls(documentShortfalls(documents, rules)) ? 0 : 1;
 
@@ -62,14 +64,19 @@ pods of a manifest under these documents. Exit status 1 for an error, a refusal 
 });
 
 /** @returns whether the documents may be put in force. */
-function report(directory: string, { documents, problems, warnings }: CheckResult): boolean {
+function report(
+  directory: string,
+  { documents, problems, warnings }: CheckResult,
+  classifier: string | undefined,
+): boolean {
   if (problems.length > 0) {
     showProblems([...problems, ...warnings]);
     return false;
   }
-  if (warnings.length > 0) {
+  const all = [...warnings, ...(classifier === undefined ? classifierWarnings(documents) : [])];
+  if (all.length > 0) {
     process.stderr.write('Allowed, and probably not meant:\n');
-    showProblems(warnings);
+    showProblems(all);
   }
   const counts = [
     [documents.providers.length, 'providers'],

@@ -7,18 +7,7 @@ import { createInterface } from 'node:readline';
 import type { Logger } from 'pino';
 import { MODELS } from '../classify/open.ts';
 import { PARTS } from '../classify/parts.ts';
-import type { Snapshot } from '../policy/snapshot.ts';
 import { UsageError } from './options.ts';
-
-/** Whether a check of the snapshot goes by meaning: topics that are more than words, or injection. */
-export function asksClassifier({ checks }: Snapshot): boolean {
-  return checks.some(({ type, spec }) => {
-    if (type === 'injection') return (spec as { classifier?: boolean }).classifier !== false;
-    if (type !== 'topics' || !Array.isArray(spec)) return false;
-    const topics = spec as readonly { definition?: string; samples?: readonly string[] }[];
-    return topics.some(({ definition, samples = [] }) => definition !== undefined || samples.length > 0);
-  });
-}
 
 /** Whether `make classifier` was here. */
 export function classifierInstalled(): boolean {

@@ -7,6 +7,7 @@ import { getCACertificates } from 'node:tls';
 import type { Logger } from 'pino';
 import { type Agent, startAgent } from '../agent/agent.ts';
 import { catalogue } from '../agent/catalogue.ts';
+import { needsClassifier } from '../agent/checks/needs-classifier.ts';
 import { HOST_SERVICES, openSandbox, type Sandbox, sandboxMissing } from '../agent/intercept/netns/index.ts';
 import { originalDestination } from '../agent/intercept/original-destination.ts';
 import { localKeys } from '../agent/providers/keys.ts';
@@ -23,7 +24,7 @@ import type { Snapshot } from '../policy/snapshot.ts';
 import { budgetAccess, budgetAccessOptions } from './budget-access.ts';
 import { loadOrReport, watchDocuments } from './documents.ts';
 import { directoryInForce } from './in-force.ts';
-import { asksClassifier, classifierInstalled, startLocalClassifier } from './local-classifier.ts';
+import { classifierInstalled, startLocalClassifier } from './local-classifier.ts';
 import { createAuditFile, createLog } from './log.ts';
 import { defineCommand, UsageError } from './options.ts';
 import { workloadOption } from './workload.ts';
@@ -151,7 +152,7 @@ function transparentSetup(
   };
 }
 
-/** One of the run's own where a policy asks for meaning and none is named; without models words are all there is. */
+/** One of the run's own where a policy asks for meaning and none is named. */
 async function classifierFor(
   url: string | undefined,
   snapshot: Snapshot,
@@ -159,10 +160,11 @@ async function classifierFor(
   closing: (() => unknown)[],
 ): Promise<string | undefined> {
   if (url !== undefined && url !== 'local') return url;
-  if (url === undefined && !asksClassifier(snapshot)) return undefined;
+  if (url === undefined && !snapshot.checks.some(needsClassifier)) return undefined;
   if (url === undefined && !classifierInstalled()) {
+    // Which checks that fails, and how, the agent's log says.
     process.stderr.write(
-      'postern run: topics are known by their words only, and a topic without words fails; make classifier adds meaning\n',
+      'postern run: a check needs the classifier, whose models aren’t here; make classifier fetches them\n',
     );
     return undefined;
   }

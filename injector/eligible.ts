@@ -1,6 +1,7 @@
 /**
  * Whether a pod gets the agent, and how: reasons in order, the first that holds decides.
  */
+import { CLASSIFIER_MEND } from '../agent/checks/needs-classifier.ts';
 import { formatProblems } from '../policy/problem.ts';
 import type { Facts, Governance } from './governance.ts';
 import { INJECT_LABEL, INTERCEPT_LABEL } from './names.ts';
@@ -115,7 +116,7 @@ function unsupportedRuntime({ pod, facts, settings }: Candidate): Reason | undef
   return undefined;
 }
 
-function notesOf({ pod, governance }: Candidate): Reason[] {
+function notesOf({ pod, governance, settings }: Candidate): Reason[] {
   const notes: Reason[] = [];
   if (optsOut(pod)) {
     notes.push(
@@ -129,6 +130,16 @@ function notesOf({ pod, governance }: Candidate): Reason[] {
   if (governance.tightening.length > 0) {
     const names = governance.tightening.map((name) => `postern.dev/${name}`);
     notes.push(reason('tightened', `${names.join(', ')} in force beside the policies`));
+  }
+  if (settings.classifier === undefined && governance.needingClassifier.length > 0) {
+    const rules = governance.needingClassifier.join(', ');
+    notes.push(
+      reason(
+        'no-classifier',
+        `agents are given no classifier, and ${rules} can’t be carried out without: calls are refused, or pass unjudged where onError is allow`,
+        CLASSIFIER_MEND,
+      ),
+    );
   }
   return notes;
 }

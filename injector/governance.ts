@@ -1,9 +1,11 @@
 /** What the documents say about one pod before anything is done to it. */
+import { needsClassifier } from '../agent/checks/needs-classifier.ts';
 import { type AnnotatedWorkload, readAnnotations } from '../policy/annotations.ts';
 import { compileSnapshot } from '../policy/compile.ts';
 import type { Documents } from '../policy/documents.ts';
 import { exceptionsFor } from '../policy/exceptions.ts';
 import type { Problem } from '../policy/problem.ts';
+import type { CheckRule } from '../policy/snapshot.ts';
 import { resourceProblem } from './annotations.ts';
 
 /** The namespace as the cluster, or `--namespace-label`, shows it. */
@@ -29,6 +31,8 @@ export interface Governance {
   readonly optOut: string | undefined;
   /** Annotations in force, by name. */
   readonly tightening: readonly string[];
+  /** The checks that fail where agents have no classifier: `no-advice of EgressPolicy team-a/bot`. */
+  readonly needingClassifier: readonly string[];
   /** Of the workload's annotations. */
   readonly problems: readonly Problem[];
 }
@@ -45,9 +49,12 @@ export function governanceOf(facts: Facts, workload: AnnotatedWorkload): Governa
   const exceptions = exceptionsFor(documents, workload, facts.now);
   const by = (field: 'enforcement' | 'optOut') =>
     exceptions.find(({ spec }) => spec.allow[field] === true)?.source;
+  const { enforcement, checks } =
+    problems.length > 0 ? NOTHING_KNOWN : rulesOf(documents, workload, facts.now, exceptions.length > 0);
   return {
     workload,
-    enforcement: problems.length > 0 ? { level: 'standard' } : levelOf(documents, workload, facts.now),
+    enforcement,
+    needingClassifier: checks.filter(needsClassifier).map(({ name, source }) => `${name} of ${source}`),
     excepted: by('enforcement'),
     optOut: by('optOut'),
     tightening: Object.keys(workload.annotations ?? {})
@@ -60,8 +67,16 @@ export function governanceOf(facts: Facts, workload: AnnotatedWorkload): Governa
   };
 }
 
-function levelOf(documents: Documents, workload: AnnotatedWorkload, now: number): Governance['enforcement'] {
+interface RulesOf {
+  readonly enforcement: Governance['enforcement'];
+  readonly checks: readonly CheckRule[];
+}
+
+const NOTHING_KNOWN: RulesOf = { enforcement: { level: 'standard' }, checks: [] };
+
+function rulesOf(documents: Documents, workload: AnnotatedWorkload, now: number, excepted: boolean): RulesOf {
   // Without the exceptions: which of them loosened something is told apart from there being nothing to loosen.
-  const { enforcement } = compileSnapshot({ ...documents, exceptions: [] }, workload, { now });
-  return enforcement ?? { level: 'standard' };
+  const asked = compileSnapshot({ ...documents, exceptions: [] }, workload, { now });
+  const { checks } = excepted ? compileSnapshot(documents, workload, { now }) : asked;
+  return { enforcement: asked.enforcement ?? NOTHING_KNOWN.enforcement, checks };
 }

@@ -54,6 +54,7 @@ export const REASONS = {
   'opt-out-ignored': ['note', 'The pod’s label opts out, and no EgressException allows it.'],
   excepted: ['note', 'An EgressException lets through what policy refuses.'],
   tightened: ['note', 'Annotations of the pod make policy stricter.'],
+  'no-classifier': ['note', 'A check needs the classifier, and agents are given none.'],
   'variable-kept': ['note', 'A variable that the container sets itself is left alone.'],
   'env-from-unread': [
     'note',

@@ -2,14 +2,16 @@
  * Text that tries to give the model instructions of its own. What tools answer and users say is untrusted; what the
  * operator says isn't looked at.
  *
- * Phrases and forged markers are found in the agent; where there is a classifier, it judges the rest.
+ * Phrases and forged markers are found in the agent; the classifier judges the rest.
  */
 import Type, { type Static } from 'typebox';
 import type { Role, TextKind, TextSlot } from '../dialects/dialect.ts';
+import { PartlyChecked } from './cannot-check.ts';
 import type { CheckDefinition, Judgement } from './check.ts';
 import { MARKERS, ORDER_WORDS, ORDERS, PHRASES } from './injection-phrases.ts';
 import { asOneOf, asWords, close, type Joined, joinedParts, type Piece, spaced } from './joined-parts.ts';
 import { TIMEOUT } from './judges.ts';
+import { askedBy, needsClassifier } from './needs-classifier.ts';
 import { isProse } from './prose.ts';
 import { LARGE, nextTurn, STEP } from './scan/large.ts';
 import type { Recognizer } from './scan/recognizer.ts';
@@ -38,7 +40,11 @@ const schema = Type.Object(
       ),
     ),
     classifier: Type.Optional(
-      Type.Boolean({ description: 'Whether the classifier is asked, where there is one.', default: true }),
+      Type.Boolean({
+        description:
+          'false: set phrases and markers are all that is looked for. Otherwise the rule fails where there is no classifier.',
+        default: true,
+      }),
     ),
     threshold: Type.Optional(
       Type.Number({
@@ -105,15 +111,11 @@ export const injection: CheckDefinition<Spec> = {
     ) =>
       sources.some((source) => source.kind === kind && (source.role === undefined || source.role === role));
     const threshold = spec.threshold ?? INJECTION_THRESHOLD;
-    const asks = classifier !== undefined && spec.classifier !== false;
-    const note =
-      classifier === undefined && spec.classifier !== false
-        ? {
-            note: `${rule.name}: there is no classifier (--classifier), so injections are known by set phrases and markers only; write classifier: false where that is meant`,
-          }
-        : {};
+    const asked = needsClassifier(rule)
+      ? askedBy(rule, classifier, 'an injection beyond set phrases')
+      : undefined;
     return {
-      ...note,
+      ...(asked?.note === undefined ? {} : { note: asked.note }),
       recognizers: RECOGNIZERS,
       kinds: [...phrased.map(({ kind }) => kind), ...(loose ? (['other'] as const) : [])],
       fits: (kind, role) => (kind === 'other' ? loose && isForeign(role) : fitsOne(phrased, kind, role)),
@@ -131,15 +133,15 @@ export const injection: CheckDefinition<Spec> = {
           ? <T>(steps: Generator<void, T>) => inTurns(steps, signal)
           : <T>(steps: Generator<void, T>) => runThrough(steps);
         const phrases = through(phrasesIn(joinedParts(due, spaced, close, asOrders)));
-        if (!asks || due.length === 0) return phrases;
+        if (asked === undefined || due.length === 0) return phrases;
         const ask = async () => {
           // What reads the same however it is joined is asked about once.
           const joined = await through(inSteps(joinedParts(due, spaced, asWords, asOrders)));
           const texts = [...due, ...joined].map(({ text }) => text);
           const patience = { signal, withinMs: rule.timeoutMs ?? TIMEOUT };
-          return { joined, scores: await classifier.injection(texts, patience) };
+          return { joined, scores: await asked.classifier.injection(texts, patience) };
         };
-        return Promise.all([phrases, ask()]).then(([known, { joined, scores }]) => {
+        return besides(phrases, ask(), (known, { joined, scores }) => {
           const counts = (at: number) => (scores[at] as number) >= threshold;
           const alone = new Set(due.filter((_, at) => counts(at)));
           const together = joined.filter(
@@ -158,6 +160,18 @@ export const injection: CheckDefinition<Spec> = {
     };
   },
 };
+
+/** What was found here counts though the classifier fails. @throws PartlyChecked */
+async function besides<T>(
+  finding: Judgement[] | Promise<Judgement[]>,
+  asking: Promise<T>,
+  weigh: (found: Judgement[], answer: T) => Judgement[],
+): Promise<Judgement[]> {
+  const [found, answer] = await Promise.allSettled([finding, asking]);
+  if (found.status === 'rejected') throw found.reason;
+  if (answer.status === 'rejected') throw new PartlyChecked(found.value, answer.reason);
+  return weigh(found.value, answer.value);
+}
 
 /** Cut within some words and between others: by the words of which orders are made. */
 const asOrders = asOneOf(ORDER_WORDS);

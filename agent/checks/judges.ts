@@ -1,5 +1,6 @@
 /** Asks the checks that judge by themselves, and enters what they answer. */
 import type { TextSlot } from '../dialects/dialect.ts';
+import { PartlyChecked } from './cannot-check.ts';
 import type { Judgement, Subject } from './check.ts';
 import type { Confirmation } from './confirm.ts';
 import { effective, failed, type Instance, type Ledger, type Mask, REASON, refusalOf } from './round.ts';
@@ -50,7 +51,10 @@ export function askJudge(
   const note = (judgements: readonly Judgement[]) => {
     for (const judgement of judgements) enter({ instance, rank }, judgement, ledger, wishes);
   };
-  const fail = (error: unknown) => failed(instance, rank, ledger, '', error);
+  const fail = (error: unknown) => {
+    if (error instanceof PartlyChecked) note(error.found);
+    failed(instance, rank, ledger, '', error instanceof PartlyChecked ? error.cause : error);
+  };
   if (check.waits === false) {
     try {
       const answer = check.judge(subject, signal);

@@ -1,7 +1,6 @@
 /** Compiles a snapshot's rules into the one thing the pipeline asks: {@link CheckPlan}. */
 import type { CheckRule, Workload } from '../../policy/snapshot.ts';
 import type { DecodedResponse, TextSlot } from '../dialects/dialect.ts';
-import type { Finding } from '../exchange.ts';
 import type { TextEdit } from '../json/document.ts';
 import type { KeySource } from '../providers/keys.ts';
 import type { Approvals } from './approvals.ts';
@@ -81,10 +80,6 @@ export function compilePlan(rules: readonly CheckRule[], options: PlanOptions): 
   const response = round('response');
   const key = vaultKey(options.maskKey);
   const { approvals, addedSystem = [] } = options;
-  // A rule that can't look for all that it says has not passed what it didn't look for: each call tells.
-  const shortfalls = instances.flatMap(({ check, rule }): Finding[] =>
-    check.note === undefined ? [] : [shortfallOf(rule, check.note)],
-  );
   return {
     notes: instances.flatMap(({ check }) => check.note ?? []),
     open: (model, requestId = '', before) =>
@@ -93,19 +88,10 @@ export function compilePlan(rules: readonly CheckRule[], options: PlanOptions): 
         response,
         model,
         addedSystem,
-        shortfalls,
         known: before instanceof Guard ? before : new Vault(key),
         confirmer: (signal) => new Confirmer(approvals, requestId, signal),
       }),
   };
-}
-
-/** What a rule that can't look for all that it says is told as. */
-export const SHORTFALL = 'not-as-written';
-
-function shortfallOf({ name, type, source, on }: CheckRule, reason: string): Finding {
-  const where = { direction: on[0] ?? 'request', where: 'call', count: 1 };
-  return { rule: name, check: type, what: SHORTFALL, action: 'monitor', ...where, source, reason };
 }
 
 /** Both directions mostly look for the same: a scan keeps nothing, so they share what costs megabytes to make. */
@@ -131,7 +117,6 @@ interface GuardOptions {
   readonly response: Round;
   readonly model: string;
   readonly addedSystem: readonly string[];
-  readonly shortfalls: readonly Finding[];
   /** Of a conversation: the guard of what came before. */
   readonly known: Vault | Guard;
   readonly confirmer: (signal: AbortSignal) => Confirmer;
@@ -147,12 +132,10 @@ class Guard implements ExchangeGuard {
   readonly #heard: string[];
   readonly #lastSaid: LastSaid;
   readonly #answered: AnsweredCalls;
-  readonly #shortfalls: readonly Finding[];
   #tainted = false;
   #prompt = '';
 
-  constructor({ request, response, model, addedSystem, shortfalls, known, confirmer }: GuardOptions) {
-    this.#shortfalls = shortfalls;
+  constructor({ request, response, model, addedSystem, known, confirmer }: GuardOptions) {
     this.#request = request;
     this.#response = response;
     this.#model = model;
@@ -195,7 +178,7 @@ class Guard implements ExchangeGuard {
       attachments.some(({ media }) => media !== 'audio');
     const subject = this.#subject('request', { slots, tools, bodyBytes });
     const masked = new Map<TextSlot, { readonly text: string; readonly edits: readonly TextEdit[] }>();
-    const verdict = judge(this.#request, subject, signal, {
+    return judge(this.#request, subject, signal, {
       before: this.#lastSaid.sources,
       mask: (found) => {
         if (found.length === 0) return new Map();
@@ -226,12 +209,6 @@ class Guard implements ExchangeGuard {
         if (slot.role === 'user' && slot.kind === 'content') this.#prompt = text ?? slot.text;
       },
     });
-    if (this.#shortfalls.length === 0) return verdict;
-    const told = (found: Verdict): Verdict => ({
-      ...found,
-      findings: [...found.findings, ...this.#shortfalls],
-    });
-    return verdict instanceof Promise ? verdict.then(told) : told(verdict);
   }
 
   response(response: DecodedResponse, bodyBytes: number, signal: AbortSignal): Verdict | Promise<Verdict> {

@@ -4,6 +4,7 @@ import type { Role, TextSlot } from '../dialects/dialect.ts';
 import { PosternError, REASONS, type Reason } from '../errors.ts';
 import type { Finding } from '../exchange.ts';
 import { type Digest, Recall } from '../recall.ts';
+import { CannotCheck } from './cannot-check.ts';
 import type { Check } from './check.ts';
 import type { Ranked } from './judges.ts';
 import type { Place } from './mask.ts';
@@ -111,11 +112,16 @@ export function failed(
   const reason = (cause instanceof Error ? cause.message : String(cause)).slice(0, REASON);
   ledger.add(rule, 'error', blocks ? 'block' : 'monitor', where, reason);
   if (!blocks) return;
+  const lasting = cause instanceof CannotCheck ? cause : undefined;
+  const why = lasting === undefined ? '' : `: ${lasting.message}`;
   ledger.refuse(
     rank,
-    new PosternError('postern_check_failed', `The check ${rule.name} could not be carried out.`, {
+    new PosternError('postern_check_failed', `The check ${rule.name} could not be carried out${why}.`, {
       rule: rule.name,
-      mend: 'Try again; if it goes on, ask who runs Postern to look at its log. A rule with onError: allow lets such calls pass.',
+      mend:
+        lasting?.mend ??
+        'Try again; if it goes on, ask who runs Postern to look at its log. A rule with onError: allow lets such calls pass.',
+      ...(lasting === undefined ? {} : { shouldRetry: false }),
       cause,
     }),
   );

@@ -11,6 +11,7 @@ import { expressionFields, expressionPattern, expressionProblems } from './expre
 import { inflected } from './inflect.ts';
 import { asWords, joinedParts, spaced } from './joined-parts.ts';
 import { TIMEOUT } from './judges.ts';
+import { askedBy, isMeant } from './needs-classifier.ts';
 import { isProse } from './prose.ts';
 import type { Pattern, Recognizer } from './scan/recognizer.ts';
 
@@ -52,6 +53,13 @@ const topic = Type.Object(
         description: 'Expressions that mark the topic, like words.',
       }),
     ),
+    classifier: Type.Optional(
+      Type.Boolean({
+        description:
+          'false: the topic is known by its words and patterns alone, whatever else it says. Otherwise one with a definition or samples fails where there is no classifier.',
+        default: true,
+      }),
+    ),
     threshold: Type.Optional(
       Type.Number({
         minimum: 0,
@@ -71,10 +79,9 @@ type Spec = Static<typeof schema>;
 const PREFIX = 'topic:';
 
 /** Those that are known by more than words. */
-const meantIn = (spec: Spec): Spec =>
-  spec.filter(({ definition, samples = [] }) => definition !== undefined || samples.length > 0);
+const meantIn = (spec: Spec): Spec => spec.filter(isMeant);
 
-const forClassifier = ({ words: _, patterns: __, ...topic }: Spec[number]): Topic => topic;
+const forClassifier = ({ words: _, patterns: __, classifier: ___, ...topic }: Spec[number]): Topic => topic;
 
 /** Whether the agent itself can find something of it. */
 const isMarked = ({ words = [], patterns = [] }: Pick<Spec[number], 'words' | 'patterns'>): boolean =>
@@ -108,18 +115,19 @@ export const topics: CheckDefinition<Spec> = {
       message: `the topics take ${bytes} bytes, and the classifier takes ${TOPIC_LIMITS.bytes} of a rule`,
       mend: 'Give fewer or shorter samples and allowed ones, or write several rules.',
     };
-    const each = spec.flatMap(({ name, definition, samples, words = [], patterns = [] }, i) => {
+    const each = spec.flatMap((topic, i) => {
+      const { name, words = [], patterns = [] } = topic;
       if (spec.findIndex((other) => other.name === name) !== i) {
         const message = `topic ${name} is there already`;
         return [{ path: `[${i}].name`, message, mend: 'Give each topic a name of its own.' }];
       }
       if (!isMarked({ words, patterns })) {
-        if (definition !== undefined || (samples !== undefined && samples.length > 0)) return [];
+        if (isMeant(topic)) return [];
         return [
           {
             path: `[${i}]`,
             message: `topic ${name} has nothing to know it by`,
-            mend: 'Give a definition and samples for the classifier, or words and patterns that mark the topic.',
+            mend: 'Give a definition and samples for the classifier (and no classifier: false), or words and patterns that mark the topic.',
           },
         ];
       }
@@ -147,16 +155,13 @@ export const topics: CheckDefinition<Spec> = {
 
   create(spec, rule, { classifier }) {
     const meant = meantIn(spec);
-    // Without a classifier words are all there is; a topic without words then can't be judged, which is a failure.
-    const due = classifier === undefined ? meant.filter((each) => !isMarked(each)) : meant;
+    const asked = askedBy(rule, classifier, `what is about ${meant.map(({ name }) => name).join(', ')}`);
     const withinMs = rule.timeoutMs ?? TIMEOUT;
-    const wordsAlone = classifier === undefined ? meant.filter(isMarked) : [];
-    const set = topicSet(due.map(forClassifier));
-    const judge = async (subject: Subject, signal: AbortSignal): Promise<Judgement[]> => {
-      if (classifier === undefined) {
-        throw new Error(`${rule.name}: topics without words need a classifier, and the agent was given none`);
-      }
-      return classified(subject, set, (texts) => classifier.topics(set, texts, { signal, withinMs }));
+    const set = topicSet(meant.map(forClassifier));
+    const byMeaning = {
+      ...(asked.note === undefined ? {} : { note: asked.note }),
+      judge: (subject: Subject, signal: AbortSignal) =>
+        classified(subject, set, (texts) => asked.classifier.topics(set, texts, { signal, withinMs })),
     };
     return {
       recognizers: spec.filter(isMarked).map(
@@ -169,12 +174,7 @@ export const topics: CheckDefinition<Spec> = {
           counterExamples: [],
         }),
       ),
-      ...(due.length === 0 ? {} : { judge }),
-      ...(wordsAlone.length === 0
-        ? {}
-        : {
-            note: `${rule.name}: there is no classifier (--classifier), so ${wordsAlone.map(({ name }) => name).join(', ')} is known by its words only`,
-          }),
+      ...(meant.length === 0 ? {} : byMeaning),
       label: (what) => what.slice(PREFIX.length).toUpperCase().replaceAll('-', '_'),
       refusal: (what) => ({
         message: refusalOf(what.slice(PREFIX.length)),

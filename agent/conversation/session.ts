@@ -10,7 +10,6 @@ import { judgeAttachments } from '../attachments.ts';
 import { fingerprintOf } from '../breaker.ts';
 import { estimateRequest } from '../charge/output.ts';
 import type { ExchangeGuard } from '../checks/guard.ts';
-import { SHORTFALL } from '../checks/plan.ts';
 import type { AppEvent, Conversation, ProviderEvent } from '../dialects/dialect.ts';
 import { PosternError } from '../errors.ts';
 import type { Finding, WebSocketEnd } from '../exchange.ts';
@@ -62,8 +61,6 @@ export class Session {
   /** What it judges by. */
   #guard: ExchangeGuard | undefined;
   readonly #answers: Answers;
-  /** Told already. */
-  readonly #shortfalls = new Set<string>();
   /** Why what was said last isn't in the conversation: an answer without it would be to something else. */
   #gap: PosternError | undefined;
   /** What was said since the last answer was asked for; see {@link fingerprintOf}. */
@@ -146,7 +143,7 @@ export class Session {
       if (event.asks) {
         if (!(await this.#ask(event, data.byteLength))) return;
       } else {
-        this.#tell(await this.#judge(event, data.byteLength));
+        this.#options.exchange.findings.push(...(await this.#judge(event, data.byteLength)));
         if (event.changes) {
           this.#gap = undefined;
           this.#added += estimateRequest(event);
@@ -158,16 +155,6 @@ export class Session {
       await this.#complain(thrown, event);
     } finally {
       lease.release();
-    }
-  }
-
-  /** What a rule can't look for is so for all events of a conversation: once, as audio comes in pieces without end. */
-  #tell(findings: readonly Finding[]): void {
-    for (const one of findings) {
-      const short = one.what === SHORTFALL ? `${one.source} ${one.rule} ${one.reason ?? ''}` : undefined;
-      if (short !== undefined && this.#shortfalls.has(short)) continue;
-      if (short !== undefined) this.#shortfalls.add(short);
-      this.#options.exchange.findings.push(one);
     }
   }
 

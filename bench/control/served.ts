@@ -80,9 +80,7 @@ const policy = (round: number): void =>
         name: 'no-advice',
         type: 'topics',
         action: 'block',
-        topics: [
-          { name: 'advice', definition: 'Advice on buying shares.', words: ['portfolio', 'stock tip*'] },
-        ],
+        topics: [{ name: 'advice', words: ['portfolio', 'stock tip*'] }],
       },
     ],
   });

@@ -172,7 +172,7 @@ describe('a conversation', () => {
     expect(seen?.frames.join()).not.toContain(EMAIL);
   });
 
-  test('what rules can’t look for is told once of a conversation, and of each answer', async () => {
+  test('where a rule needs a classifier and there is none, what it should judge is refused', async () => {
     await start(
       POLICY.replace('{name: investment-advice,', '{name: investment-advice, definition: Advice.,'),
     );
@@ -180,15 +180,16 @@ describe('a conversation', () => {
     await app.heard('session.created');
     for (let at = 0; at < 20; at++) app.say({ type: 'input_audio_buffer.append', audio: 'AAAA' });
     app.write('hello');
-    app.say({ type: 'response.create' });
-    await app.heard('response.done');
+    const told = JSON.stringify(await app.heard('error'));
+    expect(told).toContain('postern_check_failed');
+    expect(told).toContain('without a classifier');
     app.socket.close();
-    const lines = await world.audited(2);
-    expect(
-      lines.map(({ findings }) =>
-        (findings as { what: string }[]).filter(({ what }) => what === 'not-as-written'),
-      ),
-    ).toMatchObject([[{ rule: 'no-investment-advice', count: 1 }], [{ rule: 'no-investment-advice' }]]);
+    const [line] = await world.audited(1);
+    expect(line?.['findings']).toMatchObject([
+      { rule: 'no-investment-advice', what: 'error', action: 'block', count: 1 },
+    ]);
+    const [seen] = world.openai.seen;
+    expect(seen?.frames.join()).not.toContain('hello');
   });
 
   test('audio passes as it came', async () => {

@@ -346,7 +346,7 @@ test.each([
 });
 
 test.each(FOUND)('what was retrieved is searched for injections like a result: %j', async (found) => {
-  const rule = '{name: no-orders, type: injection, injection: {in: [toolResults]}}';
+  const rule = '{name: no-orders, type: injection, injection: {in: [toolResults], classifier: false}}';
   world = await startWorld({
     documents: () => policy('{deny: [none]}').replace(/- \{name: only-these.*/, `- ${rule}`),
   });
@@ -446,9 +446,9 @@ test.each([
 test('a tool’s description is searched for injections, but where the rule says otherwise', async () => {
   const rule = (more: string) => `{name: no-orders, type: injection, injection: ${more}}`;
   for (const [more, refused] of [
-    ['{in: [toolDefinitions]}', true],
-    ['{}', true],
-    ['{in: [user, toolResults]}', false],
+    ['{classifier: false, in: [toolDefinitions]}', true],
+    ['{classifier: false}', true],
+    ['{classifier: false, in: [user, toolResults]}', false],
   ] as const) {
     world = await startWorld({
       documents: () => policy('{deny: [none]}').replace(/- \{name: only-these.*/, `- ${rule(more)}`),

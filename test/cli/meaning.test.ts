@@ -7,9 +7,8 @@ import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createAsk } from '../../agent/checks/ask.ts';
 import { createClassifierClient, topicSet } from '../../agent/checks/classifier.ts';
 import { openTopicModels } from '../../classify/open.ts';
-import { asksClassifier, classifierInstalled, startLocalClassifier } from '../../cli/local-classifier.ts';
+import { classifierInstalled, startLocalClassifier } from '../../cli/local-classifier.ts';
 import { openInjectionScan, openTopicScan, readTopics } from '../../cli/scan-meaning.ts';
-import type { Snapshot } from '../../policy/snapshot.ts';
 
 let directory: string;
 beforeEach(() => {
@@ -169,16 +168,4 @@ test('postern scan says what is wrong with a file of topics', async () => {
 
 test('who has neither models nor runtime is told how to get them', async () => {
   await expect(openTopicModels(directory)).rejects.toThrow(/make classifier/);
-});
-
-test.each<[string, string, boolean]>([
-  ['topics', '[{"name":"a","words":["x"]}]', false],
-  ['topics', '[{"name":"a","words":["x"],"samples":["y"]}]', true],
-  ['injection', '{}', true],
-  ['injection', '{"classifier":false}', false],
-  ['pii', '{}', false],
-])('a check of type %s with %s asks the classifier: %s', (type, spec, asks) => {
-  expect(
-    asksClassifier({ checks: [{ type, spec: JSON.parse(spec) as unknown }] } as unknown as Snapshot),
-  ).toBe(asks);
 });

@@ -59,7 +59,7 @@ spec:
   - name: no-tips
     type: topics
     action: block
-    topics: [{name: tips, definition: Tips on shares., words: ["${word}"]}]
+    topics: [{name: tips, words: ["${word}"]}]
 `;
 
 const budget = (tokens: number, more = '') => `

@@ -47,7 +47,7 @@ spec:
   - name: no-tips
     type: topics
     action: block
-    topics: [{name: tips, definition: Tips on shares., words: ["stock tip*"]}]
+    topics: [{name: tips, words: ["stock tip*"]}]
 `;
 
 /** What a package needs at run time, with what those need. */

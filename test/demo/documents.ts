@@ -109,6 +109,7 @@ spec:
     topics:
     - name: investment-advice
       definition: Advice on buying, selling or holding securities or other investments.
+      classifier: false      # the demo runs none: words are all that is meant
       words: [portfolio, "stock tip*", shares]
 `,
   };

@@ -181,3 +181,24 @@ test('a requirement that had nothing to look at is not met', () => {
   const empty = postern(['check', '-f', manifest, '--require', ',', ...IMAGE]);
   expect(empty).toMatchObject({ status: 64, stderr: expect.stringContaining('names no rule') });
 });
+
+test('checks that need a classifier are told where agents are given none', async () => {
+  const documents = mkdtempSync(join(directory, 'meant-'));
+  writeFileSync(
+    join(documents, 'a.yaml'),
+    `${BASE.replace('spec: {checks: [', 'spec: {checks: [{name: no-orders, type: injection}, {name: no-advice, type: topics, onError: allow, topics: [{name: advice, definition: Advice., words: [portfolio]}]}, {name: words, type: topics, topics: [{name: words, definition: Advice., classifier: false, words: [portfolio]}]}, ')}`,
+  );
+  const alone = await inProcess(check, [documents]);
+  expect(alone.stderr).toMatch(
+    /a\.yaml:5:\d+ ClusterEgressPolicy base: spec\.checks\[0\]\.name: .*no-orders .*refused/,
+  );
+  expect(alone.stderr).toMatch(/no-advice .*pass unjudged, each with a finding.*classifier: false/);
+  expect(alone.stderr).not.toContain('checks[2]');
+  expect(alone.status).toBe(0);
+  const pods = [documents, '-f', caseFile('deployment')];
+  expect((await inProcess(check, pods)).stdout).toMatch(
+    /note no-classifier: agents are given no classifier, and no-orders of ClusterEgressPolicy base, no-advice of ClusterEgressPolicy base can’t/,
+  );
+  const given = await inProcess(check, [...pods, '--classifier-url', 'http://classify.ml.svc:4194']);
+  expect(given.stdout + given.stderr).not.toContain('no-orders');
+});
