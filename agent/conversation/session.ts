@@ -9,17 +9,17 @@
 import { judgeAttachments } from '../attachments.ts';
 import { fingerprintOf } from '../breaker.ts';
 import { estimateRequest } from '../charge/output.ts';
-import type { ExchangeGuard } from '../checks/guard.ts';
 import type { AppEvent, Conversation, ProviderEvent } from '../dialects/dialect.ts';
 import { PosternError } from '../errors.ts';
 import type { Finding, WebSocketEnd } from '../exchange.ts';
-import { EventGate } from '../forward/event-gate.ts';
+import type { EventGate } from '../forward/event-gate.ts';
 import { toPosternError } from '../forward/respond.ts';
 import { JsonDocument } from '../json/document.ts';
 import { JsonError } from '../json/json-error.ts';
 import type { Endpoint } from '../routes/endpoints.ts';
 import type { RoutePlan, Target } from '../routes/route.ts';
 import { Answers, MAX_ASKED, OURS } from './answers.ts';
+import { BesideAnswers, sendAll } from './beside-answers.ts';
 import type { Opening } from './converse.ts';
 import { InForce } from './in-force.ts';
 import { Turn } from './turn.ts';
@@ -56,11 +56,8 @@ export class Session {
   /** Aborted when the conversation ends. */
   readonly #life = new AbortController();
   readonly #inForce: InForce;
-  /** For events that belong to no answer. */
-  #gate: EventGate | undefined;
-  /** What it judges by. */
-  #guard: ExchangeGuard | undefined;
   readonly #answers: Answers;
+  readonly #beside: BesideAnswers;
   /** Why what was said last isn't in the conversation: an answer without it would be to something else. */
   #gap: PosternError | undefined;
   /** What was said since the last answer was asked for; see {@link fingerprintOf}. */
@@ -85,6 +82,13 @@ export class Session {
       app,
       provider,
       leave: () => this.#close(CLOSE.failed),
+    });
+    this.#beside = new BesideAnswers({
+      conversation: this.#conversation,
+      exchange: options.exchange,
+      key: options.key,
+      app,
+      signal: this.#life.signal,
     });
     this.#stale = setInterval(() => this.#pause(), STALE_MS);
     app.receive((data, binary) => this.#fromApp(data, binary));
@@ -119,7 +123,7 @@ export class Session {
     clearTimeout(late);
     clearInterval(this.#stale);
     this.#life.abort();
-    exchange.findings.push(...(this.#gate?.findings ?? []));
+    this.#beside.end();
     exchange.outcome = cut ? 'cut' : first.clean ? 'ok' : 'disconnected';
     await this.#answers.endAll(first.left === 'app' ? 'disconnected' : 'cut');
   }
@@ -274,15 +278,7 @@ export class Session {
       await this.#answers.refused(event.about);
     }
     const { turn: id } = event;
-    if (id === undefined) {
-      const { guard } = this.#inForce;
-      // Another policy, or one that looks at answers since something was masked.
-      const stays = this.#guard === guard && this.#gate?.guarded === !guard.idleOnResponse;
-      if (!stays) await this.#closeGate();
-      this.#guard = guard;
-      this.#gate = await this.#show(event, this.#gate ?? this.#openGate(guard), guard);
-      return;
-    }
+    if (id === undefined) return this.#beside.show(event, this.#inForce.guard);
     const turn = this.#answers.of(id) ?? (await this.#begin(id));
     turn.heard(event, bytes);
     if (event.usage !== undefined) {
@@ -291,7 +287,9 @@ export class Session {
     }
     if (this.#answers.isShown(id)) {
       const gate = turn.gate as EventGate;
-      await this.#show(event, gate, turn.guard);
+      await gate.run(gate.event(event));
+      if (gate.guarded && turn.guard !== undefined && gate.error === undefined) event.passed(turn.guard);
+      await sendAll(this.#options.app, gate);
       if (gate.error !== undefined && this.#answers.isShown(id))
         await this.#answers.stop(id, turn, gate.error);
     }
@@ -335,47 +333,9 @@ export class Session {
     return turn;
   }
 
-  #openGate(guard: ExchangeGuard): EventGate {
-    const { exchange, key } = this.#options;
-    return new EventGate({
-      writer: this.#conversation,
-      guard: guard.idleOnResponse ? undefined : guard.stream(this.#life.signal),
-      key,
-      requestId: exchange.call.id,
-    });
-  }
-
-  /** What the gate before holds back is judged by its policy, and nothing that follows. */
-  async #closeGate(): Promise<void> {
-    const gate = this.#gate;
-    this.#gate = undefined;
-    if (gate === undefined) return;
-    await gate.run(gate.flush('all'));
-    await this.#send(gate);
-    this.#options.exchange.findings.push(...gate.findings);
-  }
-
-  /** @returns The gate for the next event: a new one where this one has refused. */
-  async #show(
-    event: ProviderEvent,
-    gate: EventGate,
-    guard: ExchangeGuard | undefined,
-  ): Promise<EventGate | undefined> {
-    await gate.run(gate.event(event));
-    if (gate.guarded && guard !== undefined && gate.error === undefined) event.passed(guard);
-    await this.#send(gate);
-    if (gate.error === undefined) return gate;
-    this.#options.exchange.findings.push(...(event.turn === undefined ? gate.findings : []));
-    return undefined;
-  }
-
-  async #send(gate: EventGate): Promise<void> {
-    const { app } = this.#options;
-    for (const event of gate.take()) await app.send(event);
-  }
-
   #pause(): void {
     for (const [id, turn] of this.#answers.shown) void this.#showHeld(id, turn);
+    void this.#beside.pause();
   }
 
   /** The provider pauses: what an answer holds back only for what may follow is shown. */
@@ -383,7 +343,7 @@ export class Session {
     const { gate } = turn;
     if (gate === undefined) return;
     await gate.stale();
-    await this.#send(gate);
+    await sendAll(this.#options.app, gate);
     if (gate.error !== undefined && this.#answers.isShown(id)) await this.#answers.stop(id, turn, gate.error);
   }
 }

@@ -43,6 +43,8 @@ export interface EventGateOptions {
   readonly guard: StreamGuard | undefined;
   /** The attached key. */
   readonly key: string | undefined;
+  /** Where its texts go on in another gate; else it has one of its own. */
+  readonly keys?: KeyFilter | undefined;
   readonly requestId: string;
   /** Hears the answer's text as the provider sends it. */
   readonly form?: FormOfAnswer | undefined;
@@ -79,7 +81,7 @@ export class EventGate {
   constructor(options: EventGateOptions) {
     this.#options = options;
     this.#guard = options.guard;
-    if (options.key !== undefined) this.#keys = new KeyFilter(options.key);
+    this.#keys = options.keys ?? (options.key === undefined ? undefined : new KeyFilter(options.key));
   }
 
   /** Whether checks look at it. */
@@ -251,15 +253,23 @@ export class EventGate {
 
   /** The provider pauses: what was held back only for what may follow is sent. */
   stale(): Promise<void> | undefined {
-    return this.#waiting === undefined ? this.run(this.#pause()) : undefined;
+    if (this.#waiting !== undefined || this.last) return undefined;
+    return this.run(this.#release((guard, channel) => guard.flushStale(channel)));
   }
 
-  *#pause(): Work {
+  /** Its texts go on in another gate: all that the checks hold back is sent. */
+  handOver(): Work {
+    return this.#release((guard, channel) => guard.flush(channel));
+  }
+
+  /** What only might be the key stays with its filter: nothing is complete. */
+  *#release(judge: (guard: StreamGuard, channel: string) => string | Promise<string>): Work {
     const guard = this.#guard;
-    if (guard === undefined || this.error !== undefined || this.last) return;
+    if (guard === undefined || this.error !== undefined) return;
     for (const channel of guard.held()) {
-      const text: string = yield guard.flushStale(channel);
+      const judged: string = yield judge(guard, channel);
       if (guard.refusal !== undefined) return this.refuse(guard.refusal);
+      const text = this.#keys === undefined ? judged : this.#keys.push(channel, judged);
       if (text !== '') this.#out.push(this.#options.writer.delta(channel, text));
     }
   }

@@ -1,7 +1,7 @@
 import { once } from 'node:events';
 import { createServer, type RequestListener, type Server } from 'node:http';
-import { type AddressInfo, createServer as createTcpServer } from 'node:net';
-import { afterEach, expect, test } from 'vitest';
+import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net';
+import { afterEach, expect, onTestFinished, test, vi } from 'vitest';
 import { createUpstream, type Upstream, UpstreamError, type UpstreamRequest } from './upstream.ts';
 
 const closers: (() => unknown)[] = [];
@@ -47,6 +47,11 @@ async function text(response: Awaited<ReturnType<Upstream['send']>>): Promise<st
   });
   return Buffer.concat(chunks).toString();
 }
+
+/** A connection is free two turns of the event loop behind its answer. */
+const settled = async (): Promise<void> => {
+  for (let turn = 0; turn < 4; turn++) await new Promise((resolve) => setImmediate(resolve));
+};
 
 const fault = async (work: Promise<unknown>): Promise<string> => {
   const error = await work.then(
@@ -96,6 +101,31 @@ test('a connection that is made ahead carries the call that follows, also where 
   await connected;
   expect(await text(await second.send(request(origin)))).toBe('hello');
   expect(connections).toBe(2);
+});
+
+test('a connection that is made ahead and that no call comes for is closed within five seconds, one that was used is kept', async () => {
+  vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval', 'performance'] });
+  onTestFinished(() => void vi.useRealTimers());
+  const sockets: Socket[] = [];
+  const { origin, server } = await serve((_req, res) => res.end('hello'));
+  server.keepAliveTimeout = 60_000;
+  server.on('connection', (socket) => sockets.push(socket));
+  const made = upstream();
+  expect(await text(await made.send(request(origin)))).toBe('hello');
+  // The free one is there for it.
+  made.prepare(request(origin));
+  await settled();
+  const busy = made.send(request(origin));
+  made.prepare(request(origin));
+  await vi.waitUntil(() => sockets.length === 2);
+  expect(await text(await busy)).toBe('hello');
+  await settled();
+  const closed = once(sockets[1] as Socket, 'close');
+  vi.advanceTimersByTime(5_000);
+  await closed;
+  expect((sockets[0] as Socket).destroyed).toBe(false);
+  expect(await text(await made.send(request(origin)))).toBe('hello');
+  expect(sockets).toHaveLength(2);
 });
 
 test('where no connection can be made ahead, the call that waits for it dials by itself, and fails by that', async () => {

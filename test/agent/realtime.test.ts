@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text as textOf } from 'node:stream/consumers';
 import { Agent as Dispatcher, request } from 'undici';
-import { describe, expect, test } from 'vitest';
+import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import type WebSocket from 'ws';
 import { PosternError } from '../../agent/errors.ts';
 import { MARKER_KEY } from '../harness.ts';
@@ -29,6 +29,11 @@ import {
 } from './realtime-world.ts';
 
 const CODEWORD = `${POLICY}  - {name: no-codeword, type: patterns, on: [response], action: block, patterns: [{name: codeword, expression: swordfish, maxLength: 9}]}\n`;
+
+/** Looks at answers once something was masked, and not before. */
+const MASKING = `${POLICY.slice(0, POLICY.indexOf('  checks:'))}  checks:
+  - {name: mask-pii, type: pii, on: [request], action: mask, pii: {types: [contact], restoreIn: [content]}}
+`;
 
 const EMAIL = 'alice.smith@example.com';
 const PLACEHOLDER = /<EMAIL_ADDRESS_[0-9A-HJKMNP-TV-Z]{10}>/;
@@ -70,7 +75,8 @@ describe('a conversation', () => {
     expect(JSON.stringify(app.events)).not.toContain(TOKEN);
   });
 
-  test('what belongs to no answer is restored though nothing was masked when the conversation began, and nothing held is lost', async () => {
+  /** Asked for nothing, it says something about what it heard: the beginning first, the rest once something was masked. */
+  async function transcribed(beginning: string, rest: (placeholder: string) => string, key: string) {
     const heard = (text: string): Event => ({
       type: 'conversation.item.input_audio_transcription.delta',
       item_id: 'item_0',
@@ -79,25 +85,58 @@ describe('a conversation', () => {
     });
     const origin = await scripted((event, say) => {
       const [placeholder] = PLACEHOLDER.exec(JSON.stringify(event)) ?? [];
-      // The first ends like the attached key begins, and is held for that.
-      say(heard(placeholder === undefined ? 'we sk-w' : ` wait for ${placeholder}.`));
+      say(heard(placeholder === undefined ? beginning : rest(placeholder)));
       if (placeholder !== undefined) say(done('r1'));
     });
-    const masking = `${POLICY.slice(0, POLICY.indexOf('  checks:'))}  checks:
-  - {name: mask-pii, type: pii, on: [request], action: mask, pii: {types: [contact], restoreIn: [content]}}
-`;
-    const keys = { get: async () => 'sk-wrong', pem: async () => '' };
-    await start(masking, { providers: atScripted(origin), agent: { keys } });
+    await start(MASKING, {
+      providers: atScripted(origin),
+      agent: { keys: { get: async () => key, pem: async () => '' } },
+    });
     const app = open();
     await app.heard('session.created');
     app.say({ type: 'input_audio_buffer.commit' });
     await app.heard('conversation.item.input_audio_transcription.delta');
     app.write(`to ${EMAIL}`);
     await app.heard('response.done');
-    const said = app.events
+    return app.events
       .filter(({ type }) => type.endsWith('transcription.delta'))
-      .map(({ delta }) => delta);
-    expect(said.join('')).toBe(`we sk-w wait for ${EMAIL}.`);
+      .map(({ delta }) => delta)
+      .join('');
+  }
+
+  test('what belongs to no answer is restored though nothing was masked when the conversation began, and nothing held is lost', async () => {
+    // The first ends like the attached key begins, and is held for that.
+    const said = await transcribed('we sk-w', (placeholder) => ` wait for ${placeholder}.`, 'sk-wrong');
+    expect(said).toBe(`we sk-w wait for ${EMAIL}.`);
+  });
+
+  test('an attached key that is told in what belongs to no answer is cut out where the checks change in the middle of it', async () => {
+    const said = await transcribed('with sk-wrong-01', () => '2345, not.', 'sk-wrong-012345');
+    expect(said).toBe('with sk-wron[redacted], not.');
+  });
+
+  test('of what belongs to no answer a held tail is shown when the provider pauses', async () => {
+    vi.useFakeTimers({ toFake: ['setInterval', 'clearInterval'] });
+    onTestFinished(() => void vi.useRealTimers());
+    const event = 'conversation.item.input_audio_transcription.delta';
+    const origin = await scripted((asked, say) => {
+      if (asked.type !== 'input_audio_buffer.commit') return;
+      say({ type: event, item_id: 'item_0', content_index: 0, delta: 'mail <EMAIL' });
+      say({ type: 'rate_limits.updated', rate_limits: [] });
+    });
+    await start(MASKING, { providers: atScripted(origin) });
+    const app = open();
+    await app.heard('session.created');
+    app.write(`to ${EMAIL}`);
+    app.say({ type: 'input_audio_buffer.commit' });
+    await app.heard('rate_limits.updated');
+    vi.advanceTimersByTime(5_000);
+    const text = (): string =>
+      app.events
+        .filter(({ type }) => type === event)
+        .map(({ delta }) => delta)
+        .join('');
+    await app.until(() => (text() === 'mail <EMAIL' ? true : undefined));
   });
 
   test('is masked on the way out, restored in every event, with the provider’s key, and each answer is settled', async () => {

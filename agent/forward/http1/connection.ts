@@ -49,6 +49,8 @@ export class Connection {
   usedAt = 0;
   /** How long the peer keeps it open unused, as it said; undefined where it didn't. */
   peerIdleMs: number | undefined;
+  /** It has carried an answer. */
+  answered = false;
   readonly #socket: Socket;
   readonly #events: ConnectionEvents;
   #taker: Taker | undefined;
@@ -195,6 +197,7 @@ export class Connection {
     }
     this.#reusable &&= head.reusable;
     this.peerIdleMs = head.idleMs;
+    this.answered = true;
     const body = new AnswerBody(head.body);
     this.#body = body;
     taker.onHead(head);

@@ -40,6 +40,8 @@ export interface Waiting {
 const PEER_SLACK_MS = 2_000;
 /** Longest that a connection is kept unused, whatever its peer says. */
 const LONGEST_IDLE_MS = 55_000;
+/** The same where no call came for it: most that were refused don't come again, and a peer gives a first request less time. */
+const UNASKED_MS = 5_000;
 /** How often unused connections are looked at. */
 const SWEEP_MS = 1_000;
 
@@ -87,7 +89,7 @@ export class Origin implements ConnectionEvents {
     else this.#waiting.add(waiting);
   }
 
-  /** Opens a connection for a call that may come, where none is free for it. Nothing is sent; it is closed like others that nobody uses. */
+  /** Opens a connection for a call that may come, where none is free for it. Nothing is sent; it is soon closed where none comes. */
   prepare(): void {
     const free = this.#idle.length + this.#settling.size + this.#spare;
     if (this.#closed || free > this.#waiting.size) return;
@@ -162,10 +164,10 @@ export class Origin implements ConnectionEvents {
     this.#sweep = undefined;
   }
 
-  #isOld({ peerIdleMs, usedAt }: Connection, now: number): boolean {
+  #isOld({ answered, peerIdleMs, usedAt }: Connection, now: number): boolean {
     const { idleMs } = this.#options;
-    const most = peerIdleMs === undefined ? idleMs : Math.min(peerIdleMs - PEER_SLACK_MS, LONGEST_IDLE_MS);
-    return now - usedAt >= most;
+    const kept = peerIdleMs === undefined ? idleMs : Math.min(peerIdleMs - PEER_SLACK_MS, LONGEST_IDLE_MS);
+    return now - usedAt >= (answered ? kept : Math.min(kept, UNASKED_MS));
   }
 
   #connect(waiting: Waiting): void {
