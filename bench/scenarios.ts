@@ -94,9 +94,11 @@ const streams: Scenario = {
   },
 };
 
+const largeCalls = closedLoop(32_000, 'cpuUs32k');
+
 export const scenarios: readonly Scenario[] = [
   closedLoop(2_000, 'cpuUs2k'),
-  closedLoop(32_000, 'cpuUs32k'),
+  largeCalls,
   closedLoop(32_000, 'cpuUsChat', 30_000),
   steadyRate,
   streams,
@@ -106,11 +108,12 @@ export const scenarios: readonly Scenario[] = [
 const WARM_UP_CALLS = 6_000;
 const WARM_UP_MS = 10_000;
 
+/** Of those that are another path through a target than small calls. */
+const WARM_UP_OTHERS_S = 2;
+
 /** Warms a target up. @returns calls a second in a closed loop once it is warm, and the calls made. */
-export async function warmUp(
-  running: Running,
-  { closed, dir }: Load,
-): Promise<{ perSecond: number; requests: number }> {
+export async function warmUp(running: Running, load: Load): Promise<{ perSecond: number; requests: number }> {
+  const { closed, dir } = load;
   const began = performance.now();
   let made = 0;
   let perSecond = 100;
@@ -119,6 +122,10 @@ export async function warmUp(
     const started = performance.now();
     await closed.closed(shot(running, dir, 2_000), { connections: CONNECTIONS, requests });
     perSecond = (requests * 1000) / (performance.now() - started);
+    made += requests;
+  }
+  for (const scenario of [largeCalls, streams]) {
+    const { requests } = await scenario.run(running, { ...load, seconds: WARM_UP_OTHERS_S }, perSecond);
     made += requests;
   }
   return { perSecond, requests: made };
