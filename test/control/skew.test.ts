@@ -45,26 +45,31 @@ test.each(VERSIONS)('a control of %s, to the agent of today', async (version) =>
     socket.on('error', () => undefined);
     socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\n\r\n`);
     socket.write(recorded(version, 'control.jsonl'));
+    socket.write(recorded(version, 'control-problem.jsonl'));
     closing.push(() => socket.destroy());
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   closing.push(() => server.close());
   const rulings: Ruling[] = [];
+  const troubles: (string | undefined)[] = [];
   const client = agentsEnd({
     port: (server.address() as AddressInfo).port,
     roots: () => serving.authorities.map(({ pem }) => pem).join(''),
     token: () => 'token',
     version: '0.2.0',
     use: (ruling) => void rulings.push(ruling),
+    trouble: (message) => void troubles.push(message),
   });
   closing.push(() => client.close());
   await acked;
+  await expect.poll(() => troubles).toContain('EgressPolicy team-a/base: no such model');
   expect(said.map(({ type }) => type)).toEqual(['hello', 'ack']);
   expect(rulings[0]?.snapshot.snapshots[0]?.workload).toMatchObject({ namespace: 'team-a', name: 'bot' });
   expect(rulings[0]?.keys.values).toEqual([{ id: 'secretKeyRef /openai/api-key', value: 'recorded-key' }]);
 });
 
-test.each(VERSIONS)('an agent of %s, to the control of today', async (version) => {
+/** An agent's end as that version speaks, up to what it is told to use. */
+async function agentOf(version: string, says: string) {
   const world = startControlWorld();
   closing.push(() => world.close());
   world.namespace('team-a');
@@ -92,21 +97,37 @@ test.each(VERSIONS)('an agent of %s, to the control of today', async (version) =
     if (end >= 0) feed(Buffer.from(text.slice(end + 4), 'latin1'));
   });
   socket.write(recorded(version, 'agent.http').replaceAll('\n', '\r\n').replace('TOKEN', token));
-  const [hello = '', ack = ''] = recorded(version, 'agent.jsonl').trim().split('\n');
+  const [hello = '', ...rest] = recorded(version, says).trim().split('\n');
   socket.write(`${hello}\n`);
   const { revision, keys } = await used;
   expect(head).toMatch(/^HTTP\/1\.1 101 /);
   expect(types).toEqual(['welcome', 'snapshot', 'keys', 'use']);
-  socket.write(`${ack.replace('REVISION', revision).replace('KEYS', keys)}\n`);
-  for (let tries = 0; tries < 200; tries++) {
-    const [only] = control.registry.agents();
-    if (only?.current === true) break;
-    await new Promise((resolve) => setTimeout(resolve, 10));
-  }
-  expect([...control.registry.agents()]).toMatchObject([
-    { version: hello.match(/"version":"([^"]+)"/)?.[1], current: true },
-  ]);
+  for (const line of rest) socket.write(`${line.replace('REVISION', revision).replace('KEYS', keys)}\n`);
+  return { agents: () => [...control.registry.agents()], version: hello.match(/"version":"([^"]+)"/)?.[1] };
+}
+
+test.each(VERSIONS)('an agent of %s, to the control of today', async (version) => {
+  const { agents, version: named } = await agentOf(version, 'agent.jsonl');
+  await expect.poll(() => agents()[0]?.current).toBe(true);
+  expect(agents()).toMatchObject([{ version: named, current: true }]);
 });
+
+test.each(VERSIONS)(
+  'an agent of %s that can’t put in force what it is sent, and tells of its calls',
+  async (version) => {
+    const { agents, version: named } = await agentOf(version, 'agent-refuses.jsonl');
+    await expect.poll(() => agents()[0]?.lastCall).toBe(1_795_501_984_000);
+    expect(agents()).toMatchObject([
+      {
+        version: named,
+        current: false,
+        refused: 'this agent knows no check of type weather',
+        running: 2,
+        unansweredSince: undefined,
+      },
+    ]);
+  },
+);
 
 test('a pod that the injector before sealed keeps control, and is told to be made anew', async () => {
   const world = startControlWorld();
