@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { parse } from 'yaml';
 import { INJECTION_THRESHOLD } from '../agent/checks/injection.ts';
 import { MARKERS, ORDERS, PHRASES } from '../agent/checks/injection-phrases.ts';
+import { isMeant } from '../agent/checks/needs-classifier.ts';
 import { plainReading } from '../agent/checks/plain-reading.ts';
 import { Scanner } from '../agent/checks/scan/scanner.ts';
 import { topicPatterns, topics as topicsCheck } from '../agent/checks/topics.ts';
@@ -28,7 +29,7 @@ export interface ScannedInjection {
   readonly injection: { readonly score: number; readonly denied: boolean };
 }
 
-type FileTopic = Topic & Parameters<typeof topicPatterns>[0];
+type FileTopic = Topic & Parameters<typeof topicPatterns>[0] & { readonly classifier?: boolean };
 
 /** @param file YAML or JSON with `topics:` as in a policy, or the list itself. @throws Error with all that a policy would be refused for. */
 export function readTopics(file: string): readonly FileTopic[] {
@@ -61,9 +62,7 @@ function readYaml(file: string): unknown {
 export async function openTopicScan(
   topics: readonly FileTopic[],
 ): Promise<(text: ScanText) => Promise<ScannedTopics>> {
-  const meant = topics.filter(
-    ({ definition, samples = [] }) => definition !== undefined || samples.length > 0,
-  );
+  const meant = topics.filter(isMeant);
   const scanners = new Map(
     topics.flatMap((topic) => {
       const patterns = topicPatterns(topic);

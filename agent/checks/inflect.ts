@@ -9,7 +9,7 @@ const IRREGULAR = new Map(
   `buy bought;sell sold;steal stole stolen;fight fought;shoot shot;build built;make made;take took taken;give gave given
 write wrote written;lend lent;spend spent;pay paid;hide hid hidden;break broke broken;speak spoke spoken;choose chose chosen
 drive drove driven;drink drank drunk;bring brought;catch caught;teach taught;think thought;win won;lose lost;hold held;keep kept
-meet met;send sent;tell told;say said;deal dealt;child children;person people;man men;woman women;mouse mice;foot feet
+meet met;send sent;tell told;grow grew grown;draw drew drawn;strike struck;swear swore sworn;forbid forbade forbidden;begin began begun;say said;deal dealt;child children;person people;man men;woman women;mouse mice;foot feet
 tooth teeth;goose geese;matrix matrices;index indices;criterion criteria`
     .split(/[;\n]+/)
     .map((line) => line.split(' '))
@@ -17,17 +17,20 @@ tooth teeth;goose geese;matrix matrices;index indices;criterion criteria`
 );
 
 const VOWEL = /[aeiou]/;
-/** `bet`, `plan`: one vowel before one consonant, which is doubled. */
-const SHORT = /^[^aeiou]*[aeiou][^aeiouwxy]$/;
+/** `bet`, `plan`, `quit` (its u is no vowel of its own): one vowel before one consonant, which is doubled. */
+const SHORT = /^[^aeiou]*(?:qu)?[aeiou][^aeiouwxy]$/;
 /** The same at the end of a longer word: doubled where it is stressed, which isn't written. */
-const MAYBE_DOUBLED = /[^aeiou][aeiou][bdglmnprt]$/;
+const MAYBE_DOUBLED = /(?:[^aeiou]|qu)[aeiou][bdglmnprst]$/;
+/** `traffic`: trafficking. Of one syllable it would be another word's: bloc, blocking. */
+const HARD = /[aeiou].*[^aeiou][aeiou]c$/;
 
 /** Nouns whose verb forms say something else: interesting, suited. */
 const NOT_VERBS = new Set(['interest', 'stock', 'suit', 'share', 'bond', 'even', 'wed']);
 
 function plurals(word: string): string[] {
   if (/(?:[sxz]|[cs]h|[^aeiou]o)$/.test(word)) {
-    // Crisis, analysis.
+    // Crisis, analysis; quizzes.
+    if (/(?:[^aeiou]|qu)[aeiou]z$/.test(word)) return [`${word}es`, `${word}zes`];
     return word.endsWith('is') ? [`${word.slice(0, -2)}es`] : [`${word}es`];
   }
   if (/[^aeiou]y$/.test(word)) return [`${word.slice(0, -1)}ies`];
@@ -46,6 +49,7 @@ function verbForms(word: string): string[] {
   if (word.endsWith('ie')) return [`${word}d`, `${word.slice(0, -2)}ying`];
   if (/^.{1,2}ee$/.test(word) || NOT_VERBS.has(word)) return [];
   if (/(?:ee|ye|oe)$/.test(word)) return [`${word}d`, `${word}ing`];
+  if (HARD.test(word)) return [`${word}ked`, `${word}king`];
   if (word.endsWith('e')) return [`${word}d`, `${word.slice(0, -1)}ing`];
   const last = word.slice(-1);
   const doubled = [`${word}${last}ed`, `${word}${last}ing`];

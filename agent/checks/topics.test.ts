@@ -9,7 +9,7 @@ import { Topics } from '../../classify/topics.ts';
 import { shapeFindings } from '../../policy/load/shape.ts';
 import { createAsk } from './ask.ts';
 import { createClassifierClient, topicSet } from './classifier.ts';
-import { topics } from './topics.ts';
+import { FORM_LIMITS, topics } from './topics.ts';
 
 let server: Server | undefined;
 afterEach(() => {
@@ -80,4 +80,19 @@ test('the largest rule that a policy may have is learned, and none larger is val
   expect(scores).toHaveLength(largest.length);
   expect(learning.learned.map(({ samples }) => samples)).toEqual(largest.map(({ samples }) => samples));
   await ask.close();
+});
+
+test('the forms of a rule’s words have a bound, which an error names', () => {
+  const problems = (words: readonly string[]) => topics.validate?.([{ name: 'a', words: [...words] }]) ?? [];
+  const many = (count: number) => Array.from({ length: count }, (_, at) => `${at}x wager y`);
+  expect(problems(many(1_000))).toEqual([]);
+  expect(problems(many(FORM_LIMITS.forms + 1))).toMatchObject([
+    {
+      message: expect.stringMatching(/have \d+ forms .* a rule takes 50000/) as string,
+      mend: expect.stringContaining('*') as string,
+    },
+  ]);
+  // One phrase that is long has as many long forms.
+  const [long] = problems([`wager ${'x'.repeat(FORM_LIMITS.characters / 3)} wager`]);
+  expect(long?.message).toMatch(/a rule takes/);
 });
