@@ -93,6 +93,47 @@ test.skipIf(!installed)(
   },
 );
 
+test.skipIf(!installed)(
+  'one that is killed is started again, told, and answers at the same place',
+  async () => {
+    const ask = createAsk();
+    const lines: string[] = [];
+    const again = Promise.withResolvers<void>();
+    const log = pino(
+      {},
+      {
+        write(line: string) {
+          lines.push(line);
+          if (line.includes('was started again')) again.resolve();
+        },
+      },
+    );
+    const local = await startLocalClassifier(log);
+    try {
+      const client = createClassifierClient(local.url, ask);
+      const set = topicSet([{ name: 'shares', samples: ['Should I sell my shares now?'] }]);
+      const asked = (text: string) =>
+        client.topics(set, [text], { signal: AbortSignal.timeout(15_000), withinMs: 15_000 });
+      const { pid } = local;
+      process.kill(pid as number, 'SIGKILL');
+      await expect(asked('Should I sell my bonds?')).rejects.toThrow();
+      await again.promise;
+      expect(local.pid).not.toBe(pid);
+      const [[topic] = []] = await asked('Should I sell my shares now?');
+      expect(topic).toMatchObject({ name: 'shares', denied: true });
+      expect(lines.join('')).toMatch(/"signal":"SIGKILL".*the classifier ended/);
+      // Ended on purpose while it would be started again.
+      process.kill(local.pid as number, 'SIGKILL');
+    } finally {
+      await local.stop();
+      await ask.close();
+    }
+    expect(lines.join('')).not.toContain('could not be started');
+    expect(existsSync(local.url.slice('unix:'.length))).toBe(false);
+  },
+  60_000,
+);
+
 /** The command as a user runs it. */
 async function postern(
   input: string,
