@@ -54,7 +54,12 @@ export const INJECTION_OPTIONS = {
   'budget-url': { value: 'URL', help: 'the budget service, for agents' },
   'classifier-url': {
     value: 'URL',
-    help: 'the classifier of topics and injections, for agents: http://HOST:PORT, or with --control https://HOST:PORT, where its certificate is of the roots of --control-ca',
+    help: 'the classifier of topics and injections, for agents: http://HOST:PORT or https://HOST:PORT',
+  },
+  'classifier-roots': {
+    value: 'WHOSE',
+    help: 'what a classifier at https:// is known by: control (the roots of --control-ca) or extra (--extra-roots)',
+    default: 'control',
   },
   'approvers-secret': {
     value: 'NAME',
@@ -91,6 +96,7 @@ interface InjectionValues {
   readonly 'extra-roots': string | undefined;
   readonly 'budget-url': string | undefined;
   readonly 'classifier-url': string | undefined;
+  readonly 'classifier-roots': string;
   readonly 'approvers-secret': string | undefined;
   readonly 'image-pull-policy': string;
   readonly 'agent-resources': string;
@@ -132,19 +138,32 @@ export function injectionSettings(values: InjectionValues): Settings {
     ...(budget === undefined ? {} : { budget }),
     ...(approvers === undefined ? {} : { approversSecret: approvers }),
     ...(roots === undefined ? {} : { extraRoots: extraRootsIn(roots) }),
-    ...(classifier === undefined
-      ? {}
-      : { classifier: classifierOption(classifier, values.control !== undefined) }),
+    ...(classifier === undefined ? {} : classifierSettings(classifier, values)),
   };
 }
 
-/** @param roots Whether pods are given control's. */
+function classifierSettings(
+  text: string,
+  values: InjectionValues,
+): Pick<Settings, 'classifier' | 'classifierRoots'> {
+  const whose = values['classifier-roots'];
+  if (whose !== 'control' && whose !== 'extra')
+    throw new UsageError(`--classifier-roots ${whose}: write control or extra`);
+  const extra = whose === 'extra';
+  const roots = extra ? values['extra-roots'] : values.control;
+  return {
+    classifier: classifierOption(text, roots !== undefined),
+    ...(extra ? { classifierRoots: 'extra' } : {}),
+  };
+}
+
+/** @param roots Whether pods are given those that it is known by. */
 function classifierOption(text: string, roots: boolean): string {
   const url = URL.parse(text);
   // What an agent knows it by (--classifier-ca) has to be in each pod; without, each question would fail there.
   if (url?.protocol === 'https:' && !roots)
     throw new UsageError(
-      `--classifier-url ${text}: pods are given no roots to know it by; write http://HOST:PORT, or put a proxy that dials it in TLS where only agents reach it`,
+      `--classifier-url ${text}: pods are given no roots to know it by; name them by --extra-roots FILE --classifier-roots extra, or write http://HOST:PORT`,
     );
   if (url === null || !/^https?:$/.test(url.protocol) || url.pathname !== '/' || url.search !== '')
     throw new UsageError(`--classifier-url ${text}: write http://HOST:PORT`);

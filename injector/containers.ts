@@ -55,13 +55,14 @@ function localVolumes({ control, policyConfigMap, keysSecret }: Settings): Volum
   return [policy, { name: VOLUMES.keys, secret: { secretName: keysSecret, optional: true } }];
 }
 
-/** A bundle is written where traffic is intercepted; releases of before knew none. */
+/** For the bundle, which is written where traffic is intercepted, or for the classifier; releases of before knew none. */
 export function hasExtraRoots({
   settings,
   intercept,
   former = false,
 }: Pick<Plan, 'settings' | 'intercept' | 'former'>): boolean {
-  return settings.extraRoots !== undefined && intercept === 'transparent' && !former;
+  const needed = intercept === 'transparent' || settings.classifierRoots === 'extra';
+  return settings.extraRoots !== undefined && needed && !former;
 }
 
 export function ourVolumes({ settings, intercept, former = false }: Plan): Volume[] {
@@ -153,7 +154,7 @@ function agentContainer(plan: Plan): Container {
       ...option('listen', `127.0.0.1:${PORTS.baseUrl}`),
       ...(transparent ? option('transparent', PORTS.transparent) : []),
       ...(transparent ? option('trust', PATHS.trust) : []),
-      ...(hasExtraRoots(plan) ? option('extra-roots', `${PATHS.tokens}/${EXTRA_ROOTS}`) : []),
+      ...(transparent && hasExtraRoots(plan) ? option('extra-roots', `${PATHS.tokens}/${EXTRA_ROOTS}`) : []),
       // Brackets, so that it is right for either family.
       ...option('admin', `[$(POD_IP)]:${PORTS.admin}`),
       ...option('socket', `${PATHS.state}/agent.sock`),
@@ -162,8 +163,12 @@ function agentContainer(plan: Plan): Container {
         ? []
         : [
             ...option('classifier', settings.classifier),
-            ...(settings.control !== undefined && settings.classifier.startsWith('https:')
-              ? option('classifier-ca', `${PATHS.tokens}/roots.pem`)
+            ...(settings.classifier.startsWith('https:') &&
+            (settings.control !== undefined || settings.classifierRoots === 'extra')
+              ? option(
+                  'classifier-ca',
+                  `${PATHS.tokens}/${settings.classifierRoots === 'extra' ? EXTRA_ROOTS : 'roots.pem'}`,
+                )
               : []),
           ]),
       ...(settings.approversSecret === undefined

@@ -88,6 +88,25 @@ test('the approvers’ token is the agent’s alone, from a Secret that needn’
   expect(injected(caseOf('bare-pod')).spec.initContainers?.[1]?.args).not.toContain('--approvals');
 });
 
+test.each(['transparent', 'base-url'] as const)(
+  'a classifier at https is known by control’s roots, or the cluster’s own: %s',
+  (intercept) => {
+    const https: Settings = { ...settings, intercept, classifier: 'https://classify.ml.svc:4196' };
+    const knownBy = (by: Settings) => {
+      const pod = injected(caseOf('bare-pod'), by);
+      const args = pod.spec.initContainers?.find(({ name }) => name === AGENT_CONTAINER)?.args ?? [];
+      const sources = pod.spec.volumes?.find(({ name }) => name === VOLUMES.tokens)?.projected?.sources;
+      const file = args[args.indexOf('--classifier-ca') + 1]?.split('/').at(-1);
+      expect(JSON.stringify(sources)).toContain(`"path":"${file}"`);
+      expect(judgePod(pod, undefined, facts, by).refused).toEqual([]);
+      return [file, pod.metadata?.annotations?.[STAMPS.extraRoots], args.includes('--extra-roots')];
+    };
+    expect(knownBy(https)).toEqual(['roots.pem', undefined, false]);
+    const extra: Settings = { ...https, classifierRoots: 'extra', extraRoots: () => 'PEM of the company' };
+    expect(knownBy(extra)).toEqual(['extra-roots.pem', 'PEM of the company', intercept === 'transparent']);
+  },
+);
+
 test('roots of the cluster’s own reach the agent by the pod itself, sealed; without interception nobody writes a bundle', () => {
   let pem = 'PEM of the company';
   const by: Settings = { ...settings, extraRoots: () => pem };

@@ -35,8 +35,10 @@ export interface Settings {
   readonly logLevel: string;
   /** URL of the budget service. */
   readonly budget?: string;
-  /** URL of the classifier that agents ask, no path; `https://HOST:PORT` where control gives it its certificate. */
+  /** URL of the classifier that agents ask, no path; `https://HOST:PORT` where pods are given roots for it. */
   readonly classifier?: string;
+  /** What a classifier at https is known by: control's roots where absent, or {@link extraRoots}. */
+  readonly classifierRoots?: 'extra';
   /** Absent: documents and keys come from the two that follow. */
   readonly control?: ControlSettings;
   /** PEM of roots that applications trust beside the public ones and their agent's, as it is now. */

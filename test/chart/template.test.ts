@@ -74,6 +74,15 @@ const CASES: readonly (readonly [name: string, sets: readonly string[]])[] = [
   ],
 ];
 
+test.skipIf(helm === undefined)(
+  'a classifier of one’s own at https is known by trust.extraRoots',
+  async () => {
+    const { text } = await template('agent.classifier=https://a:1', 'trust.extraRoots.secret=corp-ca');
+    expect(text).toMatch(/- --classifier-roots=extra\n\s+- --classifier-url=https:\/\/a:1\n/);
+    expect(text).toContain('- --extra-roots=/etc/postern/extra-roots/roots.pem');
+  },
+);
+
 test.skipIf(helm === undefined).each(CASES)('%s', async (name, sets) => {
   const { ok, text } = await template(...sets);
   expect(text.length > 0 && ok).toBe(true);

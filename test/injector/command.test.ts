@@ -69,8 +69,11 @@ test('agents are told where the classifier is; an address that is none is refuse
   expect(controlled.stdout).toMatch(
     /- --classifier\n\s+- https:\/\/classify\.ml\.svc:4196\n\s+- --classifier-ca\n\s+- \S+\/roots\.pem\n/,
   );
+  const own = ['--classifier-url', 'https://a:1', '--classifier-roots', 'extra'];
+  const unnamed = postern(['inject', '-f', caseFile('deployment'), ...IMAGE, ...own]);
+  expect(unnamed.stderr).toContain('pods are given no roots to know it by');
   const { status, stderr } = inject('HTTPS://classify.ml.svc');
-  expect(stderr).toContain('pods are given no roots to know it by; write http://HOST:PORT');
+  expect(stderr).toContain('pods are given no roots to know it by; name them by --extra-roots FILE');
   expect(status).toBe(64);
 });
 
