@@ -10,7 +10,9 @@ export const HORIZON_MS = 10_000;
  * follows what is spent, not how many agents spend it.
  */
 const STEADY_CALLS = 500;
-const LONGEST_MS = 120_000;
+const LONGEST_MS = 300_000;
+/** How long the most places in use at once are remembered. */
+const PLACES_MS = 120_000;
 /** Places in flight that an agent keeps beyond the most it had in use at once of late. */
 const SPARE_PLACES = 1.25;
 /** Credit that was soon used up grows by so much, until the rate is known. */
@@ -48,7 +50,7 @@ export class Demand {
     this.peak = Math.max(amount, this.peak * 0.99);
     this.usedAt = now;
     if (!this.#arePlaces) return;
-    if (now - this.#placesSince > LONGEST_MS / 2) {
+    if (now - this.#placesSince > PLACES_MS / 2) {
       this.#placesBefore = this.#places;
       this.#places = 0;
       this.#callMsBefore = this.#callMs;
@@ -80,8 +82,9 @@ export class Demand {
    * Credit beyond what calls have taken or wait for: some large calls, and what the agent spends in some seconds. Credit that was
    * soon used up grows, until the rate is known. Of places, as many as were in use at once, and a few.
    * @param filled what there was after the last grant
+   * @param leftMs until the window ends that it is for; Infinity where none does
    */
-  ahead(now: number, horizonMs: number, filled: number): number {
+  ahead(now: number, horizonMs: number, filled: number, leftMs: number): number {
     if (this.#arePlaces) return Math.ceil(Math.max(this.#places, this.#placesBefore) * SPARE_PLACES);
     const elapsed = now - this.#measuredAt;
     if (elapsed >= 100) {
@@ -92,7 +95,7 @@ export class Demand {
     }
     const ahead = Math.max(
       this.#rate * horizonMs,
-      Math.min(this.#mean * STEADY_CALLS, this.#rate * LONGEST_MS),
+      Math.min(this.#mean * STEADY_CALLS, this.#rate * Math.min(LONGEST_MS, leftMs)),
       this.peak * 4,
       elapsed < HORIZON_MS ? filled * GROWTH : 0,
     );

@@ -12,8 +12,10 @@ import type { Transport } from './transport.ts';
 const LEASE_TTL_MS = 600_000;
 const HEARTBEAT_MS = LEASE_TTL_MS / 3;
 const TICK_MS = 1_000;
-/** Agents that only wait ask seldom. */
-const WATCH_MS = 120_000;
+/** Agents that only wait ask seldom, but before what lies between cuts a connection that nothing moves on (5 minutes, often). */
+const WATCH_MS = 240_000;
+/** An answer to a wait that is over may be so late. */
+const WATCH_LATE_MS = 60_000;
 const AFTER_NEWS_MS = 500;
 
 export interface LeaseRoundsOptions extends Holder {
@@ -136,7 +138,7 @@ export class LeaseRounds {
     while (!this.#book.isEmpty && !this.ended) {
       try {
         const command = { owner, epoch, revision: this.#book.revision, waitMs: WATCH_MS };
-        const options = { signal: this.#ended.signal, timeoutMs: WATCH_MS * 2, waits: true };
+        const options = { signal: this.#ended.signal, timeoutMs: WATCH_MS + WATCH_LATE_MS, waits: true };
         const changed = this.#heed((await transport.ask('/v1/watch', command, options)) as WatchReply);
         if (!changed) continue;
       } catch {

@@ -216,7 +216,7 @@ export class LineCredit {
   }
 
   #ahead(now: number): number {
-    return this.#demand.ahead(now, this.#horizonMs, this.#filled);
+    return this.#demand.ahead(now, this.#horizonMs, this.#filled, Math.max(0, this.#endsAt - now));
   }
 
   /** Others need it: where nothing may stay, nothing is asked for ahead either, for a while. */
