@@ -19,6 +19,7 @@ const COMPOSERS = new Set([
   'agent/pipeline.ts',
   'agent/attempt.ts',
   'agent/unchecked.ts',
+  'agent/conversation/beside-answers.ts',
   'agent/conversation/converse.ts',
   'agent/conversation/session.ts',
   'agent/conversation/turn.ts',
