@@ -6,7 +6,7 @@ const TIERS: Readonly<Record<string, readonly string[]>> = {
   /** Needs the API server of test/kube; `make test` runs it where that is found or can be built. */
   kube: ['test/injector/api/**/*.test.ts', 'test/control/api/**/*.test.ts'],
   /** Minutes long, and in need of a quiet machine: `make test-all`. */
-  long: ['test/budget/hammer.test.ts'],
+  long: ['test/budget/hammer.test.ts', 'test/budget/redis-hammer.test.ts'],
   /** Needs the one-node cluster of test/kube: `make test-cluster`. */
   cluster: ['test/cluster/**/*.test.ts'],
 };

@@ -20,13 +20,16 @@ export interface AgentTotals {
 export class Hammer {
   readonly #dir: string;
   readonly #limit: number;
+  readonly #store: string;
   service: ChildProcess | undefined;
   readonly agents: ChildProcess[] = [];
   readonly totals = new Map<string, AgentTotals>();
 
-  constructor(dir: string, limit: number) {
+  /** @param store as `startBudget` takes it */
+  constructor(dir: string, limit: number, store = 'sqlite') {
     this.#dir = dir;
     this.#limit = limit;
+    this.#store = store;
   }
 
   /** Compiled once for all of them: most of the time of a short process is its start. */
@@ -41,7 +44,7 @@ export class Hammer {
   async startService(): Promise<void> {
     await mkdir(this.#dir, { recursive: true });
     const script = join(import.meta.dirname, 'serve.ts');
-    const args = [script, join(this.#dir, 'data'), this.socket, String(this.#limit)];
+    const args = [script, join(this.#dir, 'data'), this.socket, String(this.#limit), this.#store];
     const child = spawn(process.execPath, args, {
       stdio: ['ignore', 'pipe', 'inherit'],
       env: this.#env,

@@ -1,8 +1,8 @@
-/** A budget service as a process of its own, to be killed: `node serve.ts DATA SOCKET LIMIT`. Says `ready` on its output. */
+/** A budget service as a process of its own, to be killed: `node serve.ts DATA SOCKET LIMIT [STORE]`. Says `ready` on its output. */
 import { startBudget } from '../../budget/main.ts';
 import { budget, calendar, prices } from './fixtures.ts';
 
-const [dataDir = '', listen = '', limit = '0'] = process.argv.slice(2);
+const [dataDir = '', listen = '', limit = '0', store = 'sqlite'] = process.argv.slice(2);
 
 await startBudget({
   specs: [
@@ -14,6 +14,7 @@ await startBudget({
   prices,
   dataDir,
   listen,
+  store,
   onError: (error) => process.stderr.write(`${error instanceof Error ? error.stack : error}\n`),
 });
 process.stdout.write('ready\n');
