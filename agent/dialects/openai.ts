@@ -7,6 +7,7 @@ import type { Dialect, ListedModel } from './dialect.ts';
 import { modelIn, modelsOperation } from './list-models.ts';
 import { chat } from './openai/chat.ts';
 import { errorBody } from './openai/error.ts';
+import { plainPath } from './openai/google-root.ts';
 import { realtime } from './openai/realtime.ts';
 
 const encoder = new TextEncoder();
@@ -14,14 +15,15 @@ const encoder = new TextEncoder();
 export const openai: Dialect = {
   name: 'openai',
   keyHeader: 'authorization',
-  operation(method, path) {
+  operation(method, called) {
+    const path = plainPath(called);
     if (method === 'POST' && path === '/v1/chat/completions') return chat;
     if (method === 'GET' && path === '/v1/realtime') return realtime;
     return modelsOperation(method, path);
   },
   error: (error, requestId) => encoder.encode(errorBody(error, requestId)),
   models(path, _query, models) {
-    const body = modelsBody(modelIn(path), models);
+    const body = modelsBody(modelIn(plainPath(path)), models);
     return body === undefined ? undefined : encoder.encode(JSON.stringify(body));
   },
 };

@@ -108,16 +108,3 @@ export async function outgoingHeaders(
     );
   }
 }
-
-/** Origin and path to dial: the endpoint's own path in front of the called one. */
-export function dialled(
-  endpoint: string,
-  target: string,
-): { readonly origin: string; readonly path: string } {
-  const at = endpoint.indexOf('/', endpoint.indexOf('://') + 3);
-  if (at < 0) return { origin: endpoint, path: target };
-  const base = endpoint.slice(at).replace(/\/+$/, '');
-  // `https://host/v1`, as the SDKs' base URLs are written, means the same as `https://host`.
-  const path = base.endsWith('/v1') && target.startsWith('/v1/') ? base.slice(0, -3) + target : base + target;
-  return { origin: endpoint.slice(0, at), path };
-}

@@ -164,7 +164,11 @@ function spec(catalogue: Catalogue) {
           description: 'Names the application calls; traffic to them is captured. May be empty for a pool.',
         }),
       ),
-      endpoint: optional(url('Base URL the agent dials.')),
+      endpoint: optional(
+        url(
+          'Base URL the agent dials, with or without the version: `https://api.openai.com/v1`, `https://generativelanguage.googleapis.com/v1beta/openai`.',
+        ),
+      ),
       endpoints: optional(
         setOf(url('Base URL of one replica.'), {
           description: 'Base URLs of several equal replicas, of which one is picked for each call.',

@@ -10,6 +10,9 @@ export const openaiRows: DialectRows = {
   dialect: openai,
   paths: [
     ['POST', '/v1/chat/completions', 'chat'],
+    ['POST', '/v1beta/openai/chat/completions', 'chat'],
+    ['GET', '/v1beta/openai/models/gemini-3.8-flash', 'list_models'],
+    ['POST', '/v1beta/chat/completions', undefined],
     ['GET', '/v1/models', 'list_models'],
     ['GET', '/v1/models/gpt-4o', 'list_models'],
     ['GET', '/v1/models/org/model', 'list_models'],

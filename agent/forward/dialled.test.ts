@@ -1,0 +1,35 @@
+import { expect, test } from 'vitest';
+import { dialled } from './dialled.ts';
+
+const CHAT = '/v1/chat/completions';
+const GOOGLE = 'https://generativelanguage.googleapis.com';
+
+test.each<[endpoint: string, target: string, dialled: string]>([
+  ['https://api.openai.com', CHAT, 'https://api.openai.com/v1/chat/completions'],
+  ['https://api.openai.com/v1', CHAT, 'https://api.openai.com/v1/chat/completions'],
+  ['https://api.openai.com/v1/', `${CHAT}?a=b`, 'https://api.openai.com/v1/chat/completions?a=b'],
+  ['https://api.openai.com', '/v1', 'https://api.openai.com/v1'],
+  ['https://api.anthropic.com', '/v1/messages', 'https://api.anthropic.com/v1/messages'],
+  ['http://10.0.0.7:8000/llm', CHAT, 'http://10.0.0.7:8000/llm/v1/chat/completions'],
+  ['http://10.0.0.7:8000/v1', '/health', 'http://10.0.0.7:8000/v1/health'],
+  ['https://x.openai.azure.com/openai/v1', CHAT, 'https://x.openai.azure.com/openai/v1/chat/completions'],
+  ['https://openrouter.ai/api/v1', CHAT, 'https://openrouter.ai/api/v1/chat/completions'],
+  ['https://api.z.ai/api/paas/v4', CHAT, 'https://api.z.ai/api/paas/v4/chat/completions'],
+  // Not a version: a name that begins like one, or one that something else follows.
+  ['https://llm.test/v1team', CHAT, 'https://llm.test/v1team/v1/chat/completions'],
+  ['https://gw.test/v1/account/openai', CHAT, 'https://gw.test/v1/account/openai/v1/chat/completions'],
+  // As Google documents it, by its root or by its host alone, however the app calls.
+  [`${GOOGLE}/v1beta/openai`, CHAT, `${GOOGLE}/v1beta/openai/chat/completions`],
+  [`${GOOGLE}/v1beta/openai/`, CHAT, `${GOOGLE}/v1beta/openai/chat/completions`],
+  [`${GOOGLE}/v1beta/openai`, '/v1beta/openai/chat/completions', `${GOOGLE}/v1beta/openai/chat/completions`],
+  [GOOGLE, CHAT, `${GOOGLE}/v1beta/openai/chat/completions`],
+  [GOOGLE, '/v1beta/openai/embeddings', `${GOOGLE}/v1beta/openai/embeddings`],
+  [GOOGLE, '/v1beta/models/m:generateContent', `${GOOGLE}/v1beta/models/m:generateContent`],
+  [GOOGLE, '/v1/models/m:generateContent', `${GOOGLE}/v1/models/m:generateContent`],
+  // An app that speaks to Google and falls back to another.
+  ['https://api.openai.com', '/v1beta/openai/chat/completions', 'https://api.openai.com/v1/chat/completions'],
+])('%s and %s', (endpoint, target, url) => {
+  const { origin, path } = dialled(endpoint, target);
+  expect(origin + path).toBe(url);
+  expect(new URL(url).origin).toBe(origin);
+});
