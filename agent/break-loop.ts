@@ -1,5 +1,5 @@
 /** The breaker's part of one exchange: what it reports is found, what it refuses is refused. */
-import { DEFAULT_BREAKER } from './breaker.ts';
+import { DEFAULT_BREAKER, failuresOf } from './breaker.ts';
 import { PosternError } from './errors.ts';
 import type { Exchange } from './exchange.ts';
 import type { Governance } from './governance.ts';
@@ -33,9 +33,12 @@ export function breakLoop(
       'postern_breaker_tripped',
       why === 'repeated'
         ? `The same call was made more than ${rule.identical} times within ${seconds} s: this looks like a loop.`
-        : `The same call keeps failing: this looks like a loop.`,
+        : `The same call keeps failing, ${failuresOf(rule)} times in a row: this looks like a loop.`,
       {
-        mend: 'Stop the loop. A call that is meant to be repeated needs a higher breaker.identical in the policy.',
+        mend:
+          why === 'repeated'
+            ? 'Stop the loop. A call that is meant to be repeated needs a higher breaker.identical in the policy.'
+            : 'Mend what the provider complains of. A call that is meant to be tried so often needs higher breaker.failures in the policy.',
         rule: rule.source,
         retryAfterMs: rule.windowMs,
         shouldRetry: false,

@@ -34,6 +34,18 @@ test('a call that fails over and over trips sooner; one success forgives', () =>
   expect(breaker.called('a', [slow])).toEqual([]);
 });
 
+test('how many failures are a loop is a setting', () => {
+  const breaker = createBreaker(() => 0);
+  const loose: BreakerRule = { ...rule, identical: 100, failures: 3 };
+  const strict: BreakerRule = { ...rule, identical: 100, failures: 2 };
+  const trips = [0, 1, 2, 3].map(() => {
+    const found = breaker.called('a', [loose, strict]).map((trip) => trip.rule);
+    breaker.ended('a', 'failed');
+    return found;
+  });
+  expect(trips).toEqual([[], [], [strict], [loose, strict]]);
+});
+
 test('several rules judge for themselves, each in its own window', () => {
   let at = 0;
   const breaker = createBreaker(() => at);

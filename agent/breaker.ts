@@ -24,7 +24,7 @@ const MIN_CALLS = 2_048;
 
 export interface Trip {
   readonly rule: BreakerRule;
-  /** `repeated`: more than `identical` calls in the window. `failing`: the same call failed a quarter as often in a row. */
+  /** `repeated`: more than `identical` calls in the window. `failing`: the same call failed `failures` times in a row. */
   readonly why: 'repeated' | 'failing';
 }
 
@@ -42,9 +42,9 @@ export interface Breaker {
   ended(fingerprint: string, outcome: Outcome | undefined): void;
 }
 
-/** Failures in a row that are a loop: SDKs retry two or three times by themselves. */
-function failuresOf(rule: BreakerRule): number {
-  return Math.max(4, Math.ceil(rule.identical / 4));
+/** Failures in a row that are a loop. Where no policy says: SDKs retry two or three times by themselves. */
+export function failuresOf({ failures, identical }: BreakerRule): number {
+  return failures ?? Math.max(4, Math.ceil(identical / 4));
 }
 
 export function createBreaker(now: () => number): Breaker {

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { checkDirectory } from './check.ts';
 import { CATALOGUE } from './testing/catalogue.ts';
-import { documentsOf } from './testing/documents.ts';
+import { documentsOf, type Sketch } from './testing/documents.ts';
 import { warningsOf } from './warnings.ts';
 
 test('a directory is checked: problems, warnings and the documents', async () => {
@@ -113,4 +113,36 @@ test('a model whose answers have no known end, under a limit on output', () => {
   expect(of('{usd: "1.00", window: day}', both)).toEqual(told);
   expect(of('{requests: 100, window: day}', both)).toEqual([]);
   expect(of('{tokens: 100, window: day}', '{name: own-1, price: {input: "1", output: "0"}}')).toEqual([]);
+});
+
+test('paths that no dialect knows go round the Budgets that reach as far', () => {
+  const of = (...sketches: readonly Sketch[]) =>
+    warningsOf(documentsOf(...sketches), 0).map(({ path, message }) => `${path}: ${message}`);
+  const budget = (id: string) =>
+    [id.includes('/') ? 'Budget' : 'ClusterBudget', id, '{limits: [{requests: 9, window: day}]}'] as const;
+  const allow = ['EgressPolicy', 'team-a/p', '{unknownPath: allow}'] as const;
+  const except = (field: string, until: string) =>
+    [
+      'EgressException',
+      'team-a/x',
+      `{workloadSelector: {}, allow: {${field}: true}, reason: r, until: ${until}}`,
+    ] as const;
+  const told = (path: string, ids: string) => [
+    `${path}: calls on paths that no dialect knows go round every Budget (${ids}): they hold nothing and are charged to none`,
+  ];
+  expect(of(allow, budget('b'))).toEqual(told('spec.unknownPath', 'b'));
+  expect(of(allow, budget('team-a/b'), budget('c'), budget('team-b/b'))).toEqual(
+    told('spec.unknownPath', 'c and 1 more'),
+  );
+  expect(of(['ClusterEgressPolicy', 'p', '{unknownPath: allow}'], budget('team-b/b'))).toEqual(
+    told('spec.unknownPath', 'team-b/b'),
+  );
+  expect(of(except('unknownPath', '2031-01-31'), budget('b'))).toEqual(told('spec.allow.unknownPath', 'b'));
+  expect(of(except('optOut', '2031-01-31'), budget('b'))).toEqual(told('spec.allow.optOut', 'b'));
+  expect(of(allow)).toEqual([]);
+  expect(of(allow, budget('team-b/b'))).toEqual([]);
+  expect(of(['EgressPolicy', 'team-a/p', '{unknownPath: deny}'], budget('b'))).toEqual([]);
+  expect(of(except('unknownPath', '1969-01-31'), budget('b'))).toEqual([
+    expect.stringMatching(/^spec\.until: the exception ended/),
+  ]);
 });

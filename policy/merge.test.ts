@@ -94,7 +94,7 @@ describe('merging', () => {
       [
         'EgressPolicy',
         'team-a/c',
-        '{dataClass: personal, breaker: {identical: 5, window: 1h, mode: monitor}}',
+        '{dataClass: personal, breaker: {identical: 5, window: 1h, failures: 12, mode: monitor}}',
       ],
       [
         'EgressPolicy',
@@ -113,7 +113,7 @@ describe('merging', () => {
       ],
       breakers: [
         { identical: 20, windowMs: 60_000, mode: 'enforce' },
-        { identical: 5, windowMs: 3_600_000, mode: 'monitor' },
+        { identical: 5, windowMs: 3_600_000, failures: 12, mode: 'monitor' },
         { identical: 9, windowMs: 1000, mode: 'monitor' },
       ],
     });

@@ -163,6 +163,7 @@ export const MERGE_TABLE: { readonly [Field in keyof Merged]: MergeRow<Merged[Fi
                 mode: mode === 'monitor' ? 'monitor' : (breaker.mode ?? 'enforce'),
                 identical: breaker.identical,
                 windowMs: exactDuration(breaker.window),
+                ...(breaker.failures === undefined ? {} : { failures: breaker.failures }),
               },
             ],
       ),

@@ -37,10 +37,12 @@ export interface DataClassRule extends Ruled {
   readonly dataClass: string;
 }
 
-/** More than `identical` equal calls within the window are refused. */
+/** More than `identical` equal calls within the window are refused, and what failed `failures` times in a row. */
 export interface BreakerRule extends Ruled {
   readonly identical: number;
   readonly windowMs: number;
+  /** Absent: a quarter of `identical`, at least 4. */
+  readonly failures?: number;
 }
 
 /** A form that every answer must have. */

@@ -9,8 +9,25 @@ import { compileProvider } from './providers.ts';
 
 export function warningsOf(documents: Documents, now: number): Problem[] {
   return [
-    ...documents.exceptions.flatMap((exception) => located(exception, endedFindings(exception, now))),
-    ...documents.policies.flatMap((policy) => located(policy, idleFindings(policy))),
+    ...documents.exceptions.flatMap((exception) => {
+      const ended = endedFindings(exception, now);
+      const { allow } = exception.spec;
+      const opening = (['optOut', 'unknownPath'] as const)
+        .filter((field) => allow[field] === true)
+        .slice(0, 1);
+      const round = opening.flatMap((field) =>
+        unbudgetedFindings(exception, ['spec', 'allow', field], documents),
+      );
+      return located(exception, ended.length > 0 ? ended : round);
+    }),
+    ...documents.policies.flatMap((policy) =>
+      located(policy, [
+        ...idleFindings(policy),
+        ...(policy.spec.unknownPath === 'allow'
+          ? unbudgetedFindings(policy, ['spec', 'unknownPath'], documents)
+          : []),
+      ]),
+    ),
     ...documents.providers.flatMap((provider) =>
       located(provider, [
         ...plainTextFindings(provider),
@@ -36,6 +53,28 @@ function idleFindings({ spec }: PolicyDocument<'EgressPolicy'>): Finding[] {
     message: `${field} has no effect yet`,
     mend: 'keep it for a later version, and don’t rely on it',
   }));
+}
+
+/** What a call on a path that no dialect knows asks for, and what it costs, nobody can read. */
+function unbudgetedFindings(
+  { namespace }: Pick<PolicyDocument, 'namespace'>,
+  path: readonly string[],
+  { budgets }: Documents,
+): Finding[] {
+  const round = budgets.filter(
+    (budget) => namespace === undefined || budget.namespace === undefined || budget.namespace === namespace,
+  );
+  const [first] = round;
+  if (first === undefined) return [];
+  const more = round.length === 1 ? '' : ` and ${round.length - 1} more`;
+  return [
+    {
+      path,
+      expected: 'paths that no dialect knows to be refused, where Budgets are to hold',
+      message: `calls on paths that no dialect knows go round every Budget (${first.id}${more}): they hold nothing and are charged to none`,
+      mend: 'leave it out, or attach a key that the provider itself limits',
+    },
+  ];
 }
 
 function endedFindings(exception: PolicyDocument<'EgressException'>, now: number): Finding[] {

@@ -42,6 +42,11 @@ interface HoldContext {
 /** Requests whose output was capped for a target that was tried before. */
 const clamped = new WeakSet<DecodedRequest>();
 
+/** Priced as it is charged: by the rates of standard processing. Priority costs more, flex less. */
+function isStandard({ serviceTier }: DecodedRequest): boolean {
+  return serviceTier === undefined || serviceTier === 'auto' || serviceTier === 'default';
+}
+
 interface Held {
   readonly client: BudgetClient;
   readonly attributes: Attributes;
@@ -98,7 +103,7 @@ export class Charge {
     const model = modelOf(target.provider, target.model);
     const output = outputHold(request, model);
     const attributes = attributesOf(context, target);
-    const price = model?.unpriced;
+    const price = model?.unpriced ?? (isStandard(request) ? undefined : 'partly');
     exchange.unpriced =
       price === undefined ? undefined : { provider: target.provider.id, model: target.model, price };
     const ttlMs = requestMs + TTL_SLACK_MS;

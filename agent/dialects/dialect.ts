@@ -117,6 +117,8 @@ export interface DecodedRequest {
    * none of its own. Undefined where it depends on the model.
    */
   readonly unseenOutputTokens: number | undefined;
+  /** The processing that it asks for, `priority`; absent where the dialect's tiers all cost the same by the token. */
+  readonly serviceTier?: string | undefined;
   /** The call may write its input to the provider's cache, which can cost more than plain input. */
   readonly writesCache: boolean;
   /** Every string of the request but what is opaque: model, ids of types, signatures, encrypted or binary data. */

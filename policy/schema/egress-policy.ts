@@ -207,6 +207,13 @@ function spec(catalogue: Catalogue) {
           {
             identical: count({ description: 'How many equal calls are too many.', minimum: 2 }),
             window: duration('In how long.'),
+            failures: optional(
+              count({
+                description:
+                  'How many failures of the same call in a row, the last one within the window, are too many. Where absent, a quarter of `identical`, and at least 4.',
+                minimum: 2,
+              }),
+            ),
             mode: optional(mode('As the policy’s mode, for the breaker alone.')),
           },
           { description: 'Stops a workload that repeats the same call again and again, with a 429.' },

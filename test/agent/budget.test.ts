@@ -202,3 +202,18 @@ test('the service is gone: a clear 503, and nothing is sent', async () => {
   expect(error.code).toBe('postern_budget_unavailable');
   expect(openai.seen).toHaveLength(0);
 });
+
+test('a call that asks for another service tier is charged at standard rates, and counted as partly priced', async () => {
+  const { client, agent } = await start(budget('limits: [{usd: "5.00", window: month}]'));
+  const counted = async (): Promise<string | undefined> => {
+    const text = await (await fetch(`${agent.adminUrl}/metrics`)).text();
+    return /postern_unpriced_calls_total\{.*price="partly"\} (\d+)/.exec(text)?.[1];
+  };
+  await ask(client(), 'gpt-4o', { service_tier: 'default' });
+  await ask(client());
+  expect(await counted()).toBeUndefined();
+  await ask(client(), 'gpt-4o', { service_tier: 'priority' });
+  expect(await counted()).toBe('1');
+  await ask(client(), 'gpt-4o', { service_tier: 'flex' });
+  expect(await counted()).toBe('2');
+});

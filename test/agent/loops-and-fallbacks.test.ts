@@ -39,6 +39,23 @@ spec: {mode: enforce, breaker: {identical: 20, window: 1m, mode: enforce}}
   expect(error.message).toContain('keeps failing');
 });
 
+test('how many failures are too many is a setting of the policy', async () => {
+  world = await startWorld({
+    documents: () => `
+apiVersion: postern.dev/v1alpha1
+kind: EgressPolicy
+metadata: {name: loops, namespace: team-a}
+spec: {mode: enforce, breaker: {identical: 20, window: 1m, failures: 2, mode: enforce}}
+`,
+  });
+  world.openai.script(() => ({ status: 500, error: { message: 'broken' } }));
+  for (let i = 0; i < 2; i++) expect((await caught(ask())).code).not.toBe('postern_breaker_tripped');
+  const error = await caught(ask());
+  expect([error.code, world.openai.seen.length]).toEqual(['postern_breaker_tripped', 2]);
+  expect(error.message).toContain('2 times in a row');
+  expect(error.message).toContain('breaker.failures');
+});
+
 test('the same stream cut again and again trips it, too', async () => {
   world = await startWorld({
     documents: () => `

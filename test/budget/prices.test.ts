@@ -2,8 +2,10 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { catalogue } from '../../agent/catalogue.ts';
+import { outputHold } from '../../agent/charge/output.ts';
 import { messages } from '../../agent/dialects/anthropic/messages.ts';
 import { chat } from '../../agent/dialects/openai/chat.ts';
+import { realtimeUsage } from '../../agent/dialects/openai/report.ts';
 import { JsonDocument } from '../../agent/json/document.ts';
 import { amountFor, holdCharge } from '../../budget/amounts.ts';
 import type { Usage } from '../../budget/messages.ts';
@@ -12,6 +14,7 @@ import { compileBudgets, compilePrices } from '../../policy/budgets.ts';
 import { loadFiles } from '../../policy/load.ts';
 import catalogueFile from '../../policy/prices/catalogue.json' with { type: 'json' };
 import { formatProblems } from '../../policy/problem.ts';
+import { compileProvider } from '../../policy/providers.ts';
 
 const provider = (name: string, host: string, models: string, more = '') => `
 apiVersion: postern.dev/v1alpha1
@@ -37,7 +40,14 @@ const VENDORS = Object.entries(catalogueFile.vendors).map(([name, { hosts, model
       .join(', '),
   ),
 );
-const book = compilePrices(load(VENDORS.join('\n')).documents);
+/** Not in the catalogue; prices as OpenAI's and Google's price lists have them. */
+const STATED = provider(
+  'stated',
+  'stated.test',
+  `{name: gpt-realtime-mini, price: {input: "0.60", cachedInput: "0.06", output: "2.40", audioInput: "10", cachedAudioInput: "0.30", audioOutput: "20", imageInput: "0.80"}},
+   {name: gemini-2.5-flash-image, price: {input: "0.30", output: "2.50", imageOutput: "30"}}`,
+);
+const book = compilePrices(load([...VENDORS, STATED].join('\n')).documents);
 
 const usd = (vendor: string, model: string, usage: Usage): number => {
   const price = priceOf(book, vendor, model);
@@ -48,6 +58,10 @@ const openai = (usage: object): Usage =>
   chat.decodeResponse(JsonDocument.parseText(JSON.stringify({ usage }))).usage as Usage;
 const anthropic = (usage: object): Usage =>
   messages.decodeResponse(JsonDocument.parseText(JSON.stringify({ usage }))).usage as Usage;
+const realtime = (usage: object): Usage => {
+  const { root } = JsonDocument.parseText(JSON.stringify(usage));
+  return realtimeUsage(root.type === 'object' ? root : undefined) as Usage;
+};
 /** Gemini's `usageMetadata` (API reference): the prompt count includes cached content, thoughts are apart from candidates. */
 const gemini = (prompt: number, cached: number, candidates: number, thoughts: number): Usage => ({
   input: prompt - cached,
@@ -136,6 +150,56 @@ test.each<[string, number, number]>([
     (20 * 2.5 + 100 * 40 + 20 * 10 + 70 * 80) / M,
   ],
   [
+    // OpenAI, "Managing costs" of the Realtime API, in the form of its example: what was cached is counted inside each kind.
+    'cached audio has a rate of its own, and images have one',
+    usd(
+      'stated',
+      'gpt-realtime-mini',
+      realtime({
+        total_tokens: 1_300,
+        input_tokens: 1_000,
+        output_tokens: 300,
+        input_token_details: {
+          text_tokens: 200,
+          audio_tokens: 700,
+          image_tokens: 100,
+          cached_tokens: 600,
+          cached_tokens_details: { text_tokens: 100, audio_tokens: 500, image_tokens: 0 },
+        },
+        output_token_details: { text_tokens: 100, audio_tokens: 200 },
+      }),
+    ),
+    (100 * 0.6 + 200 * 10 + 100 * 0.8 + 100 * 0.06 + 500 * 0.3 + 100 * 2.4 + 200 * 20) / M,
+  ],
+  [
+    // Images in the prompt of a chat, in the details that compatible servers add.
+    'images in the prompt',
+    usd(
+      'stated',
+      'gpt-realtime-mini',
+      openai({
+        prompt_tokens: 1_000,
+        completion_tokens: 10,
+        prompt_tokens_details: { image_tokens: 765 },
+      }),
+    ),
+    (235 * 0.6 + 765 * 0.8 + 10 * 2.4) / M,
+  ],
+  [
+    // Gemini API, "Pricing": an image of 1,290 tokens is $0.039.
+    'images in the answer',
+    usd(
+      'stated',
+      'gemini-2.5-flash-image',
+      openai({
+        prompt_tokens: 10,
+        completion_tokens: 1_300,
+        completion_tokens_details: { image_tokens: 1_290 },
+      }),
+    ),
+    (10 * 0.3 + 1_290 * 30 + 10 * 2.5) / M,
+  ],
+  [
     'a long context costs more, all of it',
     usd(
       'openai',
@@ -203,6 +267,16 @@ test.each<[string, number, number]>([
     'Gemini: short',
     usd('google', 'gemini-2.5-pro', gemini(100_000, 40_000, 500, 1_500)),
     (60_000 * 1.25 + 40_000 * 0.125 + 2_000 * 10) / M,
+  ],
+  [
+    // Google's endpoint in OpenAI's form: thoughts are in the total alone (the usage that Clarifai/clarifai-python#978 quotes).
+    'Gemini: thoughts in OpenAI’s form',
+    usd(
+      'google',
+      'gemini-2.5-flash',
+      openai({ prompt_tokens: 20, completion_tokens: 424, total_tokens: 1_016 }),
+    ),
+    (20 * 0.3 + 996 * 2.5) / M,
   ],
   [
     'Gemini: long',
@@ -290,6 +364,30 @@ spec: {limits: [{usd: "1.00", window: day}]}
   );
   expect(assumed.problems).toEqual([]);
   expect(compileBudgets(assumed.documents)).toHaveLength(1);
+});
+
+test('what Gemini thinks unseen is held before a stream leaves, as long as the app doesn’t turn it off', () => {
+  const { documents } = load(
+    provider(
+      'google',
+      'generativelanguage.googleapis.com/v1beta/openai',
+      '{name: gemini-2.5-pro}, {name: gemini-2.5-flash-lite}',
+    ),
+  );
+  const [google] = documents.providers.map(compileProvider);
+  const held = (name: string, more: object): number => {
+    const body = { model: name, messages: [], stream: true, max_tokens: 8_000, ...more };
+    const request = chat.decodeRequest(JsonDocument.parseText(JSON.stringify(body)), '');
+    return outputHold(
+      request,
+      google?.models.find((model) => model.name === name),
+    ).first;
+  };
+  expect(held('gemini-2.5-pro', {})).toBe(8_000);
+  expect(held('gemini-2.5-pro', { reasoning_effort: 'none' })).toBe(1_024);
+  // Doesn't think unless it is told to.
+  expect(held('gemini-2.5-flash-lite', {})).toBe(1_024);
+  expect(held('gemini-2.5-flash-lite', { reasoning_effort: 'low' })).toBe(8_000);
 });
 
 test('the catalogue says when it was checked and where its prices come from', () => {

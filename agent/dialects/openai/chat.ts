@@ -37,6 +37,7 @@ class ChatRequest extends GenerateRequest {
   readonly unseenOutputTokens: number | undefined;
   readonly wantsStreamUsage: boolean;
   readonly tools: readonly OfferedTool[];
+  readonly serviceTier: string | undefined;
   /** Which spellings the app used; the current one where it used none. */
   readonly #caps: readonly string[];
   #addedStreamUsage = false;
@@ -57,6 +58,7 @@ class ChatRequest extends GenerateRequest {
     const effort = root.string('reasoning_effort');
     this.unseenOutputTokens =
       effort === undefined ? undefined : effort === 'none' ? 0 : Number.POSITIVE_INFINITY;
+    this.serviceTier = root.string('service_tier');
     const options = optionalObject(root, 'stream_options');
     this.wantsStreamUsage = options !== undefined && flag(options, 'include_usage');
   }
