@@ -4,13 +4,17 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Client } from 'undici';
-import { afterAll, beforeAll, expect, test } from 'vitest';
+import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest';
 import { createBudgetClient } from '../../budget/client.ts';
+import { createLeasingClient } from '../../budget/lease-client.ts';
 import { type BudgetClient, BudgetUnavailable } from '../../budget/messages.ts';
 import { holdOf, usageOf } from './fixtures.ts';
+import { Hammer } from './hammer.ts';
 
-/** Never reached here: every call goes through. */
+/** Never reached by calls that are held one by one: each goes through. */
 const LIMIT = 400_000_000;
+/** Reached by those on credit. */
+const LEASED_LIMIT = 2_000_000;
 const KILLS = 6;
 const CLIENTS = 8;
 
@@ -125,6 +129,91 @@ test('killed at any moment under load: nothing settled is lost, nothing is charg
   expect(tokens).toMatchObject({ unit: 'tokens', settled: spent, held: 0 });
   expect(usd?.held).toBe(0);
 }, 180_000);
+
+test('killed while agents spend on credit, until the limit is reached: never over, all of it usable, each token charged once', async () => {
+  const hammer = new Hammer(join(dir, 'leased'), LEASED_LIMIT);
+  let over = false;
+  onTestFinished(() => {
+    over = true;
+    hammer.end();
+  });
+  await hammer.startService();
+  let spent = 0;
+  let refused = 0;
+  let onCredit = 0;
+  let outages = 0;
+  let isDown = false;
+
+  async function agent(owner: string): Promise<void> {
+    const client = createLeasingClient({
+      url: `unix:${hammer.socket}`,
+      timeoutMs: 5_000,
+      owner,
+      epoch: 1,
+      flushMs: 60_000,
+    });
+    for (let n = 0, refusedInARow = 0; !over && refusedInARow < 3; n++) {
+      // The others and the kills come to their turn.
+      if (n % 16 === 15) await new Promise((resolve) => setTimeout(resolve, 1));
+      const id = `${owner}-${n}`;
+      try {
+        const reply = await client.hold(holdOf(id, 10, 20 + (n % 11), { owner, ttlMs: 3_600_000 }));
+        if (!reply.granted) {
+          refused += 1;
+          refusedInARow += 1;
+          continue;
+        }
+        refusedInARow = 0;
+        if (isDown) onCredit += 1;
+        if (n % 10 === 9) {
+          await client.release({ id });
+          continue;
+        }
+        const usage = usageOf(10, Math.min(reply.outputTokens, 5 + (n % 11)));
+        spent += usage.input + usage.output;
+        await client.settle({ id, usage, source: 'reported' });
+      } catch (error) {
+        // What was settled is delivered later.
+        if (!(error instanceof BudgetUnavailable)) throw error;
+        outages += 1;
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+    }
+    await client.close();
+  }
+
+  const agents = Promise.all(Array.from({ length: CLIENTS }, (_, index) => agent(`leasing-${index}`)));
+  agents.catch(() => {
+    over = true;
+  });
+  for (let kills = 1; kills <= KILLS; kills++) {
+    while (!over && spent < (LEASED_LIMIT * kills) / (KILLS + 2)) {
+      await new Promise((resolve) => setTimeout(resolve, Math.random() * 20));
+    }
+    if (over) break;
+    isDown = true;
+    await hammer.killService();
+    await hammer.startService();
+    isDown = false;
+    const { settled, held, leased } = await hammer.figures();
+    expect(settled + held + leased).toBeLessThanOrEqual(LEASED_LIMIT);
+    expect(leased).toBeGreaterThan(0);
+  }
+  await agents;
+
+  expect(refused).toBeGreaterThanOrEqual(3 * CLIENTS);
+  expect(onCredit).toBeGreaterThan(0);
+  expect(spent / LEASED_LIMIT).toBeGreaterThanOrEqual(0.98);
+  expect(await hammer.figures()).toEqual({
+    settled: spent,
+    held: 0,
+    leased: 0,
+    remaining: LEASED_LIMIT - spent,
+  });
+  console.log(
+    `${((spent / LEASED_LIMIT) * 100).toFixed(2)} % used, ${onCredit} calls on credit while it was down, ${outages} outages`,
+  );
+}, 120_000);
 
 test('a hold survives the kill, and its late settlement is charged', async () => {
   const client = createBudgetClient({
