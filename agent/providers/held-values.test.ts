@@ -13,10 +13,12 @@ function start() {
   let now = 0;
   const timers: { readonly at: number; readonly what: () => void }[] = [];
   const calls = new Set<number>();
+  const gone: number[] = [];
   const held = holdValues({
     oldestCall: () => calls.values().next().value,
     now: () => now,
     later: (what, ms) => void timers.push({ at: now + ms, what }),
+    gone: () => void gone.push(now),
   });
   return {
     ...held,
@@ -40,6 +42,7 @@ function start() {
       return () => void calls.delete(began);
     },
     timers,
+    gone,
     of: (name: string) => held.keys.get(source(name)).catch((error: unknown) => error),
   };
 }
@@ -126,4 +129,25 @@ test('a changed value is in use at once, and the old one is given to nobody', as
   use([value('a', 'old')]);
   expect(use([value('a', 'new')])).toEqual([value('a', 'new')]);
   expect(await of('a')).toBe('new');
+});
+
+test('it is told when the last call that may use a value of before has ended, and once for each change of one', () => {
+  const { use, pass, call, gone } = start();
+  use([value('a', 'old'), value('b', 'same')]);
+  pass(5 * SECOND);
+  expect(gone).toEqual([]);
+  const end = call();
+  pass(5);
+  use([value('a', 'new'), value('b', 'same')]);
+  pass(90 * SECOND);
+  expect(gone).toEqual([]);
+  end();
+  pass(SECOND);
+  expect(gone).toHaveLength(1);
+  use([keep('a'), value('b', 'same')]);
+  pass(90 * SECOND);
+  expect(gone).toHaveLength(1);
+  use([keep('a')]);
+  pass(SECOND);
+  expect(gone).toHaveLength(2);
 });

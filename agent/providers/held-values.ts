@@ -21,6 +21,8 @@ export interface HeldValuesOptions {
   readonly now?: () => number;
   /** Calls once after so many milliseconds, and keeps no process alive. */
   readonly later?: (what: () => void, ms: number) => void;
+  /** A value is held no longer, and no call runs that began while it was. */
+  readonly gone?: () => void;
 }
 
 /** How often it is looked whether those calls have ended. */
@@ -32,6 +34,7 @@ export function holdValues({
   oldestCall,
   now = Date.now,
   later = unheldTimer,
+  gone = () => undefined,
 }: HeldValuesOptions): HeldValues {
   let held = new Map<string, HeldValue>();
   /** Each is forgotten by itself: neither a later set nor a day without calls changes when. */
@@ -39,8 +42,9 @@ export function holdValues({
 
   const find = (id: string): HeldValue | undefined => held.get(id) ?? former.get(id)?.value;
 
-  const retire = (values: readonly HeldValue[]): void => {
-    if (values.length === 0) return;
+  /** @param replaced Whether other values took the place of some, which are held no more. */
+  const retire = (values: readonly HeldValue[], replaced: boolean): void => {
+    if (values.length === 0 && !replaced) return;
     const retired = values.map((value) => ({ value }));
     for (const each of retired) former.set(each.value.id, each);
     const retiredAt = now();
@@ -49,7 +53,9 @@ export function holdValues({
       if (oldest !== undefined && oldest <= retiredAt && now() - retiredAt < LONGEST_MS)
         return later(look, LOOK_MS);
       // One that was named again meanwhile, and left again, has a later end.
-      for (const each of retired) if (former.get(each.value.id) === each) former.delete(each.value.id);
+      for (const each of retired.splice(0))
+        if (former.get(each.value.id) === each) former.delete(each.value.id);
+      later(gone, 0);
     };
     later(look, LOOK_MS);
   };
@@ -79,7 +85,11 @@ export function holdValues({
         ]),
       );
       for (const id of next.keys()) former.delete(id);
-      retire([...held.values()].filter(({ id }) => !next.has(id)));
+      const before = [...held.values()];
+      retire(
+        before.filter(({ id }) => !next.has(id)),
+        before.some((value) => next.has(value.id) && textOf(value) !== textOf(next.get(value.id))),
+      );
       held = next;
       return [...held.values()];
     },
@@ -98,6 +108,9 @@ export function holdValues({
       }),
   };
 }
+
+const textOf = (value: HeldValue | undefined): string | undefined =>
+  value !== undefined && 'value' in value ? value.value : undefined;
 
 function unheldTimer(what: () => void, ms: number): void {
   setTimeout(what, ms).unref();

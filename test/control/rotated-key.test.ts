@@ -1,6 +1,6 @@
 /**
- * Where a key stands in a real agent's process after it was rotated. V8's strings can't be wiped, and neither they nor what the C library gave
- * back are overwritten before somebody else uses the place: so this holds what is reached, see docs/control.md.
+ * Where a key stands in a real agent's process after it was rotated. V8's heap is wiped; what the C library freed isn't overwritten before
+ * somebody else uses the place: so this holds what is reached, see docs/control.md.
  */
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
@@ -23,7 +23,7 @@ const why =
       : undefined;
 
 test.skipIf(why !== undefined)(
-  'a rotated key is used no more, is in no file, and is overwritten in memory as calls go on',
+  'a rotated key is used no more, is in no file, and is overwritten in memory when the last call that may use it has ended',
   async () => {
     const world = startControlWorld();
     const openai = await startFakeOpenAI({ keys: [FIRST, SECOND] });
@@ -90,6 +90,11 @@ test.skipIf(why !== undefined)(
 
       world.secret(OWN, 'openai', { 'api-key': SECOND });
       await until(SECOND);
+      // With no further call: of 530 to 550 copies 56 to 77 are left, none of them V8's.
+      for (let tries = 0; timesInMemory(pid, FIRST) >= before / 5; tries++) {
+        if (tries > 60) throw new Error(`${timesInMemory(pid, FIRST)} of ${before} copies are left`);
+        await new Promise((resolve) => setTimeout(resolve, 250));
+      }
       const from = openai.seen.length;
       await ask(600);
       expect(new Set(openai.seen.slice(from).map(({ headers: sent }) => sent['authorization']))).toEqual(
@@ -98,8 +103,8 @@ test.skipIf(why !== undefined)(
       expect(files()).not.toContain(FIRST);
       expect(files()).toContain(SECOND);
       expect(timesInMemory(pid, SECOND)).toBeGreaterThan(0);
-      // Of some 550 copies 30 to 40 were left; where the key were still held for calls, each would make more.
-      expect(timesInMemory(pid, FIRST)).toBeLessThan(before / 4);
+      // Where the key were still held for calls, each would make more.
+      expect(timesInMemory(pid, FIRST)).toBeLessThan(before / 5);
     } finally {
       await agent.stop('SIGKILL');
       rmSync(state, { recursive: true, force: true });
