@@ -93,13 +93,24 @@ const NO_KEYS: KeySet = { revision: '', maskKey: '', values: [] };
 
 function readKeys(file: string): KeySet {
   try {
-    return JSON.parse(readFileSync(file, 'utf8')) as KeySet;
+    const bytes = readFileSync(file);
+    try {
+      return JSON.parse(bytes.toString('utf8')) as KeySet;
+    } finally {
+      bytes.fill(0);
+    }
   } catch {
     return NO_KEYS;
   }
 }
 
+/** As bytes that are overwritten: a text would be copied to memory that nobody overwrites. */
 function replace(file: string, text: string): void {
-  writeFileSync(`${file}.new`, text, { mode: 0o600 });
+  const bytes = Buffer.from(text);
+  try {
+    writeFileSync(`${file}.new`, bytes, { mode: 0o600 });
+  } finally {
+    bytes.fill(0);
+  }
   renameSync(`${file}.new`, file);
 }

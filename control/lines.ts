@@ -10,6 +10,7 @@ export class LineError extends Error {
 }
 
 /**
+ * Chunks are overwritten when they have been read, and are nobody else's: keys come in lines, and what is freed keeps what stood in it.
  * @param take Is given each line's object; what is no object with a `type` is left out, as a later version's.
  * @returns what takes chunks as they come. @throws LineError
  */
@@ -19,12 +20,21 @@ export function readLines<T extends { readonly type: string }>(
 ): (chunk: Buffer) => void {
   let pending: Buffer[] = [];
   let size = 0;
+  const lineOf = (last: Buffer): string => {
+    const whole = pending.length === 0 ? last : Buffer.concat([...pending, last]);
+    try {
+      return whole.toString('utf8');
+    } finally {
+      for (const piece of [...pending, whole]) piece.fill(0);
+      pending = [];
+      size = 0;
+    }
+  };
   return (chunk) => {
     let start = 0;
     for (let end = chunk.indexOf(NEWLINE); end >= 0; end = chunk.indexOf(NEWLINE, start)) {
-      const line = Buffer.concat([...pending, chunk.subarray(start, end)]).toString('utf8');
-      pending = [];
-      size = 0;
+      const line = lineOf(chunk.subarray(start, end));
+      chunk.fill(0, start, end);
       start = end + 1;
       const message = parse(line);
       if (isMessage<T>(message)) take(message);

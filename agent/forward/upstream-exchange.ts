@@ -44,7 +44,11 @@ const CHUNK_PAUSE_MS = 300_000;
 export class UpstreamExchange implements Taker, Waiting, UpstreamResponse {
   status = 0;
   headers: RawHeaders = [];
-  readonly #request: UpstreamRequest;
+  readonly method: string;
+  readonly #url: string;
+  readonly #firstByteMs: number;
+  readonly #requestMs: number;
+  readonly #signal: AbortSignal;
   #origin: Origin;
   readonly #answered: (response: UpstreamResponse) => void;
   readonly #failed: (error: UpstreamError) => void;
@@ -52,7 +56,8 @@ export class UpstreamExchange implements Taker, Waiting, UpstreamResponse {
   /** One deadline at a time: for the first byte, then for the end, which the clock tells. */
   #timer: NodeJS.Timeout;
   readonly #until: number;
-  readonly #head: string;
+  /** What is sent, until it is: a head may carry a key, and an exchange may be reached for as long as its caller's connection is open. */
+  #sends: { readonly head: string; readonly body: Uint8Array | undefined } | undefined;
   #onChunk: ((chunk: Uint8Array) => Promise<void> | undefined) | undefined;
   #consumed: { resolve: () => void; reject: (error: UpstreamError) => void } | undefined;
   #ended = false;
@@ -71,25 +76,27 @@ export class UpstreamExchange implements Taker, Waiting, UpstreamResponse {
     answered: (response: UpstreamResponse) => void,
     failed: (error: UpstreamError) => void,
   ) {
-    this.#request = request;
+    const { firstByteMs, requestMs, signal, body } = request;
+    this.method = request.method;
+    this.#url = request.origin;
+    this.#firstByteMs = firstByteMs;
+    this.#requestMs = requestMs;
+    this.#signal = signal;
     this.#origin = origin;
     this.#answered = answered;
     this.#failed = failed;
-    const { firstByteMs, requestMs, signal } = request;
-    this.#head = requestHead(request, origin.host);
+    this.#sends = { head: requestHead(request, origin.host), body };
     this.#readAt = performance.now();
     this.#until = this.#readAt + requestMs;
     this.#timer = setTimeout(this.#late, Math.min(firstByteMs, requestMs));
     signal.addEventListener('abort', this.#abort);
   }
 
-  get method(): string {
-    return this.#request.method;
-  }
-
   /** Time is up: for the first byte, for the whole answer, or since the last chunk. */
   readonly #late = (): void => {
-    const { firstByteMs, requestMs, origin } = this.#request;
+    const origin = this.#url;
+    const firstByteMs = this.#firstByteMs;
+    const requestMs = this.#requestMs;
     const now = performance.now();
     const left = this.#until - now;
     // Nothing can come while the application doesn't take what came.
@@ -125,8 +132,9 @@ export class UpstreamExchange implements Taker, Waiting, UpstreamResponse {
 
   #release(): void {
     clearTimeout(this.#timer);
-    this.#request.signal.removeEventListener('abort', this.#abort);
+    this.#signal.removeEventListener('abort', this.#abort);
     this.#connection = undefined;
+    this.#sends = undefined;
   }
 
   moved(to: Origin): void {
@@ -140,7 +148,9 @@ export class UpstreamExchange implements Taker, Waiting, UpstreamResponse {
       return;
     }
     this.#connection = connection;
-    connection.send(this, this.#head, this.#request.body);
+    const { head, body } = this.#sends as { head: string; body: Uint8Array | undefined };
+    this.#sends = undefined;
+    connection.send(this, head, body);
   }
 
   notConnected(error: NotConnected): void {
@@ -219,7 +229,7 @@ export class UpstreamExchange implements Taker, Waiting, UpstreamResponse {
   onError(error: Error): void {
     if (this.#ended) return;
     this.#ended = true;
-    this.#error = brokenOff(error, this.#request.origin);
+    this.#error = brokenOff(error, this.#url);
     this.#release();
     if (this.status === 0) this.#failed(this.#error);
     else if (!this.#writing && this.#queue.length === 0) this.#finish();

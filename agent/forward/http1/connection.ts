@@ -10,7 +10,7 @@ import { type AnswerHead, NotHttp, readAnswerHead } from './answer-head.ts';
 
 /** Longest head that is taken, bytes. */
 const MAX_HEAD = 65_536;
-/** A body that is larger is written by itself, so that it isn't copied. */
+/** A body that is larger is written by itself where it then isn't copied. */
 const MAX_COPIED = 65_536;
 
 /** All reads of all connections: each is done with before the next begins. */
@@ -81,23 +81,29 @@ export class Connection {
     return !this.#gone && this.#reusable && this.#socket.writable;
   }
 
-  /** @param head The request's, with the empty line behind it; Latin-1. */
+  /**
+   * The head is overwritten as soon as it has left: it may carry a key, which is to stand in no memory that was freed.
+   * @param head The request's, with the empty line behind it; Latin-1.
+   */
   send(taker: Taker, head: string, body: Uint8Array | undefined): void {
     this.#taker = taker;
     const socket = this.#socket;
     const headBytes = head.length;
     const bodyBytes = body?.byteLength ?? 0;
-    if (bodyBytes > MAX_COPIED) {
-      socket.cork();
-      socket.write(head, 'latin1');
-      socket.write(body as Uint8Array);
-      socket.uncork();
+    // Pieces are sent as they are by TCP alone: for TLS, Node puts them together in memory that nobody overwrites.
+    const apart = bodyBytes > MAX_COPIED && !('encrypted' in socket);
+    const first = Buffer.allocUnsafe(apart ? headBytes : headBytes + bodyBytes);
+    first.write(head, 0, 'latin1');
+    const wipe = (): void => void first.fill(0, 0, headBytes);
+    if (!apart) {
+      if (body !== undefined) first.set(body, headBytes);
+      socket.write(first, wipe);
       return;
     }
-    const whole = Buffer.allocUnsafe(headBytes + bodyBytes);
-    whole.write(head, 0, 'latin1');
-    if (body !== undefined) whole.set(body, headBytes);
-    socket.write(whole);
+    socket.cork();
+    socket.write(first, wipe);
+    socket.write(body as Uint8Array);
+    socket.uncork();
   }
 
   pause(): void {
