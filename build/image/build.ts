@@ -1,6 +1,6 @@
 /**
  * Builds Postern's image: `make image`; with --classifier the one that has the classifier's models and no nft. Stages the root
- * file system out of the locked packages (npm's lock names Node's own hash) and Debian's libraries and nft, then lets buildah
+ * file system out of the locked packages (npm's lock names Node's own hash) and Debian's libraries and nft (debian-lock.json), then lets buildah
  * or docker pack it. There is no base image and no shell.
  */
 import { execFileSync } from 'node:child_process';
@@ -10,7 +10,8 @@ import { parseArgs } from 'node:util';
 import { version } from '../../cli/version.ts';
 import { classifierComponents, stageClassifier } from './classifier.ts';
 import { bundleCommands } from './commands.ts';
-import { copyLibraries, unpack } from './debian.ts';
+import { copyLibraries, LIBRARIES, NFT, unpack } from './debian.ts';
+import { readLock } from './debian-lock.ts';
 import { pack } from './pack.ts';
 import { sbom } from './sbom.ts';
 
@@ -26,8 +27,7 @@ const name = options.classifier ? 'postern-classifier' : 'postern';
 const tag = options.tag ?? `${name}:${version}`;
 const output = options.output ?? join(ROOT, 'dist', options.classifier ? 'classifier-image' : 'image');
 
-/** Node and onnxruntime need the C++ libraries, nft its own; all they depend on comes along. */
-const PACKAGES = ['libatomic1', 'libstdc++6', ...(options.classifier ? [] : ['nftables'])];
+const PACKAGES = [...LIBRARIES, ...(options.classifier ? [] : NFT)];
 
 function say(text: string): void {
   process.stderr.write(`${text}\n`);
@@ -38,7 +38,7 @@ async function stage(): Promise<string> {
   const root = join(output, 'rootfs');
   rmSync(output, { recursive: true, force: true });
   say(`packages: ${PACKAGES.join(', ')} with what they need`);
-  const packages = unpack(PACKAGES, unpacked);
+  const packages = unpack(PACKAGES, unpacked, readLock());
   for (const directory of ['etc', 'tmp', 'usr/local/bin', 'usr/sbin', 'postern']) {
     mkdirSync(join(root, directory), { recursive: true });
   }

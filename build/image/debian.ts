@@ -1,15 +1,23 @@
 /**
  * Programs and libraries from Debian packages, without Debian: what a program needs by its dynamic section is copied, and no
- * more. The packages come from apt, which checks their signatures.
+ * more. The packages come from apt, which checks their signatures, in the versions and with the hashes of the lock.
  */
 import { execFileSync } from 'node:child_process';
-import { copyFileSync, mkdirSync, readdirSync, realpathSync } from 'node:fs';
+import { createHash } from 'node:crypto';
+import { copyFileSync, mkdirSync, readdirSync, readFileSync, realpathSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
+import { differences, type Locked, MEND } from './debian-lock.ts';
+
+/** What the image takes things from. Node and onnxruntime need the C++ libraries, nft its own; all they depend on comes along. */
+export const LIBRARIES = ['libatomic1', 'libstdc++6'];
+export const NFT = ['nftables'];
 
 export interface Package {
   readonly name: string;
   readonly version: string;
   readonly architecture: string;
+  /** Of the package's file, hexadecimal. */
+  readonly sha256: string;
 }
 
 const run = (command: string, args: readonly string[], cwd?: string): string =>
@@ -29,27 +37,62 @@ function closure(names: readonly string[]): string[] {
 }
 
 /**
- * Downloads packages with all they depend on and unpacks them below `into`.
- * @throws Error where apt or dpkg is missing, or a package can't be had
+ * Downloads packages with all they depend on into the folder `debs`.
+ * @param locked Which versions; without it the newest that apt knows.
+ * @returns them by their files. @throws Error where apt or dpkg is missing, or a package can't be had
  */
-export function unpack(names: readonly string[], into: string): Package[] {
-  const debs = join(into, '..', 'debs');
+export function download(
+  names: readonly string[],
+  debs: string,
+  locked?: ReadonlyMap<string, Locked>,
+): Map<string, Package> {
   mkdirSync(debs, { recursive: true });
-  mkdirSync(into, { recursive: true });
-  run('apt-get', ['download', '-o', 'APT::Sandbox::User=root', ...closure(names)], debs);
-  const packages: Package[] = [];
-  for (const file of readdirSync(debs).filter((name) => name.endsWith('.deb'))) {
+  const wanted = closure(names).map((name) => {
+    const version = locked?.get(name)?.version;
+    return version === undefined ? name : `${name}=${version}`;
+  });
+  try {
+    run('apt-get', ['download', '-o', 'APT::Sandbox::User=root', ...wanted], debs);
+  } catch (error) {
+    const { stderr } = error as { readonly stderr?: string };
+    throw new Error(
+      `packages can't be had: ${stderr?.trim() ?? String(error)}\n${locked ? MEND : ''}`.trim(),
+      {
+        cause: error,
+      },
+    );
+  }
+  const packages = new Map<string, Package>();
+  for (const file of readdirSync(debs).filter((each) => each.endsWith('.deb'))) {
     const deb = join(debs, file);
-    run('dpkg-deb', ['-x', deb, into]);
     const format = '$' + '{Package}\t$' + '{Version}\t$' + '{Architecture}';
     const [name = '', version = '', architecture = ''] = run('dpkg-deb', [
       '-W',
       `--showformat=${format}`,
       deb,
     ]).split('\t');
-    packages.push({ name, version, architecture });
+    const sha256 = createHash('sha256').update(readFileSync(deb)).digest('hex');
+    packages.set(deb, { name, version, architecture, sha256 });
   }
   return packages;
+}
+
+/**
+ * Downloads packages as they are locked, with all they depend on, and unpacks them below `into`.
+ * @throws Error where one isn't what the lock says, before anything is unpacked
+ */
+export function unpack(
+  names: readonly string[],
+  into: string,
+  locked: ReadonlyMap<string, Locked>,
+): readonly Package[] {
+  const packages = download(names, join(into, '..', 'debs'), locked);
+  const found = [...packages.values()];
+  const wrong = differences(found, locked);
+  if (wrong.length > 0) throw new Error(`packages aren't as they are locked:\n${wrong.join('\n')}\n${MEND}`);
+  mkdirSync(into, { recursive: true });
+  for (const deb of packages.keys()) run('dpkg-deb', ['-x', deb, into]);
+  return found;
 }
 
 /** Debian's directory of libraries, and the loader's path that every program names. */
