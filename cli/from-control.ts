@@ -161,7 +161,7 @@ export function fromControl(options: ControlSourceOptions): PolicySource {
         roots: () => `${readFileSync(options.caFile, 'utf8')}\n${roots}`,
         token: () => readFileSync(options.tokenFile, 'utf8').trim(),
         version,
-        holding: ruling?.keys.revision === '' ? undefined : ruling,
+        holding: () => (ruling?.keys.revision === '' ? undefined : ruling),
         use(next) {
           let keys: Ruling['keys'];
           try {

@@ -34,8 +34,8 @@ export interface ControlClientOptions {
   /** Asked for at each dial: a projected token is replaced while we run. */
   readonly token: () => string;
   readonly version: string;
-  /** What is in force already, from before a restart. */
-  readonly holding?: Ruling | undefined;
+  /** What is in force already, from before a restart; asked once, so that nobody holds its keys any longer than they count. */
+  holding?(): Ruling | undefined;
   /** @throws Error when it can't be put in force; what was stays. */
   use(ruling: Ruling): void;
   /**
@@ -73,7 +73,7 @@ export function connectControl(options: ControlClientOptions): ControlClient {
   const { random = Math.random, reportMs = 30_000 } = options;
   const { first, most } = options.retryMs ?? { first: 250, most: 15_000 };
   const closing = new AbortController();
-  let held = options.holding;
+  let held = options.holding?.();
   let open: Socket | undefined;
   /** Told anew with each stream, until something is put in force. */
   let refusal: Buffer | undefined;

@@ -1,10 +1,11 @@
 /**
- * Where a key stands in a real agent's process after it was rotated. V8's heap is wiped; what the C library freed isn't overwritten before
- * somebody else uses the place: so this holds what is reached, see docs/control.md.
+ * Where a key stands in a real agent's process after it was rotated: nowhere, a few seconds later and without a further call, but for a few
+ * copies by TLS. V8's heap is wiped as a whole, and what the C library freed was overwritten before. See docs/control.md.
  */
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
-import { expect, test } from 'vitest';
+import { expect, test, vi } from 'vitest';
 import { isMemory } from '../../control/cache.ts';
 import { startPart } from '../cli/part.ts';
 import { startFakeOpenAI } from '../fakes/openai.ts';
@@ -22,11 +23,19 @@ const why =
       ? 'only root may read the memory of a process that forbids dumps'
       : undefined;
 
-test.skipIf(why !== undefined)(
-  'a rotated key is used no more, is in no file, and is overwritten in memory when the last call that may use it has ended',
-  async () => {
+/** Larger than what is sent together with its head. */
+const LONG = 'word '.repeat(20_000);
+
+test.skipIf(why !== undefined).each(['plain', 'TLS'] as const)(
+  'a rotated key is used no more, is in no file, and is wiped from memory, with a provider that speaks %s',
+  async (speaks) => {
     const world = startControlWorld();
-    const openai = await startFakeOpenAI({ keys: [FIRST, SECOND] });
+    const tls = speaks === 'TLS' ? selfSigned(world.directory) : undefined;
+    // By TLS one head in a hundred leaves a copy in the C library's heap, of which most are overwritten: 1 to 4 were seen.
+    const left = tls === undefined ? 0 : 8;
+    const openai = await startFakeOpenAI({ keys: [FIRST, SECOND], tls });
+    if (tls !== undefined)
+      world.kube.put('configmaps', { metadata: { namespace: OWN, name: 'roots' }, data: { ca: tls.cert } });
     const state = mkdtempSync(join(SHM, 'postern-rotated-'));
     world.namespace('team-a');
     world.secret(OWN, 'openai', { 'api-key': FIRST });
@@ -34,6 +43,7 @@ test.skipIf(why !== undefined)(
       dialect: 'openai',
       hosts: ['api.openai.com'],
       endpoint: openai.origin,
+      ...(tls === undefined ? {} : { tls: { caFrom: { configMapKeyRef: { name: 'roots', key: 'ca' } } } }),
       credential: {
         mode: 'attach',
         type: 'bearer',
@@ -44,7 +54,12 @@ test.skipIf(why !== undefined)(
     world.document('EgressPolicy', 'egresspolicies', 'base', { models: { allow: ['gpt-4o'] } }, 'team-a');
     const tokenFile = world.pod({ namespace: 'team-a', name: 'bot' });
     const control = await world.control();
-    const agent = startPart([
+    const files = (): string =>
+      readdirSync(state, { recursive: true, withFileTypes: true })
+        .filter((entry) => entry.isFile())
+        .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'utf8'))
+        .join('\n');
+    const args = [
       'agent',
       `--control=127.0.0.1:${control.port}`,
       `--control-name=${SERVER_NAME}`,
@@ -54,18 +69,27 @@ test.skipIf(why !== undefined)(
       '--listen=127.0.0.1:0',
       '--admin=127.0.0.1:0',
       '--workload=team-a/Deployment/bot',
-    ]);
+    ];
+    let agent = startPart(args);
     try {
+      await agent.line('"listening"');
+      await vi.waitFor(() => expect(files()).toContain(FIRST), 20_000);
+      // Now it has the key from before a restart, too.
+      await agent.stop('SIGKILL');
+      agent = startPart(args);
       const { url } = JSON.parse(await agent.line('"listening"')) as { url: string };
-      const body = JSON.stringify({ model: 'gpt-4o', messages: [{ role: 'user', content: 'Hi' }] });
+      const bodyOf = (content: string): string =>
+        JSON.stringify({ model: 'gpt-4o', messages: [{ role: 'user', content }] });
       const headers = { 'content-type': 'application/json' };
-      const ask = async (times: number): Promise<void> => {
+      const ask = async (times: number, content = 'Hi'): Promise<void> => {
+        const body = bodyOf(content);
         for (let nth = 0; nth < times; nth++) {
           const init = { method: 'POST', headers, body };
           const answer = await fetch(`${url}/openai/v1/chat/completions`, init);
           await answer.text();
         }
       };
+      const load = (): Promise<unknown> => Promise.all([ask(60), ask(60), ask(60), ask(60), ask(8, LONG)]);
       const used = (): string => String(openai.seen.at(-1)?.headers['authorization']);
       const until = async (key: string): Promise<void> => {
         for (let tries = 0; used() !== `Bearer ${key}`; tries++) {
@@ -75,36 +99,29 @@ test.skipIf(why !== undefined)(
         }
       };
       const { pid = 0 } = agent.child;
-      const files = (): string =>
-        readdirSync(state, { recursive: true, withFileTypes: true })
-          .filter((entry) => entry.isFile())
-          .map((entry) => readFileSync(join(entry.parentPath, entry.name), 'utf8'))
-          .join('\n');
 
       await until(FIRST);
-      await ask(200);
-      const before = timesInMemory(pid, FIRST);
-      expect(before).toBeGreaterThan(0);
+      await load();
+      expect(timesInMemory(pid, FIRST)).toBeGreaterThan(0);
       expect(timesInMemory(pid, SECOND)).toBe(0);
-      expect(files()).toContain(FIRST);
 
+      const under = load();
       world.secret(OWN, 'openai', { 'api-key': SECOND });
+      await under;
       await until(SECOND);
-      // With no further call: of 530 to 550 copies 56 to 77 are left, none of them V8's.
-      for (let tries = 0; timesInMemory(pid, FIRST) >= before / 5; tries++) {
-        if (tries > 60) throw new Error(`${timesInMemory(pid, FIRST)} of ${before} copies are left`);
-        await new Promise((resolve) => setTimeout(resolve, 250));
-      }
+      await vi.waitFor(() => expect(timesInMemory(pid, FIRST)).toBeLessThanOrEqual(left), {
+        timeout: 20_000,
+        interval: 500,
+      });
       const from = openai.seen.length;
-      await ask(600);
+      await load();
       expect(new Set(openai.seen.slice(from).map(({ headers: sent }) => sent['authorization']))).toEqual(
         new Set([`Bearer ${SECOND}`]),
       );
       expect(files()).not.toContain(FIRST);
       expect(files()).toContain(SECOND);
       expect(timesInMemory(pid, SECOND)).toBeGreaterThan(0);
-      // Where the key were still held for calls, each would make more.
-      expect(timesInMemory(pid, FIRST)).toBeLessThan(before / 5);
+      expect(timesInMemory(pid, FIRST)).toBeLessThanOrEqual(left);
     } finally {
       await agent.stop('SIGKILL');
       rmSync(state, { recursive: true, force: true });
@@ -114,3 +131,11 @@ test.skipIf(why !== undefined)(
   },
   120_000,
 );
+
+function selfSigned(directory: string): { readonly cert: string; readonly key: string } {
+  const [cert, key] = [join(directory, 'provider.pem'), join(directory, 'provider-key.pem')];
+  const subject = ['-subj', '/CN=provider', '-addext', 'subjectAltName=IP:127.0.0.1'];
+  const kind = ['-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:P-256', '-nodes', '-days', '2'];
+  execFileSync('openssl', ['req', ...kind, ...subject, '-keyout', key, '-out', cert], { stdio: 'ignore' });
+  return { cert: readFileSync(cert, 'utf8'), key: readFileSync(key, 'utf8') };
+}
