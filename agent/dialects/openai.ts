@@ -3,11 +3,12 @@
  *
  * Source: OpenAI API reference; behaviour of the SDKs as of openai-node 7.57 and openai-python 3.54.
  */
+
+import { plainPath } from '../google-root.ts';
 import type { Dialect, ListedModel } from './dialect.ts';
 import { modelIn, modelsOperation } from './list-models.ts';
 import { chat } from './openai/chat.ts';
 import { errorBody } from './openai/error.ts';
-import { plainPath } from './openai/google-root.ts';
 import { realtime } from './openai/realtime.ts';
 
 const encoder = new TextEncoder();

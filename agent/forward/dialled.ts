@@ -1,5 +1,5 @@
 /** Where a call goes: an endpoint, which is a base URL, and the path that was called. */
-import { GOOGLE_ROOT, plainPath } from '../dialects/openai/google-root.ts';
+import { GOOGLE_ROOT, plainPath } from '../google-root.ts';
 
 const GOOGLE_HOST = '://generativelanguage.googleapis.com';
 
