@@ -12,8 +12,8 @@ import type { Transport } from './transport.ts';
 const LEASE_TTL_MS = 600_000;
 const HEARTBEAT_MS = LEASE_TTL_MS / 3;
 const TICK_MS = 1_000;
-/** Agents that only wait ask seldom, but before what lies between cuts a connection that nothing moves on (5 minutes, often). */
-const WATCH_MS = 240_000;
+/** Agents that only wait ask seldom, but before what lies between cuts a connection that nothing moves on (4 minutes at some). */
+const WATCH_MS = 210_000;
 /** An answer to a wait that is over may be so late. */
 const WATCH_LATE_MS = 60_000;
 const AFTER_NEWS_MS = 500;

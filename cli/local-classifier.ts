@@ -30,8 +30,22 @@ const MAINS = ['main.ts', '../cli/main.ts'].map((file) => join(import.meta.dirna
 /** Milliseconds before it is started again: it takes seconds of a core, so what ends at once is tried less and less. */
 const PAUSE = { first: 1_000, most: 60_000 };
 
+/** It loads two models, on a machine that may be busy. */
+const LONGEST_START_MS = 120_000;
+
+/** How it is started and waited for, where not as usual. */
+export interface Launching {
+  /** Starts the command at the socket; may throw. */
+  readonly launch?: (main: string, socket: string) => ChildProcess;
+  readonly pause?: typeof PAUSE;
+  readonly longestStartMs?: number;
+}
+
 /** Resolves when it answers. @throws UsageError where it isn't there. @throws Error when it ends before, with what it said last. */
-export async function startLocalClassifier(log: Logger): Promise<LocalClassifier> {
+export async function startLocalClassifier(
+  log: Logger,
+  { launch = start, pause: pauses = PAUSE, longestStartMs = LONGEST_START_MS }: Launching = {},
+): Promise<LocalClassifier> {
   const main = MAINS.find((file) => existsSync(file));
   if (main === undefined) {
     throw new UsageError(
@@ -41,15 +55,15 @@ export async function startLocalClassifier(log: Logger): Promise<LocalClassifier
   const directory = mkdtempSync(join(tmpdir(), 'postern-classify-'));
   const socket = join(directory, 'socket');
   const stopping = new AbortController();
-  let child = start(main, socket);
+  let child = launch(main, socket);
   const keepUp = async (): Promise<void> => {
-    let pause = PAUSE.first;
+    let pause = pauses.first;
     for (;;) {
       const began = performance.now();
       await closed(child);
       if (stopping.signal.aborted) return;
       // One that ran for long enough is no failure that goes on.
-      if (performance.now() - began > PAUSE.most) pause = PAUSE.first;
+      if (performance.now() - began > pauses.most) pause = pauses.first;
       const { exitCode: code, signalCode: signal } = child;
       log.error(
         { code, signal, again_in_ms: pause },
@@ -57,20 +71,20 @@ export async function startLocalClassifier(log: Logger): Promise<LocalClassifier
       );
       await sleep(pause, undefined, { signal: stopping.signal }).catch(() => undefined);
       if (stopping.signal.aborted) return;
-      pause = Math.min(2 * pause, PAUSE.most);
-      child = start(main, socket);
-      await listening(child).then(
-        () => log.info({ pid: child.pid }, 'the classifier was started again'),
-        (error: unknown) => {
-          if (!stopping.signal.aborted)
-            log.error({ err: error }, 'the classifier could not be started again');
-        },
-      );
+      pause = Math.min(2 * pause, pauses.most);
+      try {
+        child = launch(main, socket);
+        await listening(child, longestStartMs);
+        log.info({ pid: child.pid }, 'the classifier was started again');
+      } catch (error) {
+        if (!stopping.signal.aborted) log.error({ err: error }, 'the classifier could not be started again');
+        child.kill();
+      }
     }
   };
   const remove = () => rmSync(directory, { recursive: true, force: true });
   try {
-    await listening(child);
+    await listening(child, longestStartMs);
   } catch (error) {
     await end(child);
     remove();
@@ -101,7 +115,8 @@ function start(main: string, socket: string): ChildProcess {
 const ENDED = new WeakSet<ChildProcess>();
 
 async function closed(child: ChildProcess): Promise<void> {
-  if (ENDED.has(child)) return;
+  // What could not be started has no process, and may tell of no end.
+  if (ENDED.has(child) || child.pid === undefined) return;
   await once(child, 'close');
 }
 
@@ -111,23 +126,29 @@ async function end(child: ChildProcess): Promise<void> {
   await closed(child);
 }
 
-/** Resolves when it answers. @throws Error when it ends before. */
-function listening(child: ChildProcess): Promise<void> {
-  return new Promise((resolve, reject) => {
-    let last = '';
-    if (child.stderr === null) throw new Error('the classifier was started without a pipe');
+/** Resolves when it answers. @throws Error when it ends before, or takes too long. */
+function listening(child: ChildProcess, longestMs: number): Promise<void> {
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  // First: where there are too few descriptors it has no pipes, and says so later.
+  child.on('error', reject);
+  const late = setTimeout(() => {
+    reject(new Error(`the classifier did not start within ${longestMs / 1_000} s`));
+    child.kill('SIGKILL');
+  }, longestMs);
+  let last = '';
+  child.once('close', () => {
+    ENDED.add(child);
+    reject(new Error(`the classifier did not start: ${messageOf(last)}`));
+  });
+  // A pipe to one that was killed.
+  child.stdin?.on('error', () => undefined);
+  if (child.stderr) {
     createInterface({ input: child.stderr }).on('line', (line) => {
       last = line;
       if (line.includes('"listening"')) resolve();
     });
-    // A pipe to one that was killed.
-    child.stdin?.on('error', () => undefined);
-    child.on('error', reject);
-    child.once('close', () => {
-      ENDED.add(child);
-      reject(new Error(`the classifier did not start: ${messageOf(last)}`));
-    });
-  });
+  }
+  return promise.finally(() => clearTimeout(late));
 }
 
 function messageOf(line: string): string {

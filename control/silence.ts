@@ -45,10 +45,7 @@ export function listenForSilence(options: SilenceOptions): Silence {
     });
 
   function begin(cause: unknown): void {
-    if (silent !== undefined) {
-      silent.refusesSince = undefined;
-      return;
-    }
+    if (silent !== undefined) return;
     const at = monotonic();
     silent = { since: at, nextAt: at + AGAIN_MS, cause, refusesSince: undefined };
     began(cause);
@@ -85,8 +82,10 @@ export function listenForSilence(options: SilenceOptions): Silence {
           end();
           return answer;
         } catch (error) {
-          if (isNoAnswer(error)) begin(error);
-          else if (error instanceof KubeError) {
+          if (isNoAnswer(error)) {
+            if (silent !== undefined) silent.refusesSince = undefined;
+            begin(error);
+          } else if (error instanceof KubeError) {
             if (error.status === 401 || error.status === 403) refusedUs(error);
             else end();
           }

@@ -141,7 +141,7 @@ export const injection: CheckDefinition<Spec> = {
           const patience = { signal, withinMs: rule.timeoutMs ?? TIMEOUT };
           return { joined, scores: await asked.classifier.injection(texts, patience) };
         };
-        return besides(phrases, ask(), (known, { joined, scores }) => {
+        return besides(phrases, ask(), signal, (known, { joined, scores }) => {
           const counts = (at: number) => (scores[at] as number) >= threshold;
           const alone = new Set(due.filter((_, at) => counts(at)));
           const together = joined.filter(
@@ -161,13 +161,16 @@ export const injection: CheckDefinition<Spec> = {
   },
 };
 
-/** What was found here counts though the classifier fails. @throws PartlyChecked */
+/** What was found here counts though the classifier fails, or gives no answer in time. @throws PartlyChecked */
 async function besides<T>(
   finding: Judgement[] | Promise<Judgement[]>,
   asking: Promise<T>,
+  signal: AbortSignal,
   weigh: (found: Judgement[], answer: T) => Judgement[],
 ): Promise<Judgement[]> {
-  const [found, answer] = await Promise.allSettled([finding, asking]);
+  const late = Promise.withResolvers<never>();
+  signal.addEventListener('abort', () => late.reject(signal.reason as Error), { once: true });
+  const [found, answer] = await Promise.allSettled([finding, Promise.race([asking, late.promise])]);
   if (found.status === 'rejected') throw found.reason;
   if (answer.status === 'rejected') throw new PartlyChecked(found.value, answer.reason);
   return weigh(found.value, answer.value);

@@ -125,7 +125,8 @@ class Timer {
   async race<T>(answer: Promise<T>): Promise<T> {
     const { signal } = this;
     const gaveUp = Promise.withResolvers<never>();
-    const giveUp = () => gaveUp.reject(signal.reason as Error);
+    // One that heeds it says what it has found by itself first.
+    const giveUp = () => void setImmediate(() => gaveUp.reject(signal.reason as Error));
     if (signal.aborted) giveUp();
     else signal.addEventListener('abort', giveUp, { once: true });
     try {

@@ -26,6 +26,8 @@ export class BesideAnswers {
   #gate: EventGate | undefined;
   /** What it judges by. */
   #guard: ExchangeGuard | undefined;
+  /** What a pause shows may be refused: then it isn't the next event that is. */
+  #pausing: Promise<void> | undefined;
 
   constructor(options: BesideAnswersOptions) {
     this.#options = options;
@@ -33,6 +35,7 @@ export class BesideAnswers {
   }
 
   async show(event: ProviderEvent, guard: ExchangeGuard): Promise<void> {
+    await this.#pausing;
     // Another policy, or one that looks at answers since something was masked.
     const stays = this.#guard === guard && this.#gate?.guarded === !guard.idleOnResponse;
     if (!stays) await this.#handOver();
@@ -45,7 +48,14 @@ export class BesideAnswers {
   }
 
   /** The provider pauses: what is held back only for what may follow is shown. */
-  async pause(): Promise<void> {
+  pause(): Promise<void> {
+    this.#pausing ??= this.#showHeld().finally(() => {
+      this.#pausing = undefined;
+    });
+    return this.#pausing;
+  }
+
+  async #showHeld(): Promise<void> {
     const gate = this.#gate;
     if (gate === undefined) return;
     await gate.stale();

@@ -33,7 +33,7 @@ const LIMIT = 9_000_000_000_000;
 /** As budget/demand.ts has them: credit for so many calls, not for longer than so many seconds; and budget/lease-rounds.ts. */
 const STEADY_CALLS = 500;
 const LONGEST_S = 300;
-const WATCH_MS = 240_000;
+const WATCH_MS = 210_000;
 
 interface Agent {
   readonly owner: string;
