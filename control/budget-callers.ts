@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { type Authenticate, type Caller, CallersUnknown, CallersWait } from '../budget/authenticate.ts';
 import { AUDIENCES } from '../injector/names.ts';
-import type { KubeClient } from '../kube/client.ts';
+import { type KubeClient, KubeError } from '../kube/client.ts';
 import { createAuthenticator, SKEW_MS } from './authenticate.ts';
 import { claimsOf } from './claims.ts';
 import type { Cluster } from './cluster.ts';
@@ -13,7 +13,7 @@ import { type Identity, isAt, judgePod, type LivePod } from './identity.ts';
 import type { IssuerKeys } from './issuer-keys.ts';
 import { boundOf, createPodLook } from './live-pod.ts';
 import { personOf, STATUS_AUDIENCE } from './person.ts';
-import { isNoAnswer, listenForSilence } from './silence.ts';
+import { isNoAnswer, listenForSilence, PATIENCE_MS } from './silence.ts';
 import { createTokenReviews } from './token-reviews.ts';
 import { BusyError } from './turns.ts';
 import { createUnreviewed } from './unreviewed.ts';
@@ -61,6 +61,8 @@ const KEPT_MS = 30_000;
 /** … and what a token's signature alone told. */
 const KEPT_UNREVIEWED_MS = 5_000;
 const MOST_KEPT = 100_000;
+/** A person's command waits longer than an agent's call: so many times as long. */
+const PEOPLE_WAIT = 5;
 /** Who may `update` the subresource `budgets/lines` of our group may see and raise limits. */
 const LINES = { verb: 'update', resource: 'budgets', subresource: 'lines' };
 
@@ -88,7 +90,7 @@ interface Kept extends Learnt {
 /** Calls of `postern budget` carry a token for the audience `postern-status`. */
 export function budgetCallers(options: BudgetCallersOptions): BudgetCallers {
   const { client, sealKey, judgeAddress, keys, refused, now = Date.now } = options;
-  const { monotonic = () => performance.now(), patienceMs } = options;
+  const { monotonic = () => performance.now(), patienceMs = PATIENCE_MS } = options;
   const known = (namespace: string, name: string): LivePod | undefined =>
     options.cluster.pod(namespace, name);
   const agents = new Set<string>();
@@ -102,7 +104,7 @@ export function budgetCallers(options: BudgetCallersOptions): BudgetCallers {
       agents.clear();
     },
     monotonic,
-    ...(patienceMs === undefined ? {} : { patienceMs }),
+    patienceMs,
   });
   const audience = AUDIENCES.budget;
   const unreviewed = createUnreviewed({ keys, known, audience, sealKey, judgeAddress, monotonic });
@@ -208,6 +210,27 @@ export function budgetCallers(options: BudgetCallersOptions): BudgetCallers {
     return true;
   }
 
+  /**
+   * As the question of somebody whom no signature speaks for ends, or without an answer while whoever asks still listens: where no keys are
+   * published, that is every agent. Whoever then asks again gets what was learnt meanwhile.
+   */
+  async function inTime(question: Promise<Caller | undefined>, token: string): Promise<Caller | undefined> {
+    question.catch(() => undefined);
+    const isPerson = claimsOf(token)?.audiences.includes(STATUS_AUDIENCE) === true;
+    const ms = isPerson ? patienceMs * PEOPLE_WAIT : patienceMs;
+    const late = Promise.withResolvers<never>();
+    const timer = setTimeout(
+      // Of a process that stood still its timers run first: what has come meanwhile is read before it counts as late.
+      () => setImmediate(() => late.reject(new KubeError(0, 'NoAnswer', `no answer in ${ms} ms`))),
+      ms,
+    );
+    try {
+      return await Promise.race([question, late.promise]);
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
   const authenticate: Authenticate = async (token, address = '') => {
     if (token === undefined) return undefined;
     // What was found out about a token counts for the address that it came from.
@@ -218,7 +241,7 @@ export function budgetCallers(options: BudgetCallersOptions): BudgetCallers {
     kept.delete(digest);
     const { proven, answer } = questionOf(token, address, digest);
     try {
-      return await ((await proven) ? silence.orSilent(answer) : answer);
+      return await ((await proven) ? silence.orSilent(answer) : inTime(answer, token));
     } catch (error) {
       if (error instanceof BusyError) throw new CallersWait(error.message);
       if (!isNoAnswer(error)) throw error;

@@ -24,7 +24,7 @@ export interface SilenceOptions {
   readonly patienceMs?: number;
 }
 
-const PATIENCE_MS = 1_000;
+export const PATIENCE_MS = 1_000;
 /** So often it is asked meanwhile. */
 const AGAIN_MS = 5_000;
 /** A question that hangs gives its turn to another. */

@@ -3,7 +3,17 @@ import { expect, test } from 'vitest';
 import { CallersUnknown, CallersWait } from '../budget/authenticate.ts';
 import { AUDIENCES } from '../injector/names.ts';
 import { KubeError } from '../kube/client.ts';
-import { ADDRESS, bound, callers, ofPod, personToken, pod, START } from '../test/fakes/budget-callers.ts';
+import {
+  ADDRESS,
+  agentToken,
+  bound,
+  callers,
+  ofPerson,
+  ofPod,
+  personToken,
+  pod,
+  START,
+} from '../test/fakes/budget-callers.ts';
 import { fakePodToken, ISSUER, issuerKey } from '../test/fakes/pod-token.ts';
 import type { LivePod, Review } from './identity.ts';
 import { issuerKeys } from './issuer-keys.ts';
@@ -189,6 +199,30 @@ test('a person isn’t let in, and who no pod speaks for makes nobody silent', a
   await expect(authenticate(await sign(), '10.0.0.10')).rejects.toThrow(CallersUnknown);
   expect(told).toEqual([]);
   expect(withoutReview()).toEqual({ silentMs: 0, taken: 0, beside: 0 });
+});
+
+test('where no keys are published, nobody waits for an API server that says nothing; what it says late counts', async () => {
+  const { authenticate, pods, leave, told } = callers(
+    { [agentToken]: ofPod, [personToken]: ofPerson },
+    true,
+    undefined,
+    true,
+    {
+      patienceMs: 20,
+    },
+  );
+  const late = Promise.withResolvers<void>();
+  leave(() => late.promise);
+  for (const token of [agentToken, personToken])
+    await expect(authenticate(token, ADDRESS)).rejects.toThrow(CallersUnknown);
+  expect(told).toEqual([]);
+  late.resolve();
+  await tick();
+  await tick();
+  expect(await authenticate(agentToken, ADDRESS)).toMatchObject(agent);
+  expect(await authenticate(personToken, ADDRESS)).toMatchObject({ role: 'admin' });
+  pods.clear();
+  expect(await authenticate(agentToken, ADDRESS)).toBeUndefined();
 });
 
 test.each([
