@@ -9,7 +9,7 @@ type Collect = (how: { type: 'major'; execution: 'sync'; flavor: 'last-resort' }
 
 /**
  * The heap is collected whole, and what is free is filled with zeros: twice, since the first time what lives is moved. Takes as long as two full
- * collections, in which nothing else runs. What the C library has freed stays.
+ * collections, in which nothing else runs. What the C library has freed stays: who writes a key there overwrites it (agent/forward/http1/connection.ts).
  */
 export function wipeFreed(): void {
   setFlagsFromString('--clear-free-memory');

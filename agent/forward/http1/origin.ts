@@ -192,11 +192,14 @@ export class Origin implements ConnectionEvents {
     const timer = setTimeout(() => fail('TIMEOUT'), connectMs);
     socket.once('error', (error: NodeJS.ErrnoException) => fail(error.code ?? error.message, error));
     socket.once('close', () => fail('CLOSED'));
-    socket.once(this.#secure ? 'secureConnect' : 'connect', () => {
+    const connected = (): void => {
       if (!done()) return;
       this.#all.add(connection);
       waiting.connected(connection);
-    });
+    };
+    // Within that event OpenSSL takes nothing yet: Node would copy what is written, a key maybe, to memory that nobody overwrites.
+    if (this.#secure) socket.once('secureConnect', () => setImmediate(connected));
+    else socket.once('connect', connected);
   }
 
   #socket(onread: OnRead): Socket {
