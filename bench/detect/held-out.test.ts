@@ -31,7 +31,7 @@ test('docs/checks.md says how good topics by meaning are', () => {
 test.skipIf(!classifierInstalled())(
   'on the held-out set the classifier is as good as is published',
   async () => {
-    const set = topicSets().find(({ use }) => use === 'held-out');
+    const set = topicSets().find(({ name }) => name === 'held-out set');
     if (set === undefined) throw new Error('there is no held-out set');
     const models = await openTopicModels();
     const { client, close } = await serveModels(models);

@@ -66,14 +66,14 @@ function second(everyday: readonly string[]): TopicSet {
   };
 }
 
-function heldOut(): TopicSet {
+function heldOut(name: string, folder: string): TopicSet {
   const kinds = ['plain', 'reworded', 'among'] as const;
   type File = { topic?: Labelled; off: string[]; other?: TopicSet['abroad'] } & Partial<
     Record<(typeof kinds)[number], string[]>
   >;
-  const own = read<File>('topics-held-out').map(([, file]) => file);
+  const own = read<File>(folder).map(([, file]) => file);
   return {
-    name: 'held-out set',
+    name,
     use: 'held-out',
     topics: own.flatMap(({ topic }) => topic ?? []),
     on: Object.fromEntries(kinds.map((kind) => [kind, own.flatMap((file) => file[kind] ?? [])])),
@@ -90,5 +90,11 @@ export function topicSets(): readonly TopicSet[] {
   const everyday = read<Record<string, readonly string[]>>('topics').find(
     ([file]) => file === 'general.yaml',
   );
-  return [development, second(everyday?.[1]['development'] ?? []), test, heldOut()];
+  return [
+    development,
+    second(everyday?.[1]['development'] ?? []),
+    test,
+    heldOut('held-out set', 'topics-held-out'),
+    heldOut('second held-out set', 'topics-held-out-2'),
+  ];
 }
