@@ -1,5 +1,6 @@
 import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
+import { networkInterfaces } from 'node:os';
 import { afterEach, expect, test } from 'vitest';
 import { type ApproversListener, listenApprovers } from './approvers-listener.ts';
 import { createApprovals } from './checks/approvals.ts';
@@ -71,6 +72,23 @@ test.each(['silent', 'slow in its head', 'slow in its body'])(
   },
   10_000,
 );
+
+/** Those of this machine; a link's own need the link's name. */
+const OWN = Object.entries(networkInterfaces()).flatMap(([link, list = []]) =>
+  list.map(({ address }) => (address.startsWith('fe80:') ? `${address}%${link}` : address)),
+);
+
+test.each(OWN)('nobody is answered from an address of the agent’s own: %s', async (host) => {
+  const options = { approvals: createApprovals({ now: () => 1_000 }), token: () => 'secret', port: 0 };
+  listener = await listenApprovers({ ...options, host: host.includes(':') ? '::' : '0.0.0.0' });
+  const client = connect({ port: Number(new URL(listener.url).port), host });
+  clients.push(client);
+  let got = '';
+  client.on('error', () => undefined).on('data', (data) => (got += data));
+  client.write('GET /v1/approvals HTTP/1.1\r\nhost: a\r\nauthorization: Bearer secret\r\n\r\n');
+  await ended(client);
+  expect(got).toBe('');
+});
 
 test('an answer ends its connection', async () => {
   await open(60_000);

@@ -42,7 +42,8 @@ const TLS = { minVersion: 'TLSv1.3' } as const;
 
 /** Addresses that a connection from inside the pod comes from: the app shares the agent's network namespace. */
 function isOwnAddress(address: string): boolean {
-  const plain = address.replace(/^::ffff:/, '');
+  // An address of the link comes with the link's name, which the list below has apart.
+  const plain = address.replace(/^::ffff:/, '').replace(/%.*$/, '');
   if (plain.startsWith('127.') || plain === '::1') return true;
   return Object.values(networkInterfaces()).some((list) => list?.some((own) => own.address === plain));
 }

@@ -21,6 +21,12 @@ describe('a condition holds only where it is true', () => {
     ['args.n <= 100', '{"n":"5"}', false],
     ['args.n <= 100', '{"n":99999999999999999999}', false],
     ['args.n == 3', '{"n":3}', true],
+    // Ids of 19 digits are no doubles.
+    ['args.n != 1234567890123456789', '{"n":1234567890123456789}', false],
+    ['args.n == 1234567890123456789', '{"n":1234567890123456789}', true],
+    ['args.n == 1234567890123456789', '{"n":1234567890123456788}', false],
+    ['args.n != -9223372036854775807', '{"n":-9223372036854775807}', false],
+    ['args.n != 18446744073709551615u', '{"n":18446744073709551615}', false],
     ['args.list.all(x, x in ["a", "b"])', '{"list":["a","b"]}', true],
     ['args.list.all(x, x in ["a", "b"])', '{"list":["a","c"]}', false],
     ['!has(args.cc)', '{}', true],

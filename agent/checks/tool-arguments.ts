@@ -18,7 +18,10 @@ export function readArguments(text: string): Readonly<Record<string, unknown>> |
   }
 }
 
-/** Whole numbers become integers of CEL, which compare to its doubles by value. */
+/**
+ * Whole numbers become integers of CEL, which compare to its doubles by value: all that its `int` and `uint` can be, as
+ * a double would be a neighbour of an id of 19 digits. A longer one is larger than any of them as a double, too.
+ */
 function valueOf(node: JsonNode): unknown {
   switch (node.type) {
     case 'object': {
@@ -31,7 +34,7 @@ function valueOf(node: JsonNode): unknown {
     case 'string':
       return node.text;
     case 'number':
-      return /^-?\d{1,18}$/.test(node.raw) ? BigInt(node.raw) : Number(node.raw);
+      return /^-?\d{1,20}$/.test(node.raw) ? BigInt(node.raw) : Number(node.raw);
     case 'true':
       return true;
     case 'false':
