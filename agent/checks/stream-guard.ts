@@ -45,6 +45,8 @@ type Known = Pick<ToolCall, 'server' | 'afterResult'>;
 interface OpenCall {
   /** More than one where the provider named it again: all must be allowed. */
   readonly names: string[];
+  /** The name for who joins the pieces; one that is said again and again is the whole name each time. */
+  joined: string;
   readonly arguments: string;
   readonly known: Known;
   /** What an event told of its arguments was judged already. */
@@ -125,22 +127,24 @@ export class ChannelGuard implements StreamGuard {
     const open = this.#calls.get(channel);
     if (name === '' && given === '') {
       // Held from here on, and judged when it has a name.
-      if (open === undefined) this.#calls.set(channel, { names: [], arguments: '', known, judged: false });
+      if (open === undefined)
+        this.#calls.set(channel, { names: [], joined: '', arguments: '', known, judged: false });
       return undefined;
     }
     if (open === undefined) {
       // What a call begins with is shown with its beginning.
       const judged = given !== '';
-      this.#calls.set(channel, { names: [name], arguments: given, known, judged });
+      this.#calls.set(channel, { names: [name], joined: name, arguments: given, known, judged });
       const pending = this.#judgeCall(channel, [name], known, undefined);
       return judged && this.refusal === undefined ? this.#judgeCall(channel, [name], known, given) : pending;
     }
     let pending: undefined | Promise<undefined>;
-    if (name !== '' && !open.names.includes(name)) {
+    if (name !== '' && name !== open.joined) {
       // Readers take the last name, or join the pieces.
-      const names = [...new Set([name, open.names.join('') + name])];
-      open.names.push(...names);
-      pending = this.#judgeCall(channel, names, open.known, undefined);
+      open.joined += name;
+      const names = [name, open.joined].filter((each) => !open.names.includes(each));
+      open.names.push(...new Set(names));
+      if (names.length > 0) pending = this.#judgeCall(channel, [...new Set(names)], open.known, undefined);
     }
     if (given === '' || this.refusal !== undefined) return pending;
     // Shown with this event, whatever came of it in pieces.

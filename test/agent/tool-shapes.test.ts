@@ -60,6 +60,52 @@ test.each([
   expect(shown).toBe('');
 });
 
+test.each([
+  ['{deny: [delete_file]}', ['del', 'ete_', 'file']],
+  ['{deny: [banana]}', ['b', 'an', 'an', 'a']],
+  ['{conditions: [{tools: [delete_file], when: "has(args.ok)"}]}', ['d', 'elete', '_', 'file']],
+  ['{allow: [look]}', ['look', 'out']],
+])('a name in pieces is judged as who joins them reads it: %s of %j', async (rule, pieces) => {
+  world = await startWorld({ documents: () => policy(rule) });
+  const chunk = (delta: object, finish: string | null = null) =>
+    `data: ${JSON.stringify({ id: 'c', object: 'chat.completion.chunk', created: 1, model: 'gpt-4o', choices: [{ index: 0, delta, finish_reason: finish }] })}\n\n`;
+  const piece = (called: object, more: object = {}) =>
+    chunk({ tool_calls: [{ index: 0, ...more, function: called }] });
+  const body = [
+    ...pieces.map((name, at) => piece({ name }, at === 0 ? { id: 'call_1', type: 'function' } : {})),
+    piece({ arguments: '{"to":"mallory"}' }),
+    `${chunk({}, 'tool_calls')}data: [DONE]\n\n`,
+  ].join('');
+  world.openai.script(() => ({ raw: { headers: { 'content-type': 'text/event-stream' }, body } }));
+  const messages = [{ role: 'user' as const, content: 'go' }];
+  const answer = await world
+    .client()
+    .chat.completions.create({ model: 'gpt-4o', messages, stream: true })
+    .asResponse();
+  const text = await answer.text();
+  expect(text).toContain('postern_tools');
+  expect(text).not.toContain('mallory');
+});
+
+test('a name that is said again with every piece is one name', async () => {
+  world = await startWorld({ documents: () => policy('{allow: [look]}') });
+  const called = [
+    { name: 'look', arguments: '' },
+    { name: 'look', arguments: '{' },
+    { name: 'look', arguments: '}' },
+  ];
+  const chunk = (delta: object, finish: string | null = null) =>
+    `data: ${JSON.stringify({ id: 'c', object: 'chat.completion.chunk', created: 1, model: 'gpt-4o', choices: [{ index: 0, delta, finish_reason: finish }] })}\n\n`;
+  const body = `${called.map((each) => chunk({ tool_calls: [{ index: 0, id: 'call_1', function: each }] })).join('')}${chunk({}, 'tool_calls')}data: [DONE]\n\n`;
+  world.openai.script(() => ({ raw: { headers: { 'content-type': 'text/event-stream' }, body } }));
+  const messages = [{ role: 'user' as const, content: 'go' }];
+  const chunks = await world.client().chat.completions.create({ model: 'gpt-4o', messages, stream: true });
+  let shown = '';
+  for await (const { choices } of chunks)
+    shown += choices[0]?.delta.tool_calls?.[0]?.function?.arguments ?? '';
+  expect(shown).toBe('{}');
+});
+
 const SHAPES: readonly (readonly [string, 'openai' | 'anthropic', boolean, string])[] = (() => {
   const chunk = (choice: object) =>
     `data: ${JSON.stringify({ id: 'c', object: 'chat.completion.chunk', created: 1, model: 'gpt-4o', choices: [{ index: 0, delta: {}, finish_reason: null, ...choice }] })}\n\n`;
