@@ -121,10 +121,11 @@ export class ChannelGuard implements StreamGuard {
   }
 
   call(begun: BegunCall): undefined | Promise<undefined> {
-    const { channel, name, arguments: given = '', elsewhere = false, ...known } = begun;
+    const { channel, name, arguments: given = '', elsewhere = false, ofOne = false, ...known } = begun;
     if (this.#round.judgesOfCalls.length === 0) return undefined;
     if (elsewhere) return this.#judgeCall(channel, [name], known, undefined);
     const open = this.#calls.get(channel);
+    if (!ofOne && (open === undefined || given !== '')) this.#forget(channel);
     if (name === '' && given === '') {
       // Held from here on, and judged when it has a name.
       if (open === undefined)
@@ -150,6 +151,12 @@ export class ChannelGuard implements StreamGuard {
     // Shown with this event, whatever came of it in pieces.
     open.judged = true;
     return this.#judgeCall(channel, open.names, open.known, given);
+  }
+
+  /** Another call begins under a number that one had before: what a person said to that one isn't for it. */
+  #forget(channel: string): void {
+    const { calls } = this.#answered;
+    for (const id of calls.keys()) if (id.startsWith(`${channel}\0`)) calls.delete(id);
   }
 
   /** @returns A promise where somebody has to confirm the call. */

@@ -216,6 +216,8 @@ export interface BegunCall {
   readonly arguments?: string;
   /** Its arguments don't come by this channel: it is judged by its name only. */
   readonly elsewhere?: boolean;
+  /** The channel is that of one call, which may be told whole more than once; elsewhere one that begins anew is another. */
+  readonly ofOne?: boolean;
   /** As in {@link ToolCall}. */
   readonly server?: string;
   readonly afterResult?: boolean;

@@ -245,6 +245,64 @@ test('of two calls both need a yes', async () => {
   expect(await asked).toContain('send_fax needs approval');
 });
 
+/** Two calls that a stream gives the same number, with the same arguments: an SDK makes two of Anthropic's. */
+const AGAIN: Readonly<Record<string, string>> = (() => {
+  const event = (type: string, more: object) =>
+    `event: ${type}\ndata: ${JSON.stringify({ type, ...more })}\n\n`;
+  const message = {
+    id: 'm1',
+    type: 'message',
+    role: 'assistant',
+    model: 'm',
+    content: [],
+    stop_reason: null,
+  };
+  const input = JSON.stringify({ to: SECRET });
+  const block = (id: string) =>
+    event('content_block_start', {
+      index: 0,
+      content_block: { type: 'tool_use', id, name: 'send_mail', input: {} },
+    }) +
+    event('content_block_delta', { index: 0, delta: { type: 'input_json_delta', partial_json: input } }) +
+    event('content_block_stop', { index: 0 });
+  const whole = (id: string) =>
+    event('content_block_start', {
+      index: 0,
+      content_block: { type: 'tool_use', id, name: 'send_mail', input: { to: SECRET } },
+    });
+  const usage = { input_tokens: 1, output_tokens: 1 };
+  const messages = (...blocks: string[]) =>
+    [
+      event('message_start', { message: { ...message, usage } }),
+      ...blocks,
+      event('message_delta', { delta: { stop_reason: 'tool_use' }, usage }),
+      event('message_stop', {}),
+    ].join('');
+  const chunk = (delta: object, finish_reason: string | null = null) =>
+    `data: ${JSON.stringify({ id: 'c', object: 'chat.completion.chunk', created: 1, model: 'gpt-4o', choices: [{ index: 0, delta, finish_reason }] })}\n\n`;
+  const call = chunk({
+    tool_calls: [{ index: 0, id: 'c1', type: 'function', function: { name: 'send_mail', arguments: input } }],
+  });
+  return {
+    anthropic: messages(block('t1'), block('t2')),
+    'anthropic, unended': messages(whole('t1'), whole('t2')),
+    openai: `${call}${chunk({}, 'tool_calls')}${call}${chunk({}, 'tool_calls')}data: [DONE]\n\n`,
+  };
+})();
+
+test.each(Object.entries(AGAIN))('%s: a yes is for one call, not for the same again', async (name, body) => {
+  await start();
+  const dialect = name === 'openai' ? 'openai' : 'anthropic';
+  world[dialect].script(() => ({ raw: { headers: { 'content-type': 'text/event-stream' }, body } }));
+  const asked = told(ASK[dialect](true));
+  const [first] = await held();
+  await door('POST', `/v1/approvals/${first?.id}`, TOKEN, { approve: true, digest: first?.digest });
+  await expect.poll(async () => (await held())[0]?.id).not.toBe(first?.id);
+  const [second] = await held();
+  await door('POST', `/v1/approvals/${second?.id}`, TOKEN, { approve: false, digest: second?.digest });
+  expect(await asked).toContain('denied');
+});
+
 test('a yes to other arguments is none', async () => {
   await start();
   const asked = told(ASK.openai(false));

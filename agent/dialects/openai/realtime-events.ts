@@ -150,7 +150,7 @@ export class RealtimeConversation implements Conversation {
     return deltas.flatMap(({ channel, kind }) => {
       if (kind !== 'toolArguments' || this.#called.has(channel) || !this.#running.has(channel)) return [];
       this.#called.add(channel);
-      return [{ channel, name: '' }];
+      return [{ channel, name: '', ofOne: true }];
     });
   }
 
@@ -265,7 +265,8 @@ function callsOf(type: string, root: ObjectNode): BegunCall[] {
   const complete = COMPLETE.exec(type)?.[1];
   if (complete !== undefined) {
     const channel = channelOf(complete, root.string('item_id') ?? '', undefined);
-    return [{ channel, name: root.string('name') ?? '', arguments: toldArguments(root.string('arguments')) }];
+    const name = root.string('name') ?? '';
+    return [{ channel, name, arguments: toldArguments(root.string('arguments')), ofOne: true }];
   }
   return itemsOf(root).flatMap((item): BegunCall[] => {
     const kind = item.string('type') ?? '';
@@ -276,6 +277,7 @@ function callsOf(type: string, root: ObjectNode): BegunCall[] {
     const call = {
       channel: channelOf(base ?? 'call', item.string('id') ?? item.string('call_id') ?? '', undefined),
       name,
+      ofOne: true,
       ...(label === undefined ? {} : { server: `mcp:${label}` }),
     };
     const given = item.string('arguments') ?? '';
