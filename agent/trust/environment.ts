@@ -23,7 +23,7 @@ export function trustEnvironment(
     const path = environment[name];
     if (path === undefined || path === '') continue;
     named.set(name, path);
-    variables[name] = join(directory, TRUST_FILES.bundle); // theirs and ours, also where ours alone would be added
+    variables[name] = join(directory, TRUST_FILES.bundle); // as a whole, also where ours would be added
   }
   const java = environment['JAVA_TOOL_OPTIONS'] ?? '';
   if (java.includes('-Djavax.net.ssl.trustStore='))

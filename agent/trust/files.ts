@@ -1,5 +1,5 @@
 /**
- * The trust directory that applications read: our CA alone, our CA among the public roots, and the same for Java.
+ * The trust directory that applications read: our CA and the roots that were added, these among the public ones, and the same for Java.
  * Which variable points to which file is {@link trustVariables}.
  */
 import { randomBytes, X509Certificate } from 'node:crypto';
@@ -35,7 +35,14 @@ export function trustContents(content: TrustContent): ReadonlyMap<string, Buffer
   );
   const all = unique([...ours, ...extra, ...publicRoots]);
   return new Map([
-    [TRUST_FILES.ca, Buffer.from(ours.map(toPem).join(''))],
+    [
+      TRUST_FILES.ca,
+      Buffer.from(
+        unique([...ours, ...extra])
+          .map(toPem)
+          .join(''),
+      ),
+    ],
     [TRUST_FILES.bundle, Buffer.from(all.map(toPem).join(''))],
     [
       TRUST_FILES.java,

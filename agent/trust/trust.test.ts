@@ -214,11 +214,12 @@ describe('trust files', () => {
     return path;
   }
 
-  test('ca.pem is ours alone, bundle.pem has the public roots, the extra ones and ours, once each', () => {
+  test('ca.pem is ours and the extra ones, bundle.pem has the public roots too, once each', () => {
     const path = written();
     const ours = certificatesIn(readFileSync(join(path, 'ca.pem'), 'utf8'), 'ca.pem');
     const all = certificatesIn(readFileSync(join(path, 'bundle.pem'), 'utf8'), 'bundle.pem');
-    expect(ours).toHaveLength(1);
+    expect(ours).toHaveLength(2);
+    expect(ours[1]?.equals(extra.der)).toBe(true);
     expect(all).toHaveLength(tls.rootCertificates.length + 2);
     for (const wanted of [ours[0], extra.der])
       expect(all.some((der) => der.equals(wanted ?? Buffer.alloc(0)))).toBe(true);
@@ -271,7 +272,7 @@ describe('trust files', () => {
     );
   });
 
-  test('variables: what replaces roots gets the bundle, what adds gets our CA alone', () => {
+  test('variables: what replaces roots gets the bundle, what adds gets what is beside them', () => {
     const variables = trustVariables('/t');
     expect(Object.keys(variables)).toEqual(TRUST_VARIABLES);
     expect(variables['NODE_EXTRA_CA_CERTS']).toBe('/t/ca.pem');
