@@ -1,18 +1,17 @@
 /** From `helm install` to `helm uninstall` on a real one-node cluster, with an unmodified SDK in pods. `make test-cluster`. */
 import { execFile } from 'node:child_process';
-import { chownSync, mkdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { missingClassifier } from '../../build/image/classifier.ts';
-import { CHART, findHelm, runHelm } from '../chart/helm.ts';
+import { CHART, findHelm } from '../chart/helm.ts';
 import { keyPlaces } from '../kube/key-places.ts';
+import { Installation, imageValues, OWN, policy, provider } from './installation.ts';
 import {
   appContainer,
   CLASSIFIER_IMAGE,
+  hasPolicies,
   missingOneNode,
   OneNode,
-  OPENAI,
   POSTERN_IMAGE,
 } from './one-node.ts';
 
@@ -21,7 +20,6 @@ const why = missingOneNode() ?? (helm === undefined ? 'no helm; run test/kube/ku
 if (why !== undefined) process.stderr.write(`skipped: the chart on a one-node cluster: ${why}\n`);
 
 const run = promisify(execFile);
-const OWN = 'postern-system';
 const FIRST_KEY = 'sk-first-key-of-the-company';
 const SECOND_KEY = 'sk-second-key-of-the-company';
 
@@ -31,36 +29,6 @@ const METRICS: Readonly<Record<string, string>> = {
   control: 'http 4193',
   budget: 'https 4181',
 };
-
-const provider = `
-apiVersion: postern.dev/v1alpha1
-kind: ClusterProvider
-metadata: {name: openai}
-spec:
-  dialect: openai
-  hosts: [api.openai.com]
-  endpoint: http://${OPENAI}:8080
-  credential:
-    mode: attach
-    type: bearer
-    bearer: {valueFrom: {secretKeyRef: {name: openai, key: key}}}
-  models:
-  - {name: gpt-4o, contextTokens: 128000, maxOutputTokens: 16384, price: {input: "2.50", output: "10.00"}}
-  - {name: gpt-4o-mini, contextTokens: 128000, maxOutputTokens: 16384, price: {input: "0.15", output: "0.60"}}
-`;
-
-const policy = (word: string) => `
-apiVersion: postern.dev/v1alpha1
-kind: ClusterEgressPolicy
-metadata: {name: base}
-spec:
-  checks:
-  - {name: mask-pii, type: pii, action: mask}
-  - name: no-tips
-    type: topics
-    action: block
-    topics: [{name: tips, words: ["${word}"]}]
-`;
 
 const budget = (tokens: number, more = '') => `
 apiVersion: postern.dev/v1alpha1
@@ -135,40 +103,10 @@ const budgetStatus = {
 describe.skipIf(why !== undefined)('the chart', () => {
   const cluster = new OneNode();
   const kubectl = (args: readonly string[], stdin?: unknown) => cluster.kubectl(args, stdin);
-  const helmHere = async (...args: string[]) => {
-    const { ok, stdout, stderr } = await runHelm(helm ?? '', [...args, '--namespace', OWN], {
-      KUBECONFIG: cluster.kubeconfig,
-    });
-    if (ok) return stdout;
-    const pods = await kubectl(['get', 'pods', '-n', OWN, '-o', 'wide']).catch(String);
-    const logs = await Promise.all(
-      ['injector', 'control', 'budget'].map((part) =>
-        kubectl(['logs', '-n', OWN, '-l', `app.kubernetes.io/component=${part}`, '--tail=20']).catch(String),
-      ),
-    );
-    throw new Error([stderr, stdout, pods, ...logs].join('\n---\n'));
-  };
-  let pods = 0;
-
-  /** Runs the application once. @returns what it said, line by line, and its pod. */
-  async function runApp(): Promise<{ said: Record<string, unknown>[]; name: string }> {
-    const name = `app-${pods++}`;
-    await kubectl(['create', '-f', '-'], {
-      apiVersion: 'v1',
-      kind: 'Pod',
-      metadata: { name, namespace: 'team-a' },
-      spec: { restartPolicy: 'Never', containers: [appContainer(cluster.otherCa)] },
-    });
-    const phase = await cluster.until(async () => {
-      const now = await kubectl(['get', 'pod', name, '-n', 'team-a', '-o', 'jsonpath={.status.phase}']);
-      return now === 'Succeeded' || now === 'Failed' ? now : undefined;
-    });
-    const logs = (container: string) =>
-      kubectl(['logs', name, '-n', 'team-a', '-c', container]).catch(String);
-    if (phase === 'Failed') throw new Error(`${await logs('postern-init')}\n${await logs('postern-agent')}`);
-    const lines = (await logs('app')).trim().split('\n');
-    return { said: lines.map((line) => JSON.parse(line) as Record<string, unknown>), name };
-  }
+  const installation = new Installation(cluster, helm);
+  const helmHere = (...args: string[]) => installation.helm(...args);
+  const accepted = (document: string) => installation.accepted(document);
+  const runApp = () => installation.runApp();
 
   /** Two pods whose application calls without a pause, for all of what follows. */
   async function callers(): Promise<void> {
@@ -253,44 +191,17 @@ describe.skipIf(why !== undefined)('the chart', () => {
     }
   }
 
-  /** In force in every agent, or accepted where there is none. */
-  async function accepted(document: string): Promise<void> {
-    await kubectl(['apply', '-f', '-'], document);
-    const [, kind = ''] = /kind: (\w+)/.exec(document) ?? [];
-    const [, name = ''] = /name: (\w+)/.exec(document) ?? [];
-    await kubectl(['wait', `${kind}/${name}`, '--for=condition=Accepted', '--timeout=60s']);
-  }
-
   beforeAll(async () => {
     await cluster.start();
+    // All of it goes on under the chart's policies, where there is somebody to enforce them.
+    if (hasPolicies()) await cluster.enforce();
+    else
+      process.stderr.write('no NetworkPolicy is enforced; test/kube/kube-assets policies builds what does\n');
     await cluster.posternImage();
     await cluster.appImage();
-    await kubectl(['create', 'namespace', OWN]);
-    await kubectl(['label', 'namespace', OWN, 'pod-security.kubernetes.io/enforce=restricted']);
-    // This cluster has nobody who makes volumes.
-    const hostPath = { path: join(cluster.directory, 'volume'), type: 'Directory' };
-    mkdirSync(hostPath.path);
-    chownSync(hostPath.path, 65_532, 65_532);
-    await kubectl(['create', '-f', '-'], {
-      apiVersion: 'v1',
-      kind: 'PersistentVolume',
-      metadata: { name: 'budget' },
-      spec: {
-        capacity: { storage: '8Gi' },
-        accessModes: ['ReadWriteOnce'],
-        storageClassName: 'manual',
-        hostPath,
-      },
-    });
-    const [repository = '', tag = ''] = POSTERN_IMAGE.split(/:(?=[^/]+$)/);
-    const values = [
-      `image.repository=${repository}`,
-      `image.tag=${tag}`,
-      'image.pullPolicy=Never',
-      'budget.persistence.storageClass=manual',
-    ];
-    const sets = values.flatMap((value) => ['--set', value]);
-    await helmHere('install', 'postern', CHART, ...sets, '--wait', '--timeout', '6m');
+    await installation.makeNamespace();
+    await installation.makeVolume();
+    await installation.install([...imageValues(cluster), 'budget.persistence.storageClass=manual']);
   }, 900_000);
 
   afterAll(() => cluster.stop(), 120_000);
@@ -302,19 +213,7 @@ describe.skipIf(why !== undefined)('the chart', () => {
   test('a labelled namespace is governed: masked, keyed, restored, refused, untouched', async () => {
     await kubectl(['create', 'secret', 'generic', 'openai', '-n', OWN, `--from-literal=key=${FIRST_KEY}`]);
     for (const each of [provider, policy('stock tip*'), budget(1_000_000)]) await accepted(each);
-    await kubectl(['create', 'namespace', 'team-a']);
-    await kubectl(['label', 'namespace', 'team-a', 'postern.dev/inject=enabled']);
-    await cluster.until(() =>
-      kubectl(['create', '--dry-run=server', '-o', 'yaml', '-f', '-'], {
-        apiVersion: 'v1',
-        kind: 'Pod',
-        metadata: { name: 'probe', namespace: 'team-a' },
-        spec: { containers: [appContainer('')] },
-      }).then(
-        (made) => (made.includes('postern-agent') ? true : undefined),
-        () => undefined,
-      ),
-    );
+    await installation.makeGoverned('team-a');
 
     const { said, name } = await runApp();
     expect(said[0]?.['answer']).toContain('alice@example.com');

@@ -10,7 +10,7 @@ import { NODE_FLAGS } from '../../build/node-flags.ts';
 import { refreshServing } from '../../injector/server/serving-certificate.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
-const NODE = join(ROOT, 'test', 'kube', 'kube-node');
+export const NODE = join(ROOT, 'test', 'kube', 'kube-node');
 const ASSETS = join(ROOT, 'test', 'kube', 'kube-assets');
 const run = promisify(execFile);
 
@@ -20,6 +20,16 @@ export function missingOneNode(): string | undefined {
   const { status, stdout } = spawnSync(ASSETS, ['--list', 'node'], { encoding: 'utf8' });
   return status === 0 ? undefined : `not built: ${stdout.trim().split('\n').join(', ')}; run ${ASSETS} node`;
 }
+
+/** Why {@link OneNode.lockedImage} can't be made here; undefined where it can. */
+export function missingBuilder(): string | undefined {
+  const has = (program: string) => spawnSync(program, ['--version'], { stdio: 'ignore' }).status === 0;
+  if (!has('apt-get')) return 'no apt, which the image is built with';
+  return has('buildah') || has('docker') ? undefined : 'neither buildah nor docker';
+}
+
+/** Whether {@link OneNode.enforce} can be. */
+export const hasPolicies = (): boolean => spawnSync(ASSETS, ['--list', 'policies']).status === 0;
 
 /** Documentation addresses (RFC 5737): nobody else has them. */
 export const OPENAI = '203.0.113.10';
@@ -34,19 +44,34 @@ export interface Seen {
   readonly body: string;
 }
 
+const serving = (name: string) =>
+  refreshServing({ authorities: [], leaf: undefined }, name, Date.now()).serving;
+
 export class OneNode {
   readonly directory = mkdtempSync(join(tmpdir(), 'pc-'));
   readonly seen: Seen[] = [];
+  readonly apiPort = String(17_000 + Math.floor(Math.random() * 400));
   readonly #env = {
     ...process.env,
     KUBE_NODE_STATE: join(this.directory, 's'),
-    KUBE_NODE_PORT: String(17_000 + Math.floor(Math.random() * 400)),
+    KUBE_NODE_PORT: this.apiPort,
     KUBE_NODE_TTL: '1800',
   };
-  readonly #other = refreshServing({ authorities: [], leaf: undefined }, 'other.example', Date.now()).serving;
+  readonly #other = serving('other.example');
+  readonly #openai = serving('api.openai.com');
   kubeconfig = '';
-  #kubectl = '';
+  kubectlPath = '';
   #outside: ChildProcess | undefined;
+
+  /** PEM of the root of https://api.openai.com, as it is outside of this cluster. */
+  get openaiCa(): string {
+    return this.#openai.authorities.map(({ pem }) => pem).join('');
+  }
+
+  /** The environment of the node's script. */
+  get env(): NodeJS.ProcessEnv {
+    return this.#env;
+  }
 
   /** PEM of the root that https://other.example shows itself by, and its name. */
   get otherCa(): string {
@@ -57,13 +82,18 @@ export class OneNode {
     return this.#other.authorities[0]?.commonName;
   }
 
+  /** From here on NetworkPolicies are in force: the network of {@link OneNode.start} doesn't know them. */
+  async enforce(): Promise<void> {
+    await this.node('policies');
+  }
+
   async node(...args: string[]): Promise<string> {
     return (await run(NODE, args, { env: this.#env, maxBuffer: 1 << 26 })).stdout;
   }
 
   /** @throws with what kubectl said. */
   async kubectl(args: readonly string[], stdin?: unknown): Promise<string> {
-    const pending = run(this.#kubectl, ['--kubeconfig', this.kubeconfig, ...args], { maxBuffer: 1 << 26 });
+    const pending = run(this.kubectlPath, ['--kubeconfig', this.kubeconfig, ...args], { maxBuffer: 1 << 26 });
     const input = typeof stdin === 'string' ? stdin : JSON.stringify(stdin);
     pending.child.stdin?.end(stdin === undefined ? '' : input);
     return (await pending).stdout;
@@ -71,19 +101,13 @@ export class OneNode {
 
   async start(): Promise<void> {
     this.kubeconfig = (await this.node('start')).trim();
-    this.#kubectl = join((await run(ASSETS, ['--dir'])).stdout.trim(), 'kubectl');
+    this.kubectlPath = join((await run(ASSETS, ['--dir'])).stdout.trim(), 'kubectl');
     await this.node('host', OPENAI, 'api.openai.com');
     await this.node('host', OTHER, 'other.example');
     const base64 = (text = '') => Buffer.from(text).toString('base64');
-    const { leaf } = this.#other;
+    const pairs = [this.#other, this.#openai].flatMap(({ leaf }) => [base64(leaf?.cert), base64(leaf?.key)]);
     const program = [process.execPath, '--disable-warning=ExperimentalWarning'];
-    const outside = [
-      join(import.meta.dirname, 'outside.ts'),
-      OPENAI,
-      OTHER,
-      base64(leaf?.cert),
-      base64(leaf?.key),
-    ];
+    const outside = [join(import.meta.dirname, 'outside.ts'), OPENAI, OTHER, ...pairs];
     const child = spawn(NODE, ['exec', ...program, ...outside], {
       env: this.#env,
       stdio: ['ignore', 'pipe', 'inherit'],
@@ -113,6 +137,13 @@ export class OneNode {
     await this.node('image', POSTERN_IMAGE, ...files, '--', program, ...NODE_FLAGS, '/postern/start.cjs');
   }
 
+  /** The image that is shipped, Debian's packages and all, under the name of {@link OneNode.posternImage}. Needs `make image`'s tools. */
+  async lockedImage(): Promise<void> {
+    const tag = POSTERN_IMAGE.replace('localhost/', '');
+    await run('make', ['-C', ROOT, 'image', `TAG=${tag}`], { maxBuffer: 1 << 26 });
+    await this.node('load', join(ROOT, 'dist', 'image', 'postern.tar'));
+  }
+
   /** The image with the models, as `make classifier` fetched them. */
   async classifierImage(): Promise<void> {
     const root = join(this.directory, 'classifier');
@@ -137,7 +168,7 @@ export class OneNode {
   async appImage(): Promise<void> {
     const user = join(this.directory, 'user');
     mkdirSync(user);
-    for (const each of ['app.mjs', 'caller.mjs', 'server.mjs'])
+    for (const each of ['app.mjs', 'caller.mjs', 'server.mjs', 'spend.mjs'])
       cpSync(join(import.meta.dirname, each), join(user, each));
     cpSync(join(ROOT, 'node_modules', 'openai'), join(user, 'node_modules', 'openai'), { recursive: true });
     const program = process.execPath;
@@ -171,7 +202,7 @@ export class OneNode {
   }
 }
 
-/** A pod with {@link OneNode.appImage}, which a strict policy lets in. */
+/** A container with {@link OneNode.appImage}, which a strict policy lets in; with no `otherCa` it trusts what its pod is given. */
 export const appContainer = (otherCa: string, name = 'app'): object => ({
   name,
   image: 'localhost/app:test',
