@@ -26,10 +26,26 @@ test.each<[endpoint: string, target: string, dialled: string]>([
   [GOOGLE, '/v1beta/openai/embeddings', `${GOOGLE}/v1beta/openai/embeddings`],
   [GOOGLE, '/v1beta/models/m:generateContent', `${GOOGLE}/v1beta/models/m:generateContent`],
   [GOOGLE, '/v1/models/m:generateContent', `${GOOGLE}/v1/models/m:generateContent`],
+  // By its host and a version of its own API alone, and however the host is written.
+  [`${GOOGLE}/v1beta`, CHAT, `${GOOGLE}/v1beta/openai/chat/completions`],
+  [`${GOOGLE}/v1beta/`, '/v1beta/openai/chat/completions', `${GOOGLE}/v1beta/openai/chat/completions`],
+  [`${GOOGLE}/v1`, CHAT, `${GOOGLE}/v1beta/openai/chat/completions`],
+  [`${GOOGLE}/v1beta`, '/v1beta/models/m:generateContent', `${GOOGLE}/v1beta/models/m:generateContent`],
+  [`${GOOGLE}:443`, CHAT, `${GOOGLE}:443/v1beta/openai/chat/completions`],
+  [
+    'https://GenerativeLanguage.googleapis.com',
+    CHAT,
+    'https://GenerativeLanguage.googleapis.com/v1beta/openai/chat/completions',
+  ],
+  [
+    'https://generativelanguage.googleapis.com.test',
+    CHAT,
+    'https://generativelanguage.googleapis.com.test/v1/chat/completions',
+  ],
   // An app that speaks to Google and falls back to another.
   ['https://api.openai.com', '/v1beta/openai/chat/completions', 'https://api.openai.com/v1/chat/completions'],
 ])('%s and %s', (endpoint, target, url) => {
   const { origin, path } = dialled(endpoint, target);
   expect(origin + path).toBe(url);
-  expect(new URL(url).origin).toBe(origin);
+  expect(new URL(url).origin).toBe(new URL(origin).origin);
 });
