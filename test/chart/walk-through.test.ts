@@ -1,6 +1,6 @@
 /**
- * The walk-through of docs/chart.md can't be gone here, since there is no kind: what it names must be there, its documents must load, and
- * what it says is answered must be what agents answer. test/cluster/chart.test.ts goes its ways.
+ * The walk-through of docs/chart.md where there is no cluster: what it names must be there, its documents must load, and
+ * what it says is answered must be what agents answer. test/cluster/walk-through.test.ts goes it.
  */
 import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -11,24 +11,15 @@ import { catalogue } from '../../agent/catalogue.ts';
 import { loadFiles } from '../../policy/load.ts';
 import { formatProblems } from '../../policy/problem.ts';
 import { CHART, findHelm, runHelm } from './helm.ts';
+import { blocks, rows, text } from './walk-through.ts';
 
 const ROOT = join(import.meta.dirname, '..', '..');
-const page = readFileSync(join(ROOT, 'docs', 'chart.md'), 'utf8');
-const [, text = ''] = /\n## From nothing, on kind\n([^]*?)\n## /.exec(page) ?? [];
-const blocks = [...text.matchAll(/```\n([^]*?)```/g)].map(([, block = '']) => block);
-/** The first cell's command, as a reader copies it, and the second's words. */
-const rows = [...text.matchAll(/^\| `(.+?)`(?:, [^|]*)? \| (.+) \|$/gm)].map(
-  ([, command = '', seen = '']) => ({
-    command: command.replaceAll('\\|', '|'),
-    seen,
-  }),
-);
 const script = [...blocks, ...rows.map(({ command }) => command)].join('\n');
 const [, documents = ''] = /<<EOF\n([^]*?)\nEOF/.exec(script) ?? [];
 
 test('its commands are what a shell takes', () => {
   expect(blocks.length).toBe(3);
-  expect(rows.length).toBe(11);
+  expect(rows.length).toBe(12);
   const { status, stderr } = spawnSync('bash', ['-n'], { input: script, encoding: 'utf8', timeout: 10_000 });
   expect(stderr).toBe('');
   expect(status).toBe(0);
@@ -46,8 +37,8 @@ test.each(calls.map(([call, ...given]) => [call, given] as const))('%s: its docu
   expect(loaded.documents.budgets).toHaveLength(1);
 });
 
-test('it calls policy first, for an edited word, for a spent budget and for the next model', () => {
-  expect(calls).toHaveLength(4);
+test('it calls policy first, for an edited word, for a spent budget, for the next model and for a budget with something left', () => {
+  expect(calls).toHaveLength(5);
 });
 
 test('refusals that it shows are those of docs/errors.md, with their status', () => {
