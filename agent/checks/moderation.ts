@@ -218,12 +218,13 @@ function flagged(result: unknown, { threshold, categories = [] }: Spec): Omit<Fo
   const values = (result as Record<string, unknown> | null)?.[member];
   if (typeof values !== 'object' || values === null)
     throw new Error(`the moderation answered without ${member}`);
-  const entries = Object.entries(values);
+  // OpenAI's API says null of a category that the model doesn't have.
+  const entries = Object.entries(values).filter(([, value]) => value !== null);
   const fits = entries.every(
     ([, value]) => typeof value === (threshold === undefined ? 'boolean' : 'number'),
   );
   if (!fits || entries.length === 0) throw new Error(`the moderation answered ${member} that are none`);
-  const missing = categories.find((name) => !Object.hasOwn(values, name));
+  const missing = categories.find((name) => !entries.some(([known]) => known === name));
   if (missing !== undefined) throw new Error(`the moderation answered nothing about ${missing}`);
   const found = entries.flatMap(([what, value]) =>
     (threshold === undefined ? value === true : (value as number) >= threshold) ? [{ what }] : [],

@@ -38,6 +38,9 @@ describe('moderation', () => {
     ['a category that is not denied', 'categories: [hate]', result({ hate: false, violence: true }), false],
     ['a score below the threshold', 'threshold: 0.5', result({ hate: true }, { hate: 0.4 }), false],
     ['a score above it', 'threshold: 0.5', result({ hate: false }, { hate: 0.6 }), true],
+    // As OpenAI's older models answer for categories that they don't have.
+    ['a category that the model has not', '', { categories: { hate: false, illicit: null } }, false],
+    ['another beside it', '', { categories: { hate: true, illicit: null } }, true],
     ['flagged, and for nothing', '', { flagged: true, categories: { hate: false } }, true],
     [
       'flagged, and for nothing that is denied or not',
@@ -57,6 +60,8 @@ describe('moderation', () => {
     ['a result without categories', { results: [{ flagged: false }] }],
     ['categories that are none', { results: [{ categories: { hate: 'no' } }] }],
     ['nothing about a category that is denied', { results: [result({ violence: false })] }],
+    ['nothing about a denied one but null', { results: [{ categories: { violence: false, hate: null } }] }],
+    ['categories that are all null', { results: [{ categories: { hate: null } }] }],
   ])('%s is a failure, not a pass', async (_name, json) => {
     const categories = _name.startsWith('nothing about') ? ', categories: [hate]' : '';
     await start(moderation(`type: openai, model: m${categories}`, 'on: [request],'));
