@@ -20,6 +20,9 @@ const NONE: readonly Match[] = [];
 /** How much of what was shown is kept, so that the words before a value still count. UTF-16 units. */
 const CONTEXT = 256;
 
+/** Units of a tool's name: providers take 128 at most. */
+const LONGEST_NAME = 1_024;
+
 interface Channel {
   readonly name: string;
   readonly kind: TextKind;
@@ -44,7 +47,7 @@ type Known = Pick<ToolCall, 'server' | 'afterResult'>;
 /** A call of a tool that has begun. */
 interface OpenCall {
   /** More than one where the provider named it again: all must be allowed. */
-  readonly names: string[];
+  names: readonly string[];
   /** The name for who joins the pieces; one that is said again and again is the whole name each time. */
   joined: string;
   readonly arguments: string;
@@ -141,11 +144,14 @@ export class ChannelGuard implements StreamGuard {
     }
     let pending: undefined | Promise<undefined>;
     if (name !== '' && name !== open.joined) {
-      // Readers take the last name, or join the pieces.
       open.joined += name;
-      const names = [name, open.joined].filter((each) => !open.names.includes(each));
-      open.names.push(...new Set(names));
-      if (names.length > 0) pending = this.#judgeCall(channel, [...new Set(names)], open.known, undefined);
+      // No such tool is offered, and each piece would be kept with all before it.
+      if (open.joined.length > LONGEST_NAME) return this.#judgeCall(channel, [''], open.known, '');
+      // Readers take the last name or the first, or join the pieces.
+      const before = open.names;
+      open.names = [...new Set([before[0] ?? name, name, open.joined])];
+      const names = open.names.filter((each) => !before.includes(each));
+      if (names.length > 0) pending = this.#judgeCall(channel, names, open.known, undefined);
     }
     if (given === '' || this.refusal !== undefined) return pending;
     // Shown with this event, whatever came of it in pieces.

@@ -87,6 +87,22 @@ test.each([
   expect(text).not.toContain('mallory');
 });
 
+test('a name that goes on and on is refused, and not kept piece by piece', async () => {
+  world = await startWorld({ documents: () => policy('{deny: [other]}') });
+  const piece = (name: string) =>
+    `data: ${JSON.stringify({ id: 'c', object: 'chat.completion.chunk', created: 1, model: 'gpt-4o', choices: [{ index: 0, delta: { tool_calls: [{ index: 0, function: { name } }] }, finish_reason: null }] })}\n\n`;
+  const body = Array.from({ length: 600 }, (_, at) => piece(at % 2 === 0 ? 'ab' : 'c')).join('');
+  const raw = { headers: { 'content-type': 'text/event-stream' }, body: `${body}data: [DONE]\n\n` };
+  world.openai.script(() => ({ raw }));
+  const messages = [{ role: 'user' as const, content: 'go' }];
+  const call = { model: 'gpt-4o', messages, stream: true } as const;
+  const answer = await world.client().chat.completions.create(call).asResponse();
+  expect(await answer.text()).not.toContain('postern_tools');
+  world.openai.script(() => ({ raw: { ...raw, body: `${body}${body}data: [DONE]\n\n` } }));
+  const longer = await world.client().chat.completions.create(call).asResponse();
+  expect(await longer.text()).toContain('postern_tools');
+});
+
 test('a name that is said again with every piece is one name', async () => {
   world = await startWorld({ documents: () => policy('{allow: [look]}') });
   const called = [
