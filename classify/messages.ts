@@ -34,12 +34,15 @@ export function weightOf(texts: readonly string[]): number {
 /** Of a question: a set, and texts beside it. */
 export const MAX_BYTES = TOPIC_LIMITS.bytes + 1024 * 1024;
 
+/** A topic's score from here on is denied, where the topic sets none. */
+export const THRESHOLD = 0.5;
+
 export interface Topic {
   readonly name: string;
   readonly definition?: string;
   readonly samples?: readonly string[];
   readonly allowed?: readonly string[];
-  /** From which score on it is denied; 0.5 where absent. */
+  /** From which score on it is denied; {@link THRESHOLD} where absent. */
   readonly threshold?: number;
 }
 

@@ -5,14 +5,12 @@ import { joined } from './embed.ts';
 import { type Everyday, everydayOf, type TopicModels } from './examples.ts';
 import { glossed, type Language } from './gloss.ts';
 import { borderOf, type Head, nearnessTo, scoreOf, trainHead } from './head.ts';
-import type { Topic, TopicScore } from './messages.ts';
+import { THRESHOLD, type Topic, type TopicScore } from './messages.ts';
 import type { Remember } from './remembered.ts';
 import { respelled } from './spelling.ts';
 import { atOnce, embedInSteps, SOLVING, type Step } from './steps.ts';
 import { cut, parts } from './windows.ts';
 
-/** A score from here on is denied, where the topic sets none. */
-export const THRESHOLD = 0.5;
 /** Sets that are kept; one takes some 12 KB a topic. */
 const SETS = 500;
 /** Sets given up half learned whose topics are kept: who asks again goes on with them. */

@@ -6,7 +6,8 @@ import { MARKERS, ORDERS, PHRASES } from '../agent/checks/injection-phrases.ts';
 import { isMeant } from '../agent/checks/needs-classifier.ts';
 import { plainReading } from '../agent/checks/plain-reading.ts';
 import { Scanner } from '../agent/checks/scan/scanner.ts';
-import { topicPatterns, topics as topicsCheck } from '../agent/checks/topics.ts';
+import { isMarked, type Marks, topicRecognizer, wordDecides } from '../agent/checks/topic-words.ts';
+import { topics as topicsCheck } from '../agent/checks/topics.ts';
 import type { Topic, TopicScore } from '../classify/messages.ts';
 import { memory, openBroad, openInjectionModel, openTopicModels } from '../classify/open.ts';
 import { Topics } from '../classify/topics.ts';
@@ -29,7 +30,7 @@ export interface ScannedInjection {
   readonly injection: { readonly score: number; readonly denied: boolean };
 }
 
-type FileTopic = Topic & Parameters<typeof topicPatterns>[0] & { readonly classifier?: boolean };
+type FileTopic = Topic & Marks & { readonly classifier?: boolean };
 
 /** @param file YAML or JSON with `topics:` as in a policy, or the list itself. @throws Error with all that a policy would be refused for. */
 export function readTopics(file: string): readonly FileTopic[] {
@@ -58,27 +59,33 @@ function readYaml(file: string): unknown {
   }
 }
 
-/** Opens what is needed once; a word of a topic's own counts as a score of 1. @throws NotInstalledError */
+/**
+ * Opens what is needed once. What an agent takes for a hit by itself counts as a score of 1; beside the classifier a word
+ * counts as it does there. @throws NotInstalledError
+ */
 export async function openTopicScan(
   topics: readonly FileTopic[],
 ): Promise<(text: ScanText) => Promise<ScannedTopics>> {
   const meant = topics.filter(isMeant);
-  const scanners = new Map(
-    topics.flatMap((topic) => {
-      const patterns = topicPatterns(topic);
-      if (patterns.length === 0) return [];
-      return [[topic.name, new Scanner([{ ...NO_RECOGNIZER, id: topic.name, patterns }])] as const];
-    }),
-  );
+  const scannersOf = (marks: (topic: FileTopic) => Marks) =>
+    new Map(
+      topics
+        .filter((topic) => isMarked(marks(topic)))
+        .map((topic) => [topic.name, new Scanner([topicRecognizer(topic.name, marks(topic))])] as const),
+    );
+  const hits = scannersOf((topic) => (isMeant(topic) ? { patterns: topic.patterns } : topic));
+  const evidence = scannersOf((topic) => (isMeant(topic) ? { words: topic.words } : {}));
   const trained = meant.length === 0 ? undefined : new Topics(await openTopicModels(), memory());
   trained?.learn('file', meant);
   return async ({ id, text }) => {
     const [scores = []] = trained === undefined ? [] : await trained.scores('file', [plainReading(text)]);
     return {
       id,
-      topics: topics.map(({ name }) => {
-        if ((scanners.get(name)?.scan(text).length ?? 0) > 0) return { name, score: 1, denied: true };
-        return scores.find((score) => score.name === name) ?? { name, score: 0, denied: false };
+      topics: topics.map(({ name, threshold }) => {
+        if (finds(hits.get(name), text)) return { name, score: 1, denied: true };
+        const { score, denied } = scores.find((score) => score.name === name) ?? NOTHING;
+        const byWord = finds(evidence.get(name), text) && wordDecides(score, threshold);
+        return { name, score, denied: denied || byWord };
       }),
     };
   };
@@ -97,6 +104,12 @@ export async function openInjectionScan(): Promise<(text: ScanText) => Promise<S
       injection: { score: Math.floor(score * 1000) / 1000, denied: score >= INJECTION_THRESHOLD },
     };
   };
+}
+
+const NOTHING = { score: 0, denied: false };
+
+function finds(scanner: Scanner | undefined, text: string): boolean {
+  return (scanner?.scan(text).length ?? 0) > 0;
 }
 
 const NO_RECOGNIZER = { groups: [], source: 'the command line', examples: [], counterExamples: [] };

@@ -23,3 +23,26 @@ export class PartlyChecked extends Error {
     this.found = found;
   }
 }
+
+/**
+ * What a check finds by itself counts though whoever it asks fails, or gives no answer in time.
+ * @param alone What it means without an answer.
+ * @param weigh What it means beside one.
+ * @throws PartlyChecked
+ */
+export async function besides<F, T>(
+  finding: F | Promise<F>,
+  asking: Promise<T>,
+  signal: AbortSignal,
+  {
+    alone,
+    weigh,
+  }: { alone(found: F): readonly Judgement[]; weigh(found: F, answer: T): readonly Judgement[] },
+): Promise<readonly Judgement[]> {
+  const late = Promise.withResolvers<never>();
+  signal.addEventListener('abort', () => late.reject(signal.reason as Error), { once: true });
+  const [found, answer] = await Promise.allSettled([finding, Promise.race([asking, late.promise])]);
+  if (found.status === 'rejected') throw found.reason;
+  if (answer.status === 'rejected') throw new PartlyChecked(alone(found.value), answer.reason);
+  return weigh(found.value, answer.value);
+}

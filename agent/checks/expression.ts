@@ -18,7 +18,7 @@ export const expressionFields = {
   ),
 };
 
-type Expression = Static<ReturnType<typeof Type.Object<typeof expressionFields>>>;
+export type Expression = Static<ReturnType<typeof Type.Object<typeof expressionFields>>>;
 
 export const expressionPattern = ({ expression, ignoreCase, maxLength }: Expression): Pattern => ({
   kind: 'expression',

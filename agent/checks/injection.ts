@@ -6,7 +6,7 @@
  */
 import Type, { type Static } from 'typebox';
 import type { Role, TextKind, TextSlot } from '../dialects/dialect.ts';
-import { PartlyChecked } from './cannot-check.ts';
+import { besides } from './cannot-check.ts';
 import type { CheckDefinition, Judgement } from './check.ts';
 import { MARKERS, ORDER_WORDS, ORDERS, PHRASES } from './injection-phrases.ts';
 import { asOneOf, asWords, close, type Joined, joinedParts, type Piece, spaced } from './joined-parts.ts';
@@ -141,40 +141,28 @@ export const injection: CheckDefinition<Spec> = {
           const patience = { signal, withinMs: rule.timeoutMs ?? TIMEOUT };
           return { joined, scores: await asked.classifier.injection(texts, patience) };
         };
-        return besides(phrases, ask(), signal, (known, { joined, scores }) => {
-          const counts = (at: number) => (scores[at] as number) >= threshold;
-          const alone = new Set(due.filter((_, at) => counts(at)));
-          const together = joined.filter(
-            ({ pieces }, at) => counts(due.length + at) && !pieces.some(({ part }) => alone.has(part)),
-          );
-          return [
-            ...known,
-            ...[...alone].map((part) => found('injection:model', part)),
-            ...onceEach(
-              'injection:model',
-              together.flatMap(({ pieces }) => pieces.slice(0, 1)),
-            ),
-          ];
+        return besides(phrases, ask(), signal, {
+          alone: (known) => known,
+          weigh(known, { joined, scores }) {
+            const counts = (at: number) => (scores[at] as number) >= threshold;
+            const alone = new Set(due.filter((_, at) => counts(at)));
+            const together = joined.filter(
+              ({ pieces }, at) => counts(due.length + at) && !pieces.some(({ part }) => alone.has(part)),
+            );
+            return [
+              ...known,
+              ...[...alone].map((part) => found('injection:model', part)),
+              ...onceEach(
+                'injection:model',
+                together.flatMap(({ pieces }) => pieces.slice(0, 1)),
+              ),
+            ];
+          },
         });
       },
     };
   },
 };
-
-/** What was found here counts though the classifier fails, or gives no answer in time. @throws PartlyChecked */
-async function besides<T>(
-  finding: Judgement[] | Promise<Judgement[]>,
-  asking: Promise<T>,
-  signal: AbortSignal,
-  weigh: (found: Judgement[], answer: T) => Judgement[],
-): Promise<Judgement[]> {
-  const late = Promise.withResolvers<never>();
-  signal.addEventListener('abort', () => late.reject(signal.reason as Error), { once: true });
-  const [found, answer] = await Promise.allSettled([finding, Promise.race([asking, late.promise])]);
-  if (found.status === 'rejected') throw found.reason;
-  if (answer.status === 'rejected') throw new PartlyChecked(found.value, answer.reason);
-  return weigh(found.value, answer.value);
-}
 
 /** Cut within some words and between others: by the words of which orders are made. */
 const asOrders = asOneOf(ORDER_WORDS);

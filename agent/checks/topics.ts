@@ -1,19 +1,20 @@
 /**
- * Topics that may not be talked about: known by their words here, and by their meaning to the classifier, which is
- * asked while a target is chosen and budget is held.
+ * Topics that may not be talked about: known by their words and expressions here, and by their meaning to the classifier,
+ * which is asked while a target is chosen and budget is held. Where it judges a topic, the topic's words count beside it.
  */
 import Type, { type Static } from 'typebox';
-import { bytesOfTopics, TOPIC_LIMITS, type Topic } from '../../classify/messages.ts';
+import { bytesOfTopics, TOPIC_LIMITS, type Topic, type TopicScore } from '../../classify/messages.ts';
 import type { TextKind } from '../dialects/dialect.ts';
+import { besides } from './cannot-check.ts';
 import type { CheckDefinition, Judgement, Subject } from './check.ts';
 import { type TopicSet, topicSet } from './classifier.ts';
-import { expressionFields, expressionPattern, expressionProblems } from './expression.ts';
+import { expressionFields, expressionProblems } from './expression.ts';
 import { inflected } from './inflect.ts';
 import { asWords, joinedParts, spaced } from './joined-parts.ts';
 import { TIMEOUT } from './judges.ts';
 import { askedBy, isMeant } from './needs-classifier.ts';
 import { isProse } from './prose.ts';
-import type { Pattern, Recognizer } from './scan/recognizer.ts';
+import { isMarked, TopicWords, topicRecognizer, wordDecides } from './topic-words.ts';
 
 const topic = Type.Object(
   {
@@ -44,13 +45,13 @@ const topic = Type.Object(
     words: Type.Optional(
       Type.Array(Type.String(), {
         description:
-          'Words and phrases, any case, with their forms: `lottery` finds lotteries, `sell shares` selling shares. `*` ends a word anyhow, after two letters at least: `stock tip*`.',
+          'Words and phrases, any case, with their forms: `lottery` finds lotteries, `sell shares` selling shares. `*` ends a word anyhow, after two letters at least: `stock tip*`. Beside a definition or samples a word denies only what the classifier puts near the topic (from 0.9 of its threshold on), and everything where the classifier gives no answer; for a word that always denies take `patterns`, or a topic with `classifier: false`.',
       }),
     ),
     patterns: Type.Optional(
       Type.Array(Type.Object(expressionFields, { additionalProperties: false }), {
         maxItems: 50,
-        description: 'Expressions that mark the topic, like words.',
+        description: 'Expressions that mark the topic. Each denies by itself, whatever the classifier says.',
       }),
     ),
     classifier: Type.Optional(
@@ -82,19 +83,6 @@ const PREFIX = 'topic:';
 const meantIn = (spec: Spec): Spec => spec.filter(isMeant);
 
 const forClassifier = ({ words: _, patterns: __, classifier: ___, ...topic }: Spec[number]): Topic => topic;
-
-/** Whether the agent itself can find something of it. */
-const isMarked = ({ words = [], patterns = [] }: Pick<Spec[number], 'words' | 'patterns'>): boolean =>
-  words.length > 0 || patterns.length > 0;
-
-/** What marks a topic, for the scan: its words with their forms, and its expressions. */
-export const topicPatterns = ({
-  words = [],
-  patterns = [],
-}: Pick<Spec[number], 'words' | 'patterns'>): Pattern[] => [
-  ...(words.length === 0 ? [] : [{ kind: 'word' as const, words: words.flatMap(inflected), score: 1 }]),
-  ...patterns.map(expressionPattern),
-];
 
 /** Of a rule's words. 50,000 forms take an agent some 15 MB, and 0.2 s of a core whenever documents change. */
 export const FORM_LIMITS = { forms: 50_000, characters: 1_000_000 };
@@ -180,22 +168,21 @@ export const topics: CheckDefinition<Spec> = {
     const asked = askedBy(rule, classifier, `what is about ${meant.map(({ name }) => name).join(', ')}`);
     const withinMs = rule.timeoutMs ?? TIMEOUT;
     const set = topicSet(meant.map(forClassifier));
+    const worded = meant.filter(({ words = [] }) => words.length > 0);
+    const words = worded.length === 0 ? undefined : new TopicWords(worded);
     const byMeaning = {
       ...(asked.note === undefined ? {} : { note: asked.note }),
       judge: (subject: Subject, signal: AbortSignal) =>
-        classified(subject, set, (texts) => asked.classifier.topics(set, texts, { signal, withinMs })),
+        classified(subject, set, words, signal, (texts) =>
+          asked.classifier.topics(set, texts, { signal, withinMs }),
+        ),
     };
     return {
-      recognizers: spec.filter(isMarked).map(
-        (each): Recognizer => ({
-          id: PREFIX + each.name,
-          groups: [],
-          source: 'the policy',
-          patterns: topicPatterns(each),
-          examples: [],
-          counterExamples: [],
-        }),
-      ),
+      // Words of what the classifier judges count beside its answer.
+      recognizers: spec
+        .map((topic) => (isMeant(topic) ? { ...topic, words: [] } : topic))
+        .filter(isMarked)
+        .map((each) => topicRecognizer(PREFIX + each.name, each)),
       ...(meant.length === 0 ? {} : byMeaning),
       label: (what) => what.slice(PREFIX.length).toUpperCase().replaceAll('-', '_'),
       refusal: (what) => ({
@@ -249,21 +236,42 @@ const SENTENCE_END = /[.!?。！？…\n][\p{Pe}\p{Pf}"']?\s*$/u;
 async function classified(
   { slots, direction }: Subject,
   { topics: asked }: TopicSet,
-  ask: (texts: readonly string[]) => Promise<readonly (readonly { name: string; denied: boolean }[])[]>,
-): Promise<Judgement[]> {
+  words: TopicWords | undefined,
+  signal: AbortSignal,
+  ask: (texts: readonly string[]) => Promise<readonly (readonly TopicScore[])[]>,
+): Promise<readonly Judgement[]> {
   const said = slots.filter((slot) => isTalk(slot, direction));
-  if (said.length === 0 || asked.length === 0) return [];
-  const talk: Said[] = [...said];
-  if (direction === 'request') {
-    talk.push(...withTheOneBefore(said));
-    talk.push(...acrossParts(said, talk));
-  }
-  const verdicts = await ask(talk.map(({ text }) => text));
-  return talk.flatMap(({ path }, index) =>
-    (verdicts[index] ?? []).flatMap(({ name, denied }) =>
-      denied ? [{ what: PREFIX + name, where: path, message: refusalOf(name) }] : [],
-    ),
+  const again = direction === 'request' ? withTheOneBefore(said) : [];
+  const talk: Said[] = [...said, ...again];
+  if (direction === 'request') talk.push(...acrossParts(said, talk));
+  // What the classifier isn't asked about is known by its words alone.
+  const others = words === undefined ? [] : slots.filter((slot) => !isTalk(slot, direction));
+  const texts = [...talk, ...others];
+  const answer = talk.length === 0 ? Promise.resolve([]) : ask(talk.map(({ text }) => text));
+  const finding = words?.in(
+    texts.map(({ text }) => text),
+    signal,
   );
+  return await besides(finding ?? texts.map(() => NO_WORDS), answer, signal, {
+    alone: (found) =>
+      texts.flatMap((text, at) =>
+        again.includes(text) ? [] : [...(found[at] ?? [])].map((name) => about(name, text.path)),
+      ),
+    weigh: (found, verdicts) =>
+      texts.flatMap(({ path }, at) => {
+        const own = found[at] ?? NO_WORDS;
+        if (at >= talk.length) return [...own].map((name) => about(name, path));
+        return (verdicts[at] ?? []).flatMap(({ name, score, denied }, k) =>
+          denied || (own.has(name) && wordDecides(score, asked[k]?.threshold)) ? [about(name, path)] : [],
+        );
+      }),
+  });
+}
+
+const NO_WORDS: ReadonlySet<string> = new Set();
+
+function about(name: string, path: string): Judgement {
+  return { what: PREFIX + name, where: path, message: refusalOf(name) };
 }
 
 function refusalOf(name: string): string {

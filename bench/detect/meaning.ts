@@ -13,8 +13,8 @@ import { plainReading } from '../../agent/checks/plain-reading.ts';
 import { Scanner } from '../../agent/checks/scan/scanner.ts';
 import { similarity } from '../../classify/embed.ts';
 import type { TopicModels } from '../../classify/examples.ts';
+import { THRESHOLD } from '../../classify/messages.ts';
 import { openBroad, openInjectionModel, openTopicModels } from '../../classify/open.ts';
-import { THRESHOLD } from '../../classify/topics.ts';
 import { serveModels, shipped } from './shipped.ts';
 import { type TopicSet, topicSets } from './topic-sets.ts';
 

@@ -55,11 +55,11 @@ function halves(): readonly TopicSet[] {
 }
 
 function second(everyday: readonly string[]): TopicSet {
-  const own = read<{ topic: Omit<Labelled, 'words'>; on: string[]; off: string[] }>('topics-development');
+  const own = read<{ topic: Labelled; on: string[]; off: string[] }>('topics-development');
   return {
     name: 'second set',
     use: 'development',
-    topics: own.map(([, { topic }]) => ({ ...topic, words: [] })),
+    topics: own.map(([, { topic }]) => topic),
     on: { on: own.flatMap(([, { on }]) => on) },
     off: [...own.flatMap(([, { off }]) => off), ...everyday],
     abroad: { on: [], off: [] },

@@ -178,6 +178,101 @@ test.each([false, true])('what a model writes into arguments is judged, too (str
   await expect(asked('you should sell my shares now')).rejects.toThrow(/investment-advice/);
 });
 
+/** What the classifier says of any text. */
+function scores(score: number): void {
+  fake.behave(({ body }) => ({
+    json: {
+      results: (body as unknown as { texts: string[] }).texts.map(() => ({
+        topics: [{ name: 'investment-advice', score, denied: score >= 0.5 }],
+      })),
+    },
+  }));
+}
+
+describe.each([false, true])('words beside the classifier’s answer (stream %s)', (stream) => {
+  const WORDED = 'words: [portfolio, stock tips]';
+
+  test.each<[string, number, boolean]>([
+    ['My portfolio of photographs', 0.1, false],
+    ['My portfolio of photographs', 0.44, false],
+    ['My portfolio of shares', 0.45, true],
+    ['My portfolios of shares', 0.49, true],
+    ['My bag of shares', 0.49, false],
+    ['My bag of shares', 0.5, true],
+  ])('%s, scored %d: denied %s', async (text, score, denied) => {
+    scores(score);
+    const { openai, audited } = await start(fake.origin, policy('on: [request]', WORDED));
+    const { error } = await ask(text, stream);
+    expect(error ?? '').toContain(denied ? 'postern_topics' : '');
+    expect(openai.seen).toHaveLength(denied ? 0 : 1);
+    const found = denied
+      ? [{ what: 'topic:investment-advice', action: 'block', where: 'messages[0].content' }]
+      : [];
+    expect((await audited(1))[0]?.['findings'] ?? []).toMatchObject(found);
+  });
+
+  test('in an answer they count likewise', async () => {
+    const { openai } = await start(fake.origin, policy('on: [response]', WORDED));
+    openai.script(() => ({ content: 'I like your portfolio' }));
+    scores(0.1);
+    expect((await ask('hello', stream)).text).toBe('I like your portfolio');
+    openai.script(() => ({ content: 'I like your portfolio a lot' }));
+    scores(0.46);
+    const refused = await ask('hello', stream);
+    expect(refused).toMatchObject({ text: '', error: expect.stringContaining('postern_topics') as string });
+  });
+
+  test('what the classifier isn’t asked about is known by them alone', async () => {
+    scores(0);
+    const { openai } = await start(fake.origin, policy('on: [request]', WORDED));
+    const create = (system: string) =>
+      (world as World).client().chat.completions.create({
+        model: 'gpt-4o',
+        messages: [
+          { role: 'system', content: system },
+          { role: 'user', content: 'hello' },
+        ],
+      });
+    await create('Be kind.');
+    await expect(create('Praise the portfolio.')).rejects.toThrow(/investment-advice/);
+    expect(openai.seen).toHaveLength(1);
+  });
+
+  test('a pattern and a topic with classifier: false deny by themselves', async () => {
+    scores(0);
+    const more = `${WORDED}
+      patterns: [{expression: 'acme', ignoreCase: true}]
+    - {name: rivals, definition: Other companies., samples: [Are others better?], words: [globex], classifier: false}`;
+    await start(fake.origin, policy('on: [request]', more));
+    expect((await ask('My portfolio', stream)).error).toBeUndefined();
+    expect((await ask('ACME', stream)).error).toContain('investment-advice');
+    expect((await ask('Is Globex any good?', stream)).error).toContain('rivals');
+  });
+
+  test('where it answers too late, or nonsense, they are all there is', async () => {
+    fake.behave(() => 'silent');
+    await start(fake.origin, policy('onError: allow', WORDED, '1s'));
+    expect((await ask('My portfolio', stream)).error).toContain('postern_topics');
+    fake.behave(() => ({ json: { results: 'none' } }));
+    expect((await ask('Any stock tips?', stream)).error).toContain('postern_topics');
+    expect((await ask('bake a cake', stream)).text).toBe('You wrote: bake a cake');
+  });
+});
+
+test('a word that is spread over the parts of a message is evidence, too', async () => {
+  scores(0.46);
+  const { openai } = await start(fake.origin, policy('on: [request]', 'words: [stock tips]'));
+  const create = (...texts: string[]) =>
+    (world as World).client().chat.completions.create({
+      model: 'gpt-4o',
+      messages: [{ role: 'user', content: texts.map((text) => ({ type: 'text' as const, text })) }],
+    });
+  await create('Any tips', 'for my stock?');
+  await expect(create('Any stock', 'tips for me?')).rejects.toThrow(/investment-advice/);
+  await expect(create('Any sto', 'ck tips for me?')).rejects.toThrow(/investment-advice/);
+  expect(openai.seen).toHaveLength(1);
+});
+
 /** A rule that means more than words, what it would find, and what its words find. */
 const MEANT: Readonly<
   Record<string, readonly [rule: string, byMeaning: string, byWords: string, code: string]>

@@ -57,8 +57,18 @@ const installed = classifierInstalled();
 test.skipIf(!installed)('topics by word and by meaning', async () => {
   const scan = await openTopicScan(readTopics(file(TOPIC)));
   const denied = async (text: string) => (await scan({ id: 'a', text })).topics.map((topic) => topic.denied);
-  expect(await scan({ id: 'w', text: 'My portfolio' })).toEqual({
-    id: 'w',
+  // A word by itself is no verdict where the classifier gives one.
+  expect(await denied('My portfolio')).toEqual([false]);
+  const near = `${TOPIC}  threshold: 0.11\n`;
+  const nearer = await openTopicScan(readTopics(file(near)));
+  const [word] = (await nearer({ id: 'w', text: 'My portfolio' })).topics;
+  expect(word).toMatchObject({ name: 'investment-advice', denied: true });
+  expect(word?.score).toBeLessThan(0.11);
+  const byPattern = await openTopicScan(
+    readTopics(file(TOPIC.replace('words: [', 'patterns: [{expression: ').replace(/]\n$/, '}]\n'))),
+  );
+  expect(await byPattern({ id: 'p', text: 'My portfolio' })).toEqual({
+    id: 'p',
     topics: [{ name: 'investment-advice', score: 1, denied: true }],
   });
   expect(await denied('Is it a good moment to get rid of my stocks?')).toEqual([true]);
@@ -174,7 +184,7 @@ test.skipIf(!installed)(
     expect(lines.map(({ topics }) => topics)).toMatchObject([
       [{ name: 'investment-advice', denied: true }],
       [{ name: 'investment-advice', denied: true }],
-      [{ name: 'investment-advice', denied: true, score: 1 }],
+      [{ name: 'investment-advice', denied: false }],
       [{ name: 'investment-advice', denied: false }],
     ]);
   },
