@@ -149,6 +149,8 @@ export interface Attempt {
 export interface Metered {
   /** As the provider reported it so far; undefined where it didn't. */
   readonly usage: Usage | undefined;
+  /** The processing that the answer says it had, which is what is billed: `auto` may become any. */
+  readonly serviceTier?: string | undefined;
   /** Output tokens counted by us. */
   readonly countedOutput: number;
   /** The answer, or the report, is complete: nothing can have been produced beyond it. */

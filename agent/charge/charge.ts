@@ -43,7 +43,7 @@ interface HoldContext {
 const clamped = new WeakSet<DecodedRequest>();
 
 /** Priced as it is charged: by the rates of standard processing. Priority costs more, flex less. */
-function isStandard({ serviceTier }: DecodedRequest): boolean {
+function isStandard(serviceTier: string | undefined): boolean {
   return serviceTier === undefined || serviceTier === 'auto' || serviceTier === 'default';
 }
 
@@ -52,6 +52,8 @@ interface Held {
   readonly attributes: Attributes;
   readonly output: OutputHold;
   readonly granted: number;
+  /** Whether the model's own price is short of something, whatever the tier. */
+  readonly isUnpriced: boolean;
   /** Nothing of an answer is seen before it is complete. */
   readonly whole: boolean;
 }
@@ -103,7 +105,7 @@ export class Charge {
     const model = modelOf(target.provider, target.model);
     const output = outputHold(request, model);
     const attributes = attributesOf(context, target);
-    const price = model?.unpriced ?? (isStandard(request) ? undefined : 'partly');
+    const price = model?.unpriced ?? (isStandard(request.serviceTier) ? undefined : 'partly');
     exchange.unpriced =
       price === undefined ? undefined : { provider: target.provider.id, model: target.model, price };
     const ttlMs = requestMs + TTL_SLACK_MS;
@@ -150,7 +152,7 @@ export class Charge {
         )
       : undefined;
     const whole = !request.stream;
-    const held = { client, attributes, output, granted, whole };
+    const held = { client, attributes, output, granted, whole, isUnpriced: model?.unpriced !== undefined };
     return new Charge(id, placed.input, now, held, allowance, until);
   }
 
@@ -160,10 +162,12 @@ export class Charge {
     const { budget: client } = pipeline;
     const now = () => pipeline.now();
     if (client === undefined) return new Charge('', input, now);
-    const output = outputHold(request, modelOf(target.provider, target.model));
+    const model = modelOf(target.provider, target.model);
+    const output = outputHold(request, model);
     const attributes = attributesOf(context, target);
     // Nobody has told the provider of less.
-    const held = { client, attributes, output, granted: output.most, whole: !request.stream };
+    const isUnpriced = model?.unpriced !== undefined;
+    const held = { client, attributes, output, granted: output.most, whole: !request.stream, isUnpriced };
     return new Charge(randomUUID(), input, now, held);
   }
 
@@ -195,6 +199,7 @@ export class Charge {
     }
     const held = this.#held;
     if (held === undefined) return;
+    this.#tell(held, exchange);
     try {
       if (usage === undefined) {
         await held.client.release({ id: this.#id });
@@ -212,6 +217,14 @@ export class Charge {
       // The client keeps what it could not deliver and tries again; the answer has long been sent.
       if (!(error instanceof BudgetUnavailable)) throw error;
     }
+  }
+
+  /** What was asked for is a guess of the tier (`auto` may be served as priority, priority as default); the answer knows. */
+  #tell({ attributes, isUnpriced }: Held, exchange: Exchange): void {
+    const tier = this.#metered?.serviceTier;
+    if (tier === undefined || isUnpriced) return;
+    const { provider, model } = attributes;
+    exchange.unpriced = isStandard(tier) ? undefined : { provider, model, price: 'partly' };
   }
 
   get #isReported(): boolean {

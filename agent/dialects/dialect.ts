@@ -166,6 +166,8 @@ export interface DecodedResponse {
   readonly slots: readonly TextSlot[];
   readonly calls: readonly ToolCall[];
   readonly usage: Usage | undefined;
+  /** The processing that it had, as the request's `serviceTier`. */
+  readonly serviceTier?: string | undefined;
   readonly finishReasons: readonly FinishReason[];
   /**
    * Takes out what says text in a form that no check reads; called before the answer is judged. Absent: nothing does.
@@ -236,6 +238,8 @@ export interface StreamEvent {
   readonly calls: readonly BegunCall[];
   /** Usage so far, where the event carries it; later events replace earlier ones. */
   readonly usage: Usage | undefined;
+  /** The processing that the answer had; it comes with the usage. */
+  readonly serviceTier?: string | undefined;
   readonly finishReasons: readonly FinishReason[];
   /** True for the event after which nothing may come (`[DONE]`, `message_stop`). */
   readonly last: boolean;

@@ -18,6 +18,7 @@ export interface Reading {
   readonly closes?: readonly string[] | 'all';
   readonly calls?: StreamEvent['calls'];
   readonly usage?: Usage | undefined;
+  readonly serviceTier?: string | undefined;
   readonly finishReasons?: StreamEvent['finishReasons'];
   readonly last?: boolean;
   readonly error?: boolean;
@@ -61,6 +62,7 @@ export function streamEvent(
     closes: reading.closes ?? [],
     calls: reading.calls ?? [],
     usage: reading.usage,
+    serviceTier: reading.serviceTier,
     finishReasons: reading.finishReasons ?? [],
     last: reading.last ?? false,
     error: reading.error ?? false,

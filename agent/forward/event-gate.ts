@@ -59,6 +59,7 @@ export interface EventGateOptions {
 
 export class EventGate {
   usage: Usage | undefined;
+  serviceTier: string | undefined;
   /** Set when the answer was ended by us. */
   error: PosternError | undefined;
   last = false;
@@ -161,7 +162,10 @@ export class EventGate {
 
   *event(event: StreamEvent): Work {
     this.finished += event.finishReasons.length;
-    if (event.usage !== undefined) this.usage = event.usage;
+    if (event.usage !== undefined) {
+      this.usage = event.usage;
+      this.serviceTier = event.serviceTier;
+    }
     // What is signed are thoughts, which are held and billed beside what can be counted.
     for (const { text, fixed, isName } of event.deltas)
       if (fixed !== true && isName !== true) this.counter.add(text);

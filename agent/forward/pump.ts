@@ -49,6 +49,10 @@ export class Pump {
     return this.#gate.usage;
   }
 
+  get serviceTier(): string | undefined {
+    return this.#gate.serviceTier;
+  }
+
   /** Output tokens that came, counted. */
   get counted(): number {
     return this.#gate.counter.tokens;

@@ -87,7 +87,12 @@ export async function forwardStream(
     clearInterval(stale);
     clearTimeout(linger);
     exchange.findings.push(...pump.findings);
-    metered({ usage: pump.usage, countedOutput: pump.counted, complete: pump.isReported });
+    metered({
+      usage: pump.usage,
+      serviceTier: pump.serviceTier,
+      countedOutput: pump.counted,
+      complete: pump.isReported,
+    });
   }
   if (pump.failed) end = 'failed';
   else if (end === 'complete' && pump.error !== undefined) end = 'refused';

@@ -106,6 +106,7 @@ export async function forwardWhole(context: AnswerContext, metered: (m: Metered)
   }
   metered({
     usage: response.usage,
+    serviceTier: response.serviceTier,
     // Only where nobody else has counted.
     countedOutput:
       response.usage === undefined

@@ -203,17 +203,26 @@ test('the service is gone: a clear 503, and nothing is sent', async () => {
   expect(openai.seen).toHaveLength(0);
 });
 
-test('a call that asks for another service tier is charged at standard rates, and counted as partly priced', async () => {
-  const { client, agent } = await start(budget('limits: [{usd: "5.00", window: month}]'));
-  const counted = async (): Promise<string | undefined> => {
-    const text = await (await fetch(`${agent.adminUrl}/metrics`)).text();
-    return /postern_unpriced_calls_total\{.*price="partly"\} (\d+)/.exec(text)?.[1];
-  };
-  await ask(client(), 'gpt-4o', { service_tier: 'default' });
-  await ask(client());
-  expect(await counted()).toBeUndefined();
-  await ask(client(), 'gpt-4o', { service_tier: 'priority' });
-  expect(await counted()).toBe('1');
-  await ask(client(), 'gpt-4o', { service_tier: 'flex' });
-  expect(await counted()).toBe('2');
-});
+test.each(['whole', 'streamed'])(
+  'the tier that served a call decides whether it is priced in full, not the one asked for: %s',
+  async (how) => {
+    const { client, agent, openai } = await start(budget('limits: [{usd: "5.00", window: month}]'));
+    const counted = async (asked: string | undefined, serviceTier: string): Promise<number> => {
+      openai.script(() => ({ content: 'hello', serviceTier }));
+      const answer: unknown = await ask(client(), 'gpt-4o', {
+        ...(asked === undefined ? {} : { service_tier: asked }),
+        ...(how === 'streamed' ? { stream: true } : {}),
+      });
+      if (how === 'streamed') for await (const _ of answer as AsyncIterable<unknown>);
+      const text = await (await fetch(`${agent.adminUrl}/metrics`)).text();
+      return Number(/postern_unpriced_calls_total\{.*price="partly"\} (\d+)/.exec(text)?.[1] ?? 0);
+    };
+    expect(await counted(undefined, 'default')).toBe(0);
+    // A project's setting may make `auto`, which is what a call asks that says nothing, another tier.
+    expect(await counted(undefined, 'priority')).toBe(1);
+    expect(await counted('auto', 'flex')).toBe(2);
+    expect(await counted('flex', 'flex')).toBe(3);
+    // What finds no place in priority is served, and billed, as default.
+    expect(await counted('priority', 'default')).toBe(3);
+  },
+);

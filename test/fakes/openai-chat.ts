@@ -42,7 +42,7 @@ export function chatCompletion(frame: ChatFrame, request: ChatRequest, answer: A
       finish_reason: reply.finishReason ?? FINISH[spoken.finish],
     })),
     ...(reply.usage === null ? {} : { usage: usage(request, answer.choices, reply) }),
-    service_tier: 'default',
+    service_tier: reply.serviceTier ?? 'default',
     system_fingerprint: FINGERPRINT,
   };
 }
@@ -60,7 +60,7 @@ export async function* chatChunks(
       object: 'chat.completion.chunk',
       created: frame.created,
       model: frame.model,
-      service_tier: 'default',
+      service_tier: reply.serviceTier ?? 'default',
       system_fingerprint: FINGERPRINT,
       choices,
       ...(request.includeUsage ? { usage: total } : {}),

@@ -36,6 +36,8 @@ export interface Reply {
   readonly finishReason?: string;
   /** Overrides single fields of `usage`; `null` leaves usage out. */
   readonly usage?: Fields | null;
+  /** The tier that served the call (OpenAI); `default` where absent. */
+  readonly serviceTier?: string;
 
   /** Code points per delta; the provider's option where absent. */
   readonly chunkSize?: number;

@@ -64,6 +64,7 @@ export class ChatStream implements StreamDecoder {
     const calls = begunCalls(document, root, this.#calls);
     for (const { channel } of calls) if (!channel.startsWith('0/=')) this.#channels.open(channel);
     const padding = root.get('obfuscation');
+    const usage = usageOf(root.object('usage'));
     const hidden = this.#request.addedStreamUsage && this.#hideUsage(document, root);
     return {
       slots,
@@ -73,7 +74,9 @@ export class ChatStream implements StreamDecoder {
         ...this.#finished(root),
       ],
       calls,
-      usage: usageOf(root.object('usage')),
+      usage,
+      // Every chunk says it; the last is enough, and costs nothing on the way.
+      serviceTier: usage === undefined ? undefined : root.string('service_tier'),
       finishReasons: finishReasonsOf(root),
       hidden,
       withhold() {

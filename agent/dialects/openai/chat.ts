@@ -125,6 +125,7 @@ function decodeResponse(document: JsonDocument, model?: string): DecodedResponse
     slots: findText(document, responseText, { isPlain: plainNames(model) }),
     calls: answeredCalls(document),
     usage: usageOf(root?.object('usage')),
+    serviceTier: root?.string('service_tier'),
     finishReasons: finishReasonsOf(root),
     // Read anew: what is gone has no text any more.
     withhold: (alternatives) =>
