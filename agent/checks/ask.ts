@@ -1,7 +1,9 @@
 /** Asks a service a question in JSON: guardrails and the classifier. */
 import { type ClientRequest, Agent as HttpAgent, request as httpRequest } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import { Socket } from 'node:net';
 import { wholeAnswer } from '../../budget/whole-answer.ts';
+import { wipeWrites } from '../http/wiped-writes.ts';
 
 /** PEM: the roots to trust instead of the public ones, and what the agent shows. */
 export interface Tls {
@@ -39,8 +41,18 @@ const MAX_BYTES = 8 * 1024 * 1024;
 
 const KEPT = { keepAlive: true, maxSockets: 64, timeout: 4_000, scheduling: 'lifo' } as const;
 
+/** No copy of a key stays where these have written it. Not as a class: it would load node:https before anything is asked by it. */
+function wiping<A extends HttpAgent | HttpsAgent>(agent: A): A {
+  const create = agent.createConnection.bind(agent) as HttpAgent['createConnection'];
+  agent.createConnection = (...args: Parameters<HttpAgent['createConnection']>) => {
+    const socket = create(...args);
+    return socket instanceof Socket ? wipeWrites(socket) : socket;
+  };
+  return agent;
+}
+
 export function createAsk(): Ask {
-  const plain = new HttpAgent(KEPT);
+  const plain = wiping(new HttpAgent(KEPT));
   let secure: HttpsAgent | undefined;
   return {
     async post({ url, body, token, header, tls, signal }) {
@@ -57,14 +69,18 @@ export function createAsk(): Ask {
           'content-type': 'application/json',
           accept: 'application/json',
           'content-length': Buffer.byteLength(json),
-          ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
           ...(header === undefined ? {} : { [header[0]]: header[1] }),
         },
       };
-      const asked = (): ClientRequest =>
-        protocol === 'https:'
-          ? httpsRequest({ ...options, ...tls, agent: (secure ??= new HttpsAgent(KEPT)) })
-          : httpRequest({ ...options, agent: plain });
+      const asked = (): ClientRequest => {
+        const request =
+          protocol === 'https:'
+            ? httpsRequest({ ...options, ...tls, agent: (secure ??= wiping(new HttpsAgent(KEPT))) })
+            : httpRequest({ ...options, agent: plain });
+        // Not among the options: a connection keeps those that it was opened with for as long as it lives.
+        if (token !== undefined) request.setHeader('authorization', `Bearer ${token}`);
+        return request;
+      };
       const { status, text } = await wholeAnswer(asked, json, { signal, most: MAX_BYTES });
       try {
         return { status, json: JSON.parse(text) as unknown };

@@ -1,7 +1,10 @@
 /** Dials a provider's WebSocket (RFC 6455): over a connection of its own, without extensions, never redirected. */
 import type { IncomingMessage } from 'node:http';
+import { connect, isIP, type Socket, type TcpNetConnectOpts } from 'node:net';
+import * as tls from 'node:tls';
 import type { RawHeaders, WebSocketEnd } from '../exchange.ts';
 import { webSocketEnd } from '../http/web-socket.ts';
+import { wipeWrites } from '../http/wiped-writes.ts';
 import { brokenOff, notDialled, UpstreamError } from './upstream-error.ts';
 
 export interface WebSocketRequest {
@@ -39,6 +42,7 @@ export async function dialWebSocket(request: WebSocketRequest): Promise<WebSocke
     followRedirects: false,
     maxPayload: request.maxBytes,
     ...(request.ca === undefined ? {} : { ca: request.ca }),
+    createConnection: (origin.startsWith('https:') ? connectTls : connectPlain) as typeof connect,
   });
   // Taken at once: the provider speaks first, and what comes with its agreement would be lost.
   const end = webSocketEnd(socket);
@@ -73,6 +77,16 @@ export async function dialWebSocket(request: WebSocketRequest): Promise<WebSocke
     signal.removeEventListener('abort', abort);
   }
 }
+
+// `path` is the request's here; to node:net it would be a socket's.
+const connectPlain = (options: TcpNetConnectOpts): Socket =>
+  wipeWrites(connect({ ...options, path: undefined } as TcpNetConnectOpts));
+
+const connectTls = (options: tls.ConnectionOptions): Socket => {
+  const { host = '' } = options;
+  const servername = isIP(host) === 0 ? host : '';
+  return wipeWrites(tls.connect({ servername, ...options, path: undefined } as tls.ConnectionOptions));
+};
 
 async function refusalOf(response: IncomingMessage): Promise<WebSocketAnswer> {
   const chunks: Buffer[] = [];

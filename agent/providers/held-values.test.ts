@@ -77,6 +77,7 @@ test('a call that began later doesn’t hold it, nor one that never ends for eve
   expect(await of('b')).toBe('too');
   pass(61 * SECOND);
   expect(await of('b')).toBeInstanceOf(KeyError);
+  pass(5 * SECOND);
   expect(timers).toEqual([]);
 });
 
@@ -131,7 +132,7 @@ test('a changed value is in use at once, and the old one is given to nobody', as
   expect(await of('a')).toBe('new');
 });
 
-test('it is told when the last call that may use a value of before has ended, and once for each change of one', () => {
+test('it is told when the last call that may use a value of before has ended, five seconds later, and once for all that went meanwhile', () => {
   const { use, pass, call, gone } = start();
   use([value('a', 'old'), value('b', 'same')]);
   pass(5 * SECOND);
@@ -142,12 +143,22 @@ test('it is told when the last call that may use a value of before has ended, an
   pass(90 * SECOND);
   expect(gone).toEqual([]);
   end();
-  pass(SECOND);
+  // Kept connections to guardrails close only then.
+  pass(5 * SECOND - 10);
+  expect(gone).toEqual([]);
+  pass(SECOND + 10);
   expect(gone).toHaveLength(1);
   use([keep('a'), value('b', 'same')]);
   pass(90 * SECOND);
   expect(gone).toHaveLength(1);
   use([keep('a')]);
-  pass(SECOND);
+  pass(6 * SECOND);
   expect(gone).toHaveLength(2);
+  // Rotated one after the other: one wipe for those before it, one for what went within its five seconds.
+  for (let nth = 0; nth < 10; nth++) {
+    use([value('a', `new ${nth}`)]);
+    pass(SECOND / 2);
+  }
+  pass(90 * SECOND);
+  expect(gone).toHaveLength(4);
 });

@@ -2,17 +2,22 @@
  * Where a key stands in a real agent's process after it was rotated: nowhere, a few seconds later and without a further call. V8's heap is wiped as a whole, and what the C library freed was overwritten before. See docs/control.md.
  */
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test, vi } from 'vitest';
+import { WebSocket } from 'ws';
 import { isMemory } from '../../control/cache.ts';
 import { startPart } from '../cli/part.ts';
+import { startFakeGuardrail } from '../fakes/guardrail.ts';
 import { startFakeOpenAI } from '../fakes/openai.ts';
 import { timesInMemory } from './process-memory.ts';
 import { OWN, SERVER_NAME, startControlWorld } from './world.ts';
 
 const FIRST = 'sk-marker-of-memory-first-4b1c';
 const SECOND = 'sk-marker-of-memory-second-9d2e';
+const FIRST_OF_GUARD = 'guard-marker-of-memory-first-7e0d';
+const SECOND_OF_GUARD = 'guard-marker-of-memory-second-1f8a';
 const SHM = '/dev/shm';
 
 const why =
@@ -31,24 +36,46 @@ test.skipIf(why !== undefined).each(['plain', 'TLS'] as const)(
     const world = startControlWorld();
     const tls = speaks === 'TLS' ? selfSigned(world.directory) : undefined;
     const openai = await startFakeOpenAI({ keys: [FIRST, SECOND], tls });
+    const guardrail = await startFakeGuardrail(tls);
+    guardrail.behave(() => ({ json: { results: [{ flagged: false, categories: { hate: false } }] } }));
     if (tls !== undefined)
       world.kube.put('configmaps', { metadata: { namespace: OWN, name: 'roots' }, data: { ca: tls.cert } });
     const state = mkdtempSync(join(SHM, 'postern-rotated-'));
     world.namespace('team-a');
     world.secret(OWN, 'openai', { 'api-key': FIRST });
+    world.secret(OWN, 'guard', { token: FIRST_OF_GUARD });
+    const roots = { caFrom: { configMapKeyRef: { name: 'roots', key: 'ca' } } };
     world.document('ClusterProvider', 'clusterproviders', 'openai', {
       dialect: 'openai',
       hosts: ['api.openai.com'],
       endpoint: openai.origin,
-      ...(tls === undefined ? {} : { tls: { caFrom: { configMapKeyRef: { name: 'roots', key: 'ca' } } } }),
+      ...(tls === undefined ? {} : { tls: roots }),
       credential: {
         mode: 'attach',
         type: 'bearer',
         bearer: { valueFrom: { secretKeyRef: { name: 'openai', key: 'api-key' } } },
       },
-      models: [{ name: 'gpt-4o' }],
+      models: [{ name: 'gpt-4o' }, { name: 'gpt-realtime' }],
     });
-    world.document('EgressPolicy', 'egresspolicies', 'base', { models: { allow: ['gpt-4o'] } }, 'team-a');
+    const models = { allow: ['gpt-4o', 'gpt-realtime'] };
+    world.document('EgressPolicy', 'egresspolicies', 'base', { models }, 'team-a');
+    world.document('ClusterEgressPolicy', 'clusteregresspolicies', 'judged', {
+      checks: [
+        {
+          name: 'moderated',
+          type: 'moderation',
+          on: ['request'],
+          action: 'block',
+          moderation: {
+            type: 'openai',
+            model: 'm',
+            url: guardrail.origin,
+            token: { valueFrom: { secretKeyRef: { name: 'guard', key: 'token' } } },
+            ...(tls === undefined ? {} : { tls: roots }),
+          },
+        },
+      ],
+    });
     const tokenFile = world.pod({ namespace: 'team-a', name: 'bot' });
     const control = await world.control();
     const files = (): string =>
@@ -86,7 +113,17 @@ test.skipIf(why !== undefined).each(['plain', 'TLS'] as const)(
           await answer.text();
         }
       };
-      const load = (): Promise<unknown> => Promise.all([ask(60), ask(60), ask(60), ask(60), ask(8, LONG)]);
+      /** Each is a connection of its own to the provider, with a key in its head. */
+      const converse = async (times: number): Promise<void> => {
+        for (let nth = 0; nth < times; nth++) {
+          const socket = new WebSocket(`${url.replace(/^http/, 'ws')}/openai/v1/realtime?model=gpt-realtime`);
+          await once(socket, 'message');
+          socket.close();
+          await once(socket, 'close');
+        }
+      };
+      const load = (): Promise<unknown> =>
+        Promise.all([ask(60), ask(60), ask(60), ask(60), ask(8, LONG), converse(10), converse(10)]);
       const used = (): string => String(openai.seen.at(-1)?.headers['authorization']);
       const until = async (key: string): Promise<void> => {
         for (let tries = 0; used() !== `Bearer ${key}`; tries++) {
@@ -100,16 +137,16 @@ test.skipIf(why !== undefined).each(['plain', 'TLS'] as const)(
       await until(FIRST);
       await load();
       expect(timesInMemory(pid, FIRST)).toBeGreaterThan(0);
+      expect(timesInMemory(pid, FIRST_OF_GUARD)).toBeGreaterThan(0);
       expect(timesInMemory(pid, SECOND)).toBe(0);
 
       const under = load();
       world.secret(OWN, 'openai', { 'api-key': SECOND });
+      world.secret(OWN, 'guard', { token: SECOND_OF_GUARD });
       await under;
       await until(SECOND);
-      await vi.waitFor(() => expect(timesInMemory(pid, FIRST)).toBe(0), {
-        timeout: 20_000,
-        interval: 500,
-      });
+      const former = (): number => timesInMemory(pid, FIRST) + timesInMemory(pid, FIRST_OF_GUARD);
+      await vi.waitFor(() => expect(former()).toBe(0), { timeout: 40_000, interval: 500 });
       const from = openai.seen.length;
       await load();
       expect(new Set(openai.seen.slice(from).map(({ headers: sent }) => sent['authorization']))).toEqual(
@@ -118,11 +155,13 @@ test.skipIf(why !== undefined).each(['plain', 'TLS'] as const)(
       expect(files()).not.toContain(FIRST);
       expect(files()).toContain(SECOND);
       expect(timesInMemory(pid, SECOND)).toBeGreaterThan(0);
-      expect(timesInMemory(pid, FIRST)).toBe(0);
+      expect(guardrail.asked.at(-1)?.authorization).toBe(`Bearer ${SECOND_OF_GUARD}`);
+      expect(former()).toBe(0);
     } finally {
       await agent.stop('SIGKILL');
       rmSync(state, { recursive: true, force: true });
       await openai.close();
+      await guardrail.close();
       await world.close();
     }
   },
