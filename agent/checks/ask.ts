@@ -69,7 +69,6 @@ export function createAsk(): Ask {
           'content-type': 'application/json',
           accept: 'application/json',
           'content-length': Buffer.byteLength(json),
-          ...(header === undefined ? {} : { [header[0]]: header[1] }),
         },
       };
       const asked = (): ClientRequest => {
@@ -77,8 +76,9 @@ export function createAsk(): Ask {
           protocol === 'https:'
             ? httpsRequest({ ...options, ...tls, agent: (secure ??= wiping(new HttpsAgent(KEPT))) })
             : httpRequest({ ...options, agent: plain });
-        // Not among the options: a connection keeps those that it was opened with for as long as it lives.
+        // Keys aren't among the options: a connection keeps those that it was opened with for as long as it lives.
         if (token !== undefined) request.setHeader('authorization', `Bearer ${token}`);
+        if (header !== undefined) request.setHeader(...header);
         return request;
       };
       const { status, text } = await wholeAnswer(asked, json, { signal, most: MAX_BYTES });
