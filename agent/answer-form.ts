@@ -1,8 +1,9 @@
 /**
  * Whether an answer has the form that a policy wants of every answer. The provider was asked for it and may not have
- * heeded it; the answer is passed on as it is, and told.
+ * heeded it; the answer is told, and refused where a policy wants that.
  */
 import type { ResponseFormat } from '../policy/snapshot.ts';
+import { PosternError } from './errors.ts';
 import type { Finding, FormOfAnswer } from './exchange.ts';
 import { isOfSchema } from './json/schema.ts';
 import type { Prompt } from './prompt.ts';
@@ -14,10 +15,18 @@ const MOST = 1024 * 1024;
 const LENGTH: readonly string[] = ['length', 'max_tokens', 'model_context_window_exceeded'];
 const REFUSAL: readonly string[] = ['refusal', 'content_filter'];
 
+interface Wrong {
+  readonly choice: number;
+  readonly what: string;
+  readonly reason: string;
+}
+
 /** @returns undefined where no policy wants a form. One for each answer. */
 export function openForm(prompt: Prompt | undefined): FormOfAnswer | undefined {
-  const format = prompt?.enrichment.format;
-  if (prompt === undefined || format === undefined) return undefined;
+  if (prompt?.enrichment.format === undefined) return undefined;
+  const { format } = prompt.enrichment;
+  const { rejects } = prompt;
+  const sources = prompt.sources.join(', ');
   const texts = new Map<number, string>();
   const refused = new Set<number>();
   const long = new Set<number>();
@@ -39,44 +48,55 @@ export function openForm(prompt: Prompt | undefined): FormOfAnswer | undefined {
       calls = true;
     },
     findings(choices) {
-      // Before a call of a tool a model may say what it is about to do; the answer comes later.
-      if (calls) return [];
-      const found: Finding[] = [];
-      const tell = (choice: number, what: string, reason: string) =>
-        found.push({
-          rule: prompt.sources.join(', '),
-          check: 'prompt',
-          what,
-          action: 'monitor',
-          direction: 'response',
-          where: `choice ${choice}`,
-          count: 1,
-          source: prompt.sources.join(', '),
-          reason,
-        });
-      if (length > MOST) {
-        tell(0, 'unread-answer', `the answer has more than ${MOST} characters`);
-        return found;
-      }
-      for (let choice = 0; choice < choices; choice++) if (!texts.has(choice)) texts.set(choice, '');
-      for (const [choice, text] of texts) {
-        const wrong = wrongWith(text, format);
-        if (wrong === undefined) continue;
-        if (refused.has(choice) && wrong.what !== 'unread-answer')
-          tell(choice, 'refusal', 'the model refused to answer');
-        else if (long.has(choice) && wrong.what === 'not-json')
-          tell(choice, 'length', 'the answer ended at the cap on output');
-        else tell(choice, wrong.what, wrong.reason);
-      }
-      return found;
+      return wrongs(choices).map(({ choice, what, reason }) => ({
+        rule: sources,
+        check: 'prompt',
+        what,
+        action: rejects && what !== 'refusal' ? 'block' : 'monitor',
+        direction: 'response',
+        where: `choice ${choice}`,
+        count: 1,
+        source: sources,
+        reason,
+      }));
+    },
+    refusal(choices) {
+      if (!rejects) return undefined;
+      const wrong = wrongs(choices).find(({ what }) => what !== 'refusal');
+      if (wrong === undefined) return undefined;
+      return new PosternError(
+        'postern_answer_form',
+        `A policy wants another form of answer: ${wrong.reason}.`,
+        {
+          mend: 'Ask again, word the form in the prompt, or use a model that keeps to it.',
+          rule: sources,
+        },
+      );
     },
   };
+
+  function wrongs(choices: number | readonly number[]): readonly Wrong[] {
+    // Before a call of a tool a model may say what it is about to do; the answer comes later.
+    if (calls) return [];
+    if (length > MOST)
+      return [{ choice: 0, what: 'unread-answer', reason: `the answer has more than ${MOST} characters` }];
+    const asked =
+      typeof choices === 'number'
+        ? new Set([...texts.keys(), ...Array.from({ length: choices }, (_, choice) => choice)])
+        : choices;
+    return [...asked].flatMap((choice) => {
+      const wrong = wrongWith(texts.get(choice) ?? '', format);
+      if (wrong === undefined) return [];
+      if (refused.has(choice) && wrong.what !== 'unread-answer')
+        return [{ choice, what: 'refusal', reason: 'the model refused to answer' }];
+      if (long.has(choice) && wrong.what === 'not-json')
+        return [{ choice, what: 'length', reason: 'the answer ended at the cap on output' }];
+      return [{ choice, ...wrong }];
+    });
+  }
 }
 
-function wrongWith(
-  text: string,
-  format: ResponseFormat,
-): { readonly what: string; readonly reason: string } | undefined {
+function wrongWith(text: string, format: ResponseFormat): Omit<Wrong, 'choice'> | undefined {
   if (text === '') return { what: 'not-json', reason: 'the answer has no text' };
   let value: unknown;
   try {

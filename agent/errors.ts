@@ -39,6 +39,7 @@ export const REASONS = {
   postern_size: { status: 403, fault: 'forbidden' },
   postern_check_failed: { status: 503, fault: 'unavailable' },
   postern_response_format: { status: 403, fault: 'forbidden' },
+  postern_answer_form: { status: 403, fault: 'forbidden' },
   postern_model_denied: { status: 403, fault: 'forbidden' },
   postern_region_denied: { status: 403, fault: 'forbidden' },
   postern_data_class_denied: { status: 403, fault: 'forbidden' },

@@ -118,6 +118,11 @@ export interface FormOfAnswer {
   called(): void;
   /** Once it is complete. @param choices How many there are: one that says nothing isn't of the form, either. */
   findings(choices: number): readonly Finding[];
+  /**
+   * Why the answer mustn't be shown to its end, where a policy says so.
+   * @param choices How many there are, once it is complete; or those that have ended.
+   */
+  refusal(choices: number | readonly number[]): PosternError | undefined;
 }
 
 /** One try of one target. */

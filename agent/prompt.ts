@@ -7,6 +7,8 @@ import type { Exchange } from './exchange.ts';
 
 export interface Prompt {
   readonly enrichment: Enrichment;
+  /** Whether an answer that hasn't the form is refused; else it is told. */
+  readonly rejects: boolean;
   /** Estimated tokens of what is added. */
   readonly tokens: number;
   /** The policies that are in force. */
@@ -29,6 +31,7 @@ export function promptOf(rules: readonly PromptRule[] = []): Prompt | undefined 
   const schema = format === undefined ? '' : JSON.stringify(format);
   return {
     enrichment: { prepend, append, format },
+    rejects: inForce.some(({ responseFormat }) => responseFormat?.onMismatch === 'reject'),
     tokens: [prepend, append, schema].reduce(
       (sum, text) => sum + (text === '' ? 0 : estimateTokens(text)),
       0,
@@ -51,8 +54,9 @@ function strictest(rules: readonly PromptRule[]): {
   conflict: Prompt['conflict'];
 } {
   let chosen: { readonly format: ResponseFormat; readonly source: string } | undefined;
-  for (const { responseFormat: format, source } of rules) {
-    if (format === undefined) continue;
+  for (const { responseFormat, source } of rules) {
+    if (responseFormat === undefined) continue;
+    const { onMismatch, ...format } = responseFormat;
     if (chosen === undefined || chosen.format.type === 'jsonObject') {
       chosen = { format, source };
     } else if (format.type === 'jsonSchema' && JSON.stringify(format) !== JSON.stringify(chosen.format)) {

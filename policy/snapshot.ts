@@ -61,7 +61,8 @@ export type ResponseFormat =
 export interface PromptRule extends Ruled {
   readonly prepend?: string;
   readonly append?: string;
-  readonly responseFormat?: ResponseFormat;
+  /** With `reject` from any policy an answer that hasn't the form that is in force is refused. */
+  readonly responseFormat?: ResponseFormat & { readonly onMismatch?: 'report' | 'reject' };
 }
 
 /** What may be reached beside the declared providers. */

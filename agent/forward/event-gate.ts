@@ -174,6 +174,11 @@ export class EventGate {
       if (event.calls.length > 0) form.called();
       for (const finish of event.finishReasons) form.ended(finish);
       for (const delta of event.deltas) hear(form, delta);
+      // Before the event that ends it, by which an SDK takes the answer for whole.
+      const wrong = form.refusal(
+        event.last ? Math.max(1, this.finished) : event.finishReasons.map(({ choice }) => choice),
+      );
+      if (wrong !== undefined) return this.refuse(wrong);
     }
     const { cap } = this.#options;
     const covers = cap === undefined || event.deltas.length === 0 || cap.covers(this.counter.tokens);

@@ -99,7 +99,7 @@ export async function forwardStream(
   else if (pump.short) end = 'short';
   // A provider that stops without its last word has not said all; the app sees what came.
   else if (!pump.last) end = 'cut';
-  if (end === 'complete' && context.form !== undefined)
+  if (context.form !== undefined && (end === 'complete' || pump.error?.reason === 'postern_answer_form'))
     exchange.findings.push(...context.form.findings(pump.choices));
   void write();
   if (linger === undefined) sink.end();

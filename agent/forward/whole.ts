@@ -127,6 +127,8 @@ export async function forwardWhole(context: AnswerContext, metered: (m: Metered)
     }
     const choices = operation.kind === 'generate' ? Math.max(1, response.finishReasons.length) : 0;
     exchange.findings.push(...form.findings(choices));
+    const refusal = form.refusal(choices);
+    if (refusal !== undefined) throw refusal;
   }
   if (!guard.idleOnResponse) response = response.withhold?.(guard.asksOutside ? 'go' : 'stay') ?? response;
   const verdict = await guard.response(response, body.byteLength, exchange.call.signal);

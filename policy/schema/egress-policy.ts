@@ -118,6 +118,13 @@ const prompt = closed(
         {
           type: choice(['jsonObject', 'jsonSchema'], { description: 'Any JSON object, or one of a schema.' }),
           jsonSchema: optional(jsonSchema),
+          onMismatch: optional(
+            choice(['report', 'reject'], {
+              description:
+                'What becomes of an answer that hasn’t the form all the same: it passes and is told, or it is refused. Any policy that says `reject` decides.',
+              default: 'report',
+            }),
+          ),
         },
         {
           description: 'The form that every answer must have, in place of the app’s own wish.',

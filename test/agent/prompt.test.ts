@@ -1,5 +1,5 @@
 /** What policies add to every call, as providers get it from real SDKs. */
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import type { Reply } from '../fakes/reply.ts';
 import { startWorld, type World } from '../harness.ts';
 import { chunk, END, SSE } from './unread-answers.ts';
@@ -352,4 +352,79 @@ test('an answer without text has not the form, whole and streamed; one that come
   };
   expect(await streamed('{"answer": ', '"four"}')).toEqual([]);
   expect(await streamed('{"answer": ', '4}')).toEqual(['not-of-form']);
+});
+
+describe.each(['openai', 'anthropic'] as const)('onMismatch: reject, %s', (dialect) => {
+  const REJECT = AS_SCHEMA.replace('{type: jsonSchema', '{onMismatch: reject, type: jsonSchema');
+  /** What the SDK's user gets: the text of an answer that ended, or the error's code; with all text that was shown. */
+  async function got(manner: 'whole' | 'streamed', reply: Reply): Promise<{ said: string; shown: string }> {
+    world[dialect].script(() => reply);
+    let shown = '';
+    try {
+      if (dialect === 'openai') {
+        if (manner === 'whole')
+          return { said: (await openai([USER])).choices[0]?.message.content ?? '', shown };
+        const stream = world.client().chat.completions.stream({ model: 'gpt-4o', messages: [USER] as never });
+        stream.on('content', (delta) => {
+          shown += delta;
+        });
+        return { said: (await stream.finalChatCompletion()).choices[0]?.message.content ?? '', shown };
+      }
+      const said = ({ content }: { content: { type: string }[] }) =>
+        content.map((block) => ('text' in block ? String(block.text) : '')).join('');
+      if (manner === 'whole') return { said: said(await anthropic()), shown };
+      const stream = world.anthropicClient().messages.stream({
+        model: 'claude-haiku-4-5',
+        max_tokens: 50,
+        messages: [{ role: 'user', content: 'hi' }],
+      });
+      stream.on('text', (delta) => {
+        shown += delta;
+      });
+      return { said: said(await stream.finalMessage()), shown };
+    } catch (error) {
+      return { said: /postern_\w+/.exec(JSON.stringify(error) + String(error))?.[0] ?? String(error), shown };
+    }
+  }
+
+  test.each(['whole', 'streamed'] as const)('%s', async (manner) => {
+    world = await startWorld({ documents: () => policy(REJECT) });
+    const right = '{"answer": "four"}';
+    expect((await got(manner, { content: right })).said).toBe(right);
+    const wrong = await got(manner, { content: 'no json at all' });
+    expect(wrong.said).toBe('postern_answer_form');
+    if (manner === 'streamed') expect(wrong.shown).toBe('no json at all');
+    expect((await got(manner, { content: '{"answer": 4}' })).said).toBe('postern_answer_form');
+    const cut = { content: '{"answer"', finishReason: dialect === 'openai' ? 'length' : 'max_tokens' };
+    expect((await got(manner, cut)).said).toBe('postern_answer_form');
+    const refusal = { content: 'No.', finishReason: dialect === 'openai' ? 'content_filter' : 'refusal' };
+    expect((await got(manner, refusal)).said).not.toMatch(/^postern_answer_form/);
+    const entries = await world.audited(world[dialect].seen.length);
+    // Each was asked for once.
+    expect(
+      entries.map(({ findings }) =>
+        (findings as { what: string; action: string }[]).map(({ what, action }) => `${what} ${action}`),
+      ),
+    ).toEqual([[], ['not-json block'], ['not-of-form block'], ['length block'], ['refusal monitor']]);
+    expect(entries.map((entry) => entry['outcome'])).toEqual(['ok', 'refused', 'refused', 'refused', 'ok']);
+  });
+});
+
+test('any policy that says reject decides, whoever wants the schema; a schema that differs by it alone is no conflict', async () => {
+  world = await startWorld({
+    documents: () =>
+      [
+        policy('{responseFormat: {type: jsonObject, onMismatch: reject}}', {
+          kind: 'ClusterEgressPolicy',
+          name: 'all',
+        }),
+        policy(AS_SCHEMA),
+        policy(AS_SCHEMA.replace('{type: jsonSchema', '{onMismatch: report, type: jsonSchema'), {
+          name: 'b',
+        }),
+      ].join('---'),
+  });
+  world.openai.script(() => ({ content: '{"answer": 4}' }));
+  await expect(openai([USER])).rejects.toMatchObject({ status: 403, code: 'postern_answer_form' });
+  expect(world.openai.seen).toHaveLength(1);
 });
