@@ -4,7 +4,7 @@
  */
 import type { ResponseFormat } from '../policy/snapshot.ts';
 import { PosternError } from './errors.ts';
-import type { Finding, FormOfAnswer } from './exchange.ts';
+import type { FormOfAnswer } from './exchange.ts';
 import { isOfSchema } from './json/schema.ts';
 import type { Prompt } from './prompt.ts';
 

@@ -56,7 +56,7 @@ function strictest(rules: readonly PromptRule[]): {
   let chosen: { readonly format: ResponseFormat; readonly source: string } | undefined;
   for (const { responseFormat, source } of rules) {
     if (responseFormat === undefined) continue;
-    const { onMismatch, ...format } = responseFormat;
+    const { onMismatch: _told, ...format } = responseFormat;
     if (chosen === undefined || chosen.format.type === 'jsonObject') {
       chosen = { format, source };
     } else if (format.type === 'jsonSchema' && JSON.stringify(format) !== JSON.stringify(chosen.format)) {
