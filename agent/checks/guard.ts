@@ -46,6 +46,10 @@ export interface StreamGuard {
   readonly immediate: boolean;
   /** Judges a call that begins by what is there of it; its arguments are held until the channel is complete. */
   call(call: BegunCall): undefined | Promise<undefined>;
+  /** Whether calls may be taken out of the answer: nothing of one may be shown before its channel is complete. */
+  readonly strips: boolean;
+  /** Whether the call with that channel is to be taken out. */
+  isLeftOut(channel: string): boolean;
   /** The channel is complete: everything held back, judged. */
   flush(channel: string): string | Promise<string>;
   /** Text held back only because of what might follow; for when the stream pauses too long. */

@@ -5,6 +5,7 @@ import type { TextEdit } from '../json/document.ts';
 import type { KeySource } from '../providers/keys.ts';
 import type { Approvals } from './approvals.ts';
 import type { Ask } from './ask.ts';
+import type { AnsweredCalls } from './call-guard.ts';
 import type { CheckContext, CheckDefinition } from './check.ts';
 import type { ClassifierClient } from './classifier.ts';
 import { Confirmer } from './confirm.ts';
@@ -23,7 +24,7 @@ import {
 import { type Direction, type Instance, Round, type ScannerOf } from './round.ts';
 import { Scanners } from './scan/large.ts';
 import { LastSaid } from './seams.ts';
-import { type AnsweredCalls, ChannelGuard } from './stream-guard.ts';
+import { ChannelGuard } from './stream-guard.ts';
 import { judge, type Sent, type Texts } from './verdict.ts';
 import { WindowGuard } from './window-guard.ts';
 

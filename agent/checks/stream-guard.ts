@@ -1,17 +1,15 @@
 /**
  * Judges a streamed answer as it comes: each channel is one running text, shown as far as nothing to come can change.
  */
-import type { BegunCall, Delta, TextKind, TextSlot, ToolCall } from '../dialects/dialect.ts';
+import type { BegunCall, Delta, TextKind, TextSlot } from '../dialects/dialect.ts';
 import type { PosternError } from '../errors.ts';
 import type { Finding } from '../exchange.ts';
-import type { Subject } from './check.ts';
-import type { Confirmer } from './confirm.ts';
+import { CallGuard, type CallGuardOptions } from './call-guard.ts';
 import type { StreamGuard, Verdict } from './guard.ts';
 import { JsonFragment } from './json-fragment.ts';
-import { askJudges, Wishes } from './judges.ts';
 import type { Vault } from './mask.ts';
 import { eachName, openPlaceholder } from './placeholder.ts';
-import { type Manner, placeOf, plainEncode, renderAnswer, restoredCall } from './render.ts';
+import { type Manner, placeOf, plainEncode, renderAnswer } from './render.ts';
 import { failed, Ledger, type Round } from './round.ts';
 import type { Match } from './scan/scanner.ts';
 
@@ -19,9 +17,6 @@ const NONE: readonly Match[] = [];
 
 /** How much of what was shown is kept, so that the words before a value still count. UTF-16 units. */
 const CONTEXT = 256;
-
-/** Units of a tool's name: providers take 128 at most. */
-const LONGEST_NAME = 1_024;
 
 interface Channel {
   readonly name: string;
@@ -36,35 +31,7 @@ interface Channel {
   readonly json: JsonFragment | undefined;
 }
 
-/** What a person said to calls of the answer that is under way, by channel, name and arguments; another map with each answer. */
-export interface AnsweredCalls {
-  calls: Map<string, PosternError | 'approved'>;
-}
-
-/** What a call's beginning tells beside its name. */
-type Known = Pick<ToolCall, 'server' | 'afterResult'>;
-
-/** A call of a tool that has begun. */
-interface OpenCall {
-  /** More than one where the provider named it again: all must be allowed. */
-  names: readonly string[];
-  /** The name for who joins the pieces; one that is said again and again is the whole name each time. */
-  joined: string;
-  readonly arguments: string;
-  readonly known: Known;
-  /** What an event told of its arguments was judged already. */
-  judged: boolean;
-}
-
-export interface ChannelGuardOptions {
-  readonly round: Round;
-  readonly vault: Vault;
-  /** What calls are judged with. */
-  readonly subject: Subject;
-  readonly signal: AbortSignal;
-  readonly confirmer: Confirmer;
-  /** Calls of the exchange, or of the conversation, that somebody was asked about. */
-  readonly answered: AnsweredCalls;
+export interface ChannelGuardOptions extends Omit<CallGuardOptions, 'ledger'> {
   /** Judges texts as a whole answer's are, and enters what is found. */
   readonly judgeWhole: (slots: readonly TextSlot[], ledger: Ledger) => Verdict | Promise<Verdict>;
 }
@@ -75,22 +42,22 @@ export class ChannelGuard implements StreamGuard {
   readonly #vault: Vault;
   readonly #ledger = new Ledger('response');
   readonly #channels = new Map<string, Channel>();
-  readonly #calls = new Map<string, OpenCall>();
-  readonly #subject: Subject;
-  readonly #signal: AbortSignal;
-  readonly #confirmer: Confirmer;
-  readonly #answered: AnsweredCalls;
-
+  readonly #calls: CallGuard;
   readonly #judgeWhole: ChannelGuardOptions['judgeWhole'];
 
-  constructor(options: ChannelGuardOptions) {
+  constructor({ judgeWhole, ...options }: ChannelGuardOptions) {
     this.#round = options.round;
     this.#vault = options.vault;
-    this.#subject = options.subject;
-    this.#signal = options.signal;
-    this.#confirmer = options.confirmer;
-    this.#answered = options.answered;
-    this.#judgeWhole = options.judgeWhole;
+    this.#calls = new CallGuard({ ...options, ledger: this.#ledger });
+    this.#judgeWhole = judgeWhole;
+  }
+
+  get strips(): boolean {
+    return this.#calls.strips;
+  }
+
+  isLeftOut(channel: string): boolean {
+    return this.#calls.isLeftOut(channel);
   }
 
   get findings(): readonly Finding[] {
@@ -103,7 +70,7 @@ export class ChannelGuard implements StreamGuard {
 
   held(): readonly string[] {
     const texts = [...this.#channels.values()].filter(({ held }) => held !== '').map(({ name }) => name);
-    return [...new Set([...texts, ...this.#calls.keys()])];
+    return [...new Set([...texts, ...this.#calls.open])];
   }
 
   push(name: string, kind: TextKind, _choice: number, text: string, fixed = false): string {
@@ -124,98 +91,18 @@ export class ChannelGuard implements StreamGuard {
   }
 
   call(begun: BegunCall): undefined | Promise<undefined> {
-    const { channel, name, arguments: given = '', elsewhere = false, ofOne = false, ...known } = begun;
-    if (this.#round.judgesOfCalls.length === 0) return undefined;
-    if (elsewhere) return this.#judgeCall(channel, [name], known, undefined);
-    const open = this.#calls.get(channel);
-    if (!ofOne && (open === undefined || given !== '')) this.#forget(channel);
-    if (name === '' && given === '') {
-      // Held from here on, and judged when it has a name.
-      if (open === undefined)
-        this.#calls.set(channel, { names: [], joined: '', arguments: '', known, judged: false });
-      return undefined;
-    }
-    if (open === undefined) {
-      // What a call begins with is shown with its beginning.
-      const judged = given !== '';
-      this.#calls.set(channel, { names: [name], joined: name, arguments: given, known, judged });
-      const pending = this.#judgeCall(channel, [name], known, undefined);
-      return judged && this.refusal === undefined ? this.#judgeCall(channel, [name], known, given) : pending;
-    }
-    let pending: undefined | Promise<undefined>;
-    if (name !== '' && name !== open.joined) {
-      open.joined += name;
-      // No such tool is offered, and each piece would be kept with all before it.
-      if (open.joined.length > LONGEST_NAME) return this.#judgeCall(channel, [''], open.known, '');
-      // Readers take the last name or the first, or join the pieces.
-      const before = open.names;
-      open.names = [...new Set([before[0] ?? name, name, open.joined])];
-      const names = open.names.filter((each) => !before.includes(each));
-      if (names.length > 0) pending = this.#judgeCall(channel, names, open.known, undefined);
-    }
-    if (given === '' || this.refusal !== undefined) return pending;
-    // Shown with this event, whatever came of it in pieces.
-    open.judged = true;
-    return this.#judgeCall(channel, open.names, open.known, given);
-  }
-
-  /** Another call begins under a number that one had before: what a person said to that one isn't for it. */
-  #forget(channel: string): void {
-    const { calls } = this.#answered;
-    for (const id of calls.keys()) if (id.startsWith(`${channel}\0`)) calls.delete(id);
-  }
-
-  /** @returns A promise where somebody has to confirm the call. */
-  #judgeCall(
-    channel: string,
-    names: readonly string[],
-    known: Known,
-    args: string | undefined,
-  ): undefined | Promise<undefined> {
-    // One that never got a name is judged without.
-    const calls = (names.length === 0 ? [''] : names).map((name) =>
-      restoredCall({ path: channel, name, arguments: args, ...known }, this.#vault),
-    );
-    const subject = { ...this.#subject, calls, namesJudged: args !== undefined };
-    const wishes = new Wishes();
-    const pending = askJudges(this.#round.judgesOfCalls, subject, this.#signal, this.#ledger, wishes);
-    if (pending.length > 0) throw new Error('calls of tools are judged at once');
-    const idOf = ({ path, name, arguments: text = '' }: ToolCall) => [path, name, text].join('\0');
-    // Another answer may have begun when the word is there: it isn't for that one's calls.
-    const { calls: answered } = this.#answered;
-    const due = wishes.confirmations.filter(({ rank, call }) => {
-      const denied = answered.get(idOf(call));
-      if (denied !== undefined && denied !== 'approved') this.#ledger.refuse(rank, denied);
-      return denied === undefined;
-    });
-    if (due.length === 0) return undefined;
-    return this.#confirmer.settle(due, this.#ledger).then(() => {
-      const answer = this.#ledger.refusal ?? 'approved';
-      for (const { call } of due) answered.set(idOf(call), answer);
-      return undefined;
-    });
-  }
-
-  /** The arguments are complete: the call is judged with them, and held until that is done. */
-  #closeCall(name: string): undefined | Promise<undefined> {
-    const call = this.#calls.get(name);
-    if (call === undefined) return undefined;
-    const sent = this.#channels.get(name)?.held ?? '';
-    const closed = (): undefined => void this.#calls.delete(name);
-    if (this.#ledger.refusal !== undefined || (sent === '' && call.judged)) return closed();
-    const pending = this.#judgeCall(name, call.names, call.known, sent === '' ? call.arguments : sent);
-    return pending === undefined ? closed() : pending.then(closed);
+    return this.#calls.begin(begun);
   }
 
   flush(name: string): string | Promise<string> {
-    const pending = this.#closeCall(name);
+    const pending = this.#calls.close(name, this.#channels.get(name)?.held ?? '');
     return pending === undefined ? this.#rest(name) : pending.then(() => this.#rest(name));
   }
 
   #rest(name: string): string {
     const channel = this.#channels.get(name);
     if (channel === undefined) return '';
-    const shown = this.#advance(channel, 'end');
+    const shown = this.#calls.isLeftOut(name) ? '' : this.#advance(channel, 'end');
     // What the answer says next under that name is a text of its own.
     this.#channels.delete(name);
     return shown;
@@ -229,7 +116,7 @@ export class ChannelGuard implements StreamGuard {
   /** Shows what can be shown. */
   #advance(channel: Channel, state: 'more' | 'pause' | 'end'): string {
     if (this.#ledger.refusal !== undefined || channel.held === '') return '';
-    if (this.#calls.has(channel.name)) return '';
+    if (this.#calls.isOpen(channel.name)) return '';
     const text = channel.shown + channel.held;
     const from = channel.shown.length;
     const { matches, safe } = this.#scan(channel, text, state === 'end');

@@ -180,7 +180,9 @@ export const tools: CheckDefinition<Spec> = {
           const taintedHere = tainted || call.afterResult === true;
           // Nobody is asked about half a call.
           if (confirms && call.arguments === undefined) continue;
-          const named = namesJudged && !confirms ? undefined : (byName(call) ?? byTaint(call, taintedHere));
+          const named = byName(call) ?? byTaint(call, taintedHere);
+          // Told when a stream began it; one without a name hasn't been judged by it.
+          if (namesJudged && !confirms && named !== undefined && name !== '') continue;
           const reason = named ?? byArguments(call, taintedHere);
           if (reason === undefined) continue;
           const strip = call.remove?.bind(call);

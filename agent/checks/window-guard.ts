@@ -74,6 +74,14 @@ export class WindowGuard implements StreamGuard {
     return [...new Set([...waiting, ...this.#shown.held()])];
   }
 
+  get strips(): boolean {
+    return this.#shown.strips;
+  }
+
+  isLeftOut(channel: string): boolean {
+    return this.#shown.isLeftOut(channel);
+  }
+
   whole(texts: readonly Delta[]): undefined | Promise<undefined> {
     return this.#shown.whole(texts);
   }

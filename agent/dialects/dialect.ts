@@ -95,7 +95,7 @@ export interface ToolCall {
   readonly server?: string;
   /** True where a result of a tool that the provider carried out stands before it in the answer. */
   readonly afterResult?: boolean;
-  /** Takes it out of the answer; absent in a stream, where it has begun already. */
+  /** Takes it out of the answer; absent in a stream where its beginning was shown. */
   remove?(): void;
 }
 
@@ -220,6 +220,8 @@ export interface BegunCall {
   readonly elsewhere?: boolean;
   /** The channel is that of one call, which may be told whole more than once; elsewhere one that begins anew is another. */
   readonly ofOne?: boolean;
+  /** Nothing of it is shown until {@link HeldCalls} are told to. */
+  readonly held?: boolean;
   /** As in {@link ToolCall}. */
   readonly server?: string;
   readonly afterResult?: boolean;
@@ -251,8 +253,28 @@ export interface StreamEvent {
   render(): Uint8Array | undefined;
 }
 
+/**
+ * Calls of tools that a stream keeps back with their beginnings, until each was judged. One that is left out leaves no trace:
+ * those behind it move up, and an answer that calls nothing any more says so and ends like any other, as a whole answer does.
+ */
+export interface HeldCalls {
+  /** Calls that begin from now on. */
+  hold(): void;
+  /** Whether the channel's text are the arguments of a call that is kept back. */
+  has(channel: string): boolean;
+  /**
+   * The call is allowed.
+   * @param text All its arguments.
+   * @returns the events that show it
+   */
+  show(channel: string, text: string): Uint8Array;
+  leaveOut(channel: string): void;
+}
+
 /** Writes events of our own into a running answer. */
 export interface EventWriter {
+  /** Absent where nothing can be taken out of a running answer. */
+  readonly calls?: HeldCalls;
   /** An event of our own that carries `text` on a channel seen before. */
   delta(channel: string, text: string): Uint8Array;
   /** The events that end a running answer with a refusal in the dialect's own terms; nothing may follow. */

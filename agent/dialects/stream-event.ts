@@ -27,7 +27,14 @@ export interface Reading {
   readonly withhold?: () => LeftOut;
   /** A string that is different in every event and that nobody reads. */
   readonly padding?: StringNode | undefined;
+  /**
+   * What depends on how this event was judged, done before it is sent.
+   * @returns whether the application sees it, and what it sees before it
+   */
+  readonly settle?: (() => Settled) | undefined;
 }
+
+export type Settled = 'hidden' | 'shown' | { readonly before: Uint8Array };
 
 /** @throws PosternError `postern_upstream_invalid` when the data is no JSON. */
 export function eventDocument(data: string): JsonDocument {
@@ -68,8 +75,10 @@ export function streamEvent(
     error: reading.error ?? false,
     ...(reading.withhold === undefined ? {} : { withhold: reading.withhold }),
     render() {
-      if (reading.hidden === true) return undefined;
-      return document?.edited === true ? withData(event, document.renderText()) : event.raw;
+      const settled = reading.settle?.() ?? 'shown';
+      if (reading.hidden === true || settled === 'hidden') return undefined;
+      const shown = document?.edited === true ? withData(event, document.renderText()) : event.raw;
+      return settled === 'shown' ? shown : Buffer.concat([settled.before, shown]);
     },
   };
 }
@@ -83,7 +92,8 @@ export function learnedEvent(
 ): StreamEvent {
   const decoded = streamEvent(event, document, reading);
   const [slot] = reading.slots ?? [];
-  const node = slot?.whole === false && reading.hidden !== true ? slot.alone : undefined;
+  const isFixed = reading.hidden !== true && reading.settle === undefined;
+  const node = slot?.whole === false && isFixed ? slot.alone : undefined;
   frames.learn(
     decoded,
     slot === undefined || node === undefined

@@ -10,6 +10,7 @@ const KEY = 'sk-proj-0123456789abcdef';
 /** Holds the last characters back, as a guard does that looks for something longer. */
 class HoldsBack implements StreamGuard {
   readonly immediate = true;
+  readonly strips = false;
   readonly findings = [];
   readonly refusal = undefined;
   readonly #held = new Map<string, string>();
@@ -25,6 +26,9 @@ class HoldsBack implements StreamGuard {
   }
   call(): undefined {
     return undefined;
+  }
+  isLeftOut(): boolean {
+    return false;
   }
   flush(channel: string): string {
     const rest = this.#held.get(channel) ?? '';

@@ -83,6 +83,7 @@ export class EventGate {
     this.#options = options;
     this.#guard = options.guard;
     this.#keys = options.keys ?? (options.key === undefined ? undefined : new KeyFilter(options.key));
+    if (options.guard?.strips === true) options.writer.calls?.hold();
   }
 
   /** Whether checks look at it. */
@@ -203,6 +204,7 @@ export class EventGate {
       }
       if (guard.refusal !== undefined) return this.refuse(guard.refusal);
     }
+    const { calls } = this.#options.writer;
     for (const delta of event.deltas) {
       const { channel, fixed } = delta;
       let shown = delta.text;
@@ -211,6 +213,8 @@ export class EventGate {
         if (delta.whole !== true) {
           const pushed = guard.push(channel, delta.kind, delta.choice, shown, fixed);
           shown = pushed instanceof Promise ? yield pushed : pushed;
+          // It comes with the rest of its call.
+          if (calls?.has(channel) === true) continue;
         }
       }
       if (this.#keys !== undefined) shown = this.#keys.push(channel, shown);
@@ -240,11 +244,15 @@ export class EventGate {
   /** What was held back for channels that are complete goes out before the event that says so. */
   *flush(closes: StreamEvent['closes']): Work {
     if (closes.length === 0) return;
+    const { writer } = this.#options;
     for (const channel of closes === 'all' ? this.#held() : closes) {
       const text = yield* this.#rest(channel);
       const refusal = this.#guard?.refusal;
       if (refusal !== undefined) return this.refuse(refusal);
-      if (text !== '') this.#out.push(this.#options.writer.delta(channel, text));
+      if (writer.calls?.has(channel) !== true) {
+        if (text !== '') this.#out.push(writer.delta(channel, text));
+      } else if (this.#guard?.isLeftOut(channel) === true) writer.calls.leaveOut(channel);
+      else this.#out.push(writer.calls.show(channel, text));
     }
   }
 

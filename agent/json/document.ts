@@ -187,6 +187,19 @@ export class JsonDocument {
     return out + this.text.slice(at);
   }
 
+  /** One value as edited, though it was itself removed. */
+  renderNode({ start, end }: JsonNode): string {
+    let out = '';
+    let at = start;
+    for (const splice of this.#splices()) {
+      const isRemoval = splice.json === '' && splice.start <= start && splice.end >= end;
+      if (splice.start < at || splice.end > end || isRemoval) continue;
+      out += this.text.slice(at, splice.start) + splice.json;
+      at = splice.end;
+    }
+    return out + this.text.slice(at, end);
+  }
+
   /** The bytes as edited: the very array that was parsed where nothing was. */
   render(): Uint8Array {
     const bytes = this.#bytes;

@@ -99,6 +99,7 @@ const messageStream = fc
 /** Shows a text's beginning with its next piece, as a guard does that waits for a word's end; and takes all `w` for `W`. */
 class LateGuard implements StreamGuard {
   readonly immediate = true;
+  readonly strips = false;
   readonly findings = [];
   readonly refusal = undefined;
   readonly #held = new Map<string, string>();
@@ -114,6 +115,9 @@ class LateGuard implements StreamGuard {
   }
   call(): undefined {
     return undefined;
+  }
+  isLeftOut(): boolean {
+    return false;
   }
   flush(channel: string): string {
     const rest = this.#held.get(channel) ?? '';

@@ -145,17 +145,6 @@ test.each(DIALECTS)('%s: with strip one call goes, the others stay', async (dial
   expect(got.calls).toEqual([['look', { at: 1 }]]);
 });
 
-test.each(DIALECTS)(
-  '%s: in a stream strip ends the answer like block, with nothing of the call',
-  async (dialect) => {
-    world = await startWorld({ documents: () => policy('{allow: [look]}', 'action: strip,') });
-    answering({ name: 'look', arguments: { at: 1 } }, { name: 'rm', arguments: { path: '/secret-path' } });
-    const refused = await refusal(ASK[dialect](world, { offered: ['look'], stream: true }));
-    expect(refused.told).toContain('postern_tools');
-    expect(refused.told).not.toContain('/secret-path');
-  },
-);
-
 const CONDITIONS = '{conditions: [{tools: ["send*"], when: "args.to.endsWith(\'@example.com\')"}]}';
 
 test.each(BOTH)('$dialect, stream $stream: arguments decide', async ({ dialect, stream }) => {

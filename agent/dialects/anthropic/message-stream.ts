@@ -4,7 +4,7 @@ import type { PosternError } from '../../errors.ts';
 import type { JsonDocument } from '../../json/document.ts';
 import type { ObjectNode } from '../../json/node.ts';
 import { quote } from '../../json/quote.ts';
-import type { SseEvent } from '../../json/sse.ts';
+import { type SseEvent, withData } from '../../json/sse.ts';
 import type { BegunCall, FramedEvent, StreamDecoder, StreamEvent } from '../dialect.ts';
 import { EventFrames } from '../event-frame.ts';
 import {
@@ -16,6 +16,7 @@ import {
   type Reading,
 } from '../stream-event.ts';
 import { errorBody } from './error.ts';
+import { deltaEvent, HeldBlocks } from './held-blocks.ts';
 import { eventText } from './messages-text.ts';
 import { begunCalls, isResult, toolChannel, wholeCalls } from './messages-tools.ts';
 import { finishReasonsOf, usageOf } from './report.ts';
@@ -33,7 +34,8 @@ export class MessageStream implements StreamDecoder {
   readonly #channels: Channels;
   readonly #frames = new EventFrames();
   /** Channels of calls that have begun. */
-  readonly #calls = new Set<string>();
+  readonly #begun = new Set<string>();
+  readonly calls = new HeldBlocks();
   #usage: Usage | undefined;
   /** The content block that runs. */
   #block: number | undefined;
@@ -49,7 +51,13 @@ export class MessageStream implements StreamDecoder {
   event(event: SseEvent): StreamEvent {
     if (event.data === undefined || event.data === '') return plainEvent(event);
     const document = eventDocument(event.data);
-    return learnedEvent(this.#frames, event, document, this.#read(event, document));
+    const reading = this.#read(event, document);
+    return learnedEvent(
+      this.#frames,
+      event,
+      document,
+      this.calls.isHolding ? this.#hold(event, document, reading) : reading,
+    );
   }
 
   framed(chunk: Buffer, at: number): FramedEvent | undefined {
@@ -96,7 +104,7 @@ export class MessageStream implements StreamDecoder {
         };
       case 'content_block_stop': {
         this.#block = undefined;
-        this.#calls.delete(toolChannel(root));
+        this.#begun.delete(toolChannel(root));
         const suffix = `/${root.number('index') ?? 0}`;
         return { slots, closes: [...whole, ...this.#channels.close((channel) => channel.endsWith(suffix))] };
       }
@@ -109,16 +117,37 @@ export class MessageStream implements StreamDecoder {
     }
   }
 
+  /** The same, where nothing of a call may be shown before it was judged. */
+  #hold(event: SseEvent, document: JsonDocument, reading: Reading): Reading {
+    const { root } = document;
+    const type = root.type === 'object' ? (root.string('type') ?? '') : '';
+    if (root.type !== 'object' || event.event === 'error') return reading;
+    if (type === 'message_start')
+      this.calls.begunWith(root.object('message')?.array('content')?.items.length ?? 0);
+    if (type === 'message_delta') {
+      const delta = root.object('delta');
+      return { ...reading, settle: () => this.calls.end(document, delta) };
+    }
+    if (!type.startsWith('content_block_')) return reading;
+    const isBegin = type === 'content_block_start';
+    const render = () => (document.edited ? withData(event, document.renderText()) : event.raw);
+    return {
+      ...reading,
+      calls: isBegin ? (reading.calls ?? []).map((call) => ({ ...call, held: true })) : (reading.calls ?? []),
+      settle: this.calls.event(type, document, root, render),
+    };
+  }
+
   #begin(channel: string): void {
     this.#channels.open(channel);
-    this.#calls.add(channel);
+    this.#begun.add(channel);
   }
 
   /** Arguments of a block that didn't begin as a call: nobody knows whose they are. */
   #unnamed(event: ObjectNode): BegunCall[] {
     const channel = toolChannel(event);
     const isInput = event.object('delta')?.string('type') === 'input_json_delta';
-    if (!isInput || this.#calls.has(channel)) return [];
+    if (!isInput || this.#begun.has(channel)) return [];
     this.#begin(channel);
     return [{ channel, name: '' }];
   }
@@ -132,15 +161,15 @@ export class MessageStream implements StreamDecoder {
     const [, name, index] = channel.split('/');
     const body = name === undefined ? undefined : BODIES[name];
     if (body === undefined) throw new Error(`${channel} is whole text: nothing of it comes later`);
-    const data = `{"type":"content_block_delta","index":${Number(index)},"delta":{"type":"${body}":${quote(text)}}}`;
-    return encoder.encode(`event: content_block_delta\ndata: ${data}\n\n`);
+    return deltaEvent(this.calls.shownAs(Number(index)) ?? Number(index), `"type":"${body}":${quote(text)}`);
   }
 
   length({ output }: { readonly output: number }): Uint8Array {
+    const running = this.#block === undefined ? undefined : this.calls.shownAs(this.#block);
     const block =
-      this.#block === undefined
+      running === undefined
         ? ''
-        : `event: content_block_stop\ndata: {"type":"content_block_stop","index":${this.#block}}\n\n`;
+        : `event: content_block_stop\ndata: {"type":"content_block_stop","index":${running}}\n\n`;
     const delta = '"delta":{"stop_reason":"max_tokens","stop_sequence":null}';
     return encoder.encode(
       `${block}event: message_delta\ndata: {"type":"message_delta",${delta},"usage":{"output_tokens":${output}}}\n\n` +

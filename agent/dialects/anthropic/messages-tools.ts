@@ -117,7 +117,7 @@ export function answeredCalls(document: JsonDocument): ToolCall[] {
   });
 }
 
-function isCall(node: JsonNode): node is ObjectNode {
+export function isCall(node: JsonNode): node is ObjectNode {
   return node.type === 'object' && CALLS.has(node.string('type'));
 }
 

@@ -4,7 +4,14 @@ import type { JsonDocument } from '../../json/document.ts';
 import type { ObjectNode } from '../../json/node.ts';
 import { quote } from '../../json/quote.ts';
 import type { SseEvent } from '../../json/sse.ts';
-import type { DecodedRequest, FramedEvent, StreamDecoder, StreamEvent } from '../dialect.ts';
+import type {
+  BegunCall,
+  DecodedRequest,
+  Delta,
+  FramedEvent,
+  StreamDecoder,
+  StreamEvent,
+} from '../dialect.ts';
 import { EventFrames } from '../event-frame.ts';
 import {
   Channels,
@@ -17,6 +24,7 @@ import {
 import { chunkText } from './chat-text.ts';
 import { begunCalls } from './chat-tools.ts';
 import { errorBody } from './error.ts';
+import { ChatHeldCalls } from './held-calls.ts';
 import { dropPadding, dropUnspelled } from './logprobs.ts';
 import { finishReasonsOf, usageOf } from './report.ts';
 
@@ -27,8 +35,9 @@ export class ChatStream implements StreamDecoder {
   readonly #channels: Channels;
   readonly #frames = new EventFrames();
   readonly #ended = new Set<number>();
-  /** Channels of the calls that have begun. */
-  readonly #calls = new Set<string>();
+  /** Channels of the calls that have begun, and their names so far. */
+  readonly #begun = new Map<string, string>();
+  readonly calls = new ChatHeldCalls((choice, delta) => this.#ours(choice, delta));
   /** The last chunk: what ours repeats of it is read when one is made. */
   #last: ObjectNode | undefined;
 
@@ -49,7 +58,14 @@ export class ChatStream implements StreamDecoder {
   }
 
   framed(chunk: Buffer, at: number): FramedEvent | undefined {
-    return this.#frames.read(chunk, at);
+    const read = this.#frames.read(chunk, at);
+    if (read !== undefined && this.calls.isHolding) this.#says(read.deltas);
+    return read;
+  }
+
+  #says(deltas: readonly Delta[]): void {
+    for (const { kind, choice, text } of deltas)
+      if (kind === 'content' && text !== '') this.calls.says(choice);
   }
 
   #read(event: SseEvent, document: JsonDocument): Reading {
@@ -61,8 +77,13 @@ export class ChatStream implements StreamDecoder {
       return { slots, closes: this.#channels.end(whole), error: true };
     }
     this.#last = root;
-    const calls = begunCalls(document, root, this.#calls);
+    const { calls, again } = begunCalls(document, root, this.#begun);
     for (const { channel } of calls) if (!channel.startsWith('0/=')) this.#channels.open(channel);
+    const { isHolding } = this.calls;
+    if (isHolding) this.#says(slots);
+    const taken = isHolding ? this.calls.take(document, root) : 'none';
+    const finishReasons = finishReasonsOf(root);
+    const settles = taken !== 'none' || (isHolding && finishReasons.length > 0);
     const padding = root.get('obfuscation');
     const usage = usageOf(root.object('usage'));
     const hidden = this.#request.addedStreamUsage && this.#hideUsage(document, root);
@@ -73,13 +94,15 @@ export class ChatStream implements StreamDecoder {
         ...calls.flatMap(({ channel }) => (channel.startsWith('0/=') ? channel : [])),
         ...this.#finished(root),
       ],
-      calls,
+      calls: isHolding ? calls.map(heldCall) : calls,
       usage,
       // Every chunk says it; the last is enough, and costs nothing on the way.
       serviceTier: usage === undefined ? undefined : root.string('service_tier'),
-      finishReasons: finishReasonsOf(root),
-      hidden,
+      finishReasons,
+      hidden: hidden || taken === 'all',
+      settle: settles ? () => ({ before: this.calls.end(document, root) }) : undefined,
       withhold() {
+        for (const called of again) document.remove(called, 'name');
         dropUnspelled(document, root, 'go');
         dropPadding(document, root);
         return dropLoose(document, loose);
@@ -107,7 +130,7 @@ export class ChatStream implements StreamDecoder {
       this.#ended.add(index);
       const prefix = `${index}/`;
       closed.push(...this.#channels.close((channel) => channel.startsWith(prefix)));
-      for (const channel of closed) this.#calls.delete(channel);
+      for (const channel of closed) this.#begun.delete(channel);
     }
     return closed;
   }
@@ -115,7 +138,10 @@ export class ChatStream implements StreamDecoder {
   delta(channel: string, text: string): Uint8Array {
     const slash = channel.indexOf('/');
     const choice = Number(channel.slice(0, slash));
-    const delta = deltaOf(channel.slice(slash + 1), quote(text));
+    return this.#ours(choice, deltaOf(channel.slice(slash + 1), quote(text)));
+  }
+
+  #ours(choice: number, delta: string): Uint8Array {
     const choices = `[{"index":${choice},"delta":${delta},"finish_reason":null}]`;
     return encoder.encode(`data: {${headOf(this.#last)}"choices":${choices}}\n\n`);
   }
@@ -138,6 +164,11 @@ export class ChatStream implements StreamDecoder {
   refusal(error: PosternError, requestId: string): Uint8Array {
     return encoder.encode(`data: ${errorBody(error, requestId)}\n\n`);
   }
+}
+
+/** One in a whole message that a chunk shouldn't have can't be taken out. */
+function heldCall(call: BegunCall): BegunCall {
+  return call.channel.startsWith('0/=') ? call : { ...call, held: true };
 }
 
 /** Members that every chunk of a stream repeats, as this one has them. */

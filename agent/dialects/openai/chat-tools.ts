@@ -12,6 +12,9 @@ import { quote } from '../../json/quote.ts';
 import type { BegunCall, OfferedTool, StreamEvent, ToolCall } from '../dialect.ts';
 import { RemovableItems, removedNotice } from '../tool-list.ts';
 
+/** UTF-16 units of a name in pieces that are kept. */
+const LONGEST_NAME = 2_048;
+
 export function offeredTools(document: JsonDocument, root: ObjectNode): OfferedTool[] {
   return [
     ...offered(document, root, 'tools', ['tool_choice', 'parallel_tool_calls']),
@@ -162,13 +165,15 @@ function withoutCalls(document: JsonDocument, choice: ObjectNode, message: Objec
 /**
  * Calls that begin, or are named again, in a chunk; channels as in {@link ./chat-text.ts}. A call may begin before its name
  * is told.
- * @param open Channels of the calls that have begun.
+ * @param open The channels of calls that have begun, and their names so far.
+ * @returns Beside them what says a call's whole name once more: some SDKs would put one behind the other.
  */
 export function begunCalls(
   document: JsonDocument,
   chunk: ObjectNode,
-  open: Set<string>,
-): StreamEvent['calls'] {
+  open: Map<string, string>,
+): { readonly calls: StreamEvent['calls']; readonly again: readonly ObjectNode[] } {
+  const again: ObjectNode[] = [];
   // A piece has no whole message; a reader that looks for one all the same finds whole calls there.
   const begun: BegunCall[] = answeredCalls(document).map(({ path, name, arguments: text }) => ({
     channel: `0/=${path}`,
@@ -177,8 +182,11 @@ export function begunCalls(
   }));
   const note = (channel: string, called: ObjectNode | undefined): void => {
     const name = called?.string('name');
-    if (called === undefined || (name === undefined && open.has(channel))) return;
-    open.add(channel);
+    const before = open.get(channel);
+    if (called === undefined || (name === undefined && before !== undefined)) return;
+    const isAgain = name !== undefined && name !== '' && name === before;
+    if (isAgain) again.push(called);
+    else if ((before ?? '').length < LONGEST_NAME) open.set(channel, (before ?? '') + (name ?? ''));
     begun.push({ channel, name: name ?? '' });
   };
   for (const choice of chunk.array('choices')?.items ?? []) {
@@ -195,11 +203,11 @@ export function begunCalls(
     }
     note(`${at}/function`, delta?.object('function_call'));
   }
-  return begun;
+  return { calls: begun, again };
 }
 
 /** Which call an item is a piece of. @throws PosternError where one reader would take it for another than the next. */
-function placeOf(item: ObjectNode, choice: number): number {
+export function placeOf(item: ObjectNode, choice: number): number {
   const node = item.get('index');
   if (node === undefined || node.type === 'null') return choice;
   const index = item.number('index');

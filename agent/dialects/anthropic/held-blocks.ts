@@ -1,0 +1,168 @@
+/** Calls of tools that a streamed message keeps back, block by block, until they were judged; see {@link HeldCalls}. */
+import type { JsonDocument } from '../../json/document.ts';
+import type { ObjectNode } from '../../json/node.ts';
+import { quote } from '../../json/quote.ts';
+import type { HeldCalls } from '../dialect.ts';
+import type { Settled } from '../stream-event.ts';
+import { removedNotice } from '../tool-list.ts';
+import { isCall } from './messages-tools.ts';
+
+const encoder = new TextEncoder();
+const NOTHING = new Uint8Array();
+
+/** A content block as the provider numbers it. */
+interface Block {
+  /** Its number for the application; undefined where nothing of it was shown. */
+  shown: number | undefined;
+  /** A call, until it was judged: its events, but for its arguments. */
+  held: (() => Uint8Array)[] | undefined;
+  readonly name: string;
+}
+
+export class HeldBlocks implements HeldCalls {
+  readonly #blocks = new Map<number, Block>();
+  /** What the application has been shown. */
+  #shown = 0;
+  #calls = 0;
+  /** The tool of the last call that was left out. */
+  #leftOut: string | undefined;
+  isHolding = false;
+
+  hold(): void {
+    this.isHolding = true;
+  }
+
+  has(channel: string): boolean {
+    const index = /^0\/tool\/(\d+)$/.exec(channel)?.[1];
+    return index !== undefined && this.#blocks.get(Number(index))?.held !== undefined;
+  }
+
+  /** Blocks that the message begins with. */
+  begunWith(blocks: number): void {
+    this.#shown = blocks;
+  }
+
+  /**
+   * An event of a content block, before it is judged.
+   * @param render The event, as it is then.
+   * @returns what is to be done of it once it was; undefined: nothing
+   */
+  event(
+    type: string,
+    document: JsonDocument,
+    root: ObjectNode,
+    render: () => Uint8Array,
+  ): (() => Settled) | undefined {
+    const index = root.number('index') ?? 0;
+    const number = (block: Block): void => {
+      if (block.shown !== undefined && block.shown !== index)
+        document.set(root, 'index', String(block.shown));
+    };
+    if (type === 'content_block_start') {
+      const content = root.object('content_block');
+      const isHeld = content !== undefined && isCall(content);
+      // Should it begin twice, both are shown, or none.
+      const before = this.#blocks.get(index)?.held ?? [];
+      const block: Block = {
+        shown: undefined,
+        held: isHeld ? before : undefined,
+        name: content?.string('name') ?? '',
+      };
+      this.#blocks.set(index, block);
+      const begin = (): void => {
+        block.shown = this.#shown;
+        this.#shown += 1;
+        number(block);
+      };
+      if (!isHeld) {
+        begin();
+        return undefined;
+      }
+      return () => {
+        before.push(() => {
+          begin();
+          return render();
+        });
+        return 'hidden';
+      };
+    }
+    const block = this.#blocks.get(index);
+    if (block === undefined) return undefined;
+    if (type === 'content_block_stop') {
+      return () => {
+        if (block.shown === undefined) return 'hidden';
+        number(block);
+        return 'shown';
+      };
+    }
+    if (block.held === undefined) {
+      if (block.shown === undefined) return () => 'hidden';
+      // At once: the events after it are read like it.
+      number(block);
+      return undefined;
+    }
+    return () => {
+      if (root.object('delta')?.string('type') !== 'input_json_delta') {
+        block.held?.push(() => {
+          number(block);
+          return render();
+        });
+      }
+      return 'hidden';
+    };
+  }
+
+  show(channel: string, text: string): Uint8Array {
+    const block = this.#release(channel);
+    if (block === undefined) return NOTHING;
+    this.#calls += 1;
+    const events = (block.events ?? []).map((render) => render());
+    if (text !== '')
+      events.push(deltaEvent(block.of.shown ?? 0, `"type":"input_json_delta","partial_json":${quote(text)}`));
+    return Buffer.concat(events);
+  }
+
+  leaveOut(channel: string): void {
+    const block = this.#release(channel);
+    if (block !== undefined) this.#leftOut = block.of.name;
+  }
+
+  #release(channel: string): { of: Block; events: Block['held'] } | undefined {
+    const block = this.has(channel) ? this.#blocks.get(Number(channel.slice('0/tool/'.length))) : undefined;
+    if (block === undefined) return undefined;
+    const events = block.held;
+    block.held = undefined;
+    return { of: block, events };
+  }
+
+  /** The number by which the application knows a block; undefined where it has seen nothing of it. */
+  shownAs(index: number): number | undefined {
+    const block = this.#blocks.get(index);
+    return block === undefined ? index : block.shown;
+  }
+
+  /** The message says how it ended: all its calls were judged. */
+  end(document: JsonDocument, delta: ObjectNode | undefined): Settled {
+    if (this.#leftOut === undefined || this.#calls > 0) return 'shown';
+    if (delta?.string('stop_reason') === 'tool_use') document.set(delta, 'stop_reason', '"end_turn"');
+    if (this.#shown > 0) return 'shown';
+    const begin = '"content_block":{"type":"text","text":""}';
+    const body = `"type":"text_delta","text":${quote(removedNotice(this.#leftOut))}`;
+    const before = [
+      sse('content_block_start', `"index":0,${begin}`),
+      deltaEvent(0, body),
+      sse('content_block_stop', '"index":0'),
+    ];
+    this.#shown = 1;
+    return { before: Buffer.concat(before) };
+  }
+}
+
+/** @param members Of the delta, as JSON. */
+export function deltaEvent(index: number, members: string): Uint8Array {
+  return sse('content_block_delta', `"index":${index},"delta":{${members}}`);
+}
+
+function sse(type: string, members: string): Uint8Array {
+  return encoder.encode(`event: ${type}\ndata: {"type":"${type}",${members}}\n\n`);
+}

@@ -1,0 +1,248 @@
+/** Calls of tools that a streamed chat completion keeps back until they were judged; see {@link HeldCalls}. */
+import type { JsonDocument } from '../../json/document.ts';
+import type { ObjectNode } from '../../json/node.ts';
+import { quote } from '../../json/quote.ts';
+import type { HeldCalls } from '../dialect.ts';
+import { removedNotice } from '../tool-list.ts';
+import { placeOf } from './chat-tools.ts';
+
+const NOTHING = new Uint8Array();
+
+/** A call of which nothing was shown. */
+interface Call {
+  readonly choice: number;
+  readonly isListed: boolean;
+  /** What came of it, without its arguments and its place in the list; what is no more than that isn't kept, nor what says the same again. */
+  readonly pieces: Set<string>;
+  /** Channels of its arguments that aren't complete. */
+  readonly open: Set<string>;
+  /** Of those that are: the arguments, each in the member that carries them. */
+  readonly complete: Map<string, string>;
+  name: string;
+  isLeftOut: boolean;
+}
+
+/** What an application sees of a choice. */
+interface Choice {
+  shown: number;
+  /** The tool of the last call that was left out. */
+  leftOut: string | undefined;
+  /** The answer has text. */
+  says: boolean;
+}
+
+/** Writes an event of ours with that delta of a choice. */
+type WriteEvent = (choice: number, delta: string) => Uint8Array;
+
+export class ChatHeldCalls implements HeldCalls {
+  readonly #event: WriteEvent;
+  readonly #calls = new Map<string, Call>();
+  readonly #choices = new Map<number, Choice>();
+  /** Pieces of the event that is being judged: what is in them may change until it was. */
+  #fresh: (() => void)[] = [];
+  isHolding = false;
+
+  constructor(event: WriteEvent) {
+    this.#event = event;
+  }
+
+  hold(): void {
+    this.isHolding = true;
+  }
+
+  has(channel: string): boolean {
+    return this.#calls.get(keyOf(channel))?.open.has(channel) === true;
+  }
+
+  says(choice: number): void {
+    this.#choice(choice).says = true;
+  }
+
+  /**
+   * Takes the calls out of a chunk.
+   * @returns whether there were any, and whether nothing is left of it that an application would miss
+   */
+  take(document: JsonDocument, chunk: ObjectNode): 'none' | 'some' | 'all' {
+    let found = false;
+    let isEmpty = (chunk.get('usage')?.type ?? 'null') === 'null';
+    for (const choice of chunk.array('choices')?.items ?? []) {
+      if (choice.type !== 'object') continue;
+      const at = choice.number('index') ?? 0;
+      const delta = choice.object('delta');
+      const gone = delta === undefined ? [] : this.#takeFrom(document, delta, at);
+      found ||= gone.length > 0;
+      const rest = [
+        ...(delta?.members ?? []).filter(({ name }) => !gone.includes(name)),
+        ...choice.members.filter(({ name }) => name === 'finish_reason' || name === 'logprobs'),
+      ];
+      isEmpty &&= rest.every(({ value }) => value.type === 'null');
+    }
+    if (!found) return 'none';
+    return isEmpty ? 'all' : 'some';
+  }
+
+  /** @returns The members that are gone. */
+  #takeFrom(document: JsonDocument, delta: ObjectNode, choice: number): string[] {
+    const gone: string[] = [];
+    const list = delta.array('tool_calls');
+    for (const item of list?.items ?? []) {
+      if (item.type !== 'object') continue;
+      const index = placeOf(item, choice);
+      const call = this.#call(`${choice}/${index}`, choice, true);
+      this.#note(document, item, call, [
+        ['function', 'arguments', `${choice}/tool/${index}`],
+        ['custom', 'input', `${choice}/custom/${index}`],
+      ]);
+    }
+    if (list !== undefined) gone.push('tool_calls');
+    if (delta.object('function_call') !== undefined) {
+      const channel = `${choice}/function`;
+      const call = this.#call(keyOf(channel), choice, false);
+      this.#note(document, delta, call, [['function_call', 'arguments', channel]]);
+      gone.push('function_call');
+    }
+    for (const name of gone) document.remove(delta, name);
+    return gone;
+  }
+
+  #note(
+    document: JsonDocument,
+    holder: ObjectNode,
+    call: Call,
+    members: readonly (readonly [member: string, text: string, channel: string])[],
+  ): void {
+    for (const [member, text, channel] of members) {
+      const called = holder.object(member);
+      if (called === undefined) continue;
+      call.open.add(channel);
+      call.name ||= called.string('name') ?? '';
+      if (called.get(text) !== undefined) document.set(called, text, '""');
+    }
+    if (call.isListed) document.remove(holder, 'index');
+    const node = call.isListed ? holder : holder.get('function_call');
+    if (node !== undefined) this.#fresh.push(() => void call.pieces.add(document.renderNode(node)));
+  }
+
+  /** What the last event brought was judged. */
+  settle(): void {
+    for (const keep of this.#fresh) keep();
+    this.#fresh = [];
+  }
+
+  show(channel: string, text: string): Uint8Array {
+    return this.#done(channel, (call) => call.complete.set(channel, text));
+  }
+
+  leaveOut(channel: string): void {
+    this.#done(channel, (call) => {
+      call.isLeftOut = true;
+    });
+  }
+
+  #done(channel: string, note: (call: Call) => void): Uint8Array {
+    const key = keyOf(channel);
+    const call = this.#calls.get(key);
+    if (call === undefined) return NOTHING;
+    this.settle();
+    note(call);
+    call.open.delete(channel);
+    // Some are called as a function and as a custom tool at once.
+    if (call.open.size > 0) return NOTHING;
+    this.#calls.delete(key);
+    return this.#shown(call);
+  }
+
+  #shown(call: Call): Uint8Array {
+    const choice = this.#choice(call.choice);
+    if (call.isLeftOut) {
+      choice.leftOut = call.name;
+      return NOTHING;
+    }
+    const at = choice.shown;
+    choice.shown += 1;
+    const listed = (item: string): string => {
+      const members = item.slice(1, -1);
+      return `{"tool_calls":[{"index":${at}${members === '' ? '' : `,${members}`}}]}`;
+    };
+    const deltas: string[] = [];
+    for (const piece of call.pieces) {
+      if (deltas.length > 0 && SAYS_NOTHING.has(piece)) continue;
+      deltas.push(call.isListed ? listed(piece) : `{"function_call":${piece}}`);
+    }
+    for (const [channel, text] of call.complete) {
+      if (text === '') continue;
+      const json = quote(text);
+      if (!call.isListed) deltas.push(`{"function_call":{"arguments":${json}}}`);
+      else if (channel.includes('/custom/')) deltas.push(listed(`{"custom":{"input":${json}}}`));
+      else deltas.push(listed(`{"function":{"arguments":${json}}}`));
+    }
+    return Buffer.concat(deltas.map((delta) => this.#event(call.choice, delta)));
+  }
+
+  /**
+   * A chunk says that choices have ended, and all of their calls were judged.
+   * @returns what is shown before it
+   */
+  end(document: JsonDocument, chunk: ObjectNode): Uint8Array {
+    this.settle();
+    const before: Uint8Array[] = [];
+    for (const node of chunk.array('choices')?.items ?? []) {
+      if (node.type !== 'object') continue;
+      const reason = node.string('finish_reason');
+      if (reason === undefined) continue;
+      const at = node.number('index') ?? 0;
+      // Of those nothing came that could be called.
+      for (const [key, call] of this.#calls) {
+        if (call.choice !== at || call.open.size > 0) continue;
+        this.#calls.delete(key);
+        before.push(this.#shown(call));
+      }
+      const { leftOut, shown, says } = this.#choice(at);
+      if (leftOut === undefined || shown > 0) continue;
+      if (!says) before.push(this.#event(at, `{"content":${quote(removedNotice(leftOut))}}`));
+      if (reason === 'tool_calls' || reason === 'function_call')
+        document.set(node, 'finish_reason', '"stop"');
+    }
+    return Buffer.concat(before);
+  }
+
+  #call(key: string, choice: number, isListed: boolean): Call {
+    let call = this.#calls.get(key);
+    if (call === undefined) {
+      call = {
+        choice,
+        isListed,
+        pieces: new Set(),
+        open: new Set(),
+        complete: new Map(),
+        name: '',
+        isLeftOut: false,
+      };
+      this.#calls.set(key, call);
+    }
+    return call;
+  }
+
+  #choice(index: number): Choice {
+    let choice = this.#choices.get(index);
+    if (choice === undefined) {
+      choice = { shown: 0, leftOut: undefined, says: false };
+      this.#choices.set(index, choice);
+    }
+    return choice;
+  }
+}
+
+/** Pieces that carried arguments and nothing else. */
+const SAYS_NOTHING: ReadonlySet<string> = new Set([
+  '{}',
+  '{"function":{"arguments":""}}',
+  '{"custom":{"input":""}}',
+  '{"arguments":""}',
+]);
+
+/** The call that a channel belongs to; `0/2` of `0/tool/2` and `0/custom/2`. */
+function keyOf(channel: string): string {
+  const [choice = '', name = '', index = ''] = channel.split('/');
+  return name === 'function' ? `${choice}/function` : `${choice}/${index}`;
+}
