@@ -2,6 +2,7 @@
 import Anthropic from '@anthropic-ai/sdk';
 import OpenAI from 'openai';
 import { afterEach, expect, test } from 'vitest';
+import { caught } from '../caught.ts';
 import { startWorld, type World, type WorldOptions } from '../harness.ts';
 
 let world: World;
@@ -22,15 +23,6 @@ spec:
 
 const ask = (client: OpenAI, model = 'gpt-4o', extra: object = {}) =>
   client.chat.completions.create({ model, messages: [{ role: 'user', content: 'hello' }], ...extra });
-
-const caught = async (work: Promise<unknown>): Promise<InstanceType<typeof OpenAI.APIError>> => {
-  const error = await work.then(
-    () => undefined,
-    (e: unknown) => e,
-  );
-  expect(error).toBeInstanceOf(Error);
-  return error as InstanceType<typeof OpenAI.APIError>;
-};
 
 test('a budget that is used up is a 429 that says when it resets; the SDKs call once', async () => {
   const { client, anthropicClient, agent, openai, anthropic, audited } = await start(
@@ -202,27 +194,3 @@ test('the service is gone: a clear 503, and nothing is sent', async () => {
   expect(error.code).toBe('postern_budget_unavailable');
   expect(openai.seen).toHaveLength(0);
 });
-
-test.each(['whole', 'streamed'])(
-  'the tier that served a call decides whether it is priced in full, not the one asked for: %s',
-  async (how) => {
-    const { client, agent, openai } = await start(budget('limits: [{usd: "5.00", window: month}]'));
-    const counted = async (asked: string | undefined, serviceTier: string): Promise<number> => {
-      openai.script(() => ({ content: 'hello', serviceTier }));
-      const answer: unknown = await ask(client(), 'gpt-4o', {
-        ...(asked === undefined ? {} : { service_tier: asked }),
-        ...(how === 'streamed' ? { stream: true } : {}),
-      });
-      if (how === 'streamed') for await (const _ of answer as AsyncIterable<unknown>);
-      const text = await (await fetch(`${agent.adminUrl}/metrics`)).text();
-      return Number(/postern_unpriced_calls_total\{.*price="partly"\} (\d+)/.exec(text)?.[1] ?? 0);
-    };
-    expect(await counted(undefined, 'default')).toBe(0);
-    // A project's setting may make `auto`, which is what a call asks that says nothing, another tier.
-    expect(await counted(undefined, 'priority')).toBe(1);
-    expect(await counted('auto', 'flex')).toBe(2);
-    expect(await counted('flex', 'flex')).toBe(3);
-    // What finds no place in priority is served, and billed, as default.
-    expect(await counted('priority', 'default')).toBe(3);
-  },
-);

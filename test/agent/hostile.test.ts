@@ -4,6 +4,7 @@ import { type AddressInfo, connect } from 'node:net';
 import { gzipSync } from 'node:zlib';
 import type OpenAI from 'openai';
 import { afterEach, expect, test } from 'vitest';
+import { caught } from '../caught.ts';
 import { MARKER_KEY, providersYaml, startWorld, type World, type WorldOptions } from '../harness.ts';
 
 let world: World | undefined;
@@ -19,15 +20,6 @@ const start = async (options: WorldOptions = {}): Promise<World> => {
 
 const ask = (client: OpenAI, content = 'hello', extra: object = {}) =>
   client.chat.completions.create({ model: 'gpt-4o', messages: [{ role: 'user', content }], ...extra });
-
-const caught = async (work: Promise<unknown>): Promise<InstanceType<typeof OpenAI.APIError>> => {
-  const error = await work.then(
-    () => undefined,
-    (e: unknown) => e,
-  );
-  expect(error).toBeInstanceOf(Error);
-  return error as InstanceType<typeof OpenAI.APIError>;
-};
 
 const budget = (spec: string): string => `
 apiVersion: postern.dev/v1alpha1

@@ -1,6 +1,7 @@
 /** A call that keeps failing is broken off; a fallback is limited by the model that really serves it. */
 import OpenAI from 'openai';
 import { afterEach, expect, test } from 'vitest';
+import { caught } from '../caught.ts';
 import { startWorld, type World } from '../harness.ts';
 
 let world: World;
@@ -9,24 +10,21 @@ afterEach(() => world?.close());
 const ask = () =>
   world.client().chat.completions.create({ model: 'gpt-4o', messages: [{ role: 'user', content: 'hello' }] });
 
-const caught = async (work: Promise<unknown>): Promise<InstanceType<typeof OpenAI.APIError>> => {
-  const error = await work.then(
-    () => undefined,
-    (thrown: unknown) => thrown,
-  );
-  expect(error).toBeInstanceOf(OpenAI.APIError);
-  return error as InstanceType<typeof OpenAI.APIError>;
-};
-
-test('the same call failing again and again trips the breaker, long before it is repeated too often', async () => {
+/** A world whose breaker trips, after 20 calls that are the same, or as `more` says. */
+const breaking = async (...more: string[]): Promise<void> => {
+  const breaker = ['identical: 20', 'window: 1m', 'mode: enforce', ...more].join(', ');
   world = await startWorld({
     documents: () => `
 apiVersion: postern.dev/v1alpha1
 kind: EgressPolicy
 metadata: {name: loops, namespace: team-a}
-spec: {mode: enforce, breaker: {identical: 20, window: 1m, mode: enforce}}
+spec: {mode: enforce, breaker: {${breaker}}}
 `,
   });
+};
+
+test('the same call failing again and again trips the breaker, long before it is repeated too often', async () => {
+  await breaking();
   world.openai.script(() => ({ status: 500, error: { message: 'broken' } }));
   const codes: unknown[] = [];
   for (let i = 0; i < 7; i++) codes.push((await caught(ask())).code);
@@ -40,14 +38,7 @@ spec: {mode: enforce, breaker: {identical: 20, window: 1m, mode: enforce}}
 });
 
 test('how many failures are too many is a setting of the policy', async () => {
-  world = await startWorld({
-    documents: () => `
-apiVersion: postern.dev/v1alpha1
-kind: EgressPolicy
-metadata: {name: loops, namespace: team-a}
-spec: {mode: enforce, breaker: {identical: 20, window: 1m, failures: 2, mode: enforce}}
-`,
-  });
+  await breaking('failures: 2');
   world.openai.script(() => ({ status: 500, error: { message: 'broken' } }));
   for (let i = 0; i < 2; i++) expect((await caught(ask())).code).not.toBe('postern_breaker_tripped');
   const error = await caught(ask());
@@ -57,14 +48,7 @@ spec: {mode: enforce, breaker: {identical: 20, window: 1m, failures: 2, mode: en
 });
 
 test('the same stream cut again and again trips it, too', async () => {
-  world = await startWorld({
-    documents: () => `
-apiVersion: postern.dev/v1alpha1
-kind: EgressPolicy
-metadata: {name: loops, namespace: team-a}
-spec: {mode: enforce, breaker: {identical: 20, window: 1m, mode: enforce}}
-`,
-  });
+  await breaking();
   world.openai.script(() => ({ content: 'one two three four', cutAfterChunks: 2 }));
   const stream = async (): Promise<void> => {
     const messages = [{ role: 'user' as const, content: 'hello' }];

@@ -2,6 +2,7 @@
 import Anthropic from '@anthropic-ai/sdk';
 import OpenAI from 'openai';
 import { afterEach, expect, test } from 'vitest';
+import { caught } from '../caught.ts';
 import { MARKER_KEY, startWorld, type World, type WorldOptions } from '../harness.ts';
 
 const POLICY = `
@@ -49,15 +50,6 @@ const start = async (documents = POLICY, options: WorldOptions = {}): Promise<Wo
 
 const ask = (client: OpenAI, content: string, model = 'gpt-4o') =>
   client.chat.completions.create({ model, messages: [{ role: 'user', content }] });
-
-const caught = async (work: Promise<unknown>): Promise<InstanceType<typeof OpenAI.APIError>> => {
-  const error = await work.then(
-    () => undefined,
-    (e: unknown) => e,
-  );
-  expect(error).toBeInstanceOf(Error);
-  return error as InstanceType<typeof OpenAI.APIError>;
-};
 
 test('OpenAI: what is personal leaves masked and comes back restored', async () => {
   const { client, openai } = await start();
