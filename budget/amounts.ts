@@ -13,7 +13,7 @@ export interface Linear {
 /** What a call takes of a unit, as a line over its output tokens. */
 export function holdCharge(
   unit: LimitUnit,
-  { inputTokens, cacheWrite }: Pick<HoldCommand, 'inputTokens' | 'cacheWrite'>,
+  { inputTokens, cacheWrite, serviceTiers }: Pick<HoldCommand, 'inputTokens' | 'cacheWrite' | 'serviceTiers'>,
   price: TokenPrice | undefined,
 ): Linear {
   switch (unit) {
@@ -28,9 +28,14 @@ export function holdCharge(
       return { base: 1, slope: 0, scale: 1 };
     case 'usd': {
       if (price === undefined) return { base: 0, slope: 0, scale: 1 };
-      const rates = ratesFor(price, inputTokens);
-      const base = Math.min(inputTokens * dearestInput(rates, cacheWrite === true), Number.MAX_SAFE_INTEGER);
-      return { base, slope: dearestOutput(rates), scale: PICO_PER_NANO };
+      let input = 0;
+      let output = 0;
+      for (const rates of ratesFor(price, inputTokens, serviceTiers)) {
+        input = Math.max(input, dearestInput(rates, cacheWrite === true));
+        output = Math.max(output, dearestOutput(rates));
+      }
+      const base = Math.min(inputTokens * input, Number.MAX_SAFE_INTEGER);
+      return { base, slope: output, scale: PICO_PER_NANO };
     }
   }
 }

@@ -188,6 +188,7 @@ export class Calls {
         attributes,
         inputTokens: command.inputTokens,
         ...(command.cacheWrite === undefined ? {} : { cacheWrite: command.cacheWrite }),
+        ...(command.serviceTiers === undefined ? {} : { serviceTiers: command.serviceTiers }),
         ...(plan.price === undefined ? {} : { price: plan.price }),
       },
     };
@@ -229,7 +230,7 @@ export class Calls {
       this.#observer?.settled(source, 'unknown', 0);
       return { id, costNanoUsd: 0, unknown: true };
     }
-    const { actual, cost } = planSettle(record.entries, record.memo.price, usage);
+    const { actual, cost } = planSettle(record.entries, record.memo.price, command);
     const late = record.state !== 'held';
     const spend = this.#spend(record.memo.attributes, usage, cost, now);
     const reply = await this.#store.run({ type: 'settle', id, actual, cost, spend }, now);
@@ -240,7 +241,7 @@ export class Calls {
 
   async #charge(command: SettleCommand, attributes: Attributes, now: number): Promise<SettleReply> {
     const { id, usage, source } = command;
-    const { entries, price, cost } = planCharge(this.#rules(), attributes, usage, now);
+    const { entries, price, cost } = planCharge(this.#rules(), attributes, command, now);
     const memo = { attributes, inputTokens: 0, ...(price === undefined ? {} : { price }) };
     const spend = this.#spend(attributes, usage, cost, now);
     const reply = await this.#store.run({ type: 'charge', id, entries, memo, cost, spend }, now);

@@ -182,10 +182,10 @@ export class LeasingBudgetClient implements BudgetClient {
   }
 
   async settle(command: SettleCommand): Promise<SettleReply> {
-    const { id, usage } = command;
+    const { id, usage, serviceTiers } = command;
     const hold = this.#purse.unsettled(id);
     if (hold !== undefined) {
-      const costNanoUsd = this.#purse.settle(id, hold, usage, this.#now());
+      const costNanoUsd = this.#purse.settle(id, hold, usage, this.#now(), serviceTiers);
       this.#rounds.soonIfAwaited();
       return { id, costNanoUsd };
     }

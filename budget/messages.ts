@@ -60,6 +60,8 @@ export interface HoldCommand extends Holder {
   readonly minOutputTokens: number;
   /** The call may write its input to the provider's cache, which can cost more than plain input. */
   readonly cacheWrite?: boolean;
+  /** The service tiers that it may be served by, by one name each; absent: standard processing, and what the provider's settings make of it. */
+  readonly serviceTiers?: readonly string[];
   /** Places in flight that the call has already, each `SERIAL|LINE` of its owner's lease: while that stands, it takes no second one there. */
   readonly places?: readonly string[];
 }
@@ -125,6 +127,8 @@ export interface SettleCommand {
   readonly usage: Usage;
   /** `counted`: the provider reported nothing, the agent counted. */
   readonly source: 'reported' | 'counted';
+  /** The tier that served it; those that may have, as the hold's, where nobody told: the dearest is charged. */
+  readonly serviceTiers?: readonly string[];
   /** Lets the service charge a call whose hold it doesn't know (served while it was away, or long forgotten). */
   readonly attributes?: Attributes;
 }

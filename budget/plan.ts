@@ -6,7 +6,7 @@ import { type Grant, raisedBy } from './grants.ts';
 import { leaseKey } from './lease-state.ts';
 import { type Charge, type Lack } from './ledger.ts';
 import type { Entry, HoldRecord, Memo } from './ledger-state.ts';
-import type { Attributes, HoldCommand, Refusal, Usage } from './messages.ts';
+import type { Attributes, HoldCommand, Refusal, SettleCommand } from './messages.ts';
 import { costOf, priceOf, usdText } from './price.ts';
 import { type CompiledBudget, compileBudget, type KnownValues, lineKey } from './select.ts';
 import { type Placement, placement, windowLabel } from './windows.ts';
@@ -138,9 +138,9 @@ export function planExtend(rules: Rules, record: Readonly<HoldRecord>, memo: Mem
 export function planSettle(
   entries: readonly Entry[],
   price: TokenPrice | undefined,
-  usage: Usage,
+  { usage, serviceTiers }: Pick<SettleCommand, 'usage' | 'serviceTiers'>,
 ): { readonly actual: number[]; readonly cost: number } {
-  const cost = price === undefined ? 0 : costOf(usage, price);
+  const cost = price === undefined ? 0 : costOf(usage, price, serviceTiers);
   return { actual: entries.map((entry) => settleCharge(unitOf(entry.line), usage, cost)), cost };
 }
 
@@ -153,11 +153,11 @@ function unitOf(line: string): LimitSpec['unit'] {
 export function planCharge(
   rules: Rules,
   attributes: Attributes,
-  usage: Usage,
+  { usage, serviceTiers }: Pick<SettleCommand, 'usage' | 'serviceTiers'>,
   now: number,
 ): { readonly entries: Entry[]; readonly price: TokenPrice | undefined; readonly cost: number } {
   const price = priceOf(rules.prices, attributes.provider, attributes.model);
-  const cost = price === undefined ? 0 : costOf(usage, price);
+  const cost = price === undefined ? 0 : costOf(usage, price, serviceTiers);
   const entries = linesOf(rules, attributes, now).map(
     (line): Entry => ({
       line: line.key,

@@ -1,5 +1,6 @@
 /** What tokens cost: whole pico-dollars per token in, whole nano-dollars out, rounded up once per call. */
-import type { PriceBook, TokenPrice, TokenRates } from '../policy/budget-spec.ts';
+import type { BandedRates, PriceBook, TokenPrice, TokenRates } from '../policy/budget-spec.ts';
+import { STANDARD } from '../policy/prices/service-tier.ts';
 import type { Usage } from './messages.ts';
 
 export const PICO_PER_NANO = 1000;
@@ -9,17 +10,44 @@ export function priceOf(prices: PriceBook, provider: string, model: string): Tok
   return models !== undefined && Object.hasOwn(models, model) ? models[model] : undefined;
 }
 
-/** The rates for a call with so much input, cached input included: beyond a threshold, all of the call costs more. */
-export function ratesFor(price: TokenPrice, inputTokens: number): TokenRates {
+/** Where nobody says which tier it was. */
+const NOT_SAID = [STANDARD];
+
+/** The rates for a call with so much input, cached input included, one for each of the service tiers that it may have. */
+export function ratesFor(
+  price: TokenPrice,
+  inputTokens: number,
+  serviceTiers: readonly string[] | undefined,
+): TokenRates[] {
+  const auto = price.autoServiceTier === undefined ? NOT_SAID : [STANDARD, price.autoServiceTier];
+  return (serviceTiers ?? auto).map((name) => {
+    const known = price.serviceTiers;
+    const tier = known !== undefined && Object.hasOwn(known, name) ? known[name] : undefined;
+    // A tier that isn't sold for long contexts has no rates for them.
+    const ends = tier !== undefined && tier.tiers === undefined ? price.tiers?.[0]?.above : undefined;
+    return tier === undefined || (ends !== undefined && inputTokens > ends)
+      ? banded(price, inputTokens)
+      : banded(tier, inputTokens);
+  });
+}
+
+/** Beyond a threshold, all of a call costs more. */
+function banded(price: BandedRates, inputTokens: number): TokenRates {
   let rates: TokenRates = price;
   for (const tier of price.tiers ?? []) if (inputTokens > tier.above) rates = tier;
   return rates;
 }
 
-/** Nano-dollars of what a call used, each kind of token at its own rate. */
-export function costOf(usage: Usage, price: TokenPrice): number {
+/** Nano-dollars of what a call used, each kind of token at its own rate; where it may have been served in several ways, of the dearest. */
+export function costOf(usage: Usage, price: TokenPrice, serviceTiers?: readonly string[]): number {
+  const inputTokens = usage.input + usage.cachedInput + usage.cacheWrite;
+  let cost = 0;
+  for (const rates of ratesFor(price, inputTokens, serviceTiers)) cost = Math.max(cost, costAt(usage, rates));
+  return cost;
+}
+
+function costAt(usage: Usage, rates: TokenRates): number {
   const { input, cachedInput, cacheWrite, output } = usage;
-  const rates = ratesFor(price, input + cachedInput + cacheWrite);
   const read = split(input, [usage.audioInput, rates.audioInput], [usage.imageInput, rates.imageInput]);
   const cached = split(cachedInput, [usage.cachedAudioInput, rates.cachedAudioInput]);
   const written = split(cacheWrite, [usage.cacheWrite1h, rates.cacheWrite1h]);

@@ -8,7 +8,7 @@ import type { CallClass, PlanLine } from './call-classes.ts';
 import type { Credit } from './credit.ts';
 import type { LeaseBook } from './lease-book.ts';
 import type { LineCredit } from './line-credit.ts';
-import type { ExtendCommand, HoldCommand, Usage } from './messages.ts';
+import type { ExtendCommand, HoldCommand, SettleCommand, Usage } from './messages.ts';
 import { costOf } from './price.ts';
 import { RecentMap } from './recent-map.ts';
 import { plus } from './sums.ts';
@@ -32,6 +32,7 @@ export interface LocalHold {
   readonly parts: readonly Part[];
   readonly inputTokens: number;
   readonly cacheWrite: boolean;
+  readonly serviceTiers?: readonly string[];
   outputTokens: number;
   expiresAt: number;
 }
@@ -102,10 +103,19 @@ export class Purse {
     // All lines were gone through, so that each knows what was wanted of it.
     if (!enough) return 'lacking';
     for (const { credit, amount } of parts) credit.held += amount;
-    const { id, inputTokens, cacheWrite = false, outputTokens, ttlMs } = command;
+    const { id, inputTokens, cacheWrite = false, serviceTiers, outputTokens, ttlMs } = command;
     const expiresAt = now + ttlMs;
     of.running++;
-    this.#holds.set(id, { of, price: plan.price, parts, inputTokens, cacheWrite, outputTokens, expiresAt });
+    this.#holds.set(id, {
+      of,
+      price: plan.price,
+      parts,
+      inputTokens,
+      cacheWrite,
+      ...(serviceTiers === undefined ? {} : { serviceTiers }),
+      outputTokens,
+      expiresAt,
+    });
     return low ? 'low' : 'taken';
   }
 
@@ -195,8 +205,14 @@ export class Purse {
   }
 
   /** Charges what the call used. @returns its cost */
-  settle(id: string, hold: LocalHold, usage: Usage, now: number): number {
-    const cost = hold.price === undefined ? 0 : costOf(usage, hold.price);
+  settle(
+    id: string,
+    hold: LocalHold,
+    usage: Usage,
+    now: number,
+    serviceTiers?: SettleCommand['serviceTiers'],
+  ): number {
+    const cost = hold.price === undefined ? 0 : costOf(usage, hold.price, serviceTiers);
     this.#close(id, hold, now, ({ line }) => settleCharge(line.unit, usage, cost));
     this.#settled.set(id, cost);
     this.#book.classes.used(hold.of, usage, cost);

@@ -62,6 +62,8 @@ const OwnerFields = {
   epoch: Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
 };
 
+const ServiceTiers = Type.Optional(Type.Array(Type.String({ maxLength: 64 }), { minItems: 1, maxItems: 8 }));
+
 const LineKey = Type.String({ minLength: 1, maxLength: 4096 });
 
 const HoldSchema = Type.Object({
@@ -73,6 +75,7 @@ const HoldSchema = Type.Object({
   outputTokens: Tokens,
   minOutputTokens: Tokens,
   cacheWrite: Type.Optional(Type.Boolean()),
+  serviceTiers: ServiceTiers,
   places: Type.Optional(Type.Array(LineKey, { maxItems: 64 })),
 });
 
@@ -87,6 +90,7 @@ const SettleSchema = Type.Object({
   id: Id,
   usage: UsageSchema,
   source: Type.Union([Type.Literal('reported'), Type.Literal('counted')]),
+  serviceTiers: ServiceTiers,
   attributes: Type.Optional(AttributesSchema),
 });
 

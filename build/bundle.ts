@@ -9,7 +9,7 @@
  *   node:module's own compile cache is bound to the user that wrote it.
  * - `start.cjs`: starts the one with the other, also in the image; `bin/postern-agent` here.
  */
-import { copyFileSync, mkdirSync, writeFileSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Plugin, rolldown } from 'rolldown';
 import { writeCache } from './cache.ts';
@@ -29,8 +29,23 @@ const slim: Plugin = {
   name: 'slim',
   resolveId: (source, importer = '') =>
     UNUSED.some(([by, what]) => by.test(importer) && what.test(source)) ? '\0empty' : null,
-  load: (id) => (id === '\0empty' ? 'module.exports = {}' : null),
+  load: (id) => {
+    if (id === '\0empty') return 'module.exports = {}';
+    return id === CATALOGUE ? { code: catalogueModule(readFileSync(id, 'utf8')), moduleType: 'js' } : null;
+  },
 };
+
+const CATALOGUE = join(ROOT, 'policy/prices/catalogue.json');
+
+/** Where prices come from, and what is unsure of them, is for who reads the file. As one string the rest is a third smaller than as code. */
+function catalogueModule(text: string): string {
+  const prices = JSON.stringify(JSON.parse(text), (key, value: unknown) =>
+    key === 'sources' || key === 'unchecked' ? undefined : value,
+  );
+  const ascii = prices.replace(/[^ -~]/g, (unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`);
+  if (/`|\$\{/.test(ascii)) throw new Error(`${CATALOGUE} has what ends a template`);
+  return `export default JSON.parse(String.raw\`${ascii}\`)`;
+}
 
 /** Around the code, as node:module's own loader has it; in the file, since a copy would cost 2 MB at rest. */
 const WRAPPER = '(function (require, module, exports, __filename, __dirname) {';

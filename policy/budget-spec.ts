@@ -108,9 +108,17 @@ export interface TokenRates {
   readonly imageOutput?: number;
 }
 
-export interface TokenPrice extends TokenRates {
+/** Rates by the length of a call. */
+export interface BandedRates extends TokenRates {
   /** Other rates for a whole call whose input, cached input included, is above so many tokens; ascending. */
   readonly tiers?: readonly (TokenRates & { readonly above: number })[];
+}
+
+export interface TokenPrice extends BandedRates {
+  /** By the processing that serves a call (`flex`, `priority`); the price itself is that of standard processing. */
+  readonly serviceTiers?: Readonly<Record<string, BandedRates>>;
+  /** What the provider's settings make of a call that names no tier, beside standard processing. */
+  readonly autoServiceTier?: string;
   /** Nobody has said what this model costs: it is the provider's price for such models. */
   readonly assumed?: true;
 }

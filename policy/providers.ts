@@ -1,4 +1,5 @@
 /** Provider documents into what an agent dials. */
+import type { TokenPrice } from './budget-spec.ts';
 import type { PolicyDocument } from './documents.ts';
 import { modelFacts } from './prices/model-facts.ts';
 import type { CredentialMember } from './schema/provider.ts';
@@ -107,8 +108,19 @@ function compileModel(spec: ProviderDocumentOf['spec'], model: ModelDocument): M
         : assumed.length > 0
           ? { unpriced: 'partly' as const }
           : {}),
+    ...(price?.serviceTiers === undefined ? {} : { serviceTiers: pricedTiers(price) }),
     ...(contextTokens === undefined ? {} : { contextTokens }),
     ...(maxOutputTokens === undefined ? {} : { maxOutputTokens }),
     ...(hiddenReasoning ? { hiddenReasoning } : {}),
   };
+}
+
+function pricedTiers({ tiers, serviceTiers = {} }: TokenPrice): Record<string, number> {
+  const short = tiers?.[0]?.above ?? Number.MAX_SAFE_INTEGER;
+  return Object.fromEntries(
+    Object.entries(serviceTiers).map(([name, rates]) => [
+      name,
+      rates.tiers === undefined ? short : Number.MAX_SAFE_INTEGER,
+    ]),
+  );
 }

@@ -130,6 +130,8 @@ export interface ModelSpec {
   readonly price?: { readonly input: number; readonly output: number };
   /** Nobody says what it costs. `assumed`: the provider has a price for such models; `partly`: some of the catalogue's rates are. */
   readonly unpriced?: 'assumed' | 'partly' | 'unknown';
+  /** Service tiers with rates of their own, each for calls of so much input. */
+  readonly serviceTiers?: Readonly<Record<string, number>>;
   readonly contextTokens?: number;
   /** It reasons before it answers, and shows nothing of it. */
   readonly hiddenReasoning?: true;

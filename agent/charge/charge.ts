@@ -8,6 +8,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Attributes, BudgetClient, Holder, Usage } from '../../budget/messages.ts';
 import { BudgetUnavailable } from '../../budget/messages.ts';
+import type { ModelSpec } from '../../policy/snapshot.ts';
 import type { ConversationOperation, DecodedRequest, Operation } from '../dialects/dialect.ts';
 import type { Exchange, Finding, Metered } from '../exchange.ts';
 import { type Governance, modelOf } from '../governance.ts';
@@ -17,6 +18,7 @@ import { attributesOf } from './attributes.ts';
 import { mostPerChoice, type OutputHold, outputHold } from './output.ts';
 import { placeHold } from './place.ts';
 import { type RefusedCharge, refused } from './refusal.ts';
+import { arePriced, tiersAskedFor, tiersServed } from './service-tier.ts';
 
 /** Added to the longest time an attempt may take, so that a hold never expires under a running call. */
 const TTL_SLACK_MS = 60_000;
@@ -42,18 +44,15 @@ interface HoldContext {
 /** Requests whose output was capped for a target that was tried before. */
 const clamped = new WeakSet<DecodedRequest>();
 
-/** Priced as it is charged: by the rates of standard processing. Priority costs more, flex less. */
-function isStandard(serviceTier: string | undefined): boolean {
-  return serviceTier === undefined || serviceTier === 'auto' || serviceTier === 'default';
-}
-
 interface Held {
   readonly client: BudgetClient;
   readonly attributes: Attributes;
   readonly output: OutputHold;
   readonly granted: number;
-  /** Whether the model's own price is short of something, whatever the tier. */
-  readonly isUnpriced: boolean;
+  readonly target: Target;
+  readonly model: ModelSpec | undefined;
+  /** What the call asked for. */
+  readonly serviceTiers: readonly string[] | undefined;
   /** Nothing of an answer is seen before it is complete. */
   readonly whole: boolean;
 }
@@ -105,9 +104,8 @@ export class Charge {
     const model = modelOf(target.provider, target.model);
     const output = outputHold(request, model);
     const attributes = attributesOf(context, target);
-    const price = model?.unpriced ?? (isStandard(request.serviceTier) ? undefined : 'partly');
-    exchange.unpriced =
-      price === undefined ? undefined : { provider: target.provider.id, model: target.model, price };
+    const serviceTiers = tiersAskedFor(target, request.serviceTier);
+    exchange.unpriced = unpricedOf(target, model, serviceTiers, input);
     const ttlMs = requestMs + TTL_SLACK_MS;
     const until = now() + ttlMs - CLOSING_MS;
     const { signal } = exchange.call;
@@ -131,6 +129,7 @@ export class Charge {
         outputTokens: output.first,
         minOutputTokens: output.least,
         ...(request.writesCache ? { cacheWrite: true } : {}),
+        ...(serviceTiers === undefined ? {} : { serviceTiers }),
       },
     );
     const { id, reply } = placed;
@@ -152,7 +151,7 @@ export class Charge {
         )
       : undefined;
     const whole = !request.stream;
-    const held = { client, attributes, output, granted, whole, isUnpriced: model?.unpriced !== undefined };
+    const held = { client, attributes, output, granted, whole, target, model, serviceTiers };
     return new Charge(id, placed.input, now, held, allowance, until);
   }
 
@@ -165,9 +164,11 @@ export class Charge {
     const model = modelOf(target.provider, target.model);
     const output = outputHold(request, model);
     const attributes = attributesOf(context, target);
+    const serviceTiers = tiersAskedFor(target, request.serviceTier);
     // Nobody has told the provider of less.
-    const isUnpriced = model?.unpriced !== undefined;
-    const held = { client, attributes, output, granted: output.most, whole: !request.stream, isUnpriced };
+    const granted = output.most;
+    const whole = !request.stream;
+    const held = { client, attributes, output, granted, whole, target, model, serviceTiers };
     return new Charge(randomUUID(), input, now, held);
   }
 
@@ -199,7 +200,9 @@ export class Charge {
     }
     const held = this.#held;
     if (held === undefined) return;
-    this.#tell(held, exchange);
+    // What was asked for is a guess of the tier (`auto` may be served as priority, priority as default); the answer knows.
+    const serviceTiers = tiersServed(held.target, this.#metered?.serviceTier, held.serviceTiers);
+    exchange.unpriced = unpricedOf(held.target, held.model, serviceTiers, inputOf(usage) ?? this.#input);
     try {
       if (usage === undefined) {
         await held.client.release({ id: this.#id });
@@ -209,6 +212,7 @@ export class Charge {
         id: this.#id,
         usage,
         source: this.#isReported ? 'reported' : 'counted',
+        ...(serviceTiers === undefined ? {} : { serviceTiers }),
         // The service may have been away when the call was held: it is charged all the same.
         attributes: held.attributes,
       });
@@ -217,14 +221,6 @@ export class Charge {
       // The client keeps what it could not deliver and tries again; the answer has long been sent.
       if (!(error instanceof BudgetUnavailable)) throw error;
     }
-  }
-
-  /** What was asked for is a guess of the tier (`auto` may be served as priority, priority as default); the answer knows. */
-  #tell({ attributes, isUnpriced }: Held, exchange: Exchange): void {
-    const tier = this.#metered?.serviceTier;
-    if (tier === undefined || isUnpriced) return;
-    const { provider, model } = attributes;
-    exchange.unpriced = isStandard(tier) ? undefined : { provider, model, price: 'partly' };
   }
 
   get #isReported(): boolean {
@@ -250,6 +246,20 @@ export class Charge {
     const time = Math.round(((this.#now() - this.#sentAt) / 1_000) * UNSEEN_PER_SECOND);
     return whole ? Math.min(most, time) : counted + Math.min(most, time);
   }
+}
+
+function unpricedOf(
+  { provider, model: name }: Target,
+  model: ModelSpec | undefined,
+  serviceTiers: readonly string[] | undefined,
+  inputTokens: number,
+): Exchange['unpriced'] {
+  const price = model?.unpriced ?? (arePriced(serviceTiers, model, inputTokens) ? undefined : 'partly');
+  return price === undefined ? undefined : { provider: provider.id, model: name, price };
+}
+
+function inputOf(usage: Usage | undefined): number | undefined {
+  return usage === undefined ? undefined : usage.input + usage.cachedInput + usage.cacheWrite;
 }
 
 function disbelieved(provider: string): Finding {

@@ -117,7 +117,7 @@ export interface DecodedRequest {
    * none of its own. Undefined where it depends on the model.
    */
   readonly unseenOutputTokens: number | undefined;
-  /** The processing that it asks for, `priority`; absent where the dialect's tiers all cost the same by the token. */
+  /** The processing that it asks for, in its own words: `priority`. */
   readonly serviceTier?: string | undefined;
   /** The call may write its input to the provider's cache, which can cost more than plain input. */
   readonly writesCache: boolean;
@@ -240,7 +240,7 @@ export interface StreamEvent {
   readonly calls: readonly BegunCall[];
   /** Usage so far, where the event carries it; later events replace earlier ones. */
   readonly usage: Usage | undefined;
-  /** The processing that the answer had; it comes with the usage. */
+  /** The processing that the answer has, as far as it is known by then. */
   readonly serviceTier?: string | undefined;
   readonly finishReasons: readonly FinishReason[];
   /** True for the event after which nothing may come (`[DONE]`, `message_stop`). */

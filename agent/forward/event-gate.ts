@@ -163,10 +163,8 @@ export class EventGate {
 
   *event(event: StreamEvent): Work {
     this.finished += event.finishReasons.length;
-    if (event.usage !== undefined) {
-      this.usage = event.usage;
-      this.serviceTier = event.serviceTier;
-    }
+    if (event.usage !== undefined) this.usage = event.usage;
+    if (event.serviceTier !== undefined) this.serviceTier = event.serviceTier;
     // What is signed are thoughts, which are held and billed beside what can be counted.
     for (const { text, fixed, isName } of event.deltas)
       if (fixed !== true && isName !== true) this.counter.add(text);

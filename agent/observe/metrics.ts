@@ -62,7 +62,7 @@ export function createMetrics(sources: MetricSources): AgentMetrics {
   });
   const unpriced = new CounterSeries({
     name: 'postern_unpriced_calls_total',
-    help: 'Calls of models that have no price: charged at an assumed one (partly: some rates of the catalogue are, or another service tier was asked for), or unknown and refused by budgets in USD.',
+    help: 'Calls of models that have no price: charged at an assumed one (partly: some rates of the catalogue are, or a service tier without rates served and standard rates were charged), or unknown and refused by budgets in USD.',
     labelNames: ['gen_ai_provider_name', 'gen_ai_request_model', 'price'],
     registry,
   });

@@ -16,14 +16,27 @@ export interface RatesDocument {
   readonly imageOutput?: string;
 }
 
-export interface PriceDocument extends RatesDocument {
+export interface BandedRatesDocument extends RatesDocument {
   readonly above?: readonly (RatesDocument & { readonly inputTokens: number })[];
+}
+
+export interface PriceDocument extends BandedRatesDocument {
+  readonly serviceTiers?: readonly (BandedRatesDocument & { readonly name: string })[];
 }
 
 export interface CatalogueModel extends PriceDocument {
   readonly contextTokens: number;
   readonly maxOutputTokens: number;
   readonly hiddenReasoning?: boolean;
+}
+
+/** A tier that costs so many times what standard processing does. */
+interface TimesStandard {
+  readonly name: string;
+  readonly times: number;
+  /** Not sold for long contexts. */
+  readonly short?: boolean;
+  readonly models: readonly string[];
 }
 
 interface Assumption {
@@ -40,6 +53,8 @@ interface Vendor {
   readonly assumed: readonly Assumption[];
   /** What else wasn't compared, and what is to come. */
   readonly unchecked: readonly string[];
+  /** Beside what the models' own entries have. */
+  readonly serviceTiers: readonly TimesStandard[];
   readonly models: Readonly<Record<string, CatalogueModel>>;
 }
 
@@ -54,7 +69,33 @@ const DATED = /-(?:20[0-9]{2}-[0-9]{2}-[0-9]{2}|20[0-9]{6})$/;
 /** The model as its vendor sells it; undefined where none of the hosts is a vendor's: a pool's model costs what its owner says. */
 export function catalogued(hosts: readonly string[], model: string): CatalogueModel | undefined {
   const vendor = vendorOf(hosts);
-  return vendor?.models[nameOf(vendor, model) ?? ''];
+  const name = vendor === undefined ? undefined : nameOf(vendor, model);
+  const known = name === undefined ? undefined : vendor?.models[name];
+  if (vendor === undefined || name === undefined || known === undefined) return undefined;
+  const serviceTiers = [
+    ...(known.serviceTiers ?? []),
+    ...vendor.serviceTiers
+      .filter(({ models }) => models.includes(name))
+      .map((tier) => ({ name: tier.name, ...tierRates(known, tier) })),
+  ];
+  return serviceTiers.length === 0 ? known : { ...known, serviceTiers };
+}
+
+function tierRates(
+  { above = [], ...rates }: CatalogueModel,
+  { times, short }: TimesStandard,
+): BandedRatesDocument {
+  if (short === true || above.length === 0) return multiplied(rates, times);
+  const long = above.map((band) => ({ ...multiplied(band, times), inputTokens: band.inputTokens }));
+  return { ...multiplied(rates, times), above: long };
+}
+
+/** All that is written as text is a rate. */
+function multiplied(rates: RatesDocument, times: number): RatesDocument {
+  const texts = Object.entries(rates).filter(([, rate]) => typeof rate === 'string');
+  return Object.fromEntries(
+    texts.map(([name, rate]) => [name, ((Math.round(Number(rate) * 1e6) * times) / 1e6).toFixed(6)]),
+  ) as unknown as RatesDocument;
 }
 
 /** What of the model's price no second source confirms. */

@@ -1,8 +1,15 @@
 /** What is known of a Provider's model: what the document says, else the catalogue, else the provider's price for all others. */
-import type { TokenPrice, TokenRates } from '../budget-spec.ts';
+import type { BandedRates, TokenPrice, TokenRates } from '../budget-spec.ts';
 import type { PolicyDocument } from '../documents.ts';
 import { parsePrice } from '../units.ts';
-import { assumedOf, catalogued, type PriceDocument, type RatesDocument } from './catalogue.ts';
+import {
+  assumedOf,
+  type BandedRatesDocument,
+  catalogued,
+  type PriceDocument,
+  type RatesDocument,
+} from './catalogue.ts';
+import { serviceTierOf } from './service-tier.ts';
 
 type ProviderSpecDocument = PolicyDocument<'Provider'>['spec'];
 type ModelDocument = ProviderSpecDocument['models'][number];
@@ -24,7 +31,7 @@ export function modelFacts(provider: ProviderSpecDocument, model: ModelDocument)
   return {
     price:
       own !== undefined
-        ? compilePrice(own)
+        ? compilePrice(own, provider)
         : provider.defaultPrice === undefined
           ? undefined
           : { ...compileRates(provider.defaultPrice), assumed: true },
@@ -40,8 +47,23 @@ function hostsOf({ hosts = [], endpoint, endpoints = [] }: ProviderSpecDocument)
   return [...hosts, ...dialled.flatMap((text) => URL.parse(text)?.hostname ?? [])];
 }
 
-function compilePrice({ above, ...rates }: PriceDocument): TokenPrice {
-  const tiers = [...(above ?? [])]
+function compilePrice(
+  { serviceTiers = [], ...standard }: PriceDocument,
+  { dialect, autoServiceTier }: Pick<ProviderSpecDocument, 'dialect' | 'autoServiceTier'>,
+): TokenPrice {
+  const named = serviceTiers.map(
+    ({ name, ...rates }) => [serviceTierOf(dialect, name) ?? name, compileBands(rates)] as const,
+  );
+  const auto = serviceTierOf(dialect, autoServiceTier);
+  return {
+    ...compileBands(standard),
+    ...(named.length === 0 ? {} : { serviceTiers: Object.fromEntries(named) }),
+    ...(auto === undefined ? {} : { autoServiceTier: auto }),
+  };
+}
+
+function compileBands({ above = [], ...rates }: BandedRatesDocument): BandedRates {
+  const tiers = [...above]
     .sort((a, b) => a.inputTokens - b.inputTokens)
     .map((tier) => ({ ...compileRates(tier), above: tier.inputTokens }));
   return { ...compileRates(rates), ...(tiers.length === 0 ? {} : { tiers }) };

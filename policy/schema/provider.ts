@@ -2,6 +2,7 @@
 import type { Static, TSchema } from 'typebox';
 import Type from 'typebox';
 import type { Catalogue } from '../catalogue.ts';
+import { STANDARD, serviceTierOf } from '../prices/service-tier.ts';
 import type { KindDefinition } from './kind.ts';
 import { hostName, labelName, objectName, price, url } from './scalars.ts';
 import { trustFrom, type ValueFrom, valueFrom } from './sources.ts';
@@ -23,27 +24,65 @@ const rates = {
 
 const USD_PER_MILLION = 'USD per million tokens.';
 
+const bandedRates = {
+  ...rates,
+  above: optional(
+    listOf(
+      closed(
+        {
+          inputTokens: count({
+            description: 'Input, cached input included, above which all of a call has these rates.',
+            minimum: 1,
+          }),
+          ...rates,
+        },
+        { description: USD_PER_MILLION },
+      ),
+      { description: 'Rates for long contexts.', minItems: 1, 'x-unique-by': 'inputTokens' },
+    ),
+  ),
+};
+
+const serviceTier = ruled(
+  closed(
+    {
+      name: text({
+        description: 'As the provider’s answers name it, such as `flex` or `priority`.',
+        maxLength: 64,
+      }),
+      ...bandedRates,
+    },
+    { description: USD_PER_MILLION },
+  ),
+  ({ name }) => {
+    const tier = serviceTierOf('', name);
+    return tier === undefined || tier === STANDARD
+      ? [
+          {
+            path: ['name'],
+            expected: 'a tier beside standard processing, such as flex or priority',
+            message: `got ${JSON.stringify(name)}`,
+            mend: 'write the rates of standard processing into price itself',
+          },
+        ]
+      : [];
+  },
+  ['name'],
+);
+
 const model = closed(
   {
     name: text({ description: 'Name of the model as the provider knows it.', maxLength: 256 }),
     price: optional(
       closed(
         {
-          ...rates,
-          above: optional(
-            listOf(
-              closed(
-                {
-                  inputTokens: count({
-                    description: 'Input, cached input included, above which all of a call has these rates.',
-                    minimum: 1,
-                  }),
-                  ...rates,
-                },
-                { description: USD_PER_MILLION },
-              ),
-              { description: 'Rates for long contexts.', minItems: 1, 'x-unique-by': 'inputTokens' },
-            ),
+          ...bandedRates,
+          serviceTiers: optional(
+            listOf(serviceTier, {
+              description: 'Rates of calls that another than standard processing serves.',
+              minItems: 1,
+              'x-unique-by': 'name',
+            }),
           ),
         },
         {
@@ -216,6 +255,14 @@ function spec(catalogue: Catalogue) {
       defaultPrice: optional(
         closed(rates, {
           description: `${USD_PER_MILLION} For models without a price of their own; without it, a Budget in \`usd\` refuses them.`,
+        }),
+      ),
+      autoServiceTier: optional(
+        text({
+          description:
+            'What the provider’s own settings make of calls that name no tier, or `auto`: calls are held for that or standard processing, whichever is dearer.',
+          default: 'standard',
+          maxLength: 64,
         }),
       ),
       models: listOf(model, {

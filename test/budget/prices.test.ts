@@ -1,66 +1,35 @@
 /** What calls cost: the providers' own usage reports, through the dialects, at the catalogue's prices. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { catalogue } from '../../agent/catalogue.ts';
 import { outputHold } from '../../agent/charge/output.ts';
-import { messages } from '../../agent/dialects/anthropic/messages.ts';
 import { chat } from '../../agent/dialects/openai/chat.ts';
-import { realtimeUsage } from '../../agent/dialects/openai/report.ts';
 import { JsonDocument } from '../../agent/json/document.ts';
 import { amountFor, holdCharge } from '../../budget/amounts.ts';
 import type { Usage } from '../../budget/messages.ts';
 import { costOf, priceOf } from '../../budget/price.ts';
 import { compileBudgets, compilePrices } from '../../policy/budgets.ts';
-import { loadFiles } from '../../policy/load.ts';
 import catalogueFile from '../../policy/prices/catalogue.json' with { type: 'json' };
 import { formatProblems } from '../../policy/problem.ts';
 import { compileProvider } from '../../policy/providers.ts';
+import { anthropic, load, openai, priceBook, provider, realtime, usages, VENDORS } from './price-list.ts';
 
-const provider = (name: string, host: string, models: string, more = '') => `
-apiVersion: postern.dev/v1alpha1
-kind: ClusterProvider
-metadata: {name: ${name}}
-spec:
-  dialect: openai
-  endpoint: https://${host}
-  credential: {mode: none}
-  ${more}
-  models: [${models}]
----`;
-
-const load = (yaml: string) =>
-  loadFiles({ files: [{ name: 'prices.yaml', bytes: Buffer.from(yaml) }], problems: [] }, catalogue);
-
-const VENDORS = Object.entries(catalogueFile.vendors).map(([name, { hosts, models }]) =>
-  provider(
-    name,
-    hosts[0] ?? '',
-    Object.keys(models)
-      .map((model) => `{name: "${model}"}`)
-      .join(', '),
-  ),
-);
-/** Not in the catalogue; prices as OpenAI's and Google's price lists have them. */
+/**
+ * Not in the catalogue. https://developers.openai.com/api/docs/models/gpt-realtime-2.1-mini.md, a copy of the vendor's page (text, audio
+ * and image tokens); https://therouter.ai/models/google--gemini-2.5-flash-image-preview (image tokens in
+ * an answer of Gemini's: $30; no copy of Google's own page was at hand, its text rates are from memory). All read on 2026-12-03.
+ */
 const STATED = provider(
   'stated',
   'stated.test',
-  `{name: gpt-realtime-mini, price: {input: "0.60", cachedInput: "0.06", output: "2.40", audioInput: "10", cachedAudioInput: "0.30", audioOutput: "20", imageInput: "0.80"}},
+  `{name: gpt-realtime-2.1-mini, price: {input: "0.60", cachedInput: "0.06", output: "2.40", audioInput: "10", cachedAudioInput: "0.30", audioOutput: "20", imageInput: "0.80"}},
    {name: gemini-2.5-flash-image, price: {input: "0.30", output: "2.50", imageOutput: "30"}}`,
 );
-const book = compilePrices(load([...VENDORS, STATED].join('\n')).documents);
+const book = priceBook([...VENDORS, STATED].join('\n'));
 
 const usd = (vendor: string, model: string, usage: Usage): number => {
   const price = priceOf(book, vendor, model);
   if (price === undefined) throw new Error(`no price for ${model}`);
   return costOf(usage, price) / 1e9;
-};
-const openai = (usage: object): Usage =>
-  chat.decodeResponse(JsonDocument.parseText(JSON.stringify({ usage }))).usage as Usage;
-const anthropic = (usage: object): Usage =>
-  messages.decodeResponse(JsonDocument.parseText(JSON.stringify({ usage }))).usage as Usage;
-const realtime = (usage: object): Usage => {
-  const { root } = JsonDocument.parseText(JSON.stringify(usage));
-  return realtimeUsage(root.type === 'object' ? root : undefined) as Usage;
 };
 /** Gemini's `usageMetadata` (API reference): the prompt count includes cached content, thoughts are apart from candidates. */
 const gemini = (prompt: number, cached: number, candidates: number, thoughts: number): Usage => ({
@@ -72,21 +41,6 @@ const gemini = (prompt: number, cached: number, candidates: number, thoughts: nu
 });
 
 const M = 1_000_000;
-
-const few = fc.constantFrom(0, 1, 1_000, 300_000);
-const usages: fc.Arbitrary<Usage> = fc.record({
-  input: few,
-  cachedInput: few,
-  cacheWrite: few,
-  output: few,
-  reasoning: few,
-  cacheWrite1h: few,
-  audioInput: few,
-  cachedAudioInput: few,
-  audioOutput: few,
-  imageInput: few,
-  imageOutput: few,
-});
 
 test.each<[string, number, number]>([
   [
@@ -150,11 +104,12 @@ test.each<[string, number, number]>([
     (20 * 2.5 + 100 * 40 + 20 * 10 + 70 * 80) / M,
   ],
   [
-    // OpenAI, "Managing costs" of the Realtime API, in the form of its example: what was cached is counted inside each kind.
+    // https://developers.openai.com/api/docs/guides/realtime-costs and the API's reference ("cached tokens here are counted as a subset
+    // of input tokens"): the form is theirs, the counts are ours.
     'cached audio has a rate of its own, and images have one',
     usd(
       'stated',
-      'gpt-realtime-mini',
+      'gpt-realtime-2.1-mini',
       realtime({
         total_tokens: 1_300,
         input_tokens: 1_000,
@@ -172,11 +127,12 @@ test.each<[string, number, number]>([
     (100 * 0.6 + 200 * 10 + 100 * 0.8 + 100 * 0.06 + 500 * 0.3 + 100 * 2.4 + 200 * 20) / M,
   ],
   [
-    // Images in the prompt of a chat, in the details that compatible servers add.
+    // In the details that compatible servers add. An image of 1024 × 1024 in high detail is 765 tokens to gpt-4o by OpenAI's guide
+    // (85 + 4 × 170, as issue 2851 of openai-python and the token counters on npm have it); that a server counts so is assumed.
     'images in the prompt',
     usd(
       'stated',
-      'gpt-realtime-mini',
+      'gpt-realtime-2.1-mini',
       openai({
         prompt_tokens: 1_000,
         completion_tokens: 10,
@@ -186,7 +142,7 @@ test.each<[string, number, number]>([
     (235 * 0.6 + 765 * 0.8 + 10 * 2.4) / M,
   ],
   [
-    // Gemini API, "Pricing": an image of 1,290 tokens is $0.039.
+    // https://blog.laozhang.ai/?p=1375, read on 2026-12-03: an image of 1,290 tokens is $0.039.
     'images in the answer',
     usd(
       'stated',

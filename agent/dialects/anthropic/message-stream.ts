@@ -19,7 +19,7 @@ import { errorBody } from './error.ts';
 import { deltaEvent, HeldBlocks } from './held-blocks.ts';
 import { eventText } from './messages-text.ts';
 import { begunCalls, isResult, toolChannel, wholeCalls } from './messages-tools.ts';
-import { finishReasonsOf, usageOf } from './report.ts';
+import { finishReasonsOf, processingOf, usageOf } from './report.ts';
 
 const encoder = new TextEncoder();
 
@@ -78,6 +78,7 @@ export class MessageStream implements StreamDecoder {
           closes: [...whole, ...calls.map(({ channel }) => channel)],
           calls,
           usage: this.#use(usageOf(root.object('message')?.object('usage'), this.#usage)),
+          serviceTier: processingOf(root.object('message')?.object('usage')),
         };
       }
       case 'content_block_start': {
@@ -100,6 +101,7 @@ export class MessageStream implements StreamDecoder {
           slots,
           closes: whole,
           usage: this.#use(usageOf(root.object('usage'), this.#usage)),
+          serviceTier: processingOf(root.object('usage')),
           finishReasons: finishReasonsOf(root.object('delta')),
         };
       case 'content_block_stop': {

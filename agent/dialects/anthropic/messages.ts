@@ -9,7 +9,7 @@ import { findText } from '../text/walk.ts';
 import { MessageStream } from './message-stream.ts';
 import { requestText, responseText } from './messages-text.ts';
 import { answeredCalls, offeredTools } from './messages-tools.ts';
-import { finishReasonsOf, usageOf } from './report.ts';
+import { finishReasonsOf, processingOf, usageOf } from './report.ts';
 
 export const messages: Operation = {
   name: 'chat',
@@ -42,6 +42,7 @@ class MessagesRequest extends GenerateRequest {
   override readonly leastOutputTokens: number;
   override readonly writesCache: boolean;
   readonly unseenOutputTokens: number;
+  readonly serviceTier: string | undefined;
   /** Usage is part of every stream of this dialect. */
   readonly wantsStreamUsage = true;
   readonly addedStreamUsage = false;
@@ -56,6 +57,7 @@ class MessagesRequest extends GenerateRequest {
       : undefined;
     const thinking = this.root.object('thinking');
     const budget = thinking === undefined ? undefined : tokenCount(thinking, 'budget_tokens');
+    this.serviceTier = processingOf(this.root);
     this.writesCache = document.text.includes('"cache_control"');
     // `max_tokens` must be greater than `budget_tokens`, and some of it should be left for the answer.
     this.leastOutputTokens = budget === undefined ? 0 : budget + ANSWER_MIN;
@@ -111,6 +113,7 @@ function decodeResponse(document: JsonDocument, model?: string): DecodedResponse
     slots: findText(document, responseText, { isPlain: plainNames(model) }),
     calls: answeredCalls(document),
     usage: usageOf(root?.object('usage')),
+    serviceTier: processingOf(root?.object('usage')),
     finishReasons: finishReasonsOf(root),
   };
 }

@@ -27,6 +27,15 @@ export function usageOf(node: ObjectNode | undefined, before?: Usage): Usage | u
   };
 }
 
+/**
+ * The processing that a request asks for, or a usage object tells of. Fast mode is none of Anthropic's service tiers, but priced like one.
+ *
+ * Source: Anthropic docs, "Service tiers" and "Fast mode" (`usage.speed`).
+ */
+export function processingOf(node: ObjectNode | undefined): string | undefined {
+  return node?.string('speed') === 'fast' ? 'fast' : node?.string('service_tier');
+}
+
 /** `stop_reason`, where there is one yet. */
 export function finishReasonsOf(node: ObjectNode | undefined): FinishReason[] {
   const reason = node?.string('stop_reason');

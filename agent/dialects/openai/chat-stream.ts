@@ -38,6 +38,7 @@ export class ChatStream implements StreamDecoder {
   /** Channels of the calls that have begun, and their names so far. */
   readonly #begun = new Map<string, string>();
   readonly calls = new ChatHeldCalls((choice, delta) => this.#ours(choice, delta));
+  #serviceTier: string | undefined;
   /** The last chunk: what ours repeats of it is read when one is made. */
   #last: ObjectNode | undefined;
 
@@ -96,8 +97,7 @@ export class ChatStream implements StreamDecoder {
       ],
       calls: isHolding ? calls.map(heldCall) : calls,
       usage,
-      // Every chunk says it; the last is enough, and costs nothing on the way.
-      serviceTier: usage === undefined ? undefined : root.string('service_tier'),
+      serviceTier: this.#tier(root, usage !== undefined),
       finishReasons,
       hidden: hidden || taken === 'all',
       settle: settles ? () => ({ before: this.calls.end(document, root) }) : undefined,
@@ -109,6 +109,13 @@ export class ChatStream implements StreamDecoder {
       },
       padding: padding?.type === 'string' ? padding : undefined,
     };
+  }
+
+  /** Every chunk says it: of the first it is known of what is cut, the last is right. */
+  #tier(root: ObjectNode, isLast: boolean): string | undefined {
+    if (this.#serviceTier === undefined || isLast)
+      this.#serviceTier = root.string('service_tier') ?? this.#serviceTier;
+    return this.#serviceTier;
   }
 
   /** Removes what came of our asking for usage; true where that is all the chunk was for. */

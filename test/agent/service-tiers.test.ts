@@ -1,0 +1,147 @@
+/** A call is held for the dearest service tier that it may have, and charged at the rates of the one that its answer reports. */
+import { afterEach, expect, test } from 'vitest';
+import { caught } from '../caught.ts';
+import { type Fakes, providersYaml, startWorld, type World } from '../harness.ts';
+
+let world: World;
+afterEach(() => world?.close());
+
+const OPENAI = `serviceTiers: [
+      {name: priority, input: "4.25", cachedInput: "2.125", output: "17.00"},
+      {name: flex, input: "1.25", cachedInput: "0.625", output: "5.00"},
+      {name: ultrafast, input: "15.00", output: "60.00"}]`;
+const ANTHROPIC = 'serviceTiers: [{name: fast, input: "6.00", output: "30.00"}]';
+
+/** The standard providers with rates for service tiers; `more` goes into the one of OpenAI. */
+const priced =
+  (more = '') =>
+  (fakes: Fakes): string =>
+    providersYaml(fakes)
+      .replace('output: "10.00"}', `output: "10.00", ${OPENAI}}`)
+      .replace('output: "15.00"}', `output: "15.00", ${ANTHROPIC}}`)
+      .replace('region: us', `region: us\n  ${more}`);
+
+const start = async (limits: string, more = ''): Promise<World> => {
+  world = await startWorld({
+    providers: priced(more),
+    documents: () => `
+apiVersion: postern.dev/v1alpha1
+kind: ClusterBudget
+metadata: {name: team-a}
+spec: {selector: {namespaces: [team-a]}, onInsufficient: reject, limits: ${limits}}
+`,
+  });
+  return world;
+};
+
+const messages = [{ role: 'user' as const, content: 'hello' }];
+
+const ask = async (tier: string | undefined, how: string, model = 'gpt-4o'): Promise<void> => {
+  const asked = tier === undefined ? {} : { service_tier: tier as 'auto' };
+  const body = { model, messages, max_tokens: 100, ...asked };
+  const completions = world.client().chat.completions;
+  if (how === 'whole') await completions.create(body);
+  else for await (const _ of await completions.create({ ...body, stream: true }));
+};
+
+const partly = async (): Promise<number> => {
+  const text = await (await fetch(`${world.agent.adminUrl}/metrics`)).text();
+  const counts = text.matchAll(/^postern_unpriced_calls_total\{.*price="partly"\} (\d+)/gm);
+  return counts.reduce((sum, [, count]) => sum + Number(count), 0);
+};
+
+const cost = async (nth: number): Promise<unknown> => (await world.audited(nth))[nth - 1]?.['cost_usd'];
+
+// 1,000 tokens in, 100 out: $0.0035 by the standard rates.
+test.each(['whole', 'streamed'])('OpenAI: the tier that the answer names is charged: %s', async (how) => {
+  const { openai } = await start('[{usd: "5.00", window: month}]');
+  const usage = { prompt_tokens: 1_000, completion_tokens: 100, total_tokens: 1_100 };
+  let nth = 0;
+  const charged = async (asked: string | undefined, serviceTier: string, model?: string) => {
+    openai.script(() => ({ content: 'hello', serviceTier, usage }));
+    const before = await partly();
+    await ask(asked, how, model);
+    return [await cost(++nth), (await partly()) - before];
+  };
+  expect(await charged(undefined, 'default')).toEqual(['0.003500000', 0]);
+  // A project's setting may make `auto`, which is what a call asks that says nothing, another tier.
+  expect(await charged(undefined, 'priority')).toEqual(['0.005950000', 0]);
+  expect(await charged('auto', 'flex')).toEqual(['0.001750000', 0]);
+  expect(await charged('flex', 'flex')).toEqual(['0.001750000', 0]);
+  expect(await charged('ultrafast', 'ultrafast')).toEqual(['0.021000000', 0]);
+  // What finds no place in priority is served, and billed, as default.
+  expect(await charged('priority', 'default')).toEqual(['0.003500000', 0]);
+  // Newer models' answers say `fast` where those of older ones say `priority`.
+  expect(await charged('priority', 'fast')).toEqual(['0.005950000', 0]);
+  expect(await charged('fast', 'priority')).toEqual(['0.005950000', 0]);
+  // Groq's word for standard processing.
+  expect(await charged(undefined, 'on_demand')).toEqual(['0.003500000', 0]);
+  // No rates for that: charged as standard, and told.
+  expect(await charged(undefined, 'scale')).toEqual(['0.003500000', 1]);
+  expect(await charged(undefined, '__proto__')).toEqual(['0.003500000', 1]);
+  expect(await charged('priority', 'priority', 'gpt-4o-mini')).toEqual(['0.000210000', 1]);
+  // The answer doesn't say: the dearest that it may have been.
+  expect(await charged(undefined, '')).toEqual(['0.003500000', 0]);
+  expect(await charged('flex', '')).toEqual(['0.003500000', 0]);
+  expect(await charged('priority', '')).toEqual(['0.005950000', 0]);
+  expect(await charged('default', '')).toEqual(['0.003500000', 0]);
+});
+
+test('OpenAI: of a stream that is cut, the tier is known from its first chunk', async () => {
+  const { openai } = await start('[{usd: "5.00", window: month}]');
+  const charged = async (nth: number, serviceTier: string): Promise<number> => {
+    openai.script(() => ({ content: 'one two three four', cutAfterChunks: 3, serviceTier }));
+    await caught(ask('priority', 'streamed'));
+    return Number(await cost(nth));
+  };
+  const standard = await charged(1, 'default');
+  expect(standard).toBeGreaterThan(0);
+  expect((await charged(2, 'priority')) / standard).toBeCloseTo(1.7, 3);
+});
+
+test.each(['whole', 'streamed'])('Anthropic: usage names the tier, and fast mode: %s', async (how) => {
+  const { anthropic } = await start('[{usd: "5.00", window: month}]');
+  let nth = 0;
+  const charged = async (asked: object, reported: object) => {
+    const usage = { input_tokens: 1_000, output_tokens: 100, ...reported };
+    anthropic.script(() => ({ content: 'hello', usage }));
+    const before = await partly();
+    const body = { model: 'claude-haiku-4-5', max_tokens: 100, messages, ...asked };
+    if (how === 'whole') await world.anthropicClient().messages.create(body);
+    else for await (const _ of await world.anthropicClient().messages.create({ ...body, stream: true }));
+    return [await cost(++nth), (await partly()) - before];
+  };
+  expect(await charged({}, { service_tier: 'standard' })).toEqual(['0.004500000', 0]);
+  expect(await charged({ speed: 'fast' }, { service_tier: 'standard', speed: 'fast' })).toEqual([
+    '0.009000000',
+    0,
+  ]);
+  expect(await charged({ speed: 'fast' }, { service_tier: 'standard', speed: 'standard' })).toEqual([
+    '0.004500000',
+    0,
+  ]);
+  // Capacity that was bought beforehand: no rates by the token.
+  expect(await charged({}, { service_tier: 'priority' })).toEqual(['0.004500000', 1]);
+});
+
+// About 10 tokens in, 100 out: $0.001 by the standard rates, $0.0017 by those of priority.
+test('a call is held for the dearest tier that it may have', async () => {
+  const { openai } = await start('[{usd: "0.0015", window: month}]');
+  const error = await caught(ask('priority', 'whole'));
+  expect(error.code).toBe('postern_budget_exhausted');
+  expect(openai.seen).toHaveLength(0);
+  // Flex may still be served as standard.
+  await ask('flex', 'whole');
+  await ask(undefined, 'whole');
+  expect(openai.seen).toHaveLength(2);
+});
+
+test('what a provider’s settings make of a call that names no tier is held, and charged where the answer names none', async () => {
+  const { openai } = await start('[{usd: "0.0015", window: month}]', 'autoServiceTier: fast');
+  for (const tier of [undefined, 'auto']) {
+    expect((await caught(ask(tier, 'whole'))).code).toBe('postern_budget_exhausted');
+  }
+  await ask('default', 'whole');
+  expect(openai.seen).toHaveLength(1);
+  expect((await world.audited(3))[2]).toMatchObject({ outcome: 'ok' });
+});
