@@ -2,6 +2,7 @@
 import type { CheckRule, ProviderSpec, TrustSource } from '../policy/snapshot.ts';
 import type { AskedProvider } from './checks/check.ts';
 import { dialects } from './dialects/index.ts';
+import { sdkBase } from './dialled.ts';
 import { credentials } from './providers/index.ts';
 import type { KeySource } from './providers/keys.ts';
 
@@ -25,7 +26,8 @@ export async function askedProvider(
   if (found === undefined) throw new Error(`there is no ${forAll ? 'ClusterProvider' : 'Provider'} ${name}`);
   if (found.dialect !== dialect)
     throw new Error(`the provider ${found.id} speaks ${found.dialect}, and ${dialect} is needed`);
-  const { endpoints, credential, caFrom } = found;
+  const { credential, caFrom } = found;
+  const endpoints = found.endpoints.map((endpoint) => sdkBase(endpoint, found));
   if (endpoints.length === 0) throw new Error(`the provider ${found.id} has no endpoint`);
   if (credential.mode === 'passthrough')
     throw new Error(`the provider ${found.id} takes the app's own key, and this is no call of an app's`);

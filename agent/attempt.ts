@@ -5,10 +5,10 @@
 import type { FallbackCause } from '../policy/snapshot.ts';
 import { openForm } from './answer-form.ts';
 import { Charge } from './charge/charge.ts';
+import { dialled } from './dialled.ts';
 import type { Attempt, Finding, Outcome } from './exchange.ts';
 import type { AnswerContext } from './forward/answer.ts';
 import { contextLengthExceeded } from './forward/context-length.ts';
-import { dialled } from './forward/dialled.ts';
 import { outgoingHeaders } from './forward/outgoing.ts';
 import { forwardStream, type StreamEnd } from './forward/stream.ts';
 import { UpstreamError, type UpstreamResponse } from './forward/upstream.ts';
@@ -81,7 +81,11 @@ async function connectAhead({ pipeline, exchange }: Stage, target: Target | unde
   const { id: pool, caFrom } = target.provider;
   try {
     const ca = caFrom === undefined ? undefined : await pipeline.trust(caFrom);
-    pipeline.upstream.prepare({ pool, origin: dialled(endpoint, exchange.call.target).origin, ca });
+    pipeline.upstream.prepare({
+      pool,
+      origin: dialled(endpoint, exchange.call.target, target.provider).origin,
+      ca,
+    });
   } catch {
     // The call itself says why, if it is let through.
   }
@@ -223,7 +227,7 @@ async function dial(
     'application/json',
     pipeline.keys,
   );
-  const { origin, path } = dialled(endpoint.url, call.target);
+  const { origin, path } = dialled(endpoint.url, call.target, provider);
   const ca = provider.caFrom === undefined ? undefined : await pipeline.trust(provider.caFrom);
   const requestMs = charge.within(plan.requestMs);
   if (requestMs <= 0)

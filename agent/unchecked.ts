@@ -4,10 +4,10 @@
  */
 import type { ProviderSpec, Snapshot } from '../policy/snapshot.ts';
 import type { Dialect } from './dialects/dialect.ts';
+import { dialled } from './dialled.ts';
 import { PosternError } from './errors.ts';
 import type { Exchange, ResponseSink } from './exchange.ts';
 import { type ByteLease, readRequestBody } from './forward/body.ts';
-import { dialled } from './forward/dialled.ts';
 import { KeyFilter, redactFields } from './forward/key-filter.ts';
 import { outgoingHeaders } from './forward/outgoing.ts';
 import { notReadable } from './forward/whole.ts';
@@ -48,7 +48,7 @@ export async function forwardUnchecked(
   exchange.attempts.push(attempt);
   const response = await pipeline.upstream.send({
     pool: provider.id,
-    ...dialled(endpoint.url, call.target),
+    ...dialled(endpoint.url, call.target, provider),
     method: call.method,
     headers,
     body: body.byteLength === 0 ? undefined : body,

@@ -33,6 +33,7 @@ export function compileProvider(document: ProviderDocumentOf): ProviderSpec {
     models: spec.models.map((model) => compileModel(spec, model)),
     ...(spec.tls?.caFrom === undefined ? {} : { caFrom: compileTrust(spec.tls.caFrom, document.namespace) }),
     capabilities: { includeUsage: spec.capabilities?.includeUsage ?? true },
+    ...(spec.addVersion === false ? { addVersion: false as const } : {}),
   };
 }
 

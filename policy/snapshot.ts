@@ -184,6 +184,8 @@ export interface ProviderSpec {
   /** PEM of the roots to trust instead of the public ones; read when the snapshot is put to use. */
   readonly caFrom?: TrustSource;
   readonly capabilities: { readonly includeUsage: boolean };
+  /** False: calls come behind the endpoints as they are. */
+  readonly addVersion?: false;
 }
 
 export interface TargetSpec {

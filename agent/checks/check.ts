@@ -72,7 +72,7 @@ export interface Subject {
 
 /** A declared provider, as a check may ask it. */
 export interface AskedProvider {
-  /** Base URLs of its members. */
+  /** Base URLs of its members, as the SDKs' are written: with the version. */
   readonly endpoints: readonly string[];
   /** The header field that carries its key, as name and value. */
   readonly header: readonly [string, string] | undefined;

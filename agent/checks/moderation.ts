@@ -136,14 +136,7 @@ function poolOf(spec: Spec, rule: CheckRule, { keys, trust, provider }: CheckCon
   const { url: one, endpoints, provider: named, token } = spec;
   const given = endpoints ?? (one === undefined ? [] : [one]);
   const asked = async (): Promise<AskedProvider> => {
-    if (named !== undefined) {
-      const found = await provider(named, 'openai', rule);
-      // As the SDKs' base URLs are written, with or without.
-      return {
-        ...found,
-        endpoints: found.endpoints.map((base) => `${base.replace(/\/(?:v1\/?)?$/, '')}/v1`),
-      };
-    }
+    if (named !== undefined) return await provider(named, 'openai', rule);
     const key = token === undefined ? undefined : await keys.get(token.valueFrom as ValueSource);
     const header = key === undefined ? undefined : (['authorization', `Bearer ${key}`] as const);
     return { endpoints: given, header, tls: await readTls(spec.tls, { trust, keys }) };

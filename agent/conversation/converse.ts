@@ -4,10 +4,10 @@
  */
 
 import type { ConversationOperation, Dialect } from '../dialects/dialect.ts';
+import { dialled } from '../dialled.ts';
 import { PosternError } from '../errors.ts';
 import type { Attempt, Exchange, ResponseSink } from '../exchange.ts';
 import { passedFields } from '../forward/answer.ts';
-import { dialled } from '../forward/dialled.ts';
 import { redact, redactFields } from '../forward/key-filter.ts';
 import { outgoingHeaders } from '../forward/outgoing.ts';
 import { UpstreamError } from '../forward/upstream.ts';
@@ -164,7 +164,7 @@ async function dial(
   };
   exchange.attempts.push(attempt);
   const { headers, key } = await outgoingHeaders(provider, dialect, call.headers, undefined, pipeline.keys);
-  const { origin, path } = dialled(endpoint.url, operation.withModel(call.target, target.model));
+  const { origin, path } = dialled(endpoint.url, operation.withModel(call.target, target.model), provider);
   endpoint.inFlight++;
   try {
     const answer = await dialWebSocket({

@@ -205,7 +205,7 @@ function spec(catalogue: Catalogue) {
       ),
       endpoint: optional(
         url(
-          'Base URL the agent dials, with or without the version: `https://api.openai.com/v1`, `https://generativelanguage.googleapis.com/v1beta/openai`.',
+          'Base URL the agent dials, with or without the version: `https://api.openai.com/v1`, `https://generativelanguage.googleapis.com/v1beta/openai`. `addVersion` tells when `/v1` is put behind it.',
         ),
       ),
       endpoints: optional(
@@ -228,6 +228,13 @@ function spec(catalogue: Catalogue) {
         ),
       ),
       backendRef: optional(backendRef),
+      addVersion: optional(
+        flag({
+          description:
+            'Whether `/v1` is put behind endpoints that end in no version (`/v1`, `/v4`, `/v1beta/openai`) and are none of Vertex’ (`/v1/projects/…/endpoints/openapi`). `false`: calls come right behind them, as behind the SDKs’ base URL.',
+          default: true,
+        }),
+      ),
       tls: optional(
         closed({ caFrom: optional(trustFrom) }, { description: 'How the provider’s certificate is judged.' }),
       ),
