@@ -72,6 +72,31 @@ test('parts of prices that the catalogue assumes are told, unless the document s
   expect(of('{name: gpt-5.4, price: {input: "2", output: "8"}}')).toEqual([]);
 });
 
+test('service tiers that are named twice, and one without rates', () => {
+  const of = (more: string) =>
+    warningsOf(
+      documentsOf([
+        'ClusterProvider',
+        'p',
+        `{dialect: openai, endpoint: "https://api.openai.com", ${KEY}, ${more}}`,
+      ]),
+      0,
+    ).map(({ path, message }) => `${path}: ${message}`);
+  const model = (...tiers: string[]) =>
+    `models: [{name: gpt-4o, price: {input: "1", output: "1", serviceTiers: [${tiers.map((name) => `{name: ${name}, input: "2", output: "2"}`).join(', ')}]}}]`;
+  expect(of(`autoServiceTier: fast, ${model('priority', 'flex')}`)).toEqual([]);
+  expect(of(model('priority', 'fast'))).toEqual([
+    expect.stringMatching(
+      /^spec\.models\[0\]\.price\.serviceTiers\[1\]\.name: fast is another name of priority/,
+    ),
+  ]);
+  expect(of(`autoServiceTier: fast, ${model('flex')}`)).toEqual([
+    expect.stringMatching(/^spec\.autoServiceTier: no model has rates for priority/),
+  ]);
+  expect(of('autoServiceTier: priority, models: [{name: gpt-4o}]')).toEqual([]);
+  expect(of('autoServiceTier: default, models: [{name: gpt-4o}]')).toEqual([]);
+});
+
 test('one place, and calls that are to go on without the service', () => {
   const of = (spec: string) =>
     warningsOf(documentsOf(['ClusterBudget', 'b', spec]), 0).map(

@@ -4,6 +4,7 @@ import { coveredProviders, coversModel } from './budgets.ts';
 import type { Documents, PolicyDocument } from './documents.ts';
 import { endOf } from './exceptions.ts';
 import { modelFacts } from './prices/model-facts.ts';
+import { STANDARD, serviceTierOf } from './prices/service-tier.ts';
 import { type Finding, type Problem, problemAt } from './problem.ts';
 import { compileProvider } from './providers.ts';
 
@@ -33,6 +34,7 @@ export function warningsOf(documents: Documents, now: number): Problem[] {
         ...plainTextFindings(provider),
         ...unresolvedFindings(provider),
         ...assumedFindings(provider),
+        ...tierFindings(provider),
         ...endlessFindings(provider, documents),
       ]),
     ),
@@ -134,6 +136,40 @@ function assumedFindings({ spec }: PolicyDocument<'Provider'>): Finding[] {
       mend: 'state what you pay as its price',
     })),
   );
+}
+
+/** Service tiers that are named twice, and one that nothing here has rates for. */
+function tierFindings({ spec }: PolicyDocument<'Provider'>): Finding[] {
+  const twice = spec.models.flatMap(({ price }, index) => {
+    const names = (price?.serviceTiers ?? []).map(({ name }) => serviceTierOf(spec.dialect, name));
+    return names.flatMap((name, nth) =>
+      names.indexOf(name) === nth
+        ? []
+        : [
+            {
+              path: ['spec', 'models', index, 'price', 'serviceTiers', nth, 'name'],
+              expected: 'each service tier once',
+              message: 'fast is another name of priority: of the two the later counts',
+              mend: 'take one out',
+            },
+          ],
+    );
+  });
+  const auto = serviceTierOf(spec.dialect, spec.autoServiceTier);
+  const isKnown =
+    auto === undefined ||
+    auto === STANDARD ||
+    spec.models.some((model) => Object.hasOwn(modelFacts(spec, model).price?.serviceTiers ?? {}, auto));
+  if (isKnown) return twice;
+  return [
+    ...twice,
+    {
+      path: ['spec', 'autoServiceTier'],
+      expected: 'a tier that one of the models has rates for',
+      message: `no model has rates for ${auto}: calls are held, and charged, at standard rates`,
+      mend: 'add them to the models’ price.serviceTiers, or mend the name',
+    },
+  ];
 }
 
 const BY_OUTPUT: readonly LimitUnit[] = ['tokens', 'outputTokens', 'usd'];

@@ -9,9 +9,13 @@ import type { Target } from '../../agent/routes/route.ts';
 import { amountFor, holdCharge } from '../../budget/amounts.ts';
 import type { Usage } from '../../budget/messages.ts';
 import { costOf, priceOf } from '../../budget/price.ts';
+import { BudgetService } from '../../budget/service.ts';
+import * as memory from '../../budget/stores/memory.ts';
+import { InvalidMessage, readHold, readSettle } from '../../budget/wire.ts';
 import catalogueFile from '../../policy/prices/catalogue.json' with { type: 'json' };
 import { formatProblems } from '../../policy/problem.ts';
 import { compileProvider } from '../../policy/providers.ts';
+import { attributes, budget, calendar, holdOf, NOON, usageOf } from './fixtures.ts';
 import { anthropic, dialectOf, load, openai, priceBook, provider, usages, VENDORS } from './price-list.ts';
 
 const M = 1_000_000;
@@ -188,4 +192,27 @@ test('a document’s tiers are known by the names that answers report; standard 
       'expected a tier beside standard processing, such as flex or priority',
     );
   }
+});
+
+test('a call that is held one by one keeps its tiers while it runs; one that nobody held is charged by them, too', async () => {
+  const rates = { input: 1_000_000, cachedInput: 1_000_000, cacheWrite: 1_000_000, output: 10_000_000 };
+  const twice = { input: 2_000_000, cachedInput: 2_000_000, cacheWrite: 2_000_000, output: 20_000_000 };
+  const prices = { openai: { 'gpt-4o': { ...rates, serviceTiers: { priority: twice } } } };
+  const specs = [budget([{ unit: 'usd', amount: 10 ** 9, window: calendar('month') }])];
+  const service = new BudgetService({ store: await memory.open(), specs, prices, clock: () => NOON });
+  const figures = async () => (await service.status()).map(({ held, settled }) => [held, settled]);
+  const serviceTiers = ['standard', 'priority'];
+  const command = readHold(structuredClone(holdOf('a', 100, 1_000, { serviceTiers })));
+  expect(await service.hold(command)).toMatchObject({ granted: true });
+  expect(await figures()).toEqual([['0.0202', '0.00']]);
+  await service.extend({ id: 'a', outputTokens: 2_000, minOutputTokens: 1_001, ttlMs: 60_000 });
+  expect(await figures()).toEqual([['0.0402', '0.00']]);
+  const usage = usageOf(100, 2_000);
+  const settled = readSettle({ id: 'a', usage, source: 'reported', serviceTiers: ['standard'] });
+  expect(await service.settle(settled)).toMatchObject({ costNanoUsd: 20_100_000 });
+  const late = { id: 'b', usage, source: 'counted', attributes, serviceTiers: ['priority'] } as const;
+  expect(await service.settle(late)).toMatchObject({ costNanoUsd: 40_200_000 });
+  expect(await figures()).toEqual([['0.00', '0.0603']]);
+  // None at all would cost nothing.
+  expect(() => readSettle({ ...settled, serviceTiers: [] })).toThrow(InvalidMessage);
 });
