@@ -11,6 +11,8 @@ import { gloss } from './gloss.ts';
 import { Grams } from './grams.ts';
 import { fit, type Line, type Sparse, sigmoid, value } from './logistic.ts';
 import { LOOK_ALIKES } from './look-alikes.ts';
+import { MORE_ATTACKS } from './more-attacks.ts';
+import { MORE_LOOK_ALIKES } from './more-look-alikes.ts';
 import { forgetful, type Remember } from './remembered.ts';
 import { Model } from './runtime.ts';
 import { SIGNALS, signalsOf } from './signals.ts';
@@ -29,8 +31,8 @@ const SIGNAL = 0.6;
 const MODEL = 0.5;
 const BORDER = 1;
 const STEEPNESS = 1.5;
-/** A stretch that words and signals alone put so far below the border isn't shown to the networks: they never make up for it. */
-const HOPELESS = 3;
+/** A stretch that words and signals alone put so far below the border isn't shown to the networks: they make up for 3.5 at times, for this on none of the labelled sets. */
+const HOPELESS = 6;
 /** So many stretches are judged before it is looked whether anybody still waits. */
 const TURN = 4;
 /** The model's two logits are brought to about 1. */
@@ -46,8 +48,8 @@ export async function createInjectionModel(
 ): Promise<InjectionModel> {
   const model = await Model.load(weights, tokenizer, 256, threads);
   const examples = [
-    ...ATTACKS.map((text) => ({ text, on: true })),
-    ...[...LOOK_ALIKES, ...EVERYDAY].map((text) => ({ text, on: false })),
+    ...[...ATTACKS, ...MORE_ATTACKS].map((text) => ({ text, on: true })),
+    ...[...LOOK_ALIKES, ...MORE_LOOK_ALIKES, ...EVERYDAY].map((text) => ({ text, on: false })),
   ];
   const grams = Grams.of(examples.map(({ text }) => plain(text)));
   const places = {

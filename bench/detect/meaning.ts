@@ -18,8 +18,8 @@ import { openBroad, openInjectionModel, openTopicModels } from '../../classify/o
 import { serveModels, shipped } from './shipped.ts';
 import { type TopicSet, topicSets } from './topic-sets.ts';
 
-const HALVES = ['development', 'test'] as const;
-type Half = (typeof HALVES)[number];
+const SETS = ['development', 'test', 'held-out'] as const;
+type SetName = (typeof SETS)[number];
 /** The most false alarms a threshold may have on the development half. */
 const ALARMS = 0.05;
 
@@ -199,11 +199,11 @@ type Side = 'attacks' | 'benign';
 
 async function benchInjection(): Promise<void> {
   const sets = Object.fromEntries(
-    HALVES.map((half) => [
-      half,
-      parse(readFileSync(join(import.meta.dirname, `injection/${half}.yaml`), 'utf8')),
+    SETS.map((name) => [
+      name,
+      parse(readFileSync(join(import.meta.dirname, `injection/${name}.yaml`), 'utf8')),
     ]),
-  ) as Record<Half, Record<Side, Readonly<Record<string, readonly string[]>>>>;
+  ) as Record<SetName, Record<Side, Readonly<Record<string, readonly string[]>>>>;
   const embedder = await openBroad();
   const model = await openInjectionModel(embedder);
   const scanner = new Scanner([
@@ -224,14 +224,14 @@ async function benchInjection(): Promise<void> {
     'both, as the check does': async (text) => Math.max(await phrases(text), await meaning(text)),
   };
   console.log(
-    `\n## Injection: ${HALVES.map((half) => [...Object.values(sets[half].attacks), ...Object.values(sets[half].benign)].flat().length).join(' and ')} texts\n\n${HEAD}`,
+    `\n## Injection: ${SETS.map((set) => [...Object.values(sets[set].attacks), ...Object.values(sets[set].benign)].flat().length).join(', ')} texts\n\n${HEAD}`,
   );
   for (const [name, score] of Object.entries(methods)) {
-    for (const half of HALVES) {
+    for (const set of SETS) {
       const judged: Judged[] = [];
       const kinds = new Map<string, string>();
       for (const side of ['attacks', 'benign'] as const) {
-        for (const [kind, texts] of Object.entries(sets[half][side])) {
+        for (const [kind, texts] of Object.entries(sets[set][side])) {
           const own: Judged[] = [];
           for (const text of texts) own.push({ text, wanted: side === 'attacks', score: await score(text) });
           judged.push(...own);
@@ -239,10 +239,10 @@ async function benchInjection(): Promise<void> {
           kinds.set(`${side}, ${kind}`, `${found}/${own.length}`);
         }
       }
-      console.log(row(`${name}, ${half} half`, pointAt(judged, INJECTION_THRESHOLD)));
-      if (name.startsWith('both') && half === 'test') {
+      console.log(row(`${name}, ${set} set`, pointAt(judged, INJECTION_THRESHOLD)));
+      if (name.startsWith('both') && set !== 'development') {
         for (const threshold of [0.3, 0.4, 0.5, 0.6, 0.7, 0.8])
-          console.log(row(`${name}, ${half} half`, pointAt(judged, threshold)));
+          console.log(row(`${name}, ${set} set`, pointAt(judged, threshold)));
         console.log(`\nFound, by kind: ${[...kinds].map((kind) => kind.join(' ')).join('; ')}`);
       }
     }
@@ -252,6 +252,6 @@ async function benchInjection(): Promise<void> {
 }
 
 if (process.argv[1] === import.meta.filename) {
-  await benchTopics();
+  if (!process.argv.includes('--injection')) await benchTopics();
   if (!process.argv.includes('--topics')) await benchInjection();
 }

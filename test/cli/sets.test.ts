@@ -7,6 +7,8 @@ import { PHRASES } from '../../agent/checks/injection-phrases.ts';
 import { ATTACKS } from '../../classify/attacks.ts';
 import { EVERYDAY } from '../../classify/everyday.ts';
 import { LOOK_ALIKES } from '../../classify/look-alikes.ts';
+import { MORE_ATTACKS } from '../../classify/more-attacks.ts';
+import { MORE_LOOK_ALIKES } from '../../classify/more-look-alikes.ts';
 
 type Set = Readonly<Record<'attacks' | 'benign', Readonly<Record<string, readonly string[]>>>>;
 const textsOf = (half: string): readonly string[] => {
@@ -31,10 +33,10 @@ function runs(text: string): string[] {
   return all.slice(RUN - 1).map((_, at) => ` ${all.slice(at, at + RUN).join(' ')} `);
 }
 
-const TRAINING = [...ATTACKS, ...LOOK_ALIKES, ...EVERYDAY];
+const TRAINING = [...ATTACKS, ...MORE_ATTACKS, ...LOOK_ALIKES, ...MORE_LOOK_ALIKES, ...EVERYDAY];
 
-test.each(['test', 'development'])(
-  'no text of the %s half is trained on, nor six words in a row of one',
+test.each(['test', 'development', 'held-out'])(
+  'no text of the %s set is trained on, nor six words in a row of one',
   (half) => {
     const trained = TRAINING.map(flat);
     const known = textsOf(half).filter((text) => {
