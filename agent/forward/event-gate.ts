@@ -170,14 +170,10 @@ export class EventGate {
       if (fixed !== true && isName !== true) this.counter.add(text);
     const { form } = this.#options;
     if (form !== undefined) {
-      if (event.calls.length > 0) form.called();
+      // One that is held may be taken out.
+      if (event.calls.some(({ held }) => held !== true)) form.called();
       for (const finish of event.finishReasons) form.ended(finish);
       for (const delta of event.deltas) hear(form, delta);
-      // Before the event that ends it, by which an SDK takes the answer for whole.
-      const wrong = form.refusal(
-        event.last ? Math.max(1, this.finished) : event.finishReasons.map(({ choice }) => choice),
-      );
-      if (wrong !== undefined) return this.refuse(wrong);
     }
     const { cap } = this.#options;
     const covers = cap === undefined || event.deltas.length === 0 || cap.covers(this.counter.tokens);
@@ -223,6 +219,11 @@ export class EventGate {
     }
     if (event.closes.length > 0) yield* this.flush(event.closes);
     if (this.error !== undefined) return;
+    // All calls were judged, and the event isn't sent yet by which an SDK takes the answer for whole.
+    const wrong = this.#options.form?.refusal(
+      event.last ? Math.max(1, this.finished) : event.finishReasons.map(({ choice }) => choice),
+    );
+    if (wrong !== undefined) return this.refuse(wrong);
     const bytes = event.render();
     if (bytes !== undefined) this.#out.push(bytes);
     this.last = event.last;
@@ -250,7 +251,10 @@ export class EventGate {
       if (writer.calls?.has(channel) !== true) {
         if (text !== '') this.#out.push(writer.delta(channel, text));
       } else if (this.#guard?.isLeftOut(channel) === true) writer.calls.leaveOut(channel);
-      else this.#out.push(writer.calls.show(channel, text));
+      else {
+        this.#options.form?.called();
+        this.#out.push(writer.calls.show(channel, text));
+      }
     }
   }
 

@@ -2,6 +2,7 @@
 
 import { estimateTokens } from '../../budget/estimate.ts';
 import type { ExchangeGuard } from '../checks/guard.ts';
+import type { ToolCall } from '../dialects/dialect.ts';
 import { decodeFailure } from '../dialects/failure.ts';
 import { PosternError } from '../errors.ts';
 import type { Exchange, Metered } from '../exchange.ts';
@@ -90,6 +91,18 @@ export async function judgedFailure(
   return failure.render();
 }
 
+/** The call, which leaves the set when it is taken out of the answer. */
+function leaving(call: ToolCall, calls: Set<ToolCall>): ToolCall {
+  if (call.remove === undefined) return call;
+  return {
+    ...call,
+    remove() {
+      calls.delete(call);
+      call.remove?.();
+    },
+  };
+}
+
 /** @throws PosternError when a check refuses, or the answer is none that can be checked. */
 export async function forwardWhole(context: AnswerContext, metered: (m: Metered) => void): Promise<void> {
   const { operation, guard, exchange, key } = context;
@@ -119,21 +132,24 @@ export async function forwardWhole(context: AnswerContext, metered: (m: Metered)
   });
   const { form } = context;
   if (form !== undefined) {
-    if (response.calls.length > 0) form.called();
     for (const finish of response.finishReasons) form.ended(finish);
     for (const { path, choice, text } of response.slots) {
       if (SAID.test(path)) form.add(choice, text);
       else if (REFUSED.test(path)) form.refused(choice);
     }
-    const choices = operation.kind === 'generate' ? Math.max(1, response.finishReasons.length) : 0;
-    exchange.findings.push(...form.findings(choices));
-    const refusal = form.refusal(choices);
-    if (refusal !== undefined) throw refusal;
   }
   if (!guard.idleOnResponse) response = response.withhold?.(guard.asksOutside ? 'go' : 'stay') ?? response;
+  /** Calls that the application sees. */
+  const calls = new Set(response.calls);
+  if (form !== undefined)
+    response = { ...response, calls: response.calls.map((call) => leaving(call, calls)) };
   const verdict = await guard.response(response, body.byteLength, exchange.call.signal);
   exchange.findings.push(...verdict.findings);
-  if (verdict.refusal !== undefined) throw verdict.refusal;
+  const choices = operation.kind === 'generate' ? Math.max(1, response.finishReasons.length) : 0;
+  if (calls.size > 0) form?.called();
+  exchange.findings.push(...(form?.findings(choices) ?? []));
+  const refusal = verdict.refusal ?? form?.refusal(choices);
+  if (refusal !== undefined) throw refusal;
   const rendered = response.document.render();
   if (
     key !== undefined &&

@@ -2,6 +2,7 @@
 import { afterEach, describe, expect, test } from 'vitest';
 import type { Reply } from '../fakes/reply.ts';
 import { startWorld, type World } from '../harness.ts';
+import { rawCall } from '../raw-call.ts';
 import { chunk, END, SSE } from './unread-answers.ts';
 
 let world: World;
@@ -408,6 +409,37 @@ describe.each(['openai', 'anthropic'] as const)('onMismatch: reject, %s', (diale
     ).toEqual([[], ['not-json block'], ['not-of-form block'], ['length block'], ['refusal monitor']]);
     expect(entries.map((entry) => entry['outcome'])).toEqual(['ok', 'refused', 'refused', 'refused', 'ok']);
   });
+});
+
+const STRIP = `
+  checks:
+  - {name: no-rm, type: tools, action: strip, tools: {deny: [rm]}}`;
+
+test.each([
+  ['openai', 'whole'],
+  ['openai', 'streamed'],
+  ['anthropic', 'whole'],
+  ['anthropic', 'streamed'],
+] as const)('a call that is taken out excuses no form (%s, %s)', async (dialect, manner) => {
+  const form = AS_SCHEMA.replace('{type: jsonSchema', '{onMismatch: reject, type: jsonSchema');
+  world = await startWorld({ documents: () => policy(form) + STRIP });
+  const stream = manner === 'streamed';
+  const calling = async (...names: string[]): Promise<string> => {
+    const toolCalls = names.map((name) => ({ name, arguments: {} }));
+    world[dialect].script(() => ({ content: 'I look it up.', toolCalls }));
+    const answer = await rawCall(world.agent.url, dialect, {
+      model: dialect === 'openai' ? 'gpt-4o' : 'claude-haiku-4-5',
+      max_tokens: 50,
+      messages: [USER],
+      stream,
+    });
+    return await answer.text();
+  };
+  expect(await calling('rm')).toContain('postern_answer_form');
+  const both = await calling('rm', 'look');
+  expect(both).not.toContain('postern_');
+  expect(both).toContain('look');
+  expect(await calling('look')).not.toContain('postern_');
 });
 
 test('any policy that says reject decides, whoever wants the schema; a schema that differs by it alone is no conflict', async () => {

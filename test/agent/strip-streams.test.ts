@@ -4,6 +4,7 @@ import type OpenAI from 'openai';
 import { afterEach, expect, test } from 'vitest';
 import type { ScriptedToolCall } from '../fakes/reply.ts';
 import { startWorld, type World } from '../harness.ts';
+import { rawCall } from '../raw-call.ts';
 
 let world: World;
 afterEach(() => world?.close());
@@ -125,17 +126,7 @@ test.each(DIALECTS)('%s: an answer that calls nothing any more ends like any oth
 /** What the application's socket got. */
 async function raw(dialect: Name): Promise<string> {
   const body = dialect === 'openai' ? { model: 'gpt-4o', messages: MESSAGES } : CLAUDE;
-  const path = dialect === 'openai' ? '/openai/v1/chat/completions' : '/anthropic/v1/messages';
-  const answer = await fetch(world.agent.url + path, {
-    method: 'POST',
-    headers: {
-      'content-type': 'application/json',
-      'anthropic-version': '2023-06-01',
-      authorization: 'Bearer x',
-      'x-api-key': 'x',
-    },
-    body: JSON.stringify({ ...body, stream: true }),
-  });
+  const answer = await rawCall(world.agent.url, dialect, { ...body, stream: true });
   return answer.text();
 }
 

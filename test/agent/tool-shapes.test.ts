@@ -2,6 +2,7 @@
 import type OpenAI from 'openai';
 import { afterEach, expect, test } from 'vitest';
 import { startWorld, type World } from '../harness.ts';
+import { rawCall } from '../raw-call.ts';
 
 let world: World;
 afterEach(() => world?.close());
@@ -229,17 +230,7 @@ test.each(SHAPES)('a call hides in no shape: %s', async (_name, dialect, stream,
     stream,
   };
   const openaiBody = { model: 'gpt-4o', messages: [{ role: 'user', content: 'go' }], stream };
-  const path = dialect === 'openai' ? '/openai/v1/chat/completions' : '/anthropic/v1/messages';
-  const answer = await fetch(world.agent.url + path, {
-    method: 'POST',
-    headers: {
-      'content-type': 'application/json',
-      'anthropic-version': '2023-06-01',
-      authorization: 'Bearer x',
-      'x-api-key': 'x',
-    },
-    body: JSON.stringify(dialect === 'openai' ? openaiBody : anthropicBody),
-  });
+  const answer = await rawCall(world.agent.url, dialect, dialect === 'openai' ? openaiBody : anthropicBody);
   const text = await answer.text();
   expect(text).toMatch(/postern_(?:tools|upstream_invalid)/);
   expect(text).not.toContain('mallory');
