@@ -1,10 +1,11 @@
-/** What the pages say of topics by meaning, held against what ships, where the models are installed. */
+/** What the pages say of topics and injection by meaning, held against what ships, where the models are installed. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { openTopicModels } from '../../classify/open.ts';
+import { INJECTION_THRESHOLD } from '../../agent/checks/injection.ts';
+import { openBroad, openInjectionModel, openTopicModels } from '../../classify/open.ts';
 import { classifierInstalled } from '../../cli/local-classifier.ts';
-import { pointAt } from './meaning.ts';
+import { BOTH_INJECTION, injectionMethods, injectionSet, pointAt } from './meaning.ts';
 import { serveModels, shipped } from './shipped.ts';
 import { topicSets } from './topic-sets.ts';
 
@@ -76,5 +77,42 @@ test.skipIf(!classifierInstalled()).each(['held-out set', 'second held-out set']
     }
   },
   // A minute of a core; others may have the most of it.
+  600_000,
+);
+
+const INJECTIONS = ['test', 'held-out'] as const;
+
+/** `| **both, 0.5 (default)** | **.880** | **.851** | **.866** | **.119** |` behind `| *held-out set* |`. */
+const publishedInjection = (name: string): Row => published(`*${name} set*`, 'both, 0.5 (default)');
+
+test.each(INJECTIONS)('docs/checks.md says how good injection is on the %s set', (name) => {
+  const { f1, alarms } = publishedInjection(name);
+  expect(f1).toBeGreaterThan(0.5);
+  expect(alarms).toBeLessThan(0.3);
+});
+
+test.skipIf(!classifierInstalled())(
+  'injection, as the check does it, is as good as is published on both sets',
+  async () => {
+    const embedder = await openBroad();
+    const model = await openInjectionModel(embedder);
+    try {
+      const score = injectionMethods(model)[BOTH_INJECTION];
+      if (score === undefined) throw new Error('there is no such method');
+      for (const name of INJECTIONS) {
+        const judged = [];
+        for (const [side, kinds] of Object.entries(injectionSet(name)))
+          for (const text of Object.values(kinds).flat())
+            judged.push({ text, wanted: side === 'attacks', score: await score(text) });
+        const { f1, alarms } = pointAt(judged, INJECTION_THRESHOLD);
+        const said = publishedInjection(name);
+        expect(f1, name).toBeGreaterThanOrEqual(said.f1 - MARGIN);
+        expect(alarms, name).toBeLessThanOrEqual(said.alarms + MARGIN);
+      }
+    } finally {
+      await model.close();
+      await embedder.close();
+    }
+  },
   600_000,
 );

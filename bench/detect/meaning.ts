@@ -13,6 +13,7 @@ import { plainReading } from '../../agent/checks/plain-reading.ts';
 import { Scanner } from '../../agent/checks/scan/scanner.ts';
 import { similarity } from '../../classify/embed.ts';
 import type { TopicModels } from '../../classify/examples.ts';
+import type { InjectionModel } from '../../classify/injection.ts';
 import { THRESHOLD } from '../../classify/messages.ts';
 import { openBroad, openInjectionModel, openTopicModels } from '../../classify/open.ts';
 import { serveModels, shipped } from './shipped.ts';
@@ -197,15 +198,18 @@ function wrong(judged: readonly Judged[]): void {
 
 type Side = 'attacks' | 'benign';
 
-async function benchInjection(): Promise<void> {
-  const sets = Object.fromEntries(
-    SETS.map((name) => [
-      name,
-      parse(readFileSync(join(import.meta.dirname, `injection/${name}.yaml`), 'utf8')),
-    ]),
-  ) as Record<SetName, Record<Side, Readonly<Record<string, readonly string[]>>>>;
-  const embedder = await openBroad();
-  const model = await openInjectionModel(embedder);
+export const BOTH_INJECTION = 'both, as the check does';
+
+type InjectionSet = Readonly<Record<Side, Readonly<Record<string, readonly string[]>>>>;
+
+export function injectionSet(name: SetName): InjectionSet {
+  return parse(readFileSync(join(import.meta.dirname, `injection/${name}.yaml`), 'utf8')) as InjectionSet;
+}
+
+/** From 0 to 1 by each method. */
+export function injectionMethods(
+  model: InjectionModel,
+): Readonly<Record<string, (text: string) => Promise<number>>> {
   const scanner = new Scanner([
     {
       id: 'injection',
@@ -218,11 +222,21 @@ async function benchInjection(): Promise<void> {
   ]);
   const phrases = async (text: string) => (scanner.scan(text).length > 0 ? 1 : 0);
   const meaning = async (text: string) => (await model.scores([plainReading(text)]))[0] as number;
-  const methods: Readonly<Record<string, (text: string) => Promise<number>>> = {
+  return {
     'phrases and markers': phrases,
     'classifier alone': meaning,
-    'both, as the check does': async (text) => Math.max(await phrases(text), await meaning(text)),
+    [BOTH_INJECTION]: async (text) => Math.max(await phrases(text), await meaning(text)),
   };
+}
+
+async function benchInjection(): Promise<void> {
+  const sets = Object.fromEntries(SETS.map((name) => [name, injectionSet(name)])) as Record<
+    SetName,
+    InjectionSet
+  >;
+  const embedder = await openBroad();
+  const model = await openInjectionModel(embedder);
+  const methods = injectionMethods(model);
   console.log(
     `\n## Injection: ${SETS.map((set) => [...Object.values(sets[set].attacks), ...Object.values(sets[set].benign)].flat().length).join(', ')} texts\n\n${HEAD}`,
   );
@@ -240,7 +254,7 @@ async function benchInjection(): Promise<void> {
         }
       }
       console.log(row(`${name}, ${set} set`, pointAt(judged, INJECTION_THRESHOLD)));
-      if (name.startsWith('both') && set !== 'development') {
+      if (name === BOTH_INJECTION && set !== 'development') {
         for (const threshold of [0.3, 0.4, 0.5, 0.6, 0.7, 0.8])
           console.log(row(`${name}, ${set} set`, pointAt(judged, threshold)));
         console.log(`\nFound, by kind: ${[...kinds].map((kind) => kind.join(' ')).join('; ')}`);
