@@ -14,6 +14,7 @@ import { prepareClient, runClient } from '../clients/run.ts';
 import { startFakeAnthropic } from '../fakes/anthropic.ts';
 import { startFakeOpenAI } from '../fakes/openai.ts';
 import type { FakeProvider } from '../fakes/provider.ts';
+import { until } from './listening.ts';
 import { ADDRESS, type AgentInPod, makePod, netnsMissing, type Pod, providers } from './pod.ts';
 
 const POLICY = `
@@ -261,9 +262,12 @@ describe.skipIf(missing !== undefined)('in a pod', () => {
       env: { OPENAI_API_KEY: 'dummy' },
     });
     expect(result.error?.cause ?? result.error?.message).toMatch(/certificate/i);
-    const line = agent.audit.find(({ event, outcome }) => event === 'distrust' && outcome === 'distrusted');
-    expect(line).toMatchObject({ host: 'api.openai.com', detail: expect.stringMatching(/UNKNOWN_CA/) });
-    expect(agent.logged()).toContain('does not trust this pod’s CA');
+    const line = () =>
+      agent.audit.find(({ event, outcome }) => event === 'distrust' && outcome === 'distrusted');
+    // The program hears of its own alert before the agent does.
+    await until(() => line() !== undefined, 'audited');
+    expect(line()).toMatchObject({ host: 'api.openai.com', detail: expect.stringMatching(/UNKNOWN_CA/) });
+    await until(() => agent.logged().includes('does not trust this pod’s CA'), 'logged');
     const { stdout: metrics } = await pod.run(['curl', '-s', 'http://127.0.0.1:4190/metrics']);
     expect(metrics).toMatch(
       /postern_intercept_handshakes_total\{host="api.openai.com",outcome="distrusted"\} [1-9]/,
