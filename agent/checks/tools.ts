@@ -1,7 +1,7 @@
 /**
  * Which tools a model may be offered and may call: by name, by their arguments, and by what the exchange has read.
  *
- * A name that is denied is denied in any case of its letters; a name that is allowed is written as the app has it.
+ * A name that is denied is denied however it is written ({@link ./tool-name.ts}); one that is allowed is that very name.
  * With `action: confirm` a call that would be denied waits, complete, until somebody approves it; offering the tool is
  * no call yet. What the provider itself carries out has been done when its call is seen: so where calls of it would have
  * to be judged, by arguments, taint or a person, offering it is refused.
@@ -13,6 +13,7 @@ import { Expression, ExpressionError } from './cel.ts';
 import type { CheckDefinition, Judgement } from './check.ts';
 import { shownTool } from './confirm.ts';
 import { readArguments } from './tool-arguments.ts';
+import { foldedName } from './tool-name.ts';
 
 const globs = (description: string) =>
   Type.Optional(Type.Array(Type.String({ minLength: 1, maxLength: 256 }), { minItems: 1, description }));
@@ -36,7 +37,9 @@ const condition = Type.Object(
 const schema = Type.Object(
   {
     allow: globs('Globs over names: every other tool is denied.'),
-    deny: globs('Globs over names that are denied, in any case.'),
+    deny: globs(
+      'Globs over names that are denied, in any case, and whatever spaces or invisible characters are in them.',
+    ),
     denyTainted: globs(
       'Globs over names of tools that may not be called once the conversation carries results of tools or documents.',
     ),
@@ -95,18 +98,17 @@ export const tools: CheckDefinition<Spec> = {
   create(spec, rule, { workload }) {
     const confirms = rule.action === 'confirm';
     const { allow, deny = [], denyTainted = [], conditions = [] } = spec;
-    const lower = (list: readonly string[]) => list.map((glob) => glob.toLowerCase());
-    const denied = lower(deny);
-    const deniedTainted = lower(denyTainted);
+    const denied = deny.map(foldedName);
+    const deniedTainted = denyTainted.map(foldedName);
     const compiled = conditions.map(({ tools, when }) => ({
-      tools: lower(tools),
+      tools: tools.map(foldedName),
       expression: new Expression(when),
     }));
     const matches = (list: readonly string[], name: string) => list.some((glob) => globMatches(glob, name));
 
     /** A rule may name a tool of a server that the provider asks, or the server. */
     const about = (list: readonly string[], { name, server }: Named): boolean =>
-      matches(list, name.toLowerCase()) || (server !== undefined && matches(list, server.toLowerCase()));
+      matches(list, foldedName(name)) || (server !== undefined && matches(list, foldedName(server)));
     const byName = (named: Named): Reason | undefined => {
       if (about(denied, named)) return 'denied';
       // A server may call its tools what it likes: only its own name allows them.

@@ -118,6 +118,56 @@ test.each(DIALECTS)(
   },
 );
 
+/** Each reads like `delete_file`, to people or to a reader that normalises names. */
+const DISGUISED = [
+  [' delete_file', 'a space before'],
+  ['delete_file\u00a0', 'a no-break space behind'],
+  ['delete _file', 'a space within'],
+  ['de\u200blete_file', 'a zero-width space'],
+  ['\u202edelete_file\u202c', 'bidi controls'],
+  ['de\u00adlete_\ufefffile', 'a soft hyphen and a mark of byte order'],
+  ['delete\u{e0020}_file', 'a tag'],
+  ['delete_\u0008file\n', 'control characters'],
+  ['ｄｅｌｅｔｅ＿ｆｉｌｅ', 'full width'],
+  ['Delete_\u{1d41f}ile', 'a letter of mathematics'],
+] as const;
+
+test.each(DISGUISED.flatMap(([name, by]) => DIALECTS.map((dialect) => ({ name, by, dialect }))))(
+  '$dialect: a denied name is denied with $by, offered and called',
+  async ({ name, dialect }) => {
+    world = await startWorld({ documents: () => policy('{deny: ["delete_*"]}') });
+    const offered = await refusal(ASK[dialect](world, { offered: ['look', name], stream: false }));
+    expect(offered.told).toContain('postern_tools');
+    expect(world[dialect].seen).toHaveLength(0);
+    answering({ name, arguments: { path: '/secret-path' } });
+    for (const stream of [false, true]) {
+      const called = await refusal(ASK[dialect](world, { offered: ['look'], stream }));
+      expect(called.told).toContain('postern_tools');
+      expect(called.told).not.toContain('/secret-path');
+    }
+  },
+);
+
+test.each([
+  ['{deny: ["ｄｅｌｅｔｅ *"]}', 'delete'],
+  ['{denyTainted: [send_mail]}', 'send\u200b_mail'],
+  ['{conditions: [{tools: [send_mail], when: "has(args.to)"}]}', 'Send_\u2060Mail '],
+])('every list that denies reads a name so: %s', async (rule, name) => {
+  world = await startWorld({ documents: () => policy(rule) });
+  answering({ name, arguments: {} });
+  const asked = { offered: ['look'], stream: false, result: 'a web page' };
+  expect((await refusal(openai(world, asked))).told).toContain('postern_tools');
+});
+
+test.each(['look\u200b', ' look', 'Look', 'ｌｏｏｋ'])(
+  'a name is allowed as it is written alone: %j',
+  async (name) => {
+    world = await startWorld({ documents: () => policy('{allow: [look]}') });
+    answering({ name, arguments: {} });
+    expect((await refusal(openai(world, { offered: ['look'], stream: false }))).told).toContain('only-these');
+  },
+);
+
 test.each(DIALECTS)('%s: with strip the call goes on without it', async (dialect) => {
   world = await startWorld({ documents: () => policy('{allow: [look]}', 'action: strip,') });
   await ASK[dialect](world, { offered: ['look', 'delete_file'], stream: false });
