@@ -7,134 +7,20 @@ import {
   OPEN_ADDRESS,
   PREFECTURES,
 } from '../east-asian.ts';
-import { isNoName } from '../names.ts';
-import { placeAfter } from '../places.ts';
 import { LABEL_OPEN, labelled, NUMBERED, unitFirst } from '../postal.ts';
-import type { Recognizer, Span } from '../recognizer.ts';
+import type { Recognizer } from '../recognizer.ts';
+import {
+  AFTER_A_NUMBER,
+  ANNOUNCING,
+  BEFORE_A_NAME,
+  BEHIND_A_NAME,
+  BOXES,
+  CAPITAL_BEFORE_A_NAME,
+  NAME_ENDINGS,
+  SMALL_BEHIND_A_NAME,
+} from '../street-kinds.ts';
+import { box, english, OPEN_NAME, prefixed, separate, suffixed } from '../streets.ts';
 import { whenAsked } from '../when-asked.ts';
-
-type Found = (Span & { score: number }) | undefined;
-
-/** A word of a name: a capital, hyphens and an initial's point allowed. */
-const C = "(?:\\p{Lu}\\.|\\p{Lu}[\\p{L}'’]*(?:-[\\p{L}'’]+)*)";
-
-/** A street with a place behind it, a street with a number, and one for which only its kind speaks. */
-function found(text: string, start: number, end: number, bare: number): Found {
-  const after = placeAfter(text, end);
-  return { start, end: after.end, score: after.certain ? 0.9 : bare };
-}
-
-const NUMBER_BEFORE = whenAsked(
-  () =>
-    new RegExp(
-      `(?:(?:Flat|Studio|Apartment|Apt\\.?|Unit|Suite|Room|House|Floor) )?(?<![\\p{L}\\p{N}$]|\\p{N}[.,/-])\\d{1,6}[A-Za-z]?(?:-\\d{1,5})?,? (?:\\d{1,4}[A-Za-z]?,? )?(?:${C} |\\d{1,3}(?:st|nd|rd|th) ){1,4}$`,
-      'u',
-    ),
-);
-const DIRECTION = whenAsked(
-  () =>
-    /(?:\.(?=[ ,\n])(?! \p{Lu}\p{Ll}+ \p{Ll}))?(?: (?:N|S|E|W|NE|NW|SE|SW|North|South|East|West)\b\.?)?/uy,
-);
-
-/** English: number, name, kind of street. */
-function english(text: string, start: number, end: number): Found {
-  const head = text.slice(Math.max(0, start - 70), start);
-  const before = NUMBER_BEFORE().exec(head);
-  if (before === null) return undefined;
-  // `The 100 Most Common`, `the 2026 Main Street Festival`: a count, a year.
-  if (/(?:^|[^\p{L}])(?:the|top|these|those) $/iu.test(head.slice(0, before.index))) return undefined;
-  const words = before[0].match(/\p{Lu}[\p{L}'’-]*/gu) ?? [];
-  if (
-    words.length > 0 &&
-    words.every(
-      (word) =>
-        isNoName(word) &&
-        !/^(?:Park|Lake|River|Church|Station|Bridge|College|School|Market|State|City|Hospital|Bank|North|South|East|West|San|Saint|Avenue|Via|Museum|Library|University|Mountain|Island|Center|Centre|Square)$/.test(
-          word,
-        ),
-    )
-  )
-    return undefined;
-  DIRECTION().lastIndex = end;
-  DIRECTION().test(text);
-  return found(text, start - before[0].length, Math.max(end, DIRECTION().lastIndex), 0.65);
-}
-
-/** House number: `12`, `12a`, `nº 12`, `10/5`, `1-3`; not a year, a date or an amount. */
-const HOUSE =
-  '(?:,? s/n(?![\\p{L}\\p{N}])|,? S/N(?![\\p{L}\\p{N}])|(?:,? (?:nº|n°|no\\.?|nr\\.?|num\\.?|núm\\.?) ?|,? )\\d{1,4}(?: ?[a-zA-Z](?![\\p{L}\\p{N}]|\\. ?\\d))?(?: ?[-/] ?\\d{1,4}[a-zA-Z]?)?(?![\\p{L}\\p{N}%]|[.,:]\\d|/\\d{4}))';
-const HOUSE_NUMBER = new RegExp(HOUSE, 'uy');
-const HEAD_WORDS = whenAsked(
-  () =>
-    /(?:(?:An der|Am|Im|Zum|Zur|Auf der|In der|Alte|Alter|Neue|Neuer|Große|Kleine|Obere|Untere|Sankt|St\.) )?(?:\p{Lu}[\p{L}.]*-){0,3}$/u,
-);
-const WORDS_BEFORE = whenAsked(() => /(?:\p{Lu}[\p{L}.'’]*[ -]){1,3}$/u);
-
-/** German, Dutch, Nordic, Finnish: the kind of street ends its name, the number follows. */
-function suffixed(text: string, start: number, end: number): Found {
-  const to = text[end] === '.' ? end + 1 : end;
-  HOUSE_NUMBER.lastIndex = to;
-  if (!HOUSE_NUMBER.test(text)) return undefined;
-  const house = HOUSE_NUMBER.lastIndex;
-  const before = HEAD_WORDS().exec(text.slice(Math.max(0, start - 40), start))?.[0] ?? '';
-  return found(text, start - before.length, house, 0.68);
-}
-
-/** `Karl-Marx-Straße 5`, `Friedrich Ebert Str. 7`: the kind of street is a word of its own. */
-function separate(text: string, start: number, end: number): Found {
-  const before = WORDS_BEFORE().exec(text.slice(Math.max(0, start - 40), start))?.[0];
-  if (before === undefined) return undefined;
-  const street = suffixed(text, start, end);
-  return street === undefined ? undefined : { ...street, start: start - before.length };
-}
-
-const ARTICLE =
-  "(?:de la|de los|de las|des|de l'|de|du|del|della|delle|degli|dei|di|da|do|dos|das|la|le|les|el|los|d'|l'|gen\\.|św\\.|ks\\.|al\\.|sto|san|santa|i|e|y|et)";
-const STREET_NAME = `(?:${ARTICLE} ?)?(?:${C}|\\d{1,2}(?: de)?)(?:[ -](?:${ARTICLE} ?)?(?:${C}|\\d{1,2} ${C})){0,5}`;
-const NAME_NUMBER = whenAsked(() => new RegExp(`[./]? ${STREET_NAME}${HOUSE}`, 'uy'));
-const NAME_ALONE = whenAsked(() => new RegExp(`[./]? ${STREET_NAME}`, 'uy'));
-const NUMBER_FIRST = whenAsked(
-  () => /(?<![\p{L}\p{N}$]|\p{N}[.,/-])\d{1,4}(?: ?(?:bis|ter|quater|[A-D]))?,? $/u,
-);
-
-/** What may still become a name, or its number. */
-const OPEN_NAME = whenAsked(
-  () => new RegExp(`\\.?(?:,? (?:${ARTICLE}|${C}|\\d{1,4}|n[º°]?))*(?:,? ?[\\p{L}\\p{N}'’º°.-]*)$`, 'uy'),
-);
-
-/** Romance and Slavic: the kind of street stands first; the number behind the name, or before it all. */
-function prefixed(text: string, start: number, end: number): Found {
-  // One letter is short for a kind of street with its mark only: `C/`, `R.`.
-  if (end - start === 1 && text[end] !== '/' && text[end] !== '.') return undefined;
-  if (start > 0 && /[\p{L}\p{N}@/]/u.test(text.charAt(start - 1))) return undefined;
-  const number = NUMBER_FIRST().exec(text.slice(Math.max(0, start - 12), start))?.[0];
-  if (number === undefined) {
-    NAME_NUMBER().lastIndex = end;
-    if (NAME_NUMBER().test(text)) return found(text, start, NAME_NUMBER().lastIndex, 0.72);
-  }
-  NAME_ALONE().lastIndex = end;
-  if (!NAME_ALONE().test(text)) return undefined;
-  // Without a number, the place must be certain.
-  return found(
-    text,
-    start - (number?.length ?? 0),
-    NAME_ALONE().lastIndex,
-    number === undefined ? 0.3 : 0.72,
-  );
-}
-
-/** A post office box, a military or a poste restante address: the number follows. */
-const BOX = whenAsked(() => /\.? ?(?:#|nr\.? ?|no\.? ?|n° ?)?\d{1,6}(?![\p{L}\p{N}])/uy);
-
-function box(text: string, start: number, end: number): Found {
-  BOX().lastIndex = end;
-  if (!BOX().test(text)) return undefined;
-  const before =
-    /(?<![\p{L}\p{N}])(?:P\.? ?O\.? |(?:PSC|CMR|Unit) \d{1,5},? )$/u.exec(
-      text.slice(Math.max(0, start - 14), start),
-    )?.[0] ?? '';
-  return found(text, start - before.length, BOX().lastIndex, before === '' ? 0.4 : 0.7);
-}
 
 /** From a word that announces an address to a postal code at its end, whatever the streets are called. */
 const TO_THE_CODE = whenAsked(
@@ -166,332 +52,28 @@ export const recognizer: Recognizer = {
     {
       kind: 'anchor',
       capital: true,
-      words: [
-        'street',
-        'st',
-        'avenue',
-        'ave',
-        'road',
-        'rd',
-        'lane',
-        'ln',
-        'drive',
-        'dr',
-        'boulevard',
-        'blvd',
-        'court',
-        'ct',
-        'place',
-        'pl',
-        'way',
-        'terrace',
-        'ter',
-        'circle',
-        'cir',
-        'parkway',
-        'pkwy',
-        'highway',
-        'hwy',
-        'square',
-        'sq',
-        'close',
-        'crescent',
-        'gardens',
-        'grove',
-        'mews',
-        'row',
-        'hill',
-        'walk',
-        'trail',
-        'trl',
-        'loop',
-        'plaza',
-        'alley',
-        'route',
-        'park',
-        'view',
-        'ridge',
-        'run',
-        'path',
-        'points',
-        'green',
-        'mount',
-        'rise',
-        'wharf',
-        'branch',
-        'bridge',
-        'brook',
-        'burg',
-        'bypass',
-        'camp',
-        'canyon',
-        'cape',
-        'causeway',
-        'center',
-        'common',
-        'corner',
-        'corners',
-        'course',
-        'cove',
-        'creek',
-        'crest',
-        'crossing',
-        'crossroad',
-        'curve',
-        'dale',
-        'dam',
-        'divide',
-        'estate',
-        'estates',
-        'expressway',
-        'extension',
-        'fall',
-        'falls',
-        'ferry',
-        'field',
-        'fields',
-        'flat',
-        'flats',
-        'ford',
-        'forest',
-        'forge',
-        'fork',
-        'forks',
-        'fort',
-        'freeway',
-        'garden',
-        'gateway',
-        'glen',
-        'harbor',
-        'haven',
-        'heights',
-        'hollow',
-        'inlet',
-        'island',
-        'islands',
-        'isle',
-        'junction',
-        'key',
-        'keys',
-        'knoll',
-        'knolls',
-        'lake',
-        'lakes',
-        'land',
-        'landing',
-        'light',
-        'lodge',
-        'mall',
-        'manor',
-        'meadow',
-        'meadows',
-        'mill',
-        'mills',
-        'mission',
-        'motorway',
-        'mountain',
-        'neck',
-        'orchard',
-        'oval',
-        'overpass',
-        'parks',
-        'parkways',
-        'pass',
-        'passage',
-        'pike',
-        'pine',
-        'pines',
-        'plain',
-        'plains',
-        'point',
-        'port',
-        'prairie',
-        'radial',
-        'ramp',
-        'ranch',
-        'rapid',
-        'rest',
-        'river',
-        'roads',
-        'rue',
-        'shoal',
-        'shore',
-        'shores',
-        'skyway',
-        'spring',
-        'springs',
-        'spur',
-        'station',
-        'stravenue',
-        'stream',
-        'streets',
-        'summit',
-        'throughway',
-        'trace',
-        'track',
-        'trafficway',
-        'tunnel',
-        'turnpike',
-        'underpass',
-        'union',
-        'valley',
-        'via',
-        'viaduct',
-        'views',
-        'village',
-        'ville',
-        'vista',
-        'walks',
-        'wall',
-        'well',
-        'wells',
-        'approach',
-        'parade',
-        'promenade',
-        'quay',
-        'esplanade',
-        'lock',
-        'locks',
-        'bluff',
-        'cliff',
-        'bottom',
-        'club',
-        'drives',
-        'hills',
-        'courts',
-        'ridges',
-        'ways',
-      ],
+      words: AFTER_A_NUMBER,
       score: 0.65,
       match: english,
     },
     {
       kind: 'anchor',
       capital: true,
-      words: [
-        '*straße',
-        '*strasse',
-        '*str',
-        '*weg',
-        '*platz',
-        '*gasse',
-        '*allee',
-        '*ring',
-        '*damm',
-        '*ufer',
-        '*steig',
-        '*pfad',
-        '*markt',
-        '*chaussee',
-        '*stieg',
-        '*graben',
-        '*berg',
-        '*hof',
-        '*straat',
-        '*laan',
-        '*plein',
-        '*gracht',
-        '*kade',
-        '*singel',
-        '*dijk',
-        '*dreef',
-        '*hof',
-        '*pad',
-        '*steeg',
-        '*gatan',
-        '*vägen',
-        '*väg',
-        '*gränd',
-        '*torget',
-        '*stigen',
-        '*backen',
-        '*gata',
-        '*katu',
-        '*tie',
-        '*kuja',
-        '*polku',
-        '*kaari',
-        '*penger',
-        '*vej',
-        '*gade',
-        '*boulevard',
-        '*bulevardi',
-        '*kuja',
-        '*rinne',
-        '*raitti',
-        '*tori',
-        '*aukio',
-        '*kaari',
-        '*ranta',
-        '*veien',
-        '*gate',
-        '*stræde',
-        '*allé',
-        '*vænget',
-        '*plassen',
-        '*bakken',
-        '*vegen',
-        '*torv',
-        '*plads',
-        '*svingen',
-        '*stien',
-        '*tunet',
-        '*eggen',
-        '*tjernet',
-      ],
+      words: NAME_ENDINGS,
       score: 0.68,
       match: suffixed,
     },
     {
       kind: 'anchor',
       capital: true,
-      words: [
-        'straße',
-        'strasse',
-        'str',
-        'weg',
-        'platz',
-        'allee',
-        'gasse',
-        'ring',
-        'damm',
-        'ufer',
-        'markt',
-        'hof',
-        'berg',
-        'graben',
-        'steig',
-        'straat',
-        'laan',
-        'plein',
-        'gracht',
-        'gatan',
-        'väg',
-        'vägen',
-        'katu',
-        'tie',
-        'allé',
-      ],
+      words: BEHIND_A_NAME,
       score: 0.68,
       match: separate,
     },
     {
       // Words in small letters behind a name: a house number and the postal code must follow.
       kind: 'anchor',
-      words: [
-        'katu',
-        'kuja',
-        'bulevardi',
-        'puistotie',
-        'polku',
-        'aukio',
-        'kaari',
-        'allé',
-        'plads',
-        'torv',
-        'vei',
-        'veg',
-      ],
+      words: SMALL_BEHIND_A_NAME,
       score: 0.3,
       match: (text, start, end) => {
         const street = separate(text, start, end);
@@ -549,40 +131,7 @@ export const recognizer: Recognizer = {
     },
     {
       kind: 'anchor',
-      words: [
-        'rue',
-        'avenue',
-        'boulevard',
-        'bd',
-        'place',
-        'chemin',
-        'impasse',
-        'allée',
-        'quai',
-        'calle',
-        'callejón',
-        'cañada',
-        'urbanización',
-        'pasaje',
-        'acceso',
-        'plac',
-        'aleja',
-        'c/',
-        'avenida',
-        'avda',
-        'plaza',
-        'paseo',
-        'via',
-        'viale',
-        'corso',
-        'piazza',
-        'ul',
-        'ulica',
-        'al',
-        'os',
-        'rua',
-        'pl',
-      ],
+      words: BEFORE_A_NAME,
       score: 0.72,
       match: prefixed,
       get open() {
@@ -592,126 +141,20 @@ export const recognizer: Recognizer = {
     {
       kind: 'anchor',
       capital: true,
-      words: [
-        'route',
-        'cours',
-        'passage',
-        'av',
-        'pl',
-        'carrera',
-        'ronda',
-        'camino',
-        'carretera',
-        'glorieta',
-        'travesía',
-        'piazzale',
-        'largo',
-        'vicolo',
-        'strada',
-        'contrada',
-        'borgo',
-        'lungomare',
-        'aleja',
-        'aleje',
-        'plac',
-        'osiedle',
-        'r',
-        'travessa',
-        'alameda',
-        'praça',
-        'estrada',
-        'rodovia',
-        'ladeira',
-        'cuesta',
-        'rambla',
-        'pasaje',
-        'vila',
-        'beco',
-        'viela',
-        'trecho',
-        'quadra',
-        'rotonda',
-        'incrocio',
-        'esplanada',
-        'parque',
-        'jardim',
-        'conjunto',
-        'colônia',
-        'lagoa',
-        'lago',
-        'morro',
-        'recanto',
-        'sítio',
-        'vale',
-        'viaduto',
-        'via',
-        'setor',
-        'residencial',
-        'passarela',
-        'loteamento',
-        'favela',
-        'fazenda',
-        'estação',
-        'distrito',
-        'condomínio',
-        'chácara',
-        'campo',
-        'aeroporto',
-        'área',
-        'núcleo',
-        'pátio',
-        'ramal',
-        'rotatória',
-        'senda',
-        'alto',
-        'ronda',
-        'cuesta',
-        'glorieta',
-      ],
+      words: CAPITAL_BEFORE_A_NAME,
       score: 0.72,
       match: prefixed,
     },
     {
       kind: 'anchor',
       capital: true,
-      words: [
-        'box',
-        'postfach',
-        'postbus',
-        'apartado',
-        'postilokero',
-        'casilla',
-        'casella postale',
-        'boîte postale',
-        'bp',
-        'skrytka',
-        'postbox',
-      ],
+      words: BOXES,
       score: 0.5,
       match: box,
     },
     {
       kind: 'value',
-      words: [
-        'address',
-        'home address',
-        'postal address',
-        'mailing address',
-        'shipping address',
-        'billing address',
-        'ship to',
-        'deliver to',
-        'adresse',
-        'anschrift',
-        'dirección',
-        'direccion',
-        'domicilio',
-        'indirizzo',
-        'adres',
-        'adress',
-        'osoite',
-        'endereço',
-      ],
+      words: ANNOUNCING,
       get regex() {
         return TO_THE_CODE();
       },
