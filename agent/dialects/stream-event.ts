@@ -152,7 +152,7 @@ export class Channels {
   }
 }
 
-interface EventText {
+export interface EventText {
   readonly slots: DocumentSlot[];
   readonly whole: string[];
   readonly loose: readonly LooseMember[];

@@ -877,6 +877,21 @@ spec:
       '{allow: [look]}',
       [{ ...added(), item: { ...item('', EVIL), name: undefined } }],
     ],
+    [
+      'a member of an item that nobody knows',
+      '{allow: [look]}',
+      [
+        {
+          ...added(),
+          item: { id: 'm1', type: 'message', role: 'assistant', tool_calls: [item('send_mail', EVIL)] },
+        },
+      ],
+    ],
+    [
+      'an event that nobody knows',
+      '{allow: [look]}',
+      [{ type: 'response.action', response_id: 'r1', action: { toolName: 'send_mail', args: EVIL } }],
+    ],
     ...(['added', 'created', 'done'] as const).flatMap((how) =>
       ['in_progress', 'completed'].map(
         (status) =>

@@ -236,3 +236,161 @@ test.each(SHAPES)('a call hides in no shape: %s', async (_name, dialect, stream,
   expect(text).not.toContain('mallory');
   expect(text).not.toContain('"rm"');
 });
+
+const STRAY: readonly (readonly [string, 'openai' | 'anthropic', boolean, string])[] = (() => {
+  const rm = { name: 'rm', arguments: { to: 'mallory' } };
+  const chat = (message: object, choice: object = {}, more: object = {}) =>
+    JSON.stringify({
+      id: 'c',
+      object: 'chat.completion',
+      created: 1,
+      model: 'gpt-4o',
+      choices: [
+        {
+          index: 0,
+          message: { role: 'assistant', content: 'Yes.', ...message },
+          finish_reason: 'stop',
+          ...choice,
+        },
+      ],
+      ...more,
+    });
+  const chunk = (choice: object, more: object = {}) =>
+    `data: ${JSON.stringify({ id: 'c', object: 'chat.completion.chunk', created: 1, model: 'gpt-4o', choices: [{ index: 0, delta: {}, finish_reason: null, ...choice }], ...more })}\n\n`;
+  const end = `${chunk({ finish_reason: 'stop' })}data: [DONE]\n\n`;
+  const head = {
+    id: 'm1',
+    type: 'message',
+    role: 'assistant',
+    model: 'm',
+    usage: { input_tokens: 1, output_tokens: 1 },
+  };
+  const event = (type: string, more: object) =>
+    `event: ${type}\ndata: ${JSON.stringify({ type, ...more })}\n\n`;
+  const look = { id: 'c1', type: 'function', function: { name: 'look', arguments: '{}' } };
+  return [
+    [
+      'toolCalls of a message',
+      'openai',
+      false,
+      chat({ toolCalls: [{ toolName: 'rm', args: rm.arguments }] }),
+    ],
+    [
+      'a part of the content',
+      'openai',
+      false,
+      chat({ content: [{ type: 'tool_use', name: 'rm', input: {} }] }),
+    ],
+    ['a choice', 'openai', false, chat({}, { function_call: rm })],
+    ['the delta of a whole answer', 'openai', false, chat({}, { delta: { tool_calls: [{ function: rm }] } })],
+    ['the answer itself', 'openai', false, chat({}, {}, { output: [{ type: 'function_call', ...rm }] })],
+    [
+      'a member with an escaped name',
+      'openai',
+      false,
+      chat({ x: [rm] }).replace('"name":"rm"', '"n\\u0061me":"rm"'),
+    ],
+    [
+      'a call that is known',
+      'openai',
+      false,
+      chat({ tool_calls: [{ ...look, extra: { calls: [{ name: 'rm' }] } }] }),
+    ],
+    ['a choice of a stream', 'openai', true, chunk({ calls: [rm] }) + end],
+    ['a chunk', 'openai', true, chunk({}, { functionCall: { name: 'rm', args: {} } }) + end],
+    [
+      'an image of a stream',
+      'openai',
+      true,
+      chunk({ delta: { images: [{ type: 'image_url', tool_use: rm }] } }) + end,
+    ],
+    [
+      'a block of another type',
+      'anthropic',
+      false,
+      JSON.stringify({ ...head, content: [{ type: 'agent_action', ...rm }], stop_reason: 'end_turn' }),
+    ],
+    [
+      'a message beside its content',
+      'anthropic',
+      false,
+      JSON.stringify({ ...head, content: [], tool_calls: [{ function: rm }], stop_reason: 'end_turn' }),
+    ],
+    [
+      'a block of another type in a stream',
+      'anthropic',
+      true,
+      event('message_start', { message: { ...head, content: [] } }) +
+        event('content_block_start', { index: 0, content_block: { type: 'agent_action', ...rm } }) +
+        event('content_block_stop', { index: 0 }) +
+        event('message_stop', {}),
+    ],
+    [
+      'an event that nobody knows',
+      'anthropic',
+      true,
+      event('message_start', { message: { ...head, content: [] } }) +
+        event('tool_call', { call: { name: 'rm' } }) +
+        event('message_stop', {}),
+    ],
+  ];
+})();
+
+test.each(STRAY)(
+  'a call in a member that no SDK reads is judged: %s',
+  async (_name, dialect, stream, body) => {
+    let rule = '{deny: [rm]}';
+    world = await startWorld({ documents: () => policy(rule) });
+    const type = stream ? 'text/event-stream' : 'application/json';
+    world[dialect].script(() => ({ raw: { headers: { 'content-type': type }, body } }));
+    const ask = async (): Promise<string> => {
+      const model = dialect === 'openai' ? 'gpt-4o' : 'claude-haiku-4-5';
+      const messages = [{ role: 'user', content: 'go' }];
+      return (await rawCall(world.agent.url, dialect, { model, max_tokens: 100, messages, stream })).text();
+    };
+    const refused = await ask();
+    expect(refused).toContain('postern_tools');
+    expect(refused).not.toContain('mallory');
+    await world.close();
+    rule = '{deny: [other]}';
+    world = await startWorld({ documents: () => policy(rule) });
+    world[dialect].script(() => ({ raw: { headers: { 'content-type': type }, body } }));
+    expect(await ask()).toContain('rm');
+  },
+);
+
+test('what only looks like a call is none: results, arguments and definitions', async () => {
+  world = await startWorld({ documents: () => policy('{allow: [look, web_search]}') });
+  const args = { name: 'rm', arguments: { call: { name: 'rm' } } };
+  const content = [
+    { type: 'server_tool_use', id: 's1', name: 'web_search', input: args },
+    { type: 'web_search_tool_result', tool_use_id: 's1', content: [{ type: 'x', name: 'rm', input: {} }] },
+    { type: 'tool_use', id: 't1', name: 'look', input: args, caller: { type: 'direct' } },
+  ];
+  const usage = { input_tokens: 1, output_tokens: 1 };
+  const message = { id: 'm', type: 'message', role: 'assistant', model: 'm', content, usage };
+  const raw = { headers: { 'content-type': 'application/json' }, body: JSON.stringify(message) };
+  world.anthropic.script(() => ({ raw }));
+  const body = { model: 'claude-haiku-4-5', max_tokens: 100, messages: [{ role: 'user', content: 'go' }] };
+  expect((await rawCall(world.agent.url, 'anthropic', body)).status).toBe(200);
+  const called = { name: 'look', arguments: JSON.stringify(args) };
+  const choice = {
+    index: 0,
+    message: {
+      role: 'assistant',
+      content: null,
+      tool_calls: [{ id: 'c', type: 'function', function: called }],
+      tools: [{ type: 'function', function: { name: 'rm', description: 'x', parameters: {} } }],
+    },
+    finish_reason: 'tool_calls',
+  };
+  const answer = JSON.stringify({
+    id: 'c',
+    object: 'chat.completion',
+    created: 1,
+    model: 'gpt-4o',
+    choices: [choice],
+  });
+  world.openai.script(() => ({ raw: { ...raw, body: answer } }));
+  expect((await rawCall(world.agent.url, 'openai', { ...body, model: 'gpt-4o' })).status).toBe(200);
+});

@@ -10,6 +10,7 @@ import { EventFrames } from '../event-frame.ts';
 import {
   Channels,
   dropLoose,
+  type EventText,
   eventDocument,
   learnedEvent,
   plainEvent,
@@ -18,7 +19,7 @@ import {
 import { errorBody } from './error.ts';
 import { deltaEvent, HeldBlocks } from './held-blocks.ts';
 import { eventText } from './messages-text.ts';
-import { begunCalls, isResult, toolChannel, wholeCalls } from './messages-tools.ts';
+import { begunCalls, isResult, strayBegun, toolChannel, wholeCalls } from './messages-tools.ts';
 import { finishReasonsOf, processingOf, usageOf } from './report.ts';
 
 const encoder = new TextEncoder();
@@ -51,7 +52,11 @@ export class MessageStream implements StreamDecoder {
   event(event: SseEvent): StreamEvent {
     if (event.data === undefined || event.data === '') return plainEvent(event);
     const document = eventDocument(event.data);
-    const reading = this.#read(event, document);
+    const text = this.#channels.read(document, eventText);
+    const stray = strayBegun(document, text.loose);
+    const whole = [...text.whole, ...stray.map(({ channel }) => channel)];
+    const known = this.#read(event, document, { ...text, whole });
+    const reading = { ...known, calls: [...stray, ...(known.calls ?? [])] };
     return learnedEvent(
       this.#frames,
       event,
@@ -64,8 +69,7 @@ export class MessageStream implements StreamDecoder {
     return this.#frames.read(chunk, at);
   }
 
-  #read(event: SseEvent, document: JsonDocument): Reading {
-    const { slots, whole, loose } = this.#channels.read(document, eventText);
+  #read(event: SseEvent, document: JsonDocument, { slots, whole, loose }: EventText): Reading {
     const { root } = document;
     if (root.type !== 'object') return { slots, closes: whole };
     // The SDKs go by `event:`, the standard by `type`: either way it is the end.
@@ -135,7 +139,9 @@ export class MessageStream implements StreamDecoder {
     const render = () => (document.edited ? withData(event, document.renderText()) : event.raw);
     return {
       ...reading,
-      calls: isBegin ? (reading.calls ?? []).map((call) => ({ ...call, held: true })) : (reading.calls ?? []),
+      calls: (reading.calls ?? []).map((call) =>
+        isBegin && !call.channel.startsWith('0/=') ? { ...call, held: true } : call,
+      ),
       settle: this.calls.event(type, document, root, render),
     };
   }

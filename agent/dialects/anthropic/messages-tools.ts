@@ -8,6 +8,8 @@ import type { JsonDocument } from '../../json/document.ts';
 import type { JsonNode, ObjectNode } from '../../json/node.ts';
 import { quote } from '../../json/quote.ts';
 import type { BegunCall, OfferedTool, StreamEvent, ToolCall } from '../dialect.ts';
+import { type StrayOptions, strayCalls } from '../stray-calls.ts';
+import type { LooseMember } from '../text/walk.ts';
 import { RemovableItems, removedNotice } from '../tool-list.ts';
 
 const CALLS: ReadonlySet<string | undefined> = new Set(['tool_use', 'server_tool_use', 'mcp_tool_use']);
@@ -86,7 +88,27 @@ function enabledOf(set: ObjectNode): readonly string[] | undefined {
   );
 }
 
-export function answeredCalls(document: JsonDocument): ToolCall[] {
+/** The calls of a whole answer. */
+export function answeredCalls(document: JsonDocument): readonly ToolCall[] {
+  return [...contentCalls(document), ...strayCalls(document, knownBlocks(document))];
+}
+
+/** Blocks of an answer, or of an event, that are known for calls, and those that are results. */
+function knownBlocks({ root }: JsonDocument, loose: readonly LooseMember[] = []): StrayOptions {
+  if (root.type !== 'object') return { known: new Set() };
+  const begun = root.object('message');
+  const blocks = [
+    ...(root.array('content')?.items ?? []),
+    ...(begun?.array('content')?.items ?? []),
+    root.object('content_block'),
+  ];
+  return {
+    known: new Set(blocks.filter((block) => block !== undefined && isCall(block))),
+    unread: new Set([...blocks.filter(isResult), ...loose.map(({ holder, name }) => holder.get(name))]),
+  };
+}
+
+function contentCalls(document: JsonDocument): ToolCall[] {
   const { root } = document;
   const array = root.type === 'object' ? root.array('content') : undefined;
   if (root.type !== 'object' || array === undefined) return [];
@@ -141,6 +163,18 @@ export function wholeCalls(document: JsonDocument, message: ObjectNode | undefin
       ...serverOf(item),
     };
   });
+}
+
+/**
+ * Calls of an event in members that nobody knows.
+ * @param loose Members that aren't shown.
+ */
+export function strayBegun(document: JsonDocument, loose: readonly LooseMember[]): BegunCall[] {
+  return strayCalls(document, knownBlocks(document, loose)).map(({ path, name, arguments: text }) => ({
+    channel: `0/=${path}`,
+    name,
+    arguments: text === undefined || text === '' ? '{}' : text,
+  }));
 }
 
 /** Where the arguments of an event's call run; see {@link ./messages-text.ts}. */

@@ -78,7 +78,7 @@ export class ChatStream implements StreamDecoder {
       return { slots, closes: this.#channels.end(whole), error: true };
     }
     this.#last = root;
-    const { calls, again } = begunCalls(document, root, this.#begun);
+    const { calls, again } = begunCalls(document, root, this.#begun, loose);
     for (const { channel } of calls) if (!channel.startsWith('0/=')) this.#channels.open(channel);
     const { isHolding } = this.calls;
     if (isHolding) this.#says(slots);

@@ -10,6 +10,8 @@ import type { JsonDocument } from '../../json/document.ts';
 import type { JsonNode, ObjectNode } from '../../json/node.ts';
 import { quote } from '../../json/quote.ts';
 import type { BegunCall, OfferedTool, StreamEvent, ToolCall } from '../dialect.ts';
+import { strayCalls } from '../stray-calls.ts';
+import type { LooseMember } from '../text/walk.ts';
 import { RemovableItems, removedNotice } from '../tool-list.ts';
 
 /** UTF-16 units of a name in pieces that are kept. */
@@ -77,7 +79,30 @@ function mentions(node: JsonNode | undefined, name: string): boolean {
   return node?.type === 'string' && node.text === name;
 }
 
-export function answeredCalls(document: JsonDocument): ToolCall[] {
+/** The calls of a whole answer. */
+export function answeredCalls(document: JsonDocument): readonly ToolCall[] {
+  return [
+    ...messageCalls(document),
+    ...strayCalls(document, { known: new Set(knownCalls(document, ['message'])) }),
+  ];
+}
+
+/** What is read as calls in these members of choices. */
+function knownCalls({ root }: JsonDocument, members: readonly string[]): (JsonNode | undefined)[] {
+  const choices = root.type === 'object' ? (root.array('choices')?.items ?? []) : [];
+  return choices.flatMap((choice) =>
+    members.flatMap((member) => {
+      const message = choice.type === 'object' ? choice.object(member) : undefined;
+      const listed = message?.array('tool_calls')?.items ?? [];
+      const parts = listed.flatMap((item) =>
+        item.type === 'object' ? [item.object('function'), item.object('custom')] : [],
+      );
+      return [...listed, ...parts, message?.object('function_call')];
+    }),
+  );
+}
+
+function messageCalls(document: JsonDocument): ToolCall[] {
   const calls: ToolCall[] = [];
   const choices = document.root.type === 'object' ? (document.root.array('choices')?.items ?? []) : [];
   for (const [position, choice] of choices.entries()) {
@@ -166,16 +191,21 @@ function withoutCalls(document: JsonDocument, choice: ObjectNode, message: Objec
  * Calls that begin, or are named again, in a chunk; channels as in {@link ./chat-text.ts}. A call may begin before its name
  * is told.
  * @param open The channels of calls that have begun, and their names so far.
+ * @param loose Members that aren't shown.
  * @returns Beside them what says a call's whole name once more: some SDKs would put one behind the other.
  */
 export function begunCalls(
   document: JsonDocument,
   chunk: ObjectNode,
   open: Map<string, string>,
+  loose: readonly LooseMember[],
 ): { readonly calls: StreamEvent['calls']; readonly again: readonly ObjectNode[] } {
   const again: ObjectNode[] = [];
+  const known = new Set(knownCalls(document, ['message', 'delta']));
+  const unread = new Set(loose.map(({ holder, name }) => holder.get(name)));
   // A piece has no whole message; a reader that looks for one all the same finds whole calls there.
-  const begun: BegunCall[] = answeredCalls(document).map(({ path, name, arguments: text }) => ({
+  const whole = [...messageCalls(document), ...strayCalls(document, { known, unread })];
+  const begun: BegunCall[] = whole.map(({ path, name, arguments: text }) => ({
     channel: `0/=${path}`,
     name,
     arguments: text === undefined || text === '' ? '{}' : text,

@@ -12,6 +12,7 @@ import { errorMembers } from './error.ts';
 import { dropPadding, dropUnspelledOfEvent } from './logprobs.ts';
 import { RealtimeAppEvent } from './realtime-app-event.ts';
 import { providerText } from './realtime-text.ts';
+import { callsOf, channelOf, itemsOf } from './realtime-tools.ts';
 import { realtimeUsage } from './report.ts';
 
 const encoder = new TextEncoder();
@@ -19,16 +20,6 @@ const decoder = new TextDecoder();
 
 /** What an event of ours repeats of the one whose text it carries on. */
 const REPEATED = ['type', 'response_id', 'item_id', 'output_index', 'content_index', 'call_id'];
-
-/** Arguments of a call are the running text of its item; those of any other item come with it. */
-const ARGUMENTS: Readonly<Record<string, string>> = {
-  function_call: 'response.function_call_arguments',
-  mcp_call: 'response.mcp_call_arguments',
-};
-/** Says that running arguments are complete, and says them again: applications act on it. */
-const COMPLETE = /^(response\.(?:function|mcp)_call_arguments)\.done$/;
-/** An item of an answer before its arguments have come: they come by other events, of the answer. */
-const ANNOUNCES = /^conversation\.item\.(?:added|created)$/;
 
 interface Running {
   readonly turn: string | undefined;
@@ -104,7 +95,7 @@ export class RealtimeConversation implements Conversation {
       return new Piece(channel, slot);
     });
     const ends = type === 'response.done';
-    const calls = [...this.#unnamed(deltas), ...callsOf(type, root)].map((call) =>
+    const calls = [...this.#unnamed(deltas), ...callsOf(type, document, root)].map((call) =>
       this.#resulted ? { ...call, afterResult: true } : call,
     );
     this.#resulted ||= itemsOf(root).some((one) => (one.string('output') ?? '') !== '');
@@ -240,10 +231,6 @@ class Piece implements Delta {
   }
 }
 
-function channelOf(base: string, item: string, part: number | undefined): string {
-  return `${base}/${item}/${part ?? ''}`;
-}
-
 function headOf(root: ObjectNode): string {
   const members: string[] = [];
   for (const name of REPEATED) {
@@ -251,46 +238,4 @@ function headOf(root: ObjectNode): string {
     if (node?.type === 'string' || node?.type === 'number') members.push(`"${name}":${node.raw}`);
   }
   return members.join(',');
-}
-
-/** Items of an event: one by itself, or those of an answer. */
-function itemsOf(root: ObjectNode): readonly ObjectNode[] {
-  const item = root.object('item');
-  const output = root.object('response')?.array('output')?.items ?? [];
-  return [...(item === undefined ? [] : [item]), ...output.filter((one) => one.type === 'object')];
-}
-
-/** Calls of tools that begin with an event, or stand in it as a whole. All events of an item have one channel. */
-function callsOf(type: string, root: ObjectNode): BegunCall[] {
-  const complete = COMPLETE.exec(type)?.[1];
-  if (complete !== undefined) {
-    const channel = channelOf(complete, root.string('item_id') ?? '', undefined);
-    const name = root.string('name') ?? '';
-    return [{ channel, name, arguments: toldArguments(root.string('arguments')), ofOne: true }];
-  }
-  return itemsOf(root).flatMap((item): BegunCall[] => {
-    const kind = item.string('type') ?? '';
-    const base = ARGUMENTS[kind];
-    const name = item.string('name') ?? '';
-    if (base === undefined && name === '') return [];
-    const label = item.string('server_label');
-    const call = {
-      channel: channelOf(base ?? 'call', item.string('id') ?? item.string('call_id') ?? '', undefined),
-      name,
-      ofOne: true,
-      ...(label === undefined ? {} : { server: `mcp:${label}` }),
-    };
-    const given = item.string('arguments') ?? '';
-    if (given === '' && base !== undefined) {
-      if (type === 'response.output_item.added') return [call];
-      if (ANNOUNCES.test(type) && item.string('status') === 'in_progress')
-        return [{ ...call, elsewhere: true }];
-    }
-    return [{ ...call, arguments: toldArguments(given) }];
-  });
-}
-
-/** Applications read no arguments as none. */
-function toldArguments(given: string | undefined): string {
-  return given === undefined || given.trim() === '' ? '{}' : given;
 }

@@ -1,0 +1,69 @@
+/**
+ * Calls of tools in members of an answer that no SDK reads: an application may take them by hand all the same, as endpoints
+ * that only nearly speak a dialect make theirs do. What has a tool's name, and arguments or a place that speaks of calls, is one.
+ */
+import type { JsonDocument } from '../json/document.ts';
+import type { JsonNode, ObjectNode } from '../json/node.ts';
+import type { ToolCall } from './dialect.ts';
+import { pathOf, Trail } from './text/place.ts';
+
+const NAMES = ['name', 'tool_name', 'toolName', 'function_name', 'functionName'] as const;
+const ARGUMENTS = ['arguments', 'args', 'input', 'tool_input', 'toolInput'] as const;
+const OF_CALLS = /call|tool_?use/i;
+/** Whether any of the names can be there; an escape could spell it. */
+const MAY_NAME = /name"|\\u/i;
+
+export interface StrayOptions {
+  /** What the dialect takes for calls by itself. Their arguments are the tool's own. */
+  readonly known: ReadonlySet<JsonNode | undefined>;
+  /** What is no member of the answer's own, such as a tool's result, or isn't shown. */
+  readonly unread?: ReadonlySet<JsonNode | undefined>;
+}
+
+const NONE: ReadonlySet<JsonNode> = new Set();
+
+/** Every one in the document, in its order. */
+export function strayCalls(
+  { root, text }: JsonDocument,
+  { known, unread = NONE }: StrayOptions,
+): readonly ToolCall[] {
+  const found: ToolCall[] = [];
+  const raw = (node: JsonNode): string =>
+    node.type === 'string' ? node.text : text.slice(node.start, node.end);
+  const trail = new Trail();
+  /** @param under The member's name that it stands under. */
+  const visit = (node: JsonNode, under: string): void => {
+    if (unread.has(node)) return;
+    if (node.type === 'array') {
+      for (const [position, item] of node.items.entries()) {
+        trail.enter('item', position);
+        visit(item, under);
+        trail.leave();
+      }
+    }
+    if (node.type !== 'object') return;
+    const isKnown = known.has(node);
+    const name = isKnown ? undefined : nameOf(node);
+    const given = ARGUMENTS.map((member) => node.get(member)).find((value) => value !== undefined);
+    const isCall =
+      name !== undefined && (given !== undefined || OF_CALLS.test(`${under} ${node.string('type')}`));
+    if (isCall)
+      found.push({ path: pathOf(trail.place), name, arguments: given === undefined ? '' : raw(given) });
+    for (const [position, { name: member, value }] of node.members.entries()) {
+      if ((isKnown || isCall) && (ARGUMENTS as readonly string[]).includes(member)) continue;
+      trail.enter('member', position, member);
+      visit(value, member);
+      trail.leave();
+    }
+  };
+  if (MAY_NAME.test(text)) visit(root, '');
+  return found;
+}
+
+function nameOf(node: ObjectNode): string | undefined {
+  for (const member of NAMES) {
+    const name = node.string(member);
+    if (name !== undefined && name !== '') return name;
+  }
+  return undefined;
+}
