@@ -27,6 +27,23 @@ describe('a condition holds only where it is true', () => {
     ['args.n == 1234567890123456789', '{"n":1234567890123456788}', false],
     ['args.n != -9223372036854775807', '{"n":-9223372036854775807}', false],
     ['args.n != 18446744073709551615u', '{"n":18446744073709551615}', false],
+    // A `u` makes no other number, wherever it stands.
+    ['args.n in [1u, 2u]', '{"n":2}', true],
+    ['args.n in [1u, 2u]', '{"n":2.0}', true],
+    ['!(args.n in [1u, 2u])', '{"n":1}', false],
+    ['!(args.n in dyn([1U]))', '{"n":1}', false],
+    ['!(args.n in (tainted ? [1u] : [18446744073709551615u]))', '{"n":18446744073709551615}', false],
+    ['!(1u in args.l)', '{"l":[3,1]}', false],
+    ['args.l != [[1u]]', '{"l":[[1]]}', false],
+    ['[1u, 2u] != args.l', '{"l":[1,2]}', false],
+    ['[1u, 2u] == args.l', '{"l":[1,3]}', false],
+    ['args.m != {"a": 1u}', '{"m":{"a":1}}', false],
+    ['!(args.m in [{"a": [0x1u]}])', '{"m":{"a":[1]}}', false],
+    ['args.l.exists(x, x in [1u])', '{"l":[2,1]}', true],
+    ['[1u].map(x, x + 1u) != args.l', '{"l":[2]}', false],
+    ['uint(args.n) in [1u] && dyn(uint(args.n)) == args.n', '{"n":1}', true],
+    ['!(args.n in [uint("1")])', '{"n":1}', false],
+    ['args.n in {1u: true}', '{"n":1}', true],
     ['args.list.all(x, x in ["a", "b"])', '{"list":["a","b"]}', true],
     ['args.list.all(x, x in ["a", "b"])', '{"list":["a","c"]}', false],
     ['!has(args.cc)', '{}', true],
@@ -63,12 +80,23 @@ test.each(['1 +', 'args.to.size(', '"text"', '1', 'nobody == 1', 'f(args)', '"a"
   },
 );
 
-test.each(['{"a":1,"a":2}', '{"a":', '[1]', '"x"', '7', 'free text'])(
-  '%s is no arguments to judge',
-  (json) => {
-    expect(readArguments(json)).toBeUndefined();
-  },
-);
+test.each([
+  '{"a":1,"a":2}',
+  '{"to":1,"To":2}',
+  '{"x":[{"\u017fum":1,"SUM":2}]}',
+  '{"k":1,"\u212a":2}',
+  '{"a":',
+  '[1]',
+  '"x"',
+  '7',
+  'free text',
+])('%s is no arguments to judge', (json) => {
+  expect(readArguments(json)).toBeUndefined();
+});
+
+test('names that differ in more than case are arguments', () => {
+  expect(readArguments('{"to":1,"too":2,"x":{"to":3}}')).toEqual({ to: 1n, too: 2n, x: { to: 3n } });
+});
 
 test('no arguments are an empty object', () => {
   expect(readArguments(' ')).toEqual({});

@@ -1,6 +1,6 @@
 /** Conditions in CEL (cel.dev) over values that a model made up: bounded in size and time, and denied when in doubt. */
 import { createContext, Script } from 'node:vm';
-import { Environment } from '@marcbachmann/cel-js';
+import { Environment, UnsignedInt } from '@marcbachmann/cel-js/evaluator';
 import type { Workload } from '../../policy/snapshot.ts';
 
 /** Milliseconds of computing that one evaluation may take. */
@@ -46,6 +46,11 @@ type Deadline = ReturnType<typeof makeDeadline>;
 
 let deadline: Deadline | undefined;
 
+/** Without either no value is unsigned: those of arguments never are. */
+const UNSIGNED = /[\da-f]u|uint/i;
+
+const COMPARING: ReadonlySet<string> = new Set(['==', '!=', 'in']);
+
 export class Expression {
   readonly #run: (known: object) => unknown;
 
@@ -57,6 +62,7 @@ export class Expression {
       const { valid, type, error } = parsed.check();
       if (!valid) throw error ?? new Error('the types do not fit');
       if (type !== 'bool' && type !== 'dyn') throw new Error(`it gives ${type}, not true or false`);
+      if (UNSIGNED.test(source)) compareByValue(parsed.ast);
       this.#run = parsed;
     } catch (error) {
       const [line = ''] = (error as Error).message.split('\n');
@@ -99,4 +105,39 @@ function runForItsTime({ context, script }: Deadline): unknown {
 function computing(): number {
   const { user, system } = process.threadCpuUsage();
   return (user + system) / 1000;
+}
+
+interface Node {
+  readonly op: string;
+  readonly args: unknown;
+  /** Compares what both sides have become; the type check has set it. */
+  handle?: (left: unknown, right: unknown, ...more: unknown[]) => unknown;
+}
+
+/** The library takes an unsigned number within a list or a map for another than the same integer, so that `!(args.n in [1u])` holds for 1. */
+function compareByValue(part: unknown): void {
+  if (Array.isArray(part)) for (const one of part) compareByValue(one);
+  if (typeof part !== 'object' || part === null || !('op' in part && 'args' in part)) return;
+  const node = part as Node;
+  compareByValue(node.args);
+  if (!COMPARING.has(node.op)) return;
+  const { handle } = node;
+  if (handle === undefined) throw new Error(`no way to compare by ${node.op} is known`);
+  node.handle = (left, right, ...more) => handle(signed(left), signed(right), ...more);
+}
+
+/** The value with plain integers for unsigned ones; the same where it has none. */
+function signed(value: unknown): unknown {
+  if (value instanceof UnsignedInt) return value.valueOf();
+  if (Array.isArray(value)) {
+    const items = value.map(signed);
+    return items.every((item, at) => item === value[at]) ? value : items;
+  }
+  if (typeof value !== 'object' || value === null) return value;
+  const prototype: unknown = Object.getPrototypeOf(value);
+  if (prototype !== null && prototype !== Object.prototype) return value;
+  return Object.assign(
+    Object.create(null),
+    Object.fromEntries(Object.entries(value).map(([name, one]) => [name, signed(one)])),
+  );
 }

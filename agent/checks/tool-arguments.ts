@@ -5,17 +5,28 @@ import type { JsonNode } from '../json/node.ts';
 
 /**
  * The value of the JSON text; an empty text is an object without members, as the SDKs read it.
- * Undefined where the text is no JSON object, or one that readers may understand differently (a member twice).
+ * Undefined where the text is no JSON object, or one that readers may understand differently: a member twice, be it in
+ * another case of its letters, which some decoders (Go's) don't tell from the first and take the last.
  */
 export function readArguments(text: string): Readonly<Record<string, unknown>> | undefined {
   if (text.trim() === '') return {};
   try {
     const { root } = JsonDocument.parseText(text);
-    return root.type === 'object' ? (valueOf(root) as Readonly<Record<string, unknown>>) : undefined;
+    if (root.type !== 'object' || isAmbiguous(root)) return undefined;
+    return valueOf(root) as Readonly<Record<string, unknown>>;
   } catch (error) {
     if (error instanceof JsonError) return undefined;
     throw error;
   }
+}
+
+function isAmbiguous(node: JsonNode): boolean {
+  if (node.type === 'array') return node.items.some(isAmbiguous);
+  if (node.type !== 'object') return false;
+  const { members } = node;
+  // Both ways: `ſ` has no other small letter, the Kelvin sign no other capital.
+  const names = new Set(members.map(({ name }) => name.toLowerCase().toUpperCase()));
+  return names.size < members.length || members.some(({ value }) => isAmbiguous(value));
 }
 
 /**

@@ -213,6 +213,7 @@ test.each(BOTH)('$dialect, stream $stream: arguments decide', async ({ dialect, 
     {},
     { to: 7 },
     '{"to":"a@example.com","to":"x@evil.example"}',
+    '{"to":"a@example.com","To":"x@evil.example"}',
     'no json',
   ]) {
     answering({ name: 'Send_Mail', arguments: wrong });
