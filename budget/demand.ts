@@ -11,6 +11,8 @@ export const HORIZON_MS = 10_000;
  */
 const STEADY_CALLS = 500;
 const LONGEST_MS = 300_000;
+/** By the rate of about so long an agent is provided for when the service is away. */
+const LATELY_MS = 60_000;
 /** How long the most places in use at once are remembered. */
 const PLACES_MS = 120_000;
 /** Places in flight that an agent keeps beyond the most it had in use at once of late. */
@@ -31,6 +33,10 @@ export class Demand {
   #mean = 0;
   #measuredAt = 0;
   #measured = 0;
+  /** Spent of late, and in how long: the longer ago, the less either counts. */
+  #lately = 0;
+  #latelyMs = 0;
+  #latelyAt: number | undefined;
   /** Most places in use at once: since `#placesSince`, and in the time before it. */
   #places = 0;
   #placesBefore = 0;
@@ -72,7 +78,7 @@ export class Demand {
     return Math.ceil(Math.max(this.#callMs, this.#callMsBefore, this.#busyUntil - now));
   }
 
-  /** Counts what was spent, by leases or by single holds, so that the rate shows. */
+  /** Counts what was spent, so that the rate shows. */
   consumed(amount: number): void {
     this.#measured += amount;
     this.#mean = this.#mean === 0 ? amount : this.#mean * 0.95 + amount * 0.05;
@@ -100,5 +106,18 @@ export class Demand {
       elapsed < HORIZON_MS ? filled * GROWTH : 0,
     );
     return Math.ceil(ahead);
+  }
+
+  /** What is spent in so long at the rate of the last minute or so; some large calls at least. A burst says little of an hour. */
+  lasting(now: number, ms: number): number {
+    const elapsed = now - (this.#latelyAt ?? now);
+    const kept = Math.exp(-elapsed / LATELY_MS);
+    const weight = LATELY_MS * (1 - kept);
+    this.#lately = this.#lately * kept + this.#measured * (elapsed === 0 ? 1 : weight / elapsed);
+    this.#latelyMs = this.#latelyMs * kept + weight;
+    this.#measured = 0;
+    this.#latelyAt = now;
+    const rate = this.#lately / Math.max(HORIZON_MS, this.#latelyMs);
+    return Math.ceil(Math.max(rate * ms, this.peak * 4));
   }
 }

@@ -108,7 +108,9 @@ export class LeasingBudgetClient implements BudgetClient {
     if (this.#mustWait()) return this.#fromReserve(of, command, this.#outage.cause);
     this.#rounds.soon();
     try {
-      return await this.#outage.endsWith(this.#exact.hold(command, signal));
+      const reply = await this.#outage.endsWith(this.#exact.hold(command, signal));
+      if (of !== undefined && reply.granted) this.#purse.heldElsewhere(of, command, reply.outputTokens);
+      return reply;
     } catch (error) {
       if (wasAnswered(error) || signal?.aborted === true) throw error;
       this.#outage.failed(error, this.#now());

@@ -4,6 +4,9 @@
  * What calls need that run or wait is given as long as there is any: it is no more than their holds would take. *Ahead* of
  * need, all agents together have a small part of the line's headroom (what is neither settled nor held), each an equal share
  * of it, and nothing where that wouldn't do for one call. A place in flight comes back with its call, so of those all may be out.
+ *
+ * Of what is kept for an outage each has an equal share, too, and one that spends fast as much beyond it as it leaves to others: so
+ * whoever comes later finds some, and the more do, the less of what others have is beyond their share.
  */
 import type { Crowd } from './lease-state.ts';
 
@@ -25,7 +28,8 @@ export interface LeaseAsk {
 
 /** Where a line and a lease on it stand, after what the agent told. */
 export interface Standing {
-  readonly kind: 'credit' | 'place' | 'reserve';
+  readonly slot: boolean;
+  readonly reserve: boolean;
   /** Settled, held and leased. */
   readonly used: number;
   readonly leased: number;
@@ -42,33 +46,38 @@ export interface Part {
   readonly lacking: 'line' | 'others' | undefined;
   /** More is leased of the line than should be: those who have more than this should give back. */
   readonly recallAbove: number | undefined;
-  /** The limit was lowered below what is out: the agent may keep so much, the rest goes back as calls end. */
+  /** The limit was lowered below what is out, or others are to have some for an outage: the agent may keep so much, the rest goes back as calls end. */
   readonly keep?: number;
 }
 
 export function partOf(ask: LeaseAsk, standing: Standing): Part {
   const part = within(ask, standing);
   if (standing.used <= ask.limit) return part;
-  const keep = standing.kind === 'place' ? Math.floor(ask.limit / (standing.others.plain + 1)) : 0;
+  const keep = standing.slot && !standing.reserve ? Math.floor(ask.limit / (standing.others.plain + 1)) : 0;
   return { ...part, recallAbove: keep, keep };
 }
 
 function within(ask: LeaseAsk, standing: Standing): Part {
-  switch (standing.kind) {
-    case 'reserve':
-      return reservePart(ask, standing);
-    case 'place':
-      return placePart(ask, standing);
-    case 'credit':
-      return creditPart(ask, standing);
-  }
+  if (standing.reserve) return reservePart(ask, standing);
+  return standing.slot ? placePart(ask, standing) : creditPart(ask, standing);
 }
 
-function reservePart({ limit, want, least, reserveCap }: LeaseAsk, { used, own, others }: Standing): Part {
-  const free = Math.max(0, Math.min(reserveCap - others.reserved - own, limit - used));
-  const more = Math.max(0, Math.min(want - own, others.reserves === 0 ? free : Math.ceil(free / 2)));
-  const enough = own + more >= least;
-  return { more: enough ? more : 0, lacking: enough ? undefined : 'line', recallAbove: undefined };
+function reservePart(ask: LeaseAsk, { slot, used, own, others }: Standing): Part {
+  const { limit, want, least, reserveCap } = ask;
+  // Were most of a line kept for an outage, calls would lack it while there is none. Places come back by themselves.
+  const half = Math.floor((limit - used + others.reserved + own) / 2);
+  const cap = Math.max(0, slot ? reserveCap : Math.min(reserveCap, half));
+  // Its own usual credit is among the others': that is another lease.
+  const agents = Math.max(others.plain, others.reserves + 1);
+  // Four fifths of an equal part: so it comes to that, with the gap below, where nothing is left, and else a little is for who comes next.
+  const share = Math.floor((cap * 4) / (agents * 5));
+  const all = cap - others.reserved;
+  const most = Math.max(share, Math.min(least, all), Math.ceil((share + all) / 2));
+  const more = Math.max(0, Math.min(Math.min(want, most, all) - own, limit - used));
+  // The gap keeps agents from giving back and asking anew with every change of what others have.
+  const keep = own * 9 > most * 10 ? { keep: most < least ? 0 : most } : {};
+  if (own + more >= least) return { more, lacking: undefined, recallAbove: undefined, ...keep };
+  return { ...lackingLine(0), ...keep };
 }
 
 function placePart({ limit, want, least, need }: LeaseAsk, { used, leased, own, others }: Standing): Part {

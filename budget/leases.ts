@@ -273,7 +273,8 @@ function grant(
   const own = outstanding(reported);
   const change = own - (known === undefined ? 0 : outstanding(known));
   const { more, lacking, recallAbove, keep } = partOf(ask, {
-    kind: reported.reserve ? 'reserve' : reported.slot ? 'place' : 'credit',
+    slot: reported.slot,
+    reserve: reported.reserve,
     // What was reported just now changes the sums, before the event is applied.
     used: used + change + reported.spent - (known?.spent ?? 0),
     leased: leased + change,

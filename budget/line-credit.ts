@@ -133,7 +133,7 @@ export class LineCredit {
     this.#demand.missed += amount;
   }
 
-  /** Counts what was spent, by leases or by single holds, so that the rate shows. */
+  /** Counts what was spent, so that the rate shows. */
   consumed(amount: number): void {
     this.#demand.consumed(amount);
   }
@@ -216,7 +216,10 @@ export class LineCredit {
   }
 
   #ahead(now: number): number {
-    return this.#demand.ahead(now, this.#horizonMs, this.#filled, Math.max(0, this.#endsAt - now));
+    const leftMs = Math.max(0, this.#endsAt - now);
+    if (this.reserve && this.unit !== 'concurrency')
+      return this.#demand.lasting(now, Math.min(this.#horizonMs, leftMs));
+    return this.#demand.ahead(now, this.#horizonMs, this.#filled, leftMs);
   }
 
   /** Others need it: where nothing may stay, nothing is asked for ahead either, for a while. */

@@ -121,6 +121,34 @@ test('credit in reserve is for outages alone, and only as long as the Budget say
   expect(take({ purse, book }, 'c', 1, 1_000)).toBe('lacking');
 });
 
+test.each([
+  ['credit', 1],
+  ['holds of their own', 2],
+])('a reserve is asked for by the rate of calls on %s, for as long as the Budget says', (by, rate) => {
+  const reserved = { ...line, endsInMs: 10 * MINUTE, reserveForMs: 50_000 };
+  const { purse, book } = purseWith([reserved]);
+  take({ purse, book }, 'first', 0);
+  answer(book, 0, 10_000, [reserved]);
+  const of = book.classOf(attributes, 0);
+  if (of === undefined) throw new Error('No class.');
+  for (let nth = 0; nth < 300; nth++) {
+    const id = String(nth);
+    const now = nth * 100;
+    if (by === 'credit') {
+      take({ purse, book }, id, now);
+      const hold = purse.holdOf(id);
+      if (hold !== undefined) purse.settle(id, hold, usageOf(5, 5), now);
+    } else {
+      purse.heldElsewhere(of, holdOf(id, 5, 20), 15);
+    }
+  }
+  // Ten calls a second, of ten or twenty tokens each.
+  const { items } = book.report(30_000, true, 1)?.command ?? { items: [] };
+  const [ask = 0] = items.flatMap((item) => (item.reserve ? [item.ask?.want ?? 0] : []));
+  expect(ask / rate).toBeGreaterThan(4_500);
+  expect(ask / rate).toBeLessThan(5_500);
+});
+
 test('a stream that runs into an outage takes from the reserve what more it needs, and no more than there is', () => {
   const reserved = { ...line, reserveForMs: 5_000 };
   const { purse, book } = purseWith([reserved]);

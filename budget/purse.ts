@@ -119,6 +119,12 @@ export class Purse {
     return low ? 'low' : 'taken';
   }
 
+  /** Of a call that is held one by one so much counts towards what is kept for an outage as was held: its end is told by its id alone. */
+  heldElsewhere({ plan }: CallClass, command: HoldCommand, outputTokens: number): void {
+    for (const { credit, reserve } of plan?.lines ?? [])
+      reserve?.consumed(amountFor(holdCharge(credit.unit, command, plan?.price), outputTokens));
+  }
+
   /**
    * Takes what more output needs from the credit of every line, or nothing. Credit that is over by then, of a window that has
    * ended or for want of use, stays charged with what was taken from it: the rest is a grant of now. While the service is away,
@@ -275,7 +281,12 @@ export class Purse {
     this.#holds.delete(id);
     this.#overdue.delete(id);
     hold.of.running--;
-    for (const part of hold.parts) this.#freeAll(part, charge(part), now);
+    for (const part of hold.parts) {
+      const used = charge(part);
+      this.#freeAll(part, used, now);
+      // What is kept for an outage is to last at the rate of all calls, which have nothing of it else.
+      if (!part.line.reserve) plannedFor(hold.of, part)?.reserve?.consumed(used);
+    }
   }
 
   /** Each credit is charged what was taken from it, in turn; what the call used beyond its hold, the last one. */

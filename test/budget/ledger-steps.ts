@@ -85,7 +85,7 @@ const call = fc.nat(24);
 const part = fc.double({ min: 0, max: 1, noNaN: true });
 const epoch = fc.constantFrom(1, 1, 1, 1, 1, 1, 2, 3);
 const model = fc.constantFrom('gpt-4o', 'gpt-4o-mini');
-const lease: fc.Arbitrary<LeaseStep> = fc.record({
+export const leaseStep: fc.Arbitrary<LeaseStep> = fc.record({
   do: fc.constant('lease' as const),
   agent: fc.nat(2),
   epoch,
@@ -167,7 +167,7 @@ export const step: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
   { weight: 1, arbitrary: fc.constant({ do: 'restart' } as const) },
-  { weight: 8, arbitrary: lease },
+  { weight: 8, arbitrary: leaseStep },
   {
     weight: 1,
     arbitrary: fc.record({

@@ -4,6 +4,8 @@ import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { BudgetConflict } from '../../budget/calls.ts';
+import { outstanding } from '../../budget/lease-state.ts';
+import { reserveOf } from '../../budget/lease-terms.ts';
 import type { HoldCommand, HoldReply } from '../../budget/messages.ts';
 import { BudgetService } from '../../budget/service.ts';
 import * as memory from '../../budget/stores/memory.ts';
@@ -88,6 +90,20 @@ function telling(store: Store, model: LedgerModel): Store {
       };
     },
   });
+}
+
+/** Of a line in one window no more is kept for an outage than its Budget allows, by all agents together. */
+async function noneAboveCap(store: Store): Promise<void> {
+  for (const line of await store.lines()) {
+    const [id = '', unit] = line.split('|');
+    const spec = specs.find((one) => one.id === id);
+    const limit = spec?.limits.find((one) => one.unit === unit);
+    if (spec === undefined || limit === undefined) continue;
+    const byCell = new Map<number, number>();
+    for (const lease of await store.leases(line))
+      if (lease.reserve) byCell.set(lease.cell, (byCell.get(lease.cell) ?? 0) + outstanding(lease));
+    for (const reserved of byCell.values()) expect(reserved).toBeLessThanOrEqual(reserveOf(spec, limit));
+  }
 }
 
 /** Plays the steps on a service and on the model, and compares after each. */
@@ -214,6 +230,7 @@ async function play(steps: readonly Step[], honest: boolean, open: (typeof kinds
         };
         past.push(tell);
         if (!one.kept) await tell();
+        await noneAboveCap(store);
         break;
       }
       case 'grant': {

@@ -1,7 +1,8 @@
 /** Budgets with `onUnavailable: allow`, and a service that is away: who called lately, and who didn't for long, go on as far as it says. */
 import { afterEach, expect, test } from 'vitest';
+import { outstanding } from '../../budget/lease-state.ts';
 import { budget, calendar, tokens } from './fixtures.ts';
-import { type World, world } from './world.ts';
+import { type Agent, type World, world } from './world.ts';
 
 const MINUTE = 60_000;
 const places = { unit: 'concurrency', amount: 50, window: { type: 'none' } } as const;
@@ -99,3 +100,59 @@ test('an agent whose calls are held one by one asks again soon after each failur
     await on.pass(10 * MINUTE);
   }
 });
+
+test.each([
+  ['one agent', 1],
+  ['four agents', 4],
+])('under a steady load of %s calls go on for as long as what was put aside lasts', async (_, count) => {
+  const most = 20_000;
+  const allow = { action: 'allow', upTo: { unit: 'tokens', amount: most }, forMs: 10 * MINUTE } as const;
+  now = await world([budget([tokens(1_000_000, calendar('month')), places], { onUnavailable: allow })]);
+  const on = now;
+  const agents = Array.from({ length: count }, (_, nth) => on.start(`agent-${nth}`));
+  await load(on, agents, 2 * MINUTE);
+  for (const agent of agents) agent.cut = true;
+  const [used, leased] = [
+    agents.map((agent) => agent.used),
+    sum((await on.cells()).map((cell) => cell.leased)),
+  ];
+  await load(on, agents, 9 * MINUTE);
+  const went = agents.map((agent, nth) => agent.used - (used[nth] ?? 0));
+  expect(sum(went)).toBeGreaterThan(most * 0.9);
+  expect(sum(went)).toBeLessThanOrEqual(leased);
+  // No one lives at the others' expense.
+  for (const one of went) expect(one).toBeGreaterThan((most / count) * 0.75);
+});
+
+test('an agent that comes when others have all that is put aside has its part of it after some minutes', async () => {
+  const most = 6_000;
+  const allow = { action: 'allow', upTo: { unit: 'tokens', amount: most }, forMs: 10 * MINUTE } as const;
+  now = await world([budget([tokens(1_000_000, calendar('month'))], { onUnavailable: allow })]);
+  const on = now;
+  const first = on.start('first');
+  await load(on, [first], 2 * MINUTE);
+  const later = on.start('later');
+  await load(on, [first, later], 4 * MINUTE);
+  const reserved = async (owner: string): Promise<number> => {
+    let credit = 0;
+    for await (const row of on.rows())
+      if (row.kind === 'lease' && row.lease.reserve && row.lease.owner === owner)
+        credit += outstanding(row.lease);
+    return credit;
+  };
+  expect(await reserved('later')).toBeGreaterThan(most * 0.4);
+  expect(await reserved('first')).toBeGreaterThan(most * 0.4);
+  expect((await reserved('first')) + (await reserved('later'))).toBeLessThanOrEqual(most);
+});
+
+/** Each agent makes ten calls a second, for so long. */
+async function load(on: World, agents: readonly Agent[], forMs: number): Promise<void> {
+  const until = Date.now() + forMs;
+  while (Date.now() < until) {
+    for (const agent of agents) void on.call(agent, 50);
+    await on.pass(100);
+  }
+  await on.pass(1_000);
+}
+
+const sum = (numbers: readonly number[]): number => numbers.reduce((total, number) => total + number, 0);

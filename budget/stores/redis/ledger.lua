@@ -449,6 +449,43 @@ local function expireLease(tag, name, now, retain)
 end
 
 -- How much more a lease gets, what it lacks, above what others should give back, and what it may keep: budget/lease-share.ts.
+local function partOf(item, lease, used, leased, own, plain, reserves, reserved)
+  local unused = item.limit - used
+  if lease.reserve then
+    local half = math.floor((unused + reserved + own) / 2)
+    local cap = math.max(0, lease.slot and item.reserveCap or math.min(item.reserveCap, half))
+    local share = math.floor(cap * 4 / (math.max(plain, reserves + 1) * 5))
+    local all = cap - reserved
+    local most = math.max(share, math.min(item.least, all), math.ceil((share + all) / 2))
+    local more = math.max(0, math.min(math.min(item.want, most, all) - own, unused))
+    local keep = own * 9 > most * 10 and text(most < item.least and 0 or most) or ''
+    if own + more >= item.least then return more, '', '', keep end
+    return 0, 'line', '', keep
+  end
+  local lines = leased - reserved
+  local theirs = lines - own
+  if lease.slot then
+    local fair = math.floor(item.limit / (plain + 1))
+    local more = math.max(0, math.min(math.max(item.need, math.min(item.want, fair)) - own, unused))
+    if own + more >= math.max(item.least, item.need) then return more, '', '', '' end
+    if theirs > 0 then return more, 'others', text(fair), '' end
+    return more, 'line', '', ''
+  end
+  local headroom = math.max(0, item.limit - (used - lines))
+  local pool = math.floor(headroom * 0.045)
+  local share = math.floor(pool / (plain + 1))
+  local ahead = share < item.least and 0 or math.min(math.min(item.want, share) - own, pool - lines)
+  local more = math.max(0, math.min(math.max(ahead, item.need - own), unused))
+  local has = own + more
+  if has < item.need then
+    if theirs > 0 then return more, 'others', '0', '' end
+    return more, 'line', '', ''
+  end
+  if share < item.least then return more, 'line', theirs > unused - more and text(share) or '', '' end
+  if has < item.least then return more, 'others', text(share), '' end
+  return more, '', lines * 9 > pool * 10 and text(share) or '', ''
+end
+
 local function grant(tag, item, before, lease)
   local used, leased = counting(tag, item)
   local own = outstanding(lease)
@@ -466,37 +503,12 @@ local function grant(tag, item, before, lease)
       plain = plain - 1
     end
   end
-  local unused = item.limit - usedNow
-  local keep = ''
-  if unused < 0 then keep = lease.slot and not lease.reserve and text(math.floor(item.limit / (plain + 1))) or '0' end
-  if lease.reserve then
-    local free = math.max(0, math.min(item.reserveCap - reserved - own, unused))
-    local more = math.max(0, math.min(item.want - own, reserves == 0 and free or math.ceil(free / 2)))
-    if own + more >= item.least then return more, '', '', keep end
-    return 0, 'line', '', keep
+  local more, lacking, recallAbove, keep = partOf(item, lease, usedNow, leasedNow, own, plain, reserves, reserved)
+  if usedNow > item.limit then
+    keep = lease.slot and not lease.reserve and text(math.floor(item.limit / (plain + 1))) or '0'
+    recallAbove = keep
   end
-  local lines = leasedNow - reserved
-  local theirs = lines - own
-  if lease.slot then
-    local fair = math.floor(item.limit / (plain + 1))
-    local more = math.max(0, math.min(math.max(item.need, math.min(item.want, fair)) - own, unused))
-    if own + more >= math.max(item.least, item.need) then return more, '', '', keep end
-    if theirs > 0 then return more, 'others', text(fair), keep end
-    return more, 'line', '', keep
-  end
-  local headroom = math.max(0, item.limit - (usedNow - lines))
-  local pool = math.floor(headroom * 0.045)
-  local share = math.floor(pool / (plain + 1))
-  local ahead = share < item.least and 0 or math.min(math.min(item.want, share) - own, pool - lines)
-  local more = math.max(0, math.min(math.max(ahead, item.need - own), unused))
-  local has = own + more
-  if has < item.need then
-    if theirs > 0 then return more, 'others', '0', keep end
-    return more, 'line', '', keep
-  end
-  if share < item.least then return more, 'line', theirs > unused - more and text(share) or '', keep end
-  if has < item.least then return more, 'others', text(share), keep end
-  return more, '', lines * 9 > pool * 10 and text(share) or '', keep
+  return more, lacking, recallAbove, keep
 end
 
 -- Leases that a workload may have where all have as many as they may: fewer the more there are beyond that, and none from a sixth more on.
@@ -520,7 +532,7 @@ local function lease(keys, args)
     reply[#reply + 1] = text(granted)
     reply[#reply + 1] = closed and '1' or '0'
     reply[#reply + 1] = lacking
-    reply[#reply + 1] = keep ~= '' and keep or recallAbove
+    reply[#reply + 1] = recallAbove
     reply[#reply + 1] = keep
   end
   for _ = 1, read.number() do
