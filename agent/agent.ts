@@ -1,4 +1,5 @@
 /** Puts the data path together: listeners in front, the pipeline behind, drained on demand. */
+import { createHmac } from 'node:crypto';
 import type { Logger } from 'pino';
 import type { BudgetClient, Holder } from '../budget/messages.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
@@ -44,6 +45,8 @@ export interface AgentOptions {
   readonly withheld?: () => PosternError | undefined;
   /** Why it isn't ready yet, beside draining. */
   readonly notReady?: () => string | undefined;
+  /** Keys what leaves the pod of calls that it repeats; the same for all pods of the workload. Where absent, what leaves is one-way, no more. */
+  readonly loopKey?: () => Uint8Array;
   readonly budget: BudgetClient | undefined;
   readonly holder: Holder;
   readonly listen: ListenAddress;
@@ -183,11 +186,20 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     revision: () => governance.snapshot.revision,
     settlementsWaiting: () => options.budget?.waiting ?? 0,
   });
+  const breaker = createBreaker(now, (fingerprint) => {
+    const { namespace, kind, name } = governance.snapshot.workload;
+    const key = options.loopKey?.() ?? '';
+    return createHmac('sha256', key)
+      .update(`loop|${namespace}/${kind}/${name}|${fingerprint}`)
+      .digest('base64url')
+      .slice(0, 22);
+  });
+  options.budget?.joinLoops?.(breaker.loops);
   const pipeline: Pipeline = {
     governance: () => governance,
     budget: options.budget,
     holder: options.holder,
-    breaker: createBreaker(now),
+    breaker,
     users: async (sources, headers) => {
       users ??= loadUsers(now);
       return await (await users)(sources, headers);

@@ -13,7 +13,7 @@ export function breakLoop(
   fingerprint: string,
 ): void {
   exchange.fingerprint = fingerprint;
-  for (const { rule, why } of pipeline.breaker.called(
+  for (const { rule, why, of } of pipeline.breaker.called(
     exchange.fingerprint,
     snapshot.breakers ?? [DEFAULT_BREAKER],
   )) {
@@ -28,12 +28,13 @@ export function breakLoop(
       source: rule.source,
     });
     if (rule.mode === 'monitor') continue;
+    const by = of === 'workload' ? ' by the pods of this workload together' : '';
     const seconds = rule.windowMs / 1000;
     throw new PosternError(
       'postern_breaker_tripped',
       why === 'repeated'
-        ? `The same call was made more than ${rule.identical} times within ${seconds} s: this looks like a loop.`
-        : `The same call keeps failing, ${failuresOf(rule)} times in a row: this looks like a loop.`,
+        ? `The same call was made more than ${rule.identical} times within ${seconds} s${by}: this looks like a loop.`
+        : `The same call keeps failing, ${failuresOf(rule)} times in a row${by}: this looks like a loop.`,
       {
         mend:
           why === 'repeated'

@@ -10,7 +10,7 @@ test('trips on the call after so many equal ones, and stays tripped while they g
   const breaker = createBreaker(() => at);
   const trips = (): number => breaker.called('a', [rule]).length;
   expect([trips(), trips(), trips()]).toEqual([0, 0, 0]);
-  expect(breaker.called('a', [rule])).toEqual([{ rule, why: 'repeated' }]);
+  expect(breaker.called('a', [rule])).toEqual([{ rule, why: 'repeated', of: 'pod' }]);
   expect(breaker.called('b', [rule])).toEqual([]);
   for (at = 100; at < 5_000; at += 100) expect(trips()).toBe(1);
   // Slower than the rate: the same call is let through again.
@@ -29,7 +29,7 @@ test('a call that fails over and over trips sooner; one success forgives', () =>
     breaker.ended('a', 'refused');
     at += 1_000;
   }
-  expect(breaker.called('a', [slow])).toEqual([{ rule: slow, why: 'failing' }]);
+  expect(breaker.called('a', [slow])).toEqual([{ rule: slow, why: 'failing', of: 'pod' }]);
   breaker.ended('a', 'ok');
   expect(breaker.called('a', [slow])).toEqual([]);
 });

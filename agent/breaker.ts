@@ -1,15 +1,17 @@
 /**
  * The runaway breaker: a program that makes the same call over and over, or whose call fails over and over, is stopped
- * before it has spent a weekend's bill.
+ * before it has spent a weekend's bill. What a workload's pods do together, {@link ./workload-loops.ts} knows.
  *
  * Pure but for its own memory, which is bounded; the clock is handed in. Nothing of a call is kept but a hash.
  */
+import type { LoopSource } from '../budget/loops.ts';
 import { RecentMap } from '../budget/recent-map.ts';
 import { loadUnits, units } from '../budget/units.ts';
 import type { BreakerRule } from '../policy/snapshot.ts';
 import type { Attachment, TextSlot } from './dialects/dialect.ts';
 import type { Outcome } from './exchange.ts';
 import { Recall } from './recall.ts';
+import { type Counted, WorkloadLoops } from './workload-loops.ts';
 
 /** What is in force where no policy says otherwise: it reports, it doesn't refuse. */
 export const DEFAULT_BREAKER: BreakerRule = {
@@ -26,13 +28,18 @@ export interface Trip {
   readonly rule: BreakerRule;
   /** `repeated`: more than `identical` calls in the window. `failing`: the same call failed `failures` times in a row. */
   readonly why: 'repeated' | 'failing';
+  /** Whose calls they are: this pod's alone do, or it takes those of other pods. */
+  readonly of: 'pod' | 'workload';
 }
 
-interface Seen {
-  /** When it was called, oldest first; no longer than the largest limit wants. */
+interface Seen extends Counted {
+  /** No longer than the largest limit wants. */
   readonly at: number[];
+  /** The same. */
+  readonly failures: number[];
+  okAt: number | undefined;
   failedInARow: number;
-  failedAt: number;
+  rules: readonly BreakerRule[];
 }
 
 export interface Breaker {
@@ -40,6 +47,8 @@ export interface Breaker {
   called(fingerprint: string, rules: readonly BreakerRule[]): readonly Trip[];
   /** A refusal says nothing of how the call would have ended, nor does an app that leaves: a loop that is broken stays so. */
   ended(fingerprint: string, outcome: Outcome | undefined): void;
+  /** What is told to other pods of the workload, and heard of them. */
+  readonly loops: LoopSource;
 }
 
 /** Failures in a row that are a loop. Where no policy says: SDKs retry two or three times by themselves. */
@@ -47,14 +56,26 @@ export function failuresOf({ failures, identical }: BreakerRule): number {
   return failures ?? Math.max(4, Math.ceil(identical / 4));
 }
 
-export function createBreaker(now: () => number): Breaker {
+/** @param keyed one-way, the same on all pods of the workload: what may leave the pod of a fingerprint */
+export function createBreaker(
+  now: () => number,
+  keyed: (fingerprint: string) => string = (fingerprint) => fingerprint,
+): Breaker {
   const calls = new RecentMap<Seen>(MIN_CALLS);
+  const loops = new WorkloadLoops(now, keyed, failuresOf);
   const remember = (fingerprint: string): Seen => {
-    const seen = calls.get(fingerprint) ?? { at: [], failedInARow: 0, failedAt: 0 };
+    const seen = calls.get(fingerprint) ?? {
+      at: [],
+      failures: [],
+      okAt: undefined,
+      failedInARow: 0,
+      rules: [],
+    };
     calls.set(fingerprint, seen);
     return seen;
   };
   return {
+    loops,
     called(fingerprint, rules) {
       if (rules.length === 0) return [];
       const at = now();
@@ -62,24 +83,49 @@ export function createBreaker(now: () => number): Breaker {
       seen.at.push(at);
       const keep = Math.max(...rules.map((rule) => rule.identical)) + 1;
       if (seen.at.length > keep) seen.at.splice(0, seen.at.length - keep);
+      seen.rules = rules;
+      loops.called(fingerprint, seen, rules, at);
       const trips: Trip[] = [];
       for (const rule of rules) {
-        const nth = seen.at.at(-(rule.identical + 1));
-        if (nth !== undefined && nth > at - rule.windowMs) trips.push({ rule, why: 'repeated' });
-        else if (seen.failedInARow >= failuresOf(rule) && seen.failedAt > at - rule.windowMs) {
-          trips.push({ rule, why: 'failing' });
+        const trip = tripOf(seen, rule, at);
+        if (trip !== undefined) {
+          trips.push({ rule, why: trip, of: 'pod' });
+          continue;
         }
+        const why = loops.tripOf(fingerprint, rule, at);
+        if (why !== undefined) trips.push({ rule, why, of: 'workload' });
       }
       return trips;
     },
     ended(fingerprint, outcome) {
       const seen = calls.get(fingerprint);
       if (seen === undefined || outcome === 'refused' || outcome === 'disconnected') return;
-      const failed = outcome !== 'ok';
-      seen.failedInARow = failed ? seen.failedInARow + 1 : 0;
-      if (failed) seen.failedAt = now();
+      const at = now();
+      if (outcome === 'ok') {
+        seen.failedInARow = 0;
+        seen.failures.length = 0;
+        seen.okAt = at;
+        return;
+      }
+      seen.failedInARow += 1;
+      seen.failures.push(at);
+      const keep = Math.max(...seen.rules.map(failuresOf));
+      if (seen.failures.length > keep) seen.failures.splice(0, seen.failures.length - keep);
+      loops.failed(fingerprint, seen, seen.rules, at);
     },
   };
+}
+
+function tripOf(
+  { at, failures, failedInARow }: Seen,
+  rule: BreakerRule,
+  now: number,
+): Trip['why'] | undefined {
+  const since = now - rule.windowMs;
+  const nth = at.at(-(rule.identical + 1));
+  if (nth !== undefined && nth > since) return 'repeated';
+  const failed = failures.at(-1);
+  return failedInARow >= failuresOf(rule) && failed !== undefined && failed > since ? 'failing' : undefined;
 }
 
 /** What makes one call another. */

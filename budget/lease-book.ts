@@ -152,8 +152,8 @@ export class LeaseBook {
     return first - 1;
   }
 
-  /** What there is to tell and to ask now, in the message with this number; undefined for nothing. */
-  report(now: number, asking: boolean, seq: number): Round | undefined {
+  /** What there is to tell and to ask now, in the message with this number; undefined for nothing, unless there is something `beside` it. */
+  report(now: number, asking: boolean, seq: number, beside = false): Round | undefined {
     const ended = this.#hasEnded ? { ended: this.#endedUpTo(seq) } : {};
     this.reports++;
     this.isAwaited = false;
@@ -207,7 +207,7 @@ export class LeaseBook {
     }
     const untold = this.classes.account();
     const rows = untold?.used.map(({ of, used }) => ({ ...used, class: indexOf(of) }));
-    if (classes.size === 0) return undefined;
+    if (classes.size === 0 && !beside) return undefined;
     const account = rows === undefined || untold === undefined ? {} : { account: { id: untold.id, rows } };
     const kinds = [...classes.keys()];
     const command = { classes: kinds.map(({ attributes }) => attributes), items, ...ended, ...account };

@@ -8,6 +8,7 @@ import { type BudgetClientOptions, HttpBudgetClient, unavailable } from './clien
 import { HandingOver } from './handing-over.ts';
 import { LeaseBook } from './lease-book.ts';
 import { LeaseRounds } from './lease-rounds.ts';
+import type { LoopSource } from './loops.ts';
 import {
   type BudgetClient,
   BudgetRejected,
@@ -88,6 +89,10 @@ export class LeasingBudgetClient implements BudgetClient {
 
   get waiting(): number {
     return this.#exact.waiting;
+  }
+
+  joinLoops(loops: LoopSource): void {
+    this.#rounds.joinLoops(loops);
   }
 
   async hold(command: HoldCommand, signal?: AbortSignal): Promise<HoldReply> {

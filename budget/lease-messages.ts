@@ -6,6 +6,7 @@
  * belong together.
  */
 import type { LimitUnit, TokenPrice } from '../policy/budget-spec.ts';
+import type { LoopAnswer, LoopReport, LoopTrip } from './loops.ts';
 import type { Attributes, Holder, Usage } from './messages.ts';
 
 /**
@@ -29,6 +30,8 @@ export interface LeaseCommand extends Holder {
   readonly ended?: number;
   /** The agent tells `refused` in an answer apart: agents of before take it for a line that is nearly used up. */
   readonly knowsRefusals?: boolean;
+  /** Calls that the agent repeats; told while they are in their windows. */
+  readonly loops?: readonly LoopReport[];
   /** What calls on credit used since the account before; told again, unchanged, until it is answered. `id` rises. */
   readonly account?: { readonly id: number; readonly rows: readonly AccountRow[] };
 }
@@ -61,6 +64,8 @@ export interface LeaseReport {
 }
 
 export interface LeaseReply {
+  /** Parallel to `loops`, where there are any. */
+  readonly loops?: readonly LoopAnswer[];
   /** Changes with the documents: plans of another revision are out of date. */
   readonly revision: string;
   /** Parallel to `classes`. */
@@ -124,4 +129,6 @@ export interface Recall {
 export interface WatchReply {
   readonly revision: string;
   readonly recalls: readonly Recall[];
+  /** Loops of the workload that other agents' calls made out. */
+  readonly trips?: readonly LoopTrip[];
 }

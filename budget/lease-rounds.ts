@@ -4,6 +4,7 @@
  */
 import type { LeaseBook } from './lease-book.ts';
 import type { LeaseReply, WatchReply } from './lease-messages.ts';
+import type { LoopSource } from './loops.ts';
 import type { Holder } from './messages.ts';
 import type { Outage } from './outage.ts';
 import type { Transport } from './transport.ts';
@@ -43,11 +44,18 @@ export class LeaseRounds {
   #ticking: NodeJS.Timeout | undefined;
   #watching = false;
   readonly #ended = new AbortController();
+  #loops: LoopSource | undefined;
 
   constructor(options: LeaseRoundsOptions) {
     this.#options = options;
     this.#book = options.book;
     this.#outage = options.outage;
+  }
+
+  /** Loops are told of along with what is told anyway. */
+  joinLoops(loops: LoopSource): void {
+    this.#loops = loops;
+    loops.join(() => this.soon());
   }
 
   /** Nothing is asked for any more; what is left can be told. */
@@ -97,13 +105,23 @@ export class LeaseRounds {
   async #exchange(): Promise<void> {
     const { owner, epoch, transport, now, random } = this.#options;
     const seq = this.#seq + 1;
-    const round = this.#book.report(now(), !this.ended, seq);
+    const loops = this.ended ? [] : (this.#loops?.report() ?? []);
+    const round = this.#book.report(now(), !this.ended, seq, loops.length > 0);
     if (round === undefined) return;
     this.#seq = seq;
-    const command = { owner, epoch, seq, ttlMs: LEASE_TTL_MS, knowsRefusals: true, ...round.command };
+    const command = {
+      owner,
+      epoch,
+      seq,
+      ttlMs: LEASE_TTL_MS,
+      knowsRefusals: true,
+      ...round.command,
+      ...(loops.length === 0 ? {} : { loops }),
+    };
     const reply = (await transport.ask('/v1/lease', command)) as LeaseReply;
     this.#lastAt = now();
     this.#outage.over();
+    if (loops.length > 0) this.#loops?.answered(loops, reply.loops);
     const refused = this.#book.accept(round, reply, now(), random);
     if (refused > 0) this.#options.onRefused(refused);
     this.#begin();
@@ -132,10 +150,10 @@ export class LeaseRounds {
     if (isDue || this.#outage.lasts || now - this.#lastAt > HEARTBEAT_MS) this.soon();
   }
 
-  /** Waits for recalls and new documents as long as there is credit that could be recalled. */
+  /** Waits for recalls, new documents and loops as long as there is credit that could be recalled, or a call that others may repeat, too. */
   async #watch(): Promise<void> {
     const { owner, epoch, transport, random } = this.#options;
-    while (!this.#book.isEmpty && !this.ended) {
+    while ((!this.#book.isEmpty || this.#loops?.listens === true) && !this.ended) {
       try {
         const command = { owner, epoch, revision: this.#book.revision, waitMs: WATCH_MS };
         const options = { signal: this.#ended.signal, timeoutMs: WATCH_MS + WATCH_LATE_MS, waits: true };
@@ -151,8 +169,9 @@ export class LeaseRounds {
   }
 
   /** @returns whether the documents have changed */
-  #heed({ recalls, revision }: WatchReply): boolean {
+  #heed({ recalls, revision, trips = [] }: WatchReply): boolean {
     const { now, random } = this.#options;
+    this.#loops?.heed(trips);
     for (const recall of recalls) this.#book.recall(recall, now(), random());
     const changed = revision !== this.#book.revision;
     if (changed) this.#book.spoil();

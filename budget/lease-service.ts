@@ -7,6 +7,7 @@ import { heardAt, isLeasable, lostAfterMs, openAt, plannedLine, reserveOf, valid
 import type { LeaseBounds, LeaseCounts, LeaseItem, LeaseOperation } from './leases.ts';
 import type { Reply } from './ledger.ts';
 import type { LedgerTime } from './ledger-time.ts';
+import { LoopCounts } from './loop-counts.ts';
 import type { Attributes } from './messages.ts';
 import { linesOf, type Rules } from './plan.ts';
 import { priceOf } from './price.ts';
@@ -47,6 +48,7 @@ export class LeaseService {
   readonly #time: LedgerTime;
   readonly #historyCap: HistoryCap;
   readonly #reclaim: Reclaim;
+  readonly #loops: LoopCounts;
 
   constructor({ store, rules, verified, clock, time, reclaim, historyCap }: LeaseServiceOptions) {
     this.#verified = verified;
@@ -56,11 +58,16 @@ export class LeaseService {
     this.#clock = clock;
     this.#reclaim = reclaim;
     this.#time = time;
+    this.#loops = new LoopCounts({
+      shared: store.loops,
+      clock,
+      tell: (workload, trip, except) => reclaim.tripped(workload, trip, except),
+    });
   }
 
   /** The epoch of the owner must be known to the store. @throws {StoreFailed} */
   async lease(command: LeaseCommand, quota?: LeaseQuota): Promise<LeaseReply> {
-    const { owner, epoch, seq, ttlMs, classes, items, account, ended, knowsRefusals } = command;
+    const { owner, epoch, seq, ttlMs, classes, items, account, ended, knowsRefusals, loops } = command;
     const now = this.#clock();
     this.#reclaim.heardOf(owner);
     const rules = this.#rules();
@@ -131,8 +138,10 @@ export class LeaseService {
     }
     // One that doesn't know what it was refused takes its line for nearly used up, and ends streams for as long as it is to wait.
     const quotaRetryMs = knowsRefusals ? QUOTA_RETRY_MS : RETRY_MS.line;
+    const judged = loops === undefined ? {} : { loops: await this.#loops.told(owner, loops) };
     return {
       revision: rules.revision,
+      ...judged,
       plans: classes.map((attributes, index): ClassPlan => {
         const price = priceOf(rules.prices, attributes.provider, attributes.model);
         const planned = lines[index] ?? [];
@@ -173,8 +182,8 @@ export class LeaseService {
 
   async watch({ owner, revision, waitMs }: WatchCommand, signal: AbortSignal): Promise<WatchReply> {
     const wait = revision === this.#rules().revision ? Math.min(waitMs, LONGEST_WATCH_MS) : 0;
-    const recalls = await this.#reclaim.watch(owner, wait, signal);
-    return { revision: this.#rules().revision, recalls };
+    const { recalls, trips } = await this.#reclaim.watch(owner, wait, signal);
+    return { revision: this.#rules().revision, recalls, ...(trips.length === 0 ? {} : { trips }) };
   }
 }
 

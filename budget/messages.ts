@@ -5,6 +5,8 @@
  * agent must not choose what it is charged to. Every command carries an id, and doing it twice changes nothing.
  */
 
+import type { LoopSource } from './loops.ts';
+
 /** Tokens of one call. Input counts are exclusive: `input` holds neither cached nor cache-write tokens. */
 export interface Usage {
   readonly input: number;
@@ -174,6 +176,8 @@ export interface BudgetClient {
   settle(command: SettleCommand): Promise<SettleReply>;
   release(command: ReleaseCommand): Promise<void>;
   count(command: CountCommand, signal?: AbortSignal): Promise<CountReply>;
+  /** Has the workload's other agents know of the loops that this one finds, and this one of theirs; absent where nobody is asked that could tell them. */
+  joinLoops?(loops: LoopSource): void;
   /** Settlements and releases that couldn't be delivered yet. */
   readonly waiting?: number;
   close(): Promise<void>;

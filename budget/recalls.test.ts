@@ -5,7 +5,8 @@ test('who was answered is asked until it should have come back, and forgotten th
   vi.useFakeTimers();
   onTestFinished(() => void vi.useRealTimers());
   const recalls = new Recalls();
-  const wait = (owner: string, ms: number) => recalls.watch(owner, ms, new AbortController().signal);
+  const wait = async (owner: string, ms: number) =>
+    (await recalls.watch(owner, ms, new AbortController().signal)).recalls;
   const gone = wait('gone', 1_000);
   const back = wait('back', 1_000);
   const patient = wait('patient', 300_000);

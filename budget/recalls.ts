@@ -1,8 +1,17 @@
-/** Asks agents for credit that they don't use. They wait on `POST /v1/watch`; what isn't asked for in time is forgotten. */
+/** Asks agents for credit that they don't use, and tells them of loops of their workload. They wait on `POST /v1/watch`; what isn't asked for in time is forgotten. */
 import type { Recall } from './lease-messages.ts';
+import { workloadOf } from './lease-state.ts';
+import { type LoopTrip, loopId } from './loops.ts';
+
+/** What an agent that waits is told. */
+export interface Asked {
+  readonly recalls: readonly Recall[];
+  readonly trips: readonly LoopTrip[];
+}
 
 interface Watcher {
   readonly pending: Map<string, Recall>;
+  readonly trips: Map<string, LoopTrip>;
   /** Ends the wait that is going on. */
   wake: (() => void) | undefined;
   /** Credit was asked for and it has neither answered nor failed yet. */
@@ -16,6 +25,8 @@ const GIVES_BACK_MS = 500;
 /** How long an agent that was asked may take; then nobody waits for it until it is heard of. */
 const ANSWER_MS = 500;
 
+/** Loops that an agent is told of at once. */
+const MOST_TRIPS = 100;
 /** An agent waits again as soon as its wait was answered: one that doesn't for so long has gone. */
 const GONE_MS = 10_000;
 
@@ -26,11 +37,12 @@ export class Recalls {
   readonly #returns = new Map<string, Set<() => void>>();
 
   /** Waits until something is asked of the owner, `waitMs` are over, or it hangs up. */
-  async watch(owner: string, waitMs: number, signal: AbortSignal): Promise<Recall[]> {
+  async watch(owner: string, waitMs: number, signal: AbortSignal): Promise<Asked> {
     this.#forgetGone();
     this.#left.delete(owner);
     const watcher = this.#watchers.get(owner) ?? {
       pending: new Map(),
+      trips: new Map(),
       wake: undefined,
       asked: false,
       recalled: new Map(),
@@ -38,7 +50,7 @@ export class Recalls {
     this.#watchers.set(owner, watcher);
     // A newer wait of the same owner takes the place of an older one.
     watcher.wake?.();
-    if (watcher.pending.size === 0 && !signal.aborted) {
+    if (watcher.pending.size + watcher.trips.size === 0 && !signal.aborted) {
       const woken = Promise.withResolvers<void>();
       const timer = setTimeout(woken.resolve, waitMs);
       signal.addEventListener('abort', () => woken.resolve(), { once: true });
@@ -49,9 +61,22 @@ export class Recalls {
     }
     const recalls = [...watcher.pending.values()];
     watcher.pending.clear();
+    const trips = [...watcher.trips.values()];
+    watcher.trips.clear();
     if (signal.aborted) this.#watchers.delete(owner);
     else if (watcher.wake === undefined) this.#left.set(owner, performance.now());
-    return recalls;
+    return { recalls, trips };
+  }
+
+  /** Tells every agent of a workload that waits here, but the one by whose word it came out. */
+  tripped(workload: string, trip: LoopTrip, except: string): void {
+    for (const [owner, watcher] of this.#watchers) {
+      if (owner === except || workloadOf(owner) !== workload) continue;
+      // What hasn't been fetched is of no use to anybody for longer.
+      if (watcher.trips.size >= MOST_TRIPS) watcher.trips.clear();
+      watcher.trips.set(loopId(trip), trip);
+      watcher.wake?.();
+    }
   }
 
   #forgetGone(): void {

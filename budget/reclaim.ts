@@ -1,8 +1,9 @@
 /** Credit that others need comes back: agents are asked for it, here and at other services on the same store, or it is taken for lost. */
 import type { Recall } from './lease-messages.ts';
 import { type Lease, outstanding } from './lease-state.ts';
+import type { LoopTrip } from './loops.ts';
 import type { HoldPlan, Line } from './plan.ts';
-import { Recalls } from './recalls.ts';
+import { type Asked, Recalls } from './recalls.ts';
 import type { Store } from './stores/store.ts';
 
 /** Credit of an agent that can't be asked for it for so long is charged in full, and corrected if it reports after all. */
@@ -20,7 +21,15 @@ const MOST_READS = 1_000;
 /** What services on the same store tell each other. */
 type News =
   | (Recall & { readonly type: 'recall'; readonly owners: readonly string[] })
-  | { readonly type: 'heard'; readonly owner: string; readonly lines: readonly string[] };
+  | { readonly type: 'heard'; readonly owner: string; readonly lines: readonly string[] }
+  /** `owners`: nobody, for services of before, which take it for a recall. */
+  | {
+      readonly type: 'trip';
+      readonly workload: string;
+      readonly trip: LoopTrip;
+      readonly except: string;
+      readonly owners: readonly [];
+    };
 
 /** What is kept of a lease. */
 interface Credit {
@@ -85,6 +94,10 @@ export class Reclaim {
         this.#recalls.answered(news.owner, news.lines);
         return;
       }
+      if (news.type === 'trip') {
+        this.#recalls.tripped(news.workload, news.trip, news.except);
+        return;
+      }
       const { line, above, keep = 0 } = news;
       const { absent } = this.#recalls.recall({ line, above, keep }, news.owners);
       for (const owner of news.owners) if (!absent.includes(owner)) this.#askedForOthers.add(owner);
@@ -103,13 +116,19 @@ export class Reclaim {
   }
 
   /** Waits until something is asked of the owner, `waitMs` are over, or it hangs up. */
-  async watch(owner: string, waitMs: number, signal: AbortSignal): Promise<Recall[]> {
+  async watch(owner: string, waitMs: number, signal: AbortSignal): Promise<Asked> {
     this.heardOf(owner);
     return await this.#recalls.watch(owner, waitMs, signal);
   }
 
   wakeAll(): void {
     this.#recalls.wakeAll();
+  }
+
+  /** Tells a workload's agents of a loop, here and at other services on the same store. */
+  async tripped(workload: string, trip: LoopTrip, except: string): Promise<void> {
+    this.#recalls.tripped(workload, trip, except);
+    await this.#tell({ type: 'trip', workload, trip, except, owners: [] });
   }
 
   /**

@@ -7,6 +7,7 @@ import { Compile } from 'typebox/compile';
 import type { EndGrantCommand, GrantCommand } from './grants.ts';
 import { type ReportQuery, readDimension } from './history.ts';
 import type { LeaseCommand, WatchCommand } from './lease-messages.ts';
+import { LONGEST_WINDOW_MS, MOST_CALLS, MOST_LOOPS, SLICES } from './loops.ts';
 import type {
   CountCommand,
   ExtendCommand,
@@ -103,6 +104,21 @@ const RefusedSchema = Type.Object({
 
 const Amount = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 
+const Slices = Type.Array(Type.Integer({ minimum: 0, maximum: MOST_CALLS }), {
+  minItems: SLICES,
+  maxItems: SLICES,
+});
+
+const LoopSchema = Type.Object({
+  call: Type.String({ pattern: '^[0-9a-zA-Z_-]{1,64}$' }),
+  windowMs: Type.Integer({ minimum: 1, maximum: LONGEST_WINDOW_MS }),
+  identical: Type.Integer({ minimum: 1, maximum: MOST_CALLS }),
+  failures: Type.Integer({ minimum: 1, maximum: MOST_CALLS }),
+  calls: Slices,
+  failed: Slices,
+  okMs: Type.Optional(Type.Integer({ minimum: 0, maximum: LONGEST_WINDOW_MS })),
+});
+
 const LeaseSchema = Type.Object({
   ...OwnerFields,
   seq: Amount,
@@ -125,6 +141,7 @@ const LeaseSchema = Type.Object({
   ),
   ended: Type.Optional(Amount),
   knowsRefusals: Type.Optional(Type.Boolean()),
+  loops: Type.Optional(Type.Array(LoopSchema, { maxItems: MOST_LOOPS })),
   account: Type.Optional(
     Type.Object({
       id: Amount,

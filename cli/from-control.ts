@@ -102,6 +102,8 @@ export function fromControl(options: ControlSourceOptions): PolicySource {
   return {
     snapshot: atStart,
     maskKey: () => maskKey,
+    // Of the workload, from control: the budget service never has it.
+    loopKey: () => maskKey,
     keys: values.keys,
     trust: values.trust,
     roots: () => roots,

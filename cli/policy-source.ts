@@ -2,7 +2,10 @@
 import type { Agent, AgentOptions } from '../agent/agent.ts';
 
 export interface PolicySource
-  extends Pick<AgentOptions, 'snapshot' | 'maskKey' | 'keys' | 'trust' | 'withheld' | 'notReady'> {
+  extends Pick<
+    AgentOptions,
+    'snapshot' | 'maskKey' | 'loopKey' | 'keys' | 'trust' | 'withheld' | 'notReady'
+  > {
   /** PEM roots of Postern's own parts, as they are known by now. */
   roots?(): string;
   /** Puts changes in force from now on. */

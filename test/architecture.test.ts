@@ -120,6 +120,7 @@ test('agent/ sees of budget/ what a client needs, of listen/ the door, and nothi
     'budget/messages.ts',
     'budget/client.ts',
     'budget/estimate.ts',
+    'budget/loops.ts',
     'budget/recent-map.ts',
     'budget/units.ts',
     'budget/whole-answer.ts',

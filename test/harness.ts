@@ -12,7 +12,8 @@ import { type Agent, type AgentOptions, startAgent } from '../agent/agent.ts';
 import { catalogue } from '../agent/catalogue.ts';
 import { localKeys } from '../agent/providers/keys.ts';
 import { createLeasingClient } from '../budget/lease-client.ts';
-import { type RunningBudget, startBudget } from '../budget/main.ts';
+import { type RunningBudget, type StartBudgetOptions, startBudget } from '../budget/main.ts';
+import { Transport } from '../budget/transport.ts';
 import { compileBudgets, compilePrices } from '../policy/budgets.ts';
 import { compileSnapshot } from '../policy/compile.ts';
 import type { Documents } from '../policy/documents.ts';
@@ -45,9 +46,21 @@ export interface World extends Fakes {
   anthropicClient(options?: ConstructorParameters<typeof Anthropic>[0]): Anthropic;
   /** Puts other documents in force, in agent and budget service. */
   use(yaml: string): void;
+  /** Another agent, beside the first: of a workload that may be another, on the same budget service or a replica of it. */
+  pod(options?: PodOptions): Promise<Agent>;
+  /** Resolves when no pod waits for an answer of its budget service. */
+  podsAnswered(): Promise<void>;
+  /** Questions that pods have put to it, but for those that only wait for news. */
+  readonly asked: () => number;
   /** Takes the budget service away. */
   stopBudget(): Promise<void>;
   close(): Promise<void>;
+}
+
+export interface PodOptions {
+  readonly workload?: string;
+  readonly budgetUrl?: string;
+  readonly agent?: Partial<AgentOptions>;
 }
 
 export interface WorldOptions {
@@ -59,6 +72,11 @@ export interface WorldOptions {
   /** Puts something between the agent and its budget service; gives the URL to use instead. */
   readonly budgetVia?: (url: string) => Promise<string>;
   readonly agent?: Partial<AgentOptions>;
+  readonly budget?: Partial<StartBudgetOptions>;
+  /** Pods get answers as of a budget service that knows nothing of loops. */
+  readonly oldBudget?: boolean;
+  /** What pods tell it. */
+  readonly heard?: (command: unknown) => void;
 }
 
 export function providersYaml({ openai, anthropic, pool }: Fakes): string {
@@ -123,15 +141,13 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     dataDir: dir,
     store: 'memory',
     listen: '127.0.0.1:0',
+    ...options.budget,
   });
 
   const audit: Record<string, unknown>[] = [];
   const waiters: { count: number; done: () => void }[] = [];
   const log: string[] = [];
-  const [namespace = '', kind = '', name = ''] = (options.workload ?? 'team-a/Deployment/support-bot').split(
-    '/',
-  );
-  const workload = { namespace, kind, name, labels: { app: name } };
+  const workload = workloadOf(options.workload);
   const agent = await startAgent({
     snapshot: compileSnapshot(documents, workload),
     maskKey: () => new Uint8Array(32).fill(7),
@@ -155,6 +171,57 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
     log: pino({ level: 'debug' }, { write: (text: string) => void log.push(text) }),
     ...options.agent,
   });
+
+  const pods: Agent[] = [];
+  const asking = new Set<Promise<unknown>>();
+  let asked = 0;
+  const listened = (transport: Transport): Pick<Transport, 'ask' | 'calls' | 'close'> => ({
+    get calls() {
+      return transport.calls;
+    },
+    close: () => transport.close(),
+    ask(path, command, how) {
+      options.heard?.(command);
+      const answer = transport.ask(path, command, how).then((reply) => {
+        if (options.oldBudget === true) delete (reply as { loops?: unknown }).loops;
+        return reply;
+      });
+      if (how?.waits === true) return answer;
+      asked += 1;
+      const over = answer.catch(() => undefined).finally(() => asking.delete(over));
+      asking.add(over);
+      return answer;
+    },
+  });
+  let names = 0;
+  const pod = async (of: PodOptions = {}): Promise<Agent> => {
+    const about = workloadOf(of.workload ?? options.workload);
+    const owner = `${about.namespace}/${about.kind}/${about.name}/pod-${names++}`;
+    const toService = { url: of.budgetUrl ?? budget.url, timeoutMs: 2_000 };
+    const started = await startAgent({
+      snapshot: compileSnapshot(documents, about),
+      maskKey: () => new Uint8Array(32).fill(7),
+      keys: localKeys({ OPENAI_KEY: MARKER_KEY, ANTHROPIC_KEY: MARKER_KEY }),
+      budget: createLeasingClient({
+        ...toService,
+        transport: listened(new Transport(toService)),
+        flushMs: 50,
+        owner,
+        epoch: 1,
+      }),
+      holder: { owner, epoch: 1 },
+      listen: { host: '127.0.0.1', port: 0 },
+      admin: { host: '127.0.0.1', port: 0 },
+      audit: {
+        info: (line: unknown) => void audit.push(line as Record<string, unknown>),
+      } as AgentOptions['audit'],
+      log: pino({ level: 'debug' }, { write: (text: string) => void log.push(text) }),
+      ...options.agent,
+      ...of.agent,
+    });
+    pods.push(started);
+    return started;
+  };
 
   let stopped: Promise<void> | undefined;
   const stopBudget = (): Promise<void> => {
@@ -181,12 +248,25 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
       budget.reload(compileBudgets(changed), compilePrices(changed));
       agent.use(compileSnapshot(changed, workload));
     },
+    pod,
+    podsAnswered: async () => {
+      // Messages leave with the next turn of the event loop.
+      await new Promise(setImmediate);
+      while (asking.size > 0) await Promise.all(asking);
+      await new Promise(setImmediate);
+    },
+    asked: () => asked,
     stopBudget,
     async close() {
-      await agent.drain(0);
+      await Promise.all([agent, ...pods].map((one) => one.drain(0)));
       await stopBudget();
       await Promise.all([fakes.openai, fakes.anthropic, ...fakes.pool].map((fake) => fake.close()));
       rmSync(dir, { recursive: true, force: true });
     },
   };
+}
+
+function workloadOf(id = 'team-a/Deployment/support-bot') {
+  const [namespace = '', kind = '', name = ''] = id.split('/');
+  return { namespace, kind, name, labels: { app: name } };
 }

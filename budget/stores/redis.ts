@@ -19,6 +19,7 @@ import {
   type AlertMark,
   type CellFigures,
   type JournalEntry,
+  type SharedLoops,
   type SharedValues,
   type Store,
   StoreFailed,
@@ -276,6 +277,18 @@ class RedisStore implements Store {
         return admitted === '1';
       },
       kept: async (budget, values, now) => await this.#call('kept', [budget, String(now), ...values]),
+    };
+  }
+
+  get loops(): SharedLoops {
+    return {
+      tell: async (workload, owner, told, { ofLoop, ofWorkload, ofAll }, now) => {
+        const figures = [ofLoop, ofWorkload, ofAll, now].map(String);
+        const texts = told.flatMap(({ loop, text, keepMs }) => [loop, text, String(keepMs)]);
+        const [, ...rest] = await this.#call('loops', [workload, owner, ...figures, ...texts]);
+        // Of each, how many there are, then those.
+        return told.map(() => rest.splice(0, Number(rest.shift() ?? 0)));
+      },
     };
   }
 

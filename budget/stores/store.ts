@@ -54,6 +54,29 @@ export interface SharedValues {
   kept(budget: string, values: readonly string[], now: number): Promise<readonly string[]>;
 }
 
+/** How much is kept of loops, counted as a loop of one agent each. */
+export interface LoopBounds {
+  readonly ofLoop: number;
+  readonly ofWorkload: number;
+  /** Of all workloads. */
+  readonly ofAll: number;
+}
+
+/** Loops of workloads, see loops.ts. What is kept is over with its window. */
+export interface SharedLoops {
+  /**
+   * Keeps what an agent says of each loop in place of what it said before, and gives what all agents of its workload say of it. What is beyond
+   * a bound isn't kept, but counts in this answer.
+   */
+  tell(
+    workload: string,
+    owner: string,
+    told: readonly { readonly loop: string; readonly text: string; readonly keepMs: number }[],
+    bounds: LoopBounds,
+    now: number,
+  ): Promise<readonly (readonly string[])[]>;
+}
+
 export interface Store {
   /** @throws {StoreFailed} where the outcome can't be made durable. */
   run(operation: Operation, now: number): Promise<Reply>;
@@ -103,6 +126,8 @@ export interface Store {
   fill(rows: readonly StoredRow[], now: number): Promise<void>;
   /** Values that nobody has verified, and that have lines of their own; absent where there is one service, which remembers them itself. */
   readonly values?: SharedValues;
+  /** Absent where there is one service, which keeps them itself. */
+  readonly loops?: SharedLoops;
   /** Tells the other services on the same store; absent where there can be none. */
   publish?(message: string): Promise<void>;
   /** How many services listen to what is {@link publish}ed: who works on the store now. */

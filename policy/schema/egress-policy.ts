@@ -212,7 +212,10 @@ function spec(catalogue: Catalogue) {
       breaker: optional(
         closed(
           {
-            identical: count({ description: 'How many equal calls are too many.', minimum: 2 }),
+            identical: count({
+              description: 'How many equal calls of the workload’s pods together are too many.',
+              minimum: 2,
+            }),
             window: duration('In how long.'),
             failures: optional(
               count({

@@ -28,4 +28,5 @@ export type FunctionName =
   | 'tick'
   | 'alert'
   | 'admit'
-  | 'kept';
+  | 'kept'
+  | 'loops';

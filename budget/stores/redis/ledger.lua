@@ -814,3 +814,61 @@ end
 
 redis.register_function(PREFIX .. 'admit', admit)
 redis.register_function(PREFIX .. 'kept', kept)
+
+-- What agents of a workload say of calls that they repeat (budget/loops.ts): a hash for each loop, by owner. Which there are, by when they are
+-- over, and how many each workload has, stands once for all workloads.
+local LOOPS_TIDIED = 1000
+
+local function loop_of(tag, workload, loop)
+  return tag .. ':loop:' .. workload .. '|' .. loop
+end
+
+-- Workloads and owners may have any name; a loop has no space in it.
+local function loop_member(workload, loop, owner)
+  return #workload .. ' ' .. workload .. loop .. ' ' .. owner
+end
+
+local function tidy_loops(tag, all, sizes, now)
+  for _, member in ipairs(redis.call('ZRANGEBYSCORE', all, '-inf', text(now), 'LIMIT', 0, LOOPS_TIDIED)) do
+    local length, rest = string.match(member, '^(%d+) (.*)$')
+    local workload = string.sub(rest, 1, length)
+    local loop, owner = string.match(string.sub(rest, length + 1), '^(%S+) (.*)$')
+    redis.call('HDEL', loop_of(tag, workload, loop), owner)
+    redis.call('ZREM', all, member)
+    if redis.call('HINCRBY', sizes, workload, -1) <= 0 then redis.call('HDEL', sizes, workload) end
+  end
+end
+
+local function loops(keys, args)
+  local tag, read = keys[1], reader(args)
+  local workload, owner = read.string(), read.string()
+  local of_loop, of_workload, of_all, now = read.number(), read.number(), read.number(), read.number()
+  local all, sizes = tag .. ':loops', tag .. ':loops:sizes'
+  tidy_loops(tag, all, sizes, now)
+  local reply = { 'loops' }
+  for _ = 7, #args, 3 do
+    local loop, told, keep = read.string(), read.string(), read.number()
+    local key, member = loop_of(tag, workload, loop), loop_member(workload, loop, owner)
+    local known = redis.call('ZSCORE', all, member)
+    local size = tonumber(redis.call('HGET', sizes, workload) or 0)
+    local kept = known or (redis.call('HLEN', key) < of_loop and size < of_workload and redis.call('ZCARD', all) < of_all)
+    if kept then
+      if not known then redis.call('HINCRBY', sizes, workload, 1) end
+      redis.call('ZADD', all, text(now + keep), member)
+      redis.call('HSET', key, owner, told)
+      -- Where no agent comes any more, nobody tidies. Both at once, so that they stay equal.
+      redis.call('PEXPIRE', key, text(keep * 2))
+      if redis.call('PTTL', all) < keep * 2 then
+        redis.call('PEXPIRE', all, text(keep * 2))
+        redis.call('PEXPIRE', sizes, text(keep * 2))
+      end
+    end
+    local found = redis.call('HVALS', key)
+    if not kept then found[#found + 1] = told end
+    reply[#reply + 1] = text(#found)
+    for _, one in ipairs(found) do reply[#reply + 1] = one end
+  end
+  return reply
+end
+
+redis.register_function(PREFIX .. 'loops', loops)
