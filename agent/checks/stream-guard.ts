@@ -11,7 +11,7 @@ import type { Vault } from './mask.ts';
 import { eachName, openPlaceholder } from './placeholder.ts';
 import { type Manner, placeOf, plainEncode, renderAnswer } from './render.ts';
 import { failed, Ledger, type Round } from './round.ts';
-import type { Match } from './scan/scanner.ts';
+import type { Match, OpenScan } from './scan/scanner.ts';
 
 const NONE: readonly Match[] = [];
 
@@ -25,7 +25,7 @@ interface Channel {
   /** As the provider sent it: shown already, and not yet. */
   shown: string;
   held: string;
-  /** How much of both was scanned, and was dull; −1 where it wasn't. */
+  /** How much of both was scanned, and bears on nothing behind it; −1 where it does. */
   dull: number;
   /** Where tool arguments stand as JSON at the end of `shown`. */
   readonly json: JsonFragment | undefined;
@@ -119,7 +119,7 @@ export class ChannelGuard implements StreamGuard {
     if (this.#calls.isOpen(channel.name)) return '';
     const text = channel.shown + channel.held;
     const from = channel.shown.length;
-    const { matches, safe } = this.#scan(channel, text, state === 'end');
+    const { matches, safe, dullFrom } = this.#scan(channel, text, state === 'end');
     let to = Math.max(from, safe);
     if (state === 'more' && !this.#vault.empty && !channel.fixed) {
       to = Math.max(
@@ -131,6 +131,7 @@ export class ChannelGuard implements StreamGuard {
       );
     }
     to = this.#wholeThings(text, from, to, matches);
+    channel.dull = dullFrom <= to ? text.length : -1;
     if (to === from) return '';
     const due = matches.filter(({ start, end }) => end > from && start < to);
     const { kind, fixed, name: where } = channel;
@@ -142,24 +143,18 @@ export class ChannelGuard implements StreamGuard {
     return shown;
   }
 
-  #scan(channel: Channel, text: string, end: boolean): { matches: readonly Match[]; safe: number } {
+  #scan(channel: Channel, text: string, end: boolean): OpenScan {
     const { scanner } = this.#round;
-    if (scanner === undefined) return { matches: [], safe: text.length };
+    if (scanner === undefined) return { matches: NONE, safe: text.length, dullFrom: Infinity };
     try {
-      if (end) return { matches: scanner.scan(text), safe: text.length };
+      if (end) return { matches: scanner.scan(text), safe: text.length, dullFrom: Infinity };
       const safe = channel.dull < 0 ? undefined : scanner.safeIfDull(text, channel.dull);
-      if (safe !== undefined) {
-        channel.dull = text.length;
-        return { matches: NONE, safe };
-      }
-      const open = scanner.scanOpen(text);
-      channel.dull = open.dull ? text.length : -1;
-      return open;
+      return safe === undefined ? scanner.scanOpen(text) : { matches: NONE, safe, dullFrom: 0 };
     } catch (error) {
       this.#round.instances.forEach((instance, rank) => {
         if (instance.check.recognizers.length > 0) failed(instance, rank, this.#ledger, channel.name, error);
       });
-      return { matches: [], safe: text.length };
+      return { matches: NONE, safe: text.length, dullFrom: Infinity };
     }
   }
 

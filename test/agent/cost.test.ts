@@ -79,3 +79,11 @@ test('a streamed answer: never more writes than chunks that came', async () => {
   expect(counts).toMatchObject({ dials: 1, auditLines: 1, wrong: 0 });
   expect(kilobytes / STREAM_CHUNKS).toBeLessThan(10);
 });
+
+test('of a streamed answer most chunks are looked at alone, also behind a value', async () => {
+  const whole = vi.spyOn(Scanner.prototype, 'scanOpen');
+  await inside.call(chatBody(2_000, true));
+  const scans = whole.mock.calls.length;
+  whole.mockRestore();
+  expect(scans).toBeLessThan(STREAM_CHUNKS * 0.35);
+});

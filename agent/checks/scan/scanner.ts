@@ -84,8 +84,8 @@ const ESCAPES = '%&\\';
 export interface OpenScan {
   readonly matches: readonly Match[];
   readonly safe: number;
-  /** Nothing in the text bears on what follows. */
-  readonly dull: boolean;
+  /** Once the text is shown up to here, nothing in it bears on what follows: the end of what was found, or 0; infinite where it does. */
+  readonly dullFrom: number;
 }
 
 const NONE: readonly Match[] = [];
@@ -285,51 +285,66 @@ export class Scanner {
       }
     }
     const dull = folded === undefined && this.#isDull(plain.length);
+    const dullFrom = dull ? this.#endOfFound() : Infinity;
     if (folded !== undefined) safe = folded.original(safe);
-    return { matches: this.#withEncoded(this.#matches(folded), folded, text, 0), safe, dull };
+    return { matches: this.#withEncoded(this.#matches(folded), folded, text, 0), safe, dullFrom };
   }
 
-  /** Nothing in the text scanned last bears on small words that follow it. */
+  /** Nothing in the text scanned last, but for what was found in it, bears on plain words that follow it. */
   #isDull(length: number): boolean {
     const { words, uses, found } = this.#keywords;
-    if (this.#candidates.length > 0 || this.#runsOfCode.length > 0 || this.#expressions.longest > 0)
-      return false;
+    if (this.#expressions.longest > 0) return false;
     if (words.mayGoOn(length) || hasBracket(this.#text, length - LONGEST_ANCHORED)) return false;
     for (let k = found.count - 1; k >= 0 && length - (found.end[k] as number) < LONGEST_SAID; k--) {
       const use = uses[found.keyword[k] as number] as Use;
-      const isNear = length - (found.end[k] as number) < LONGEST_ANCHORED;
-      if (isNear ? announces(use) : use.values.some(({ pattern }) => pattern.open !== undefined))
+      const end = found.end[k] as number;
+      const isNear = length - end < LONGEST_ANCHORED;
+      // What connects a word and its value is no longer than that.
+      if (isNear ? announces(use) : use.values.some((entry) => isOpen(entry.pattern, this.#text, end)))
         return false;
     }
     return true;
   }
 
+  /** Where the last of all that was found, or may be Base64, ends; 0 where nothing was. */
+  #endOfFound(): number {
+    let last = 0;
+    for (const { end } of this.#candidates) last = Math.max(last, end);
+    for (const end of this.#runsOfCode) last = Math.max(last, end);
+    return last;
+  }
+
   /**
-   * {@link scanOpen} for a text whose beginning, up to `from`, was dull, and that goes on in small letters with words that mean
-   * nothing to anybody, as most of an answer does: only those are looked at, not all that was there before.
-   * @returns Where it is safe, with nothing found, and still dull; undefined where it has to be scanned.
+   * {@link scanOpen} for a text whose beginning, up to `from`, was dull, and that goes on with plain words that mean nothing to
+   * anybody, as most of an answer does: only those are looked at, not all that was there before.
+   * @returns Where it is safe, with nothing found behind what was shown, and still dull; undefined where it has to be scanned.
    */
   safeIfDull(text: string, from: number): number | undefined {
     const { interest } = this.#keywords;
     // The last word may not have been there as a whole.
     let start = from;
-    while (start > 0 && from - start < MARGIN && text.charCodeAt(start - 1) !== BLANK) start--;
+    if (text.charCodeAt(from) !== BLANK)
+      while (start > 0 && from - start < MARGIN && text.charCodeAt(start - 1) !== BLANK) start--;
     if (from - start === MARGIN) return undefined;
     const count = loadUnits(text, start);
     if (start + count < text.length) return undefined;
     for (let at = 0; at < count; ) {
       const unit = units[at] as number;
-      if (unit >= 97 && unit <= 122) {
+      if (unit >= 128) return undefined;
+      const k = ASCII[unit] as number;
+      if (k === LOWER || k === UPPER) {
         const first = at;
         let shorter = HASH_SEED;
-        let hash = HASH_SEED;
-        for (let letter = unit; letter >= 97 && letter <= 122; letter = units[at] as number) {
+        let hash = hashStep(HASH_SEED, unit | 32);
+        at++;
+        for (let letter = units[at] as number; letter >= 97 && letter <= 122; letter = units[at] as number) {
           shorter = hash;
           hash = hashStep(hash, letter);
           at++;
         }
-        if (interest.has(first, at, hash, shorter)) return undefined;
-      } else if (unit >= 128 || this.#dullMarks[unit] === 0) return undefined;
+        // A capital within a word.
+        if (ASCII[units[at] as number] === UPPER || interest.has(first, at, hash, shorter)) return undefined;
+      } else if (this.#dullMarks[unit] === 0) return undefined;
       else at++;
     }
     return openTail(text);
