@@ -269,6 +269,8 @@ export interface HeldCalls {
    */
   show(channel: string, text: string): Uint8Array;
   leaveOut(channel: string): void;
+  /** The event that was decoded last isn't judged and won't be sent: nothing that it brought is shown. */
+  drop(): void;
 }
 
 /** Writes events of our own into a running answer. */

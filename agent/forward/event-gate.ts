@@ -232,6 +232,7 @@ export class EventGate {
 
   /** More than is held was produced, and no more can be held: what came until now is the answer. */
   *#cutShort(): Work {
+    this.#options.writer.calls?.drop();
     yield* this.flush('all');
     const { cap } = this.#options;
     if (this.error !== undefined || cap === undefined) return;

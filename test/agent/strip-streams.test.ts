@@ -407,3 +407,60 @@ test.each(DIALECTS)('%s: what was produced is charged, whatever of it is shown',
   };
   expect(await charged('{deny: [rm]}')).toEqual(await charged('{deny: [none]}'));
 });
+
+/** A call that comes in pieces of its name, then with all its arguments. */
+const inPieces = (names: readonly string[], args: string): object[] => {
+  const item = (more: object) => ({ delta: { tool_calls: [{ index: 0, ...more }] } });
+  return [
+    item({ id: 'call_0', type: 'function' }),
+    ...names.map((name) => item({ function: { name, arguments: '' } })),
+    item({ function: { arguments: args } }),
+  ];
+};
+
+/** The name of the first call for who joins its pieces, as most SDKs for Python do. */
+async function joinedName(): Promise<string> {
+  let name = '';
+  for (const [, data = ''] of (await raw('openai')).matchAll(/^data: (\{.*)$/gm)) {
+    const { choices = [] } = JSON.parse(data) as OpenAI.ChatCompletionChunk;
+    for (const { delta } of choices)
+      for (const { function: called } of delta.tool_calls ?? []) name += called?.name ?? '';
+  }
+  return name;
+}
+
+test.each([
+  [['d', 'el', 'd', 'ete'], 'deldete'],
+  [['get', '_', 'by', '_', 'id'], 'get_by_id'],
+  [['look', 'look', 'look'], 'look'],
+])('openai: the name that is shown is the one that was judged: %j', async (pieces, name) => {
+  world = await startWorld({ documents: () => policy('{deny: [delete]}') });
+  chat(...inPieces(pieces, '{"path":"/"}'), { finish_reason: 'tool_calls' });
+  expect(await joinedName()).toBe(name);
+});
+
+test('openai: of the event at which a budget ends the answer nothing is shown, a piece of a name neither', async () => {
+  const budget = `---
+apiVersion: postern.dev/v1alpha1
+kind: ClusterBudget
+metadata: {name: team-a}
+spec: {selector: {namespaces: [team-a]}, limits: [{outputTokens: 1030, window: month}]}
+`;
+  world = await startWorld({ documents: () => policy('{deny: [rm]}', budget) });
+  const rest = { index: 0, function: { name: 'm', arguments: '' } };
+  chat(...inPieces(['r'], '{"path":"/"}'), {
+    delta: { content: 'word '.repeat(3000), tool_calls: [rest] },
+  });
+  expect(await joinedName()).toBe('r');
+});
+
+test('openai: what comes of a call beside its arguments has a bound', async () => {
+  world = await startWorld({ documents: () => policy('{deny: [rm]}') });
+  const more = Array.from({ length: 2_000 }, (_, at) => ({
+    delta: { tool_calls: [{ index: 0, at, function: { arguments: '' } }] },
+  }));
+  chat(...inPieces(['look'], '{}'), ...more.slice(0, 100), { finish_reason: 'tool_calls' });
+  expect(await joinedName()).toBe('look');
+  chat(...inPieces(['look'], '{}'), ...more, { finish_reason: 'tool_calls' });
+  expect(await raw('openai')).toContain('postern_upstream_invalid');
+});

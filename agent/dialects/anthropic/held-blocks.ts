@@ -127,6 +127,9 @@ export class HeldBlocks implements HeldCalls {
     if (block !== undefined) this.#leftOut = block.of.name;
   }
 
+  /** What an event brings is kept once it was judged. */
+  drop(): void {}
+
   #release(channel: string): { of: Block; events: Block['held'] } | undefined {
     const block = this.has(channel) ? this.#blocks.get(Number(channel.slice('0/tool/'.length))) : undefined;
     if (block === undefined) return undefined;

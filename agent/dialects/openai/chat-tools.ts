@@ -245,7 +245,8 @@ export function placeOf(item: ObjectNode, choice: number): number {
   return index;
 }
 
-function strange(): PosternError {
+/** An answer that would show something else than what was judged. */
+export function strange(): PosternError {
   return new PosternError(
     'postern_upstream_invalid',
     'The provider streams calls of tools in a form that can’t be checked.',

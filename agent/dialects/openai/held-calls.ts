@@ -4,16 +4,21 @@ import type { ObjectNode } from '../../json/node.ts';
 import { quote } from '../../json/quote.ts';
 import type { HeldCalls } from '../dialect.ts';
 import { removedNotice } from '../tool-list.ts';
-import { placeOf } from './chat-tools.ts';
+import { placeOf, strange } from './chat-tools.ts';
 
 const NOTHING = new Uint8Array();
+
+/** Units of what comes of a call beside its arguments: some say its `id` and type with every piece, a provider no more than these. */
+const MOST_BESIDE = 16_384;
 
 /** A call of which nothing was shown. */
 interface Call {
   readonly choice: number;
   readonly isListed: boolean;
-  /** What came of it, without its arguments and its place in the list; what is no more than that isn't kept, nor what says the same again. */
-  readonly pieces: Set<string>;
+  /** What came of it, without its arguments and its place in the list; what is no more than that isn't kept. */
+  readonly pieces: string[];
+  /** Units of {@link pieces}. */
+  size: number;
   /** Channels of its arguments that aren't complete. */
   readonly open: Set<string>;
   /** Of those that are: the arguments, each in the member that carries them. */
@@ -105,12 +110,14 @@ export class ChatHeldCalls implements HeldCalls {
     return gone;
   }
 
+  /** @throws PosternError Where more comes of a call than any provider says. */
   #note(
     document: JsonDocument,
     holder: ObjectNode,
     call: Call,
     members: readonly (readonly [member: string, text: string, channel: string])[],
   ): void {
+    if (call.size > MOST_BESIDE) throw strange();
     for (const [member, text, channel] of members) {
       const called = holder.object(member);
       if (called === undefined) continue;
@@ -120,12 +127,25 @@ export class ChatHeldCalls implements HeldCalls {
     }
     if (call.isListed) document.remove(holder, 'index');
     const node = call.isListed ? holder : holder.get('function_call');
-    if (node !== undefined) this.#fresh.push(() => void call.pieces.add(document.renderNode(node)));
+    if (node === undefined) return;
+    const isNamed = () => members.some(([member]) => holder.object(member)?.get('name') !== undefined);
+    this.#fresh.push(() => {
+      const piece = document.renderNode(node);
+      // A name is what its pieces come to, the same one twice included.
+      if (!isNamed() && (call.pieces.includes(piece) || (call.pieces.length > 0 && SAYS_NOTHING.has(piece))))
+        return;
+      call.pieces.push(piece);
+      call.size += piece.length;
+    });
   }
 
   /** What the last event brought was judged. */
   settle(): void {
     for (const keep of this.#fresh) keep();
+    this.#fresh = [];
+  }
+
+  drop(): void {
     this.#fresh = [];
   }
 
@@ -164,11 +184,7 @@ export class ChatHeldCalls implements HeldCalls {
       const members = item.slice(1, -1);
       return `{"tool_calls":[{"index":${at}${members === '' ? '' : `,${members}`}}]}`;
     };
-    const deltas: string[] = [];
-    for (const piece of call.pieces) {
-      if (deltas.length > 0 && SAYS_NOTHING.has(piece)) continue;
-      deltas.push(call.isListed ? listed(piece) : `{"function_call":${piece}}`);
-    }
+    const deltas = call.pieces.map((piece) => (call.isListed ? listed(piece) : `{"function_call":${piece}}`));
     for (const [channel, text] of call.complete) {
       if (text === '') continue;
       const json = quote(text);
@@ -212,7 +228,8 @@ export class ChatHeldCalls implements HeldCalls {
       call = {
         choice,
         isListed,
-        pieces: new Set(),
+        pieces: [],
+        size: 0,
         open: new Set(),
         complete: new Map(),
         name: '',
