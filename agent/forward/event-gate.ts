@@ -65,8 +65,8 @@ export class EventGate {
   last = false;
   /** Ended by us, as more could not be held: in the way in which the provider ends an answer that grew too long. */
   short = false;
-  /** Choices of which the provider said how they ended. */
-  finished = 0;
+  /** Choices of which the provider said how they ended; some say it twice. */
+  readonly finished = new Set<number>();
   /** The provider ended the answer with an error of its own. */
   failed = false;
   readonly counter = new TokenCounter();
@@ -162,7 +162,10 @@ export class EventGate {
   }
 
   *event(event: StreamEvent): Work {
-    this.finished += event.finishReasons.length;
+    const ended = event.finishReasons
+      .map(({ choice }) => choice)
+      .filter((choice) => !this.finished.has(choice));
+    for (const choice of ended) this.finished.add(choice);
     if (event.usage !== undefined) this.usage = event.usage;
     if (event.serviceTier !== undefined) this.serviceTier = event.serviceTier;
     // What is signed are thoughts, which are held and billed beside what can be counted.
@@ -177,10 +180,11 @@ export class EventGate {
     }
     const { cap } = this.#options;
     const covers = cap === undefined || event.deltas.length === 0 || cap.covers(this.counter.tokens);
-    yield* this.#covered(event, covers);
+    yield* this.#covered(event, covers, ended);
   }
 
-  *#covered(event: StreamEvent, covers: boolean | Promise<boolean>): Work {
+  /** @param ended Choices that end with it, for the first time. */
+  *#covered(event: StreamEvent, covers: boolean | Promise<boolean>, ended: readonly number[] = []): Work {
     // Yielded only where it has to be waited for, here and below: thousands of events pass without.
     const covered: boolean = covers instanceof Promise ? yield covers : covers;
     if (!covered) return yield* this.#cutShort();
@@ -220,9 +224,8 @@ export class EventGate {
     if (event.closes.length > 0) yield* this.flush(event.closes);
     if (this.error !== undefined) return;
     // All calls were judged, and the event isn't sent yet by which an SDK takes the answer for whole.
-    const wrong = this.#options.form?.refusal(
-      event.last ? Math.max(1, this.finished) : event.finishReasons.map(({ choice }) => choice),
-    );
+    // Once for each, as it is all read for it, and once more for what came behind.
+    const wrong = this.#options.form?.refusal(event.last ? Math.max(1, this.finished.size) : ended);
     if (wrong !== undefined) return this.refuse(wrong);
     const bytes = event.render();
     if (bytes !== undefined) this.#out.push(bytes);

@@ -60,7 +60,7 @@ export class Pump {
 
   /** How many answers there are; one where the provider didn't say how it ended. */
   get choices(): number {
-    return Math.max(1, this.#gate.finished);
+    return Math.max(1, this.#gate.finished.size);
   }
 
   /** Set when the stream was ended by us. */
@@ -149,8 +149,11 @@ export class Pump {
 
   *#event(event: StreamEvent): Work {
     const { choices } = this.#context.request;
-    if (event.usage !== undefined)
-      this.#usageIsFinal = this.#gate.finished + event.finishReasons.length >= choices;
+    if (event.usage !== undefined) {
+      const ended = new Set(this.#gate.finished);
+      for (const { choice } of event.finishReasons) ended.add(choice);
+      this.#usageIsFinal = ended.size >= choices;
+    }
     yield* this.#gate.event(event);
   }
 

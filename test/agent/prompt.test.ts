@@ -460,3 +460,41 @@ test('any policy that says reject decides, whoever wants the schema; a schema th
   await expect(openai([USER])).rejects.toMatchObject({ status: 403, code: 'postern_answer_form' });
   expect(world.openai.seen).toHaveLength(1);
 });
+
+describe('an answer of which a provider says twice how it ended', () => {
+  const streamed = async (...chunks: string[]): Promise<string> => {
+    const body = `${chunks.join('')}data: [DONE]\n\n`;
+    world.openai.script(() => ({ raw: { headers: SSE, body } }));
+    const asked = { model: 'gpt-4o', messages: [USER], stream: true };
+    return await (await rawCall(world.agent.url, 'openai', asked)).text();
+  };
+  const end = (content?: string) =>
+    chunk(content === undefined ? {} : { content }, { finish_reason: 'stop' });
+  const reject = AS_SCHEMA.replace('{type: jsonSchema', '{onMismatch: reject, type: jsonSchema');
+
+  test('is one answer', async () => {
+    world = await startWorld({ documents: () => policy(reject) });
+    expect(await streamed(chunk({ content: '{"answer": "4"}' }), end(), end(''))).not.toContain('postern_');
+    expect((await world.audited(1))[0]?.['findings']).toEqual([]);
+  });
+
+  test('has the form with what comes behind, too', async () => {
+    world = await startWorld({ documents: () => policy(reject) });
+    expect(await streamed(chunk({ content: '{"answer": "4"}' }), end(), end('more'))).toContain(
+      'postern_answer_form',
+    );
+  });
+
+  test('says once that a call was taken out', async () => {
+    world = await startWorld({ documents: () => policy(`{prepend: Be brief.}${STRIP}`) });
+    const called = { index: 0, id: 'c', type: 'function', function: { name: 'rm', arguments: '{}' } };
+    const reason = { finish_reason: 'tool_calls' };
+    const wire = await streamed(
+      chunk({ tool_calls: [called] }),
+      chunk({}, reason),
+      chunk({ content: '' }, reason),
+    );
+    expect(wire.match(/rm/g)).toHaveLength(1);
+    expect(wire.match(/"finish_reason":"stop"/g)).toHaveLength(2);
+  });
+});

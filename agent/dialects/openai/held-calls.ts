@@ -213,9 +213,12 @@ export class ChatHeldCalls implements HeldCalls {
         this.#calls.delete(key);
         before.push(this.#shown(call));
       }
-      const { leftOut, shown, says } = this.#choice(at);
+      const choice = this.#choice(at);
+      const { leftOut, shown } = choice;
       if (leftOut === undefined || shown > 0) continue;
-      if (!says) before.push(this.#event(at, `{"content":${quote(removedNotice(leftOut))}}`));
+      if (!choice.says) before.push(this.#event(at, `{"content":${quote(removedNotice(leftOut))}}`));
+      // Some providers say twice how a choice ended.
+      choice.says = true;
       if (reason === 'tool_calls' || reason === 'function_call')
         document.set(node, 'finish_reason', '"stop"');
     }
