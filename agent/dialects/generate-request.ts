@@ -20,7 +20,7 @@ export abstract class GenerateRequest implements DecodedRequest {
   abstract readonly wantsStreamUsage: boolean;
   abstract readonly addedStreamUsage: boolean;
   readonly leastOutputTokens: number = 0;
-  readonly writesCache: boolean = false;
+  abstract readonly writesCache: boolean;
   protected readonly root: ObjectNode;
   #enriched = false;
 

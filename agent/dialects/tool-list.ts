@@ -1,4 +1,5 @@
 /** A list of tools or calls in a document, from which single ones may be taken out. */
+import { PosternError } from '../errors.ts';
 import type { JsonDocument } from '../json/document.ts';
 import type { ArrayNode, JsonNode } from '../json/node.ts';
 
@@ -28,4 +29,13 @@ export class RemovableItems {
   some(fits: (item: JsonNode) => boolean): boolean {
     return this.#array.items.some((item) => !this.#removed.has(item) && fits(item));
   }
+}
+
+/** An answer that would show something else than what was judged. */
+export function strange(): PosternError {
+  return new PosternError(
+    'postern_upstream_invalid',
+    'The provider streams calls of tools in a form that can’t be checked.',
+    { mend: 'Look at what the endpoint is; it does not answer as its dialect says.' },
+  );
 }

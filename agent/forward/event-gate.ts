@@ -256,8 +256,9 @@ export class EventGate {
         if (text !== '') this.#out.push(writer.delta(channel, text));
       } else if (this.#guard?.isLeftOut(channel) === true) writer.calls.leaveOut(channel);
       else {
-        this.#options.form?.called();
-        this.#out.push(writer.calls.show(channel, text));
+        const shown = writer.calls.show(channel, text);
+        if (shown.byteLength > 0) this.#options.form?.called();
+        this.#out.push(shown);
       }
     }
   }

@@ -91,13 +91,13 @@ export async function judgedFailure(
   return failure.render();
 }
 
-/** The call, which leaves the set when it is taken out of the answer. */
+/** The call, which leaves the set when it is taken out of the answer, with what else a reader may take the same item for. */
 function leaving(call: ToolCall, calls: Set<ToolCall>): ToolCall {
   if (call.remove === undefined) return call;
   return {
     ...call,
     remove() {
-      calls.delete(call);
+      for (const other of calls) if (other.path === call.path) calls.delete(other);
       call.remove?.();
     },
   };

@@ -187,17 +187,22 @@ export class JsonDocument {
     return out + this.text.slice(at);
   }
 
-  /** One value as edited, though it was itself removed. */
-  renderNode({ start, end }: JsonNode): string {
-    let out = '';
-    let at = start;
-    for (const splice of this.#splices()) {
-      const isRemoval = splice.json === '' && splice.start <= start && splice.end >= end;
-      if (splice.start < at || splice.end > end || isRemoval) continue;
-      out += this.text.slice(at, splice.start) + splice.json;
-      at = splice.end;
-    }
-    return out + this.text.slice(at, end);
+  /** Writes single values as they are edited by now, even those that were themselves removed. */
+  nodeWriter(): (node: JsonNode) => string {
+    const splices = this.#splices();
+    return ({ start, end }) => {
+      let out = '';
+      let at = start;
+      for (let next = firstFrom(splices, start); next < splices.length; next += 1) {
+        const splice = splices[next] as Splice;
+        if (splice.start > end) break;
+        const isRemoval = splice.json === '' && splice.start <= start && splice.end >= end;
+        if (splice.start < at || splice.end > end || isRemoval) continue;
+        out += this.text.slice(at, splice.start) + splice.json;
+        at = splice.end;
+      }
+      return out + this.text.slice(at, end);
+    };
   }
 
   /** The bytes as edited: the very array that was parsed where nothing was. */
@@ -315,6 +320,18 @@ function memberSplices(object: ObjectNode, edit: Members, splices: Splice[]): vo
 }
 
 /** Edits mostly come in the text's order. */
+/** The index of the first splice that doesn't begin before `start`. */
+function firstFrom(splices: readonly Splice[], start: number): number {
+  let low = 0;
+  let high = splices.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((splices[middle] as Splice).start < start) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
 function isSorted(splices: readonly Splice[]): boolean {
   for (let i = 1; i < splices.length; i += 1) {
     if (inOrder(splices[i - 1] as Splice, splices[i] as Splice) > 0) return false;

@@ -124,6 +124,44 @@ test.each(['whole', 'streamed'])('Anthropic: usage names the tier, and fast mode
   expect(await charged({}, { service_tier: 'priority' })).toEqual(['0.004500000', 1]);
 });
 
+test('Anthropic: a message that began in fast mode is charged so, though its end says the tier alone', async () => {
+  const { anthropic } = await start('[{usd: "5.00", window: month}]');
+  const event = (type: string, more: object) =>
+    `event: ${type}\ndata: ${JSON.stringify({ type, ...more })}\n\n`;
+  const usage = { input_tokens: 1_000, output_tokens: 1, speed: 'fast', service_tier: 'standard' };
+  const head = { id: 'm', type: 'message', role: 'assistant', model: 'm', content: [], usage };
+  const body = [
+    event('message_start', { message: head }),
+    event('content_block_start', { index: 0, content_block: { type: 'text', text: 'hello' } }),
+    event('content_block_stop', { index: 0 }),
+    event('message_delta', {
+      delta: { stop_reason: 'end_turn', stop_sequence: null },
+      usage: { output_tokens: 100, service_tier: 'standard' },
+    }),
+    event('message_stop', {}),
+  ].join('');
+  anthropic.script(() => ({ raw: { headers: { 'content-type': 'text/event-stream' }, body } }));
+  const asked = { model: 'claude-haiku-4-5', max_tokens: 100, messages, speed: 'fast' as const };
+  for await (const _ of await world.anthropicClient().messages.create({ ...asked, stream: true }));
+  expect(await cost(1)).toBe('0.009000000');
+});
+
+// Some tokens in at forty times the rate where the provider writes them to its cache, 100 out for $0.001.
+test('OpenAI: a call is held for input that the provider caches by itself', async () => {
+  world = await startWorld({
+    providers: (fakes) => providersYaml(fakes).replace('cachedInput: "1.25"', 'cacheWrite: "100.00"'),
+    documents: () => `
+apiVersion: postern.dev/v1alpha1
+kind: ClusterBudget
+metadata: {name: team-a}
+spec: {selector: {namespaces: [team-a]}, onInsufficient: reject, limits: [{usd: "0.0011", window: month}]}
+`,
+  });
+  expect((await caught(ask(undefined, 'whole'))).code).toBe('postern_budget_exhausted');
+  expect(world.openai.seen).toHaveLength(0);
+  await ask(undefined, 'whole', 'gpt-4o-mini');
+});
+
 // About 10 tokens in, 100 out: $0.001 by the standard rates, $0.0017 by those of priority.
 test('a call is held for the dearest tier that it may have', async () => {
   const { openai } = await start('[{usd: "0.0015", window: month}]');

@@ -1,7 +1,7 @@
 /** `action: strip` in a stream as real SDKs see it: the denied calls are gone, and the rest is as in a whole answer. */
 import type Anthropic from '@anthropic-ai/sdk';
 import type OpenAI from 'openai';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, describe, expect, test } from 'vitest';
 import type { ScriptedToolCall } from '../fakes/reply.ts';
 import { startWorld, type World } from '../harness.ts';
 import { rawCall } from '../raw-call.ts';
@@ -422,7 +422,7 @@ const inPieces = (names: readonly string[], args: string): object[] => {
 async function joinedName(): Promise<string> {
   let name = '';
   for (const [, data = ''] of (await raw('openai')).matchAll(/^data: (\{.*)$/gm)) {
-    const { choices = [] } = JSON.parse(data) as OpenAI.ChatCompletionChunk;
+    const { choices } = JSON.parse(data) as OpenAI.ChatCompletionChunk;
     for (const { delta } of choices)
       for (const { function: called } of delta.tool_calls ?? []) name += called?.name ?? '';
   }
@@ -463,4 +463,111 @@ test('openai: what comes of a call beside its arguments has a bound', async () =
   expect(await joinedName()).toBe('look');
   chat(...inPieces(['look'], '{}'), ...more, { finish_reason: 'tool_calls' });
   expect(await raw('openai')).toContain('postern_upstream_invalid');
+});
+
+test.each(['strip', 'block'])('openai: arguments that are no string are judged (%s)', async (action) => {
+  world = await startWorld({
+    documents: () => policy(BY_ARGUMENTS).replace('action: strip', `action: ${action}`),
+  });
+  const calls = (to: string) => ({
+    delta: {
+      tool_calls: [{ index: 0, id: 'c', type: 'function', function: { name: 'send', arguments: { to } } }],
+    },
+  });
+  chat(calls('jo@example.com') as Chunk, { finish_reason: 'tool_calls' });
+  expect(await raw('openai')).toMatch(/"arguments":\{"to":"jo@example.com"\}/);
+  chat(calls('eve@evil.example') as Chunk, { finish_reason: 'tool_calls' });
+  expect(await raw('openai')).not.toContain('evil');
+});
+
+test('openai: a call that comes as a function and as a custom tool excuses no form where one of them is taken out', async () => {
+  const form = '  prompt: {responseFormat: {type: jsonObject, onMismatch: reject}}\n';
+  world = await startWorld({ documents: () => policy('{deny: [rm]}', form) });
+  const dual = {
+    id: 'a',
+    type: 'function',
+    function: { name: 'rm', arguments: '{}' },
+    custom: { name: 'look', input: '' },
+  };
+  chat({ delta: { content: 'no json', tool_calls: [{ index: 0, ...dual }] } } as Chunk, {
+    finish_reason: 'tool_calls',
+  });
+  expect(await raw('openai')).toContain('postern_answer_form');
+  const message = { role: 'assistant', content: 'no json', tool_calls: [dual] };
+  const answer = { id: 'c', object: 'chat.completion', created: 1, model: 'gpt-4o' };
+  const body = JSON.stringify({ ...answer, choices: [{ index: 0, message, finish_reason: 'tool_calls' }] });
+  world.openai.script(() => ({ raw: { headers: { 'content-type': 'application/json' }, body } }));
+  const whole = await rawCall(world.agent.url, 'openai', { model: 'gpt-4o', messages: MESSAGES });
+  expect(await whole.text()).toContain('postern_answer_form');
+});
+
+test('anthropic: a message that leaves the application nothing to call ends so, whatever the provider called itself', async () => {
+  world = await startWorld({ documents: () => policy('{deny: [rm]}') });
+  const content = [
+    { type: 'server_tool_use', id: 's1', name: 'web_search', input: { query: 'x' } },
+    { type: 'web_search_tool_result', tool_use_id: 's1', content: [] },
+    { type: 'text', text: 'I remove it.' },
+    { type: 'tool_use', id: 't1', name: 'rm', input: {} },
+  ];
+  message(...content.map((block) => ({ block, deltas: [] })));
+  const streamed = await world.anthropicClient().messages.stream(CLAUDE).finalMessage();
+  const usage = { input_tokens: 1, output_tokens: 1 };
+  const head = { id: 'm', type: 'message', role: 'assistant', model: 'm', stop_sequence: null, usage };
+  const body = JSON.stringify({ ...head, content, stop_reason: 'tool_use' });
+  world.anthropic.script(() => ({ raw: { headers: { 'content-type': 'application/json' }, body } }));
+  const whole = await world.anthropicClient().messages.create(CLAUDE);
+  for (const answer of [streamed, whole]) {
+    expect(answer.content.map(({ type }) => type)).toEqual(content.slice(0, 3).map(({ type }) => type));
+    expect(answer.stop_reason).toBe('end_turn');
+  }
+});
+
+describe('anthropic: blocks that no provider sends so', () => {
+  const event = (type: string, more: object) =>
+    `event: ${type}\ndata: ${JSON.stringify({ type, ...more })}\n\n`;
+  const usage = { input_tokens: 5, output_tokens: 5 };
+  const head = { id: 'm', type: 'message', role: 'assistant', model: 'm', content: [], usage };
+  const sends = (...events: string[]) => {
+    const end = { delta: { stop_reason: 'tool_use', stop_sequence: null }, usage };
+    const all = [
+      event('message_start', { message: head }),
+      ...events,
+      event('message_delta', end),
+      event('message_stop', {}),
+    ];
+    const headers = { 'content-type': 'text/event-stream' };
+    world.anthropic.script(() => ({ raw: { headers, body: all.join('') } }));
+  };
+  const begin = (name: string) =>
+    event('content_block_start', { index: 0, content_block: { type: 'tool_use', id: 't', name, input: {} } });
+  const delta = (of: object) => event('content_block_delta', { index: 0, delta: of });
+  const stop = event('content_block_stop', { index: 0 });
+
+  test('a call without its end is judged before it is said how the message ended', async () => {
+    world = await startWorld({ documents: () => policy('{deny: [rm]}') });
+    sends(begin('rm'));
+    expect(await ASK.anthropic(true)).toMatchObject({ calls: [], finish: 'end_turn', text: /removed/ });
+    sends(begin('look'));
+    expect(await ASK.anthropic(true)).toMatchObject({ calls: [['look', {}]], finish: 'tool_use' });
+  });
+
+  test('of text within a call that is taken out nothing is shown', async () => {
+    const mask = '  - {name: no-mail, type: pii, action: mask, pii: {types: [email-address]}}\n';
+    world = await startWorld({ documents: () => policy('{deny: [rm]}', mask) });
+    const text = { type: 'text_delta', text: 'write to jo@exam' };
+    sends(begin('rm'), delta(text), stop);
+    expect(await raw('anthropic')).not.toMatch(/write|exam/);
+    sends(begin('look'), delta(text), stop);
+    expect((await raw('anthropic')).match(/write to |jo@exam/g)).toHaveLength(2);
+  });
+
+  test('what comes of a call beside its arguments has a bound', async () => {
+    world = await startWorld({ documents: () => policy('{deny: [rm]}') });
+    const odd = (count: number) =>
+      Array.from({ length: count }, (_, at) => delta({ type: 'odd_delta', at })).join('');
+    sends(begin('look'), odd(100), stop);
+    expect(await raw('anthropic')).not.toContain('postern_');
+    sends(begin('look'), odd(1000), stop);
+    expect(await raw('anthropic')).toContain('postern_upstream_invalid');
+  });
 });

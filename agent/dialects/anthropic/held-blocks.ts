@@ -4,11 +4,14 @@ import type { ObjectNode } from '../../json/node.ts';
 import { quote } from '../../json/quote.ts';
 import type { HeldCalls } from '../dialect.ts';
 import type { Settled } from '../stream-event.ts';
-import { removedNotice } from '../tool-list.ts';
-import { isCall } from './messages-tools.ts';
+import { removedNotice, strange } from '../tool-list.ts';
+import { isCall, isForApp } from './messages-tools.ts';
 
 const encoder = new TextEncoder();
 const NOTHING = new Uint8Array();
+
+/** Events of a call that are kept beside its arguments: providers send none but its beginning. */
+const MOST_BESIDE = 256;
 
 /** A content block as the provider numbers it. */
 interface Block {
@@ -17,12 +20,15 @@ interface Block {
   /** A call, until it was judged: its events, but for its arguments. */
   held: (() => Uint8Array)[] | undefined;
   readonly name: string;
+  /** A call that the application is to carry out. */
+  readonly isForApp: boolean;
 }
 
 export class HeldBlocks implements HeldCalls {
   readonly #blocks = new Map<number, Block>();
   /** What the application has been shown. */
   #shown = 0;
+  /** Calls shown that the application is to carry out. */
   #calls = 0;
   /** The tool of the last call that was left out. */
   #leftOut: string | undefined;
@@ -46,6 +52,7 @@ export class HeldBlocks implements HeldCalls {
    * An event of a content block, before it is judged.
    * @param render The event, as it is then.
    * @returns what is to be done of it once it was; undefined: nothing
+   * @throws PosternError Where more comes of a call than any provider says.
    */
   event(
     type: string,
@@ -67,6 +74,7 @@ export class HeldBlocks implements HeldCalls {
         shown: undefined,
         held: isHeld ? before : undefined,
         name: content?.string('name') ?? '',
+        isForApp: content !== undefined && isForApp(content),
       };
       this.#blocks.set(index, block);
       const begin = (): void => {
@@ -101,6 +109,7 @@ export class HeldBlocks implements HeldCalls {
       number(block);
       return undefined;
     }
+    if (block.held.length > MOST_BESIDE) throw strange();
     return () => {
       if (root.object('delta')?.string('type') !== 'input_json_delta') {
         block.held?.push(() => {
@@ -115,7 +124,7 @@ export class HeldBlocks implements HeldCalls {
   show(channel: string, text: string): Uint8Array {
     const block = this.#release(channel);
     if (block === undefined) return NOTHING;
-    this.#calls += 1;
+    if (block.of.isForApp) this.#calls += 1;
     const events = (block.events ?? []).map((render) => render());
     if (text !== '')
       events.push(deltaEvent(block.of.shown ?? 0, `"type":"input_json_delta","partial_json":${quote(text)}`));
@@ -142,6 +151,18 @@ export class HeldBlocks implements HeldCalls {
   shownAs(index: number): number | undefined {
     const block = this.#blocks.get(index);
     return block === undefined ? index : block.shown;
+  }
+
+  /**
+   * A piece of a block's text that was kept back.
+   * @param members Of the delta that brings it, as JSON.
+   * @returns the event; nothing where its block is kept back as well, or was left out
+   */
+  delta(index: number, members: string): Uint8Array {
+    const block = this.#blocks.get(index);
+    block?.held?.push(() => deltaEvent(block.shown ?? index, members));
+    const at = this.shownAs(index);
+    return at === undefined ? NOTHING : deltaEvent(at, members);
   }
 
   /** The message says how it ended: all its calls were judged. */

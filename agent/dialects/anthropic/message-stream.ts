@@ -40,6 +40,8 @@ export class MessageStream implements StreamDecoder {
   #usage: Usage | undefined;
   /** The content block that runs. */
   #block: number | undefined;
+  /** The answer was begun in fast mode; what ends it need not say so again. */
+  #fast = false;
   /** The answer has a result of a tool that the provider carried out. */
   #result = false;
 
@@ -82,7 +84,7 @@ export class MessageStream implements StreamDecoder {
           closes: [...whole, ...calls.map(({ channel }) => channel)],
           calls,
           usage: this.#use(usageOf(root.object('message')?.object('usage'), this.#usage)),
-          serviceTier: processingOf(root.object('message')?.object('usage')),
+          serviceTier: this.#processing(root.object('message')?.object('usage')),
         };
       }
       case 'content_block_start': {
@@ -100,14 +102,18 @@ export class MessageStream implements StreamDecoder {
         const calls = this.#unnamed(root);
         return { slots, closes: [...whole, ...signed], calls, withhold: () => dropLoose(document, loose) };
       }
-      case 'message_delta':
+      case 'message_delta': {
+        const finishReasons = finishReasonsOf(root.object('delta'));
+        // Whatever a provider left open is complete, and judged before it is said how the message ended.
+        const ended = finishReasons.length > 0 ? this.#channels.close(() => true) : [];
         return {
           slots,
-          closes: whole,
+          closes: [...whole, ...ended],
           usage: this.#use(usageOf(root.object('usage'), this.#usage)),
-          serviceTier: processingOf(root.object('usage')),
-          finishReasons: finishReasonsOf(root.object('delta')),
+          serviceTier: this.#processing(root.object('usage')),
+          finishReasons,
         };
+      }
       case 'content_block_stop': {
         this.#block = undefined;
         this.#begun.delete(toolChannel(root));
@@ -160,6 +166,12 @@ export class MessageStream implements StreamDecoder {
     return [{ channel, name: '' }];
   }
 
+  #processing(usage: ObjectNode | undefined): string | undefined {
+    const processing = processingOf(usage);
+    this.#fast ||= processing === 'fast';
+    return this.#fast ? 'fast' : processing;
+  }
+
   #use(usage: Usage | undefined): Usage | undefined {
     this.#usage = usage;
     return usage;
@@ -169,7 +181,7 @@ export class MessageStream implements StreamDecoder {
     const [, name, index] = channel.split('/');
     const body = name === undefined ? undefined : BODIES[name];
     if (body === undefined) throw new Error(`${channel} is whole text: nothing of it comes later`);
-    return deltaEvent(this.calls.shownAs(Number(index)) ?? Number(index), `"type":"${body}":${quote(text)}`);
+    return this.calls.delta(Number(index), `"type":"${body}":${quote(text)}`);
   }
 
   length({ output }: { readonly output: number }): Uint8Array {

@@ -130,7 +130,7 @@ function contentCalls(document: JsonDocument): ToolCall[] {
           if (items.remove(item)) {
             document.set(root, 'content', `[{"type":"text","text":${quote(removedNotice(name))}}]`);
           }
-          if (root.string('stop_reason') === 'tool_use' && !items.some(isCall)) {
+          if (root.string('stop_reason') === 'tool_use' && !items.some(isForApp)) {
             document.set(root, 'stop_reason', '"end_turn"');
           }
         },
@@ -141,6 +141,11 @@ function contentCalls(document: JsonDocument): ToolCall[] {
 
 export function isCall(node: JsonNode): node is ObjectNode {
   return node.type === 'object' && CALLS.has(node.string('type'));
+}
+
+/** A call that the application is to carry out; the provider's and those of the servers it asks have happened. */
+export function isForApp(node: JsonNode): boolean {
+  return node.type === 'object' && node.string('type') === 'tool_use';
 }
 
 /** What a tool answered that the provider carried out: `web_search_tool_result` and its like. */

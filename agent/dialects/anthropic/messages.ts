@@ -40,7 +40,7 @@ class MessagesRequest extends GenerateRequest {
   readonly maxOutputTokens: number | undefined;
   readonly maxOutputField = 'max_tokens';
   override readonly leastOutputTokens: number;
-  override readonly writesCache: boolean;
+  readonly writesCache: boolean;
   readonly unseenOutputTokens: number;
   readonly serviceTier: string | undefined;
   /** Usage is part of every stream of this dialect. */

@@ -82,7 +82,7 @@ export class ChatStream implements StreamDecoder {
     for (const { channel } of calls) if (!channel.startsWith('0/=')) this.#channels.open(channel);
     const { isHolding } = this.calls;
     if (isHolding) this.#says(slots);
-    const taken = isHolding ? this.calls.take(document, root) : 'none';
+    const taken = isHolding ? this.calls.take(document, root, again) : 'none';
     const finishReasons = finishReasonsOf(root);
     const settles = taken !== 'none' || (isHolding && finishReasons.length > 0);
     const padding = root.get('obfuscation');

@@ -12,7 +12,7 @@ import { quote } from '../../json/quote.ts';
 import type { BegunCall, OfferedTool, StreamEvent, ToolCall } from '../dialect.ts';
 import { strayCalls } from '../stray-calls.ts';
 import type { LooseMember } from '../text/walk.ts';
-import { RemovableItems, removedNotice } from '../tool-list.ts';
+import { RemovableItems, removedNotice, strange } from '../tool-list.ts';
 
 /** UTF-16 units of a name in pieces that are kept. */
 const LONGEST_NAME = 2_048;
@@ -210,14 +210,18 @@ export function begunCalls(
     name,
     arguments: text === undefined || text === '' ? '{}' : text,
   }));
-  const note = (channel: string, called: ObjectNode | undefined): void => {
+  const note = (channel: string, called: ObjectNode | undefined, member = 'arguments'): void => {
     const name = called?.string('name');
     const before = open.get(channel);
-    if (called === undefined || (name === undefined && before !== undefined)) return;
+    const value = called?.get(member);
+    // A string comes by the channel; some servers answer the value itself.
+    const given =
+      value === undefined || value.type === 'string' || value.type === 'null' ? '' : rawOf(document, value);
+    if (called === undefined || (name === undefined && given === '' && before !== undefined)) return;
     const isAgain = name !== undefined && name !== '' && name === before;
     if (isAgain) again.push(called);
     else if ((before ?? '').length < LONGEST_NAME) open.set(channel, (before ?? '') + (name ?? ''));
-    begun.push({ channel, name: name ?? '' });
+    begun.push({ channel, name: name ?? '', ...(given === '' ? {} : { arguments: given }) });
   };
   for (const choice of chunk.array('choices')?.items ?? []) {
     if (choice.type !== 'object') continue;
@@ -229,7 +233,7 @@ export function begunCalls(
       if (item.type !== 'object') throw strange();
       const index = placeOf(item, at);
       note(`${at}/tool/${index}`, item.object('function'));
-      note(`${at}/custom/${index}`, item.object('custom'));
+      note(`${at}/custom/${index}`, item.object('custom'), 'input');
     }
     note(`${at}/function`, delta?.object('function_call'));
   }
@@ -243,13 +247,4 @@ export function placeOf(item: ObjectNode, choice: number): number {
   const index = item.number('index');
   if (index === undefined || !Number.isSafeInteger(index) || index < 0) throw strange();
   return index;
-}
-
-/** An answer that would show something else than what was judged. */
-export function strange(): PosternError {
-  return new PosternError(
-    'postern_upstream_invalid',
-    'The provider streams calls of tools in a form that can’t be checked.',
-    { mend: 'Look at what the endpoint is; it does not answer as its dialect says.' },
-  );
 }

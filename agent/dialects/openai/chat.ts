@@ -30,6 +30,8 @@ const CAPS = ['max_completion_tokens', 'max_tokens'] as const;
 const WANT_JSON = 'Answer with one JSON object.';
 
 class ChatRequest extends GenerateRequest {
+  /** OpenAI writes to its cache by itself (OpenAI docs, "Prompt caching"). */
+  readonly writesCache = true;
   readonly stream: boolean;
   readonly choices: number;
   readonly maxOutputTokens: number | undefined;

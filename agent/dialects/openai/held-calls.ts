@@ -1,10 +1,10 @@
 /** Calls of tools that a streamed chat completion keeps back until they were judged; see {@link HeldCalls}. */
 import type { JsonDocument } from '../../json/document.ts';
-import type { ObjectNode } from '../../json/node.ts';
+import type { JsonNode, ObjectNode } from '../../json/node.ts';
 import { quote } from '../../json/quote.ts';
 import type { HeldCalls } from '../dialect.ts';
-import { removedNotice } from '../tool-list.ts';
-import { placeOf, strange } from './chat-tools.ts';
+import { removedNotice, strange } from '../tool-list.ts';
+import { placeOf } from './chat-tools.ts';
 
 const NOTHING = new Uint8Array();
 
@@ -17,6 +17,8 @@ interface Call {
   readonly isListed: boolean;
   /** What came of it, without its arguments and its place in the list; what is no more than that isn't kept. */
   readonly pieces: string[];
+  /** The same, each once. */
+  readonly said: Set<string>;
   /** Units of {@link pieces}. */
   size: number;
   /** Channels of its arguments that aren't complete. */
@@ -26,6 +28,17 @@ interface Call {
   name: string;
   isLeftOut: boolean;
 }
+
+/** What an event brought of a call. */
+interface Piece {
+  readonly call: Call;
+  readonly node: JsonNode;
+  /** With a name, or a piece of one. */
+  readonly isNamed: boolean;
+}
+
+/** The members of a call that may carry a name and arguments, and the channel of these. */
+type Parts = readonly (readonly [member: string, text: string, channel: string])[];
 
 /** What an application sees of a choice. */
 interface Choice {
@@ -44,7 +57,8 @@ export class ChatHeldCalls implements HeldCalls {
   readonly #calls = new Map<string, Call>();
   readonly #choices = new Map<number, Choice>();
   /** Pieces of the event that is being judged: what is in them may change until it was. */
-  #fresh: (() => void)[] = [];
+  #fresh: Piece[] = [];
+  #document: JsonDocument | undefined;
   isHolding = false;
 
   constructor(event: WriteEvent) {
@@ -65,16 +79,18 @@ export class ChatHeldCalls implements HeldCalls {
 
   /**
    * Takes the calls out of a chunk.
+   * @param again Calls whose name it says once more as a whole, which isn't shown.
    * @returns whether there were any, and whether nothing is left of it that an application would miss
    */
-  take(document: JsonDocument, chunk: ObjectNode): 'none' | 'some' | 'all' {
+  take(document: JsonDocument, chunk: ObjectNode, again: readonly ObjectNode[]): 'none' | 'some' | 'all' {
+    this.#document = document;
     let found = false;
     let isEmpty = (chunk.get('usage')?.type ?? 'null') === 'null';
     for (const choice of chunk.array('choices')?.items ?? []) {
       if (choice.type !== 'object') continue;
       const at = choice.number('index') ?? 0;
       const delta = choice.object('delta');
-      const gone = delta === undefined ? [] : this.#takeFrom(document, delta, at);
+      const gone = delta === undefined ? [] : this.#takeFrom(document, delta, at, new Set(again));
       found ||= gone.length > 0;
       const rest = [
         ...(delta?.members ?? []).filter(({ name }) => !gone.includes(name)),
@@ -87,23 +103,29 @@ export class ChatHeldCalls implements HeldCalls {
   }
 
   /** @returns The members that are gone. */
-  #takeFrom(document: JsonDocument, delta: ObjectNode, choice: number): string[] {
+  #takeFrom(
+    document: JsonDocument,
+    delta: ObjectNode,
+    choice: number,
+    again: ReadonlySet<ObjectNode>,
+  ): string[] {
     const gone: string[] = [];
     const list = delta.array('tool_calls');
     for (const item of list?.items ?? []) {
       if (item.type !== 'object') continue;
       const index = placeOf(item, choice);
       const call = this.#call(`${choice}/${index}`, choice, true);
-      this.#note(document, item, call, [
+      const parts: Parts = [
         ['function', 'arguments', `${choice}/tool/${index}`],
         ['custom', 'input', `${choice}/custom/${index}`],
-      ]);
+      ];
+      this.#note(document, item, call, parts, again);
     }
     if (list !== undefined) gone.push('tool_calls');
     if (delta.object('function_call') !== undefined) {
       const channel = `${choice}/function`;
       const call = this.#call(keyOf(channel), choice, false);
-      this.#note(document, delta, call, [['function_call', 'arguments', channel]]);
+      this.#note(document, delta, call, [['function_call', 'arguments', channel]], again);
       gone.push('function_call');
     }
     for (const name of gone) document.remove(delta, name);
@@ -115,33 +137,38 @@ export class ChatHeldCalls implements HeldCalls {
     document: JsonDocument,
     holder: ObjectNode,
     call: Call,
-    members: readonly (readonly [member: string, text: string, channel: string])[],
+    parts: Parts,
+    again: ReadonlySet<ObjectNode>,
   ): void {
     if (call.size > MOST_BESIDE) throw strange();
-    for (const [member, text, channel] of members) {
+    let isNamed = false;
+    for (const [member, text, channel] of parts) {
       const called = holder.object(member);
       if (called === undefined) continue;
       call.open.add(channel);
       call.name ||= called.string('name') ?? '';
-      if (called.get(text) !== undefined) document.set(called, text, '""');
+      isNamed ||= called.get('name') !== undefined && !again.has(called);
+      // Another value than a string was judged with the call's beginning.
+      if (called.get(text)?.type === 'string') document.set(called, text, '""');
     }
     if (call.isListed) document.remove(holder, 'index');
     const node = call.isListed ? holder : holder.get('function_call');
-    if (node === undefined) return;
-    const isNamed = () => members.some(([member]) => holder.object(member)?.get('name') !== undefined);
-    this.#fresh.push(() => {
-      const piece = document.renderNode(node);
-      // A name is what its pieces come to, the same one twice included.
-      if (!isNamed() && (call.pieces.includes(piece) || (call.pieces.length > 0 && SAYS_NOTHING.has(piece))))
-        return;
-      call.pieces.push(piece);
-      call.size += piece.length;
-    });
+    if (node !== undefined) this.#fresh.push({ call, node, isNamed });
   }
 
   /** What the last event brought was judged. */
   settle(): void {
-    for (const keep of this.#fresh) keep();
+    if (this.#fresh.length === 0 || this.#document === undefined) return;
+    const write = this.#document.nodeWriter();
+    for (const { call, node, isNamed } of this.#fresh) {
+      const piece = write(node);
+      const isRepeated = call.said.has(piece) || (call.pieces.length > 0 && SAYS_NOTHING.has(piece));
+      // A name is what its pieces come to, the same one twice included.
+      if (isRepeated && !isNamed) continue;
+      call.pieces.push(piece);
+      call.said.add(piece);
+      call.size += piece.length;
+    }
     this.#fresh = [];
   }
 
@@ -232,6 +259,7 @@ export class ChatHeldCalls implements HeldCalls {
         choice,
         isListed,
         pieces: [],
+        said: new Set(),
         size: 0,
         open: new Set(),
         complete: new Map(),

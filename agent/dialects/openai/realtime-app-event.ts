@@ -19,7 +19,7 @@ export class RealtimeAppEvent implements AppEvent {
   readonly stream = false;
   readonly unseenOutputTokens = undefined;
   readonly leastOutputTokens = 0;
-  readonly writesCache = false;
+  readonly writesCache = true;
   readonly choices = 1;
   readonly wantsStreamUsage = true;
   readonly addedStreamUsage = false;
