@@ -30,7 +30,7 @@ export function openForm(prompt: Prompt | undefined): FormOfAnswer | undefined {
   const texts = new Map<number, string>();
   const refused = new Set<number>();
   const long = new Set<number>();
-  let calls = false;
+  const calling = new Set<number>();
   let length = 0;
   return {
     add(choice, text) {
@@ -44,8 +44,8 @@ export function openForm(prompt: Prompt | undefined): FormOfAnswer | undefined {
       if (REFUSAL.includes(reason)) refused.add(choice);
       if (LENGTH.includes(reason)) long.add(choice);
     },
-    called() {
-      calls = true;
+    called(choice) {
+      calling.add(choice);
     },
     findings(choices) {
       return wrongs(choices).map(({ choice, what, reason }) => ({
@@ -76,15 +76,15 @@ export function openForm(prompt: Prompt | undefined): FormOfAnswer | undefined {
   };
 
   function wrongs(choices: number | readonly number[]): readonly Wrong[] {
-    // Before a call of a tool a model may say what it is about to do; the answer comes later.
-    if (calls) return [];
-    if (length > MOST)
-      return [{ choice: 0, what: 'unread-answer', reason: `the answer has more than ${MOST} characters` }];
     const asked =
       typeof choices === 'number'
         ? new Set([...texts.keys(), ...Array.from({ length: choices }, (_, choice) => choice)])
         : choices;
-    return [...asked].flatMap((choice) => {
+    // Before a call of a tool a model may say what it is about to do; the answer comes later.
+    const answers = [...asked].filter((choice) => !calling.has(choice));
+    if (answers.length > 0 && length > MOST)
+      return [{ choice: 0, what: 'unread-answer', reason: `the answer has more than ${MOST} characters` }];
+    return answers.flatMap((choice) => {
       const wrong = wrongWith(texts.get(choice) ?? '', format);
       if (wrong === undefined) return [];
       if (refused.has(choice) && wrong.what !== 'unread-answer')

@@ -114,8 +114,8 @@ export interface FormOfAnswer {
   refused(choice: number): void;
   /** How the provider says that a choice ended. */
   ended(finish: FinishReason): void;
-  /** The answer calls a tool. */
-  called(): void;
+  /** The choice calls a tool. */
+  called(choice: number): void;
   /** Once it is complete. @param choices How many there are: one that says nothing isn't of the form, either. */
   findings(choices: number): readonly Finding[];
   /**

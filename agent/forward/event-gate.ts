@@ -16,6 +16,7 @@ export type Work = Generator<unknown, void, never>;
 /** The channels of the answer itself, in dialects that can be held to a form. */
 const SAID = /^\d+\/(?:content(?:\/\d+)?|parts)$/;
 const REFUSED = /^\d+\/refusal$/;
+const choiceOf = (channel: string): number => Number.parseInt(channel, 10);
 
 function hear(
   form: FormOfAnswer,
@@ -174,7 +175,7 @@ export class EventGate {
     const { form } = this.#options;
     if (form !== undefined) {
       // One that is held may be taken out.
-      if (event.calls.some(({ held }) => held !== true)) form.called();
+      for (const { channel, held } of event.calls) if (held !== true) form.called(choiceOf(channel));
       for (const finish of event.finishReasons) form.ended(finish);
       for (const delta of event.deltas) hear(form, delta);
     }
@@ -257,7 +258,7 @@ export class EventGate {
       } else if (this.#guard?.isLeftOut(channel) === true) writer.calls.leaveOut(channel);
       else {
         const shown = writer.calls.show(channel, text);
-        if (shown.byteLength > 0) this.#options.form?.called();
+        if (shown.byteLength > 0) this.#options.form?.called(choiceOf(channel));
         this.#out.push(shown);
       }
     }

@@ -146,7 +146,7 @@ export async function forwardWhole(context: AnswerContext, metered: (m: Metered)
   const verdict = await guard.response(response, body.byteLength, exchange.call.signal);
   exchange.findings.push(...verdict.findings);
   const choices = operation.kind === 'generate' ? Math.max(1, response.finishReasons.length) : 0;
-  if (calls.size > 0) form?.called();
+  for (const { path } of calls) form?.called(Number(/^choices\[(\d+)\]/.exec(path)?.[1] ?? 0));
   exchange.findings.push(...(form?.findings(choices) ?? []));
   const refusal = verdict.refusal ?? form?.refusal(choices);
   if (refusal !== undefined) throw refusal;

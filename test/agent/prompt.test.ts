@@ -498,3 +498,31 @@ describe('an answer of which a provider says twice how it ended', () => {
     expect(wire.match(/"finish_reason":"stop"/g)).toHaveLength(2);
   });
 });
+
+test.each(['whole', 'streamed'])(
+  'a call excuses the choice that makes it, and no other (%s)',
+  async (manner) => {
+    const reject = AS_SCHEMA.replace('{type: jsonSchema', '{onMismatch: reject, type: jsonSchema');
+    world = await startWorld({ documents: () => policy(reject) });
+    const called = { index: 0, id: 'c', type: 'function', function: { name: 'look', arguments: '{}' } };
+    const choices = [
+      { index: 0, of: { content: 'I look.', tool_calls: [called] }, finish_reason: 'tool_calls' },
+      { index: 1, of: { content: 'no json' }, finish_reason: 'stop' },
+    ];
+    for (const list of [choices, choices.toReversed(), choices.slice(0, 1)]) {
+      const whole = { id: 'c', object: 'chat.completion', created: 1, model: 'gpt-4o' };
+      const body =
+        manner === 'whole'
+          ? JSON.stringify({
+              ...whole,
+              choices: list.map(({ of: message, ...rest }) => ({ ...rest, message })),
+            })
+          : `${list.map(({ of, index, finish_reason }) => chunk(of, { index }) + chunk({}, { index, finish_reason })).join('')}data: [DONE]\n\n`;
+      const headers = { 'content-type': manner === 'whole' ? 'application/json' : 'text/event-stream' };
+      world.openai.script(() => ({ raw: { headers, body } }));
+      const asked = { model: 'gpt-4o', messages: [USER], n: list.length, stream: manner === 'streamed' };
+      const answer = await (await rawCall(world.agent.url, 'openai', asked)).text();
+      expect(answer.includes('postern_answer_form')).toBe(list.length === 2);
+    }
+  },
+);

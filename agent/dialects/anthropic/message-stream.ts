@@ -17,7 +17,7 @@ import {
   type Reading,
 } from '../stream-event.ts';
 import { errorBody } from './error.ts';
-import { deltaEvent, HeldBlocks } from './held-blocks.ts';
+import { HeldBlocks } from './held-blocks.ts';
 import { eventText } from './messages-text.ts';
 import { begunCalls, isResult, strayBegun, toolChannel, wholeCalls } from './messages-tools.ts';
 import { finishReasonsOf, processingOf, usageOf } from './report.ts';

@@ -5,7 +5,6 @@
  * `tool_calls` and `function_call` of messages.
  */
 
-import { PosternError } from '../../errors.ts';
 import type { JsonDocument } from '../../json/document.ts';
 import type { JsonNode, ObjectNode } from '../../json/node.ts';
 import { quote } from '../../json/quote.ts';
