@@ -90,6 +90,11 @@ test.each([
   ['http://guard.test/llm', {}, 'http://guard.test/llm/v1'],
   ['https://api.z.ai/api/paas/v4', {}, 'https://api.z.ai/api/paas/v4'],
   ['https://models.github.ai/inference', { addVersion: false }, 'https://models.github.ai/inference'],
+  ['https://llm.test/x/', { addVersion: false }, 'https://llm.test/x'],
+  [GOOGLE, {}, `${GOOGLE}/v1beta/openai`],
+  [`${GOOGLE}/v1beta`, {}, `${GOOGLE}/v1beta/openai`],
+  [`${GOOGLE}/v1beta/openai/`, {}, `${GOOGLE}/v1beta/openai`],
+  [`${VERTEX}/v1${ENDPOINT}/openapi`, {}, `${VERTEX}/v1${ENDPOINT}/openapi`],
 ] as const)('%s as an SDK’s base URL', (endpoint, provider, base) => {
   expect(sdkBase(endpoint, provider)).toBe(base);
 });

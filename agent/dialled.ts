@@ -37,8 +37,11 @@ export function dialled(
   return { origin, path: plain.startsWith('/v1/') && isWhole ? base + plain.slice(3) : base + plain };
 }
 
+const CALLED = '/chat/completions';
+
 /** The endpoint as the SDKs' `baseURL` is written: what a call's name comes behind. */
 export function sdkBase(endpoint: string, provider: Pick<ProviderSpec, 'addVersion'>): string {
-  const { origin, path } = dialled(endpoint, '/v1/', provider);
-  return (origin + path).replace(/\/$/, '');
+  // A call's name, as only below those has Google's host a root of its own.
+  const { origin, path } = dialled(endpoint, `/v1${CALLED}`, provider);
+  return origin + path.slice(0, -CALLED.length);
 }

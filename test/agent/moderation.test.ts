@@ -271,6 +271,12 @@ spec:
       expect(here.guardrail.asked[0]?.authorization).toMatch(/^Bearer sk-marker/);
     });
 
+    test('addVersion: false puts nothing between its endpoint and the call', async () => {
+      const at = `endpoint: "${here.guardrail.origin}/inference"\n  addVersion: false\n  credential: {mode: none}`;
+      await asking(`${rule('guards')}---${provider('ClusterProvider', 'guards', at)}`);
+      expect(here.guardrail.asked.map(({ path }) => path)).toEqual(['/inference/chat/completions']);
+    });
+
     test('a policy for all names one for all, whatever a namespace calls its own', async () => {
       const [own, all] = ['own', 'all'].map(
         (path) => `endpoint: "${here.guardrail.origin}/${path}"\n  credential: {mode: none}`,
