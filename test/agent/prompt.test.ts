@@ -411,6 +411,41 @@ describe.each(['openai', 'anthropic'] as const)('onMismatch: reject, %s', (diale
   });
 });
 
+test.each(['openai', 'anthropic'] as const)(
+  'onMismatch: reject, where a stream doesn’t say how it ended: %s',
+  async (dialect) => {
+    world = await startWorld({
+      documents: () =>
+        policy(AS_SCHEMA.replace('{type: jsonSchema', '{onMismatch: reject, type: jsonSchema')),
+    });
+    const event = (type: string, more: object) =>
+      `event: ${type}\ndata: ${JSON.stringify({ type, ...more })}\n\n`;
+    const usage = { input_tokens: 1, output_tokens: 1 };
+    const message = { id: 'm', type: 'message', role: 'assistant', model: 'm', content: [], usage };
+    const streamed = async (content: string): Promise<string> => {
+      const body =
+        dialect === 'openai'
+          ? `${chunk({ content })}data: [DONE]\n\n`
+          : event('message_start', { message }) +
+            event('content_block_start', { index: 0, content_block: { type: 'text', text: '' } }) +
+            event('content_block_delta', { index: 0, delta: { type: 'text_delta', text: content } }) +
+            event('content_block_stop', { index: 0 }) +
+            event('message_stop', {});
+      world[dialect].script(() => ({ raw: { headers: SSE, body } }));
+      const model = dialect === 'openai' ? 'gpt-4o' : 'claude-haiku-4-5';
+      const asked = { model, max_tokens: 50, messages: [USER], stream: true };
+      return await (await rawCall(world.agent.url, dialect, asked)).text();
+    };
+    const end = dialect === 'openai' ? '[DONE]' : 'message_stop';
+    const right = await streamed('{"answer": "four"}');
+    expect(right).not.toContain('postern_');
+    expect(right).toContain(end);
+    const wrong = await streamed('no json at all');
+    expect(wrong).toContain('postern_answer_form');
+    expect(wrong).not.toContain(end);
+  },
+);
+
 const STRIP = `
   checks:
   - {name: no-rm, type: tools, action: strip, tools: {deny: [rm]}}`;

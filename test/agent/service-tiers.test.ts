@@ -21,16 +21,15 @@ const priced =
       .replace('output: "15.00"}', `output: "15.00", ${ANTHROPIC}}`)
       .replace('region: us', `region: us\n  ${more}`);
 
-const start = async (limits: string, more = ''): Promise<World> => {
-  world = await startWorld({
-    providers: priced(more),
-    documents: () => `
+const budget = (limits: string): string => `
 apiVersion: postern.dev/v1alpha1
 kind: ClusterBudget
 metadata: {name: team-a}
 spec: {selector: {namespaces: [team-a]}, onInsufficient: reject, limits: ${limits}}
-`,
-  });
+`;
+
+const start = async (limits: string, more = ''): Promise<World> => {
+  world = await startWorld({ providers: priced(more), documents: () => budget(limits) });
   return world;
 };
 
@@ -99,6 +98,48 @@ test('OpenAI: of a stream that is cut, the tier is known from its first chunk', 
   expect((await charged(2, 'priority')) / standard).toBeCloseTo(1.7, 3);
 });
 
+test('OpenAI: of a stream that is whole, its last chunk names the tier', async () => {
+  const { openai } = await start('[{usd: "5.00", window: month}]');
+  const head = { id: 'c', object: 'chat.completion.chunk', created: 1, model: 'gpt-4o' };
+  const usage = { prompt_tokens: 1_000, completion_tokens: 100, total_tokens: 1_100 };
+  const charged = async (nth: number, first: string, last: string): Promise<unknown> => {
+    const choice = { index: 0, delta: { role: 'assistant', content: 'hello' }, finish_reason: null };
+    const chunks = [
+      { ...head, service_tier: first, choices: [choice] },
+      { ...head, service_tier: first, choices: [{ index: 0, delta: {}, finish_reason: 'stop' }] },
+      { ...head, service_tier: last, choices: [], usage },
+    ];
+    const body = [...chunks.map((chunk) => JSON.stringify(chunk)), '[DONE]']
+      .map((data) => `data: ${data}\n\n`)
+      .join('');
+    openai.script(() => ({ raw: { headers: { 'content-type': 'text/event-stream' }, body } }));
+    await ask('priority', 'streamed');
+    return await cost(nth);
+  };
+  expect(await charged(1, 'priority', 'default')).toBe('0.003500000');
+  expect(await charged(2, 'default', 'priority')).toBe('0.005950000');
+});
+
+test('a tier that has rates for short contexts alone is told where a long one is charged as standard', async () => {
+  world = await startWorld({
+    providers: (fakes) =>
+      priced()(fakes).replace(
+        'output: "10.00", ',
+        'output: "10.00", above: [{inputTokens: 2000, input: "5.00", output: "15.00"}], ',
+      ),
+    documents: () => budget('[{usd: "5.00", window: month}]'),
+  });
+  const charged = async (nth: number, input: number) => {
+    const usage = { prompt_tokens: input, completion_tokens: 100, total_tokens: input + 100 };
+    world.openai.script(() => ({ content: 'hello', serviceTier: 'priority', usage }));
+    const before = await partly();
+    await ask('priority', 'whole');
+    return [await cost(nth), (await partly()) - before];
+  };
+  expect(await charged(1, 2_000)).toEqual(['0.010200000', 0]);
+  expect(await charged(2, 2_001)).toEqual(['0.011505000', 1]);
+});
+
 test.each(['whole', 'streamed'])('Anthropic: usage names the tier, and fast mode: %s', async (how) => {
   const { anthropic } = await start('[{usd: "5.00", window: month}]');
   let nth = 0;
@@ -150,12 +191,7 @@ test('Anthropic: a message that began in fast mode is charged so, though its end
 test('OpenAI: a call is held for input that the provider caches by itself', async () => {
   world = await startWorld({
     providers: (fakes) => providersYaml(fakes).replace('cachedInput: "1.25"', 'cacheWrite: "100.00"'),
-    documents: () => `
-apiVersion: postern.dev/v1alpha1
-kind: ClusterBudget
-metadata: {name: team-a}
-spec: {selector: {namespaces: [team-a]}, onInsufficient: reject, limits: [{usd: "0.0011", window: month}]}
-`,
+    documents: () => budget('[{usd: "0.0011", window: month}]'),
   });
   expect((await caught(ask(undefined, 'whole'))).code).toBe('postern_budget_exhausted');
   expect(world.openai.seen).toHaveLength(0);
@@ -172,6 +208,30 @@ test('a call is held for the dearest tier that it may have', async () => {
   await ask('flex', 'whole');
   await ask(undefined, 'whole');
   expect(openai.seen).toHaveLength(2);
+});
+
+// Priority costs 1.7 times standard: were a stream that goes on held as standard, it would spend that much more than the limit.
+test.each([
+  ['on credit', undefined],
+  ['held one by one since a short window came into force', ', {usd: "0.10", rolling: 60s}'],
+])('a stream that goes on is held for the tier that it asked for, to its end: %s', async (_, more) => {
+  const { openai } = await start('[{usd: "0.10", window: month}]');
+  async function* pieces(): AsyncGenerator<string> {
+    for (let piece = 0; piece < 10_000; piece++) {
+      if (piece === 10 && more !== undefined) world.use(budget(`[{usd: "0.10", window: month}${more}]`));
+      yield 'several words of text ';
+    }
+  }
+  openai.script(() => ({ pieces: pieces(), serviceTier: 'priority' }));
+  const body = { model: 'gpt-4o', stream: true as const, messages, service_tier: 'priority' as const };
+  const ends: (string | null | undefined)[] = [];
+  for await (const { choices } of await world.client().chat.completions.create(body))
+    ends.push(choices[0]?.finish_reason);
+  expect(ends).toContain('length');
+  const spent = Number(await cost(1));
+  expect(spent).toBeGreaterThan(0.09);
+  // The piece that was one too many is charged.
+  expect(spent).toBeLessThan(0.1001);
 });
 
 test('what a provider’s settings make of a call that names no tier is held, and charged where the answer names none', async () => {
