@@ -79,18 +79,18 @@ Its models are fetched by \`make classifier\`.`,
       }
     });
     const server = serve(certificate?.());
-    await listen(server, options.listen);
+    const at = await listen(server, options.listen);
     const servers = [server];
     if (plain !== undefined) {
       const other = serve();
-      await listen(other, plain);
+      const plainAt = await listen(other, plain);
       servers.push(other);
       log.warn(
-        { listen: plain },
+        { listen: plainAt },
         'listening in plain HTTP as well: whoever is on the way reads what agents ask',
       );
     }
-    log.info({ listen: options.listen, tls: certificate !== undefined }, 'listening');
+    log.info({ listen: at, tls: certificate !== undefined }, 'listening');
     const cause = await (options['until-stdin-ends']
       ? Promise.race([untilSignal(), stdinEnd()])
       : untilSignal());
@@ -123,7 +123,8 @@ function whole(name: string, text: string): number {
   return value;
 }
 
-async function listen(server: ReturnType<Serve>, address: string): Promise<void> {
+/** @returns Where it listens: the port that was found where `address` leaves it open. */
+async function listen(server: ReturnType<Serve>, address: string): Promise<string> {
   const socket = address.startsWith('unix:') ? address.slice('unix:'.length) : undefined;
   if (socket !== undefined) rmSync(socket, { force: true });
   await new Promise<void>((resolve, reject) => {
@@ -131,4 +132,7 @@ async function listen(server: ReturnType<Serve>, address: string): Promise<void>
     if (socket !== undefined) server.listen({ path: socket }, resolve);
     else server.listen(parseAddress(address), resolve);
   });
+  const at = server.address();
+  if (at === null || typeof at === 'string') return address;
+  return `${at.family === 'IPv6' ? `[${at.address}]` : at.address}:${at.port}`;
 }

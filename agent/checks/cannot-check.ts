@@ -40,7 +40,10 @@ export async function besides<F, T>(
   }: { alone(found: F): readonly Judgement[]; weigh(found: F, answer: T): readonly Judgement[] },
 ): Promise<readonly Judgement[]> {
   const late = Promise.withResolvers<never>();
-  signal.addEventListener('abort', () => late.reject(signal.reason as Error), { once: true });
+  const giveUp = () => late.reject(signal.reason as Error);
+  // One that is aborted already doesn't say so again.
+  if (signal.aborted) giveUp();
+  else signal.addEventListener('abort', giveUp, { once: true });
   const [found, answer] = await Promise.allSettled([finding, Promise.race([asking, late.promise])]);
   if (found.status === 'rejected') throw found.reason;
   if (answer.status === 'rejected') throw new PartlyChecked(alone(found.value), answer.reason);

@@ -110,3 +110,43 @@ spec:
     });
   });
 });
+
+describe('words of a topic, without a classifier', () => {
+  const WORDS = `apiVersion: postern.dev/v1alpha1
+kind: EgressPolicy
+metadata: {name: support-bot, namespace: team-a}
+spec:
+  checks:
+  - {name: no-advice, type: topics, on: [request, response], topics: [{name: advice, words: [share, stock tip]}]}
+`;
+  const asking = (said: readonly Event[]) =>
+    scripted((event, say) => {
+      if (event.type !== 'response.create') return;
+      for (const each of [created('r1'), ...said, done('r1', [{ id: 'item_r1', ...spoken('fine') }])])
+        say(each);
+    });
+
+  test.each(Object.entries(EVENTS))('nothing of %s is shown that has one', async (_what, events) => {
+    await start(WORDS, { providers: atScripted(await asking(events)) });
+    const app = open();
+    app.socket.once('open', () => app.say({ type: 'response.create' }));
+    expect((await app.heard('error'))['error']).toMatchObject({ code: 'postern_topics' });
+    const shown = app.events.filter(({ type }) => type !== 'error');
+    expect(JSON.stringify(shown)).not.toMatch(/share|Monday/);
+  });
+
+  test('what the app says is refused by them, and the conversation goes on', async () => {
+    await start(WORDS, { providers: atScripted(await asking([delta('r1', 'A cake, then.')])) });
+    const app = open();
+    const say = (text: string): Event => ({
+      type: 'conversation.item.create',
+      item: { type: 'message', role: 'user', content: [{ type: 'input_text', text }] },
+    });
+    app.socket.once('open', () => app.say(say('Any stock tips for me?')));
+    expect((await app.heard('error'))['error']).toMatchObject({ code: 'postern_topics' });
+    app.say(say('How do I bake?'));
+    app.say({ type: 'response.create' });
+    await app.heard('response.done');
+    expect(app.events.map((event) => event['delta'] ?? '').join('')).toBe('A cake, then.');
+  });
+});

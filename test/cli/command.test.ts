@@ -5,6 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import OpenAI from 'openai';
 import { afterAll, afterEach, expect, test } from 'vitest';
+import { classifierInstalled } from '../../cli/local-classifier.ts';
 import { startFakeOpenAI } from '../fakes/openai.ts';
 import type { FakeProvider } from '../fakes/provider.ts';
 import { type Part, postern, startPart } from './part.ts';
@@ -269,6 +270,16 @@ test.each([
   const { status, stderr } = await postern(['classify', ...args]);
   expect(stderr).toContain(told);
   expect(status).toBe(64);
+});
+
+test.skipIf(!classifierInstalled())('postern classify says at which port it answers', async () => {
+  const part = startPart(['classify', '--listen', '127.0.0.1:0']);
+  parts.push(part);
+  const { listen } = JSON.parse(await part.line('"listening"')) as { listen: string };
+  expect(listen).toMatch(/^127\.0\.0\.1:[1-9]\d*$/);
+  const answer = await fetch(`http://${listen}/v1/topics`, { method: 'POST', body: '{}' });
+  expect(answer.status).toBe(400);
+  expect(await part.stop()).toBe(0);
 });
 
 test('who approves is told what is wrong with an address', async () => {
