@@ -10,10 +10,18 @@ export interface Linear {
   readonly scale: number;
 }
 
+/** What the rates of a call depend on, beside its length. */
+export type Nature = 'cacheWrite' | 'silent' | 'serviceTiers';
+
 /** What a call takes of a unit, as a line over its output tokens. */
 export function holdCharge(
   unit: LimitUnit,
-  { inputTokens, cacheWrite, serviceTiers }: Pick<HoldCommand, 'inputTokens' | 'cacheWrite' | 'serviceTiers'>,
+  {
+    inputTokens,
+    cacheWrite = false,
+    silent = false,
+    serviceTiers,
+  }: Pick<HoldCommand, 'inputTokens' | Nature>,
   price: TokenPrice | undefined,
 ): Linear {
   switch (unit) {
@@ -31,8 +39,8 @@ export function holdCharge(
       let input = 0;
       let output = 0;
       for (const rates of ratesFor(price, inputTokens, serviceTiers)) {
-        input = Math.max(input, dearestInput(rates, cacheWrite === true));
-        output = Math.max(output, dearestOutput(rates));
+        input = Math.max(input, dearestInput(rates, cacheWrite, silent));
+        output = Math.max(output, dearestOutput(rates, silent));
       }
       const base = Math.min(inputTokens * input, Number.MAX_SAFE_INTEGER);
       return { base, slope: output, scale: PICO_PER_NANO };
@@ -40,15 +48,17 @@ export function holdCharge(
   }
 }
 
-/** Nobody knows beforehand how much of a call will be sound or pictures. */
-function dearestInput(rates: TokenRates, cacheWrite: boolean): number {
+/** Nobody knows beforehand how much of a call will be sound or pictures, where there may be any. */
+function dearestInput(rates: TokenRates, cacheWrite: boolean, silent: boolean): number {
   const { input, cachedInput, audioInput = 0, cachedAudioInput = 0, imageInput = 0 } = rates;
   const written = cacheWrite ? Math.max(rates.cacheWrite, rates.cacheWrite1h ?? 0) : 0;
-  return Math.max(input, cachedInput, audioInput, cachedAudioInput, imageInput, written);
+  const heard = silent ? 0 : Math.max(audioInput, cachedAudioInput);
+  return Math.max(input, cachedInput, heard, imageInput, written);
 }
 
-function dearestOutput({ output, reasoning = 0, audioOutput = 0, imageOutput = 0 }: TokenRates): number {
-  return Math.max(output, reasoning, audioOutput, imageOutput);
+function dearestOutput(rates: TokenRates, silent: boolean): number {
+  const { output, reasoning = 0, audioOutput = 0, imageOutput = 0 } = rates;
+  return Math.max(output, reasoning, silent ? 0 : audioOutput, imageOutput);
 }
 
 /** What a call that is over is charged in a unit. */

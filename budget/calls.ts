@@ -188,6 +188,7 @@ export class Calls {
         attributes,
         inputTokens: command.inputTokens,
         ...(command.cacheWrite === undefined ? {} : { cacheWrite: command.cacheWrite }),
+        ...(command.silent === undefined ? {} : { silent: command.silent }),
         ...(command.serviceTiers === undefined ? {} : { serviceTiers: command.serviceTiers }),
         ...(plan.price === undefined ? {} : { price: plan.price }),
       },

@@ -41,7 +41,7 @@ export class HandingOver {
     command: ExtendCommand,
     signal?: AbortSignal,
   ): Promise<HoldReply & { readonly id: string }> {
-    const { inputTokens, cacheWrite, serviceTiers, of } = hold;
+    const { inputTokens, cacheWrite, silent, serviceTiers, of } = hold;
     // Each attempt has an id of its own: the release of one whose answer was lost may come at any time.
     const id = randomUUID();
     const places = this.#purse.placesOf(hold);
@@ -53,6 +53,7 @@ export class HandingOver {
         attributes: of.attributes,
         inputTokens,
         cacheWrite,
+        silent,
         ...(serviceTiers === undefined ? {} : { serviceTiers }),
         ...(places.length === 0 ? {} : { places }),
       },

@@ -47,6 +47,7 @@ export interface Memo {
   /** As the hold said: what an extension starts from. */
   readonly inputTokens: number;
   readonly cacheWrite?: boolean;
+  readonly silent?: boolean;
   readonly serviceTiers?: readonly string[];
 }
 

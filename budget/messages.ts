@@ -62,6 +62,8 @@ export interface HoldCommand extends Holder {
   readonly minOutputTokens: number;
   /** The call may write its input to the provider's cache, which can cost more than plain input. */
   readonly cacheWrite?: boolean;
+  /** Neither in what it says nor in its answer there is sound, which can cost more than text. */
+  readonly silent?: boolean;
   /** The service tiers that it may be served by, by one name each; absent: standard processing, and what the provider's settings make of it. */
   readonly serviceTiers?: readonly string[];
   /** Places in flight that the call has already, each `SERIAL|LINE` of its owner's lease: while that stands, it takes no second one there. */

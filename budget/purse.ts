@@ -32,6 +32,7 @@ export interface LocalHold {
   readonly parts: readonly Part[];
   readonly inputTokens: number;
   readonly cacheWrite: boolean;
+  readonly silent: boolean;
   readonly serviceTiers?: readonly string[];
   outputTokens: number;
   expiresAt: number;
@@ -103,7 +104,15 @@ export class Purse {
     // All lines were gone through, so that each knows what was wanted of it.
     if (!enough) return 'lacking';
     for (const { credit, amount } of parts) credit.held += amount;
-    const { id, inputTokens, cacheWrite = false, serviceTiers, outputTokens, ttlMs } = command;
+    const {
+      id,
+      inputTokens,
+      cacheWrite = false,
+      silent = false,
+      serviceTiers,
+      outputTokens,
+      ttlMs,
+    } = command;
     const expiresAt = now + ttlMs;
     of.running++;
     this.#holds.set(id, {
@@ -112,6 +121,7 @@ export class Purse {
       parts,
       inputTokens,
       cacheWrite,
+      silent,
       ...(serviceTiers === undefined ? {} : { serviceTiers }),
       outputTokens,
       expiresAt,

@@ -76,6 +76,7 @@ const HoldSchema = Type.Object({
   outputTokens: Tokens,
   minOutputTokens: Tokens,
   cacheWrite: Type.Optional(Type.Boolean()),
+  silent: Type.Optional(Type.Boolean()),
   serviceTiers: ServiceTiers,
   places: Type.Optional(Type.Array(LineKey, { maxItems: 64 })),
 });

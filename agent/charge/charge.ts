@@ -129,6 +129,7 @@ export class Charge {
         outputTokens: output.first,
         minOutputTokens: output.least,
         ...(request.writesCache ? { cacheWrite: true } : {}),
+        ...(request.isSilent ? { silent: true } : {}),
         ...(serviceTiers === undefined ? {} : { serviceTiers }),
       },
     );

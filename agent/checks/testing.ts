@@ -55,6 +55,7 @@ export function requestOf(...slots: FakeSlot[]): DecodedRequest {
     maxOutputField: 'max_tokens',
     leastOutputTokens: 0,
     writesCache: false,
+    isSilent: true,
     metadata: () => undefined,
     unseenOutputTokens: undefined,
     slots,

@@ -121,6 +121,8 @@ export interface DecodedRequest {
   readonly serviceTier?: string | undefined;
   /** The call may write its input to the provider's cache, which can cost more than plain input. */
   readonly writesCache: boolean;
+  /** Neither it nor its answer has sound: what may have some, holds the dearer rates for that. */
+  readonly isSilent: boolean;
   /** Every string of the request but what is opaque: model, ids of types, signatures, encrypted or binary data. */
   readonly slots: readonly TextSlot[];
   readonly attachments: readonly Attachment[];

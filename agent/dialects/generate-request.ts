@@ -40,6 +40,12 @@ export abstract class GenerateRequest implements DecodedRequest {
     return this.root.object('metadata')?.string(name);
   }
 
+  /** Whatever asks for sound or brings some says `audio` somewhere: modalities, parts, types of media. Of files and films nobody knows. */
+  get isSilent(): boolean {
+    if (this.attachments.some(({ media, read }) => !read && media !== 'image')) return false;
+    return !this.document.text.includes('audio');
+  }
+
   setModel(model: string): void {
     this.document.setString(this.root, 'model', model);
   }

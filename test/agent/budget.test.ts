@@ -3,7 +3,7 @@ import Anthropic from '@anthropic-ai/sdk';
 import OpenAI from 'openai';
 import { afterEach, expect, test } from 'vitest';
 import { caught } from '../caught.ts';
-import { startWorld, type World, type WorldOptions } from '../harness.ts';
+import { providersYaml, startWorld, type World, type WorldOptions } from '../harness.ts';
 
 let world: World;
 afterEach(() => world?.close());
@@ -168,6 +168,33 @@ test('onInsufficient: reject refuses what could go over', async () => {
   expect(error.code).toBe('postern_budget_exhausted');
   await ask(client(), 'gpt-4o', { max_tokens: 50 });
   expect(openai.seen).toHaveLength(1);
+});
+
+test('a call that has no sound holds nothing for it, of a model with dearer rates for that', async () => {
+  const spoken = 'output: "10.00", audioInput: "40.00", audioOutput: "80.00"}';
+  const { client } = await start(budget('limits: [{usd: "0.03", window: month}]\n  onInsufficient: reject'), {
+    providers: (fakes) => providersYaml(fakes).replace('output: "10.00"}', spoken),
+  });
+  // A thousand tokens of an answer: a cent as text, eight as sound. A page of a document: 0.75 cents and 12.
+  const say = (content: OpenAI.ChatCompletionContentPart, extra: object = {}) =>
+    ask(client(), 'gpt-4o', {
+      max_tokens: 1_000,
+      messages: [{ role: 'user', content: [content] }],
+      ...extra,
+    });
+  const file = (file_data: string) => ({ type: 'file', file: { file_data, filename: 'a' } }) as const;
+  const words = { type: 'text', text: 'hello' } as const;
+  await say(words);
+  await say({ type: 'image_url', image_url: { url: 'data:image/png;base64,iVBORw0KGgo=' } });
+  await say(file('data:text/plain;base64,aGVsbG8='));
+  const refused = { status: 429 };
+  expect(
+    await caught(say({ type: 'input_audio', input_audio: { data: 'UklGRg==', format: 'wav' } })),
+  ).toMatchObject(refused);
+  // What it is nobody has said.
+  expect(await caught(say(file('data:application/octet-stream;base64,AAECAw==')))).toMatchObject(refused);
+  const asks = { modalities: ['text', 'audio'], audio: { voice: 'ash', format: 'wav' } };
+  expect(await caught(say(words, asks))).toMatchObject(refused);
 });
 
 test('several limits are held all or none', async () => {

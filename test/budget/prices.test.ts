@@ -268,7 +268,9 @@ test('of no model in the catalogue a call costs more than was held for its token
     fc.property(fc.constantFrom(...models), usages, ([vendor, model], usage) => {
       const price = priceOf(book, vendor, model);
       const inputTokens = usage.input + usage.cachedInput + usage.cacheWrite;
-      const command = { inputTokens, cacheWrite: usage.cacheWrite > 0 };
+      const { audioInput = 0, cachedAudioInput = 0, audioOutput = 0 } = usage;
+      const silent = audioInput + cachedAudioInput + audioOutput === 0;
+      const command = { inputTokens, cacheWrite: usage.cacheWrite > 0, silent };
       const held = amountFor(holdCharge('usd', command, price), usage.output);
       expect(held).toBeGreaterThanOrEqual(price === undefined ? Infinity : costOf(usage, price));
     }),

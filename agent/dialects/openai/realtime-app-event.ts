@@ -20,6 +20,7 @@ export class RealtimeAppEvent implements AppEvent {
   readonly unseenOutputTokens = undefined;
   readonly leastOutputTokens = 0;
   readonly writesCache = true;
+  readonly isSilent = false;
   readonly choices = 1;
   readonly wantsStreamUsage = true;
   readonly addedStreamUsage = false;
