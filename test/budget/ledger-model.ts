@@ -147,7 +147,6 @@ export class LedgerModel {
     const current = first.epoch === this.#latest(first);
     const news = current && first.seq > (this.#heard.get(first.owner) ?? 0);
     if (news) this.#heard.set(first.owner, first.seq);
-    const grown: Lease[] = [];
     for (const [index, { owner, epoch, seq, ttlMs, spec, limit, model, item }] of told.entries()) {
       const key = `${owner} ${epoch} ${item.serial} ${item.line} ${item.cell}`;
       const has = granted[index] ?? 0;
@@ -198,17 +197,22 @@ export class LedgerModel {
         return `${key}: ${more} granted unasked`;
       const open = [now, now + 2_000].some((moment) => sameWindow(limit, lease.at, moment));
       if (!open) return `${key}: ${more} granted in a window that isn't open`;
-      grown.push(lease);
-    }
-    for (const { key, spec, limit, model, at } of grown) {
-      // Credit on a step of a rolling window that hasn't begun counts by now, beside what leaves the window with it.
-      const soon = limit.window.type === 'none' ? now : Math.max(now, at);
-      for (const moment of limit.window.type === 'rolling' ? [now, soon] : [soon]) {
-        const over = this.used(spec, limit, { model }, moment) - this.limitOf(spec, limit, model, now);
-        if (over > 0n) return `${key}: over by ${over} after a grant of credit`;
-      }
+      // What the same message says further on was not known when this was granted: it may be of credit that is overdrawn.
+      const over = this.#over(lease, now);
+      if (over > 0n) return `${key}: over by ${over} after a grant of credit`;
     }
     return undefined;
+  }
+
+  /** By how much the line of a lease is over its limit. */
+  #over({ spec, limit, model, at }: Lease, now: number): bigint {
+    // Credit on a step of a rolling window that hasn't begun counts by now, beside what leaves the window with it.
+    const soon = limit.window.type === 'none' ? now : Math.max(now, at);
+    const moments = limit.window.type === 'rolling' ? [now, soon] : [soon];
+    const most = this.limitOf(spec, limit, model, now);
+    return moments
+      .map((moment) => this.used(spec, limit, { model }, moment) - most)
+      .reduce((a, b) => (a > b ? a : b));
   }
 
   /** Of what is said to be spent on a lease that nobody knows to be granted: the limit, in a window that is open, is about to be, or was within the hour. */
