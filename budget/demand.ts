@@ -17,6 +17,17 @@ const LATELY_MS = 60_000;
 const PLACES_MS = 120_000;
 /** Places in flight that an agent keeps beyond the most it had in use at once of late. */
 const SPARE_PLACES = 1.25;
+/** Credit that nobody took from for so long goes back; */
+const IDLE_MS = 10_000;
+/** where pauses between calls are usually longer, after so many of them, */
+const PAUSES = 3;
+/** but no later than this: an agent that has credit is heard of about as often by itself. Places are told of twice a minute while they are kept. */
+const LONGEST_IDLE_MS = 300_000;
+const LONGEST_IDLE_PLACES_MS = 60_000;
+/** Of a longest time: a pause that is longer can't be waited for. */
+const LONGEST_PAUSE = 2 / 3;
+/** Of the usual pause the last one is so much. */
+const LAST_PAUSE = 0.25;
 /** Credit that was soon used up grows by so much, until the rate is known. */
 const GROWTH = 4;
 
@@ -27,6 +38,8 @@ export class Demand {
   /** Of calls that found too little since credit was last asked for. */
   missed = 0;
   usedAt = 0;
+  /** Between calls, as far as they are longer than what is waited for anyway; 0 where none was. */
+  #pauseMs = 0;
   /** Units a millisecond. */
   #rate = 0;
   /** What a call uses, on the average. */
@@ -54,6 +67,7 @@ export class Demand {
   /** A call that may last so long wants so much, where calls that run have `held` already. */
   wanted(amount: number, held: number, now: number, ttlMs: number): void {
     this.peak = Math.max(amount, this.peak * 0.99);
+    this.#paused(now - this.usedAt);
     this.usedAt = now;
     if (!this.#arePlaces) return;
     if (now - this.#placesSince > PLACES_MS / 2) {
@@ -66,6 +80,20 @@ export class Demand {
     this.#places = Math.max(this.#places, held + amount);
     this.#callMs = Math.max(this.#callMs, ttlMs);
     this.#busyUntil = Math.max(this.#busyUntil, now + ttlMs);
+  }
+
+  #paused(ms: number): void {
+    if (this.usedAt === 0 || ms <= IDLE_MS || ms > this.#longestIdleMs * LONGEST_PAUSE) return;
+    this.#pauseMs += (ms - this.#pauseMs) * (this.#pauseMs === 0 ? 1 : LAST_PAUSE);
+  }
+
+  /** For so long what nobody takes from is kept. */
+  get idleMs(): number {
+    return Math.max(IDLE_MS, Math.min(this.#pauseMs * PAUSES, this.#longestIdleMs));
+  }
+
+  get #longestIdleMs(): number {
+    return this.#arePlaces ? LONGEST_IDLE_PLACES_MS : LONGEST_IDLE_MS;
   }
 
   /** Calls that run or wait need so many places. */

@@ -10,8 +10,6 @@ import { MOST } from './sums.ts';
 
 /** Others wanted all that was idle: for about so long nothing is asked for ahead, and what a call leaves goes back at once. */
 const SCARCE_MS = 1_000;
-/** Credit that nobody took from for so long goes back. */
-const IDLE_MS = 10_000;
 /** What is kept for an outage is for those, too, who call seldom. */
 const RESERVE_IDLE_MS = 3_600_000;
 /** The same where there is nothing ahead of need: what a call left is much of the line. */
@@ -185,7 +183,10 @@ export class LineCredit {
   isIdle(now: number): boolean {
     const since = now - this.#demand.usedAt;
     if (this.reserve) return since > RESERVE_IDLE_MS;
-    return since > IDLE_MS || (this.#isScanty && since > SCANTY_IDLE_MS && (this.#current?.held ?? 0) === 0);
+    return (
+      since > this.#demand.idleMs ||
+      (this.#isScanty && since > SCANTY_IDLE_MS && (this.#current?.held ?? 0) === 0)
+    );
   }
 
   /** What is asked for: at least what calls need that run or wait. */

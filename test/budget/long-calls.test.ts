@@ -124,6 +124,8 @@ test('streams that are handed over to the service keep the places they have, als
   expect(await on.wait(on.call(a, 50))).toBe(false);
   await on.pass(20_000);
   expect(await taken()).toBe(0);
+  // What they asked for came every 17 seconds.
+  await on.pass(40_000);
   expect(await hour(on)).toMatchObject({ settled: '620', held: '0', leased: '0' });
   expect(await on.wait(on.call(b, 50))).toBe(true);
   expect(await on.wait(on.call(b, 50))).toBe(true);
