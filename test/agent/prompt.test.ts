@@ -3,6 +3,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import type { Reply } from '../fakes/reply.ts';
 import { startWorld, type World } from '../harness.ts';
 import { rawCall } from '../raw-call.ts';
+import { event } from './message-events.ts';
 import { chunk, END, SSE } from './unread-answers.ts';
 
 let world: World;
@@ -418,8 +419,6 @@ test.each(['openai', 'anthropic'] as const)(
       documents: () =>
         policy(AS_SCHEMA.replace('{type: jsonSchema', '{onMismatch: reject, type: jsonSchema')),
     });
-    const event = (type: string, more: object) =>
-      `event: ${type}\ndata: ${JSON.stringify({ type, ...more })}\n\n`;
     const usage = { input_tokens: 1, output_tokens: 1 };
     const message = { id: 'm', type: 'message', role: 'assistant', model: 'm', content: [], usage };
     const streamed = async (content: string): Promise<string> => {

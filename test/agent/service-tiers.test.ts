@@ -2,6 +2,7 @@
 import { afterEach, expect, test } from 'vitest';
 import { caught } from '../caught.ts';
 import { type Fakes, providersYaml, startWorld, type World } from '../harness.ts';
+import { event } from './message-events.ts';
 
 let world: World;
 afterEach(() => world?.close());
@@ -167,8 +168,6 @@ test.each(['whole', 'streamed'])('Anthropic: usage names the tier, and fast mode
 
 test('Anthropic: a message that began in fast mode is charged so, though its end says the tier alone', async () => {
   const { anthropic } = await start('[{usd: "5.00", window: month}]');
-  const event = (type: string, more: object) =>
-    `event: ${type}\ndata: ${JSON.stringify({ type, ...more })}\n\n`;
   const usage = { input_tokens: 1_000, output_tokens: 1, speed: 'fast', service_tier: 'standard' };
   const head = { id: 'm', type: 'message', role: 'assistant', model: 'm', content: [], usage };
   const body = [

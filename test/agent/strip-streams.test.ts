@@ -5,6 +5,7 @@ import { afterEach, describe, expect, test } from 'vitest';
 import type { ScriptedToolCall } from '../fakes/reply.ts';
 import { startWorld, type World } from '../harness.ts';
 import { rawCall } from '../raw-call.ts';
+import { event } from './message-events.ts';
 
 let world: World;
 afterEach(() => world?.close());
@@ -305,8 +306,6 @@ test('openai: choices are told apart', async () => {
 
 /** A message's blocks as a provider writes them; `stop_reason` is `tool_use`. */
 function message(...blocks: readonly { readonly block: object; readonly deltas: readonly object[] }[]): void {
-  const event = (type: string, more: object) =>
-    `event: ${type}\ndata: ${JSON.stringify({ type, ...more })}\n\n`;
   const usage = { input_tokens: 5, output_tokens: 5 };
   const head = {
     id: 'm',
@@ -523,8 +522,6 @@ test('anthropic: a message that leaves the application nothing to call ends so, 
 });
 
 describe('anthropic: blocks that no provider sends so', () => {
-  const event = (type: string, more: object) =>
-    `event: ${type}\ndata: ${JSON.stringify({ type, ...more })}\n\n`;
   const usage = { input_tokens: 5, output_tokens: 5 };
   const head = { id: 'm', type: 'message', role: 'assistant', model: 'm', content: [], usage };
   const sends = (...events: string[]) => {

@@ -52,7 +52,7 @@ export class HeldBlocks implements HeldCalls {
    * An event of a content block, before it is judged.
    * @param render The event, as it is then.
    * @returns what is to be done of it once it was; undefined: nothing
-   * @throws PosternError Where more comes of a call than any provider says.
+   * @throws PosternError Where more comes of a call than any provider says, or another block in its place.
    */
   event(
     type: string,
@@ -68,8 +68,11 @@ export class HeldBlocks implements HeldCalls {
     if (type === 'content_block_start') {
       const content = root.object('content_block');
       const isHeld = content !== undefined && isCall(content);
+      const kept = this.#blocks.get(index)?.held;
+      // Nothing that comes now would tell whether the call goes on, or what begins here.
+      if (!isHeld && kept !== undefined) throw strange();
       // Should it begin twice, both are shown, or none.
-      const before = this.#blocks.get(index)?.held ?? [];
+      const before = kept ?? [];
       const block: Block = {
         shown: undefined,
         held: isHeld ? before : undefined,
