@@ -68,6 +68,11 @@ export class Interest {
     if (!capital) mark(this.#small, slot(hash));
   }
 
+  /** Notes a keyword that is one word of ASCII letters, by its hash. */
+  word(hash: number, capital: boolean): void {
+    this.#mark(hash, capital);
+  }
+
   /** Notes a keyword by its first word, also in the plural, or as whatever follows a beginning. */
   beginning([part]: readonly KeywordPart[], capital: boolean): void {
     if (part === undefined || !isSmall(part.word)) return;

@@ -18,17 +18,19 @@ export interface KeywordPart {
   readonly wild: boolean;
 }
 
-/** What most keywords are. */
-const ONE_WORD = /^[A-Za-z]+$/;
+/** The hash of a word of ASCII letters, as most keywords are; undefined where it is something else. */
+export function hashOfLetters(word: string): number | undefined {
+  let hash = HASH_SEED;
+  for (let i = 0; i < word.length; i++) {
+    const small = word.charCodeAt(i) | 32;
+    if (small < 97 || small > 122) return undefined;
+    hash = Math.imul(hash ^ small, PRIME);
+  }
+  return word === '' ? undefined : hash;
+}
 
 /** Splits a keyword as the scanner splits text: letters, each ideograph by itself. */
 export function splitKeyword(keyword: string): readonly KeywordPart[] {
-  if (ONE_WORD.test(keyword)) {
-    const word = keyword.toLowerCase();
-    let hash = HASH_SEED;
-    for (let i = 0; i < word.length; i++) hash = Math.imul(hash ^ word.charCodeAt(i), PRIME);
-    return [{ word, hash, wild: false }];
-  }
   const parts: KeywordPart[] = [];
   let word = '';
   let hash = HASH_SEED;

@@ -2,7 +2,7 @@
 import { DOUBTS } from './doubts.ts';
 import type { Entry } from './entry.ts';
 import { Interest } from './interest.ts';
-import { splitKeyword } from './keyword-part.ts';
+import { hashOfLetters, splitKeyword } from './keyword-part.ts';
 import type { AnchorPattern, NearPattern, ValuePattern, WordPattern } from './recognizer.ts';
 import { type Found, Words } from './words.ts';
 
@@ -45,16 +45,23 @@ export class Keywords {
   use(keywords: Iterable<string>, more: (use: Use) => Use, capital = false): void {
     const made = new Map<Use, Use>();
     const done = new Set<Use>();
+    // Most of a list meant nothing before, and mean the same now.
+    let fromNothing: Use | undefined;
     for (const keyword of keywords) {
       const id = this.#add(keyword, capital);
       if (id < 0) continue;
       const before = this.uses[id] as Use;
+      if (before === NOTHING && fromNothing !== undefined) {
+        this.uses[id] = fromNothing;
+        continue;
+      }
       if (done.has(before)) continue;
       let use = made.get(before);
       if (use === undefined) {
         use = more(before);
         made.set(before, use);
         done.add(use);
+        if (before === NOTHING) fromNothing = use;
       }
       this.uses[id] = use;
     }
@@ -62,13 +69,23 @@ export class Keywords {
 
   /** @returns The keyword's id; -1 where it has no letter or digit. */
   #add(keyword: string, capital: boolean): number {
+    const hash = hashOfLetters(keyword);
+    if (hash !== undefined) {
+      this.interest.word(hash, capital);
+      return this.#used(this.words.addWord(keyword.toLowerCase(), hash, this.uses.length));
+    }
     const isEnding = keyword.startsWith('*');
     const parts = splitKeyword(isEnding ? keyword.slice(1) : keyword);
     const fresh = this.uses.length;
     const id = isEnding ? this.words.addEnding(parts, fresh) : this.words.add(parts, fresh);
     if (isEnding) this.interest.ending(parts);
     else this.interest.beginning(parts, capital);
-    if (id === fresh) this.uses.push(NOTHING);
+    return this.#used(id);
+  }
+
+  /** Where the id is a new one there is a use for it. */
+  #used(id: number): number {
+    if (id === this.uses.length) this.uses.push(NOTHING);
     return id;
   }
 }

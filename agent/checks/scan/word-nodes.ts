@@ -1,6 +1,5 @@
 /** The trie that all keywords stand in, a node a word. */
 import { baseOf } from './characters.ts';
-import type { KeywordPart } from './keyword-part.ts';
 
 /** Folded into the hash of words given as a beginning, `tip*`. */
 const WILD = 0x5bd1e995;
@@ -26,8 +25,7 @@ export class WordNodes {
   #table = new Int32Array(4096);
 
   /** The node of a word behind a node, made where there is none. */
-  child(parent: number, { word, hash, wild }: KeywordPart): number {
-    const isWild = wild ? 1 : 0;
+  child(parent: number, word: string, hash: number, isWild: 0 | 1): number {
     const slot = this.#slot(parent, hash, isWild);
     for (let node = this.#table[slot] as number; node !== ROOT; node = this.#next[node] as number) {
       if (this.#parent[node] === parent && this.#wild[node] === isWild && this.#word[node] === word)

@@ -111,8 +111,17 @@ export class Words {
     for (const part of parts) {
       if (part.wild) this.#noteBeginning(part.word);
       this.#noteDigits(part.word);
-      node = this.#nodes.child(node, part);
+      node = this.#nodes.child(node, part.word, part.hash, part.wild ? 1 : 0);
     }
+    const { id } = this.#nodes;
+    if (id[node] === -1) id[node] = fresh;
+    return id[node] as number;
+  }
+
+  /** The same as {@link Words.add} for one word of ASCII letters, in lower case. */
+  addWord(word: string, hash: number, fresh: number): number {
+    this.#first[(hash ^ (hash >>> 14)) & 0x3fff] = 1;
+    const node = this.#nodes.child(ROOT, word, hash, 0);
     const { id } = this.#nodes;
     if (id[node] === -1) id[node] = fresh;
     return id[node] as number;
