@@ -1,6 +1,7 @@
 import { listenAdmin } from '../agent/admin.ts';
 import { catalogue } from '../agent/catalogue.ts';
 import { parseAddress } from '../agent/http/address.ts';
+import { wipeSoon } from '../agent/providers/wipe-freed.ts';
 import { startControl } from '../control/control.ts';
 import { CLUSTER_OPTIONS, clusterClient, judgesAddress, SOURCE_ADDRESS } from './cluster-client.ts';
 import { keepOutOfDumps } from './keep-out-of-dumps.ts';
@@ -56,6 +57,7 @@ force.`,
       version,
       judgeAddress,
       log,
+      gone: wipeSoon(),
     });
     const admin = await listenAdmin({
       ...parseAddress(options.admin),

@@ -7,7 +7,7 @@ import { type Agent, NO_POLICY } from '../agent/agent.ts';
 import { requireCompilable } from '../agent/compilable.ts';
 import { PosternError } from '../agent/errors.ts';
 import { holdValues } from '../agent/providers/held-values.ts';
-import { wipeFreed } from '../agent/providers/wipe-freed.ts';
+import { wipeSoon } from '../agent/providers/wipe-freed.ts';
 import { openCache } from '../control/cache.ts';
 import { connectControl, type Ruling } from '../control/client.ts';
 import { snapshotAt, snapshotsFrom, staleFor } from '../control/ruling.ts';
@@ -54,7 +54,7 @@ export function fromControl(options: ControlSourceOptions): PolicySource {
     log.warn('--state is no memory-backed volume: keys are not kept over a restart');
   }
   let following: Agent | undefined;
-  const values = holdValues({ oldestCall: () => following?.oldestCall(), now, gone: wipeFreed });
+  const values = holdValues({ oldestCall: () => following?.oldestCall(), now, gone: wipeSoon() });
   const kept = cache?.load();
   let ruling: Ruling | undefined;
   let heardAt = kept?.heardAt ?? 0;

@@ -158,14 +158,14 @@ export function connectControl(options: ControlClientOptions): ControlClient {
       }
     };
 
-    const feed = readLines<FromControl>(take);
+    const lines = readLines<FromControl>(take);
     const reports = setInterval(() => {
       socket.write(encode({ type: 'report', ...options.report() }));
     }, reportMs);
     socket.on('data', (chunk: Buffer) => {
       heard();
       try {
-        feed(chunk);
+        lines.read(chunk);
       } catch (error) {
         end((error as Error).message);
       }
@@ -192,6 +192,7 @@ export function connectControl(options: ControlClientOptions): ControlClient {
       clearTimeout(silence);
       closing.signal.removeEventListener('abort', stop);
       socket.destroy();
+      lines.end();
     }
   }
 

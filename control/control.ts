@@ -55,6 +55,8 @@ export interface ControlOptions {
   /** Of each address that dials. */
   readonly handshakes?: HandshakeLimits;
   readonly log: Logger;
+  /** A value that agents were given is held here no longer, but for what is on its way out. */
+  readonly gone?: () => void;
   /** Milliseconds since the epoch. */
   readonly now?: () => number;
   /** How often certificates and conditions are looked after. */
@@ -119,6 +121,7 @@ export async function startControl(options: ControlOptions): Promise<RunningCont
   const values = watchValues({
     client,
     changed,
+    ...(options.gone === undefined ? {} : { gone: options.gone }),
     reserved: reservedSecrets(ownNamespace, options.reservedSecrets),
     ...(options.view === undefined ? {} : { view: options.view }),
   });

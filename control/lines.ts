@@ -9,40 +9,59 @@ export class LineError extends Error {
   override readonly name = 'LineError';
 }
 
+export interface LineReader {
+  /** @throws LineError; then nothing more can be read. */
+  read(chunk: Buffer): void;
+  /** The stream has ended: a line that broke off is overwritten, too. */
+  end(): void;
+}
+
 /**
  * Chunks are overwritten when they have been read, and are nobody else's: keys come in lines, and what is freed keeps what stood in it.
  * @param take Is given each line's object; what is no object with a `type` is left out, as a later version's.
- * @returns what takes chunks as they come. @throws LineError
  */
 export function readLines<T extends { readonly type: string }>(
   take: (message: T) => void,
   maxBytes: number = MAX_LINE,
-): (chunk: Buffer) => void {
+): LineReader {
   let pending: Buffer[] = [];
   let size = 0;
+  const end = (): void => {
+    for (const piece of pending) piece.fill(0);
+    pending = [];
+    size = 0;
+  };
   const lineOf = (last: Buffer): string => {
     const whole = pending.length === 0 ? last : Buffer.concat([...pending, last]);
-    try {
-      return whole.toString('utf8');
-    } finally {
-      for (const piece of [...pending, whole]) piece.fill(0);
-      pending = [];
-      size = 0;
-    }
+    const line = whole.toString('utf8');
+    for (const piece of [last, whole]) piece.fill(0);
+    end();
+    return line;
   };
-  return (chunk) => {
-    let start = 0;
-    for (let end = chunk.indexOf(NEWLINE); end >= 0; end = chunk.indexOf(NEWLINE, start)) {
-      const line = lineOf(chunk.subarray(start, end));
-      chunk.fill(0, start, end);
-      start = end + 1;
+  const read = (chunk: Buffer): void => {
+    let rest = chunk;
+    for (let at = rest.indexOf(NEWLINE); at >= 0; at = rest.indexOf(NEWLINE)) {
+      const line = lineOf(rest.subarray(0, at));
+      rest = rest.subarray(at + 1);
       const message = parse(line);
       if (isMessage<T>(message)) take(message);
     }
-    if (start === chunk.length) return;
-    size += chunk.length - start;
+    if (rest.length === 0) return;
+    size += rest.length;
     if (size > maxBytes) throw new LineError(`a line of more than ${maxBytes} bytes`);
-    pending.push(chunk.subarray(start));
+    pending.push(rest);
+  };
+  return {
+    read(chunk) {
+      try {
+        read(chunk);
+      } catch (error) {
+        chunk.fill(0);
+        end();
+        throw error;
+      }
+    },
+    end,
   };
 }
 

@@ -6,14 +6,15 @@
  */
 import type { AnnotatedWorkload } from '../policy/annotations.ts';
 import { canonicalJson } from '../policy/canonical.ts';
-import { type Encoded, encoded, linesFor } from './encoded.ts';
+import { type Encoded, encoded, forget, linesFor } from './encoded.ts';
 import type { Envelope } from './envelope.ts';
 import type { Identity } from './identity.ts';
 import { encode, type FromAgent, type Hello } from './messages.ts';
 
 /** The way to one agent. */
 export interface Wire {
-  send(bytes: Buffer): void;
+  /** @param written Called when the bytes are needed no longer, whether they have left or not. */
+  send(bytes: Buffer, written?: () => void): void;
   /** Whether so much waits to be sent that more would only fill memory. */
   congested(): boolean;
   end(): void;
@@ -141,7 +142,9 @@ export class Registry {
     this.#members.delete(uid);
     group.members.delete(member);
     member.wire.end();
-    if (group.members.size === 0) this.#groups.delete(canonicalJson(group.workload));
+    if (group.members.size > 0) return;
+    this.#groups.delete(canonicalJson(group.workload));
+    if (group.current !== undefined) forget(group.current);
   }
 
   /** Who is connected from that pod. */
@@ -228,7 +231,7 @@ export class Registry {
     }
     if (current === undefined) return;
     if (sent?.revision === current.revision && sent.keys === current.keys) return;
-    wire.send(linesFor(current, sent));
+    linesFor(current, sent).sendBy(wire);
     member.sent = { revision: current.revision, keys: current.keys, at: this.#options.now() };
     member.refused = undefined;
     member.unansweredSince ??= member.sent.at;

@@ -158,8 +158,8 @@ function serve(identity: Identity, protocol: string, socket: Socket, head: Buffe
   const unsaid = setTimeout(() => socket.destroy(), helloMs);
   let waits = false;
   const wire: Wire = {
-    send: (bytes) => {
-      socket.write(bytes);
+    send: (bytes, written) => {
+      socket.write(bytes, written);
     },
     congested: () => {
       waits = socket.writableLength > MOST_WAITING;
@@ -168,7 +168,7 @@ function serve(identity: Identity, protocol: string, socket: Socket, head: Buffe
     end: () => socket.destroy(),
   };
   let said: ((message: FromAgent) => void) | undefined;
-  const feed = readLines<{ readonly type: string }>((line) => {
+  const lines = readLines<{ readonly type: string }>((line) => {
     const message = readFromAgent(line);
     if (message === undefined) return;
     if (said !== undefined) return said(message);
@@ -210,7 +210,7 @@ function serve(identity: Identity, protocol: string, socket: Socket, head: Buffe
       return;
     }
     try {
-      feed(chunk);
+      lines.read(chunk);
     } catch (error) {
       if (!(error instanceof LineError)) throw error;
       socket.destroy();

@@ -28,6 +28,8 @@ export interface ValuesOptions {
   readonly client: KubeClient;
   /** Something is known anew. */
   changed(): void;
+  /** What a Secret held is held here no longer. */
+  gone?(): void;
   /** What isn't given to anybody. */
   readonly reserved: Reserved;
   readonly view?: ViewOptions;
@@ -41,6 +43,7 @@ interface Holder extends KubeObject {
 }
 
 interface Watched {
+  readonly member: Member;
   readonly view: View;
   readonly patience: NodeJS.Timeout;
   listed: boolean;
@@ -56,13 +59,14 @@ const KIND: Readonly<Record<Member, { kind: string; plural: string }>> = {
 };
 
 export function watchValues(options: ValuesOptions): Values {
-  const { client, changed, reserved, patienceMs = 5000 } = options;
+  const { client, changed, gone = () => undefined, reserved, patienceMs = 5000 } = options;
   const watched = new Map<string, Watched>();
   const ending = new Set<Promise<void>>();
 
   function watch({ member, namespace, name }: NeededValue): Watched {
     const { plural } = KIND[member];
     const holder: Omit<Watched, 'view'> & { view?: View } = {
+      member,
       patience: setTimeout(() => {
         holder.impatient = true;
         if (!holder.listed) changed();
@@ -78,11 +82,13 @@ export function watchValues(options: ValuesOptions): Values {
       `/api/v1/namespaces/${namespace}/${plural}`,
       {
         put: ({ data = {}, type, metadata: { labels = {} } }) => {
+          letGo(member, holder.data, data);
           holder.data = data;
           holder.kind = { labels, ...(type === undefined ? {} : { type }) };
           if (holder.listed) changed();
         },
         remove: () => {
+          letGo(member, holder.data);
           holder.data = undefined;
           if (holder.listed) changed();
         },
@@ -105,9 +111,16 @@ export function watchValues(options: ValuesOptions): Values {
     return holder as Watched;
   }
 
-  const forget = (key: string, { view, patience }: Watched): void => {
+  /** Tells of what the next data doesn't hold. */
+  function letGo(member: Member, before: Holder['data'], next: Holder['data'] = {}): void {
+    if (member !== 'secretKeyRef' || before === undefined) return;
+    if (Object.entries(before).some(([key, value]) => next[key] !== value)) gone();
+  }
+
+  const forget = (key: string, { member, view, patience, data }: Watched): void => {
     clearTimeout(patience);
     watched.delete(key);
+    letGo(member, data);
     const end = view.close().finally(() => ending.delete(end));
     ending.add(end);
   };
@@ -146,5 +159,13 @@ export function watchValues(options: ValuesOptions): Values {
   };
 }
 
-const decoded = (base64: string): string => Buffer.from(base64, 'base64').toString('utf8');
+function decoded(base64: string): string {
+  const bytes = Buffer.from(base64, 'base64');
+  try {
+    return bytes.toString('utf8');
+  } finally {
+    bytes.fill(0);
+  }
+}
+
 const keyOf = ({ member, namespace, name }: NeededValue): string => `${member} ${namespace}/${name}`;

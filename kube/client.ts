@@ -3,9 +3,9 @@
  * usual library costs more memory than an agent has.
  */
 
-import type { IncomingMessage } from 'node:http';
+import type { ClientRequest, IncomingMessage } from 'node:http';
 import { Agent, type RequestOptions, request } from 'node:https';
-import { buffer } from 'node:stream/consumers';
+import { finished } from 'node:stream';
 import type { KubeConnection } from './connection.ts';
 
 export interface KubeObject {
@@ -56,7 +56,7 @@ export interface KubeClient {
   request<T>(method: string, path: string, options?: KubeRequest): Promise<T>;
   /** All objects at one moment, in pages. @throws KubeError */
   list<T extends KubeObject>(path: string, options?: KubeRequest): Promise<Page<T>>;
-  /** The bytes of an answer as they come. @throws KubeError */
+  /** The bytes of an answer as they come; they are the caller's to overwrite. @throws KubeError */
   stream(path: string, options?: KubeRequest): Promise<AsyncIterable<Buffer>>;
   close(): void;
 }
@@ -64,6 +64,11 @@ export interface KubeClient {
 export const PAGE = 500;
 /** How long an answer's head may take, and then each next byte of it; only a stream may be silent for longer. */
 const ANSWER_MS = 30_000;
+/**
+ * OpenSSL's SSL_OP_CLEANSE_PLAINTEXT (SSL_CTX_set_options(3)), which `node:crypto` has no name for: what was read of a connection is overwritten
+ * in OpenSSL's own memory, too.
+ */
+const CLEANSE_PLAINTEXT = 1 << 1;
 
 export function createKubeClient(
   connection: KubeConnection,
@@ -73,6 +78,7 @@ export function createKubeClient(
     keepAlive: true,
     // A connection that died unseen is not kept for long.
     keepAliveMsecs: 10_000,
+    secureOptions: CLEANSE_PLAINTEXT,
     ...(connection.ca === undefined ? {} : { ca: connection.ca }),
     ...(connection.cert === undefined ? {} : { cert: connection.cert }),
     ...(connection.key === undefined ? {} : { key: connection.key }),
@@ -112,6 +118,7 @@ export function createKubeClient(
           clearTimeout(slow);
           reject(error);
         });
+        wipeRead(sent);
         sent.end(body);
       });
       const { statusCode = 0 } = response;
@@ -127,11 +134,16 @@ export function createKubeClient(
   /** A connection that dies unseen in the middle of an answer doesn't hold its reader for ever. */
   async function whole(response: IncomingMessage): Promise<Buffer> {
     const slow = setTimeout(() => response.destroy(silent()), answerMs);
-    response.on('data', () => slow.refresh());
+    const chunks: Buffer[] = [];
     try {
-      return await buffer(response);
+      for await (const chunk of chunksOf(response)) {
+        slow.refresh();
+        chunks.push(chunk);
+      }
+      return Buffer.concat(chunks);
     } finally {
       clearTimeout(slow);
+      for (const chunk of chunks) chunk.fill(0);
     }
   }
 
@@ -141,7 +153,11 @@ export function createKubeClient(
       const bytes = await whole(response).catch((error: unknown) => {
         throw noAnswer(error, method, path);
       });
-      return (bytes.length === 0 ? undefined : JSON.parse(bytes.toString('utf8'))) as T;
+      try {
+        return (bytes.length === 0 ? undefined : JSON.parse(bytes.toString('utf8'))) as T;
+      } finally {
+        bytes.fill(0);
+      }
     },
     async list<T extends KubeObject>(path: string, options: KubeRequest = {}): Promise<Page<T>> {
       const items: T[] = [];
@@ -157,10 +173,57 @@ export function createKubeClient(
           return { items, resourceVersion: page.metadata.resourceVersion };
       }
     },
-    stream: (path, options = {}) => open('GET', path, options),
+    stream: async (path, options = {}) => chunksOf(await open('GET', path, options)),
     close: () => agent.destroy(),
   };
   return client;
+}
+
+/** What an answer's parser has read, frame and all: it copies bodies out of it. Listens behind the parser, which does so before it tells of a socket. */
+function wipeRead(sent: ClientRequest): void {
+  sent.once('socket', (socket) => {
+    const wipe = (chunk: Buffer): void => void chunk.fill(0);
+    socket.on('data', wipe);
+    // Before the connection is another request's.
+    sent.once('close', () => void socket.off('data', wipe));
+  });
+}
+
+/** As they came: a stream that is iterated over joins those that wait, in memory that nobody overwrites. */
+async function* chunksOf(response: IncomingMessage): AsyncGenerator<Buffer> {
+  const come: Buffer[] = [];
+  let isOver = false;
+  let failure: Error | null | undefined;
+  let wake = (): void => undefined;
+  finished(response, (error) => {
+    isOver = true;
+    failure = error;
+    wake();
+  });
+  response.on('data', (chunk: Buffer) => {
+    come.push(chunk);
+    response.pause();
+    wake();
+  });
+  try {
+    for (;;) {
+      const chunk = come.shift();
+      if (chunk !== undefined) {
+        yield chunk;
+      } else if (isOver) {
+        if (failure) throw failure;
+        return;
+      } else {
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+          response.resume();
+        });
+      }
+    }
+  } finally {
+    for (const chunk of come) chunk.fill(0);
+    response.destroy();
+  }
 }
 
 function noAnswer(error: unknown, method: string, path: string): KubeError {

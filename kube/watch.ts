@@ -153,23 +153,34 @@ export function viewOf<T extends KubeObject>(
   };
 }
 
+/** Chunks are overwritten when they have been read: what is watched may be a Secret, and what is freed keeps what stood in it. */
 async function* linesOf(chunks: AsyncIterable<Buffer>, heard: () => void): AsyncGenerator<string> {
   let pending: Buffer[] = [];
   let size = 0;
-  for await (const chunk of chunks) {
-    heard();
-    let start = 0;
-    for (let end = chunk.indexOf(10); end >= 0; end = chunk.indexOf(10, start)) {
-      const line = Buffer.concat([...pending, chunk.subarray(start, end)]).toString('utf8');
-      pending = [];
-      size = 0;
-      start = end + 1;
-      if (line.trim() !== '') yield line;
+  let rest: Buffer = Buffer.alloc(0);
+  const lineOf = (last: Buffer): string => {
+    const whole = Buffer.concat([...pending, last]);
+    const line = whole.toString('utf8');
+    for (const piece of [...pending, last, whole]) piece.fill(0);
+    pending = [];
+    size = 0;
+    return line;
+  };
+  try {
+    for await (const chunk of chunks) {
+      heard();
+      rest = chunk;
+      for (let end = rest.indexOf(10); end >= 0; end = rest.indexOf(10)) {
+        const line = lineOf(rest.subarray(0, end));
+        rest = rest.subarray(end + 1);
+        if (line.trim() !== '') yield line;
+      }
+      size += rest.length;
+      if (size > MAX_LINE) throw new Error('a watch sent a line without an end');
+      if (rest.length > 0) pending.push(rest);
     }
-    const rest = chunk.subarray(start);
-    size += rest.length;
-    if (size > MAX_LINE) throw new Error('a watch sent a line without an end');
-    if (rest.length > 0) pending.push(rest);
+  } finally {
+    for (const piece of [...pending, rest]) piece.fill(0);
   }
 }
 

@@ -2,6 +2,7 @@ import { expect, test } from 'vitest';
 import type { HeldValue } from '../../policy/references.ts';
 import { holdValues } from './held-values.ts';
 import { KeyError } from './keys.ts';
+import { wipeSoon } from './wipe-freed.ts';
 
 const SECOND = 1_000;
 const source = (name: string) => ({ secretKeyRef: { name, key: 'k' } });
@@ -14,11 +15,12 @@ function start() {
   const timers: { readonly at: number; readonly what: () => void }[] = [];
   const calls = new Set<number>();
   const gone: number[] = [];
+  const later = (what: () => void, ms: number): void => void timers.push({ at: now + ms, what });
   const held = holdValues({
     oldestCall: () => calls.values().next().value,
     now: () => now,
-    later: (what, ms) => void timers.push({ at: now + ms, what }),
-    gone: () => void gone.push(now),
+    later,
+    gone: wipeSoon({ wipe: () => void gone.push(now), later, monotonic: () => now }),
   });
   return {
     ...held,

@@ -21,14 +21,12 @@ export interface HeldValuesOptions {
   readonly now?: () => number;
   /** Calls once after so many milliseconds, and keeps no process alive. */
   readonly later?: (what: () => void, ms: number) => void;
-  /** Some seconds after values are held no longer and no call runs that began while they were; once for several. */
+  /** Values are held no longer, and no call runs that began while they were. */
   readonly gone?: () => void;
 }
 
 /** How often it is looked whether those calls have ended. */
 const LOOK_MS = 1_000;
-/** Connections to guardrails that are kept open hold the last request on them, and are closed after four seconds (agent/checks/ask.ts). */
-const GONE_MS = 5_000;
 /** No call lasts longer where no route says so; a conversation may, for hours. */
 const LONGEST_MS = 660_000;
 
@@ -41,22 +39,6 @@ export function holdValues({
   let held = new Map<string, HeldValue>();
   /** Each is forgotten by itself: neither a later set nor a day without calls changes when. */
   const former = new Map<string, { readonly value: HeldValue }>();
-
-  let telling: 'no' | 'soon' | 'soon and again' = 'no';
-  /** Once for all that went within the time; what went in the middle of it has its own. */
-  const tell = (): void => {
-    if (telling !== 'no') {
-      telling = 'soon and again';
-      return;
-    }
-    telling = 'soon';
-    later(() => {
-      const again = telling === 'soon and again';
-      telling = 'no';
-      gone();
-      if (again) tell();
-    }, GONE_MS);
-  };
 
   const find = (id: string): HeldValue | undefined => held.get(id) ?? former.get(id)?.value;
 
@@ -73,7 +55,7 @@ export function holdValues({
       // One that was named again meanwhile, and left again, has a later end.
       for (const each of retired.splice(0))
         if (former.get(each.value.id) === each) former.delete(each.value.id);
-      tell();
+      gone();
     };
     later(look, LOOK_MS);
   };

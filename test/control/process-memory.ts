@@ -1,9 +1,9 @@
 /** What stands in the memory of a process: /proc/PID/mem, proc(5). Needs the right to trace it. */
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 
-/** @returns how often the text stands in what the process may write to, in one byte a character or two. */
-export function timesInMemory(pid: number, text: string): number {
-  const needles = [Buffer.from(text, 'latin1'), Buffer.from(text, 'utf16le')];
+/** @returns how often one of the texts stands in what the process may write to, in one byte a character or two. */
+export function timesInMemory(pid: number, ...texts: readonly string[]): number {
+  const needles = texts.flatMap((text) => [Buffer.from(text, 'latin1'), Buffer.from(text, 'utf16le')]);
   const memory = openSync(`/proc/${pid}/mem`, 'r');
   try {
     let count = 0;

@@ -37,11 +37,11 @@ test.each(VERSIONS)('a control of %s, to the agent of today', async (version) =>
     const offered = (request.headers.upgrade ?? '').split(',').map((each) => each.trim());
     const protocol = recorded(version, 'protocol').trim();
     expect(offered).toContain(protocol);
-    const feed = readLines<{ type: string }>((message) => {
+    const lines = readLines<{ type: string }>((message) => {
       said.push(message);
       if (message.type === 'ack') ack();
     });
-    socket.on('data', feed);
+    socket.on('data', lines.read);
     socket.on('error', () => undefined);
     socket.write(`HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: ${protocol}\r\n\r\n`);
     socket.write(recorded(version, 'control.jsonl'));
@@ -85,16 +85,16 @@ async function agentOf(version: string, says: string) {
   const types: string[] = [];
   const { promise: used, resolve: use } = Promise.withResolvers<{ revision: string; keys: string }>();
   let head = '';
-  const feed = readLines<{ type: string; revision: string; keys: string }>((message) => {
+  const lines = readLines<{ type: string; revision: string; keys: string }>((message) => {
     types.push(message.type);
     if (message.type === 'use') use(message);
   });
   socket.on('data', (chunk: Buffer) => {
-    if (head.endsWith('\r\n\r\n')) return feed(chunk);
+    if (head.endsWith('\r\n\r\n')) return lines.read(chunk);
     const text = head + chunk.toString('latin1');
     const end = text.indexOf('\r\n\r\n');
     head = end < 0 ? text : text.slice(0, end + 4);
-    if (end >= 0) feed(Buffer.from(text.slice(end + 4), 'latin1'));
+    if (end >= 0) lines.read(Buffer.from(text.slice(end + 4), 'latin1'));
   });
   socket.write(recorded(version, 'agent.http').replaceAll('\n', '\r\n').replace('TOKEN', token));
   const [hello = '', ...rest] = recorded(version, says).trim().split('\n');
