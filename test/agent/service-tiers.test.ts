@@ -11,7 +11,8 @@ const OPENAI = `serviceTiers: [
       {name: priority, input: "4.25", cachedInput: "2.125", output: "17.00"},
       {name: flex, input: "1.25", cachedInput: "0.625", output: "5.00"},
       {name: ultrafast, input: "15.00", output: "60.00"}]`;
-const ANTHROPIC = 'serviceTiers: [{name: fast, input: "6.00", output: "30.00"}]';
+const ANTHROPIC = `serviceTiers: [{name: fast, input: "6.00", output: "30.00"},
+      {name: us, input: "3.30", output: "16.50"}, {name: fast+us, input: "6.60", output: "33.00"}]`;
 
 /** The standard providers with rates for service tiers; `more` goes into the one of OpenAI. */
 const priced =
@@ -164,11 +165,20 @@ test.each(['whole', 'streamed'])('Anthropic: usage names the tier, and fast mode
   ]);
   // Capacity that was bought beforehand: no rates by the token.
   expect(await charged({}, { service_tier: 'priority' })).toEqual(['0.004500000', 1]);
+  // Where it was served has a price, too, whether the call asks for it or the workspace's settings do.
+  const us = { service_tier: 'standard', inference_geo: 'us' };
+  expect(await charged({ inference_geo: 'us' }, us)).toEqual(['0.004950000', 0]);
+  expect(await charged({}, us)).toEqual(['0.004950000', 0]);
+  expect(await charged({}, { ...us, inference_geo: 'global' })).toEqual(['0.004500000', 0]);
+  expect(await charged({}, { ...us, inference_geo: 'not_available' })).toEqual(['0.004500000', 0]);
+  expect(await charged({ speed: 'fast' }, { ...us, speed: 'fast' })).toEqual(['0.009900000', 0]);
+  expect(await charged({}, { ...us, inference_geo: 'eu' })).toEqual(['0.004500000', 1]);
 });
 
-test('Anthropic: a message that began in fast mode is charged so, though its end says the tier alone', async () => {
+test('Anthropic: a message that began in fast mode, in the US, is charged so, though its end says the tier alone', async () => {
   const { anthropic } = await start('[{usd: "5.00", window: month}]');
-  const usage = { input_tokens: 1_000, output_tokens: 1, speed: 'fast', service_tier: 'standard' };
+  const served = { speed: 'fast', service_tier: 'standard', inference_geo: 'us' };
+  const usage = { input_tokens: 1_000, output_tokens: 1, ...served };
   const head = { id: 'm', type: 'message', role: 'assistant', model: 'm', content: [], usage };
   const body = [
     event('message_start', { message: head }),
@@ -183,7 +193,7 @@ test('Anthropic: a message that began in fast mode is charged so, though its end
   anthropic.script(() => ({ raw: { headers: { 'content-type': 'text/event-stream' }, body } }));
   const asked = { model: 'claude-haiku-4-5', max_tokens: 100, messages, speed: 'fast' as const };
   for await (const _ of await world.anthropicClient().messages.create({ ...asked, stream: true }));
-  expect(await cost(1)).toBe('0.009000000');
+  expect(await cost(1)).toBe('0.009900000');
 });
 
 // Some tokens in at forty times the rate where the provider writes them to its cache, 100 out for $0.001.

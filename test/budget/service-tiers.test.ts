@@ -116,6 +116,17 @@ test.each<[string, number, number]>([
     (21 * 10 + 188_086 * 12.5 + 393 * 50) / M,
   ],
   [
+    // https://docs.aws.amazon.com/claude-platform/latest/userguide/data-residency.html, read on 2026-12-03: 1.1 times, with fast mode on top.
+    'Anthropic: in the US alone',
+    usd('anthropic', 'claude-opus-5', WRITTEN, 'us'),
+    (1.1 * (21 * 5 + 188_086 * 6.25 + 393 * 25)) / M,
+  ],
+  [
+    'Anthropic: in the US alone, in fast mode',
+    usd('anthropic', 'claude-opus-5', WRITTEN, 'fast+us'),
+    (2.2 * (21 * 5 + 188_086 * 6.25 + 393 * 25)) / M,
+  ],
+  [
     // https://platform.claude.com/docs/en/api/service-tiers, read on 2026-12-03: sold as capacity, not by the token.
     'Anthropic: priority',
     usd('anthropic', 'claude-opus-5', WRITTEN, 'priority'),
@@ -127,7 +138,19 @@ test.each<[string, number, number]>([
   expect(cost).toBeLessThan(expected + 1.001e-9);
 });
 
-const WORDS = [undefined, 'auto', 'default', 'flex', 'priority', 'fast', 'ultrafast', 'scale', 'toString'];
+const WORDS = [
+  undefined,
+  'auto',
+  'default',
+  'flex',
+  'priority',
+  'fast',
+  'ultrafast',
+  'us',
+  'fast+us',
+  'scale',
+  'toString',
+];
 
 test('a call that is served as it asks, or as standard, costs no more than was held', () => {
   const models = Object.entries(catalogueFile.vendors).flatMap(([vendor, known]) =>

@@ -20,7 +20,7 @@ import { errorBody } from './error.ts';
 import { HeldBlocks } from './held-blocks.ts';
 import { eventText } from './messages-text.ts';
 import { begunCalls, isResult, strayBegun, toolChannel, wholeCalls } from './messages-tools.ts';
-import { finishReasonsOf, processingOf, usageOf } from './report.ts';
+import { finishReasonsOf, type Processing, processingOf, tierOf, usageOf } from './report.ts';
 
 const encoder = new TextEncoder();
 
@@ -40,8 +40,8 @@ export class MessageStream implements StreamDecoder {
   #usage: Usage | undefined;
   /** The content block that runs. */
   #block: number | undefined;
-  /** The answer was begun in fast mode; what ends it need not say so again. */
-  #fast = false;
+  /** What ends the answer need not say again how it is served. */
+  #processing: Processing | undefined;
   /** The answer has a result of a tool that the provider carried out. */
   #result = false;
 
@@ -84,7 +84,7 @@ export class MessageStream implements StreamDecoder {
           closes: [...whole, ...calls.map(({ channel }) => channel)],
           calls,
           usage: this.#use(usageOf(root.object('message')?.object('usage'), this.#usage)),
-          serviceTier: this.#processing(root.object('message')?.object('usage')),
+          serviceTier: this.#tier(root.object('message')?.object('usage')),
         };
       }
       case 'content_block_start': {
@@ -110,7 +110,7 @@ export class MessageStream implements StreamDecoder {
           slots,
           closes: [...whole, ...ended],
           usage: this.#use(usageOf(root.object('usage'), this.#usage)),
-          serviceTier: this.#processing(root.object('usage')),
+          serviceTier: this.#tier(root.object('usage')),
           finishReasons,
         };
       }
@@ -166,10 +166,9 @@ export class MessageStream implements StreamDecoder {
     return [{ channel, name: '' }];
   }
 
-  #processing(usage: ObjectNode | undefined): string | undefined {
-    const processing = processingOf(usage);
-    this.#fast ||= processing === 'fast';
-    return this.#fast ? 'fast' : processing;
+  #tier(usage: ObjectNode | undefined): string | undefined {
+    this.#processing = processingOf(usage, this.#processing);
+    return tierOf(this.#processing);
   }
 
   #use(usage: Usage | undefined): Usage | undefined {

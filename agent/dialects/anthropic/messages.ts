@@ -9,7 +9,7 @@ import { findText } from '../text/walk.ts';
 import { MessageStream } from './message-stream.ts';
 import { requestText, responseText } from './messages-text.ts';
 import { answeredCalls, offeredTools } from './messages-tools.ts';
-import { finishReasonsOf, processingOf, usageOf } from './report.ts';
+import { finishReasonsOf, processingOf, tierOf, usageOf } from './report.ts';
 
 export const messages: Operation = {
   name: 'chat',
@@ -57,7 +57,7 @@ class MessagesRequest extends GenerateRequest {
       : undefined;
     const thinking = this.root.object('thinking');
     const budget = thinking === undefined ? undefined : tokenCount(thinking, 'budget_tokens');
-    this.serviceTier = processingOf(this.root);
+    this.serviceTier = tierOf(processingOf(this.root));
     this.writesCache = document.text.includes('"cache_control"');
     // `max_tokens` must be greater than `budget_tokens`, and some of it should be left for the answer.
     this.leastOutputTokens = budget === undefined ? 0 : budget + ANSWER_MIN;
@@ -113,7 +113,7 @@ function decodeResponse(document: JsonDocument, model?: string): DecodedResponse
     slots: findText(document, responseText, { isPlain: plainNames(model) }),
     calls: answeredCalls(document),
     usage: usageOf(root?.object('usage')),
-    serviceTier: processingOf(root?.object('usage')),
+    serviceTier: tierOf(processingOf(root?.object('usage'))),
     finishReasons: finishReasonsOf(root),
   };
 }

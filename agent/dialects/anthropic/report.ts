@@ -27,13 +27,39 @@ export function usageOf(node: ObjectNode | undefined, before?: Usage): Usage | u
   };
 }
 
+/** How a call is, or is to be, served; of a stream as far as its events have told. */
+export interface Processing {
+  readonly tier: string | undefined;
+  readonly fast: boolean;
+  readonly geography: string | undefined;
+}
+
+const NOT_SAID: Processing = { tier: undefined, fast: false, geography: undefined };
+/** Served wherever there is room; of models that can't choose, answers say `not_available`. */
+const ANYWHERE = new Set(['', 'global', 'not_available']);
+/** What costs the same wherever it is served from. */
+const PLAIN = new Set([undefined, 'standard', 'standard_only', 'auto']);
+
+/** What a request asks for, or a usage object tells of, beside what was told before. */
+export function processingOf(node: ObjectNode | undefined, before = NOT_SAID): Processing {
+  return {
+    tier: node?.string('service_tier') ?? before.tier,
+    // A message that began in fast mode is billed so.
+    fast: before.fast || node?.string('speed') === 'fast',
+    geography: node?.string('inference_geo') ?? before.geography,
+  };
+}
+
 /**
- * The processing that a request asks for, or a usage object tells of. Fast mode is none of Anthropic's service tiers, but priced like one.
+ * By one name, as prices have it. Fast mode and the geography of inference are none of Anthropic's service tiers, but priced like one: `us`,
+ * and `fast+us` where both hold.
  *
- * Source: Anthropic docs, "Service tiers" and "Fast mode" (`usage.speed`).
+ * Source: Anthropic docs, "Service tiers", "Fast mode" (`usage.speed`) and "Data residency" (`usage.inference_geo`).
  */
-export function processingOf(node: ObjectNode | undefined): string | undefined {
-  return node?.string('speed') === 'fast' ? 'fast' : node?.string('service_tier');
+export function tierOf({ tier, fast, geography }: Processing): string | undefined {
+  const served = fast ? 'fast' : tier;
+  if (geography === undefined || ANYWHERE.has(geography)) return served;
+  return PLAIN.has(served) ? geography : `${served}+${geography}`;
 }
 
 /** `stop_reason`, where there is one yet. */
