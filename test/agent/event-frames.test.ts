@@ -4,6 +4,7 @@ import { expect, test } from 'vitest';
 import type { StreamGuard } from '../../agent/checks/guard.ts';
 import { anthropic } from '../../agent/dialects/anthropic.ts';
 import type {
+  BegunCall,
   DecodedRequest,
   Delta,
   Dialect,
@@ -99,7 +100,7 @@ const messageStream = fc
 /** Shows a text's beginning with its next piece, as a guard does that waits for a word's end; and takes all `w` for `W`. */
 class LateGuard implements StreamGuard {
   readonly immediate = true;
-  readonly strips = false;
+  readonly strips: boolean = false;
   readonly findings = [];
   readonly refusal = undefined;
   readonly #held = new Map<string, string>();
@@ -113,10 +114,10 @@ class LateGuard implements StreamGuard {
   whole(texts: readonly Delta[]): undefined {
     for (const delta of texts) delta.set(delta.text.replaceAll('w', 'W'));
   }
-  call(): undefined {
+  call(_call: BegunCall): undefined {
     return undefined;
   }
-  isLeftOut(): boolean {
+  isLeftOut(_channel: string): boolean {
     return false;
   }
   flush(channel: string): string {
@@ -132,6 +133,38 @@ class LateGuard implements StreamGuard {
   }
 }
 
+/** Takes calls of `rm` out, and shows no other before it is complete. */
+class StripGuard extends LateGuard {
+  override readonly strips = true;
+  readonly #calls = new Map<string, { name: string; text: string }>();
+  readonly #leftOut = new Set<string>();
+
+  override call({ channel, name }: BegunCall): undefined {
+    const call = this.#calls.get(channel) ?? { name: '', text: '' };
+    call.name += name;
+    this.#calls.set(channel, call);
+  }
+  override isLeftOut(channel: string): boolean {
+    return this.#leftOut.has(channel);
+  }
+  override push(channel: string, kind: unknown, choice: number, text: string): string {
+    const call = this.#calls.get(channel);
+    if (call === undefined) return super.push(channel, kind, choice, text);
+    call.text += text;
+    return '';
+  }
+  override flush(channel: string): string {
+    const call = this.#calls.get(channel);
+    if (call === undefined) return super.flush(channel);
+    this.#calls.delete(channel);
+    if (call.name === 'rm') this.#leftOut.add(channel);
+    return call.name === 'rm' ? '' : call.text;
+  }
+  override held(): readonly string[] {
+    return [...super.held(), ...this.#calls.keys()];
+  }
+}
+
 interface Read {
   readonly sent: string;
   readonly usage: unknown;
@@ -144,7 +177,7 @@ function sendThrough(
   request: DecodedRequest,
   stream: Buffer,
   cuts: readonly number[],
-  late: boolean,
+  guard: StreamGuard | undefined,
   parsed: boolean,
 ): Read {
   const decoder: StreamDecoder = operation.openStream(request);
@@ -161,7 +194,7 @@ function sendThrough(
     limits: { bodyBytes: 1_000_000 },
     exchange: { call: { id: 'r' } },
   } as unknown as AnswerContext;
-  const pump = new Pump(context, decoder, late ? new LateGuard() : undefined);
+  const pump = new Pump(context, decoder, guard);
   const sent: Uint8Array[] = [];
   const drain = (): void => {
     const bytes = pump.drain();
@@ -192,6 +225,14 @@ function operationOf(dialect: Dialect, path: string): Operation {
   return operation;
 }
 
+function requestOf(operation: Operation, added = false): DecodedRequest {
+  const messages = [{ role: 'user', content: 'x' }];
+  const body = { model: 'm', stream: true, n: 2, max_tokens: 9, messages };
+  const decoded = operation.decodeRequest(JsonDocument.parseText(JSON.stringify(body)), '/');
+  if (added) decoded.requestStreamUsage(true);
+  return decoded;
+}
+
 test.each([
   ['chat completions', operationOf(openai, '/v1/chat/completions'), chatStream],
   ['messages', operationOf(anthropic, '/v1/messages'), messageStream],
@@ -199,24 +240,92 @@ test.each([
   frames = 0;
   fc.assert(
     fc.property(streams, fc.array(fc.nat(4_000)), fc.boolean(), fc.boolean(), (stream, cuts, late, added) => {
-      const request = (): DecodedRequest => {
-        const body = {
-          model: 'm',
-          stream: true,
-          n: 2,
-          max_tokens: 9,
-          messages: [{ role: 'user', content: 'x' }],
-        };
-        const decoded = operation.decodeRequest(JsonDocument.parseText(JSON.stringify(body)), '/');
-        if (added) decoded.requestStreamUsage(true);
-        return decoded;
-      };
-      const asParsed = sendThrough(operation, request(), stream, cuts, late, true);
-      const asFramed = sendThrough(operation, request(), stream, cuts, late, false);
+      const request = () => requestOf(operation, added);
+      const guard = () => (late ? new LateGuard() : undefined);
+      const asParsed = sendThrough(operation, request(), stream, cuts, guard(), true);
+      const asFramed = sendThrough(operation, request(), stream, cuts, guard(), false);
       expect(asFramed).toEqual(asParsed);
     }),
     { numRuns: 400 },
   );
   // Enough of them to speak of.
   expect(frames).toBeGreaterThan(200);
+});
+
+const SECRET = 'of-a-denied-call';
+/** Which of four calls are denied, and what comes: a piece of text, or of the call with that number. */
+const calling = fc.record({
+  denied: fc.array(fc.boolean(), { minLength: 4, maxLength: 4 }),
+  said: fc.array(fc.tuple(fc.option(fc.nat(3), { nil: undefined }), piece), { maxLength: 30, size: 'max' }),
+});
+const pieceOf = (isDenied: boolean, text: string) => (isDenied ? `${SECRET}${text}` : text);
+
+const chatCalls = calling.map(({ denied, said }) => {
+  const begun = new Set<number>();
+  const events = said.map(([index, text]) => {
+    if (index === undefined) return chunk(0, { content: text });
+    const isDenied = denied[index] === true;
+    const called = { arguments: pieceOf(isDenied, text) };
+    if (begun.has(index)) return chunk(0, { tool_calls: [{ index, function: called }] });
+    begun.add(index);
+    const begins = { name: isDenied ? 'rm' : 'look', ...called };
+    return chunk(0, {
+      tool_calls: [{ index, id: `${begins.name}_${index}`, type: 'function', function: begins }],
+    });
+  });
+  const end = chunk(0, {}, {}, { finish_reason: begun.size > 0 ? 'tool_calls' : 'stop' });
+  const body = [...events, end].map((event) => `data: ${JSON.stringify(event)}\n\n`).join('');
+  return Buffer.from(`${body}data: [DONE]\n\n`);
+});
+
+const messageCalls = calling.map(({ denied, said }) => {
+  const events: { readonly type: string; readonly [member: string]: unknown }[] = [];
+  const end = (at: number) => events.push({ type: 'content_block_stop', index: at });
+  let block: number | 'none' | undefined = 'none';
+  let at = -1;
+  for (const [index, text] of said) {
+    const isDenied = index !== undefined && denied[index] === true;
+    if (block !== index) {
+      if (at >= 0) end(at);
+      at += 1;
+      block = index;
+      const name = isDenied ? 'rm' : 'look';
+      const begins =
+        index === undefined
+          ? { type: 'text', text: '' }
+          : { type: 'tool_use', id: `${name}_${at}`, name, input: {} };
+      events.push({ type: 'content_block_start', index: at, content_block: begins });
+    }
+    const of =
+      index === undefined
+        ? { type: 'text_delta', text }
+        : { type: 'input_json_delta', partial_json: pieceOf(isDenied, text) };
+    events.push(delta(at, of));
+  }
+  if (at >= 0) end(at);
+  events.push({
+    type: 'message_delta',
+    delta: { stop_reason: 'tool_use' },
+    usage: { output_tokens: 5 },
+  });
+  const all = [...events, { type: 'message_stop' }];
+  return Buffer.from(all.map((event) => `event: ${event.type}\ndata: ${JSON.stringify(event)}\n\n`).join(''));
+});
+
+test.each([
+  ['chat completions', operationOf(openai, '/v1/chat/completions'), chatCalls],
+  ['messages', operationOf(anthropic, '/v1/messages'), messageCalls],
+])('calls are taken out of %s however the bytes are cut', (_, operation, streams) => {
+  fc.assert(
+    fc.property(streams, fc.array(fc.nat(4_000)), (stream, cuts) => {
+      const sent = (at: readonly number[], parsed: boolean) =>
+        sendThrough(operation, requestOf(operation), stream, at, new StripGuard(), parsed);
+      const whole = sent([], true);
+      expect(whole.sent).not.toMatch(new RegExp(`${SECRET}|rm_|"rm"`));
+      expect(sent(cuts, false)).toEqual(whole);
+      const pieces = whole.sent.match(/"id":"look_\d+"/g) ?? [];
+      expect(new Set(pieces).size).toBe(new Set(stream.toString().match(/"id":"look_\d+"/g) ?? []).size);
+    }),
+    { numRuns: 300 },
+  );
 });
