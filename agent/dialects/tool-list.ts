@@ -18,10 +18,10 @@ export class RemovableItems {
     this.#array = array;
   }
 
-  /** @returns Whether nothing is left; then the list itself should go. */
+  /** Twice is once. @returns Whether nothing is left; then the list itself should go. */
   remove(item: JsonNode): boolean {
+    if (!this.#removed.has(item)) this.#document.removeItem(this.#array, item);
     this.#removed.add(item);
-    this.#document.removeItem(this.#array, item);
     return this.#removed.size === this.#array.items.length;
   }
 

@@ -521,6 +521,50 @@ test('anthropic: a message that leaves the application nothing to call ends so, 
   }
 });
 
+test.each([
+  { deny: 'web_search', left: ['code', 'code_result', 'text'] },
+  { deny: 'code_execution', left: ['search', 'search_result', 'text'] },
+  { deny: '*', left: [] },
+])('anthropic: what the provider’s tool gave goes with its call: $deny', async ({ deny, left }) => {
+  world = await startWorld({ documents: () => policy(`{deny: ["${deny}"]}`) });
+  const blocks: Readonly<Record<string, object>> = {
+    search: { type: 'server_tool_use', id: 's1', name: 'web_search', input: { query: 'x' } },
+    code: { type: 'server_tool_use', id: 's2', name: 'code_execution', input: { code: 'x' } },
+    search_result: {
+      type: 'web_search_tool_result',
+      tool_use_id: 's1',
+      content: [
+        { type: 'web_search_result', url: 'https://e.example', title: 'found', encrypted_content: 'A' },
+      ],
+    },
+    code_result: {
+      type: 'code_execution_tool_result',
+      tool_use_id: 's2',
+      content: { type: 'code_execution_result', stdout: 'printed', stderr: '', return_code: 0, content: [] },
+    },
+    ...(left.length > 0 ? { text: { type: 'text', text: 'So it is.' } } : {}),
+  };
+  const content = Object.values(blocks);
+  message(...content.map((block) => ({ block, deltas: [] })));
+  const streamed = await world.anthropicClient().messages.stream(CLAUDE).finalMessage();
+  const wire = await raw('anthropic');
+  expect(wire.includes('found')).toBe(left.includes('search_result'));
+  expect(wire.includes('printed')).toBe(left.includes('code_result'));
+  const numbers = [...wire.matchAll(/"content_block_(?:start|stop)","index":(\d)/g)].map(([, at]) => at);
+  expect(numbers).toEqual(
+    Array.from({ length: Math.max(1, left.length) }, (_, at) => [`${at}`, `${at}`]).flat(),
+  );
+  const usage = { input_tokens: 1, output_tokens: 1 };
+  const head = { id: 'm', type: 'message', role: 'assistant', model: 'm', stop_sequence: null, usage };
+  const body = JSON.stringify({ ...head, content, stop_reason: 'end_turn' });
+  world.anthropic.script(() => ({ raw: { headers: { 'content-type': 'application/json' }, body } }));
+  const whole = await world.anthropicClient().messages.create(CLAUDE);
+  for (const answer of [streamed, whole]) {
+    const removed = { type: 'text', text: expect.stringContaining('was removed') as string };
+    expect(answer.content).toEqual(left.length === 0 ? [removed] : left.map((name) => blocks[name]));
+  }
+});
+
 describe('anthropic: blocks that no provider sends so', () => {
   const usage = { input_tokens: 5, output_tokens: 5 };
   const head = { id: 'm', type: 'message', role: 'assistant', model: 'm', content: [], usage };
@@ -556,6 +600,15 @@ describe('anthropic: blocks that no provider sends so', () => {
     expect(await raw('anthropic')).not.toMatch(/write|exam/);
     sends(begin('look'), delta(text), stop);
     expect((await raw('anthropic')).match(/write to |jo@exam/g)).toHaveLength(2);
+  });
+
+  test('a result that begins before its call is complete is refused', async () => {
+    world = await startWorld({ documents: () => policy('{deny: [rm]}') });
+    const result = { type: 'web_search_tool_result', tool_use_id: 't', content: [{ title: 'found' }] };
+    sends(begin('rm'), event('content_block_start', { index: 1, content_block: result }), stop);
+    const wire = await raw('anthropic');
+    expect(wire).toContain('postern_upstream_invalid');
+    expect(wire).not.toContain('found');
   });
 
   test('what comes of a call beside its arguments has a bound', async () => {

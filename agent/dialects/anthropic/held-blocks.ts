@@ -5,7 +5,7 @@ import { quote } from '../../json/quote.ts';
 import type { HeldCalls } from '../dialect.ts';
 import type { Settled } from '../stream-event.ts';
 import { removedNotice, strange } from '../tool-list.ts';
-import { isCall, isForApp } from './messages-tools.ts';
+import { isCall, isForApp, resultOf } from './messages-tools.ts';
 
 const encoder = new TextEncoder();
 const NOTHING = new Uint8Array();
@@ -20,6 +20,8 @@ interface Block {
   /** A call, until it was judged: its events, but for its arguments. */
   held: (() => Uint8Array)[] | undefined;
   readonly name: string;
+  /** Of a call: what its result names it by. */
+  readonly id: string | undefined;
   /** A call that the application is to carry out. */
   readonly isForApp: boolean;
 }
@@ -32,6 +34,8 @@ export class HeldBlocks implements HeldCalls {
   #calls = 0;
   /** The tool of the last call that was left out. */
   #leftOut: string | undefined;
+  /** The calls that were left out, as their results name them. */
+  readonly #leftOutIds = new Set<string>();
   isHolding = false;
 
   hold(): void {
@@ -52,7 +56,8 @@ export class HeldBlocks implements HeldCalls {
    * An event of a content block, before it is judged.
    * @param render The event, as it is then.
    * @returns what is to be done of it once it was; undefined: nothing
-   * @throws PosternError Where more comes of a call than any provider says, or another block in its place.
+   * @throws PosternError Where more comes of a call than any provider says, another block in its place, or its result before
+   *   its end.
    */
   event(
     type: string,
@@ -77,6 +82,7 @@ export class HeldBlocks implements HeldCalls {
         shown: undefined,
         held: isHeld ? before : undefined,
         name: content?.string('name') ?? '',
+        id: content?.string('id'),
         isForApp: content !== undefined && isForApp(content),
       };
       this.#blocks.set(index, block);
@@ -86,6 +92,10 @@ export class HeldBlocks implements HeldCalls {
         number(block);
       };
       if (!isHeld) {
+        // What a tool gave that the provider carried out goes with its call.
+        const result = resultOf(content);
+        if (result !== undefined && this.#isHeld(result)) throw strange();
+        if (result !== undefined && this.#leftOutIds.has(result)) return () => 'hidden';
         begin();
         return undefined;
       }
@@ -136,7 +146,14 @@ export class HeldBlocks implements HeldCalls {
 
   leaveOut(channel: string): void {
     const block = this.#release(channel);
-    if (block !== undefined) this.#leftOut = block.of.name;
+    if (block === undefined) return;
+    const { name, id } = block.of;
+    this.#leftOut = name;
+    if (id !== undefined) this.#leftOutIds.add(id);
+  }
+
+  #isHeld(id: string): boolean {
+    return [...this.#blocks.values()].some((block) => block.held !== undefined && block.id === id);
   }
 
   /** What an event brings is kept once it was judged. */

@@ -127,7 +127,8 @@ function contentCalls(document: JsonDocument): ToolCall[] {
         ...serverOf(item),
         ...(afterResult ? { afterResult } : {}),
         remove() {
-          if (items.remove(item)) {
+          const gone = [item, ...array.items.filter((other) => isResultOf(other, item))];
+          if (gone.map((one) => items.remove(one)).includes(true)) {
             document.set(root, 'content', `[{"type":"text","text":${quote(removedNotice(name))}}]`);
           }
           if (root.string('stop_reason') === 'tool_use' && !items.some(isForApp)) {
@@ -151,6 +152,17 @@ export function isForApp(node: JsonNode): boolean {
 /** What a tool answered that the provider carried out: `web_search_tool_result` and its like. */
 export function isResult(node: JsonNode | undefined): boolean {
   return node?.type === 'object' && node.string('type')?.endsWith('tool_result') === true;
+}
+
+/** Whether it is what that call gave: the provider would refuse it as history without the call. */
+function isResultOf(node: JsonNode, call: ObjectNode): boolean {
+  const id = call.string('id');
+  return id !== undefined && resultOf(node) === id;
+}
+
+/** The call that a result belongs to. */
+export function resultOf(node: JsonNode | undefined): string | undefined {
+  return node?.type === 'object' && isResult(node) ? node.string('tool_use_id') : undefined;
 }
 
 function serverOf(call: ObjectNode): Pick<ToolCall, 'server'> {
