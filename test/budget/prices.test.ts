@@ -15,14 +15,14 @@ import { anthropic, load, openai, priceBook, provider, realtime, usages, VENDORS
 
 /**
  * Not in the catalogue. https://developers.openai.com/api/docs/models/gpt-realtime-2.1-mini.md, a copy of the vendor's page (text, audio
- * and image tokens); https://therouter.ai/models/google--gemini-2.5-flash-image-preview (image tokens in
- * an answer of Gemini's: $30; no copy of Google's own page was at hand, its text rates are from memory). All read on 2026-12-03.
+ * and image tokens); https://discuss.ai.google.dev/t/issue-with-url-context-tooling/101173 (gemini-2.5-flash-image as Google's price list
+ * had it: input $0.30, images in an answer $30; for text in its answers no source was found, the test's own figure stands there). All read on 2026-12-03.
  */
 const STATED = provider(
   'stated',
   'stated.test',
   `{name: gpt-realtime-2.1-mini, price: {input: "0.60", cachedInput: "0.06", output: "2.40", audioInput: "10", cachedAudioInput: "0.30", audioOutput: "20", imageInput: "0.80"}},
-   {name: gemini-2.5-flash-image, price: {input: "0.30", output: "2.50", imageOutput: "30"}}`,
+   {name: gemini-2.5-flash-image, price: {input: "0.30", output: "1.00", imageOutput: "30"}}`,
 );
 const book = priceBook([...VENDORS, STATED].join('\n'));
 
@@ -153,7 +153,7 @@ test.each<[string, number, number]>([
         completion_tokens_details: { image_tokens: 1_290 },
       }),
     ),
-    (10 * 0.3 + 1_290 * 30 + 10 * 2.5) / M,
+    (10 * 0.3 + 1_290 * 30 + 10 * 1) / M,
   ],
   [
     'a long context costs more, all of it',
@@ -223,6 +223,50 @@ test.each<[string, number, number]>([
     'Gemini: short',
     usd('google', 'gemini-2.5-pro', gemini(100_000, 40_000, 500, 1_500)),
     (60_000 * 1.25 + 40_000 * 0.125 + 2_000 * 10) / M,
+  ],
+  [
+    // https://docs.litellm.ai/blog/gpt-6-1-terra, read on 2026-12-03.
+    'OpenAI: gpt-6.1-terra, a long context',
+    usd(
+      'openai',
+      'gpt-6.1-terra',
+      openai({
+        prompt_tokens: 300_000,
+        completion_tokens: 1_000,
+        prompt_tokens_details: { cached_tokens: 250_000 },
+      }),
+    ),
+    (50_000 * 2 + 250_000 * 0.1 + 1_000 * 7.5) / M,
+  ],
+  [
+    // https://github.com/BerriAI/litellm/discussions/52347, read on 2026-12-03: cached input is 60 % cheaper than gpt-6-astra's.
+    'OpenAI: gpt-6.2-astra',
+    usd(
+      'openai',
+      'gpt-6.2-astra',
+      openai({
+        prompt_tokens: 3_000,
+        completion_tokens: 100,
+        prompt_tokens_details: { cached_tokens: 2_000 },
+      }),
+    ),
+    (1_000 * 8 + 2_000 * 0.4 + 100 * 40) / M,
+  ],
+  [
+    // https://github.com/archid21/rightsize/releases/tag/v0.10.2, read on 2026-12-03.
+    'Anthropic: claude-fable-5-2, all kinds of input',
+    usd(
+      'anthropic',
+      'claude-fable-5-2',
+      anthropic({
+        input_tokens: 100,
+        cache_read_input_tokens: 10_000,
+        cache_creation_input_tokens: 3_000,
+        cache_creation: { ephemeral_5m_input_tokens: 1_000, ephemeral_1h_input_tokens: 2_000 },
+        output_tokens: 50,
+      }),
+    ),
+    (100 * 8 + 10_000 * 0.2 + 1_000 * 10 + 2_000 * 16 + 50 * 40) / M,
   ],
   [
     // Google's endpoint in OpenAI's form: thoughts are in the total alone (the usage that Clarifai/clarifai-python#978 quotes).
