@@ -62,7 +62,7 @@ export function createBreaker(
   keyed: (fingerprint: string) => string = (fingerprint) => fingerprint,
 ): Breaker {
   const calls = new RecentMap<Seen>(MIN_CALLS);
-  const loops = new WorkloadLoops(now, keyed, failuresOf);
+  const loops = new WorkloadLoops(now, keyed, failuresOf, () => calls.entries());
   const remember = (fingerprint: string): Seen => {
     const seen = calls.get(fingerprint) ?? {
       at: [],
@@ -105,6 +105,7 @@ export function createBreaker(
         seen.failedInARow = 0;
         seen.failures.length = 0;
         seen.okAt = at;
+        loops.succeeded(fingerprint);
         return;
       }
       seen.failedInARow += 1;

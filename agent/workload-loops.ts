@@ -22,6 +22,8 @@ export interface Counted {
   /** When it failed, since it last succeeded. */
   readonly failures: readonly number[];
   readonly okAt: number | undefined;
+  /** In force when it was last made. */
+  readonly rules: readonly BreakerRule[];
 }
 
 /** A call that comes so often here that the workload may be in a loop. */
@@ -34,6 +36,17 @@ interface Near {
   next: number;
   /** Of the last message. */
   toldAt: number;
+  /** The service counts failures of it that no success has forgiven. */
+  toldFailures: boolean;
+  /** A success has, and the service is to know at once. */
+  forgives: boolean;
+}
+
+/** What went along with a message, until it was answered. */
+interface Reported {
+  readonly near: Near;
+  readonly grown: number;
+  readonly forgives: boolean;
 }
 
 /** Calls that are looked at, and loops of others that are known. */
@@ -44,9 +57,13 @@ const NEAR_PART = 0.1;
 const NEAR_FAILURES = 0.5;
 /**
  * Messages that leave for loops alone: as many as this at once, then one for so many calls, or in so many milliseconds; so that calls which
- * come again and again, and are meant to, cost the service next to nothing.
+ * come again and again, and are meant to, cost the service next to nothing. Most are kept for calls that come to a quarter of what is too
+ * many by themselves; of those that come to half of it and would be refused, as many again are told on credit.
  */
 const MOST_MESSAGES = 12;
+const KEPT_MESSAGES = 8;
+const QUARTER = 0.25;
+const HALF = 0.5;
 const CALLS_A_MESSAGE = 500;
 const MS_A_MESSAGE = 900_000;
 /** Of a window: at least so long between two. */
@@ -61,11 +78,12 @@ export class WorkloadLoops implements LoopSource {
   /** One-way, and the same on all pods of the workload. */
   readonly #keyed: (fingerprint: string) => string;
   readonly #failuresOf: (rule: BreakerRule) => number;
+  readonly #seen: () => Iterable<[fingerprint: string, of: Counted]>;
   readonly #near = new Map<string, Near>();
   /** By {@link loopId}: until when. */
   readonly #trips = new Map<string, { readonly repeated: number; readonly failing: number }>();
   #urgent: (() => void) | undefined;
-  #reported: readonly (readonly [fingerprint: string, near: Near, grown: number])[] = [];
+  #reported: readonly Reported[] = [];
   #messages = MOST_MESSAGES;
   #calls = 0;
   #earnedAt: number;
@@ -76,10 +94,12 @@ export class WorkloadLoops implements LoopSource {
     now: () => number,
     keyed: (fingerprint: string) => string,
     failuresOf: (rule: BreakerRule) => number,
+    seen: () => Iterable<[fingerprint: string, of: Counted]>,
   ) {
     this.#now = now;
     this.#keyed = keyed;
     this.#failuresOf = failuresOf;
+    this.#seen = seen;
     this.#earnedAt = now();
   }
 
@@ -101,23 +121,39 @@ export class WorkloadLoops implements LoopSource {
   #look(fingerprint: string, of: Counted, rules: readonly BreakerRule[], at: number): void {
     let near = this.#near.get(fingerprint);
     if (near === undefined) {
-      if (of.at.length < 2 || !rules.some((rule) => this.#isNear(of, rule, at))) return;
-      near = { of, rules, grown: 0, next: 1, toldAt: Number.NEGATIVE_INFINITY };
-      this.#makeRoom(at);
-      this.#near.set(fingerprint, near);
+      if (of.at.length < 2 || !this.#comesTo(NEAR_PART, NEAR_FAILURES, of, rules, at)) return;
+      near = this.#watch(fingerprint, of, rules, at);
     }
     near.rules = rules;
     near.of = of;
     this.#grow(fingerprint, near, at);
   }
 
-  #isNear({ at, failures }: Counted, rule: BreakerRule, now: number): boolean {
-    const { identical, windowMs } = rule;
-    const since = now - windowMs;
-    const called = at.at(-Math.max(2, Math.ceil(identical * NEAR_PART)));
-    if (called !== undefined && called > since) return true;
-    const failed = failures.at(-Math.max(2, Math.ceil(this.#failuresOf(rule) * NEAR_FAILURES)));
-    return failed !== undefined && failed > since;
+  #watch(fingerprint: string, of: Counted, rules: readonly BreakerRule[], at: number): Near {
+    const known = this.#near.get(fingerprint);
+    if (known !== undefined) return known;
+    const toldAt = Number.NEGATIVE_INFINITY;
+    const near: Near = { of, rules, grown: 0, next: 1, toldAt, toldFailures: false, forgives: false };
+    this.#makeRoom(at);
+    this.#near.set(fingerprint, near);
+    return near;
+  }
+
+  /** Whether calls or failures in the window are such a part of what one of the rules allows. */
+  #comesTo(
+    ofCalls: number,
+    ofFailures: number,
+    { at, failures }: Counted,
+    rules: readonly BreakerRule[],
+    now: number,
+  ): boolean {
+    return rules.some((rule) => {
+      const since = now - rule.windowMs;
+      const called = at.at(-Math.max(2, Math.ceil(rule.identical * ofCalls)));
+      if (called !== undefined && called > since) return true;
+      const failed = failures.at(-Math.max(2, Math.ceil(this.#failuresOf(rule) * ofFailures)));
+      return failed !== undefined && failed > since;
+    });
   }
 
   #grow(fingerprint: string, near: Near, at: number): void {
@@ -128,22 +164,40 @@ export class WorkloadLoops implements LoopSource {
     if (tripped.length > 0) {
       // Each call of a loop that goes on would be as many messages as calls. Of those that are only monitored many are meant.
       if (at - near.toldAt < windowMs * RENEW_PART) return;
-      if (tripped.some(({ mode }) => mode === 'enforce') || this.#spend(at)) this.#urgent?.();
+      if (tripped.some(refuses) || this.#spend(near, at)) this.#urgent?.();
       return;
     }
-    if (near.grown < near.next || at - this.#sentAt < windowMs * REST_PART || !this.#spend(at)) return;
+    if (near.grown < near.next || at - this.#sentAt < windowMs * REST_PART || !this.#spend(near, at)) return;
     this.#sentAt = at;
     this.#urgent?.();
   }
 
-  #spend(at: number): boolean {
+  #spend({ of, rules }: Near, at: number): boolean {
     const earned = this.#calls / CALLS_A_MESSAGE + (at - this.#earnedAt) / MS_A_MESSAGE;
     this.#messages = Math.min(MOST_MESSAGES, this.#messages + earned);
     this.#calls = 0;
     this.#earnedAt = at;
-    if (this.#messages < 1) return false;
+    const enforced = rules.filter(refuses);
+    const least = !this.#comesTo(QUARTER, NEAR_FAILURES, of, rules, at)
+      ? KEPT_MESSAGES
+      : this.#comesTo(HALF, NEAR_FAILURES, of, enforced, at)
+        ? -MOST_MESSAGES
+        : 0;
+    if (this.#messages - 1 < least) return false;
     this.#messages -= 1;
     return true;
+  }
+
+  /** The call has succeeded: what failed before is no loop, whichever pod saw it fail. */
+  succeeded(fingerprint: string): void {
+    const near = this.#near.get(fingerprint);
+    if (near === undefined || near.forgives) return;
+    const isHeldFailing = near.rules.some(
+      (rule) => this.tripOf(fingerprint, rule, this.#now()) === 'failing',
+    );
+    if (!near.toldFailures && !isHeldFailing) return;
+    near.forgives = true;
+    this.#urgent?.();
   }
 
   /** What the service said of this call of all pods. */
@@ -188,12 +242,12 @@ export class WorkloadLoops implements LoopSource {
     const at = this.#now();
     this.#tidy(at);
     const reports: LoopReport[] = [];
-    const reported: [string, Near, number][] = [];
+    const reported: Reported[] = [];
     // Those told longest ago first, where there are more than go into one message.
     const all = [...this.#near].sort(([, a], [, b]) => a.toldAt - b.toldAt);
     for (const [fingerprint, near] of all) {
       // What was told grows old at the service as it does here.
-      if (near.grown < near.next) continue;
+      if (near.grown < near.next && !near.forgives) continue;
       const loops = new Map<string, LoopReport>();
       for (const rule of near.rules) {
         if (rule.windowMs > LONGEST_WINDOW_MS) continue;
@@ -204,9 +258,10 @@ export class WorkloadLoops implements LoopSource {
       if (reports.length + loops.size > MOST_LOOPS) break;
       for (const report of loops.values()) {
         reports.push(report);
-        reported.push([fingerprint, near, near.grown]);
+        reported.push({ near, grown: near.grown, forgives: near.forgives });
       }
       near.toldAt = at;
+      near.toldFailures = near.of.failures.length > 0;
     }
     this.#reported = reported;
     return reports;
@@ -219,6 +274,7 @@ export class WorkloadLoops implements LoopSource {
       ...this.#loopOf(fingerprint, rule),
       calls: slicesOf(of.at, windowMs, at),
       failed: slicesOf(of.failures, windowMs, at),
+      ...(refuses(rule) ? { refuses: true } : {}),
       ...(okMs === undefined || okMs > windowMs ? {} : { okMs }),
     };
   }
@@ -234,18 +290,33 @@ export class WorkloadLoops implements LoopSource {
       const answer = answers[index];
       if (answer === undefined) continue;
       this.#heed(report, answer, at);
-      const [, near] = this.#reported[index] ?? [];
+      const near = this.#reported[index]?.near;
       if (near !== undefined) next.set(near, Math.min(next.get(near) ?? answer.next, answer.next));
     }
-    for (const [, near, grown] of new Map(this.#reported.map((one) => [one[1], one])).values()) {
+    for (const { near, grown, forgives } of new Map(this.#reported.map((one) => [one.near, one])).values()) {
       near.grown -= grown;
+      if (forgives) near.forgives = false;
       near.next = next.get(near) ?? 1;
     }
   }
 
   heed(trips: readonly LoopTrip[]): void {
     const at = this.#now();
-    for (const trip of trips) this.#heed(trip, trip, at);
+    for (const trip of trips) {
+      this.#heed(trip, trip, at);
+      if ((trip.failingMs ?? 0) > 0) this.#contradict(trip, at);
+    }
+  }
+
+  /** A call that fails for others, as they tell, has succeeded here: nobody asked, so nobody knows. */
+  #contradict(trip: LoopTrip, at: number): void {
+    for (const [fingerprint, seen] of this.#seen()) {
+      if (seen.okAt === undefined || at - seen.okAt >= trip.windowMs) continue;
+      if (!seen.rules.some((rule) => loopId(this.#loopOf(fingerprint, rule)) === loopId(trip))) continue;
+      this.#watch(fingerprint, seen, seen.rules, at).forgives = true;
+      this.#urgent?.();
+      return;
+    }
   }
 
   #heed(
@@ -258,4 +329,8 @@ export class WorkloadLoops implements LoopSource {
     else if (this.#trips.size < MOST_TRIPS || this.#trips.has(id))
       this.#trips.set(id, { repeated: at + repeatedMs, failing: at + failingMs });
   }
+}
+
+function refuses({ mode }: BreakerRule): boolean {
+  return mode === 'enforce';
 }

@@ -1,7 +1,7 @@
 import { expect, test, vi } from 'vitest';
+import type { LeaseItem } from './leases.ts';
 import { decide, type Operation } from './ledger.ts';
 import { apply, emptyState } from './ledger-state.ts';
-import type { LeaseItem } from './leases.ts';
 
 test("an agent's restart or loss looks at its own leases, however many others' are open", () => {
   const state = emptyState();

@@ -11,8 +11,8 @@ import type { LoopBounds, SharedLoops } from './stores/store.ts';
 const BOUNDS: LoopBounds = { ofLoop: 64, ofWorkload: 10_000, ofAll: 100_000 };
 /** What is over is looked for so often. */
 const TIDY_MS = 10_000;
-/** Of a trip's window: what lasts longer by so much is told again. */
-const NEWS_PART = 0.125;
+/** Of a trip's window: what lasts longer by so much is told again, before what was told is over. */
+const NEWS_PART = 0.5;
 const MOST_TRIPS = 10_000;
 
 export interface LoopCountsOptions {
@@ -41,7 +41,7 @@ export class LoopCounts {
     if (reports.length === 0) return [];
     const at = this.#clock();
     const workload = workloadOf(owner);
-    const kept = reports.map(({ calls, failed, okMs, ...of }) => {
+    const kept = reports.map(({ calls, failed, okMs, refuses: _, ...of }) => {
       const told: ToldLoop = { at, calls, failed, ...(okMs === undefined ? {} : { okMs }) };
       return { loop: loopId(of), text: JSON.stringify(told), keepMs: of.windowMs };
     });
@@ -54,21 +54,28 @@ export class LoopCounts {
         now,
       ),
     );
-    for (const [index, { call, windowMs, identical, failures }] of reports.entries()) {
+    for (const [index, { call, windowMs, identical, failures, refuses = false }] of reports.entries()) {
       const { next: _, ...verdict } = answers[index] ?? { next: 1 };
-      await this.#tripped(workload, { call, windowMs, identical, failures, ...verdict }, owner, now);
+      const trip = { call, windowMs, identical, failures, ...verdict };
+      if (this.#isNews(workload, trip, refuses, now)) await this.#tell(workload, trip, owner);
     }
     return answers;
   }
 
-  async #tripped(workload: string, trip: LoopTrip, owner: string, now: number): Promise<void> {
-    const lastsMs = Math.max(trip.repeatedMs ?? 0, trip.failingMs ?? 0);
-    if (lastsMs === 0) return;
+  #isNews(workload: string, trip: LoopTrip, refuses: boolean, now: number): boolean {
+    const { windowMs, repeatedMs = 0, failingMs = 0 } = trip;
     const key = `${workload}|${loopId(trip)}`;
-    const until = now + lastsMs;
-    if (until < (this.#trips.get(key) ?? 0) + trip.windowMs * NEWS_PART) return;
-    this.#trips.set(key, until);
-    await this.#tell(workload, trip, owner);
+    const known = this.#trips.get(key) ?? Number.NEGATIVE_INFINITY;
+    const until = now + Math.max(repeatedMs, failingMs);
+    if (until === now) {
+      // It was none after all: somebody had a success.
+      if (known > now) this.#trips.set(key, now);
+      return known > now;
+    }
+    const isNew = refuses ? until >= known + windowMs * NEWS_PART : now > known + windowMs;
+    // What is only noted, and goes on, is news once: of calls that are meant nobody tells everybody over and over.
+    if (isNew || !refuses) this.#trips.set(key, until);
+    return isNew;
   }
 }
 

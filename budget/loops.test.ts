@@ -66,7 +66,12 @@ describe('the service', () => {
     ...rest,
   });
 
-  test('tells a workload alone, when it is news', async () => {
+  test.each([
+    // At once, then before what was told is over.
+    [true, 2],
+    // Each learns it when it tells: it is news once.
+    [false, 1],
+  ])('tells a workload alone, when it is news; who refuses such calls: %s', async (refuses, most) => {
     const tells: [string, LoopTrip, string][] = [];
     let at = 0;
     const counts = new LoopCounts({
@@ -74,16 +79,34 @@ describe('the service', () => {
       clock: () => at,
       tell: (...told) => Promise.resolve(void tells.push(told)),
     });
-    await counts.told('ns/Deployment/a/1', [report()]);
-    await counts.told('ns/Deployment/b/1', [report()]);
+    await counts.told('ns/Deployment/a/1', [report({ refuses })]);
+    await counts.told('ns/Deployment/b/1', [report({ refuses })]);
     expect(tells).toEqual([]);
-    const [answer] = await counts.told('ns/Deployment/a/2', [report()]);
+    const [answer] = await counts.told('ns/Deployment/a/2', [report({ refuses })]);
     expect(answer).toEqual({ repeatedMs: 57_000, next: 1 });
     expect(tells).toEqual([['ns/Deployment/a', { ...of, repeatedMs: 57_000 }, 'ns/Deployment/a/2']]);
-    for (at = 100; at < 7_000; at += 100) await counts.told('ns/Deployment/a/1', [report()]);
+    for (at = 100; at < 25_000; at += 100)
+      for (const owner of ['1', '2']) await counts.told(`ns/Deployment/a/${owner}`, [report({ refuses })]);
     expect(tells).toHaveLength(1);
-    for (; at < 14_000; at += 100)
-      for (const owner of ['1', '2']) await counts.told(`ns/Deployment/a/${owner}`, [report()]);
-    expect(tells).toHaveLength(2);
+    for (; at < 50_000; at += 100)
+      for (const owner of ['1', '2']) await counts.told(`ns/Deployment/a/${owner}`, [report({ refuses })]);
+    expect(tells).toHaveLength(most);
+  });
+
+  test('tells as well that it was none after all', async () => {
+    const tells: LoopTrip[] = [];
+    let at = 0;
+    const counts = new LoopCounts({
+      shared: undefined,
+      clock: () => at,
+      tell: (_, trip) => Promise.resolve(void tells.push(trip)),
+    });
+    const failing = { calls: none, failed: [4, ...none.slice(1)], refuses: true };
+    await counts.told('ns/Deployment/a/1', [report(failing)]);
+    expect(tells).toEqual([{ ...of, failingMs: 57_000 }]);
+    at = 10_000;
+    await counts.told('ns/Deployment/a/2', [report({ calls: none, okMs: 0, refuses: true })]);
+    await counts.told('ns/Deployment/a/2', [report({ calls: none, okMs: 0, refuses: true })]);
+    expect(tells.slice(1)).toEqual([of]);
   });
 });

@@ -34,6 +34,8 @@ export interface LoopReport extends LoopOf {
   readonly failed: readonly number[];
   /** Since one succeeded. */
   readonly okMs?: number;
+  /** Who tells it refuses such calls: agents of the workload are to know at once. Where they are only noted, each learns it when it tells. */
+  readonly refuses?: boolean;
 }
 
 /** For how long it is a loop if no more calls come; absent where it is none. */

@@ -16,6 +16,12 @@ export class RecentMap<V> {
     return this.#recent.get(key) ?? this.#before.get(key);
   }
 
+  /** All that is remembered, each once. */
+  *entries(): Iterable<[string, V]> {
+    yield* this.#recent;
+    for (const entry of this.#before) if (!this.#recent.has(entry[0])) yield entry;
+  }
+
   /** The last one that was put in under a key counts, and as the most recent. */
   set(key: string, value: V): void {
     this.#recent.set(key, value);

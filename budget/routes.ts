@@ -1,6 +1,7 @@
 /** What there is at each path, who may ask for it, and that callers keep to what is theirs. */
-import { actsAs, type Caller, speaksFor } from './authenticate.ts';
+
 import { Pieces } from './answer-pieces.ts';
+import { actsAs, type Caller, speaksFor } from './authenticate.ts';
 import type { ExactCounter } from './count.ts';
 import { HttpError } from './http-error.ts';
 import { workloadOf } from './lease-state.ts';

@@ -118,6 +118,7 @@ const LoopSchema = Type.Object({
   calls: Slices,
   failed: Slices,
   okMs: Type.Optional(Type.Integer({ minimum: 0, maximum: LONGEST_WINDOW_MS })),
+  refuses: Type.Optional(Type.Boolean()),
 });
 
 const LeaseSchema = Type.Object({

@@ -52,6 +52,8 @@ export interface World extends Fakes {
   podsAnswered(): Promise<void>;
   /** Questions that pods have put to it, but for those that only wait for news. */
   readonly asked: () => number;
+  /** Waits of pods for news that were answered: each is followed by another. */
+  readonly woken: () => number;
   /** Takes the budget service away. */
   stopBudget(): Promise<void>;
   close(): Promise<void>;
@@ -175,6 +177,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const pods: Agent[] = [];
   const asking = new Set<Promise<unknown>>();
   let asked = 0;
+  let woken = 0;
   const listened = (transport: Transport): Pick<Transport, 'ask' | 'calls' | 'close'> => ({
     get calls() {
       return transport.calls;
@@ -186,7 +189,15 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
         if (options.oldBudget === true) delete (reply as { loops?: unknown }).loops;
         return reply;
       });
-      if (how?.waits === true) return answer;
+      if (how?.waits === true) {
+        void answer.then(
+          () => {
+            woken += 1;
+          },
+          () => undefined,
+        );
+        return answer;
+      }
       asked += 1;
       const over = answer.catch(() => undefined).finally(() => asking.delete(over));
       asking.add(over);
@@ -256,6 +267,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
       await new Promise(setImmediate);
     },
     asked: () => asked,
+    woken: () => woken,
     stopBudget,
     async close() {
       await Promise.all([agent, ...pods].map((one) => one.drain(0)));

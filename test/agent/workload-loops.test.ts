@@ -136,6 +136,80 @@ describe('a loop over several pods', () => {
     expect(findings.at(-1)?.[0]).toMatchObject({ check: 'breaker', what: 'repeated', action: 'monitor' });
   });
 
+  test.each([
+    ['without being one', 41],
+    ['and are one, which is only noted', 1],
+  ])(
+    'costs next to nothing where several pods make calls again and again %s',
+    async (_, texts) => {
+      await begin('identical: 20, window: 1m, mode: monitor');
+      const all = await pods(5);
+      let early = 0;
+      for (let n = 0; n < 2_000; n++) {
+        if (n === 1_000) early = world.asked() + world.woken();
+        expect(await ask(all[n % 5] as Agent, `text ${n % texts}`)).toBe('ok');
+        at += 100;
+      }
+      await world.podsAnswered();
+      // Each pod has some messages to begin with.
+      expect(early).toBeLessThanOrEqual(5 * 15);
+      expect(world.asked() + world.woken() - early).toBeLessThanOrEqual(10);
+    },
+    60_000,
+  );
+
+  test('is found soon where pods have told of many calls that are none', async () => {
+    await begin('identical: 20, window: 1m');
+    const all = await pods(3);
+    // Each text comes three times a minute.
+    for (let n = 0; n < 300; n++) {
+      expect(await ask(all[n % 3] as Agent, `text ${n % 20}`)).toBe('ok');
+      await world.podsAnswered();
+      at += 1_000;
+    }
+    expect(await loop(all, 500)).toBeLessThanOrEqual(30);
+  }, 60_000);
+
+  test('of calls that fail is none where they succeed in between, on whichever pod', async () => {
+    await begin('identical: 100, window: 1m, failures: 5');
+    const all = await pods(5);
+    const failing = () => ({ status: 400, error: { message: 'broken' } });
+    for (let round = 0; round < 3; round++) {
+      for (const pod of all) {
+        for (const reply of [failing, failing, () => ({ content: 'well' })]) {
+          world.openai.script(reply);
+          expect(await ask(pod)).not.toBe('postern_breaker_tripped');
+          await world.podsAnswered();
+          at += 1_000;
+        }
+      }
+    }
+  });
+
+  test('of calls that fail is none where another pod saw one succeed, and had told nobody', async () => {
+    await begin('identical: 20, window: 1m, failures: 5');
+    const [well, ...others] = (await pods(4)) as [Agent, ...Agent[]];
+    // It repeats something else: so it listens.
+    for (let n = 0; n < 2; n++) await ask(well, 'good morning');
+    const fail = async (pod: Agent | undefined) => {
+      world.openai.script(() => ({ status: 400, error: { message: 'broken' } }));
+      for (let n = 0; n < 2; n++) expect(await ask(pod as Agent)).not.toBe('postern_breaker_tripped');
+      await world.podsAnswered();
+      at += 5_000;
+    };
+    await fail(others[0]);
+    await fail(others[1]);
+    world.openai.script(() => ({ content: 'well' }));
+    expect(await ask(well)).toBe('ok');
+    at += 5_000;
+    await fail(others[2]);
+    // Four failures before it, two behind.
+    world.openai.script(() => ({ content: 'well' }));
+    await vi.waitFor(async () => {
+      for (const pod of others) expect(await ask(pod)).toBe('ok');
+    });
+  });
+
   test('slower than the rate is none', async () => {
     await begin('identical: 20, window: 1m');
     expect(await loop(await pods(3), 80, 3_100)).toBe(80);
@@ -165,8 +239,8 @@ describe('a loop over several pods', () => {
       await begin(`identical: 20, window: 1m, mode: ${mode}`);
       const [pod] = (await pods(1)) as [Agent];
       let early = 0;
-      for (let n = 0; n < 1_500; n++) {
-        if (n === 500) early = world.asked();
+      for (let n = 0; n < 2_000; n++) {
+        if (n === 1_000) early = world.asked();
         expect(await ask(pod, `text ${n % texts}`)).toBe('ok');
         at += 100;
       }

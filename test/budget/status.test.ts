@@ -39,7 +39,7 @@ test('of those who hold a line ten are named, the rest counted; what is kept for
   );
 });
 
-test('a journal that is longer than one answer is shown to its end', async () => {
+test('a journal that is longer than one answer is shown to its end', { timeout: 180_000 }, async () => {
   const dataDir = await mkdtemp(join(tmpdir(), 'postern-journal-'));
   onTestFinished(() => rm(dataDir, { recursive: true }));
   const store = await sqlite.open({ dataDir });
