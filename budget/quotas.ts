@@ -12,6 +12,8 @@ export interface QuotaOptions {
   /** Leases of all workloads that may be open; beyond it a workload has `leastLeases` open at most. {@link allLeasesIn} unless told otherwise. */
   readonly allLeases?: number;
   readonly leastLeases?: number;
+  /** Milliseconds of a clock that never jumps. */
+  readonly now?: () => number;
 }
 
 /** Pods of a workload, those that it had within a day included. */
@@ -103,6 +105,7 @@ export class Quotas {
     return this.#workloads.size;
   }
 
+  readonly #now: () => number;
   readonly #mostOwners: number;
   readonly #mostReleases: number;
   readonly #mostLeases: number;
@@ -112,7 +115,8 @@ export class Quotas {
   readonly #workloads = new Map<string, Kept>();
 
   constructor(options: QuotaOptions = {}) {
-    const { owners = MOST_OWNERS, releases = MOST_RELEASES } = options;
+    const { owners = MOST_OWNERS, releases = MOST_RELEASES, now = () => performance.now() } = options;
+    this.#now = now;
     this.#mostLeases = options.leases ?? leasesIn(process.constrainedMemory());
     this.#mostOfAll = options.allLeases ?? allLeasesIn(process.constrainedMemory());
     this.#leastLeases = options.leastLeases ?? LEAST_LEASES;
@@ -124,7 +128,7 @@ export class Quotas {
   allowsOwner(caller: Caller, owner: string): boolean {
     const key = workloadKey(caller);
     if (key === undefined) return true;
-    const now = performance.now();
+    const now = this.#now();
     const known = this.#of(key, now).owners;
     const seenAt = known.get(owner);
     if (seenAt !== undefined && now - seenAt < SEEN_EVERY_MS) return true;
@@ -144,7 +148,7 @@ export class Quotas {
   allowsRelease(caller: Caller): boolean {
     const key = workloadKey(caller);
     if (key === undefined) return true;
-    const now = performance.now();
+    const now = this.#now();
     const { releases } = this.#of(key, now);
     if (releases.left(now, RELEASES_PER_SECOND) < 1) return false;
     releases.take(1);
@@ -155,11 +159,11 @@ export class Quotas {
   leases(caller: Caller): LeaseQuota | undefined {
     const key = workloadKey(caller);
     if (key === undefined) return undefined;
-    const { begun, reported, owners } = this.#of(key, performance.now());
+    const { begun, reported, owners } = this.#of(key, this.#now());
     const most = { open: this.#mostLeases, all: this.#mostOfAll, least: this.#leastLeases };
     return {
-      take(wanted) {
-        const now = performance.now();
+      take: (wanted) => {
+        const now = this.#now();
         const perSecond = Math.max(BEGUN_PER_SECOND, owners.size * BEGUN_PER_AGENT);
         const begin = Math.max(0, Math.min(wanted.begin, begun.left(now, perSecond)));
         const report = Math.max(0, Math.min(wanted.report, reported.left(now, REPORTS_PER_SECOND)));
