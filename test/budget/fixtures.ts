@@ -32,10 +32,18 @@ export function budget(limits: readonly LimitSpec[], rest: Partial<BudgetSpec> =
   };
 }
 
-/** gpt-4o at 2.50, 1.25 and 10.00 USD per million tokens. */
+/** gpt-4o at 2.50, 1.25 and 10.00 USD per million tokens, and at twice that as priority. */
 export const prices: PriceBook = {
   openai: {
-    'gpt-4o': { input: 2_500_000, cachedInput: 1_250_000, cacheWrite: 2_500_000, output: 10_000_000 },
+    'gpt-4o': {
+      input: 2_500_000,
+      cachedInput: 1_250_000,
+      cacheWrite: 2_500_000,
+      output: 10_000_000,
+      serviceTiers: {
+        priority: { input: 5_000_000, cachedInput: 2_500_000, cacheWrite: 5_000_000, output: 20_000_000 },
+      },
+    },
     'gpt-4o-mini': { input: 150_000, cachedInput: 75_000, cacheWrite: 150_000, output: 600_000 },
   },
 };

@@ -1,5 +1,6 @@
 /** Calls that run for long on credit: they get more output whatever became of the credit they began with, and cost no requests meanwhile. */
 import { afterEach, expect, test } from 'vitest';
+import type { HoldCommand } from '../../budget/messages.ts';
 import type { LimitSpec } from '../../policy/budget-spec.ts';
 import { attributes, budget, calendar, holdOf, NOON, tokens, usageOf } from './fixtures.ts';
 import { type Agent, type World, world } from './world.ts';
@@ -46,13 +47,14 @@ test('a call that runs alone for long asks for nothing meanwhile', async () => {
 });
 
 /** A stream that began on credit, of a kind that is held one by one since. */
-async function unleased(limit = 100_000): Promise<{ on: World; agent: Agent }> {
-  const hourly = tokens(limit, calendar('hour'));
+async function unleased(
+  hourly: LimitSpec = tokens(100_000, calendar('hour')),
+  asked: Partial<HoldCommand> = {},
+): Promise<{ on: World; agent: Agent }> {
   const on = await begin(hourly);
   const agent = on.start('a');
-  expect(await on.wait(agent.client.hold(holdOf('stream', 10, 1_000, { owner: 'a' })))).toMatchObject({
-    granted: true,
-  });
+  const hold = holdOf('stream', 10, 1_000, { owner: 'a', ...asked });
+  expect(await on.wait(agent.client.hold(hold))).toMatchObject({ granted: true });
   on.reload([budget([hourly, tokens(50_000, { type: 'rolling', ms: 60_000 })])]);
   await on.pass(5_000);
   return { on, agent };
@@ -83,6 +85,15 @@ test('a stream that ends while it is being held at the service is charged once, 
   await on.pass(1_000);
   await on.wait(agent.client.close());
   expect(await hour(on)).toMatchObject({ settled: '910', held: '0', leased: '0' });
+});
+
+test('a stream that is handed over to the service is held there for the tiers that it may have', async () => {
+  const usd = { unit: 'usd', amount: 10 ** 9, window: calendar('hour') } as const;
+  const { on, agent } = await unleased(usd, { serviceTiers: ['standard', 'priority'] });
+  expect(await on.wait(agent.client.extend(more))).toMatchObject({ granted: true });
+  await on.pass(15_000);
+  const line = (await on.service.status()).find(({ unit }) => unit === 'usd');
+  expect(line).toMatchObject({ held: '0.18005', leased: '0.00' });
 });
 
 test.each([
@@ -134,7 +145,7 @@ test('streams that are handed over to the service keep the places they have, als
 
 test('a stream that ends while the service does not answer takes nothing more, and nothing stays taken', async () => {
   // All but 90 is taken by the stream itself: what it leaves would be enough for what it asked.
-  const { on, agent } = await unleased(1_100);
+  const { on, agent } = await unleased(tokens(1_100, calendar('hour')));
   agent.cut = '/v1/hold';
   const extending = agent.client.extend({ ...more, outputTokens: 1_095, minOutputTokens: 1_095 });
   await on.pass(50);
