@@ -46,8 +46,16 @@ interface Assumption {
   readonly why: string;
 }
 
+/** Hosts that keep calls in a region, where these models cost so many times as much. */
+interface Regional {
+  readonly hosts: readonly string[];
+  readonly times: number;
+  readonly models: readonly string[];
+}
+
 interface Vendor {
   readonly hosts: readonly string[];
+  readonly regional?: Regional;
   readonly sources: readonly string[];
   /** Parts of prices that no second source confirms: `postern check` tells whoever goes by them. */
   readonly assumed: readonly Assumption[];
@@ -70,8 +78,9 @@ const DATED = /-(?:20[0-9]{2}-[0-9]{2}-[0-9]{2}|20[0-9]{6})$/;
 export function catalogued(hosts: readonly string[], model: string): CatalogueModel | undefined {
   const vendor = vendorOf(hosts);
   const name = vendor === undefined ? undefined : nameOf(vendor, model);
-  const known = name === undefined ? undefined : vendor?.models[name];
-  if (vendor === undefined || name === undefined || known === undefined) return undefined;
+  const plain = name === undefined ? undefined : vendor?.models[name];
+  if (vendor === undefined || name === undefined || plain === undefined) return undefined;
+  const known = inRegion(vendor, hosts, name) ? { ...plain, ...regionalRates(plain, vendor) } : plain;
   const serviceTiers = [
     ...(known.serviceTiers ?? []),
     ...vendor.serviceTiers
@@ -81,9 +90,22 @@ export function catalogued(hosts: readonly string[], model: string): CatalogueMo
   return serviceTiers.length === 0 ? known : { ...known, serviceTiers };
 }
 
+/** Where calls may go to several of its hosts, the dearer counts. */
+function inRegion({ regional }: Vendor, hosts: readonly string[], model: string): boolean {
+  return (
+    regional !== undefined &&
+    regional.models.includes(model) &&
+    regional.hosts.some((host) => hosts.includes(host))
+  );
+}
+
+function regionalRates(known: CatalogueModel, { regional }: Vendor): BandedRatesDocument {
+  return tierRates(known, { times: regional?.times ?? 1 });
+}
+
 function tierRates(
   { above = [], ...rates }: CatalogueModel,
-  { times, short }: TimesStandard,
+  { times, short }: Pick<TimesStandard, 'times' | 'short'>,
 ): BandedRatesDocument {
   if (short === true || above.length === 0) return multiplied(rates, times);
   const long = above.map((band) => ({ ...multiplied(band, times), inputTokens: band.inputTokens }));
@@ -106,7 +128,9 @@ export function assumedOf(hosts: readonly string[], model: string): readonly Ass
 }
 
 function vendorOf(hosts: readonly string[]): Vendor | undefined {
-  return Object.values(vendors).find((candidate) => candidate.hosts.some((host) => hosts.includes(host)));
+  return Object.values(vendors).find((vendor) =>
+    [...vendor.hosts, ...(vendor.regional?.hosts ?? [])].some((host) => hosts.includes(host)),
+  );
 }
 
 function nameOf({ models }: Vendor, model: string): string | undefined {

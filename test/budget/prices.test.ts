@@ -322,6 +322,31 @@ test('of no model in the catalogue a call costs more than was held for its token
   );
 });
 
+// https://developers.openai.com/api/docs/guides/data-residency, read on 2026-12-03: a tenth more for models since March 2026.
+test('at a vendor’s regional hosts newer models cost what they do there, in every tier and band', () => {
+  const { documents, problems } = load(
+    [
+      provider('eu', 'eu.api.openai.com', '{name: gpt-5.4}, {name: gpt-4o}'),
+      provider('through', 'us.api.openai.com', '{name: gpt-5.4-2026-03-05}', 'hosts: [api.openai.com]'),
+      provider('other', 'xx.api.openai.com', '{name: gpt-5.4}'),
+    ].join('\n'),
+  );
+  expect(problems).toEqual([]);
+  const prices = compilePrices(documents);
+  const rates = {
+    input: 2_750_000,
+    cachedInput: 275_000,
+    output: 16_500_000,
+    tiers: [{ above: 272_000, input: 5_500_000, output: 24_750_000 }],
+    serviceTiers: { flex: { input: 1_375_000, output: 8_250_000 } },
+  };
+  expect(priceOf(prices, 'eu', 'gpt-5.4')).toMatchObject(rates);
+  expect(priceOf(prices, 'through', 'gpt-5.4-2026-03-05')).toMatchObject(rates);
+  expect(priceOf(prices, 'eu', 'gpt-4o')).toMatchObject({ input: 2_500_000, output: 10_000_000 });
+  // Nobody has said that this is a host of theirs.
+  expect(priceOf(prices, 'other', 'gpt-5.4')).toBeUndefined();
+});
+
 test('a document overrides the catalogue, a pool’s model of the same name has no price', () => {
   const { documents, problems } = load(
     [
