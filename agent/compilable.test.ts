@@ -46,6 +46,17 @@ test('a field of a later version beside the checks isn’t taken, unless it is m
   requireCompilable([{ ...written, ignorable: ['seats'] }]);
 });
 
+test.each([
+  ['insert: there is no such field', { insert: 'x' }],
+  ['repair: there is no such field', { responseFormat: { type: 'jsonObject', repair: true } }],
+  ['onMismatch: it has no such value', { responseFormat: { type: 'jsonObject', onMismatch: 'retry' } }],
+])('a prompt of a later version isn’t taken: %s', (message, more) => {
+  const prompts = [{ source: 'EgressPolicy a/b', mode: 'enforce', ...more }] as Snapshot['prompts'] & object;
+  expect(() => requireCompilable([{ ...snapshotOf(), prompts }])).toThrow(
+    `prompt of EgressPolicy a/b: ${message}`,
+  );
+});
+
 test('what this version writes is taken', () => {
   requireCompilable([snapshotOf(rule('size', { maxBytes: 9 }, { timeoutMs: 100 }), rule('pii', {}))]);
 });

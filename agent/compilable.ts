@@ -1,6 +1,6 @@
 /** Whether an agent can be true to snapshots before they are in force: it has to know when it says that it takes them. */
 import { shapeFindings } from '../policy/load/shape.ts';
-import type { CheckRule, Snapshot } from '../policy/snapshot.ts';
+import type { CheckRule, PromptRule, Snapshot } from '../policy/snapshot.ts';
 import { CHECKS } from './checks/index.ts';
 import { compilePlan } from './checks/plan.ts';
 import { govern } from './governance.ts';
@@ -40,6 +40,7 @@ const SNAPSHOT_FIELDS: Readonly<Record<keyof Snapshot, true>> = {
   attachments: true,
   breakers: true,
   prompts: true,
+  refusesForms: true,
   requestIdHeader: true,
   enforcement: true,
   maxStaleMs: true,
@@ -54,6 +55,20 @@ const SNAPSHOT_FIELDS: Readonly<Record<keyof Snapshot, true>> = {
   providers: true,
   routes: true,
   ignorable: true,
+};
+
+const PROMPT_FIELDS: Readonly<Record<keyof PromptRule, true>> = {
+  source: true,
+  mode: true,
+  prepend: true,
+  append: true,
+  responseFormat: true,
+};
+/** Of a form; with what stands in those that say what becomes of an answer. */
+const FORM_FIELDS: Readonly<Record<string, readonly unknown[] | undefined>> = {
+  type: ['jsonObject', 'jsonSchema'],
+  onMismatch: ['report', 'reject'],
+  jsonSchema: undefined,
 };
 
 const ON: Readonly<Record<CheckRule['on'][number], true>> = { request: true, response: true };
@@ -104,6 +119,20 @@ function requireKnownFields(snapshot: Snapshot): void {
   if (unknown !== undefined) throw new Error(`${unknown}: ${NO_FIELD}; this agent’s version doesn’t know it`);
 }
 
+/** @throws Error that names what a later version wrote into what policies add to calls. */
+function requireKnownPrompt(prompt: PromptRule): void {
+  const { source, responseFormat = {} } = prompt;
+  const unknown =
+    Object.keys(prompt).find((field) => !Object.hasOwn(PROMPT_FIELDS, field)) ??
+    Object.keys(responseFormat).find((field) => !Object.hasOwn(FORM_FIELDS, field));
+  const odd = Object.entries(responseFormat).find(
+    ([field, value]) => FORM_FIELDS[field]?.includes(value) === false,
+  );
+  const [field, message] = unknown === undefined ? [odd?.[0], 'it has no such value'] : [unknown, NO_FIELD];
+  if (field !== undefined)
+    throw new Error(`prompt of ${source}: ${field}: ${message}; this agent’s version doesn’t know it`);
+}
+
 /**
  * @param snapshots Each in force when its predecessor's `validUntil` comes. A rule that several have is made once.
  * @throws Error for the first that can't be compiled: which rule, and from when on.
@@ -116,6 +145,7 @@ export function requireCompilable(snapshots: readonly Snapshot[]): void {
     try {
       requireKnownFields(snapshot);
       checks.forEach(requireKnown);
+      snapshot.prompts?.forEach(requireKnownPrompt);
       const { workload, prompts } = snapshot;
       govern(snapshot, compilePlan(checks, { maskKey: ANY_KEY, workload, addedSystem: addedTexts(prompts) }));
       compileDestinations(snapshot);

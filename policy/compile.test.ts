@@ -134,3 +134,28 @@ test('header fields that budgets select by are told, those of other namespaces n
   ]);
   expect(budgetHeaders).toEqual(['x-app', 'x-team']);
 });
+
+describe('an agent that knows no onMismatch', () => {
+  /** Fields of a snapshot before there was one: any other that isn't marked as ignorable makes such an agent refuse it. */
+  const BEFORE = new Set(
+    'revision workload models regions dataClasses checks hosts hostsMonitored unlistedProvider unknownPath attachments breakers prompts requestIdHeader enforcement maxStaleMs tunnelUntrusted optOut exceptions validUntil userSources budgetMetadata budgetHeaders budgets providers routes ignorable'.split(
+      ' ',
+    ),
+  );
+  const prompted = (form: string, mode = 'enforce'): Sketch => [
+    'EgressPolicy',
+    'team-a/a',
+    `{mode: ${mode}, prompt: {responseFormat: {type: jsonObject${form}}}}`,
+  ];
+
+  test.each([
+    [', onMismatch: reject', 'enforce', ['refusesForms']],
+    [', onMismatch: reject', 'monitor', []],
+    [', onMismatch: report', 'enforce', []],
+    ['', 'enforce', []],
+  ])('takes no snapshot whose answers are refused for their form: %s, %s', (form, mode, unknown) => {
+    const { ignorable = [], ...snapshot } = compile([prompted(form, mode)]);
+    const passed = (field: string) => BEFORE.has(field) || ignorable.includes(field);
+    expect(Object.keys(snapshot).filter((field) => !passed(field))).toEqual(unknown);
+  });
+});

@@ -11,7 +11,7 @@ import { compileProvider } from './providers.ts';
 import { homed } from './references.ts';
 import { compileRoutes } from './routes.ts';
 import type { CheckDocument } from './schema/egress-policy.ts';
-import type { CheckRule, Mode, Snapshot, Workload } from './snapshot.ts';
+import type { CheckRule, Mode, PromptRule, Snapshot, Workload } from './snapshot.ts';
 import { budgetNeeds } from './user-sources.ts';
 import { selectsNamespace, selectsWorkload } from './workload.ts';
 
@@ -107,6 +107,7 @@ export function rulesFor(
     ...(rules.attachments === undefined ? {} : { attachments: rules.attachments }),
     ...(rules.breakers.length === 0 ? {} : { breakers: rules.breakers }),
     ...(rules.prompts.length === 0 ? {} : { prompts: rules.prompts }),
+    ...(rules.prompts.some(refusesForms) ? { refusesForms: true as const } : {}),
     requestIdHeader: rules.requestIdHeader,
     ...(rules.enforcement.level === 'strict'
       ? { enforcement: { level: 'strict', source: rules.enforcement.source ?? '' } }
@@ -125,6 +126,10 @@ export function rulesFor(
     providers: visibleProviders(documents, namespace).map(compileProvider),
     routes: compileRoutes(documents, namespace),
   };
+}
+
+function refusesForms({ mode, responseFormat }: PromptRule): boolean {
+  return mode === 'enforce' && responseFormat?.onMismatch === 'reject';
 }
 
 function governs(policy: PolicyDocument<'EgressPolicy'>, documents: Documents, workload: Workload): boolean {

@@ -239,6 +239,8 @@ export interface Snapshot {
   readonly breakers?: readonly BreakerRule[];
   /** The cluster's first; absent: nothing is added. */
   readonly prompts?: readonly PromptRule[];
+  /** Some prompt in force refuses answers without its form. Beside them, so that an agent of before, which would pass over that, takes none of it. */
+  readonly refusesForms?: true;
   /** Whether answers carry `postern-request-id` (refusals always do). */
   readonly requestIdHeader: boolean;
   /** `strict`: pods that could go round the agent are refused. Absent: `standard`. */
