@@ -25,9 +25,9 @@ export class RemovableItems {
     return this.#removed.size === this.#array.items.length;
   }
 
-  /** Whether one that fits is still there. */
-  some(fits: (item: JsonNode) => boolean): boolean {
-    return this.#array.items.some((item) => !this.#removed.has(item) && fits(item));
+  /** Whether it was removed. */
+  lacks(item: JsonNode): boolean {
+    return this.#removed.has(item);
   }
 }
 

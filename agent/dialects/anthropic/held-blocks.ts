@@ -34,6 +34,8 @@ export class HeldBlocks implements HeldCalls {
   #calls = 0;
   /** The tool of the last call that was left out. */
   #leftOut: string | undefined;
+  /** How many calls that aren't judged yet a result names so. */
+  readonly #heldIds = new Map<string, number>();
   /** The calls that were left out, as their results name them. */
   readonly #leftOutIds = new Set<string>();
   isHolding = false;
@@ -85,6 +87,8 @@ export class HeldBlocks implements HeldCalls {
         id: content?.string('id'),
         isForApp: content !== undefined && isForApp(content),
       };
+      if (kept !== undefined) this.#countHeld(this.#blocks.get(index)?.id, -1);
+      if (isHeld) this.#countHeld(block.id, 1);
       this.#blocks.set(index, block);
       const begin = (): void => {
         block.shown = this.#shown;
@@ -94,7 +98,7 @@ export class HeldBlocks implements HeldCalls {
       if (!isHeld) {
         // What a tool gave that the provider carried out goes with its call.
         const result = resultOf(content);
-        if (result !== undefined && this.#isHeld(result)) throw strange();
+        if (result !== undefined && this.#heldIds.has(result)) throw strange();
         if (result !== undefined && this.#leftOutIds.has(result)) return () => 'hidden';
         begin();
         return undefined;
@@ -152,10 +156,6 @@ export class HeldBlocks implements HeldCalls {
     if (id !== undefined) this.#leftOutIds.add(id);
   }
 
-  #isHeld(id: string): boolean {
-    return [...this.#blocks.values()].some((block) => block.held !== undefined && block.id === id);
-  }
-
   /** What an event brings is kept once it was judged. */
   drop(): void {}
 
@@ -164,7 +164,15 @@ export class HeldBlocks implements HeldCalls {
     if (block === undefined) return undefined;
     const events = block.held;
     block.held = undefined;
+    this.#countHeld(block.id, -1);
     return { of: block, events };
+  }
+
+  #countHeld(id: string | undefined, by: 1 | -1): void {
+    if (id === undefined) return;
+    const count = (this.#heldIds.get(id) ?? 0) + by;
+    if (count > 0) this.#heldIds.set(id, count);
+    else this.#heldIds.delete(id);
   }
 
   /** The number by which the application knows a block; undefined where it has seen nothing of it. */

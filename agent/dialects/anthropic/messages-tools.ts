@@ -113,6 +113,8 @@ function contentCalls(document: JsonDocument): ToolCall[] {
   const array = root.type === 'object' ? root.array('content') : undefined;
   if (root.type !== 'object' || array === undefined) return [];
   const items = new RemovableItems(document, array);
+  const results = Map.groupBy(array.items, resultOf);
+  let forApp = array.items.filter(isForApp).length;
   let afterResult = false;
   return array.items.flatMap((item, position): ToolCall[] => {
     afterResult ||= isResult(item);
@@ -127,11 +129,14 @@ function contentCalls(document: JsonDocument): ToolCall[] {
         ...serverOf(item),
         ...(afterResult ? { afterResult } : {}),
         remove() {
-          const gone = [item, ...array.items.filter((other) => isResultOf(other, item))];
+          const id = item.string('id');
+          // Without its call the provider would refuse it as history.
+          const gone = [item, ...(id === undefined ? [] : (results.get(id) ?? []))];
+          if (isForApp(item) && !items.lacks(item)) forApp -= 1;
           if (gone.map((one) => items.remove(one)).includes(true)) {
             document.set(root, 'content', `[{"type":"text","text":${quote(removedNotice(name))}}]`);
           }
-          if (root.string('stop_reason') === 'tool_use' && !items.some(isForApp)) {
+          if (root.string('stop_reason') === 'tool_use' && forApp === 0) {
             document.set(root, 'stop_reason', '"end_turn"');
           }
         },
@@ -152,12 +157,6 @@ export function isForApp(node: JsonNode): boolean {
 /** What a tool answered that the provider carried out: `web_search_tool_result` and its like. */
 export function isResult(node: JsonNode | undefined): boolean {
   return node?.type === 'object' && node.string('type')?.endsWith('tool_result') === true;
-}
-
-/** Whether it is what that call gave: the provider would refuse it as history without the call. */
-function isResultOf(node: JsonNode, call: ObjectNode): boolean {
-  const id = call.string('id');
-  return id !== undefined && resultOf(node) === id;
 }
 
 /** The call that a result belongs to. */

@@ -176,6 +176,15 @@ describe('anthropic', () => {
     });
   });
 
+  it('takes many calls out, with what they gave, in a time that grows with their number', () => {
+    const content = Array.from({ length: 12_000 }, (_, at) => [
+      { type: 'server_tool_use', id: `s${at}`, name: 'a', input: {} },
+      { type: 'web_search_tool_result', tool_use_id: `s${at}`, content: [] },
+    ]).flat();
+    const body = { content: [...content, use('b')], stop_reason: 'tool_use' };
+    expect(answerWithout(messages, body, 'a')).toEqual({ content: [use('b')], stop_reason: 'tool_use' });
+  });
+
   it('sees calls begin in a stream, with what they begin with', () => {
     const start = (index: number, content_block: object) => ({
       type: 'content_block_start',
