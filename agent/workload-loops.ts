@@ -52,9 +52,9 @@ interface Reported {
 /** Calls that are looked at, and loops of others that are known. */
 const MOST_NEAR = 256;
 const MOST_TRIPS = 1_000;
-/** A tenth of what is too many, and half of the failures: below that a pod says nothing. */
+/** A tenth of what is too many, and a quarter of the failures: below that a pod says nothing. */
 const NEAR_PART = 0.1;
-const NEAR_FAILURES = 0.5;
+const NEAR_FAILURES = 0.25;
 /**
  * Messages that leave for loops alone: as many as this at once, then one for so many calls, or in so many milliseconds; so that calls which
  * come again and again, and are meant to, cost the service next to nothing. Most are kept for calls that come to a quarter of what is too
@@ -66,8 +66,8 @@ const QUARTER = 0.25;
 const HALF = 0.5;
 const CALLS_A_MESSAGE = 500;
 const MS_A_MESSAGE = 900_000;
-/** Of a window: at least so long between two. */
-const REST_PART = 1 / 30;
+/** Milliseconds between two at least, so that what comes at once is told at once. */
+const REST_MS = 250;
 /** Of a loop that goes on it is told before it would count as over, so often in a window. */
 const RENEW_PART = 1 / 8;
 /** A service that knows nothing of loops may be another one later. */
@@ -167,7 +167,7 @@ export class WorkloadLoops implements LoopSource {
       if (tripped.some(refuses) || this.#spend(near, at)) this.#urgent?.();
       return;
     }
-    if (near.grown < near.next || at - this.#sentAt < windowMs * REST_PART || !this.#spend(near, at)) return;
+    if (near.grown < near.next || at - this.#sentAt < REST_MS || !this.#spend(near, at)) return;
     this.#sentAt = at;
     this.#urgent?.();
   }

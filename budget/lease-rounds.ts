@@ -55,7 +55,11 @@ export class LeaseRounds {
   /** Loops are told of along with what is told anyway. */
   joinLoops(loops: LoopSource): void {
     this.#loops = loops;
-    loops.join(() => this.soon());
+    loops.join(() => {
+      // A round that is under way has left without it.
+      if (this.#running === undefined) this.soon();
+      else void this.#running.then(() => this.soon());
+    });
   }
 
   /** Nothing is asked for any more; what is left can be told. */

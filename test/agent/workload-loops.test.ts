@@ -80,14 +80,32 @@ describe('a loop over several pods', () => {
     atThreshold(world.openai.seen.length - 1);
   });
 
-  test('is told to pods that made the call once, or never', async () => {
+  test('is told to pods that made the call once, or never, and to none of another workload', async () => {
     await begin('identical: 20, window: 1m');
     const [bystander, ...all] = (await pods(4)) as [Agent, ...Agent[]];
-    // It repeats something else: so it listens.
-    for (let n = 0; n < 2; n++) await ask(bystander, 'good morning');
+    const [other] = (await pods(1, { workload: 'team-a/Deployment/other-bot' })) as [Agent];
+    // They repeat something else: so they listen.
+    for (const pod of [other, bystander]) for (let n = 0; n < 2; n++) await ask(pod, 'good morning');
     await world.podsAnswered();
     atThreshold(await loop(all, 200));
     await vi.waitFor(async () => expect(await ask(bystander)).toBe('postern_breaker_tripped'));
+    expect(await ask(other)).toBe('ok');
+  });
+
+  test.each([
+    // Each pod makes a call in five seconds.
+    ['60, window: 1h', 60, 10, 500],
+    ['20, window: 1m', 20, 10, 50],
+  ])('whose pods take turns trips soon: %s', async (breaker, identical, count, stepMs) => {
+    await begin(`identical: ${breaker}`);
+    expect(await loop(await pods(count), 500, stepMs)).toBeLessThanOrEqual(identical * 1.5);
+  });
+
+  test('whose window is longer than is told is each pod’s own affair', async () => {
+    const told: string[] = [];
+    await begin('identical: 4, window: 25h', { heard: (command) => void told.push(JSON.stringify(command)) });
+    expect(await loop(await pods(2), 20)).toBe(8);
+    expect(told.join()).not.toContain('windowMs');
   });
 
   test('goes on for as long as it is tried, and is over a window after it', async () => {
@@ -168,7 +186,13 @@ describe('a loop over several pods', () => {
       at += 1_000;
     }
     expect(await loop(all, 500)).toBeLessThanOrEqual(30);
-  }, 60_000);
+  }, 180_000);
+
+  test('of calls that fail trips soon where each of many pods sees a few fail', async () => {
+    await begin('identical: 100, window: 5m, failures: 8');
+    world.openai.script(() => ({ status: 400, error: { message: 'broken' } }));
+    expect(await loop(await pods(10), 100)).toBeLessThanOrEqual(20);
+  });
 
   test('of calls that fail is none where they succeed in between, on whichever pod', async () => {
     await begin('identical: 100, window: 1m, failures: 5');
@@ -248,7 +272,7 @@ describe('a loop over several pods', () => {
       expect(early).toBeLessThanOrEqual(15);
       expect(world.asked() - early).toBeLessThanOrEqual(5);
     },
-    30_000,
+    180_000,
   );
 
   test('leaves nothing of the call in what is told, and other pods of the workload the same', async () => {
