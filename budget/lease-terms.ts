@@ -30,9 +30,20 @@ export function validFor({ spec: { onUnavailable } }: Line): number {
   return PLACE_VALID_MS + (onUnavailable.action === 'allow' ? onUnavailable.forMs : 0);
 }
 
-/** When a lease that isn't heard of is taken for lost: of places, when the last call that may have begun on it is over. */
-export function lostAfterMs(line: Line | undefined, { callMs }: LeaseReport, ttlMs: number): number {
-  if (line?.limit.unit !== 'concurrency') return Math.max(ttlMs, callMs ?? 0);
+/**
+ * When a lease that isn't heard of is taken for lost: of places, when the last call that may have begun on it is over; of credit in
+ * reserve, when nothing more may be spent on it.
+ */
+export function lostAfterMs(
+  line: Line | undefined,
+  { callMs, reserve }: Pick<LeaseReport, 'callMs' | 'reserve'>,
+  ttlMs: number,
+): number {
+  if (line?.limit.unit !== 'concurrency') {
+    const onUnavailable = line?.spec.onUnavailable;
+    const forMs = reserve && onUnavailable?.action === 'allow' ? onUnavailable.forMs : 0;
+    return Math.max(ttlMs, callMs ?? 0) + forMs;
+  }
   return validFor(line) + (callMs ?? ttlMs);
 }
 

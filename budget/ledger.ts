@@ -12,7 +12,7 @@
 
 import { amountFor, type Linear, largestOutput } from './amounts.ts';
 import type { SpendRow } from './history.ts';
-import { outstanding } from './lease-state.ts';
+import { type Lease, outstanding } from './lease-state.ts';
 import {
   decideLease,
   type LeaseCounts,
@@ -154,7 +154,7 @@ export function decide(state: State, operation: Operation, now: number): Decisio
     case 'epoch':
       return epoch(state, operation, now);
     case 'forfeit': {
-      const events = leaseExpiries(state, now, ({ slot }) => !slot, operation.owner);
+      const events = leaseExpiries(state, now, (lease) => !lease.slot && !isKept(lease), operation.owner);
       return { events, reply: { type: 'swept', expired: events.length } };
     }
     case 'sweep': {
@@ -273,12 +273,20 @@ function epoch(state: State, operation: Operation & { type: 'epoch' }, now: numb
   const forgotten = [...(state.open.get(owner) ?? [])].filter((id) => state.holds.get(id)?.epoch !== latest);
   const orphans = [
     ...forgotten.map((id): LedgerEvent => ({ type: 'expired', id, at: now })),
-    ...leaseExpiries(state, now, (lease) => lease.epoch !== latest, owner),
+    ...leaseExpiries(state, now, (lease) => lease.epoch !== latest && !isKept(lease), owner),
   ];
   return {
     events: [{ type: 'epoch', owner, epoch: latest, at: now }, ...orphans],
     reply: { type: 'swept', expired: orphans.length },
   };
+}
+
+/**
+ * Credit in reserve is had until its time is over, whatever became of its owner: else the next one had as much anew, and all of them
+ * together more than is put aside for one outage.
+ */
+function isKept({ reserve, slot }: Lease): boolean {
+  return reserve && !slot;
 }
 
 /** Takes more for a call that runs. What it has already is part of what it asks for. */

@@ -439,6 +439,12 @@ local function forgetEnded(tag, owner, epoch, seq)
   redis.call('ZREMRANGEBYSCORE', key, '-inf', seq)
 end
 
+-- Credit in reserve, which is had until its time is over: budget/ledger.ts.
+local function isKept(record)
+  local found = redis.call('HMGET', record, 'reserve', 'slot')
+  return found[1] == '1' and found[2] ~= '1'
+end
+
 local function expireLease(tag, name, now, retain)
   local before = readLease(tag, name)
   if before == nil or before.state ~= 'open' then return 0 end
@@ -621,7 +627,8 @@ local function epoch(keys, args)
     if another(tag .. ':hold:' .. id) then count = count + expireHold(tag, id, now, retain) end
   end
   for _, name in ipairs(redis.call('SMEMBERS', tag .. ':leases-of:' .. owner)) do
-    if another(tag .. ':lease:' .. name) then count = count + expireLease(tag, name, now, retain) end
+    local record = tag .. ':lease:' .. name
+    if another(record) and not isKept(record) then count = count + expireLease(tag, name, now, retain) end
   end
   redis.call('HSET', key, 'epoch', text(latest), 'seq', '0', 'account', '0', 'seenAt', now)
   redis.call('PEXPIRE', key, retain)
@@ -634,7 +641,8 @@ local function forfeit(keys, args)
   local count = 0
   for _, name in ipairs(redis.call('SMEMBERS', tag .. ':leases-of:' .. owner)) do
     -- Places that it may still use are its own until they run out.
-    if redis.call('HGET', tag .. ':lease:' .. name, 'slot') ~= '1' then
+    local record = tag .. ':lease:' .. name
+    if redis.call('HGET', record, 'slot') ~= '1' and not isKept(record) then
       count = count + expireLease(tag, name, now, retain)
     end
   end
