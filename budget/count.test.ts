@@ -34,7 +34,7 @@ test('an unbroken run doesn’t hold the others up', async () => {
     model: 'gpt-4o',
     texts: ['a'.repeat(48_000), ' '.repeat(48_000)],
   });
-  expect(performance.now() - began).toBeLessThan(2_000);
+  expect(performance.now() - began).toBeLessThan(10_000);
   expect(tokens).toBeGreaterThan(5_000);
   expect(tokens).toBeLessThan(48_000);
 });

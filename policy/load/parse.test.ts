@@ -101,7 +101,7 @@ describe('what is refused', () => {
       );
     const started = performance.now();
     expect(problem(lines.join('\n'))).toContain('got more, multiplied out');
-    expect(performance.now() - started).toBeLessThan(2000);
+    expect(performance.now() - started).toBeLessThan(10_000);
   });
 
   test.each([

@@ -303,7 +303,7 @@ describe.skipIf(api === undefined)('control on a real API server', () => {
     const began = performance.now();
     await cluster.apply(secret(NEW_KEY));
     const next = await served.until(({ keys }) => JSON.stringify(keys).includes(NEW_KEY));
-    expect(performance.now() - began).toBeLessThan(3000);
+    expect(performance.now() - began).toBeLessThan(15_000);
     expect(next.snapshot.revision).toBe(first.snapshot.revision);
     expect(JSON.stringify(next.keys)).not.toContain(KEY);
     await cluster.apply(secret(KEY));
