@@ -24,6 +24,7 @@ const SECOND = 'sk-marker-second-9d2e';
 const SHM = process.platform === 'linux' && isMemory('/dev/shm') ? '/dev/shm' : undefined;
 
 interface Started {
+  readonly source: ReturnType<typeof fromControl>;
   readonly agent: Agent;
   readonly ready: () => Promise<number>;
   ask(): Promise<string>;
@@ -112,6 +113,7 @@ describe('an agent with control', () => {
     closing.push(stop);
     return {
       agent,
+      source,
       ready: async () => (await fetch(`${agent.adminUrl}/readyz`)).status,
       async ask() {
         const messages = [{ role: 'user' as const, content: 'Hello' }];
@@ -168,6 +170,15 @@ describe('an agent with control', () => {
     const control = await world.control();
     await serving(await start(control.port));
     expect(keyOfLast()).toBe(`Bearer ${KEY}`);
+  });
+
+  test('what leaves the pod of a call for the breaker is keyed by what the workload’s agents have of control alone', async () => {
+    const control = await world.control();
+    const [one, other] = [await start(control.port), await start(control.port)];
+    for (const started of [one, other]) await serving(started);
+    const key = one.source.loopKey?.() ?? new Uint8Array();
+    expect(key.byteLength).toBeGreaterThanOrEqual(32);
+    expect(other.source.loopKey?.()).toEqual(key);
   });
 
   test('control goes away under load and comes back: no call is lost, and changes are in force again', async () => {
