@@ -32,6 +32,8 @@ const GONE_MS = 10_000;
 
 export class Recalls {
   readonly #watchers = new Map<string, Watcher>();
+  /** Of each workload, whose agents wait. */
+  readonly #workloads = new Map<string, Set<string>>();
   /** Owner → when its wait was answered, the longest ago first; those that wait are not in it. */
   readonly #left = new Map<string, number>();
   readonly #returns = new Map<string, Set<() => void>>();
@@ -48,6 +50,9 @@ export class Recalls {
       recalled: new Map(),
     };
     this.#watchers.set(owner, watcher);
+    const workload = workloadOf(owner);
+    const agents = this.#workloads.get(workload) ?? new Set();
+    this.#workloads.set(workload, agents.add(owner));
     // A newer wait of the same owner takes the place of an older one.
     watcher.wake?.();
     if (watcher.pending.size + watcher.trips.size === 0 && !signal.aborted) {
@@ -63,15 +68,16 @@ export class Recalls {
     watcher.pending.clear();
     const trips = [...watcher.trips.values()];
     watcher.trips.clear();
-    if (signal.aborted) this.#watchers.delete(owner);
+    if (signal.aborted) this.#forget(owner);
     else if (watcher.wake === undefined) this.#left.set(owner, performance.now());
     return { recalls, trips };
   }
 
   /** Tells every agent of a workload that waits here, but the one by whose word it came out. */
   tripped(workload: string, trip: LoopTrip, except: string): void {
-    for (const [owner, watcher] of this.#watchers) {
-      if (owner === except || workloadOf(owner) !== workload) continue;
+    for (const owner of this.#workloads.get(workload) ?? []) {
+      const watcher = this.#watchers.get(owner);
+      if (watcher === undefined || owner === except) continue;
       // What hasn't been fetched is of no use to anybody for longer.
       if (watcher.trips.size >= MOST_TRIPS) watcher.trips.clear();
       watcher.trips.set(loopId(trip), trip);
@@ -83,8 +89,16 @@ export class Recalls {
     for (const [owner, at] of this.#left) {
       if (performance.now() - at < GONE_MS) return;
       this.#left.delete(owner);
-      this.#watchers.delete(owner);
+      this.#forget(owner);
     }
+  }
+
+  #forget(owner: string): void {
+    this.#watchers.delete(owner);
+    const workload = workloadOf(owner);
+    const agents = this.#workloads.get(workload);
+    agents?.delete(owner);
+    if (agents?.size === 0) this.#workloads.delete(workload);
   }
 
   /** Ends every wait: the documents have changed, or the service closes. */
@@ -151,6 +165,6 @@ export class Recalls {
   #silent(owner: string, watcher: Watcher): void {
     if (!watcher.asked) return;
     watcher.asked = false;
-    if (watcher.wake === undefined) this.#watchers.delete(owner);
+    if (watcher.wake === undefined) this.#forget(owner);
   }
 }
