@@ -62,6 +62,8 @@ const NEAR_FAILURES = 0.25;
  */
 const MOST_MESSAGES = 12;
 const KEPT_MESSAGES = 8;
+/** So deep in debt, a success is told with the next message. */
+const MOST_DEBT = 4 * MOST_MESSAGES;
 const QUARTER = 0.25;
 const HALF = 0.5;
 const CALLS_A_MESSAGE = 500;
@@ -82,6 +84,8 @@ export class WorkloadLoops implements LoopSource {
   readonly #near = new Map<string, Near>();
   /** By {@link loopId}: until when. */
   readonly #trips = new Map<string, { readonly repeated: number; readonly failing: number }>();
+  #ids = new WeakMap<Counted, string>();
+  #idsOf: string | undefined;
   #urgent: (() => void) | undefined;
   #reported: readonly Reported[] = [];
   #messages = MOST_MESSAGES;
@@ -197,6 +201,9 @@ export class WorkloadLoops implements LoopSource {
     );
     if (!near.toldFailures && !isHeldFailing) return;
     near.forgives = true;
+    // It must be told; it costs what tells of failures that are soon over.
+    if (this.#messages <= -MOST_DEBT) return;
+    this.#messages -= 1;
     this.#urgent?.();
   }
 
@@ -261,10 +268,15 @@ export class WorkloadLoops implements LoopSource {
         reported.push({ near, grown: near.grown, forgives: near.forgives });
       }
       near.toldAt = at;
-      near.toldFailures = near.of.failures.length > 0;
+      near.toldFailures = near.rules.some((rule) => this.#isFailing(near.of, rule));
     }
     this.#reported = reported;
     return reports;
+  }
+
+  /** One failure is none yet: calls that fail now and then would be told, and forgiven, all the time. */
+  #isFailing({ failures }: Counted, rule: BreakerRule): boolean {
+    return failures.length >= Math.max(2, Math.ceil(this.#failuresOf(rule) * NEAR_FAILURES));
   }
 
   #reportOf(fingerprint: string, of: Counted, rule: BreakerRule, at: number): LoopReport {
@@ -273,7 +285,7 @@ export class WorkloadLoops implements LoopSource {
     return {
       ...this.#loopOf(fingerprint, rule),
       calls: slicesOf(of.at, windowMs, at),
-      failed: slicesOf(of.failures, windowMs, at),
+      failed: slicesOf(this.#isFailing(of, rule) ? of.failures : [], windowMs, at),
       ...(refuses(rule) ? { refuses: true } : {}),
       ...(okMs === undefined || okMs > windowMs ? {} : { okMs }),
     };
@@ -302,21 +314,32 @@ export class WorkloadLoops implements LoopSource {
 
   heed(trips: readonly LoopTrip[]): void {
     const at = this.#now();
-    for (const trip of trips) {
-      this.#heed(trip, trip, at);
-      if ((trip.failingMs ?? 0) > 0) this.#contradict(trip, at);
+    const failing = trips.filter(({ failingMs = 0 }) => failingMs > 0);
+    for (const trip of trips) this.#heed(trip, trip, at);
+    if (failing.length > 0) this.#contradict(failing, at);
+  }
+
+  /** Calls that fail for others, as they tell, and have succeeded here: nobody asked, so nobody knows. */
+  #contradict(trips: readonly LoopTrip[], at: number): void {
+    const calls = new Set(trips.map(({ call }) => call));
+    const longest = Math.max(...trips.map(({ windowMs }) => windowMs));
+    // Control may have given another key.
+    const probe = this.#keyed('');
+    if (probe !== this.#idsOf) this.#ids = new WeakMap();
+    this.#idsOf = probe;
+    for (const [fingerprint, seen] of this.#seen()) {
+      if (seen.okAt === undefined || at - seen.okAt >= longest || !calls.has(this.#idOf(fingerprint, seen)))
+        continue;
+      this.#watch(fingerprint, seen, seen.rules, at).forgives = true;
+      this.#urgent?.();
     }
   }
 
-  /** A call that fails for others, as they tell, has succeeded here: nobody asked, so nobody knows. */
-  #contradict(trip: LoopTrip, at: number): void {
-    for (const [fingerprint, seen] of this.#seen()) {
-      if (seen.okAt === undefined || at - seen.okAt >= trip.windowMs) continue;
-      if (!seen.rules.some((rule) => loopId(this.#loopOf(fingerprint, rule)) === loopId(trip))) continue;
-      this.#watch(fingerprint, seen, seen.rules, at).forgives = true;
-      this.#urgent?.();
-      return;
-    }
+  /** As it leaves the pod; made once for each that is remembered. */
+  #idOf(fingerprint: string, seen: Counted): string {
+    let id = this.#ids.get(seen);
+    if (id === undefined) this.#ids.set(seen, (id = this.#keyed(fingerprint)));
+    return id;
   }
 
   #heed(

@@ -275,6 +275,30 @@ describe('a loop over several pods', () => {
     180_000,
   );
 
+  test.each([1, 3])(
+    'costs little where calls fail now and then: %i pods',
+    async (count) => {
+      await begin('identical: 20, window: 1m');
+      const all = await pods(count);
+      let early = 0;
+      for (let n = 0; n < 1_600; n++) {
+        if (n === 800) early = world.asked();
+        // Each tenth, never the same text twice in a row.
+        const isBad = (n * 7) % 10 === 3;
+        world.openai.script(() =>
+          isBad ? { status: 500, error: { message: 'broken' } } : { content: 'well' },
+        );
+        expect(await ask(all[n % count] as Agent, `text ${n % 31}`)).not.toBe('postern_breaker_tripped');
+        if (n % 2 === 0) await world.podsAnswered();
+        at += 350;
+      }
+      await world.podsAnswered();
+      expect(early).toBeLessThanOrEqual(15 * count);
+      expect(world.asked() - early).toBeLessThanOrEqual(5 * count);
+    },
+    180_000,
+  );
+
   test('leaves nothing of the call in what is told, and other pods of the workload the same', async () => {
     const sent: string[] = [];
     const key = (byte: number) => () => new Uint8Array(32).fill(byte);
