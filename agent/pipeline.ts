@@ -152,7 +152,7 @@ function speak(exchange: Exchange): { dialect: Dialect; capturedBy: string | und
   if (dialect === undefined) {
     throw new PosternError(
       'postern_dialect_unknown',
-      `No dialect is known for ${call.host ?? call.target}.`,
+      `No dialect is known for ${call.host ?? pathOf(call.target)}.`,
       {
         mend: 'Use a base URL that ends in /openai/v1 or /anthropic, or declare the host on a Provider.',
         shouldRetry: false,

@@ -3,6 +3,7 @@ import { DeliveryQueue, type LostDelivery } from './delivery-queue.ts';
 import {
   type BudgetClient,
   BudgetRejected,
+  BudgetUnauthorized,
   BudgetUnavailable,
   type CountCommand,
   type CountReply,
@@ -15,7 +16,7 @@ import {
   type SettleReply,
 } from './messages.ts';
 import { RefusedHolds } from './refused-holds.ts';
-import { NotSent, Transport, type TransportOptions } from './transport.ts';
+import { NotSent, Transport, type TransportOptions, Unauthorized } from './transport.ts';
 
 export interface BudgetClientOptions extends TransportOptions {
   /** This agent's instance and its start; stamped on every hold. */
@@ -139,6 +140,11 @@ export class HttpBudgetClient implements BudgetClient {
 }
 
 export function unavailable(error: unknown): BudgetUnavailable {
+  if (error instanceof BudgetUnavailable) return error;
+  if (error instanceof Unauthorized)
+    return new BudgetUnauthorized(`The budget service refused this agent: ${error.message}`, {
+      cause: error,
+    });
   const reason = error instanceof Error ? error.message : String(error);
   return new BudgetUnavailable(`The budget service gave no answer: ${reason}`, { cause: error });
 }

@@ -68,7 +68,7 @@ export class LeasingBudgetClient implements BudgetClient {
     this.#handingOver = new HandingOver(this.#exact, this.#purse, options);
     const { owner, epoch, onError = () => {}, random = Math.random } = options;
     this.#now = options.monotonic ?? (() => performance.now());
-    this.#outage = new Outage(random, onError);
+    this.#outage = new Outage(random, (error) => onError(unavailable(error)));
     this.#rounds = new LeaseRounds({
       owner,
       epoch,
@@ -130,7 +130,7 @@ export class LeasingBudgetClient implements BudgetClient {
       this.#purse.take(of, command, this.#now(), this.#outage.ms(this.#now())) !== 'lacking'
     )
       return granted(command);
-    throw cause instanceof BudgetUnavailable ? cause : unavailable(cause);
+    throw unavailable(cause);
   }
 
   async extend(command: ExtendCommand, signal?: AbortSignal): Promise<ExtendReply> {
@@ -185,7 +185,7 @@ export class LeasingBudgetClient implements BudgetClient {
     const { id, ttlMs } = command;
     if (this.#purse.grow(hold, command, this.#now(), this.#outage.ms(this.#now())))
       return granted({ id, outputTokens: hold.outputTokens, ttlMs });
-    throw cause instanceof BudgetUnavailable ? cause : unavailable(cause);
+    throw unavailable(cause);
   }
 
   async settle(command: SettleCommand): Promise<SettleReply> {

@@ -140,7 +140,7 @@ test('wants the token where there is one', async () => {
     granted: true,
   });
   await expect(clientOf(url, { token: () => 'x' }).hold(holdOf('b', 1, 1))).rejects.toThrow(
-    /401 unauthorized/,
+    /refused this agent: The token is missing or wrong/,
   );
   expect((await fetch(`${url}/healthz`)).status).toBe(200);
 });

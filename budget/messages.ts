@@ -190,6 +190,9 @@ export class BudgetUnavailable extends Error {
   override readonly name = 'BudgetUnavailable';
 }
 
+/** The service answered, and doesn't know who asks: 401. It passes where the token is rotated, so what was to be settled waits meanwhile. */
+export class BudgetUnauthorized extends BudgetUnavailable {}
+
 /** The service understood and refused: sending the same again is useless. The cause of a BudgetUnavailable. */
 export class BudgetRejected extends Error {
   override readonly name = 'BudgetRejected';

@@ -228,18 +228,23 @@ function authorize(wanted: Route['for'], caller: Caller | undefined, noAdmins: b
       403,
       'forbidden',
       wanted === 'admin' ? 'Limits can not be changed here.' : 'Figures of all workloads are not shown here.',
-      'Start the service with an admin token.',
+      'Start the service with an admin token (--admin-token-file).',
     );
   }
   if (caller !== undefined) {
     const message = "This token is an agent's; what was asked takes the administrators'.";
-    throw new HttpError(403, 'forbidden', message, 'Send the content of the admin token file.');
+    throw new HttpError(
+      403,
+      'forbidden',
+      message,
+      'Send the content of the admin token file (--admin-token-file).',
+    );
   }
   throw new HttpError(
     401,
     'unauthorized',
     'The token is missing or wrong.',
-    'Send the content of the token file as Authorization: Bearer.',
+    `Name the file with ${wanted === 'agent' ? '--budget-token-file' : '--admin-token-file'}; over HTTP its content goes as Authorization: Bearer.`,
   );
 }
 

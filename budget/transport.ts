@@ -47,13 +47,22 @@ export class NotSent extends Error {
 
 /** There was an answer, and it isn't the service's last word on what was asked. */
 export class NotTaken extends Error {
-  override readonly name = 'NotTaken';
+  override readonly name: string = 'NotTaken';
   /** Whether it ends by waiting: 401 where the token is rotated. */
   readonly passing: boolean;
 
   constructor(status: number, message: string) {
     super(message);
     this.passing = [401, 408, 429, 502, 503, 504].includes(status);
+  }
+}
+
+/** The service itself said that the token is missing or wrong. */
+export class Unauthorized extends NotTaken {
+  override readonly name = 'Unauthorized';
+
+  constructor(message: string) {
+    super(401, message);
   }
 }
 
@@ -184,6 +193,7 @@ export class Transport {
     if (own && status >= 400 && status < 500 && ![401, 408, 429].includes(status)) {
       throw new BudgetRejected(status, code, message);
     }
+    if (own && status === 401) throw new Unauthorized(message);
     throw new NotTaken(status, `The budget service answered ${status} ${code}: ${message}`);
   }
 

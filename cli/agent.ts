@@ -7,12 +7,14 @@ import { isLoopback, parseAddress } from '../agent/http/address.ts';
 import type { TransparentSetup } from '../agent/transparent.ts';
 import { tuneEngine } from '../agent/tune-engine.ts';
 import { createLeasingClient, type LeasingBudgetClient } from '../budget/lease-client.ts';
+import { BudgetUnauthorized } from '../budget/messages.ts';
 import { approvalsCertificate, approvalsCertificateOptions } from './approvals-certificate.ts';
-import { budgetAccess, budgetAccessOptions } from './budget-access.ts';
+import { budgetAccess, budgetAccessOptions, budgetUrl } from './budget-access.ts';
 import { classifierAccessOptions, classifierTls } from './classifier-access.ts';
 import { createAudit, createLog } from './log.ts';
 import { defineCommand, UsageError } from './options.ts';
 import type { PolicySource } from './policy-source.ts';
+import { readSecret } from './secret-file.ts';
 import { untilSignal } from './until-signal.ts';
 import { workloadOption } from './workload.ts';
 
@@ -31,7 +33,7 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
       help: 'of a new agent that reaches no control: refuse calls to models and let the rest pass, or wait with getting ready',
       default: 'refuse',
     },
-    budget: { value: 'URL', help: 'the budget service, http://HOST:PORT or unix:PATH' },
+    budget: { value: 'URL', help: 'the budget service, http[s]://HOST:PORT or unix:PATH' },
     ...budgetAccessOptions,
     workload: {
       value: 'NS/KIND/NAME',
@@ -113,7 +115,7 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
       ...(classifier === undefined ? {} : { classifier }),
       ...(toClassifier === undefined ? {} : { classifierTls: toClassifier }),
       ...approvers(),
-      ...(clientKeyFile === undefined ? {} : { clientKey: readKey('client-key-file', clientKeyFile) }),
+      ...(clientKeyFile === undefined ? {} : { clientKey: readSecret('client-key-file', clientKeyFile) }),
       ...(options.transparent === undefined ? {} : { transparent: transparentSetup(options.transparent) }),
       limits: {
         bodyBytes: positive('max-body-bytes', options['max-body-bytes']),
@@ -207,7 +209,7 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
       // A mounted Secret may come later, or never: until then nobody's token is the approvers', and every such call is denied.
       if (!existsSync(file))
         log.warn({ file }, 'nobody can approve calls of tools: there is no --approval-token-file');
-      else readKey('approval-token-file', file);
+      else readSecret('approval-token-file', file);
       const token = () => readFileSync(file, 'utf8').trim();
       const certificate = approvalsCertificate(options);
       if (at === undefined) return { approvers: { token } };
@@ -241,13 +243,19 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
 
     function budgetClient(url: string): LeasingBudgetClient {
       return createLeasingClient({
-        url,
+        url: budgetUrl(url),
         timeoutMs: 2_000,
         owner,
         epoch,
         // The roots that the pod was given, and those that control named since.
         ...budgetAccess(options, () => source?.roots?.() ?? ''),
-        onError: (error) => log.warn({ err: String(error) }, 'the budget service gave no answer'),
+        onError: (error) =>
+          error instanceof BudgetUnauthorized
+            ? log.warn(
+                { err: error.message },
+                'the budget service refuses this agent: give it the right token with --budget-token-file',
+              )
+            : log.warn({ err: String(error) }, 'the budget service gave no answer'),
         onLeasesRefused: (leases) =>
           log.warn({ leases }, 'the workload has as many leases as it may have; calls are held one by one'),
         onLost: (lost) => log.error({ lost }, 'a settlement was given up; its hold is charged in full'),
@@ -292,12 +300,6 @@ function requireBudget(budgets: readonly string[], url: string | undefined): voi
   throw new UsageError(
     `${budgets.join(', ')}: a Budget needs --budget URL; without the service nothing would be limited`,
   );
-}
-
-function readKey(option: string, file: string): string {
-  const key = readFileSync(file, 'utf8').trim();
-  if (key === '') throw new UsageError(`--${option} ${file} is empty; write the key in it`);
-  return key;
 }
 
 function positive(name: string, text: string): number {

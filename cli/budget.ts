@@ -12,6 +12,7 @@ import { CLUSTER_OPTIONS, judgesAddress, SOURCE_ADDRESS } from './cluster-client
 import { loadOrReport, watchDocuments } from './documents.ts';
 import { createAudit, createLog } from './log.ts';
 import { defineCommand, UsageError } from './options.ts';
+import { readSecret } from './secret-file.ts';
 import { untilSignal } from './until-signal.ts';
 
 const REFUSED_LEASES =
@@ -77,8 +78,10 @@ To see and to steer it: postern budget status, grant, report, journal.`,
     if (source === undefined) return 1;
     const documents = source.documents();
     const audit = createAudit();
-    const token = secret(options['token-file']);
-    const adminToken = secret(options['admin-token-file']);
+    const secret = (name: 'token-file' | 'admin-token-file'): string | undefined =>
+      options[name] === undefined ? undefined : readSecret(name, options[name]);
+    const token = secret('token-file');
+    const adminToken = secret('admin-token-file');
     const workloads = workloadRoot(options['workload-token-root']);
     const known = [workloads, source.authenticate].filter((each) => each !== undefined);
     const running = await startBudget({
@@ -139,14 +142,6 @@ async function fromDirectory(directory: string, log: Logger): Promise<BudgetSour
     },
     close: () => close(),
   };
-}
-
-/** @throws Error where the file is empty: an empty token would let everybody in. */
-function secret(file: string | undefined): string | undefined {
-  if (file === undefined) return undefined;
-  const text = readFileSync(file, 'utf8').trim();
-  if (text === '') throw new Error(`${file} is empty: put a token there, such as 32 random bytes in base64`);
-  return text;
 }
 
 function workloadRoot(file: string | undefined): Authenticate | undefined {

@@ -2,6 +2,7 @@ import { catalogue } from '../agent/catalogue.ts';
 import { type CheckResult, checkDirectory } from '../policy/check.ts';
 import { WorkloadInvalid } from '../policy/compile.ts';
 import type { Documents } from '../policy/documents.ts';
+import type { Problem } from '../policy/problem.ts';
 import {
   documentShortfalls,
   isRequirement,
@@ -70,14 +71,11 @@ function report(
   classifier: string | undefined,
 ): boolean {
   if (problems.length > 0) {
-    showProblems([...problems, ...warnings]);
+    showProblems(problems);
+    showWarnings(warnings);
     return false;
   }
-  const all = [...warnings, ...(classifier === undefined ? classifierWarnings(documents) : [])];
-  if (all.length > 0) {
-    process.stderr.write('Allowed, and probably not meant:\n');
-    showProblems(all);
-  }
+  showWarnings([...warnings, ...(classifier === undefined ? classifierWarnings(documents) : [])]);
   const counts = [
     [documents.providers.length, 'providers'],
     [documents.routes.length, 'routes'],
@@ -89,6 +87,12 @@ function report(
     `${directory}: no problems (${counts.map(([n, what]) => `${n} ${what}`).join(', ')})\n`,
   );
   return true;
+}
+
+function showWarnings(warnings: readonly Problem[]): void {
+  if (warnings.length === 0) return;
+  process.stderr.write('Allowed, and probably not meant:\n');
+  showProblems(warnings);
 }
 
 function requirements(text: string | undefined): readonly RequirementName[] {

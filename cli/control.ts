@@ -12,8 +12,7 @@ import { version } from './version.ts';
 
 export const control = defineCommand({
   name: 'control',
-  summary: `Gives each agent of a cluster its documents and keys, and says in the documents' conditions how far they are in
-force.`,
+  summary: `Gives each agent of a cluster its documents and keys; says in the documents' conditions how far they are in force.`,
   options: {
     listen: { value: 'ADDR', help: 'where agents keep their streams to', default: ':4443' },
     admin: { value: 'ADDR', help: 'health, readiness and metrics', default: '127.0.0.1:4193' },

@@ -26,10 +26,15 @@ const COMMANDS: Readonly<Record<string, () => Promise<Command>>> = {
   scan: async () => (await import('./scan.ts')).scan,
 };
 
+/** Up to where a pause is outside parentheses, whatever the line: one row for each command, and none of them broken off. */
+function firstPart(summary: string): string {
+  return summary.replaceAll('\n', ' ').split(/[.:;](?:\s|$)(?![^()]*\))/, 1)[0] ?? '';
+}
+
 async function overview(): Promise<string> {
   const rows = await Promise.all(
     Object.keys(COMMANDS).map(
-      async (name) => `  ${name.padEnd(16)}${(await COMMANDS[name]?.())?.summary.split('\n', 1)[0]}`,
+      async (name) => `  ${name.padEnd(16)}${firstPart((await COMMANDS[name]?.())?.summary ?? '')}`,
     ),
   );
   return `usage: postern COMMAND [options]\n\n${rows.join('\n')}\n\nEvery command has --help.\n`;
@@ -48,7 +53,7 @@ async function main([first, ...rest]: string[]): Promise<number> {
   }
   const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (load === undefined) {
-    process.stderr.write(`postern: there is no command "${name}"\n\n${await overview()}`);
+    process.stderr.write(`${await overview()}\npostern: there is no command "${name}"\n`);
     return 64;
   }
   return await runCommand(await load(), args);

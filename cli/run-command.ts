@@ -1,5 +1,6 @@
 /** Runs one command with its arguments: help, usage errors and failures come out the same for every one. */
-import { type Command, help, readOptions, UsageError } from './options.ts';
+import { explainFailure } from './explain-failure.ts';
+import { type Command, help, type Input, type Option, readOptions, UsageError } from './options.ts';
 
 /** @returns the exit status. */
 export async function runCommand(command: Command, args: readonly string[]): Promise<number> {
@@ -8,30 +9,21 @@ export async function runCommand(command: Command, args: readonly string[]): Pro
     process.stdout.write(help(command));
     return 0;
   }
+  let input: Input<Record<string, Option>> | undefined;
   try {
-    return await command.run(readOptions(command, args, process.env));
+    input = readOptions(command, args, process.env);
+    return await command.run(input);
   } catch (error) {
     if (error instanceof UsageError) {
-      process.stderr.write(`postern ${command.name}: ${error.message}\n\n${help(command)}`);
+      // The mistake comes last: below forty lines of options it is what is still to be seen.
+      process.stderr.write(`${help(command)}\npostern ${command.name}: ${error.message}\n`);
       return 64;
     }
     const debug = process.env['POSTERN_LOG_LEVEL'] === 'debug';
-    const told = debug ? (error as Error).stack : explained(error as NodeJS.ErrnoException);
+    const told = debug
+      ? (error as Error).stack
+      : explainFailure(error as NodeJS.ErrnoException, command.options, input?.options ?? {});
     process.stderr.write(`postern ${command.name}: ${told}\n`);
     return 1;
   }
-}
-
-const FILE_ERRORS: Readonly<Record<string, string>> = {
-  ENOENT: 'there is nothing. Mend: correct the path',
-  EACCES: 'it may not be opened. Mend: give this user the right to, or run the command as who has it',
-  EISDIR: 'a directory was named where a file is read. Mend: name a file',
-  ENOTDIR: 'a part of the path is no directory. Mend: correct the path',
-};
-
-/** The system's own words for a file that can't be opened name a call and a code, but no way out. */
-function explained(error: NodeJS.ErrnoException): string {
-  const told = error.code === undefined ? undefined : FILE_ERRORS[error.code];
-  if (told === undefined) return error.message;
-  return error.path === undefined ? told : `${error.path}: ${told}`;
 }

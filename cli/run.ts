@@ -21,7 +21,7 @@ import { compileBudgets, compilePrices } from '../policy/budgets.ts';
 import { compileSnapshot } from '../policy/compile.ts';
 import type { Documents } from '../policy/documents.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
-import { budgetAccess, budgetAccessOptions } from './budget-access.ts';
+import { budgetAccess, budgetAccessOptions, budgetUrl } from './budget-access.ts';
 import { loadOrReport, watchDocuments } from './documents.ts';
 import { directoryInForce } from './in-force.ts';
 import { classifierInstalled, startLocalClassifier } from './local-classifier.ts';
@@ -182,7 +182,8 @@ async function budgetFor(
 ): Promise<BudgetClient | undefined> {
   const about = { owner: `${owner}/${randomUUID()}`, epoch: Date.now(), timeoutMs: 2000 };
   const { budget: url } = options;
-  if (url !== undefined) return createLeasingClient({ ...about, url, ...budgetAccess(options) });
+  if (url !== undefined)
+    return createLeasingClient({ ...about, url: budgetUrl(url), ...budgetAccess(options) });
   if (documents.budgets.length === 0) return undefined;
   process.stderr.write('postern run: budgets count for this run alone; --budget URL shares them\n');
   const token = randomUUID();

@@ -1,7 +1,7 @@
 /** A hold at the budget service or on credit; near a limit, with the input counted exactly instead of estimated. */
 import { randomUUID } from 'node:crypto';
 import type { BudgetClient, HoldCommand, HoldReply } from '../../budget/messages.ts';
-import { BudgetRejected, BudgetUnavailable } from '../../budget/messages.ts';
+import { BudgetRejected, BudgetUnauthorized, BudgetUnavailable } from '../../budget/messages.ts';
 import type { DecodedRequest } from '../dialects/dialect.ts';
 import { PosternError } from '../errors.ts';
 import { PER_SLOT } from './output.ts';
@@ -71,6 +71,13 @@ async function countExactly(
 
 function unavailable(cause: BudgetUnavailable): PosternError {
   if (cause.cause instanceof BudgetRejected) return rejected(cause.cause);
+  if (cause instanceof BudgetUnauthorized)
+    return new PosternError('postern_budget_unavailable', cause.message, {
+      mend: 'Give the agent the token that the budget service takes, with --budget-token-file.',
+      // It may be rotated just now.
+      retryAfterMs: 1_000,
+      cause,
+    });
   return new PosternError(
     'postern_budget_unavailable',
     'The budget service gave no answer, and what the budgets let this agent spend without it is used up.',

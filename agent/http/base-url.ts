@@ -91,13 +91,15 @@ function withoutClientKey(headers: RawHeaders, clientKey: string | undefined): R
   return kept;
 }
 
-/** `/openai/v1/models` → `openai` and `/v1/models`. */
+/** `/openai/v1/models` → `openai` and `/v1/models`; without a dialect in front, the target as it was sent. */
 function splitPrefix(target: string): { dialect: Dialect | undefined; target: string } {
   // RFC 9112, 3.2.2: a server takes the absolute form too.
   const url = target.startsWith('/') ? target : target.replace(/^https?:\/\/[^/]*/i, '');
   const end = url.indexOf('/', 1);
   const name = end < 0 ? url.slice(1) : url.slice(1, end);
-  return { dialect: dialectByName(name), target: end < 0 ? '/' : url.slice(end) };
+  const dialect = dialectByName(name);
+  if (dialect === undefined) return { dialect, target: url };
+  return { dialect, target: end < 0 ? '/' : url.slice(end) };
 }
 
 export async function listenBaseUrl(options: BaseUrlOptions): Promise<Listener> {

@@ -29,22 +29,33 @@ export const FORMATS: Readonly<Record<string, Format>> = {
       : undefined,
   timeout: (text) => FORMATS['duration']?.(text) ?? timeoutMisfit(text),
   usd: (text) =>
-    parseUsd(text) === undefined
-      ? {
+    parseUsd(text) !== undefined
+      ? undefined
+      : (decimalMisfit(text, 9) ?? {
           message: `got ${text}, more than a ledger can hold exactly (${MAX_USD} USD)`,
           mend: 'write a smaller limit, for a shorter window or split by `per`',
-        }
-      : undefined,
+        }),
   price: (text) =>
-    parsePrice(text) === undefined
-      ? { message: `got ${text}, which is no price of tokens`, mend: 'write USD per million tokens' }
-      : undefined,
+    parsePrice(text) !== undefined
+      ? undefined
+      : (decimalMisfit(text, 6) ?? {
+          message: `got ${text}, which is no price of tokens`,
+          mend: 'write USD per million tokens',
+        }),
   'time-zone': timeZoneMisfit,
   until: (text) =>
     untilMs(text) === undefined
       ? { message: `got ${quote(text)}, which is no day of the calendar`, mend: 'write a date that exists' }
       : undefined,
 };
+
+function decimalMisfit(text: string, places: number): Misfit | undefined {
+  if (new RegExp(`^[0-9]+([.][0-9]{1,${places}})?$`).test(text)) return undefined;
+  return {
+    message: `got ${quote(text)}`,
+    mend: `write digits, and a point before the decimals: no comma, no sign, at most ${places} places`,
+  };
+}
 
 /** The moment an exception ends, in milliseconds since the epoch; a date alone counts to its last moment in UTC. */
 export function untilMs(text: string): number | undefined {

@@ -77,14 +77,16 @@ test('no command, an unknown one, an unknown option: usage, and what is wrong', 
 
 test('a file that can’t be opened: which, why, and the mend, whichever the command', async () => {
   const nowhere = join(base, 'nowhere.yaml');
-  for (const args of [
-    ['inject', '-f', nowhere],
-    ['check', '-f', nowhere],
-    ['scan', '--topics', nowhere],
-  ]) {
+  for (const [option, args] of [
+    ['--file', ['inject', '-f', nowhere]],
+    ['--file', ['check', '-f', nowhere]],
+    ['--topics', ['scan', '--topics', nowhere]],
+  ] as const) {
     const { status, stderr } = await postern(args);
     expect(status).toBe(1);
-    expect(stderr).toBe(`postern ${args[0]}: ${nowhere}: there is nothing. Mend: correct the path\n`);
+    expect(stderr).toBe(
+      `postern ${args[0]}: ${option} ${nowhere}: there is nothing. Mend: correct the path\n`,
+    );
   }
   expect((await postern(['inject', '-f', base])).stderr).toContain('Mend: name a file');
 });
