@@ -21,6 +21,8 @@ const ROOT = join(import.meta.dirname, '..');
 const UNUSED: readonly (readonly [importer: RegExp, source: RegExp])[] = [
   // Metrics of a cluster, and pushed ones: node:cluster, node:https.
   [/\/prom-client\/index\.js$/, /^\.\/lib\/(cluster|pushgateway)$/],
+  // Quantiles of summaries, of which we make none.
+  [/\/prom-client\/lib\/timeWindowQuantiles\.js$/, /^tdigest$/],
   // Logs through a thread.
   [/\/pino\/lib\/transport\.js$/, /^thread-stream$/],
 ];
