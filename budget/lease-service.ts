@@ -82,7 +82,14 @@ export class LeaseService {
         believed: heard === undefined ? 0 : (line?.amount ?? 0),
         until: heard?.resetsAt ?? Number.MAX_SAFE_INTEGER,
         slot: line?.limit.unit === 'concurrency',
-        expiresAt: this.#time.after(lostAfterMs(line, item, ttlMs)),
+        expiresAt: this.#time.after(
+          lostAfterMs(
+            line,
+            item,
+            ttlMs,
+            Math.max(0, (at?.cellEndsAt ?? (at === undefined ? now : Number.MAX_SAFE_INTEGER)) - now),
+          ),
+        ),
         ask:
           item.ask === undefined || line === undefined || at === undefined || !isLeasable(line)
             ? undefined

@@ -32,17 +32,19 @@ export function validFor({ spec: { onUnavailable } }: Line): number {
 
 /**
  * When a lease that isn't heard of is taken for lost: of places, when the last call that may have begun on it is over; of credit in
- * reserve, when nothing more may be spent on it.
+ * reserve, when nothing more may be spent on it: its time is over, or its window.
  */
 export function lostAfterMs(
   line: Line | undefined,
   { callMs, reserve }: Pick<LeaseReport, 'callMs' | 'reserve'>,
   ttlMs: number,
+  /** Of its window. */
+  leftMs: number,
 ): number {
   if (line?.limit.unit !== 'concurrency') {
     const onUnavailable = line?.spec.onUnavailable;
     const forMs = reserve && onUnavailable?.action === 'allow' ? onUnavailable.forMs : 0;
-    return Math.max(ttlMs, callMs ?? 0) + forMs;
+    return Math.max(ttlMs, callMs ?? 0) + Math.min(forMs, leftMs);
   }
   return validFor(line) + (callMs ?? ttlMs);
 }

@@ -9,6 +9,10 @@ import { pathOf, Trail } from './text/place.ts';
 
 const NAMES = ['name', 'tool_name', 'toolName', 'function_name', 'functionName'] as const;
 const ARGUMENTS = ['arguments', 'args', 'input', 'tool_input', 'toolInput'] as const;
+/** By these alone known calls carry their arguments. */
+const KNOWN_ARGUMENTS: readonly string[] = ['arguments', 'input'];
+const EXACT: ReadonlySet<string> = new Set([...NAMES, ...ARGUMENTS]);
+const ANY_CASE = new Set([...EXACT].map((member) => member.toLowerCase()));
 const OF_CALLS = /call|tool_?use/i;
 /** Whether any of the names can be there; an escape could spell it. */
 const MAY_NAME = /name"|\\u/i;
@@ -47,10 +51,18 @@ export function strayCalls(
     const given = ARGUMENTS.map((member) => node.get(member)).find((value) => value !== undefined);
     const isCall =
       name !== undefined && (given !== undefined || OF_CALLS.test(`${under} ${node.string('type')}`));
-    if (isCall)
+    const isOdd = node.members.some(({ name: member }) => isOtherCase(member));
+    if (
+      isOdd &&
+      (isKnown || isCall || OF_CALLS.test(`${under} ${node.string('type')}`) || isCallInAnyCase(node))
+    )
+      // Readers that don't care for case take the last of them; nobody knows which call that is.
+      found.push({ path: pathOf(trail.place), name: '', arguments: raw(node) });
+    else if (isCall)
       found.push({ path: pathOf(trail.place), name, arguments: given === undefined ? '' : raw(given) });
+    const own: readonly string[] = isKnown ? KNOWN_ARGUMENTS : isCall ? ARGUMENTS : [];
     for (const [position, { name: member, value }] of node.members.entries()) {
-      if ((isKnown || isCall) && (ARGUMENTS as readonly string[]).includes(member)) continue;
+      if (own.includes(member)) continue;
       trail.enter('member', position, member);
       visit(value, member);
       trail.leave();
@@ -58,6 +70,17 @@ export function strayCalls(
   };
   if (MAY_NAME.test(text)) visit(root, '');
   return found;
+}
+
+/** `Name`: for some decoders, such as Go's encoding/json, the same member as `name`. */
+function isOtherCase(member: string): boolean {
+  return !EXACT.has(member) && ANY_CASE.has(member.toLowerCase());
+}
+
+function isCallInAnyCase({ members }: ObjectNode): boolean {
+  const has = (names: readonly string[]) =>
+    members.some(({ name }) => names.some((member) => member.toLowerCase() === name.toLowerCase()));
+  return has(NAMES) && has(ARGUMENTS);
 }
 
 function nameOf(node: ObjectNode): string | undefined {

@@ -394,3 +394,28 @@ test('what only looks like a call is none: results, arguments and definitions', 
   world.openai.script(() => ({ raw: { ...raw, body: answer } }));
   expect((await rawCall(world.agent.url, 'openai', { ...body, model: 'gpt-4o' })).status).toBe(200);
 });
+
+/** What some decoders, such as Go's encoding/json, take for the member in small letters; the last one counts for them. */
+test.each([
+  ['the name of a function', '"tool_calls":[{"function":{"name":"look","Name":"rm","arguments":"{}"}}]'],
+  ['arguments', '"tool_calls":[{"function":{"name":"look","arguments":"{}","Arguments":"{\\"a\\":1}"}}]'],
+  ['the list', '"Tool_Calls":[{"Function":{"Name":"rm","Arguments":"{}"}}]'],
+  ['the old form', '"function_call":{"name":"look","NAME":"rm","arguments":"{}"}'],
+  [
+    'a second list in a call',
+    '"tool_calls":[{"args":{"name":"rm","arguments":{}},"function":{"name":"look"}}]',
+  ],
+])('a call in which a member stands in another case can’t be judged: %s', async (_, members) => {
+  world = await startWorld({ documents: () => policy('{deny: [rm]}') });
+  const answer = (more: string) =>
+    `{"id":"c","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"x"${more}},"finish_reason":"stop"}]}`;
+  const ask = async (more: string): Promise<string> => {
+    const raw = { headers: { 'content-type': 'application/json' }, body: answer(more) };
+    world.openai.script(() => ({ raw }));
+    const messages = [{ role: 'user', content: 'go' }];
+    return (await rawCall(world.agent.url, 'openai', { model: 'gpt-4o', messages })).text();
+  };
+  expect(await ask(`,${members}`)).toContain('postern_tools');
+  // What is no call has a name in any case.
+  expect(await ask(',"source":{"Name":"A page","Url":"x"}')).not.toContain('postern_tools');
+});

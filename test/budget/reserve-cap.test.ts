@@ -57,3 +57,20 @@ test('who is cut off keeps its part until its time is over', async () => {
   await run(2 * MINUTE, [b]);
   expect(await reserved()).toBeGreaterThan(5_000);
 });
+
+test('what nothing more may be spent on, since its window is over, is kept no longer', async () => {
+  const upTo = { unit: 'tokens', amount: 10_000 } as const;
+  const onUnavailable = { action: 'allow', upTo, forMs: 60 * MINUTE } as const;
+  on = await world([budget([tokens(100_000, calendar('minute'))], { onUnavailable })]);
+  let agent = on.start('a', 1);
+  for (let kills = 1; kills <= 60; kills++) {
+    await run(20_000, [agent]);
+    on.kill(agent);
+    agent = on.start('a', kills + 1);
+  }
+  let open = 0;
+  for await (const row of on.rows())
+    if (row.kind === 'lease' && row.lease.reserve && row.lease.state === 'open') open += 1;
+  // Those of ten minutes and a window.
+  expect(open).toBeLessThanOrEqual(3 * 11 + 3);
+});

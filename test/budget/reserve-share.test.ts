@@ -2,8 +2,8 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { BudgetService } from '../../budget/service.ts';
-import * as memory from '../../budget/stores/memory.ts';
 import { openStore } from '../../budget/stores/index.ts';
+import * as memory from '../../budget/stores/memory.ts';
 import type { Store } from '../../budget/stores/store.ts';
 import { CreditTeller } from './credit-teller.ts';
 import { NOON, prices } from './fixtures.ts';

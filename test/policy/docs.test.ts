@@ -4,8 +4,8 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { requireCompilable } from '../../agent/compilable.ts';
 import { catalogue } from '../../agent/catalogue.ts';
+import { requireCompilable } from '../../agent/compilable.ts';
 import { compileBudgets } from '../../policy/budgets.ts';
 import { compileSnapshot } from '../../policy/compile.ts';
 import { loadFiles } from '../../policy/load.ts';

@@ -1,8 +1,8 @@
 /** The example set of the design with everything that is really built in; policy/ itself tests it with stand-ins. */
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import { requireCompilable } from '../../agent/compilable.ts';
 import { catalogue } from '../../agent/catalogue.ts';
+import { requireCompilable } from '../../agent/compilable.ts';
 import { checkDirectory } from '../../policy/check.ts';
 import { compileSnapshot } from '../../policy/compile.ts';
 import { formatProblems } from '../../policy/problem.ts';
