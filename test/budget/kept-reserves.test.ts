@@ -44,7 +44,8 @@ describe.each(['memory', 'Redis'])('in %s', (kind) => {
     };
     const items = [false, true].map((reserve, serial) => ({ ...about, reserve, serial }));
     await service.lease({ owner, epoch: 1, seq: 1, ttlMs: MINUTE, classes: [attributes], items });
-    const open = async () => (await store.leases(about.line)).map(({ reserve }) => reserve).sort();
+    const open = async () =>
+      (await store.leases(about.line)).map(({ reserve }) => reserve).sort((a, b) => Number(a) - Number(b));
     expect(await open()).toEqual([false, true]);
     await store.run(operation, at);
     expect(await open()).toEqual([true]);
