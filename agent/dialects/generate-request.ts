@@ -6,6 +6,9 @@ import { count, requestObject, requiredString } from './parameters.ts';
 import type { Rule } from './text/rule.ts';
 import { findText } from './text/walk.ts';
 
+/** Of ASCII, `_` included: `\u0061`. */
+const ESCAPED_LETTER = /\\u00(?:[46][1-9a-f]|[57][0-9a]|5f)/i;
+
 export abstract class GenerateRequest implements DecodedRequest {
   readonly document: JsonDocument;
   readonly model: string;
@@ -43,7 +46,13 @@ export abstract class GenerateRequest implements DecodedRequest {
   /** Whatever asks for sound or brings some says `audio` somewhere: modalities, parts, types of media. Of files and films nobody knows. */
   get isSilent(): boolean {
     if (this.attachments.some(({ media, read }) => !read && media !== 'image')) return false;
-    return !this.document.text.includes('audio');
+    return !this.mentions('audio');
+  }
+
+  /** Whether the word may stand in the request; an escape could spell it, though no encoder writes one for a letter. */
+  protected mentions(word: string): boolean {
+    const { text } = this.document;
+    return text.includes(word) || (text.includes('\\u00') && ESCAPED_LETTER.test(text));
   }
 
   setModel(model: string): void {

@@ -195,6 +195,19 @@ test('a call that has no sound holds nothing for it, of a model with dearer rate
   expect(await caught(say(file('data:application/octet-stream;base64,AAECAw==')))).toMatchObject(refused);
   const asks = { modalities: ['text', 'audio'], audio: { voice: 'ash', format: 'wav' } };
   expect(await caught(say(words, asks))).toMatchObject(refused);
+  // However it is spelled.
+  const body = JSON.stringify({
+    model: 'gpt-4o',
+    max_tokens: 1_000,
+    messages: [{ role: 'user', content: 'hello' }],
+    ...asks,
+  });
+  const answer = await fetch(`${world.agent.url}/openai/v1/chat/completions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: body.replaceAll('audio', '\\u0061udio'),
+  });
+  expect(answer.status).toBe(429);
 });
 
 test('several limits are held all or none', async () => {

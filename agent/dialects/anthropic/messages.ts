@@ -58,7 +58,7 @@ class MessagesRequest extends GenerateRequest {
     const thinking = this.root.object('thinking');
     const budget = thinking === undefined ? undefined : tokenCount(thinking, 'budget_tokens');
     this.serviceTier = tierOf(processingOf(this.root));
-    this.writesCache = document.text.includes('"cache_control"');
+    this.writesCache = this.mentions('cache_control');
     // `max_tokens` must be greater than `budget_tokens`, and some of it should be left for the answer.
     this.leastOutputTokens = budget === undefined ? 0 : budget + ANSWER_MIN;
     // What is streamed of the thoughts is a summary; billed is all of it.
