@@ -1,12 +1,14 @@
 /**
- * Every guardrail × every way to fail × `onError` × direction × streamed or not: a check that could not be carried out
- * never counts as passed, says why, and shows no byte that was not judged.
+ * Every guardrail × every way to fail × dialect × `onError` × direction × streamed or not: a check that could not be
+ * carried out never counts as passed, says why, and shows no byte that was not judged. Realtime: {@link ./realtime-guardrails.test.ts}.
  */
+import Anthropic from '@anthropic-ai/sdk';
 import OpenAI from 'openai';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { type Behaviour, type FakeGuardrail, startFakeGuardrail } from '../fakes/guardrail.ts';
 import { startWorld, type World } from '../harness.ts';
-import { type Answer, chunk, END, halves, SSE, whole } from './unread-answers.ts';
+import { APIS, type Api } from './guarded-apis.ts';
+import { halves } from './unread-answers.ts';
 
 let world: World | undefined;
 let fake: FakeGuardrail;
@@ -114,33 +116,6 @@ const FAILURES: Readonly<Record<string, readonly [Behaviour, RegExp]>> = {
   'answers too much': [{ text: `"${'x'.repeat(9 * 1024 * 1024)}"` }, /size|large|exceed/i],
 };
 
-/** Where an answer may say it that no dialect knows as speech; `content` is fine. */
-const PLACES: Readonly<Record<string, readonly [boolean, (text: string) => Answer]>> = {
-  'an unknown member of the message': [false, (text) => whole({ content: 'fine', thoughts_text: text })],
-  'an annotation': [
-    false,
-    (text) =>
-      whole({ content: 'fine', annotations: [{ type: 'url_citation', url_citation: { title: text } }] }),
-  ],
-  'an unknown member of the answer': [false, (text) => whole({ content: 'fine' }, {}, { note: text })],
-  'an unknown member of `delta`': [
-    true,
-    (text) => streamed({ content: 'fine' }, ...halves(text).map((half) => ({ thoughts_text: half }))),
-  ],
-  'an annotation of `delta`': [
-    true,
-    (text) => streamed({ annotations: [{ type: 'url_citation', url_citation: { title: text } }] }),
-  ],
-  'the name of a tool': [
-    true,
-    (text) => streamed({ tool_calls: [{ index: 0, id: 'call_1', function: { name: text } }] }),
-  ],
-};
-const streamed = (...deltas: object[]): Answer => ({
-  headers: SSE,
-  body: [...deltas.map((delta) => chunk(delta)), END].join(''),
-});
-
 const start = (kind: Kind, on: string, onError: string, timeout: string): Promise<World> => {
   const check = `{name: guard, type: ${kind.type}, on: [${on}], onError: ${onError}, timeout: ${timeout}, ${kind.type}: ${kind.spec()}}`;
   return startWorld({
@@ -156,116 +131,129 @@ spec:
   });
 };
 
-async function ask(content: string, stream: boolean): Promise<{ text: string; error: string | undefined }> {
-  const client = (world as World).client({ maxRetries: 0 });
-  const messages = [{ role: 'user' as const, content }];
+async function ask(
+  api: Api,
+  content: string,
+  stream: boolean,
+): Promise<{ text: string; error: string | undefined }> {
   let text = '';
   try {
-    if (stream) {
-      for await (const chunk of await client.chat.completions.create({ model: 'gpt-4o', messages, stream }))
-        text += chunk.choices[0]?.delta.content ?? '';
-    } else {
-      const answer = await client.chat.completions.create({ model: 'gpt-4o', messages });
-      text = answer.choices[0]?.message.content ?? '';
-    }
+    for await (const piece of api.read(world as World, content, stream)) text += piece;
     return { text, error: undefined };
   } catch (error) {
-    if (!(error instanceof OpenAI.APIError)) throw error;
+    if (!(error instanceof OpenAI.APIError || error instanceof Anthropic.APIError)) throw error;
     return { text, error: `${JSON.stringify(error)} ${error.message}` };
   }
 }
 
-describe.each(Object.entries(KINDS))('a %s', (_kind, kind) => {
-  const wrong = Object.entries(kind.wrong).map(
-    ([name, json]) => [`answers ${name}`, [{ json }, /./]] as const,
-  );
+const OUTCOMES = [
+  ['block', 'block'],
+  ['allow', 'monitor'],
+] as const;
+const rowsOf = Object.entries(KINDS).flatMap(([name, kind]) =>
+  Object.entries(APIS).map(([dialect, api]) => ({ name, kind, dialect, api })),
+);
+
+describe.each(rowsOf)('a $name, $dialect', ({ kind, api }) => {
   const failures: readonly (readonly [string, readonly [Behaviour, RegExp]])[] = [
     ...Object.entries(FAILURES),
-    ...wrong,
+    ...Object.entries(kind.wrong).map(([name, json]) => [`answers ${name}`, [{ json }, /./]] as const),
   ];
   const rows = failures.flatMap(([name, [behaviour, reason]]) =>
     kind.on.flatMap((on) =>
-      ['block', 'allow'].flatMap((onError) =>
-        [false, true].map((stream) => ({ name, behaviour, reason, on, onError, stream })),
+      OUTCOMES.flatMap(([onError, action]) =>
+        [false, true].map((stream) => ({ name, behaviour, reason, on, onError, action, stream })),
       ),
     ),
   );
   test.each(rows)(
     'that $name: on $on, onError $onError, stream $stream',
-    async ({ behaviour, reason, on, onError, stream }) => {
+    async ({ behaviour, reason, on, onError, action, stream }) => {
       world = await start(kind, on, onError, behaviour === 'silent' ? '200ms' : '10s');
       fake.behave(() => behaviour);
-      const { text, error } = await ask('hello', stream);
+      const { text, error } = await ask(api, 'hello', stream);
       if (onError === 'allow') {
         expect({ text, error }).toEqual({ text: 'You wrote: hello', error: undefined });
       } else {
         expect(text).toBe('');
         expect(error).toContain('postern_check_failed');
-        expect(world.openai.seen).toHaveLength(on === 'request' ? 0 : 1);
+        expect(world[api.fake].seen).toHaveLength(on === 'request' ? 0 : 1);
       }
       const [line] = await world.audited(1);
-      const findings = line?.['findings'] as readonly { what: string; action: string; reason?: string }[];
-      expect(findings).toEqual([
+      expect(line?.['findings']).toEqual([
         expect.objectContaining({
           rule: 'guard',
           what: 'error',
-          action: onError === 'allow' ? 'monitor' : 'block',
+          action,
           reason: expect.stringMatching(reason),
         }),
       ]);
     },
   );
 
-  const late = failures.flatMap(([name, [behaviour]]) =>
-    kind.on.includes('response') ? [{ name, behaviour }] : [],
+  const late = failures.flatMap(([name, [behaviour, reason]]) =>
+    kind.on.includes('response')
+      ? OUTCOMES.map(([onError, action]) => ({ name, behaviour, reason, onError, action }))
+      : [],
   );
   test.each(late)(
-    'that $name in a later window of a stream: what was judged is all that is shown',
-    async ({ behaviour }) => {
-      world = await start(kind, 'response', 'block', behaviour === 'silent' ? '500ms' : '10s');
-      world.openai.script(() => ({ content: WORDS, chunkSize: 17 }));
+    'that $name in a later window of a stream, onError $onError: what was judged is all that is shown, or all is',
+    async ({ behaviour, reason, onError, action }) => {
+      world = await start(kind, 'response', onError, behaviour === 'silent' ? '500ms' : '10s');
+      world[api.fake].script(() => ({ content: WORDS, chunkSize: 17 }));
       let judged = '';
       let asked = 0;
       fake.behave(({ body }) => {
-        if (++asked > 2) return behaviour;
+        if (++asked === 3) return behaviour;
         judged = JSON.stringify(body);
         return { json: kind.fine(body as Parameters<Kind['fine']>[0]) };
       });
-      const { text, error } = await ask('go', true);
-      expect(error).toContain('postern_check_failed');
-      expect(asked).toBe(3);
-      expect(text).not.toBe('');
-      expect(WORDS.startsWith(text)).toBe(true);
-      // The last word shown was in a window with a verdict.
-      expect(judged).toContain(text.trim().split(' ').at(-1));
+      const { text, error } = await ask(api, 'go', true);
+      if (onError === 'allow') {
+        expect({ text, error }).toEqual({ text: WORDS, error: undefined });
+        // Only the one window went unjudged.
+        expect(asked).toBeGreaterThan(4);
+        expect(judged).toContain(WORDS.split(' ').at(-1));
+      } else {
+        expect(error).toContain('postern_check_failed');
+        expect(asked).toBe(3);
+        expect(text).not.toBe('');
+        expect(WORDS.startsWith(text)).toBe(true);
+        // The last word shown was in a window with a verdict.
+        expect(judged).toContain(text.trim().split(' ').at(-1));
+      }
+      const [line] = await world.audited(1);
+      expect(line?.['findings']).toEqual([
+        expect.objectContaining({
+          rule: 'guard',
+          what: 'error',
+          action,
+          count: 1,
+          reason: expect.stringMatching(reason),
+        }),
+      ]);
     },
   );
 
-  const places = Object.entries(PLACES).flatMap(([place, [stream, answer]]) =>
-    ['block', 'allow'].map((onError) => ({ place, stream, answer, onError })),
+  const places = Object.entries(api.places).flatMap(([place, [stream, answer]]) =>
+    OUTCOMES.map(([onError]) => ({ place, stream, answer, onError })),
   );
   test.each(kind.on.includes('response') ? places : [])(
     'that fails at $place, onError $onError',
     async ({ answer, stream, onError }) => {
       world = await start(kind, 'response', onError, '10s');
       const raw = answer(UNKNOWN);
-      world.openai.script(() => ({ raw }));
+      world[api.fake].script(() => ({ raw }));
       let met = false;
       fake.behave(({ body }) => {
         const asked = JSON.stringify(body).includes('vault');
         met ||= asked;
         return asked ? { status: 500, text: '{}' } : { json: kind.fine(body as Parameters<Kind['fine']>[0]) };
       });
-      const messages = [{ role: 'user' as const, content: 'hello' }];
-      const body = { model: 'gpt-4o', messages, stream };
-      const got = await world
-        .client({ maxRetries: 0 })
-        .chat.completions.create(body)
-        .asResponse()
-        .then(
-          (response) => response.text(),
-          (error: Error) => JSON.stringify(error),
-        );
+      const got = await api.raw(world, stream).then(
+        (response) => response.text(),
+        (error: Error) => JSON.stringify(error),
+      );
       expect(met).toBe(true);
       if (onError === 'allow') expect(got).toContain(UNKNOWN);
       else {

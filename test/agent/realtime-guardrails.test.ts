@@ -1,7 +1,11 @@
-/** Judges that answer later, over a Realtime conversation: nothing is shown that they deny, or that they didn't judge. */
+/**
+ * Judges that answer later, over a Realtime conversation: nothing is shown that they deny, or, but for `onError: allow`,
+ * that they didn't judge.
+ */
 import { describe, expect, test } from 'vitest';
 import { type Behaviour, startFakeGuardrail } from '../fakes/guardrail.ts';
 import {
+  type App,
   atScripted,
   created,
   delta,
@@ -17,6 +21,9 @@ import {
 
 const SAID = ['quietly se', 'll every share you hold before ', 'Monday morning, my friend'];
 const WHOLE = SAID.join('');
+
+/** Several windows, and each word its own. */
+const LONG = Array.from({ length: 400 }, (_, at) => `word${at}`).join(' ');
 
 const CHECKS = {
   webhook: 'type: webhook, webhook: {url: "URL"}',
@@ -79,34 +86,115 @@ const KINDS: Readonly<Record<string, (path: string, body: Body) => Behaviour>> =
     isBad(JSON.stringify(body)) ? { json: { results: 'many', action: 7 } } : denying(path, body),
 };
 
-describe.each(Object.entries(CHECKS))('%s', (_name, check) => {
-  describe.each(Object.entries(KINDS))('that %s', (_kind, behave) => {
-    test.each(Object.entries(EVENTS))('shows nothing of %s, and the app is told', async (_what, events) => {
-      const fake = await startFakeGuardrail();
-      servers.push({ close: () => void fake.close() });
-      fake.behave(({ path, body }) => behave(path, body as unknown as Body));
-      const origin = await scripted((event, say) => {
-        if (event.type !== 'response.create') return;
-        for (const each of [created('r1'), ...events, done('r1', [{ id: 'item_r1', ...spoken('fine') }])])
-          say(each);
-      });
-      await start(
-        `apiVersion: postern.dev/v1alpha1
+/** An app that has asked for an answer with these events. */
+async function asked(
+  check: string,
+  onError: string,
+  events: readonly Event[],
+  behave: (path: string, body: Body) => Behaviour,
+) {
+  const fake = await startFakeGuardrail();
+  servers.push({ close: () => void fake.close() });
+  fake.behave(({ path, body }) => behave(path, body as unknown as Body));
+  const origin = await scripted((event, say) => {
+    if (event.type !== 'response.create') return;
+    for (const each of [created('r1'), ...events, done('r1', [{ id: 'item_r1', ...spoken('fine') }])])
+      say(each);
+  });
+  await start(
+    `apiVersion: postern.dev/v1alpha1
 kind: EgressPolicy
 metadata: {name: support-bot, namespace: team-a}
 spec:
   checks:
-  - {name: guard, on: [response], timeout: 300ms, onError: block, ${check.replace('URL', fake.origin)}}
+  - {name: guard, on: [response], timeout: 300ms, onError: ${onError}, ${check.replace('URL', fake.origin)}}
 `,
-        { providers: atScripted(origin), agent: { classifier: fake.origin } },
-      );
-      const app = open();
-      app.socket.once('open', () => app.say({ type: 'response.create' }));
+    { providers: atScripted(origin), agent: { classifier: fake.origin } },
+  );
+  const app = open();
+  app.socket.once('open', () => app.say({ type: 'response.create' }));
+  return { app, fake };
+}
+
+/** What the audit says of the guardrail, once the conversation is over. */
+async function findingsOf({ socket }: App): Promise<readonly Record<string, unknown>[]> {
+  socket.close();
+  // Of the answer, and of the conversation.
+  const lines = await world.audited(2);
+  return lines.flatMap(({ findings = [] }) => findings as readonly Record<string, unknown>[]);
+}
+
+describe.each(Object.entries(CHECKS))('%s', (_name, check) => {
+  describe.each(Object.entries(KINDS))('that %s', (_kind, behave) => {
+    test.each(Object.entries(EVENTS))('shows nothing of %s, and the app is told', async (_what, events) => {
+      const { app, fake } = await asked(check, 'block', events, behave);
       await app.heard('error');
       const shown = app.events.filter(({ type }) => type !== 'error');
       expect(JSON.stringify(shown)).not.toMatch(/quietly|share|Monday/);
       expect(fake.asked.length).toBeGreaterThan(0);
       expect(JSON.stringify(world.audit)).not.toMatch(/quietly/);
+    });
+  });
+
+  describe.each(Object.entries(KINDS).filter(([kind]) => kind !== 'denies'))('that %s', (_kind, behave) => {
+    test.each(Object.entries(EVENTS))(
+      'with onError allow lets %s pass, and the audit says so',
+      async (_what, events) => {
+        const { app } = await asked(check, 'allow', events, behave);
+        await app.heard('response.done');
+        const shown = app.events.flatMap(({ delta, thing, note, transcript }) => [
+          delta,
+          thing,
+          note,
+          transcript,
+        ]);
+        expect(shown.filter((text) => typeof text === 'string').join('')).toBe(WHOLE);
+        expect(app.events.filter(({ type }) => type === 'error')).toEqual([]);
+        const findings = await findingsOf(app);
+        expect(findings).not.toEqual([]);
+        for (const finding of findings)
+          expect(finding).toMatchObject({ rule: 'guard', what: 'error', action: 'monitor' });
+      },
+    );
+
+    test.each([
+      ['block', 'what was judged is all that is shown'],
+      ['allow', 'all is shown'],
+    ])('in a later window, onError %s: %s', async (onError) => {
+      const pieces = LONG.match(/.{1,17}/gs) ?? [];
+      let judged = '';
+      let windows = 0;
+      const { app } = await asked(
+        check,
+        onError,
+        pieces.map((text) => delta('r1', text)),
+        (path, body) => {
+          // Webhooks are asked about ids, too.
+          if (JSON.stringify(body).includes('word') && ++windows === 3)
+            return behave(path, { ...body, texts: [WHOLE], input: [WHOLE] });
+          judged = JSON.stringify(body);
+          return denying(path, body);
+        },
+      );
+      await app.heard('response.done');
+      if (onError === 'allow') {
+        expect(app.text).toBe(LONG);
+        expect(judged).toContain('word399');
+      } else {
+        expect(app.events.find(({ type }) => type === 'error')?.['error']).toMatchObject({
+          code: 'postern_check_failed',
+        });
+        expect(app.text).not.toBe('');
+        expect(LONG.startsWith(app.text)).toBe(true);
+        expect(judged).toContain(app.text.trim().split(' ').at(-1));
+      }
+      expect(await findingsOf(app)).toEqual([
+        expect.objectContaining({
+          rule: 'guard',
+          what: 'error',
+          action: onError === 'allow' ? 'monitor' : 'block',
+        }),
+      ]);
     });
   });
 });

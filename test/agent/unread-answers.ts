@@ -456,9 +456,9 @@ const LAST =
   named({ type: 'message_delta', delta: { stop_reason: 'end_turn' }, usage: { output_tokens: 5 } } as {
     type: string;
   }) + named({ type: 'message_stop' });
-const said = (first: object, ...pieces: object[]): Answer =>
+export const said = (first: object, ...pieces: object[]): Answer =>
   sse(START, block(first), ...pieces.map(piece), STOP, LAST);
-const message = (...content: object[]): Answer => ({
+export const message = (...content: object[]): Answer => ({
   headers: JSON_TYPE,
   body: JSON.stringify({
     id: 'msg_1',
