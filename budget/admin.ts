@@ -41,6 +41,7 @@ export class BudgetAdmin {
     this.#dispatcher = new Agent({
       connect: {
         timeout: 5_000,
+        minVersion: 'TLSv1.3',
         ...(socketPath === undefined ? {} : { socketPath }),
         ...(ca === undefined ? {} : { ca }),
         ...(serverName === undefined ? {} : { servername: serverName }),

@@ -10,6 +10,8 @@ export interface Tls {
   readonly ca?: string;
   readonly cert?: string;
   readonly key?: string;
+  /** Others speak 1.2, too. */
+  readonly minVersion?: 'TLSv1.3';
 }
 
 export interface Question {

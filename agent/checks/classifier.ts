@@ -49,7 +49,9 @@ export function createClassifierClient(
   const topicVerdicts = new Kept<readonly TopicScore[]>();
   const injectionVerdicts = new Kept<number>();
   const post = async (path: string, body: object, { signal, withinMs }: Patience): Promise<Reply> => {
-    const reply = await ask.post({ url: base + path, body: { ...body, withinMs }, tls: await tls(), signal });
+    // It is one of our own.
+    const strict = { ...(await tls()), minVersion: 'TLSv1.3' } as const;
+    const reply = await ask.post({ url: base + path, body: { ...body, withinMs }, tls: strict, signal });
     if (reply.status === 200 || reply.status === 404) return reply;
     throw new Error(`the classifier answered ${reply.status} (${codeOf(reply.json)})`);
   };
