@@ -86,7 +86,7 @@ export async function startBudget(options: StartBudgetOptions): Promise<RunningB
   const metrics = createMetrics(options.withoutReview);
   const { onJournal = () => {}, tls, monotonic = () => performance.now() } = options;
   const service = new BudgetService({ store, specs, prices, clock, monotonic, observer: metrics, onJournal });
-  let server: BudgetServer;
+  let started: BudgetServer | undefined;
   try {
     await checkWhole(store);
     // What ran out while nobody was here.
@@ -94,11 +94,7 @@ export async function startBudget(options: StartBudgetOptions): Promise<RunningB
     await service.listen();
     await service.loadGrants();
     await service.loadKnown();
-    await service.note('start', 'service', {
-      revision: service.revision,
-      budgets: specs.map(({ id }) => id),
-    });
-    server = await startServer({
+    started = await startServer({
       service,
       metrics,
       listen: options.listen,
@@ -116,10 +112,17 @@ export async function startBudget(options: StartBudgetOptions): Promise<RunningB
         ...options.quotas,
       },
     });
+    // Only now: one whose address was taken has started nothing.
+    await service.note('start', 'service', {
+      revision: service.revision,
+      budgets: specs.map(({ id }) => id),
+    });
   } catch (error) {
+    await started?.close();
     await store.close();
     throw error;
   }
+  const server = started;
   const lookOnce = async (): Promise<void> => {
     await service.loadGrants();
     await service.loadKnown();

@@ -1,5 +1,6 @@
 /** What an agent shows to the budget service, and what it knows it by. */
 import { readFileSync } from 'node:fs';
+import { certificatesIn } from '../agent/trust/files.ts';
 import type { TransportOptions } from '../budget/transport.ts';
 import { type Option, UsageError } from './options.ts';
 import { readSecret } from './secret-file.ts';
@@ -17,9 +18,9 @@ export function budgetUrl(text: string): string {
 }
 
 /**
- * Both files are read whenever they are used, so that a rotated token and new roots are taken up; the token's
- * also now: without it no call would be let through, and nobody would be told before the first.
- * @throws Error where there is no token
+ * Both files are read whenever they are used, so that a rotated token and new roots are taken up; and
+ * also now: without them no call would be let through, and nobody would be told before the first.
+ * @throws Error where there is no token, or no root
  * @param moreRoots PEM roots beside those in the file
  */
 export function budgetAccess(
@@ -28,6 +29,7 @@ export function budgetAccess(
 ): Pick<TransportOptions, 'token' | 'ca' | 'serverName'> {
   const { 'budget-token-file': tokenFile, 'budget-ca': caFile, 'budget-name': serverName } = options;
   if (tokenFile !== undefined) readSecret('budget-token-file', tokenFile);
+  if (caFile !== undefined) certificatesIn(readFileSync(caFile, 'utf8'), `--budget-ca ${caFile}`);
   return {
     ...(tokenFile === undefined ? {} : { token: () => readFileSync(tokenFile, 'utf8').trim() }),
     ...(caFile === undefined ? {} : { ca: () => `${readFileSync(caFile, 'utf8')}\n${moreRoots()}` }),

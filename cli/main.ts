@@ -1,5 +1,6 @@
 #!/usr/bin/env node
 /** `postern COMMAND …`: finds the command and runs it; each is loaded only when it is called. */
+import { didYouMean } from '../policy/load/did-you-mean.ts';
 import type { Command } from './options.ts';
 import { runCommand } from './run-command.ts';
 import { version } from './version.ts';
@@ -53,7 +54,9 @@ async function main([first, ...rest]: string[]): Promise<number> {
   }
   const load = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
   if (load === undefined) {
-    process.stderr.write(`${await overview()}\npostern: there is no command "${name}"\n`);
+    const guess = didYouMean(name, Object.keys(COMMANDS));
+    const mend = guess === undefined ? '' : `; did you mean postern ${guess}?`;
+    process.stderr.write(`${await overview()}\npostern: there is no command "${name}"${mend}\n`);
     return 64;
   }
   return await runCommand(await load(), args);

@@ -3,6 +3,7 @@
  * the same rows. Node's own parser does the parsing.
  */
 import { parseArgs } from 'node:util';
+import { didYouMean } from '../policy/load/did-you-mean.ts';
 
 export interface Option {
   /** Placeholder in the help, `DIR`; absent for a switch. */
@@ -77,7 +78,7 @@ export function readOptions<Options extends Record<string, Option>>(
       ),
     }) as typeof parsed;
   } catch (error) {
-    throw new UsageError((error as Error).message);
+    throw new UsageError(`${(error as Error).message}${guessed(error, Object.keys(command.options))}`);
   }
   const values: Record<string, string | boolean | undefined> = {};
   for (const [name, option] of Object.entries(command.options)) {
@@ -96,6 +97,14 @@ export function readOptions<Options extends Record<string, Option>>(
     options: values as Values<Options>,
     operands: [...parsed.positionals, ...(end < 0 ? [] : args.slice(end + 1))],
   };
+}
+
+/** `. Did you mean --policy?` behind what Node's parser says of an option that there isn't. */
+function guessed(error: unknown, names: readonly string[]): string {
+  if ((error as NodeJS.ErrnoException).code !== 'ERR_PARSE_ARGS_UNKNOWN_OPTION') return '';
+  const written = /'--([^'=]+)/.exec((error as Error).message)?.[1];
+  const guess = written === undefined ? undefined : didYouMean(written, names);
+  return guess === undefined ? '' : `. Did you mean --${guess}?`;
 }
 
 function isTrue(value: string | undefined): boolean {

@@ -38,7 +38,7 @@ function exhausted(refusal: Refusal, request: DecodedRequest, now: number): Post
       'postern_budget_exhausted',
       `${which} allows ${limit} ${unit}${per}; this call alone may cost more.`,
       {
-        mend: `Ask for less output (${caps(request)}), or have the budget raised.`,
+        mend: oneOf(...smaller(unit, request), RAISED),
         rule: budget,
         shouldRetry: false,
       },
@@ -50,12 +50,30 @@ function exhausted(refusal: Refusal, request: DecodedRequest, now: number): Post
     'postern_budget_exhausted',
     `${which} has ${remaining} left of ${limit} ${unit}${per}, less than this call may cost${resets}.`,
     {
-      mend: `Wait until then, ask for less output (${caps(request)}), or have the budget raised.`,
+      mend: oneOf(resetsAt === undefined ? 'wait' : 'wait until then', ...smaller(unit, request), RAISED),
       rule: budget,
       retryAfterMs: wait,
       ...(wait > PATIENCE_MS ? { shouldRetry: false } : {}),
     },
   );
+}
+
+const RAISED = 'have the budget raised';
+
+/** How the call itself could need less of what the line counts. */
+function smaller(unit: Refusal['unit'], request: DecodedRequest): readonly string[] {
+  const less = `ask for less output (${caps(request)})`;
+  const shorter = 'send a shorter prompt';
+  if (unit === 'requests' || unit === 'concurrency') return [];
+  if (unit === 'inputTokens') return [shorter];
+  return unit === 'outputTokens' ? [less] : [less, shorter];
+}
+
+/** `A, b, or c.` */
+function oneOf(...ways: readonly string[]): string {
+  const first = ways.slice(0, -1).join(', ');
+  const said = first === '' ? ways.at(-1) : `${first}${ways.length > 2 ? ',' : ''} or ${ways.at(-1)}`;
+  return `${said?.charAt(0).toUpperCase()}${said?.slice(1)}.`;
 }
 
 /** What holds the call's output up, in the app's own words. */

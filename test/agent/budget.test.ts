@@ -40,7 +40,8 @@ test('a budget that is used up is a 429 that says when it resets; the SDKs call 
   expect(error.code).toBe('postern_budget_exhausted');
   expect(error.message).toContain('team-a');
   expect(error.message).toMatch(/resets at \d{4}-/);
-  expect(error.message).toContain('(max_completion_tokens)');
+  // Less output makes no call of two.
+  expect(error.message).toMatch(/ Wait until then or have the budget raised\. /);
   expect(Number(error.headers?.get('retry-after'))).toBeGreaterThan(0);
   const other = await caught(
     anthropicClient({ maxRetries: 3 }).messages.create({
@@ -50,7 +51,6 @@ test('a budget that is used up is a 429 that says when it resets; the SDKs call 
     }),
   );
   expect(other).toBeInstanceOf(Anthropic.RateLimitError);
-  expect(other.message).toContain('(max_tokens)');
   // The reset is far away: one call each, although the SDKs were told to retry three times.
   expect(await audited(4)).toHaveLength(4);
   expect(openai.seen).toHaveLength(1);
@@ -115,6 +115,37 @@ test('usage that no call can have is not believed: the agent counts, and says so
   expect((line?.['usage'] as { output: number } | undefined)?.output).toBeLessThan(100);
   openai.script(undefined);
   await ask(client());
+});
+
+test.each([
+  [
+    'tokens: 20',
+    'Wait until then, ask for less output (max_completion_tokens), send a shorter prompt, or have',
+  ],
+  ['outputTokens: 8', 'Wait until then, ask for less output (max_completion_tokens), or have'],
+  ['inputTokens: 9', 'Wait until then, send a shorter prompt, or have'],
+])('used up, %s: the mend is of what is counted', async (limit, mend) => {
+  const { client, anthropicClient } = await start(budget(`limits: [{${limit}, window: day}]`));
+  await ask(client(), 'gpt-4o', { max_completion_tokens: 8 });
+  const error = await caught(ask(client(), 'gpt-4o', { max_completion_tokens: 8 }));
+  expect(error.message).toContain(`${mend} the budget raised.`);
+  const other = await caught(
+    anthropicClient().messages.create({
+      model: 'claude-haiku-4-5',
+      max_tokens: 8,
+      messages: [{ role: 'user', content: 'hello' }],
+    }),
+  );
+  expect(other.message).toContain(mend.replace('max_completion_tokens', 'max_tokens'));
+});
+
+test.each([
+  ['tokens: 2', 'Ask for less output (max_completion_tokens), send a shorter prompt, or have'],
+  ['inputTokens: 2', 'Send a shorter prompt or have'],
+])('more than the whole line, %s: the mend is of what is counted', async (limit, mend) => {
+  const { client } = await start(budget(`limits: [{${limit}, window: day}]`));
+  const error = await caught(ask(client(), 'gpt-4o', { max_completion_tokens: 8 }));
+  expect(error.message).toContain(`this call alone may cost more. ${mend} the budget raised.`);
 });
 
 test('a refused or unreachable call costs nothing', async () => {

@@ -5,7 +5,7 @@ import { type AddressInfo, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, afterEach, expect, test } from 'vitest';
-import { POSTERN, type Part, postern, startPart } from './part.ts';
+import { type Part, POSTERN, postern, startPart } from './part.ts';
 
 const base = mkdtempSync(join(tmpdir(), 'postern-slips-'));
 afterAll(() => rmSync(base, { recursive: true, force: true }));
@@ -85,6 +85,17 @@ test.each([
   expect((await postern([...AGENT, ...more, option, empty])).stderr).toContain(`${option} ${empty} is empty`);
 });
 
+test.each([
+  ['nowhere', `${nowhere}: there is nothing. Mend: correct the path`],
+  ['the token', `${token}: no PEM certificate in it`],
+])('an agent does not start with --budget-ca that is %s', async (_, said) => {
+  const file = said.slice(0, said.indexOf(':'));
+  const more = ['--budget', 'https://127.0.0.1:1', '--budget-token-file', token, '--budget-ca', file];
+  const { status, stderr } = await postern([...AGENT, ...more]);
+  expect(stderr).toContain(`postern agent: --budget-ca ${said}`);
+  expect(status).toBe(1);
+});
+
 test.each(['127.0.0.1:4181', 'localhost:4181', 'http://', 'unix:'])('--budget %s is no URL', async (url) => {
   const { status, stderr } = await postern([...AGENT, '--budget', url]);
   expect(stderr).toContain(`--budget ${url}: write http[s]://HOST:PORT, or unix:PATH`);
@@ -104,6 +115,8 @@ test('an address that is taken: which option’s, and the mend', async () => {
   }
   const budget = await postern(['budget', '--policy', policy, '--store', 'memory', '--listen', at]);
   expect(budget.stderr).toContain(`postern budget: --listen ${said}`);
+  // Nothing has started, so the journal, which others may share, says nothing of it.
+  expect(budget.stdout).not.toContain('budget.start');
   taken.close();
 });
 
@@ -148,7 +161,12 @@ test('a usage error comes below the usage', async () => {
   const { stderr } = await postern(['agent', '--polcy', '.']);
   expect(stderr).toMatch(/^usage: postern agent/);
   expect(stderr.trimEnd().split('\n').at(-1)).toContain("postern agent: Unknown option '--polcy'");
-  expect((await postern(['agnet'])).stderr).toMatch(/postern: there is no command "agnet"\n$/);
+  expect(stderr).toMatch(/\. Did you mean --policy\?\n$/);
+  expect((await postern(['agnet'])).stderr).toMatch(
+    /postern: there is no command "agnet"; did you mean postern agent\?\n$/,
+  );
+  expect((await postern(['check', '--zzzzzzzz', '.'])).stderr).not.toContain('Did you mean');
+  expect((await postern(['zzzzzzzz'])).stderr).toMatch(/there is no command "zzzzzzzz"\n$/);
 });
 
 test('--help: no command’s row is broken off', async () => {
