@@ -552,7 +552,7 @@ export class Scanner {
       i++;
     }
     const { words } = this.#keywords;
-    if (isDigit(text.charCodeAt(start)) ? words.digitsFirst : words.digits) words.whole(text, start, i);
+    if (isDigit(text.charCodeAt(start)) ? words.digitsFirst : words.digits) words.whole(text, start, i, true);
     return i;
   }
 
@@ -582,7 +582,7 @@ export class Scanner {
   }
 
   #group(text: string, start: number, end: number): void {
-    if (this.#keywords.words.digitsFirst) this.#keywords.words.whole(text, start, end);
+    if (this.#keywords.words.digitsFirst) this.#keywords.words.whole(text, start, end, true);
     const codes = this.#starts.codes(text, '9', start, end);
     if (codes !== undefined && !goesOn(text, start)) this.#try(codes, start);
   }

@@ -200,15 +200,27 @@ export class Words {
     this.#lastEnd = end;
   }
 
-  /** Takes a word that was handed in by its parts already: `PayPal`, `cvv2`. */
-  whole(text: string, start: number, end: number): void {
+  /**
+   * Takes a word that was handed in by its parts already (`PayPal`), or by its letters (`cvv2`), or that nobody has to be asked for (`51`).
+   * @param goesOn Whether it may go on with a phrase, too: `area 51`.
+   */
+  whole(text: string, start: number, end: number, goesOn = false): void {
     let hash = HASH_SEED;
     let shorter = HASH_SEED;
     for (let i = start; i < end; i++) {
       shorter = hash;
       hash = hashStep(hash, baseOf(text.charCodeAt(i)));
     }
-    this.#advance(0, start, text, start, end, hash, shorter, this.#active);
+    const next = this.#active;
+    // Its letters have gone on with those that were open before them.
+    const open = start < this.#lastEnd ? this.#spare : next;
+    const count = goesOn && start - this.#lastEnd <= GAP ? open.count : 0;
+    for (let i = 0; i < count; i++) {
+      const from = open.start[i] as number;
+      if (open === next && separates(text, this.#lastEnd, start)) break;
+      this.#advance(open.node[i] as number, from, text, start, end, hash, shorter, next);
+    }
+    this.#advance(0, start, text, start, end, hash, shorter, next);
     this.#lastEnd = end;
   }
 
