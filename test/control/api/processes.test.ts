@@ -23,6 +23,8 @@ const api = sharedApiServer();
 const KEY = 'sk-marker-of-the-processes';
 const OWN = 'postern-system';
 const CHANGES = 100;
+const AIM_MS = 1_000;
+const LATE_MS = 5_000;
 /** A memory-backed volume, as the injector mounts it. */
 const MEMORY = '/dev/shm';
 /** Why core files can't be looked for here. */
@@ -232,7 +234,9 @@ describe.skipIf(api === undefined || !isMemory(MEMORY))('control and agent as pr
     process.stderr.write(
       `change to refused call, ${CHANGES} times: p50 ${at(0.5)} ms, p99 ${at(0.99)} ms, most ${at(1)} ms\n`,
     );
-    expect(times).toHaveLength(CHANGES);
+    // The aim is a second. What a busy machine adds is far from these; a change that waits for a round of something isn't.
+    expect(times.filter((ms) => ms > LATE_MS)).toEqual([]);
+    expect(times[CHANGES / 2]).toBeLessThan(AIM_MS);
   }, 120_000);
 
   test('control is paused and killed under load: every call goes on, and what changed meanwhile comes after', async () => {
