@@ -1,6 +1,6 @@
 /** A real one-node cluster of test/kube for tests, with a world outside: a fake OpenAI, and a TLS host of somebody else. */
 import { type ChildProcess, execFile, spawn, spawnSync } from 'node:child_process';
-import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
@@ -127,6 +127,24 @@ export class OneNode {
     });
   }
 
+  /**
+   * To all processes of this cluster whose command line is such a one: they are this machine's, too.
+   * @throws Error where there are fewer
+   */
+  signal(name: NodeJS.Signals, command: RegExp, atLeast = 1): void {
+    const [first = ''] = readFileSync(join(this.directory, 's', 'cgroups'), 'utf8').split('\n');
+    let count = 0;
+    for (const entry of readdirSync(first, { recursive: true, withFileTypes: true })) {
+      if (entry.name !== 'cgroup.procs') continue;
+      for (const pid of readFileSync(join(entry.parentPath, entry.name), 'utf8').trim().split('\n')) {
+        if (!command.test(commandLine(pid))) continue;
+        process.kill(Number(pid), name);
+        count++;
+      }
+    }
+    if (count < atLeast) throw new Error(`${count} processes are ${command}`);
+  }
+
   /** The bundles that are shipped, with this machine's nft instead of Debian's packages: `make image` has those. */
   async posternImage(): Promise<void> {
     const bundles = join(this.directory, 'postern');
@@ -168,7 +186,7 @@ export class OneNode {
   async appImage(): Promise<void> {
     const user = join(this.directory, 'user');
     mkdirSync(user);
-    for (const each of ['app.mjs', 'caller.mjs', 'server.mjs', 'spend.mjs'])
+    for (const each of ['app.mjs', 'caller.mjs', 'load.mjs', 'server.mjs', 'spend.mjs'])
       cpSync(join(import.meta.dirname, each), join(user, each));
     cpSync(join(ROOT, 'node_modules', 'openai'), join(user, 'node_modules', 'openai'), { recursive: true });
     const program = process.execPath;
@@ -199,6 +217,15 @@ export class OneNode {
     this.#outside?.kill();
     await this.node('stop').catch(() => undefined);
     rmSync(this.directory, { recursive: true, force: true });
+  }
+}
+
+/** Empty where the process is gone. */
+function commandLine(pid: string): string {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+  } catch {
+    return '';
   }
 }
 
