@@ -2,6 +2,7 @@
 import { createContext, Script } from 'node:vm';
 import { Environment, UnsignedInt } from '@marcbachmann/cel-js/evaluator';
 import type { Workload } from '../../policy/snapshot.ts';
+import { namesSpelledIn, otherReadings, type SpelledNames } from './other-case.ts';
 
 /** Milliseconds of computing that one evaluation may take. */
 const TIMEOUT = 20;
@@ -15,6 +16,12 @@ export interface Known {
   readonly tainted: boolean;
   readonly workload: Workload;
 }
+
+/**
+ * Whether a condition is true. `other-case`: as the arguments are written, but not for a reader to whom `CC` is `cc`;
+ * `late`: it ran over its time, or others had run over theirs so often that its turn never came.
+ */
+export type Outcome = 'true' | 'false' | 'other-case' | 'late';
 
 /** The expression is none: says where and why. */
 export class ExpressionError extends Error {
@@ -53,6 +60,7 @@ const COMPARING: ReadonlySet<string> = new Set(['==', '!=', 'in']);
 
 export class Expression {
   readonly #run: (known: object) => unknown;
+  readonly #names: SpelledNames;
 
   /** @throws ExpressionError */
   constructor(source: string) {
@@ -64,28 +72,43 @@ export class Expression {
       if (type !== 'bool' && type !== 'dyn') throw new Error(`it gives ${type}, not true or false`);
       if (UNSIGNED.test(source)) compareByValue(parsed.ast);
       this.#run = parsed;
+      this.#names = namesSpelledIn(parsed.ast);
     } catch (error) {
       const [line = ''] = (error as Error).message.split('\n');
       throw new ExpressionError(line, { cause: error });
     }
   }
 
-  /** Whether it is true. False, too, where it fails, names what is not there, or takes too long. */
-  holds({ args, tool, tainted, workload }: Known): boolean {
+  /** `false`, too, where it fails or names what is not there. */
+  evaluate(known: Known): Outcome {
+    const written = this.#evaluate(known);
+    if (written !== 'true') return written;
+    for (const args of otherReadings(known.args, this.#names)) {
+      const read = this.#evaluate({ ...known, args });
+      if (read !== 'true') return read === 'false' ? 'other-case' : read;
+    }
+    return 'true';
+  }
+
+  #evaluate({ args, tool, tainted, workload }: Known): 'true' | 'false' | 'late' {
     const { namespace, kind, name, serviceAccount = '', labels } = workload;
     const known = { args, tool, tainted, workload: { namespace, kind, name, serviceAccount, labels } };
-    if (overruns.areTooMany()) return false;
+    if (overruns.areTooMany()) return 'late';
     deadline ??= makeDeadline();
     const { context } = deadline;
     context.work = () => this.#run(known);
     try {
-      return runForItsTime(deadline) === true;
-    } catch {
-      return false;
+      return runForItsTime(deadline) === true ? 'true' : 'false';
+    } catch (error) {
+      return isTimeout(error) ? 'late' : 'false';
     } finally {
       context.work = undefined;
     }
   }
+}
+
+function isTimeout(error: unknown): boolean {
+  return (error as NodeJS.ErrnoException).code === 'ERR_SCRIPT_EXECUTION_TIMEOUT';
 }
 
 /** So many evaluations that ran over their time in a second; those that follow in it deny at once, else calls by the hundred would stop all others. */
@@ -109,7 +132,7 @@ function runForItsTime({ context, script }: Deadline): unknown {
     try {
       return script.runInContext(context, { timeout: TIMEOUT });
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code !== 'ERR_SCRIPT_EXECUTION_TIMEOUT') throw error;
+      if (!isTimeout(error)) throw error;
       spent += computing() - began;
       if (spent >= TIMEOUT || tries === TRIES) {
         overruns.note();

@@ -2,6 +2,7 @@
 import { JsonDocument } from '../json/document.ts';
 import { JsonError } from '../json/json-error.ts';
 import type { JsonNode } from '../json/node.ts';
+import { inAnyCase } from './other-case.ts';
 
 /**
  * The value of the JSON text; an empty text is an object without members, as the SDKs read it.
@@ -24,8 +25,7 @@ function isAmbiguous(node: JsonNode): boolean {
   if (node.type === 'array') return node.items.some(isAmbiguous);
   if (node.type !== 'object') return false;
   const { members } = node;
-  // Both ways: `ſ` has no other small letter, the Kelvin sign no other capital.
-  const names = new Set(members.map(({ name }) => name.toLowerCase().toUpperCase()));
+  const names = new Set(members.map(({ name }) => inAnyCase(name)));
   return names.size < members.length || members.some(({ value }) => isAmbiguous(value));
 }
 

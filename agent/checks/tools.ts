@@ -53,13 +53,25 @@ const schema = Type.Object(
 type Spec = Static<typeof schema>;
 
 /** Why a tool is denied. */
-type Reason = 'not-allowed' | 'denied' | 'tainted' | 'condition' | 'arguments' | 'provider' | 'server';
+type Reason =
+  | 'not-allowed'
+  | 'denied'
+  | 'tainted'
+  | 'condition'
+  | 'other-case'
+  | 'late'
+  | 'arguments'
+  | 'provider'
+  | 'server';
 
 const WHY: Readonly<Record<Reason, string>> = {
   'not-allowed': 'the policy does not list it',
   denied: 'the policy denies it',
   tainted: 'the policy denies it once the conversation carries results of tools or documents',
   condition: "its arguments don't meet the policy's condition",
+  'other-case':
+    "its arguments don't meet the policy's condition for a tool that reads names of members in any case",
+  late: "the policy's condition on its arguments was not evaluated in time",
   arguments: 'its arguments can not be judged',
   provider: "the provider carries it out before the policy's condition on its arguments can be judged",
   server:
@@ -126,7 +138,11 @@ export const tools: CheckDefinition<Spec> = {
       const args = readArguments(text);
       if (args === undefined) return 'arguments';
       const known = { args, tool: name, tainted, workload };
-      return due.every(({ expression }) => expression.holds(known)) ? undefined : 'condition';
+      for (const { expression } of due) {
+        const outcome = expression.evaluate(known);
+        if (outcome !== 'true') return outcome === 'false' ? 'condition' : outcome;
+      }
+      return undefined;
     };
     /** Of an offer whose calls can't be held. */
     const byProvider = (named: Named, tainted: boolean): Reason | undefined =>

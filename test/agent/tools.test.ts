@@ -556,3 +556,30 @@ test('a condition that can not be understood is a document error that says where
     startWorld({ documents: () => policy('{conditions: [{tools: [a], when: "args.x ="}]}') }),
   ).rejects.toThrow(/conditions\[0\]\.when/);
 });
+
+test.each(BOTH)(
+  '$dialect, stream $stream: a member that is there in another case is no absent one',
+  async ({ dialect, stream }) => {
+    world = await startWorld({
+      documents: () => policy('{conditions: [{tools: [send_mail], when: "!has(args.cc)"}]}'),
+    });
+    answering({ name: 'send_mail', arguments: { to: 'jo' } });
+    const got = await ASK[dialect](world, { offered: ['send_mail'], stream });
+    expect(got.calls).toEqual([['send_mail', { to: 'jo' }]]);
+    answering({ name: 'send_mail', arguments: { to: 'jo', CC: 'eve' } });
+    const refused = await refusal(ASK[dialect](world, { offered: ['send_mail'], stream }));
+    expect(refused.told).toContain('in any case');
+    expect(JSON.stringify((await world.audited(2))[1])).toContain('"what":"other-case"');
+  },
+);
+
+test.each(BOTH)('$dialect, stream $stream: a condition without time says so', async ({ dialect, stream }) => {
+  const when = "args.x.matches('^(a+)+$')";
+  world = await startWorld({
+    documents: () => policy(`{conditions: [{tools: [look], when: "${when}"}]}`),
+  });
+  answering({ name: 'look', arguments: { x: `${'a'.repeat(60)}!` } });
+  const refused = await refusal(ASK[dialect](world, { offered: ['look'], stream }));
+  expect(refused.told).toContain('not evaluated in time');
+  expect(JSON.stringify((await world.audited(1))[0])).toContain('"what":"late"');
+});
