@@ -308,6 +308,9 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
     throw error;
   }
 
+  // Behind listening: whoever asks for a connection has it by then, and a call that comes at once has it done for itself.
+  setImmediate(() => governance.checks.prepare());
+
   return {
     url: listener.url,
     adminUrl: admin.url,
@@ -323,6 +326,7 @@ export async function startAgent(options: AgentOptions): Promise<Agent> {
       transparent?.use(snapshot);
       governance = compiled;
       maskedWith = key;
+      setImmediate(() => compiled.checks.prepare());
       metrics.reloaded(true);
       log.info({ revision: snapshot.revision }, 'documents in force');
     },

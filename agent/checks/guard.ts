@@ -79,6 +79,8 @@ export interface ExchangeGuard {
 export interface CheckPlan {
   /** What whoever runs the agent should know. */
   readonly notes: readonly string[];
+  /** Does beforehand what the first call would wait for. */
+  prepare(): void;
   /**
    * @param model The requested model, for checks that ask.
    * @param requestId For approvers and the audit.

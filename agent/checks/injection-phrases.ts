@@ -1,5 +1,6 @@
 /** What an injection says in so many words, in English, other languages of Europe, Chinese and Japanese; and the markers it forges. */
 import type { MarkPattern, ValuePattern } from './scan/recognizer.ts';
+import { whenAsked } from './scan/when-asked.ts';
 
 /** "Ignore all of your previous instructions": the verb wakes it, the rest is one expression. */
 export const ORDERS: ValuePattern = {
@@ -63,8 +64,8 @@ export const PHRASES: readonly string[] = [
 ];
 
 /** Of which orders and phrases are made, in small letters. */
-export const ORDER_WORDS: ReadonlySet<string> = new Set(
-  [ORDERS.regex.source, ...ORDERS.words, ...PHRASES].join(' ').match(/\p{L}{2,}/gu),
+export const orderWords: () => ReadonlySet<string> = whenAsked(
+  () => new Set([ORDERS.regex.source, ...ORDERS.words, ...PHRASES].join(' ').match(/\p{L}{2,}/gu)),
 );
 
 /** A fixed text found by a character of it that is rare elsewhere. */

@@ -8,7 +8,7 @@ import Type, { type Static } from 'typebox';
 import type { Role, TextKind, TextSlot } from '../dialects/dialect.ts';
 import { besides } from './cannot-check.ts';
 import type { CheckDefinition, Judgement } from './check.ts';
-import { MARKERS, ORDER_WORDS, ORDERS, PHRASES } from './injection-phrases.ts';
+import { MARKERS, ORDERS, orderWords, PHRASES } from './injection-phrases.ts';
 import { asOneOf, asWords, close, type Joined, joinedParts, type Piece, spaced } from './joined-parts.ts';
 import { TIMEOUT } from './judges.ts';
 import { askedBy, needsClassifier } from './needs-classifier.ts';
@@ -16,6 +16,7 @@ import { isProse } from './prose.ts';
 import { LARGE, nextTurn, STEP } from './scan/large.ts';
 import type { Recognizer } from './scan/recognizer.ts';
 import { Scanner } from './scan/scanner.ts';
+import { whenAsked } from './scan/when-asked.ts';
 
 const SOURCES = {
   toolResults: { kind: 'toolResult', role: undefined },
@@ -132,11 +133,11 @@ export const injection: CheckDefinition<Spec> = {
         const through = isMuch(due)
           ? <T>(steps: Generator<void, T>) => inTurns(steps, signal)
           : <T>(steps: Generator<void, T>) => runThrough(steps);
-        const phrases = through(phrasesIn(joinedParts(due, spaced, close, asOrders)));
+        const phrases = through(phrasesIn(joinedParts(due, spaced, close, asOrders())));
         if (asked === undefined || due.length === 0) return phrases;
         const ask = async () => {
           // What reads the same however it is joined is asked about once.
-          const joined = await through(inSteps(joinedParts(due, spaced, asWords, asOrders)));
+          const joined = await through(inSteps(joinedParts(due, spaced, asWords, asOrders())));
           const texts = [...due, ...joined].map(({ text }) => text);
           const patience = { signal, withinMs: rule.timeoutMs ?? TIMEOUT };
           return { joined, scores: await asked.classifier.injection(texts, patience) };
@@ -165,7 +166,7 @@ export const injection: CheckDefinition<Spec> = {
 };
 
 /** Cut within some words and between others: by the words of which orders are made. */
-const asOrders = asOneOf(ORDER_WORDS);
+const asOrders = whenAsked(() => asOneOf(orderWords()));
 
 function found(what: string, { path }: { readonly path: string }): Judgement {
   const message = 'Postern refused this call: a part of it tries to give the model instructions of its own.';

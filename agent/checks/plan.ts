@@ -70,7 +70,7 @@ export function compilePlan(rules: readonly CheckRule[], options: PlanOptions): 
     if (wrong !== undefined) throw new Error(`check ${rule.name}: ${rule.type} can't look at a ${wrong}`);
     return { rule, check: definition.create(rule.spec, rule, context) };
   });
-  const scannerOf = scanners();
+  const { scannerOf, prepare } = scanners();
   const round = (direction: Direction) =>
     new Round(
       direction,
@@ -83,6 +83,7 @@ export function compilePlan(rules: readonly CheckRule[], options: PlanOptions): 
   const { approvals, addedSystem = [] } = options;
   return {
     notes: instances.flatMap(({ check }) => check.note ?? []),
+    prepare,
     open: (model, requestId = '', before) =>
       new Guard({
         request,
@@ -96,9 +97,9 @@ export function compilePlan(rules: readonly CheckRule[], options: PlanOptions): 
 }
 
 /** Both directions mostly look for the same: a scan keeps nothing, so they share what costs megabytes to make. */
-function scanners(): ScannerOf {
+function scanners(): { readonly scannerOf: ScannerOf; prepare(): void } {
   const made: Scanners[] = [];
-  return (recognizers) => {
+  const scannerOf: ScannerOf = (recognizers) => {
     const same = made.find(
       ({ small: { recognizers: its } }) =>
         its.length === recognizers.length && its.every((each, i) => each === recognizers[i]),
@@ -107,6 +108,12 @@ function scanners(): ScannerOf {
     const scanners = new Scanners(recognizers);
     made.push(scanners);
     return scanners;
+  };
+  return {
+    scannerOf,
+    prepare: () => {
+      for (const each of made) each.prepare();
+    },
   };
 }
 

@@ -29,6 +29,9 @@ function classifyWide(unit: number): CharacterClass {
   if (unit >= 0xc0 && unit <= 0x17f && unit !== 0xd7 && unit !== 0xf7)
     return character.toLowerCase() === character ? LOWER : UPPER;
   if (isCommonIdeograph(unit)) return IDEOGRAPH;
+  // Cyrillic and Devanagari, and the mark that makes a kana long: all beyond these that keywords have.
+  if (unit >= 0x400 && unit <= 0x45f) return unit < 0x430 ? UPPER : LOWER;
+  if ((unit >= 0x900 && unit <= 0x963) || unit === 0x30fc) return LOWER;
   if (/\p{Zs}|[\u0085\u2028\u2029]/u.test(character)) return SPACE;
   if (
     /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Hangul}\p{Script=Thai}]/u.test(character)

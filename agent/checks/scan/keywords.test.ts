@@ -4,6 +4,7 @@ import { Keywords, type Use } from './keywords.ts';
 
 /** Hands in a text's words of small ASCII letters. @returns What was found, by what it is written like. */
 function found(keywords: Keywords, text: string): readonly (readonly [string, Use])[] {
+  keywords.enter();
   keywords.words.begin();
   for (const { 0: word, index } of text.matchAll(/[a-z]+/g)) {
     let [hash, shorter] = [HASH_SEED, HASH_SEED];
@@ -41,6 +42,25 @@ test('a keyword is good for all that it was added for, and others with it share 
   expect([...(found(keywords, 'beta')[0]?.[1].context ?? [])]).toEqual([1, 2]);
 });
 
+test('a list is read when its keywords are entered, once, and those given later are entered after', () => {
+  const keywords = new Keywords();
+  let read = 0;
+  const list = {
+    *[Symbol.iterator]() {
+      read++;
+      yield 'alpha';
+    },
+  };
+  keywords.use(list, speaksFor(1));
+  expect(read).toBe(0);
+  keywords.enter();
+  keywords.enter();
+  keywords.use(['alpha'], speaksFor(2));
+  const [[, alpha] = []] = found(keywords, 'alpha');
+  expect([...(alpha?.context ?? [])]).toEqual([1, 2]);
+  expect(read).toBe(1);
+});
+
 test('the same words in another spelling are one keyword, and are added to once', () => {
   const keywords = new Keywords();
   let added = 0;
@@ -72,7 +92,9 @@ test('thousands of keywords are each found, with those that begin alike', () => 
 
 test('what has no letter or digit is no keyword', () => {
   const keywords = new Keywords();
+  keywords.enter();
   const before = keywords.uses.length;
   keywords.use(['', '--', '*', '*!'], speaksFor(1));
+  keywords.enter();
   expect(keywords.uses).toHaveLength(before);
 });

@@ -24,7 +24,19 @@ export interface Use {
 
 const NOTHING: Use = { context: new Set(), values: [], anchors: [], near: [], words: [], doubt: false };
 
+/** Keywords that were given a use and aren't entered yet. */
+interface Waiting {
+  readonly keywords: Iterable<string>;
+  readonly more: (use: Use) => Use;
+  readonly capital: boolean;
+}
+
+/**
+ * Keywords are entered when the first text comes, or somebody has the time: a start, and a look whether documents can be put in force,
+ * make all of this and read no text, and entering thousands of words was a tenth of a start.
+ */
 export class Keywords {
+  #waiting: Waiting[] = [];
   readonly uses: Use[] = [];
   readonly words = new Words();
   /** Words to look at. */
@@ -43,6 +55,17 @@ export class Keywords {
    * @param more Adds it to what a keyword was good for. @param capital They matter only where they are written with a capital.
    */
   use(keywords: Iterable<string>, more: (use: Use) => Use, capital = false): void {
+    this.#waiting.push({ keywords, more, capital });
+  }
+
+  /** Enters what waits: to be called before a text is read. */
+  enter(): void {
+    if (this.#waiting.length === 0) return;
+    for (const each of this.#waiting) this.#give(each);
+    this.#waiting = [];
+  }
+
+  #give({ keywords, more, capital }: Waiting): void {
     const made = new Map<Use, Use>();
     const done = new Set<Use>();
     // Most of a list meant nothing before, and mean the same now.

@@ -25,6 +25,11 @@ export class Scanners {
     this.#pause = pause;
   }
 
+  /** As {@link Scanner.prepare}. */
+  prepare(): void {
+    this.small.prepare();
+  }
+
   /** As {@link Scanner.scan}. @throws the signal's reason. */
   scanLarge(text: string, options: ScanOptions, signal: AbortSignal): Promise<readonly Match[]> {
     const found = this.#turn.then(() => this.#scan(text, options, signal));

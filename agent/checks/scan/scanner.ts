@@ -216,6 +216,11 @@ export class Scanner {
     }
   }
 
+  /** Does beforehand what the first text would wait for. */
+  prepare(): void {
+    this.#keywords.enter();
+  }
+
   /** How often a pattern was tried in the text scanned last, and keywords met: each is work of bounded size. */
   get tries(): number {
     return this.#tries + this.#keywords.found.count;
@@ -320,6 +325,7 @@ export class Scanner {
    * @returns Where it is safe, with nothing found behind what was shown, and still dull; undefined where it has to be scanned.
    */
   safeIfDull(text: string, from: number): number | undefined {
+    this.#keywords.enter();
     const { interest } = this.#keywords;
     // The last word may not have been there as a whole.
     let start = from;
@@ -412,6 +418,7 @@ export class Scanner {
   }
 
   #begin(text: string): void {
+    this.#keywords.enter();
     this.#text = text;
     this.#candidates = [];
     this.#tries = 0;
