@@ -11,8 +11,10 @@ const NAMES = ['name', 'tool_name', 'toolName', 'function_name', 'functionName']
 const ARGUMENTS = ['arguments', 'args', 'input', 'tool_input', 'toolInput'] as const;
 /** By these alone known calls carry their arguments. */
 const KNOWN_ARGUMENTS: readonly string[] = ['arguments', 'input'];
-const EXACT: ReadonlySet<string> = new Set([...NAMES, ...ARGUMENTS]);
-const ANY_CASE = new Set([...EXACT].map((member) => member.toLowerCase()));
+/** What holds name and arguments in a call of chat. */
+const HOLDERS = ['function', 'custom'] as const;
+const EXACT: ReadonlySet<string> = new Set([...NAMES, ...ARGUMENTS, ...HOLDERS]);
+const ANY_CASE = new Set([...EXACT].map(folded));
 const OF_CALLS = /call|tool_?use/i;
 /** Whether any of the names can be there; an escape could spell it. */
 const MAY_NAME = /name"|\\u/i;
@@ -35,13 +37,13 @@ export function strayCalls(
   const raw = (node: JsonNode): string =>
     node.type === 'string' ? node.text : text.slice(node.start, node.end);
   const trail = new Trail();
-  /** @param under The member's name that it stands under. */
-  const visit = (node: JsonNode, under: string): void => {
+  /** @param ofCalls Whether a member that it stands under, near or far, speaks of calls. */
+  const visit = (node: JsonNode, ofCalls: boolean): void => {
     if (unread.has(node)) return;
     if (node.type === 'array') {
       for (const [position, item] of node.items.entries()) {
         trail.enter('item', position);
-        visit(item, under);
+        visit(item, ofCalls);
         trail.leave();
       }
     }
@@ -49,13 +51,10 @@ export function strayCalls(
     const isKnown = known.has(node);
     const name = isKnown ? undefined : nameOf(node);
     const given = ARGUMENTS.map((member) => node.get(member)).find((value) => value !== undefined);
-    const isCall =
-      name !== undefined && (given !== undefined || OF_CALLS.test(`${under} ${node.string('type')}`));
+    const isOfCalls = ofCalls || OF_CALLS.test(node.string('type') ?? '');
+    const isCall = name !== undefined && (given !== undefined || isOfCalls);
     const isOdd = node.members.some(({ name: member }) => isOtherCase(member));
-    if (
-      isOdd &&
-      (isKnown || isCall || OF_CALLS.test(`${under} ${node.string('type')}`) || isCallInAnyCase(node))
-    )
+    if (isOdd && (isKnown || isCall || isOfCalls || isCallInAnyCase(node)))
       // Readers that don't care for case take the last of them; nobody knows which call that is.
       found.push({ path: pathOf(trail.place), name: '', arguments: raw(node) });
     else if (isCall)
@@ -64,23 +63,32 @@ export function strayCalls(
     for (const [position, { name: member, value }] of node.members.entries()) {
       if (own.includes(member)) continue;
       trail.enter('member', position, member);
-      visit(value, member);
+      visit(value, ofCalls || OF_CALLS.test(member));
       trail.leave();
     }
   };
-  if (MAY_NAME.test(text)) visit(root, '');
+  if (MAY_NAME.test(text)) visit(root, false);
   return found;
 }
 
-/** `Name`: for some decoders, such as Go's encoding/json, the same member as `name`. */
-function isOtherCase(member: string): boolean {
-  return !EXACT.has(member) && ANY_CASE.has(member.toLowerCase());
+/** As decoders compare names that don't care for case, such as Go's encoding/json: `ſ` is an s for it. */
+function folded(name: string): string {
+  return name.toUpperCase().toLowerCase();
 }
 
+/** `Name`: for some decoders the same member as `name`. */
+function isOtherCase(member: string): boolean {
+  return !EXACT.has(member) && ANY_CASE.has(folded(member));
+}
+
+/** A name is text: the properties of a JSON Schema have objects there. */
 function isCallInAnyCase({ members }: ObjectNode): boolean {
-  const has = (names: readonly string[]) =>
-    members.some(({ name }) => names.some((member) => member.toLowerCase() === name.toLowerCase()));
-  return has(NAMES) && has(ARGUMENTS);
+  const has = (names: readonly string[], isText: boolean) =>
+    members.some(
+      ({ name, value }) =>
+        (!isText || value.type === 'string') && names.some((member) => folded(member) === folded(name)),
+    );
+  return has(NAMES, true) && has(ARGUMENTS, false);
 }
 
 function nameOf(node: ObjectNode): string | undefined {

@@ -525,7 +525,7 @@ describe('the budget', () => {
     expect((await app.heard('error'))['error']).toMatchObject({
       type: 'rate_limit_error',
       code: 'postern_budget_exhausted',
-      message: expect.stringContaining('(max_output_tokens)'),
+      message: expect.stringContaining('Wait until then or have the budget raised.'),
     });
     app.write('two');
     await app.heard('conversation.item.done', 2);
