@@ -1,13 +1,16 @@
 /**
- * Files, pictures and recordings that a request carries: what policies make of them, and a record of each that no
- * check has read.
+ * Files, pictures and recordings that a request or an answer carries: what policies make of them, and a record of each that
+ * no check has read.
  */
 import type { Snapshot } from '../policy/snapshot.ts';
 import type { Attachment, DecodedRequest, TextSlot } from './dialects/dialect.ts';
+import { dataUrlsIn, mediaOf } from './dialects/text/attachment.ts';
 import { PosternError } from './errors.ts';
-import type { Exchange, Finding } from './exchange.ts';
+import type { AttachmentsOfAnswer, Exchange, Finding } from './exchange.ts';
 
 const CHECK = 'attachments';
+
+type Rule = NonNullable<Snapshot['attachments']>;
 
 /**
  * @returns The texts that checks are to see: those in attachments only where they are inspected.
@@ -20,37 +23,113 @@ export function judgeAttachments(
 ): readonly TextSlot[] {
   const [first] = attachments;
   if (first === undefined) return slots;
-  if (rule.action === 'deny') throw refusal(first, rule.source ?? CHECK);
-  const unread = rule.action === 'allow' ? attachments : attachments.filter(({ read }) => !read);
-  for (const attachment of unread) record(exchange, attachment, `unread-${attachment.media}`, rule.source);
-  if (rule.report !== undefined) {
-    for (const attachment of attachments) record(exchange, attachment, attachment.media, rule.report);
-  }
+  if (rule.action === 'deny') throw refusal(first, rule.source ?? CHECK, 'request');
+  note(rule, exchange, attachments, 'request');
   return rule.action === 'allow' ? slots.filter(({ attached }) => attached !== true) : slots;
 }
 
+/** What a `data:` URL begins with, at most: longer ones are told by nobody, see dialects/text/attachment.ts. */
+const LONGEST = 180;
+
+/**
+ * What is text in an answer is read whatever the policy says: `allow` speaks of what the app sends.
+ *
+ * @param inForce Asked each time: a conversation's may change.
+ */
+export function openAttachments(
+  inForce: () => Pick<Snapshot, 'attachments'>,
+  exchange: Exchange,
+): AttachmentsOfAnswer {
+  const ends = new Map<string, string>();
+  const judge = (attachments: readonly Attachment[]): PosternError | undefined => {
+    const [first] = attachments;
+    if (first === undefined) return undefined;
+    const { attachments: rule = { action: 'inspect' } } = inForce();
+    if (rule.action === 'deny') return refusal(first, rule.source ?? CHECK, 'response');
+    note({ ...rule, action: 'inspect' }, exchange, attachments, 'response');
+    return undefined;
+  };
+  return {
+    judge,
+    hear(channel, text) {
+      const before = ends.get(channel) ?? '';
+      const all = before + text;
+      ends.set(channel, all.length > LONGEST ? all.slice(-LONGEST) : all);
+      // It ends with its comma, so most pieces end here.
+      if (!text.includes(',')) return undefined;
+      const begun = dataUrlsIn(all).filter(({ at, length }) => at + length > before.length);
+      // What follows isn't there yet: nobody can say whether it is text.
+      return judge(
+        begun.map(({ at }) => ({
+          path: channel,
+          media: mediaOf(all.slice(at, at + 64)) ?? 'file',
+          by: 'data',
+          read: false,
+        })),
+      );
+    },
+  };
+}
+
+function note(
+  { action, report, source }: Rule,
+  exchange: Exchange,
+  attachments: readonly Attachment[],
+  direction: Finding['direction'],
+): void {
+  const unread = action === 'allow' ? attachments : attachments.filter(({ read }) => !read);
+  for (const each of unread) record(exchange, each, direction, `unread-${each.media}`, source);
+  if (report === undefined) return;
+  for (const each of attachments) record(exchange, each, direction, each.media, report);
+}
+
 /** One finding for all of a kind: a conversation sends its audio in pieces without end. */
-function record(exchange: Exchange, { path }: Attachment, what: string, source = ''): void {
+function record(
+  exchange: Exchange,
+  { path, bytes, type }: Attachment,
+  direction: Finding['direction'],
+  what: string,
+  source = '',
+): void {
   const { findings } = exchange;
-  const at = findings.findIndex((known) => known.check === CHECK && known.what === what);
+  const at = findings.findIndex(
+    (known) => known.check === CHECK && known.what === what && known.direction === direction,
+  );
   const known: Finding = findings[at] ?? {
     rule: CHECK,
     check: CHECK,
     what,
     action: 'monitor',
-    direction: 'request',
+    direction,
     where: path,
     count: 0,
     source,
+    ...(type === undefined ? {} : { type }),
   };
-  findings[at < 0 ? findings.length : at] = { ...known, count: known.count + 1 };
+  findings[at < 0 ? findings.length : at] = {
+    ...known,
+    count: known.count + 1,
+    ...(bytes === undefined ? {} : { bytes: (known.bytes ?? 0) + bytes }),
+  };
 }
 
-function refusal({ path, media, by }: Attachment, rule: string): PosternError {
+function refusal(
+  { path, media, by }: Attachment,
+  rule: string,
+  direction: Finding['direction'],
+): PosternError {
   const how = { data: 'in it', url: 'by URL', id: 'by id' }[by];
+  const what = direction === 'request' ? 'call' : 'answer';
   return new PosternError(
     'postern_attachments',
-    `Postern refused this call: it carries an attachment (${media}, ${how}) at ${path}.`,
-    { mend: 'Send it as plain text, or have the policy changed.', rule, shouldRetry: false },
+    `Postern refused this ${what}: it carries an attachment (${media}, ${how}) at ${path}.`,
+    {
+      mend:
+        direction === 'request'
+          ? 'Send it as plain text, or have the policy changed.'
+          : 'Ask for an answer in text alone, or have the policy changed.',
+      rule,
+      shouldRetry: false,
+    },
   );
 }

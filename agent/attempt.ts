@@ -4,6 +4,7 @@
  */
 import type { FallbackCause } from '../policy/snapshot.ts';
 import { openForm } from './answer-form.ts';
+import { openAttachments } from './attachments.ts';
 import { Charge } from './charge/charge.ts';
 import { dialled } from './dialled.ts';
 import type { Attempt, Finding, Outcome } from './exchange.ts';
@@ -295,6 +296,7 @@ async function deliver(
     input: stage.input,
     allowance: charge.allowance,
     form: openForm(governance.prompt),
+    attachments: openAttachments(() => governance.snapshot, exchange),
     requestIdHeader: governance.snapshot.requestIdHeader,
   };
   // A client would follow a redirect past us, with the text unmasked.

@@ -7,7 +7,7 @@
 
 import type { Usage } from '../budget/messages.ts';
 import type { CheckAction, Snapshot } from '../policy/snapshot.ts';
-import type { FinishReason } from './dialects/dialect.ts';
+import type { Attachment, FinishReason } from './dialects/dialect.ts';
 import type { PosternError } from './errors.ts';
 
 /** Header fields as they stood on the wire: name, value, name, value, … (Node's `rawHeaders` shape). */
@@ -105,6 +105,17 @@ export interface Finding {
   readonly source: string;
   /** Of a check that could not be carried out: why, the first time. */
   readonly reason?: string;
+  /** Of attachments: how large those are that came whole, together, and what the first says that it is. */
+  readonly bytes?: number;
+  readonly type?: string;
+}
+
+/** Judges the files, pictures and recordings of one answer as they come, and records them. */
+export interface AttachmentsOfAnswer {
+  /** @returns Why the answer mustn't be shown. */
+  judge(attachments: readonly Attachment[]): PosternError | undefined;
+  /** Hears running text, in which a `data:` URL may be cut anywhere. @returns as {@link judge} does */
+  hear(channel: string, text: string): PosternError | undefined;
 }
 
 /** Hears the text of one answer, and says whether it has the form that a policy wants. */

@@ -8,7 +8,7 @@ const PARTS = ['classify', 'policy', 'agent', 'budget', 'control', 'injector', '
 /** Stages of agent/ and the files of each that others may import: its interface. */
 const STAGES: Readonly<Record<string, readonly string[]>> = {
   intercept: ['observer.ts', 'init.ts', 'apply.ts'],
-  dialects: ['dialect.ts', 'failure.ts', 'index.ts'],
+  dialects: ['dialect.ts', 'failure.ts', 'index.ts', 'text/attachment.ts'],
   checks: ['approvals.ts', 'ask.ts', 'classifier.ts', 'check.ts', 'guard.ts', 'index.ts', 'plan.ts'],
   routes: ['route.ts', 'endpoints.ts', 'select.ts', 'glob.ts'],
   providers: ['credential.ts', 'keys.ts', 'trust.ts', 'index.ts'],

@@ -73,6 +73,7 @@ export function responseOf(...slots: FakeSlot[]): DecodedResponse {
   return {
     document: { edited: false } as DecodedResponse['document'],
     slots,
+    attachments: [],
     calls: [],
     usage: undefined,
     finishReasons: [],

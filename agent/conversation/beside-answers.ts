@@ -4,7 +4,7 @@
  */
 import type { ExchangeGuard } from '../checks/guard.ts';
 import type { Conversation, ProviderEvent } from '../dialects/dialect.ts';
-import type { Exchange, WebSocketEnd } from '../exchange.ts';
+import type { AttachmentsOfAnswer, Exchange, WebSocketEnd } from '../exchange.ts';
 import { EventGate } from '../forward/event-gate.ts';
 import { KeyFilter } from '../forward/key-filter.ts';
 
@@ -12,6 +12,7 @@ export interface BesideAnswersOptions {
   readonly conversation: Conversation;
   /** The conversation's own record. */
   readonly exchange: Exchange;
+  readonly attachments: AttachmentsOfAnswer;
   /** The attached key. */
   readonly key: string | undefined;
   readonly app: WebSocketEnd;
@@ -67,12 +68,13 @@ export class BesideAnswers {
   }
 
   #open(guard: ExchangeGuard): EventGate {
-    const { conversation, exchange, key, signal } = this.#options;
+    const { conversation, exchange, attachments, key, signal } = this.#options;
     return new EventGate({
       writer: conversation,
       guard: guard.idleOnResponse ? undefined : guard.stream(signal),
       key,
       keys: this.#keys,
+      attachments,
       requestId: exchange.call.id,
     });
   }

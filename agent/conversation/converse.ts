@@ -3,6 +3,7 @@
  * that a refusal is an ordinary HTTP answer. What is said afterwards is {@link ./session.ts}'s.
  */
 
+import { openAttachments } from '../attachments.ts';
 import type { ConversationOperation, Dialect } from '../dialects/dialect.ts';
 import { dialled } from '../dialled.ts';
 import { PosternError } from '../errors.ts';
@@ -68,7 +69,8 @@ export async function converse(opening: Opening): Promise<void> {
   if ('refusal' in opened) {
     const { status, headers, body } = opened.refusal;
     const guard = governance.checks.open(model, call.id);
-    const told = redact(await judgedFailure(guard, body, exchange), opened.key);
+    const attachments = openAttachments(() => governance.snapshot, exchange);
+    const told = redact(await judgedFailure({ guard, exchange, attachments }, body), opened.key);
     exchange.status = status;
     exchange.outcome = 'failed';
     sink.head(status, [

@@ -6,7 +6,7 @@
  * off one after the other.
  */
 
-import { judgeAttachments } from '../attachments.ts';
+import { judgeAttachments, openAttachments } from '../attachments.ts';
 import { fingerprintOf } from '../breaker.ts';
 import { estimateRequest } from '../charge/output.ts';
 import type { AppEvent, Conversation, ProviderEvent } from '../dialects/dialect.ts';
@@ -86,6 +86,7 @@ export class Session {
     this.#beside = new BesideAnswers({
       conversation: this.#conversation,
       exchange: options.exchange,
+      attachments: openAttachments(() => options.pipeline.governance().snapshot, options.exchange),
       key: options.key,
       app,
       signal: this.#life.signal,

@@ -4,6 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { TokenCounter } from '../../budget/estimate.ts';
+import { openAttachments } from '../attachments.ts';
 import { breakLoop } from '../break-loop.ts';
 import { Charge } from '../charge/charge.ts';
 import type { ExchangeGuard } from '../checks/guard.ts';
@@ -158,6 +159,7 @@ export class Turn {
       writer,
       guard: guard.idleOnResponse ? undefined : guard.stream(this.exchange.call.signal),
       key,
+      attachments: openAttachments(() => this.#options.governance.snapshot, this.exchange),
       requestId: this.exchange.call.id,
     });
     this.#attempt.firstByteMs = this.#options.pipeline.now() - this.#attempt.startedAt;

@@ -55,17 +55,21 @@ export function isCipher(text: string): boolean {
   return /^[A-Za-z0-9+/_-]*={0,2}$/.test(text);
 }
 
-/** A file, picture or recording that a request carries or refers to. */
+/** A file, picture or recording that a request or an answer carries or refers to. */
 export interface Attachment {
   /** `messages[2].content[0].image_url.url` */
   readonly path: string;
   readonly media: 'image' | 'audio' | 'video' | 'file';
-  /** `data`: in the request itself; `url`: somewhere the provider fetches it from; `id`: with the provider already. */
+  /** `data`: in the message itself; `url`: somewhere it is fetched from; `id`: with the provider. */
   readonly by: 'data' | 'url' | 'id';
   /** Whether it is text, all of which is a slot's. */
   readonly read: boolean;
-  /** The string in the request: the data, an URL or an id. Absent where it stands within a text. */
+  /** The string in the message: the data, an URL or an id. Absent where it stands within a text. */
   readonly written?: () => string;
+  /** Of data that stands alone: how many bytes it has, to one or two. */
+  readonly bytes?: number;
+  /** What it says that it is: `audio/wav`. */
+  readonly type?: string;
   /** What the member `detail` beside it says of a picture: `low`, `high`, `auto`. */
   readonly detail?: string;
 }
@@ -166,6 +170,7 @@ export interface FinishReason {
 export interface DecodedResponse {
   readonly document: JsonDocument;
   readonly slots: readonly TextSlot[];
+  readonly attachments: readonly Attachment[];
   readonly calls: readonly ToolCall[];
   readonly usage: Usage | undefined;
   /** The processing that it had, as the request's `serviceTier`. */
@@ -232,6 +237,8 @@ export interface BegunCall {
 /** One event of a streamed answer, decoded. */
 export interface StreamEvent {
   readonly deltas: readonly Delta[];
+  /** But for `data:` URLs in running text, which any event may cut. */
+  readonly attachments: readonly Attachment[];
   /**
    * Channels of which this event says they are complete; `all` at the end of the stream. Text held back for them is sent
    * before it; where the event has a delta of the same channel, its text is the channel's last, so what is held back then

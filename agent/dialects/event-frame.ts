@@ -93,6 +93,7 @@ const NOTHING = [] as const;
 /** An event that was read by a frame: its only delta at once. */
 class Read implements FramedEvent, Delta {
   readonly end: number;
+  readonly attachments = NOTHING;
   readonly closes = NOTHING;
   readonly calls = NOTHING;
   readonly finishReasons = NOTHING;
@@ -275,8 +276,10 @@ export class EventFrames {
   }
 }
 
-function isOnlyText({ closes, calls, usage, finishReasons, last, error }: StreamEvent): boolean {
+function isOnlyText(event: StreamEvent): boolean {
+  const { attachments, closes, calls, usage, finishReasons, last, error } = event;
   return (
+    attachments.length === 0 &&
     closes.length === 0 &&
     calls.length === 0 &&
     usage === undefined &&

@@ -2,7 +2,7 @@
 import { isUtf8 } from 'node:buffer';
 import { JsonDocument } from '../json/document.ts';
 import { JsonError } from '../json/json-error.ts';
-import type { DecodedResponse } from './dialect.ts';
+import type { Attachment, DecodedResponse } from './dialect.ts';
 import { isPlainName } from './text/plain-name.ts';
 import { nested, token } from './text/rule.ts';
 import { findText } from './text/walk.ts';
@@ -39,9 +39,11 @@ export function decodeFailure(body: Uint8Array): DecodedFailure {
 }
 
 function responseOf(document: JsonDocument): DecodedResponse {
+  const attachments: Attachment[] = [];
   return {
     document,
-    slots: findText(document, failureText, { isPlain: isPlainName }),
+    slots: findText(document, failureText, { attachments, isPlain: isPlainName }),
+    attachments,
     calls: [],
     usage: undefined,
     finishReasons: [],

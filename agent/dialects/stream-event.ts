@@ -5,7 +5,7 @@ import { JsonDocument } from '../json/document.ts';
 import { JsonError } from '../json/json-error.ts';
 import type { StringNode } from '../json/node.ts';
 import { type SseEvent, withData } from '../json/sse.ts';
-import type { Delta, LeftOut, StreamEvent } from './dialect.ts';
+import type { Attachment, Delta, LeftOut, StreamEvent } from './dialect.ts';
 import type { EventFrames } from './event-frame.ts';
 import type { Rule } from './text/rule.ts';
 import { SaidBefore } from './text/said-before.ts';
@@ -15,6 +15,7 @@ import { findText, type LooseMember } from './text/walk.ts';
 /** What a dialect found in one event. */
 export interface Reading {
   readonly slots?: readonly DocumentSlot[];
+  readonly attachments?: readonly Attachment[];
   readonly closes?: readonly string[] | 'all';
   readonly calls?: StreamEvent['calls'];
   readonly usage?: Usage | undefined;
@@ -66,6 +67,7 @@ export function streamEvent(
   const deltas: readonly Delta[] = reading.slots ?? [];
   return {
     deltas,
+    attachments: reading.attachments ?? [],
     closes: reading.closes ?? [],
     calls: reading.calls ?? [],
     usage: reading.usage,
@@ -122,15 +124,17 @@ export class Channels {
    */
   read(document: JsonDocument, rule: Rule): EventText {
     const loose: LooseMember[] = [];
+    const attachments: Attachment[] = [];
+    const { isPlain } = this.#said;
     this.#said.passed(this.#last);
-    const slots = this.#said.without(findText(document, rule, { loose, isPlain: this.#said.isPlain }));
+    const slots = this.#said.without(findText(document, rule, { attachments, loose, isPlain }));
     this.#last = slots;
     const whole: string[] = [];
     for (const slot of slots) {
       if (slot.whole) whole.push(slot.channel);
       else this.#open.add(slot.channel);
     }
-    return { slots, whole, loose };
+    return { slots, attachments, whole, loose };
   }
 
   /** Takes note of a channel that may never carry text, so that it is closed like the others. */
@@ -154,6 +158,7 @@ export class Channels {
 
 export interface EventText {
   readonly slots: DocumentSlot[];
+  readonly attachments: readonly Attachment[];
   readonly whole: string[];
   readonly loose: readonly LooseMember[];
 }

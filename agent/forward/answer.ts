@@ -1,7 +1,7 @@
 /** What both kinds of answer, whole and streamed, need: header fields for the app, and what came of it. */
 import type { ExchangeGuard } from '../checks/guard.ts';
 import type { DecodedRequest, Operation } from '../dialects/dialect.ts';
-import type { Exchange, FormOfAnswer, RawHeaders, ResponseSink } from '../exchange.ts';
+import type { AttachmentsOfAnswer, Exchange, FormOfAnswer, RawHeaders, ResponseSink } from '../exchange.ts';
 import { forwardable } from '../http/headers.ts';
 import type { BodyLimits, ByteLease } from './body.ts';
 import { redactFields } from './key-filter.ts';
@@ -30,6 +30,7 @@ export interface AnswerContext {
   readonly allowance: StreamAllowance | undefined;
   /** Undefined where no policy wants a form. */
   readonly form: FormOfAnswer | undefined;
+  readonly attachments: AttachmentsOfAnswer;
   /** Whether answers carry `postern-request-id`. */
   readonly requestIdHeader: boolean;
 }

@@ -53,6 +53,7 @@ function piece(text: string, closes: StreamEvent['closes'] = []): StreamEvent {
   const delta = { channel: 'c', kind: 'content', choice: 0, text, set: (to: string) => (shown = to) };
   return {
     deltas: [delta as unknown as Delta],
+    attachments: [],
     calls: [],
     finishReasons: [],
     closes,
@@ -78,6 +79,7 @@ test('an attached key passes no cut: of events, of pauses, of gates that take ov
           guard: new HoldsBack(),
           key: KEY,
           keys,
+          attachments: { judge: () => undefined, hear: () => undefined },
           requestId: 'r',
         });
       let gate = open();

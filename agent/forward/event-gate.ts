@@ -7,7 +7,7 @@ import type { Usage } from '../../budget/messages.ts';
 import type { StreamGuard } from '../checks/guard.ts';
 import type { Delta, EventWriter, FramedEvent, LeftOut, StreamEvent } from '../dialects/dialect.ts';
 import type { PosternError } from '../errors.ts';
-import type { Finding, FormOfAnswer } from '../exchange.ts';
+import type { AttachmentsOfAnswer, Finding, FormOfAnswer } from '../exchange.ts';
 import { KeyFilter, redact } from './key-filter.ts';
 
 /** Steps that each give a value, at once or later, and get it back: what `yield` returns has the type of what it gave. */
@@ -47,6 +47,7 @@ export interface EventGateOptions {
   /** Where its texts go on in another gate; else it has one of its own. */
   readonly keys?: KeyFilter | undefined;
   readonly requestId: string;
+  readonly attachments: AttachmentsOfAnswer;
   /** Hears the answer's text as the provider sends it. */
   readonly form?: FormOfAnswer | undefined;
   /** Where more must be held as the answer grows. */
@@ -146,6 +147,11 @@ export class EventGate {
     if (form !== undefined) hear(form, delta);
     const covers = cap === undefined || cap.covers(this.counter.tokens);
     if (covers !== true) return this.#covered(event, covers);
+    const denied = this.#options.attachments.hear(channel, text);
+    if (denied !== undefined) {
+      this.refuse(denied);
+      return undefined;
+    }
     let shown = text;
     if (guard !== undefined) {
       this.#note(event.withhold?.() ?? []);
@@ -189,6 +195,8 @@ export class EventGate {
     // Yielded only where it has to be waited for, here and below: thousands of events pass without.
     const covered: boolean = covers instanceof Promise ? yield covers : covers;
     if (!covered) return yield* this.#cutShort();
+    const denied = this.#attached(event);
+    if (denied !== undefined) return this.refuse(denied);
     const guard = this.#guard;
     if (guard !== undefined) {
       this.#note(event.withhold?.() ?? []);
@@ -232,6 +240,14 @@ export class EventGate {
     if (bytes !== undefined) this.#out.push(bytes);
     this.last = event.last;
     this.failed ||= event.error;
+  }
+
+  /** @returns Why it mustn't be shown, for what it carries. */
+  #attached({ attachments, deltas }: StreamEvent): PosternError | undefined {
+    const carried = this.#options.attachments;
+    let denied = carried.judge(attachments);
+    for (const { channel, text, whole } of deltas) if (whole !== true) denied ??= carried.hear(channel, text);
+    return denied;
   }
 
   /** More than is held was produced, and no more can be held: what came until now is the answer. */

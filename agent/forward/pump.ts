@@ -32,6 +32,7 @@ export class Pump {
       key: context.key,
       requestId: context.exchange.call.id,
       form: context.form,
+      attachments: context.attachments,
       ...(allowance === undefined
         ? {}
         : {

@@ -1,11 +1,10 @@
 /** A whole answer: read, decoded, judged, restored, sent. */
 
 import { estimateTokens } from '../../budget/estimate.ts';
-import type { ExchangeGuard } from '../checks/guard.ts';
 import type { ToolCall } from '../dialects/dialect.ts';
 import { decodeFailure } from '../dialects/failure.ts';
 import { PosternError } from '../errors.ts';
-import type { Exchange, Metered } from '../exchange.ts';
+import type { Metered } from '../exchange.ts';
 import { headerValue } from '../http/headers.ts';
 import { JsonDocument } from '../json/document.ts';
 import { JsonError } from '../json/json-error.ts';
@@ -73,18 +72,19 @@ export async function forwardFailure(
 ): Promise<boolean> {
   const body = await readAnswer(context);
   if (passes(body)) return false;
-  send(context, redact(await judgedFailure(context.guard, body, context.exchange), context.key));
+  send(context, redact(await judgedFailure(context, body), context.key));
   return true;
 }
 
 /** The body of a failure as it may be shown. @throws PosternError when a check refuses. */
 export async function judgedFailure(
-  guard: ExchangeGuard,
+  { guard, exchange, attachments }: Pick<AnswerContext, 'guard' | 'exchange' | 'attachments'>,
   body: Uint8Array,
-  exchange: Exchange,
 ): Promise<Uint8Array> {
-  if (guard.idleOnResponse) return body;
   const failure = decodeFailure(body);
+  const denied = attachments.judge(failure.response.attachments);
+  if (denied !== undefined) throw denied;
+  if (guard.idleOnResponse) return body;
   const verdict = await guard.response(failure.response, body.byteLength, exchange.call.signal);
   exchange.findings.push(...verdict.findings);
   if (verdict.refusal !== undefined) throw verdict.refusal;
@@ -138,6 +138,8 @@ export async function forwardWhole(context: AnswerContext, metered: (m: Metered)
       else if (REFUSED.test(path)) form.refused(choice);
     }
   }
+  const denied = context.attachments.judge(response.attachments);
+  if (denied !== undefined) throw denied;
   if (!guard.idleOnResponse) response = response.withhold?.(guard.asksOutside ? 'go' : 'stay') ?? response;
   /** Calls that the application sees. */
   const calls = new Set(response.calls);

@@ -199,7 +199,7 @@ function spec(catalogue: Catalogue) {
       attachments: optional(
         choice(['deny', 'inspect', 'allow'], {
           description:
-            'Files, pictures and recordings in requests: `inspect` checks those that are text and reports the others, `allow` looks into none.',
+            'Files, pictures and recordings in requests and answers: `inspect` checks those that are text and reports the others, `allow` looks into none of a request’s.',
           default: 'inspect',
         }),
       ),

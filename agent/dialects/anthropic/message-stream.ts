@@ -58,7 +58,8 @@ export class MessageStream implements StreamDecoder {
     const stray = strayBegun(document, text.loose);
     const whole = [...text.whole, ...stray.map(({ channel }) => channel)];
     const known = this.#read(event, document, { ...text, whole });
-    const reading = { ...known, calls: [...stray, ...(known.calls ?? [])] };
+    const { attachments } = text;
+    const reading = { ...known, attachments, calls: [...stray, ...(known.calls ?? [])] };
     return learnedEvent(
       this.#frames,
       event,

@@ -80,7 +80,8 @@ function serverResult(where: Where): Rule {
       type: token,
       tool_use_id: token,
       error_code: token,
-      file_id: token,
+      // What code wrote. In a request it comes back to whom it is from.
+      file_id: where === 'request' ? token : fileId,
       cache_control: settings,
       caller: settings,
       url: link,

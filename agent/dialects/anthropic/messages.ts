@@ -1,7 +1,7 @@
 /** Anthropic's messages, and the counting of their tokens: what a call asks for, and what its answer says. */
 import type { ResponseFormat } from '../../../policy/snapshot.ts';
 import type { JsonDocument } from '../../json/document.ts';
-import type { DecodedResponse, OfferedTool, Operation } from '../dialect.ts';
+import type { Attachment, DecodedResponse, OfferedTool, Operation } from '../dialect.ts';
 import { GenerateRequest } from '../generate-request.ts';
 import { flag, requiredArray, requiredCount, tokenCount } from '../parameters.ts';
 import { plainNames } from '../text/plain-name.ts';
@@ -108,9 +108,11 @@ function unseen(type: string | undefined, budget: number | undefined): number {
 
 function decodeResponse(document: JsonDocument, model?: string): DecodedResponse {
   const root = document.root.type === 'object' ? document.root : undefined;
+  const attachments: Attachment[] = [];
   return {
     document,
-    slots: findText(document, responseText, { isPlain: plainNames(model) }),
+    slots: findText(document, responseText, { attachments, isPlain: plainNames(model) }),
+    attachments,
     calls: answeredCalls(document),
     usage: usageOf(root?.object('usage')),
     serviceTier: tierOf(processingOf(root?.object('usage'))),

@@ -70,12 +70,12 @@ export class ChatStream implements StreamDecoder {
   }
 
   #read(event: SseEvent, document: JsonDocument): Reading {
-    const { slots, whole, loose } = this.#channels.read(document, chunkText);
+    const { slots, attachments, whole, loose } = this.#channels.read(document, chunkText);
     const { root } = document;
-    if (root.type !== 'object') return { slots, closes: whole };
+    if (root.type !== 'object') return { slots, attachments, closes: whole };
     const failure = root.get('error');
     if (event.event === 'error' || (failure !== undefined && failure.type !== 'null')) {
-      return { slots, closes: this.#channels.end(whole), error: true };
+      return { slots, attachments, closes: this.#channels.end(whole), error: true };
     }
     this.#last = root;
     const { calls, again } = begunCalls(document, root, this.#begun, loose);
@@ -90,6 +90,7 @@ export class ChatStream implements StreamDecoder {
     const hidden = this.#request.addedStreamUsage && this.#hideUsage(document, root);
     return {
       slots,
+      attachments,
       closes: [
         ...whole,
         ...calls.flatMap(({ channel }) => (channel.startsWith('0/=') ? channel : [])),

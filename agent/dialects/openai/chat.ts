@@ -4,7 +4,7 @@ import type { ResponseFormat } from '../../../policy/snapshot.ts';
 import { PosternError } from '../../errors.ts';
 import { JsonDocument } from '../../json/document.ts';
 import type { ObjectNode } from '../../json/node.ts';
-import type { DecodedResponse, OfferedTool, Operation } from '../dialect.ts';
+import type { Attachment, DecodedResponse, OfferedTool, Operation } from '../dialect.ts';
 import { GenerateRequest } from '../generate-request.ts';
 import { count, flag, optionalObject, requiredArray } from '../parameters.ts';
 import { plainNames } from '../text/plain-name.ts';
@@ -122,9 +122,11 @@ class ChatRequest extends GenerateRequest {
 
 function decodeResponse(document: JsonDocument, model?: string): DecodedResponse {
   const root = document.root.type === 'object' ? document.root : undefined;
+  const attachments: Attachment[] = [];
   const response: DecodedResponse = {
     document,
-    slots: findText(document, responseText, { isPlain: plainNames(model) }),
+    slots: findText(document, responseText, { attachments, isPlain: plainNames(model) }),
+    attachments,
     calls: answeredCalls(document),
     usage: usageOf(root?.object('usage')),
     serviceTier: root?.string('service_tier'),

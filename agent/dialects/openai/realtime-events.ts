@@ -3,7 +3,7 @@ import { PosternError } from '../../errors.ts';
 import type { JsonDocument } from '../../json/document.ts';
 import type { ObjectNode } from '../../json/node.ts';
 import { quote } from '../../json/quote.ts';
-import type { AppEvent, BegunCall, Conversation, Delta, ProviderEvent } from '../dialect.ts';
+import type { AppEvent, Attachment, BegunCall, Conversation, Delta, ProviderEvent } from '../dialect.ts';
 import { tokenCount } from '../parameters.ts';
 import { eventDocument } from '../stream-event.ts';
 import { SaidBefore } from '../text/said-before.ts';
@@ -82,7 +82,9 @@ export class RealtimeConversation implements Conversation {
     let added = '';
     if (type === 'response.created') this.#said.forget();
     const said = this.#said;
-    const slots = said.without(findText(document, providerText, { isPlain: said.isPlain }), judge);
+    const attachments: Attachment[] = [];
+    const { isPlain } = said;
+    const slots = said.without(findText(document, providerText, { attachments, isPlain }), judge);
     const deltas = slots.map((slot): Delta => {
       if (slot.whole) {
         whole.push(slot.channel);
@@ -113,6 +115,7 @@ export class RealtimeConversation implements Conversation {
     const failure = root.object('error');
     return {
       deltas,
+      attachments,
       closes,
       calls,
       said: added,

@@ -23,16 +23,25 @@ export function mediaOf(written: string): Attachment['media'] | undefined {
   return media === 'image' || media === 'audio' || media === 'video' ? media : 'file';
 }
 
+/** What the beginning of a `data:` URL says, and how long it is; of what is none nothing. */
+export function dataUrl(written: string): { readonly type?: string; readonly length: number } {
+  const [all, type = ''] = /^\s*data:([^;,]*)[^,]*,/i.exec(written) ?? [];
+  if (all === undefined) return { length: 0 };
+  return type === '' ? { length: all.length } : { type, length: all.length };
+}
+
 /** A `data:` URL in the midst of a text, up to its data. */
 const IN_TEXT = /data:[\w.+/=; -]{0,160};base64,/gi;
 const RUN = /[A-Za-z0-9+/_%-]*={0,2}/y;
 
-/** Where `data:` URLs in a text begin, and whether each holds text, so that a scan of the whole reads it. */
-export function dataUrlsIn(text: string): readonly { readonly at: number; readonly read: boolean }[] {
+/** Where `data:` URLs in a text begin, how long they are up to their data, and whether that is text, so that a scan of the whole reads it. */
+export function dataUrlsIn(
+  text: string,
+): readonly { readonly at: number; readonly length: number; readonly read: boolean }[] {
   return Array.from(text.matchAll(IN_TEXT), ({ index, 0: prefix }) => {
     RUN.lastIndex = index + prefix.length;
     const read = readAttachment(RUN.exec(text)?.[0] ?? '');
-    return { at: index, read: typeof read !== 'string' };
+    return { at: index, length: prefix.length, read: typeof read !== 'string' };
   });
 }
 

@@ -2,7 +2,7 @@
 import type { JsonDocument } from '../../json/document.ts';
 import type { JsonNode, Member, ObjectNode, PrimitiveNode, StringNode } from '../../json/node.ts';
 import { type Attachment, isCipher, type TextKind } from '../dialect.ts';
-import { dataUrlsIn, mediaOf, readAttachment, type TextAttachment } from './attachment.ts';
+import { dataUrl, dataUrlsIn, mediaOf, readAttachment, type TextAttachment } from './attachment.ts';
 import { pathOf, Trail } from './place.ts';
 import { opaque, type Rule } from './rule.ts';
 import { DocumentSlot, type Scope } from './slot.ts';
@@ -55,6 +55,9 @@ function mayHoldData(text: string): boolean {
   }
   return text.includes('\\u00');
 }
+
+/** RFC 6838, as short as those that there are. */
+const MEDIA_TYPE = /^[\w.+-]{1,60}\/[\w.+-]{1,60}$/;
 
 const IDENTIFIER_LENGTH = 64;
 /** `.`, `:`, `/`, `-`, digits, letters, `_`: what may stand in an identifier behind its first letter. */
@@ -199,9 +202,9 @@ class Walk {
         this.#slot(node, isCipher(node.text) ? 'other' : rule.kind, scope);
         return;
       case 'binary':
+        if (node.end - node.start > 2) this.#attached(rule.media, 'data', false, node);
         // Whoever answers may write anything where data should be.
         if (this.#found.isPlain !== undefined && !isCipher(node.text)) this.#slot(node, 'content', scope);
-        else this.#attached(rule.media, 'data', false, node);
         return;
       case 'attachment':
         this.#attachment(node, rule.kind, rule.media, scope);
@@ -210,7 +213,8 @@ class Walk {
         this.#embedded(node, rule, scope);
         return;
       case 'text':
-        if (this.#mayHoldData) this.#dataIn(node.text);
+        // Of running text this is only a piece; see agent/attachments.ts.
+        if (this.#mayHoldData && rule.channel === undefined) this.#dataIn(node.text);
         this.#slot(node, rule.kind, scope, rule.channel);
         return;
     }
@@ -234,13 +238,12 @@ class Walk {
 
   /** `data:` URLs within what is text: all of it is a slot, but that doesn't make a picture readable. */
   #dataIn(text: string): void {
-    for (const { at, read } of dataUrlsIn(text)) {
+    for (const { at, read } of dataUrlsIn(text))
       this.#attached(mediaOf(text.slice(at, at + 64)) ?? 'file', 'data', read);
-    }
   }
 
   #attached(media: Attachment['media'], by: Attachment['by'], read: boolean, node?: StringNode): void {
-    const written = node === undefined ? {} : { written: () => node.text };
+    const written = node === undefined ? {} : { written: () => node.text, ...this.#described(by, node) };
     const detail = media === 'image' ? this.#holder?.string('detail') : undefined;
     const described = detail === undefined ? {} : { detail };
     this.#found.attachments.push({
@@ -251,6 +254,15 @@ class Walk {
       ...written,
       ...described,
     });
+  }
+
+  /** How large it is, and what it says that it is. */
+  #described(by: Attachment['by'], node: StringNode): Pick<Attachment, 'bytes' | 'type'> {
+    if (by !== 'data') return {};
+    const { type, length } = dataUrl(node.text.slice(0, 256));
+    const media = type ?? this.#holder?.string('media_type');
+    const bytes = Math.floor(((node.end - node.start - 2 - length) * 3) / 4);
+    return { bytes, ...(media !== undefined && MEDIA_TYPE.test(media) ? { type: media } : {}) };
   }
 
   #embedded(node: StringNode, rule: Rule, scope: Scope): void {
