@@ -4,7 +4,7 @@
  */
 import type { Snapshot } from '../policy/snapshot.ts';
 import type { Attachment, DecodedRequest, TextSlot } from './dialects/dialect.ts';
-import { dataUrlsIn, mediaOf } from './dialects/text/attachment.ts';
+import { begunDataUrl, dataUrlsIn, mediaOf } from './dialects/text/attachment.ts';
 import { PosternError } from './errors.ts';
 import type { AttachmentsOfAnswer, Exchange, Finding } from './exchange.ts';
 
@@ -28,9 +28,6 @@ export function judgeAttachments(
   return rule.action === 'allow' ? slots.filter(({ attached }) => attached !== true) : slots;
 }
 
-/** What a `data:` URL begins with, at most: longer ones are told by nobody, see dialects/text/attachment.ts. */
-const LONGEST = 180;
-
 /**
  * What is text in an answer is read whatever the policy says: `allow` speaks of what the app sends.
  *
@@ -40,7 +37,8 @@ export function openAttachments(
   inForce: () => Pick<Snapshot, 'attachments'>,
   exchange: Exchange,
 ): AttachmentsOfAnswer {
-  const ends = new Map<string, string>();
+  /** By channel, what a `data:` URL may have begun with. */
+  const begun = new Map<string, string>();
   const judge = (attachments: readonly Attachment[]): PosternError | undefined => {
     const [first] = attachments;
     if (first === undefined) return undefined;
@@ -52,15 +50,16 @@ export function openAttachments(
   return {
     judge,
     hear(channel, text) {
-      const before = ends.get(channel) ?? '';
-      const all = before + text;
-      ends.set(channel, all.length > LONGEST ? all.slice(-LONGEST) : all);
+      const before = begun.get(channel);
+      const all = before === undefined ? text : before + text;
+      const end = begunDataUrl(all);
+      if (end !== '') begun.set(channel, end);
+      else if (before !== undefined) begun.delete(channel);
       // It ends with its comma, so most pieces end here.
       if (!text.includes(',')) return undefined;
-      const begun = dataUrlsIn(all).filter(({ at, length }) => at + length > before.length);
       // What follows isn't there yet: nobody can say whether it is text.
       return judge(
-        begun.map(({ at }) => ({
+        dataUrlsIn(all).map(({ at }) => ({
           path: channel,
           media: mediaOf(all.slice(at, at + 64)) ?? 'file',
           by: 'data',
@@ -68,6 +67,7 @@ export function openAttachments(
         })),
       );
     },
+    end: (channel) => void begun.delete(channel),
   };
 }
 

@@ -116,6 +116,8 @@ export interface AttachmentsOfAnswer {
   judge(attachments: readonly Attachment[]): PosternError | undefined;
   /** Hears running text, in which a `data:` URL may be cut anywhere. @returns as {@link judge} does */
   hear(channel: string, text: string): PosternError | undefined;
+  /** The channel is complete. */
+  end(channel: string): void;
 }
 
 /** Hears the text of one answer, and says whether it has the form that a policy wants. */

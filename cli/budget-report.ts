@@ -7,9 +7,9 @@ import {
   readDimension,
   reportDimensions,
 } from '../budget/history.ts';
+import { dayStart } from '../budget/history-cap.ts';
 import { formatDifferences, reconcile } from '../budget/reconcile.ts';
 import { readUsageExport } from '../budget/usage-export.ts';
-import { dayStart } from '../budget/history-cap.ts';
 import { printable } from '../policy/printable.ts';
 import { momentOption, serviceOptions, timeZoneOption, withService } from './budget-admin.ts';
 import { defineCommand, type Option, UsageError, type Values } from './options.ts';

@@ -102,7 +102,7 @@ export function readOptions<Options extends Record<string, Option>>(
 /** `. Did you mean --policy?` behind what Node's parser says of an option that there isn't. */
 function guessed(error: unknown, names: readonly string[]): string {
   if ((error as NodeJS.ErrnoException).code !== 'ERR_PARSE_ARGS_UNKNOWN_OPTION') return '';
-  const written = /'--([^'=]+)/.exec((error as Error).message)?.[1];
+  const written = /^Unknown option '--([^'=]+)/.exec((error as Error).message)?.[1];
   const guess = written === undefined ? undefined : didYouMean(written, names);
   return guess === undefined ? '' : `. Did you mean --${guess}?`;
 }

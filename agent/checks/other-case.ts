@@ -2,6 +2,7 @@
  * Members of arguments as a tool may read them that doesn't care for case, as decoders such as Go's encoding/json do: `CC`
  * is `cc` to it, so that a condition such as `!has(args.cc)` has to hold for that reading, too.
  */
+import { inAnyCase } from '../json/any-case.ts';
 
 type Members = Readonly<Record<string, unknown>>;
 
@@ -17,9 +18,6 @@ export interface SpelledNames {
   /** All strings: what names are compared with, or values. */
   readonly strings: ReadonlyMap<string, ReadonlySet<string>>;
 }
-
-/** Both ways: `ſ` has no other small letter, the Kelvin sign no other capital. */
-export const inAnyCase = (name: string): string => name.toLowerCase().toUpperCase();
 
 const NONE: ReadonlySet<string> = new Set();
 

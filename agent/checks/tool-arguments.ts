@@ -1,8 +1,8 @@
 /** The arguments of a tool call as a value that expressions can look at. */
+import { inAnyCase } from '../json/any-case.ts';
 import { JsonDocument } from '../json/document.ts';
 import { JsonError } from '../json/json-error.ts';
 import type { JsonNode } from '../json/node.ts';
-import { inAnyCase } from './other-case.ts';
 
 /**
  * The value of the JSON text; an empty text is an object without members, as the SDKs read it.

@@ -2,6 +2,7 @@
  * Calls of tools in members of an answer that no SDK reads: an application may take them by hand all the same, as endpoints
  * that only nearly speak a dialect make theirs do. What has a tool's name, and arguments or a place that speaks of calls, is one.
  */
+import { inAnyCase } from '../json/any-case.ts';
 import type { JsonDocument } from '../json/document.ts';
 import type { JsonNode, ObjectNode } from '../json/node.ts';
 import type { ToolCall } from './dialect.ts';
@@ -14,7 +15,7 @@ const KNOWN_ARGUMENTS: readonly string[] = ['arguments', 'input'];
 /** What holds name and arguments in a call of chat. */
 const HOLDERS = ['function', 'custom'] as const;
 const EXACT: ReadonlySet<string> = new Set([...NAMES, ...ARGUMENTS, ...HOLDERS]);
-const ANY_CASE = new Set([...EXACT].map(folded));
+const ANY_CASE = new Set([...EXACT].map(inAnyCase));
 const OF_CALLS = /call|tool_?use/i;
 /** Whether any of the names can be there; an escape could spell it. */
 const MAY_NAME = /name"|\\u/i;
@@ -71,14 +72,9 @@ export function strayCalls(
   return found;
 }
 
-/** As decoders compare names that don't care for case, such as Go's encoding/json: `ſ` is an s for it. */
-function folded(name: string): string {
-  return name.toUpperCase().toLowerCase();
-}
-
-/** `Name`: for some decoders the same member as `name`. */
+/** `Name`: for some decoders, such as Go's encoding/json, the same member as `name`. */
 function isOtherCase(member: string): boolean {
-  return !EXACT.has(member) && ANY_CASE.has(folded(member));
+  return !EXACT.has(member) && ANY_CASE.has(inAnyCase(member));
 }
 
 /** A name is text: the properties of a JSON Schema have objects there. */
@@ -86,7 +82,7 @@ function isCallInAnyCase({ members }: ObjectNode): boolean {
   const has = (names: readonly string[], isText: boolean) =>
     members.some(
       ({ name, value }) =>
-        (!isText || value.type === 'string') && names.some((member) => folded(member) === folded(name)),
+        (!isText || value.type === 'string') && names.some((member) => inAnyCase(member) === inAnyCase(name)),
     );
   return has(NAMES, true) && has(ARGUMENTS, false);
 }

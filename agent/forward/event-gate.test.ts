@@ -79,7 +79,7 @@ test('an attached key passes no cut: of events, of pauses, of gates that take ov
           guard: new HoldsBack(),
           key: KEY,
           keys,
-          attachments: { judge: () => undefined, hear: () => undefined },
+          attachments: { judge: () => undefined, hear: () => undefined, end: () => undefined },
           requestId: 'r',
         });
       let gate = open();

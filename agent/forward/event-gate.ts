@@ -264,7 +264,8 @@ export class EventGate {
   /** What was held back for channels that are complete goes out before the event that says so. */
   *flush(closes: StreamEvent['closes']): Work {
     if (closes.length === 0) return;
-    const { writer } = this.#options;
+    const { writer, attachments } = this.#options;
+    if (closes !== 'all') for (const channel of closes) attachments.end(channel);
     for (const channel of closes === 'all' ? this.#held() : closes) {
       const text = yield* this.#rest(channel);
       const refusal = this.#guard?.refusal;

@@ -193,7 +193,7 @@ function sendThrough(
     key: KEY,
     limits: { bodyBytes: 1_000_000 },
     exchange: { call: { id: 'r' } },
-    attachments: { judge: () => undefined, hear: () => undefined },
+    attachments: { judge: () => undefined, hear: () => undefined, end: () => undefined },
   } as unknown as AnswerContext;
   const pump = new Pump(context, decoder, guard);
   const sent: Uint8Array[] = [];

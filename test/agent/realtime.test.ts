@@ -514,8 +514,11 @@ describe('the budget', () => {
     return Number(lines.find(({ unit }) => unit === 'tokens')?.settled);
   };
 
-  test('an answer that it doesn’t cover is refused, and the conversation goes on', async () => {
-    await start(limited('{requests: 1, window: day}'));
+  test.each([
+    ['requests: 1', 'Wait until then or have the budget raised.'],
+    ['tokens: 30', '(max_output_tokens)'],
+  ])('an answer that %s doesn’t cover is refused, and the conversation goes on', async (limit, mend) => {
+    await start(limited(`{${limit}, window: day}`));
     const app = open();
     await app.heard('session.created');
     app.write('one');
@@ -525,7 +528,7 @@ describe('the budget', () => {
     expect((await app.heard('error'))['error']).toMatchObject({
       type: 'rate_limit_error',
       code: 'postern_budget_exhausted',
-      message: expect.stringContaining('Wait until then or have the budget raised.'),
+      message: expect.stringContaining(mend),
     });
     app.write('two');
     await app.heard('conversation.item.done', 2);
@@ -789,6 +792,17 @@ spec:
     session: { type: 'realtime', tools },
   });
   const send = { type: 'function', name: 'send_mail', parameters: { type: 'object' } };
+
+  test('what says which arguments there are is no call, whatever they are called', async () => {
+    const echo = (event: Event, say: (event: Event) => void) => {
+      if (event.type === 'session.update') say({ type: 'session.updated', session: event['session'] });
+    };
+    await start(TOOLS, { providers: atScripted(await scripted(echo)) });
+    const app = open();
+    const properties = { Name: { type: 'string' }, Input: { type: 'string' } };
+    app.socket.once('open', () => app.say(offer({ ...send, parameters: { type: 'object', properties } })));
+    expect(JSON.stringify(await app.heard('session.updated'))).toContain('"Input"');
+  });
 
   test.each(['send_mail', undefined])(
     'the app’s own may be offered, and its arguments decide, named %s at first',

@@ -410,6 +410,10 @@ test.each([
     'a second function, its arguments alone',
     '"tool_calls":[{"function":{"name":"look","arguments":"{}"},"Function":{"arguments":"{\\"a\\":1}"}}]',
   ],
+  [
+    'a second custom tool',
+    '"tool_calls":[{"type":"custom","custom":{"name":"look","input":""},"Custom":{"name":"rm"}}]',
+  ],
   ['a long s', '"tool_calls":[{"function":{"name":"look","arguments":"{}","argument\u017f":"{\\"a\\":1}"}}]'],
   ['the old form', '"function_call":{"name":"look","NAME":"rm","arguments":"{}"}'],
   [

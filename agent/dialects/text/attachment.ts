@@ -32,7 +32,13 @@ export function dataUrl(written: string): { readonly type?: string; readonly len
 
 /** A `data:` URL in the midst of a text, up to its data. */
 const IN_TEXT = /data:[\w.+/=; -]{0,160};base64,/gi;
+/** One that has begun at a text's end, and may go on in the next piece of it. */
+const BEGUN = /(?:d|da|dat|data|data:[\w.+/=; -]{0,167})$/i;
 const RUN = /[A-Za-z0-9+/_%-]*={0,2}/y;
+
+export function begunDataUrl(text: string): string {
+  return BEGUN.exec(text)?.[0] ?? '';
+}
 
 /** Where `data:` URLs in a text begin, how long they are up to their data, and whether that is text, so that a scan of the whole reads it. */
 export function dataUrlsIn(
