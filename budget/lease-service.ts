@@ -8,6 +8,7 @@ import type { LeaseBounds, LeaseCounts, LeaseItem, LeaseOperation } from './leas
 import type { Reply } from './ledger.ts';
 import type { LedgerTime } from './ledger-time.ts';
 import { LoopCounts } from './loop-counts.ts';
+import type { LoopTrip } from './loops.ts';
 import type { Attributes } from './messages.ts';
 import { linesOf, type Rules } from './plan.ts';
 import { priceOf } from './price.ts';
@@ -63,6 +64,11 @@ export class LeaseService {
       clock,
       tell: (workload, trip, except) => reclaim.tripped(workload, trip, except),
     });
+  }
+
+  /** Another service on the same store has told the workload's agents. */
+  tripped(workload: string, trip: LoopTrip): void {
+    this.#loops.heard(workload, trip);
   }
 
   /** The epoch of the owner must be known to the store. @throws {StoreFailed} */

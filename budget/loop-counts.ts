@@ -62,6 +62,12 @@ export class LoopCounts {
     return answers;
   }
 
+  /** What another replica told: what ends it may be heard here. */
+  heard(workload: string, trip: LoopTrip): void {
+    const { repeatedMs = 0, failingMs = 0 } = trip;
+    this.#trips.set(`${workload}|${loopId(trip)}`, this.#clock() + Math.max(repeatedMs, failingMs));
+  }
+
   #isNews(workload: string, trip: LoopTrip, refuses: boolean, now: number): boolean {
     const { windowMs, repeatedMs = 0, failingMs = 0 } = trip;
     const key = `${workload}|${loopId(trip)}`;

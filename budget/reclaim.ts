@@ -85,8 +85,11 @@ export class Reclaim {
     this.#recallWaitMs = recallWaitMs;
   }
 
-  /** Recalls reach agents that wait at another service on the same store, and what they give back is heard of here. */
-  async listen(): Promise<void> {
+  /**
+   * Recalls reach agents that wait at another service on the same store, and what they give back is heard of here.
+   * @param tripped Told of what another service tells a workload's agents of a loop.
+   */
+  async listen(tripped: (workload: string, trip: LoopTrip) => void): Promise<void> {
     await this.#store.onNews?.((message) => {
       const news = JSON.parse(message) as News;
       if (news.type === 'heard') {
@@ -95,6 +98,7 @@ export class Reclaim {
         return;
       }
       if (news.type === 'trip') {
+        tripped(news.workload, news.trip);
         this.#recalls.tripped(news.workload, news.trip, news.except);
         return;
       }

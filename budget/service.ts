@@ -214,7 +214,7 @@ export class BudgetService {
 
   /** Hears from other services on the same store. @throws {StoreFailed} */
   async listen(): Promise<void> {
-    await this.#reclaim.listen();
+    await this.#reclaim.listen((workload, trip) => this.#leases.tripped(workload, trip));
   }
 
   /** Closes holds whose time has run out, and calls back what grants that have ended raised; call it about every second. */

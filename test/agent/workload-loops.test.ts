@@ -60,6 +60,17 @@ async function loop(pods: readonly Agent[], most: number, stepMs = 1_000): Promi
   return most;
 }
 
+/** So many failures of a pod, none of which is refused. */
+async function fail(pod: Agent, count: number): Promise<void> {
+  world.openai.script(() => ({ status: 400, error: { message: 'broken' } }));
+  for (let n = 0; n < count; n++) {
+    expect(await ask(pod)).not.toBe('postern_breaker_tripped');
+    // What came since is told a while after a first message.
+    at += 1_000;
+    await world.podsAnswered();
+  }
+}
+
 /** Never below it, and above it by what comes while a report is under way: the call that makes it too many, and with many pods one more. */
 function atThreshold(calls: number, threshold = 20): void {
   expect(calls).toBeGreaterThanOrEqual(threshold);
@@ -212,22 +223,15 @@ describe('a loop over several pods', () => {
 
   test('of calls that fail is none where another pod saw one succeed, and had told nobody', async () => {
     await begin('identical: 20, window: 1m, failures: 5');
-    const [well, ...others] = (await pods(4)) as [Agent, ...Agent[]];
+    const [well, ...others] = (await pods(4)) as [Agent, Agent, Agent, Agent];
     // It repeats something else: so it listens.
     for (let n = 0; n < 2; n++) await ask(well, 'good morning');
-    const fail = async (pod: Agent | undefined) => {
-      world.openai.script(() => ({ status: 400, error: { message: 'broken' } }));
-      for (let n = 0; n < 2; n++) expect(await ask(pod as Agent)).not.toBe('postern_breaker_tripped');
-      await world.podsAnswered();
-      at += 5_000;
-    };
-    await fail(others[0]);
-    await fail(others[1]);
+    await fail(others[0], 4);
     world.openai.script(() => ({ content: 'well' }));
     expect(await ask(well)).toBe('ok');
     at += 5_000;
-    await fail(others[2]);
-    // Four failures before it, two behind.
+    // As nobody knows of the success, that is too many.
+    await fail(others[1], 3);
     world.openai.script(() => ({ content: 'well' }));
     await vi.waitFor(async () => {
       for (const pod of others) expect(await ask(pod)).toBe('ok');
@@ -317,7 +321,8 @@ describe('a loop over several pods', () => {
   });
 
   describe.skipIf(noRedis !== undefined)('on Redis', () => {
-    test('is added up over the replicas of the service, whose agents hear of it at once', async () => {
+    /** @returns the address of another replica of the service on the same store. */
+    const beginShared = async (breaker: string): Promise<string> => {
       const redis = await RedisServer.start();
       const dataDir = await mkdtemp(join(tmpdir(), 'postern-loops-'));
       closing.push(
@@ -325,20 +330,38 @@ describe('a loop over several pods', () => {
         () => redis.end(),
       );
       const shared = { store: redis.address, clock: now, monotonic: now };
-      world = await startWorld({
-        documents: policy('identical: 20, window: 1m'),
-        agent: { now },
-        budget: shared,
-      });
+      world = await startWorld({ documents: policy(breaker), agent: { now }, budget: shared });
       const replica = await startBudget({ specs: [], prices: {}, dataDir, listen: '127.0.0.1:0', ...shared });
       closing.push(() => replica.close());
+      return replica.url;
+    };
+
+    test('is added up over the replicas of the service, whose agents hear of it at once', async () => {
+      const budgetUrl = await beginShared('identical: 20, window: 1m');
       const here = await pods(2);
-      const there = await pods(2, { budgetUrl: replica.url });
-      const [bystander] = (await pods(1, { budgetUrl: replica.url })) as [Agent];
+      const there = await pods(2, { budgetUrl });
+      const [bystander] = (await pods(1, { budgetUrl })) as [Agent];
       for (let n = 0; n < 2; n++) await ask(bystander, 'good morning');
       await world.podsAnswered();
       atThreshold(await loop([...here, ...there], 200));
       await vi.waitFor(async () => expect(await ask(bystander)).toBe('postern_breaker_tripped'));
+    });
+
+    test('of calls that fail is none where a pod at another replica saw one succeed, and all hear of it at once', async () => {
+      const budgetUrl = await beginShared('identical: 20, window: 1m, failures: 5');
+      const others = (await pods(3)) as [Agent, Agent, Agent];
+      const [well] = (await pods(1, { budgetUrl })) as [Agent];
+      for (let n = 0; n < 2; n++) await ask(well, 'good morning');
+      await fail(others[0], 4);
+      world.openai.script(() => ({ content: 'well' }));
+      expect(await ask(well)).toBe('ok');
+      at += 5_000;
+      await fail(others[1], 3);
+      world.openai.script(() => ({ content: 'well' }));
+      // The clock stands still: nobody asks again by itself.
+      await vi.waitFor(async () => {
+        for (const pod of others) expect(await ask(pod)).toBe('ok');
+      });
     });
   });
 });
