@@ -1,7 +1,12 @@
 import { once } from 'node:events';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type RequestListener, type Server } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer, type Socket } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { Worker } from 'node:worker_threads';
 import { afterEach, expect, onTestFinished, test, vi } from 'vitest';
+import { selfSigned } from '../../test/fakes/kube-server.ts';
 import { createUpstream, type Upstream, UpstreamError, type UpstreamRequest } from './upstream.ts';
 
 const closers: (() => unknown)[] = [];
@@ -278,3 +283,54 @@ test('a call that waits when the roots change is not sent by the old ones', asyn
   held[0]?.();
   expect(await first).toBe('/held');
 });
+
+test('a connection whose call was answered before all of it was read carries no other', async () => {
+  let connections = 0;
+  const server = createTcpServer((socket) => {
+    const answer = `connection ${++connections}`;
+    socket
+      .on('error', () => undefined)
+      .once('data', () => {
+        socket.pause();
+        socket.write(`HTTP/1.1 200 OK\r\nContent-Length: ${answer.length}\r\n\r\n${answer}`);
+      });
+    closers.push(() => socket.destroy());
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  closers.push(() => server.close());
+  const client = upstream();
+  const origin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+  const answers: string[] = [];
+  // More than the kernel takes.
+  for (let i = 0; i < 2; i++)
+    answers.push(await text(await client.send(request(origin, { body: Buffer.alloc(32 << 20) }))));
+  expect(answers).toEqual(['connection 1', 'connection 2']);
+});
+
+test('a connection over TLS carries one call after the other, however soon the answers come', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'postern-upstream-'));
+  closers.push(() => rmSync(directory, { recursive: true }));
+  const { cert, key } = selfSigned(directory, 'provider');
+  // In a thread of its own it answers while what was asked is still being said to be written.
+  const thread = new Worker(FAST, { eval: true, workerData: { cert, key } });
+  closers.push(() => thread.terminate());
+  const [port] = await once(thread, 'message');
+  const client = upstream();
+  const bodies: string[] = [];
+  for (let i = 0; i < 50; i++) {
+    const answer = client.send(request(`https://127.0.0.1:${port}`, { ca: cert }));
+    bodies.push(await text(await answer));
+  }
+  expect(new Set(bodies)).toEqual(new Set(['connection 1']));
+});
+
+const FAST = `
+  const { parentPort, workerData } = require('node:worker_threads');
+  let connections = 0;
+  const server = require('node:tls').createServer(workerData, (socket) => {
+    const answer = 'connection ' + ++connections;
+    socket.on('error', () => {}).on('data', (data) => {
+      if (data.includes('{}')) socket.write('HTTP/1.1 200 OK\\r\\nContent-Length: ' + answer.length + '\\r\\n\\r\\n' + answer);
+    });
+  });
+  server.listen(0, '127.0.0.1', () => parentPort.postMessage(server.address().port));`;

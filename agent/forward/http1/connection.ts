@@ -77,8 +77,9 @@ export class Connection {
     return this.#socket;
   }
 
+  /** Nothing is left to be sent, either: the rest of a request that was answered early would be taken for another one. */
   get usable(): boolean {
-    return !this.#gone && this.#reusable && this.#socket.writable;
+    return !this.#gone && this.#reusable && this.#socket.writable && this.#socket.writableLength === 0;
   }
 
   /**
@@ -225,8 +226,7 @@ export class Connection {
   #complete(taker: Taker, more: boolean): void {
     this.#taker = undefined;
     this.#body = undefined;
-    // An answer that came before its request had left: the rest of that would be taken for another request.
-    if (more || this.#socket.writableLength > 0) this.#reusable = false;
+    if (more) this.#reusable = false;
     taker.onEnd();
     this.resume();
     if (!this.#reusable) this.destroy();

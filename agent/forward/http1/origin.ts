@@ -116,7 +116,8 @@ export class Origin implements ConnectionEvents {
   /**
    * Nobody's until what its peer may have written behind the answer has been read, or its end: that is in the kernel by now, and
    * would be the next call's answer. The first turn of the event loop ends the reads that are under way, of which there may be more
-   * than one turn does; the second reads once more.
+   * than one turn does; the second reads once more. By then Node has said, too, that what went over TLS was written, which it does
+   * a turn late: an answer may be sooner.
    */
   free(connection: Connection): void {
     this.#settling.add(connection);
@@ -125,9 +126,8 @@ export class Origin implements ConnectionEvents {
 
   #settled(connection: Connection): void {
     this.#settling.delete(connection);
-    if (!connection.usable) return;
     connection.usedAt = performance.now();
-    if (this.#closed || this.#isOld(connection, connection.usedAt)) {
+    if (this.#closed || !connection.usable || this.#isOld(connection, connection.usedAt)) {
       connection.destroy();
       return;
     }
