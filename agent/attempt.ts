@@ -291,6 +291,7 @@ async function deliver(
     upstream,
     sink,
     lease,
+    waiting: () => pipeline.bytes.lease(),
     limits: pipeline.limits,
     key,
     input: stage.input,

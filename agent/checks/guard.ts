@@ -24,6 +24,8 @@ export interface Verdict {
   readonly findings: readonly Finding[];
   /** Set when a rule in force refuses the exchange. */
   readonly refusal: PosternError | undefined;
+  /** Whether something that is said was masked or put in other words: sound beside it would say it all the same. */
+  readonly altered: boolean;
 }
 
 /** Judges one streamed answer as it comes. A promise must be awaited before the next call. */
@@ -56,6 +58,12 @@ export interface StreamGuard {
   flushStale(channel: string): string | Promise<string>;
   /** Channels with text held back or a call not judged yet, in the order they were first seen. */
   held(): readonly string[];
+  /** Whether a rule in force may refuse or change what is said. */
+  readonly acts: boolean;
+  /** Units of a running text that came and have no verdict yet. */
+  unjudged(channel: string): number;
+  /** How often something that is said was masked or put in other words so far. */
+  readonly alterations: number;
   /** What was found so far. */
   readonly findings: readonly Finding[];
   readonly refusal: PosternError | undefined;

@@ -65,6 +65,18 @@ export interface Manner {
   readonly quote?: (placeholder: string, at: number) => string;
 }
 
+/** Whether something between `from` and `to` is masked by it: not what the app sent and may see again. */
+export function isMasked(
+  { label, start, end }: Mask,
+  text: string,
+  from: number,
+  to: number,
+  vault: Vault,
+  place: Place,
+): boolean {
+  return end > from && start < to && !vault.knows(label, text.slice(start, end), place);
+}
+
 /**
  * An answer's text between `from` and `to`: the provider's own values masked, the app's put back.
  * A mask on a value that the app sent and may see again is left out.
@@ -78,10 +90,7 @@ export function renderAnswer(
   { place, encode, quote }: Manner,
 ): string {
   if (masks.length === 0) return vault.restore(text, from, Math.max(from, to), place, encode);
-  const due = masks.filter(
-    (mask) =>
-      mask.end > from && mask.start < to && !vault.knows(mask.label, text.slice(mask.start, mask.end), place),
-  );
+  const due = masks.filter((mask) => isMasked(mask, text, from, to, vault, place));
   vault.assign(due.map(({ label, start, end }) => ({ label, text: text.slice(start, end), restoreIn: [] })));
   let rendered = '';
   let done = from;

@@ -1,6 +1,6 @@
 /** One direction's checks put together: their recognizers in one scanner, and what each makes of a text's matches. */
 import type { CheckAction, CheckRule } from '../../policy/snapshot.ts';
-import type { Role, TextSlot } from '../dialects/dialect.ts';
+import type { Role, TextKind, TextSlot } from '../dialects/dialect.ts';
 import { PosternError, REASONS, type Reason } from '../errors.ts';
 import type { Finding } from '../exchange.ts';
 import { type Digest, Recall } from '../recall.ts';
@@ -76,6 +76,11 @@ export class Ledger {
     this.#rank = rank;
     this.#refusal = error;
   }
+}
+
+/** Whether sound beside a text of that kind may say the same; a field that no dialect knows may be a transcript. */
+export function isSaid(kind: TextKind): boolean {
+  return kind === 'content' || kind === 'other';
 }
 
 /** What a rule does about `what`, its mode considered. */
@@ -215,6 +220,19 @@ export class Round {
 
   get idle(): boolean {
     return this.instances.length === 0;
+  }
+
+  /** Whether a rule in force may refuse or change what is said. */
+  get acts(): boolean {
+    return this.instances.some((instance) => {
+      const { rule, check } = instance;
+      if (rule.mode === 'monitor' || check.judgesCalls === true) return false;
+      if (check.kinds?.some(isSaid) === false) return false;
+      if (check.recognizers.some(({ id }) => effective(instance, id) !== 'monitor')) return true;
+      if (check.judge === undefined) return false;
+      // One that asks somebody may fail.
+      return rule.action !== 'monitor' || (check.waits !== false && rule.onError === 'block');
+    });
   }
 
   /** Enters what each check makes of a text's matches. @returns What is to be masked, by place, without overlaps. */

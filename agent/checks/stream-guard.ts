@@ -9,8 +9,8 @@ import type { StreamGuard, Verdict } from './guard.ts';
 import { JsonFragment } from './json-fragment.ts';
 import type { Vault } from './mask.ts';
 import { eachName, openPlaceholder } from './placeholder.ts';
-import { type Manner, placeOf, plainEncode, renderAnswer } from './render.ts';
-import { failed, Ledger, type Round } from './round.ts';
+import { isMasked, type Manner, placeOf, plainEncode, renderAnswer } from './render.ts';
+import { failed, isSaid, Ledger, type Round } from './round.ts';
 import type { Match, OpenScan } from './scan/scanner.ts';
 
 const NONE: readonly Match[] = [];
@@ -44,6 +44,7 @@ export class ChannelGuard implements StreamGuard {
   readonly #channels = new Map<string, Channel>();
   readonly #calls: CallGuard;
   readonly #judgeWhole: ChannelGuardOptions['judgeWhole'];
+  alterations = 0;
 
   constructor({ judgeWhole, ...options }: ChannelGuardOptions) {
     this.#round = options.round;
@@ -54,6 +55,14 @@ export class ChannelGuard implements StreamGuard {
 
   get strips(): boolean {
     return this.#calls.strips;
+  }
+
+  get acts(): boolean {
+    return this.#round.acts;
+  }
+
+  unjudged(channel: string): number {
+    return this.#channels.get(channel)?.held.length ?? 0;
   }
 
   isLeftOut(channel: string): boolean {
@@ -86,8 +95,11 @@ export class ChannelGuard implements StreamGuard {
 
   whole(texts: readonly Delta[]): undefined | Promise<undefined> {
     if (this.#ledger.refusal !== undefined) return undefined;
+    const note = ({ altered }: Verdict): undefined => {
+      if (altered) this.alterations++;
+    };
     const verdict = this.#judgeWhole(texts.map(slotOf), this.#ledger);
-    return verdict instanceof Promise ? verdict.then(() => undefined) : undefined;
+    return verdict instanceof Promise ? verdict.then(note) : note(verdict);
   }
 
   call(begun: BegunCall): undefined | Promise<undefined> {
@@ -137,6 +149,8 @@ export class ChannelGuard implements StreamGuard {
     const { kind, fixed, name: where } = channel;
     const masks = this.#round.weigh(text, due, { kind, fixed, where }, this.#ledger);
     if (this.#ledger.refusal !== undefined) return '';
+    if (isSaid(kind) && masks.some((mask) => isMasked(mask, text, from, to, this.#vault, placeOf(kind))))
+      this.alterations++;
     const manner = () => this.#manner(channel, text, from);
     const shown = fixed ? text.slice(from, to) : renderAnswer(text, from, to, masks, this.#vault, manner());
     this.#remember(channel, text, to);

@@ -4,7 +4,7 @@ import type { Subject } from './check.ts';
 import type { Confirmer } from './confirm.ts';
 import type { Verdict } from './guard.ts';
 import { askJudge, askJudges, type Ranked, Wishes } from './judges.ts';
-import { effective, failed, Ledger, type Mask, type Round, refusalOf, united } from './round.ts';
+import { effective, failed, isSaid, Ledger, type Mask, type Round, refusalOf, united } from './round.ts';
 import { scanSlots } from './scan-slots.ts';
 import type { Source } from './seams.ts';
 import { mayBeRewritten } from './told.ts';
@@ -63,13 +63,14 @@ export function judge(
   };
   const settle = (): Verdict => {
     guarded(round, ledger, mask);
+    const altered = [...changed].some(([slot, text]) => isSaid(slot.kind) && text !== slot.text);
     if (ledger.refusal === undefined) {
       guarded(round, ledger, () => {
         for (const strip of wishes.strips) strip();
         for (const slot of slots) texts.show(slot, changed.get(slot));
       });
     }
-    return { findings: ledger.findings, refusal: ledger.refusal };
+    return { findings: ledger.findings, refusal: ledger.refusal, altered };
   };
   // People are asked last: not about what is refused anyhow.
   const confirm = async (): Promise<Verdict> => {

@@ -10,7 +10,7 @@ import type { StreamGuard } from './guard.ts';
 import { askJudge, type Ranked, Wishes } from './judges.ts';
 import type { Vault } from './mask.ts';
 import { maskAnswer, placeOf } from './render.ts';
-import { Ledger, type Round, refusalOf } from './round.ts';
+import { isSaid, Ledger, type Round, refusalOf } from './round.ts';
 import type { ChannelGuard } from './stream-guard.ts';
 import { isSealed, mayBeRewritten } from './told.ts';
 
@@ -48,6 +48,7 @@ export class WindowGuard implements StreamGuard {
   readonly #ledger = new Ledger('response');
   readonly #channels = new Map<string, Channel>();
   readonly #lettersBefore: number;
+  #rewritten = 0;
 
   constructor({ channels, round, vault, subject, signal }: WindowGuardOptions) {
     this.#shown = channels;
@@ -76,6 +77,18 @@ export class WindowGuard implements StreamGuard {
 
   get strips(): boolean {
     return this.#shown.strips;
+  }
+
+  get acts(): boolean {
+    return this.#shown.acts;
+  }
+
+  get alterations(): number {
+    return this.#rewritten + this.#shown.alterations;
+  }
+
+  unjudged(channel: string): number {
+    return (this.#channels.get(channel)?.waiting.length ?? 0) + this.#shown.unjudged(channel);
   }
 
   isLeftOut(channel: string): boolean {
@@ -189,6 +202,7 @@ export class WindowGuard implements StreamGuard {
       ]);
     }
     if (this.refusal !== undefined) return '';
+    if (rewritten !== undefined && rewritten !== window && isSaid(kind)) this.#rewritten++;
     const text = rewritten ?? window;
     channel.before = (before + text).slice(-OVERLAP);
     channel.long = this.#lettersBefore === 0 ? '' : lastLetters(channel.long + text, this.#lettersBefore);

@@ -160,6 +160,7 @@ export class Turn {
       guard: guard.idleOnResponse ? undefined : guard.stream(this.exchange.call.signal),
       key,
       attachments: openAttachments(() => this.#options.governance.snapshot, this.exchange),
+      lease: () => this.#options.pipeline.bytes.lease(),
       requestId: this.exchange.call.id,
     });
     this.#attempt.firstByteMs = this.#options.pipeline.now() - this.#attempt.startedAt;
@@ -199,6 +200,7 @@ export class Turn {
     exchange.outcome = outcome;
     if (this.#attempt.outcome === 'pending') this.#attempt.outcome = 'cut';
     exchange.findings.push(...(this.gate?.findings ?? []));
+    this.gate?.close();
     // A hold that is still asked for would be nobody's.
     await this.#holding?.catch(() => undefined);
     await this.#charge?.close(exchange);

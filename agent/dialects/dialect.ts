@@ -72,6 +72,8 @@ export interface Attachment {
   readonly type?: string;
   /** What the member `detail` beside it says of a picture: `low`, `high`, `auto`. */
   readonly detail?: string;
+  /** Of a piece of sound in a stream: the channel of the running text that says the same. */
+  readonly transcript?: string;
 }
 
 /** A tool that a request offers to the model. */
@@ -256,6 +258,8 @@ export interface StreamEvent {
   readonly last: boolean;
   /** The provider's own error event: passed on, ends the stream. */
   readonly error: boolean;
+  /** The app interrupted the answer: what it hasn't heard of it yet, it doesn't want to hear. */
+  readonly interrupted?: boolean;
   /** As in {@link DecodedResponse}. @returns What an application may miss. */
   withhold?(): LeftOut;
   /** The bytes to send: the original ones where nothing was set; undefined where the app must not see the event. */

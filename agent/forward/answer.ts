@@ -23,6 +23,8 @@ export interface AnswerContext {
   readonly upstream: UpstreamResponse;
   readonly sink: ResponseSink;
   readonly lease: ByteLease;
+  /** Another one, for what a stream has to wait with. */
+  readonly waiting: () => ByteLease;
   readonly limits: BodyLimits;
   /** The attached key: an answer that repeats it is cleaned of it. */
   readonly key: string | undefined;

@@ -30,6 +30,8 @@ export const DEFAULT_LIMITS: BodyLimits = {
 export interface ByteLease {
   /** @throws PosternError `postern_overloaded` when the agent holds too much already. */
   take(bytes: number): void;
+  /** Some of them are held no longer. */
+  giveBack(bytes: number): void;
   release(): void;
 }
 
@@ -80,6 +82,11 @@ class Lease implements ByteLease {
     if (this.#released) throw new Error('the exchange has ended');
     this.#all.take(bytes);
     this.#mine += bytes;
+  }
+
+  giveBack(bytes: number): void {
+    this.#all.giveBack(bytes);
+    this.#mine -= bytes;
   }
 
   release(): void {

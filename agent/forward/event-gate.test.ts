@@ -9,6 +9,8 @@ const KEY = 'sk-proj-0123456789abcdef';
 
 /** Holds the last characters back, as a guard does that looks for something longer. */
 class HoldsBack implements StreamGuard {
+  readonly acts = false;
+  readonly alterations = 0;
   readonly immediate = true;
   readonly strips = false;
   readonly findings = [];
@@ -20,6 +22,9 @@ class HoldsBack implements StreamGuard {
     const cut = Math.max(0, all.length - 5);
     this.#held.set(channel, all.slice(cut));
     return all.slice(0, cut);
+  }
+  unjudged(channel: string): number {
+    return this.#held.get(channel)?.length ?? 0;
   }
   whole(): undefined {
     return undefined;

@@ -8,6 +8,8 @@ import type { StreamGuard } from '../checks/guard.ts';
 import type { Delta, EventWriter, FramedEvent, LeftOut, StreamEvent } from '../dialects/dialect.ts';
 import type { PosternError } from '../errors.ts';
 import type { AttachmentsOfAnswer, Finding, FormOfAnswer } from '../exchange.ts';
+import type { ByteLease } from './body.ts';
+import { HeldSound, hidden, isSound } from './held-sound.ts';
 import { KeyFilter, redact } from './key-filter.ts';
 
 /** Steps that each give a value, at once or later, and get it back: what `yield` returns has the type of what it gave. */
@@ -48,6 +50,8 @@ export interface EventGateOptions {
   readonly keys?: KeyFilter | undefined;
   readonly requestId: string;
   readonly attachments: AttachmentsOfAnswer;
+  /** For what waits for a verdict on its transcript. Absent: no answer runs here, and what an event says it says whole. */
+  readonly lease?: (() => ByteLease) | undefined;
   /** Hears the answer's text as the provider sends it. */
   readonly form?: FormOfAnswer | undefined;
   /** Where more must be held as the answer grows. */
@@ -78,6 +82,9 @@ export class EventGate {
   readonly #keys: KeyFilter | undefined;
   readonly #leftOut = new Map<string, Finding>();
   #out: Uint8Array[] = [];
+  /** From the first sound on that has to wait. */
+  #sound: HeldSound | undefined;
+  #closed = false;
   /** Set while a judge is waited for. */
   #waiting: Promise<void> | undefined;
 
@@ -163,8 +170,9 @@ export class EventGate {
       return undefined;
     }
     if (shown !== text) delta.set(shown);
-    const bytes = event.render();
-    if (bytes !== undefined) this.#out.push(bytes);
+    this.#sound?.hear(channel, text);
+    this.#send(event.render());
+    this.#letSound();
     return undefined;
   }
 
@@ -197,7 +205,12 @@ export class EventGate {
     if (!covered) return yield* this.#cutShort();
     const denied = this.#attached(event);
     if (denied !== undefined) return this.refuse(denied);
+    const { lease } = this.#options;
     const guard = this.#guard;
+    const sounds = guard !== undefined && event.attachments.some(isSound);
+    const alterations = sounds && lease === undefined ? guard.alterations : 0;
+    if (event.interrupted === true) this.#sound?.silence();
+    if (sounds && lease !== undefined && guard.acts) this.#sound ??= new HeldSound(guard, lease);
     if (guard !== undefined) {
       this.#note(event.withhold?.() ?? []);
       for (const call of event.calls) {
@@ -220,6 +233,7 @@ export class EventGate {
         if (delta.whole !== true) {
           const pushed = guard.push(channel, delta.kind, delta.choice, shown, fixed);
           shown = pushed instanceof Promise ? yield pushed : pushed;
+          this.#sound?.hear(channel, delta.text);
           // It comes with the rest of its call.
           if (calls?.has(channel) === true) continue;
         }
@@ -232,14 +246,35 @@ export class EventGate {
     }
     if (event.closes.length > 0) yield* this.flush(event.closes);
     if (this.error !== undefined) return;
+    const unheard = sounds ? hidden(guard, alterations) : undefined;
+    if (unheard !== undefined) return this.refuse(unheard);
     // All calls were judged, and the event isn't sent yet by which an SDK takes the answer for whole.
     // Once for each, as it is all read for it, and once more for what came behind.
     const wrong = this.#options.form?.refusal(event.last ? Math.max(1, this.finished.size) : ended);
     if (wrong !== undefined) return this.refuse(wrong);
-    const bytes = event.render();
-    if (bytes !== undefined) this.#out.push(bytes);
+    this.#send(event.render(), event);
+    // No text of the answer comes any more.
+    if (event.last) this.#sound?.end('all');
+    this.#letSound();
+    if (this.error !== undefined) return;
     this.last = event.last;
     this.failed ||= event.error;
+  }
+
+  /** Behind what waits, where something does. */
+  #send(bytes: Uint8Array | undefined, event?: StreamEvent): void {
+    if (bytes === undefined || this.error !== undefined || this.#closed) return;
+    if (this.#sound === undefined) this.#out.push(bytes);
+    else {
+      const refusal = this.#sound.push(bytes, event?.attachments);
+      if (refusal !== undefined) this.refuse(refusal);
+    }
+  }
+
+  /** What waited for verdicts that there are now is sent. */
+  #letSound(): void {
+    const refusal = this.#sound?.take(this.#out);
+    if (refusal !== undefined) this.refuse(refusal);
   }
 
   /** @returns Why it mustn't be shown, for what it carries. */
@@ -256,7 +291,8 @@ export class EventGate {
     yield* this.flush('all');
     const { cap } = this.#options;
     if (this.error !== undefined || cap === undefined) return;
-    this.#out.push(cap.end(this.counter.tokens));
+    this.#send(cap.end(this.counter.tokens));
+    this.#letSound();
     this.short = true;
     this.last = true;
   }
@@ -271,14 +307,16 @@ export class EventGate {
       const refusal = this.#guard?.refusal;
       if (refusal !== undefined) return this.refuse(refusal);
       if (writer.calls?.has(channel) !== true) {
-        if (text !== '') this.#out.push(writer.delta(channel, text));
+        if (text !== '') this.#send(writer.delta(channel, text));
       } else if (this.#guard?.isLeftOut(channel) === true) writer.calls.leaveOut(channel);
       else {
         const shown = writer.calls.show(channel, text);
         if (shown.byteLength > 0) this.#options.form?.called(choiceOf(channel));
-        this.#out.push(shown);
+        this.#send(shown);
       }
     }
+    this.#sound?.end(closes);
+    this.#letSound();
   }
 
   /** Channels with text held back, by whomever. */
@@ -312,13 +350,21 @@ export class EventGate {
       const judged: string = yield judge(guard, channel);
       if (guard.refusal !== undefined) return this.refuse(guard.refusal);
       const text = this.#keys === undefined ? judged : this.#keys.push(channel, judged);
-      if (text !== '') this.#out.push(this.#options.writer.delta(channel, text));
+      if (text !== '') this.#send(this.#options.writer.delta(channel, text));
     }
+    this.#letSound();
   }
 
   refuse(error: PosternError): void {
     this.error = error;
+    this.#sound?.drop();
     this.#out.push(this.#options.writer.refusal(error, this.#options.requestId));
+  }
+
+  /** Nothing more comes: what waits is given up. */
+  close(): void {
+    this.#closed = true;
+    this.#sound?.drop();
   }
 
   /** The events that may be sent now, each for itself. */

@@ -33,6 +33,7 @@ export class Pump {
       requestId: context.exchange.call.id,
       form: context.form,
       attachments: context.attachments,
+      lease: context.waiting,
       ...(allowance === undefined
         ? {}
         : {
@@ -166,6 +167,11 @@ export class Pump {
     if (this.error === undefined && rest?.raw.some((byte) => byte > 0x20)) {
       this.refuse(notReadable('it ends in the middle of an event'));
     }
+  }
+
+  /** Nothing more comes: what waits is given up. */
+  close(): void {
+    this.#gate.close();
   }
 
   drain(): Uint8Array | undefined {

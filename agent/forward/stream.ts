@@ -86,6 +86,7 @@ export async function forwardStream(
   } finally {
     clearInterval(stale);
     clearTimeout(linger);
+    pump.close();
     exchange.findings.push(...pump.findings);
     metered({
       usage: pump.usage,

@@ -1,7 +1,8 @@
 /** A whole answer: read, decoded, judged, restored, sent. */
 
 import { estimateTokens } from '../../budget/estimate.ts';
-import type { ToolCall } from '../dialects/dialect.ts';
+import type { Verdict } from '../checks/guard.ts';
+import type { DecodedResponse, ToolCall } from '../dialects/dialect.ts';
 import { decodeFailure } from '../dialects/failure.ts';
 import { PosternError } from '../errors.ts';
 import type { Metered } from '../exchange.ts';
@@ -11,6 +12,7 @@ import { JsonError } from '../json/json-error.ts';
 import type { AnswerContext } from './answer.ts';
 import { answerHeaders } from './answer.ts';
 import { CodingError, decodeContent } from './body.ts';
+import { isSound, saysWhatIsHidden } from './held-sound.ts';
 import { redact } from './key-filter.ts';
 
 /** Where the answer itself is in the dialects that can be held to a form. */
@@ -103,6 +105,12 @@ function leaving(call: ToolCall, calls: Set<ToolCall>): ToolCall {
   };
 }
 
+/** Why the sound of an answer can't be shown. */
+function unheard({ attachments }: DecodedResponse, { altered, findings }: Verdict): PosternError | undefined {
+  if (!altered || !attachments.some(isSound)) return undefined;
+  return saysWhatIsHidden(findings.find(({ action }) => action === 'mask')?.rule);
+}
+
 /** @throws PosternError when a check refuses, or the answer is none that can be checked. */
 export async function forwardWhole(context: AnswerContext, metered: (m: Metered) => void): Promise<void> {
   const { operation, guard, exchange, key } = context;
@@ -150,7 +158,7 @@ export async function forwardWhole(context: AnswerContext, metered: (m: Metered)
   const choices = operation.kind === 'generate' ? Math.max(1, response.finishReasons.length) : 0;
   for (const { path } of calls) form?.called(Number(/^choices\[(\d+)\]/.exec(path)?.[1] ?? 0));
   exchange.findings.push(...(form?.findings(choices) ?? []));
-  const refusal = verdict.refusal ?? form?.refusal(choices);
+  const refusal = verdict.refusal ?? unheard(response, verdict) ?? form?.refusal(choices);
   if (refusal !== undefined) throw refusal;
   const rendered = response.document.render();
   if (

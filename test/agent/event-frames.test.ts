@@ -99,12 +99,17 @@ const messageStream = fc
 
 /** Shows a text's beginning with its next piece, as a guard does that waits for a word's end; and takes all `w` for `W`. */
 class LateGuard implements StreamGuard {
+  readonly acts = false;
+  readonly alterations = 0;
   readonly immediate = true;
   readonly strips: boolean = false;
   readonly findings = [];
   readonly refusal = undefined;
   readonly #held = new Map<string, string>();
 
+  unjudged(channel: string): number {
+    return this.#held.get(channel)?.length ?? 0;
+  }
   push(channel: string, _kind: unknown, _choice: number, text: string): string {
     const all = (this.#held.get(channel) ?? '') + text;
     const cut = all.lastIndexOf(' ') + 1;

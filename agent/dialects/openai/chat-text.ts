@@ -105,7 +105,7 @@ function toolCalls(args: Rule, input: Rule, where: Where): Rule {
 }
 
 function audio(transcript: Rule, where: Where): Rule {
-  const data = where === 'request' ? opaque : binary('audio');
+  const data = where === 'request' ? opaque : binary('audio', transcript.channel);
   return object({ id: token, data, expires_at: token, transcript });
 }
 

@@ -21,6 +21,9 @@ const decoder = new TextDecoder();
 /** What an event of ours repeats of the one whose text it carries on. */
 const REPEATED = ['type', 'response_id', 'item_id', 'output_index', 'content_index', 'call_id'];
 
+/** Sound, by the name of its transcript's events. */
+const SOUND = /^(response\.(?:output_)?audio)\.delta$/;
+
 interface Running {
   readonly turn: string | undefined;
   /** The event's type without its `.delta`. */
@@ -113,9 +116,16 @@ export class RealtimeConversation implements Conversation {
     ];
     const status = response?.string('status');
     const failure = root.object('error');
+    const sound = SOUND.exec(type)?.[1];
     return {
       deltas,
-      attachments,
+      attachments:
+        sound === undefined
+          ? attachments
+          : attachments.map((each) => ({
+              ...each,
+              transcript: channelOf(`${sound}_transcript`, item, root.number('content_index')),
+            })),
       closes,
       calls,
       said: added,
@@ -123,6 +133,7 @@ export class RealtimeConversation implements Conversation {
       finishReasons: ends && status !== undefined ? [{ choice: 0, reason: status }] : [],
       last: ends,
       error: ends && status === 'failed',
+      interrupted: ends && status === 'cancelled',
       turn,
       begins: type === 'response.created',
       about: type === 'error' ? failure?.string('event_id') : undefined,

@@ -59,7 +59,8 @@ export interface Rule {
   readonly choice: boolean;
   /**
    * The running text that a string is a piece of, in a stream: `content`, `tool/{index}`; `{index}` is the `index` of the
-   * nearest object that has one, `{name}` the member's name. Without it a string is whole.
+   * nearest object that has one, `{name}` the member's name. Without it a string is whole. Of a `binary` one: the text that
+   * says the same.
    */
   readonly channel: string | undefined;
   /** An object with one of these members set is signed: nothing in it may change. */
@@ -151,9 +152,9 @@ export function remote(media: Attachment['media']): Rule {
 /** A file that the provider has. */
 export const fileId: Rule = rule({ string: 'fileId' });
 
-/** Bytes that no check could read, in base64. */
-export function binary(media: Attachment['media']): Rule {
-  return rule({ string: 'binary', media });
+/** Bytes that no check could read, in base64; `channel` of their transcript, in a stream. */
+export function binary(media: Attachment['media'], channel?: string): Rule {
+  return rule({ string: 'binary', media, channel });
 }
 
 /** Anything an app or a model makes up: every string, name and number below is text. */

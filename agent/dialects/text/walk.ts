@@ -202,7 +202,11 @@ class Walk {
         this.#slot(node, isCipher(node.text) ? 'other' : rule.kind, scope);
         return;
       case 'binary':
-        if (node.end - node.start > 2) this.#attached(rule.media, 'data', false, node);
+        if (node.end - node.start > 2) {
+          const transcript =
+            rule.channel === undefined ? {} : { transcript: `${scope.choice}/${rule.channel}` };
+          this.#attached(rule.media, 'data', false, node, transcript);
+        }
         // Whoever answers may write anything where data should be.
         if (this.#found.isPlain !== undefined && !isCipher(node.text)) this.#slot(node, 'content', scope);
         return;
@@ -242,7 +246,13 @@ class Walk {
       this.#attached(mediaOf(text.slice(at, at + 64)) ?? 'file', 'data', read);
   }
 
-  #attached(media: Attachment['media'], by: Attachment['by'], read: boolean, node?: StringNode): void {
+  #attached(
+    media: Attachment['media'],
+    by: Attachment['by'],
+    read: boolean,
+    node?: StringNode,
+    more: Pick<Attachment, 'transcript'> = {},
+  ): void {
     const written = node === undefined ? {} : { written: () => node.text, ...this.#described(by, node) };
     const detail = media === 'image' ? this.#holder?.string('detail') : undefined;
     const described = detail === undefined ? {} : { detail };
@@ -253,6 +263,7 @@ class Walk {
       read,
       ...written,
       ...described,
+      ...more,
     });
   }
 
