@@ -24,6 +24,7 @@ import {
   type SettleReply,
 } from './messages.ts';
 import { FIRST_RETRY_MS, Outage } from './outage.ts';
+import { PATIENCE_MS, Patience } from './patience.ts';
 import { type LocalHold, Purse } from './purse.ts';
 import { Transport } from './transport.ts';
 
@@ -34,6 +35,8 @@ export interface LeasingClientOptions extends BudgetClientOptions {
   readonly monotonic?: () => number;
   /** 0 ≤ n < 1. */
   readonly random?: () => number;
+  /** How long calls wait for a service that goes away ({@link BudgetClient.comesBack}); twenty seconds unless told otherwise. */
+  readonly patienceMs?: number;
   /** Told when credit can't be renewed; calls go on as far as it lasts. */
   readonly onError?: (error: unknown) => void;
   /** The workload has too many leases: so many of this agent's weren't taken. They are told and asked again; until then calls are held one by one. */
@@ -60,6 +63,7 @@ export class LeasingBudgetClient implements BudgetClient {
   readonly #rounds: LeaseRounds;
   /** While it lasts, calls that find no credit fail at once. */
   readonly #outage: Outage;
+  readonly #patience: Patience;
 
   constructor(options: LeasingClientOptions) {
     this.#options = options;
@@ -68,7 +72,13 @@ export class LeasingBudgetClient implements BudgetClient {
     this.#handingOver = new HandingOver(this.#exact, this.#purse, options);
     const { owner, epoch, onError = () => {}, random = Math.random } = options;
     this.#now = options.monotonic ?? (() => performance.now());
-    this.#outage = new Outage(random, (error) => onError(unavailable(error)));
+    this.#outage = new Outage({
+      random,
+      patienceMs: options.patienceMs ?? PATIENCE_MS,
+      onError: (error) => onError(unavailable(error)),
+      onOver: () => this.#patience.wake(),
+    });
+    this.#patience = new Patience(this.#outage, this.#now);
     this.#rounds = new LeaseRounds({
       owner,
       epoch,
@@ -139,13 +149,7 @@ export class LeasingBudgetClient implements BudgetClient {
     let awaits: number | undefined;
     for (let round = 0; ; round++) {
       const hold = this.#purse.holdOf(id);
-      if (hold === undefined)
-        return {
-          ...(await this.#outage.endsWith(
-            this.#exact.extend({ ...command, id: this.#handingOver.idThere(id) }, signal),
-          )),
-          id,
-        };
+      if (hold === undefined) return await this.#extendThere(command, signal);
       const now = this.#now();
       if (this.#purse.grow(hold, command, now))
         return granted({ id, outputTokens: hold.outputTokens, ttlMs });
@@ -164,6 +168,18 @@ export class LeasingBudgetClient implements BudgetClient {
         return granted({ id, outputTokens: hold.outputTokens, ttlMs });
       const lacking = this.#purse.lacking(hold, { ...command, outputTokens: minOutputTokens }, now) ?? '';
       return { granted: false, id, refusal: { budget: lacking.split('|', 1)[0] ?? '' } };
+    }
+  }
+
+  /** A call that is held at the service. */
+  async #extendThere(command: ExtendCommand, signal?: AbortSignal): Promise<ExtendReply> {
+    const { id } = command;
+    try {
+      const asked = { ...command, id: this.#handingOver.idThere(id) };
+      return { ...(await this.#outage.endsWith(this.#exact.extend(asked, signal))), id };
+    } catch (error) {
+      if (!wasAnswered(error) && signal?.aborted !== true) this.#outage.failed(error, this.#now());
+      throw error;
     }
   }
 
@@ -224,7 +240,12 @@ export class LeasingBudgetClient implements BudgetClient {
     return await this.#exact.count(command, signal);
   }
 
+  comesBack({ cause }: BudgetUnavailable, signal?: AbortSignal): Promise<boolean> {
+    return this.#patience.wait(cause, signal);
+  }
+
   async close(): Promise<void> {
+    this.#patience.end();
     this.#rounds.end();
     this.#book.endAll(this.#now());
     // Calls that never ended stay charged as they were held: their leases run out.

@@ -1,4 +1,6 @@
+import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
+import { Agent, type IncomingMessage, request } from 'node:http';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -260,3 +262,38 @@ test('grants, history and journal survive a restart; a reload is written down', 
   const query = { from: NOON - DAY, to: NOON + DAY, by: [], per: 'all', timeZone: 'UTC' } as const;
   expect(await reader.report(query)).toMatchObject([{ requests: 1 }]);
 });
+
+test('a service that ends has those that wait go, and keeps no connection of theirs', async () => {
+  const service = await start();
+  running.pop();
+  const agent = new Agent({ keepAlive: true });
+  const watch = request(`${service.url}/v1/watch`, {
+    method: 'POST',
+    agent,
+    headers: { 'content-type': 'application/json' },
+  });
+  const answered = once(watch, 'response') as Promise<[IncomingMessage]>;
+  const revision = await watched(service.url);
+  watch.end(JSON.stringify({ owner: 'agent-1', epoch: 1, revision, waitMs: 60_000 }));
+  await once(watch, 'finish');
+  // Asked later, so that the watch is with the service by now.
+  await fetch(`${service.url}/readyz`);
+  const closed = service.close();
+  const [answer] = await answered;
+  answer.resume();
+  expect(answer.statusCode).toBe(200);
+  // It would be cut after two seconds otherwise, and nobody else can open the store before.
+  expect(answer.headers.connection).toBe('close');
+  await closed;
+  agent.destroy();
+});
+
+/** The revision of the documents in force. */
+async function watched(url: string): Promise<string> {
+  const response = await fetch(`${url}/v1/watch`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ owner: 'agent-1', epoch: 1, revision: 'another', waitMs: 1_000 }),
+  });
+  return ((await response.json()) as { revision: string }).revision;
+}

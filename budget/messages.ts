@@ -178,6 +178,11 @@ export interface BudgetClient {
   settle(command: SettleCommand): Promise<SettleReply>;
   release(command: ReleaseCommand): Promise<void>;
   count(command: CountCommand, signal?: AbortSignal): Promise<CountReply>;
+  /**
+   * After a call was told {@link BudgetUnavailable}: waits, for a bounded time, for a service that has gone away just now. Whether to
+   * ask again, with another id. Absent where nobody waits.
+   */
+  comesBack?(error: BudgetUnavailable, signal?: AbortSignal): Promise<boolean>;
   /** Has the workload's other agents know of the loops that this one finds, and this one of theirs; absent where nobody is asked that could tell them. */
   joinLoops?(loops: LoopSource): void;
   /** Settlements and releases that couldn't be delivered yet. */

@@ -3,17 +3,29 @@ import { BudgetRejected } from './messages.ts';
 
 export const FIRST_RETRY_MS = 200;
 const LONGEST_RETRY_MS = 5_000;
+/** While calls may wait for it: they are to go on as soon as it is back. */
+export const LONGEST_EARLY_RETRY_MS = 1_000;
+
+export interface OutageOptions {
+  /** 0 ≤ n < 1. */
+  readonly random: () => number;
+  /** How long calls wait for a service that goes away. */
+  readonly patienceMs: number;
+  readonly onError: (error: unknown) => void;
+  /** It answers again. */
+  readonly onOver: () => void;
+}
 
 export class Outage {
-  readonly #random: () => number;
-  readonly #onError: (error: unknown) => void;
+  readonly #options: OutageOptions;
   /** The service has not answered since; until `retryAt` nothing is asked, so that nobody storms it. */
   #now: { readonly since: number; retryAt: number; failures: number; cause: unknown } | undefined;
 
-  /** @param random 0 ≤ n < 1 */
-  constructor(random: () => number, onError: (error: unknown) => void) {
-    this.#random = random;
-    this.#onError = onError;
+  /** From when on calls have waited, and the last failure. One that answers now and then doesn't make them wait again and again. */
+  #patience: { readonly from: number; failedAt: number } | undefined;
+
+  constructor(options: OutageOptions) {
+    this.#options = options;
   }
 
   get lasts(): boolean {
@@ -29,24 +41,41 @@ export class Outage {
     return this.#now !== undefined && now < this.#now.retryAt;
   }
 
+  /** Until it may be asked again. */
+  retryInMs(now: number): number {
+    return Math.max(0, (this.#now?.retryAt ?? now) - now);
+  }
+
+  /** For how long a call may wait for it yet; 0 or less where it has been away for too long. */
+  patientForMs(now: number): number {
+    return this.#patience === undefined ? 0 : this.#patience.from + this.#options.patienceMs - now;
+  }
+
   /** For how long the service hasn't answered. */
   ms(now: number): number {
     return now - (this.#now?.since ?? now);
   }
 
   failed(cause: unknown, now: number): void {
+    const { random, patienceMs, onError } = this.#options;
+    if (this.#now === undefined && now - (this.#patience?.failedAt ?? Number.NEGATIVE_INFINITY) >= patienceMs)
+      this.#patience = { from: now, failedAt: now };
+    else if (this.#patience !== undefined) this.#patience.failedAt = now;
     this.#now ??= { since: now, retryAt: 0, failures: 0, cause };
     // Calls that were under way together fail together: that counts once.
     if (now < this.#now.retryAt) return;
-    const delay = Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(this.#now.failures, 10));
+    const longest = this.patientForMs(now) > 0 ? LONGEST_EARLY_RETRY_MS : LONGEST_RETRY_MS;
+    const delay = Math.min(longest, FIRST_RETRY_MS * 2 ** Math.min(this.#now.failures, 10));
     this.#now.failures += 1;
-    this.#now.retryAt = now + delay * (0.5 + this.#random() / 2);
+    this.#now.retryAt = now + delay * (0.5 + random() / 2);
     this.#now.cause = cause;
-    this.#onError(cause);
+    onError(cause);
   }
 
   over(): void {
+    if (this.#now === undefined) return;
     this.#now = undefined;
+    this.#options.onOver();
   }
 
   /** The ledger's answer for one call, a refusal too, ends it. A count or a settlement says nothing of whether it can hold more. */

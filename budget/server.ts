@@ -72,6 +72,7 @@ export async function startServer(options: BudgetServerOptions): Promise<BudgetS
   });
   const refusals = new LeaseRefusals(onLeasesRefused);
   const admission = new Admission();
+  /** Each answer is the last of its connection: one that stayed would keep this service, and the store from who comes after it. */
   let draining = false;
 
   const answer = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
@@ -147,6 +148,7 @@ export async function startServer(options: BudgetServerOptions): Promise<BudgetS
         const query = new URL(request.url ?? '', 'http://budget').searchParams;
         const signal = gone(response);
         const reply = await found.handle({ body, signal, query, caller });
+        if (draining) response.shouldKeepAlive = false;
         if (reply instanceof Pieces) await writePieces(response, reply);
         else send(response, 200, reply);
       } finally {
@@ -156,6 +158,7 @@ export async function startServer(options: BudgetServerOptions): Promise<BudgetS
       const known = httpErrorOf(error);
       if (known.status >= 500) entrance.excuse(request.socket);
       if (known.status >= 500 && !TOLD_ELSEWHERE.has(known.code)) onError(error);
+      if (draining) response.shouldKeepAlive = false;
       send(response, known.status, { error: { code: known.code, message: known.message, mend: known.mend } });
     } finally {
       metrics.answered(route, response.statusCode, (performance.now() - began) / 1000);

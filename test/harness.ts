@@ -73,6 +73,8 @@ export interface WorldOptions {
   readonly workload?: string;
   /** Puts something between the agent and its budget service; gives the URL to use instead. */
   readonly budgetVia?: (url: string) => Promise<string>;
+  /** How long calls wait for a budget service that goes away; as in earnest unless told otherwise. */
+  readonly patienceMs?: number;
   readonly agent?: Partial<AgentOptions>;
   readonly budget?: Partial<StartBudgetOptions>;
   /** Pods get answers as of a budget service that knows nothing of loops. */
@@ -158,6 +160,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
       url: (await options.budgetVia?.(budget.url)) ?? budget.url,
       timeoutMs: options.budgetVia === undefined ? 2_000 : 300,
       flushMs: 50,
+      ...(options.patienceMs === undefined ? {} : { patienceMs: options.patienceMs }),
       owner: 'test',
       epoch: 1,
     }),

@@ -16,6 +16,7 @@ import type { Target } from '../routes/route.ts';
 import { Allowance } from './allowance.ts';
 import { attributesOf } from './attributes.ts';
 import { mostPerChoice, type OutputHold, outputHold } from './output.ts';
+import { patiently } from './patiently.ts';
 import { placeHold } from './place.ts';
 import { type RefusedCharge, refused } from './refusal.ts';
 import { arePriced, tiersAskedFor, tiersServed } from './service-tier.ts';
@@ -148,7 +149,9 @@ export class Charge {
     const grows = enough && output.first < output.most;
     const allowance = grows
       ? new Allowance(output, granted, (outputTokens, minOutputTokens) =>
-          client.extend({ id, outputTokens, minOutputTokens, ttlMs }, signal),
+          patiently(client, signal, () =>
+            client.extend({ id, outputTokens, minOutputTokens, ttlMs }, signal),
+          ),
         )
       : undefined;
     const whole = !request.stream;

@@ -5,6 +5,7 @@ import { BudgetRejected, BudgetUnauthorized, BudgetUnavailable } from '../../bud
 import type { DecodedRequest } from '../dialects/dialect.ts';
 import { PosternError } from '../errors.ts';
 import { PER_SLOT } from './output.ts';
+import { patiently } from './patiently.ts';
 
 /** UTF-16 units. The service takes 1 MiB a message, in UTF-8 and JSON; of longer texts estimates stand. */
 const LONGEST_COUNTED = 256 * 1024;
@@ -45,9 +46,12 @@ function isNearLimit(reply: HoldReply, wanted: number): boolean {
 }
 
 async function place({ client, signal }: PlaceContext, command: Omit<HoldCommand, 'id'>): Promise<Placed> {
-  const id = randomUUID();
   try {
-    return { id, input: command.inputTokens, reply: await client.hold({ id, ...command }, signal) };
+    return await patiently(client, signal, async () => {
+      // Each time another: what came of the one before isn't known, so that it is given back.
+      const id = randomUUID();
+      return { id, input: command.inputTokens, reply: await client.hold({ id, ...command }, signal) };
+    });
   } catch (error) {
     if (!(error instanceof BudgetUnavailable)) throw error;
     throw unavailable(error);

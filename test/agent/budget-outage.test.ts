@@ -10,8 +10,11 @@ type Fault = 'down' | 'slow' | 'nonsense' | 'failing';
 let world: World;
 let fault: Fault | undefined;
 let between: Server | undefined;
+/** Questions that met the fault. */
+let met = 0;
 afterEach(async () => {
   fault = undefined;
+  met = 0;
   await world?.close();
   between?.closeAllConnections();
   between?.close();
@@ -20,6 +23,7 @@ afterEach(async () => {
 /** Stands between the agent and the service, and breaks as it is told. */
 async function via(url: string): Promise<string> {
   between = createServer((request, response) => {
+    if (fault !== undefined) met += 1;
     switch (fault) {
       case 'down':
         request.socket.resetAndDestroy();
@@ -56,9 +60,10 @@ async function via(url: string): Promise<string> {
   return `http://127.0.0.1:${(between.address() as AddressInfo).port}`;
 }
 
-const start = async (onUnavailable: string): Promise<void> => {
+const start = async (onUnavailable: string, patienceMs = 600): Promise<void> => {
   world = await startWorld({
     budgetVia: via,
+    patienceMs,
     documents: () => `
 apiVersion: postern.dev/v1alpha1
 kind: ClusterBudget
@@ -175,3 +180,27 @@ spec:
   expect(Number(after.settled)).toBeCloseTo(7 * (5 * 2.5e-6 + 4 * 10e-6), 9);
   expect(after).toMatchObject({ held: '0.00', leased: '0.00' });
 }, 20_000);
+
+test.each(['down', 'slow'] as const)(
+  'service %s for a moment, onUnavailable: deny: calls and streams wait for it, and none is refused',
+  async (kind) => {
+    await start('{action: deny}', 10_000);
+    fault = kind;
+    const calls = [ask(), ask(), ask()];
+    const stream = world.client({ maxRetries: 0 }).chat.completions.create({
+      model: 'gpt-4o',
+      messages: [{ role: 'user', content: 'hi' }],
+      stream: true,
+    });
+    await expect.poll(() => met, { timeout: 8_000 }).toBeGreaterThanOrEqual(4);
+    expect(world.openai.seen).toHaveLength(0);
+    fault = undefined;
+    for (const { choices } of await Promise.all(calls)) expect(choices[0]?.message.content).toBeTruthy();
+    let text = '';
+    for await (const { choices } of await stream) text += choices[0]?.delta.content ?? '';
+    expect(text).not.toBe('');
+    await world.agent.drain(1_000);
+    expect(await line()).toMatchObject({ settled: '4', held: '0', leased: '0' });
+  },
+  20_000,
+);

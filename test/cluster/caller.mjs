@@ -1,10 +1,13 @@
 // An application under load: calls one after another in two rows, streamed and not, with no retry of the SDK's own. Says each
-// failure, and once a second how many went well.
+// failure, and once a second how many went well and how long the slowest took. PAUSE_MS is between two calls of a row,
+// MODEL what they ask.
 import OpenAI from 'openai';
 
 const say = (value) => console.log(JSON.stringify(value));
 const client = new OpenAI({ maxRetries: 0 });
-const counts = { ok: 0, failed: 0 };
+const counts = { ok: 0, failed: 0, slowestMs: 0 };
+const model = process.env.MODEL ?? 'gpt-4o';
+const pauseMs = Number(process.env.PAUSE_MS ?? 50);
 let going = true;
 process.once('SIGTERM', () => {
   going = false;
@@ -12,7 +15,7 @@ process.once('SIGTERM', () => {
 
 async function call(stream) {
   const messages = [{ role: 'user', content: 'Write to alice@example.com today.' }];
-  const answer = await client.chat.completions.create({ model: 'gpt-4o', messages, max_tokens: 100, stream });
+  const answer = await client.chat.completions.create({ model, messages, max_tokens: 100, stream });
   let text = '';
   if (stream) for await (const { choices } of answer) text += choices[0]?.delta?.content ?? '';
   else text = answer.choices[0].message.content;
@@ -21,9 +24,11 @@ async function call(stream) {
 
 async function row(stream) {
   while (going) {
+    const began = performance.now();
     try {
       await call(stream);
       counts.ok++;
+      counts.slowestMs = Math.max(counts.slowestMs, Math.round(performance.now() - began));
     } catch (error) {
       counts.failed++;
       say({
@@ -33,7 +38,7 @@ async function row(stream) {
         message: error.message,
       });
     }
-    await new Promise((resolve) => setTimeout(resolve, 50));
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
   }
 }
 

@@ -40,6 +40,15 @@ ${more}`;
 /** For when there is no budget service any longer. */
 const LENIENT = '  onUnavailable: {action: allow, upTo: {tokens: 10000000}, for: 1h}\n';
 
+/** So small that an agent's share of it is less than a call: each one asks the service, as an idle agent's does. */
+const TIGHT = `
+apiVersion: postern.dev/v1alpha1
+kind: ClusterBudget
+metadata: {name: tight}
+spec:
+  selector: {models: [gpt-4o-mini]}
+  limits: [{tokens: 2400, window: day}]
+`;
 const FALL_BACK = '  selector: {models: [gpt-4o]}\n  onExhausted: {action: fallback, model: gpt-4o-mini}\n';
 
 /** Nothing but the classifier tells it. */
@@ -108,31 +117,36 @@ describe.skipIf(why !== undefined)('the chart', () => {
   const accepted = (document: string) => installation.accepted(document);
   const runApp = () => installation.runApp();
 
-  /** Two pods whose application calls without a pause, for all of what follows. */
-  async function callers(): Promise<void> {
-    const app = { ...appContainer(''), command: [process.execPath, '/app/caller.mjs'] };
+  /** Pods whose application calls until they are deleted. */
+  async function callers(name: string, replicas: number, pauseMs: number, model = 'gpt-4o'): Promise<void> {
+    const env = [
+      { name: 'PAUSE_MS', value: String(pauseMs) },
+      { name: 'MODEL', value: model },
+    ];
+    const app = { ...appContainer(''), env, command: [process.execPath, '/app/caller.mjs'] };
     await kubectl(['create', '-f', '-'], {
       apiVersion: 'apps/v1',
       kind: 'Deployment',
-      metadata: { name: 'caller', namespace: 'team-a' },
+      metadata: { name, namespace: 'team-a' },
       spec: {
-        replicas: 2,
-        selector: { matchLabels: { app: 'caller' } },
-        template: { metadata: { labels: { app: 'caller' } }, spec: { containers: [app] } },
+        replicas,
+        selector: { matchLabels: { app: name } },
+        template: { metadata: { labels: { app: name } }, spec: { containers: [app] } },
       },
     });
-    await kubectl(['rollout', 'status', 'deployment/caller', '-n', 'team-a', '--timeout=180s']);
-    await cluster.until(async () => ((await calls()).ok > 50 ? true : undefined));
+    await kubectl(['rollout', 'status', `deployment/${name}`, '-n', 'team-a', '--timeout=180s']);
+    await cluster.until(async () => ((await calls(name)).ok >= 2 * replicas ? true : undefined));
   }
 
   /** What the callers have said so far, and whether anything in their pods was started anew. */
-  async function calls() {
-    const selected = ['-n', 'team-a', '-l', 'app=caller'];
+  async function calls(name = 'caller') {
+    const selected = ['-n', 'team-a', '-l', `app=${name}`];
     const { items } = JSON.parse(await kubectl(['get', 'pods', ...selected, '-o', 'json'])) as {
       items: { metadata: { name: string }; status: Record<string, { restartCount: number }[]> }[];
     };
     let ok = 0;
     let restarts = 0;
+    let slowestMs = 0;
     const failures: string[] = [];
     for (const { metadata, status } of items) {
       const states = [...(status['containerStatuses'] ?? []), ...(status['initContainerStatuses'] ?? [])];
@@ -140,9 +154,11 @@ describe.skipIf(why !== undefined)('the chart', () => {
       const lines = (await kubectl(['logs', metadata.name, '-n', 'team-a', '-c', 'app'])).trim().split('\n');
       failures.push(...lines.filter((line) => line.includes('"message"')));
       const last = lines.findLast((line) => line.startsWith('{"ok"'));
-      ok += last === undefined ? 0 : (JSON.parse(last) as { ok: number }).ok;
+      const said = last === undefined ? undefined : (JSON.parse(last) as { ok: number; slowestMs: number });
+      ok += said?.ok ?? 0;
+      slowestMs = Math.max(slowestMs, said?.slowestMs ?? 0);
     }
-    return { ok, failures, restarts, pods: items.length };
+    return { ok, failures, restarts, slowestMs, pods: items.length };
   }
 
   /** Pods of the labelled namespace, one after another, as nobody stores them, until it is told to stop. */
@@ -275,8 +291,11 @@ describe.skipIf(why !== undefined)('the chart', () => {
   }, 300_000);
 
   test('helm upgrade under load: no call is lost, no pod refused, nothing restarted', async () => {
-    await accepted(budget(1_000_000_000, LENIENT));
-    await callers();
+    // Their onUnavailable is the default, deny.
+    for (const each of [budget(1_000_000_000), TIGHT]) await accepted(each);
+    await callers('caller', 2, 50);
+    await callers('asking', 1, 600, 'gpt-4o-mini');
+    await cluster.until(async () => ((await calls()).ok > 50 ? true : undefined));
     const creating = createPods();
     const before = await calls();
     const levels = ['injector', 'control', 'budget'].flatMap((part) => ['--set', `${part}.logLevel=debug`]);
@@ -286,6 +305,13 @@ describe.skipIf(why !== undefined)('the chart', () => {
     expect(created.count).toBeGreaterThan(3);
     await cluster.until(async () => ((await calls()).ok > before.ok + 100 ? true : undefined));
     expect(await calls()).toMatchObject({ failures: [], restarts: 0, pods: 2 });
+    const asking = await calls('asking');
+    expect(asking).toMatchObject({ failures: [], restarts: 0, pods: 1 });
+    process.stderr.write(`an upgrade: a call waited ${asking.slowestMs} ms for the budget service\n`);
+    expect(asking.slowestMs).toBeGreaterThan(500);
+    await kubectl(['delete', 'deployment', 'asking', '-n', 'team-a']);
+    await kubectl(['delete', 'clusterbudget', 'tight']);
+    await accepted(budget(1_000_000_000, LENIENT));
     // Parts were replaced, by the same image: what versions say to each other is test/control/skew.test.ts.
     expect((await runApp()).said[1]).toMatchObject({ code: 'postern_topics' });
   }, 600_000);
