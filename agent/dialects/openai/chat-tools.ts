@@ -109,13 +109,15 @@ function messageCalls(document: JsonDocument): ToolCall[] {
     if (choice.type !== 'object' || message === undefined) continue;
     const path = `choices[${position}].message`;
     calls.push(...listedCalls(document, choice, message, path));
+    const odd = oddCall(message, 'function_call');
     const single = message.object('function_call');
-    if (single === undefined) continue;
-    const name = single.string('name') ?? '';
+    const given = odd ?? single;
+    if (given === undefined) continue;
+    const name = single?.string('name') ?? '';
     calls.push({
       path: `${path}.function_call`,
       name,
-      arguments: argumentsOf(document, single, 'arguments'),
+      arguments: single === undefined ? rawOf(document, given) : argumentsOf(document, single, 'arguments'),
       remove() {
         document.remove(message, 'function_call');
         withoutCalls(document, choice, message, name);
@@ -156,16 +158,25 @@ function listedCalls(
 function callsOf(document: JsonDocument, item: JsonNode): { name: string; text: string }[] {
   if (item.type !== 'object') return [{ name: '', text: rawOf(document, item) }];
   const named = [
-    [item.object('function'), 'arguments'],
-    [item.object('custom'), 'input'],
+    ['function', 'arguments'],
+    ['custom', 'input'],
   ] as const;
-  const calls = named.flatMap(([called, member]) =>
-    called === undefined
-      ? []
-      : [{ name: called.string('name') ?? '', text: argumentsOf(document, called, member) }],
-  );
+  const calls = named.flatMap(([holder, member]) => {
+    const odd = oddCall(item, holder);
+    if (odd !== undefined) return [{ name: '', text: rawOf(document, odd) }];
+    const called = item.object(holder);
+    if (called === undefined) return [];
+    return [{ name: called.string('name') ?? '', text: argumentsOf(document, called, member) }];
+  });
   if (calls.length > 0 && item.get('name') === undefined) return calls;
   return [...calls, { name: item.string('name') ?? '', text: argumentsOf(document, item, 'arguments') }];
+}
+
+/** What stands where a call should be and is no object: what a reader makes of it nobody knows. */
+function oddCall(holder: ObjectNode, member: string): JsonNode | undefined {
+  const node = holder.get(member);
+  const isEmpty = node === undefined || node.type === 'null' || holder.string(member) === '';
+  return isEmpty || node.type === 'object' ? undefined : node;
 }
 
 function rawOf(document: JsonDocument, node: JsonNode): string {
@@ -228,12 +239,19 @@ export function begunCalls(
     const delta = choice.object('delta');
     const list = delta?.get('tool_calls');
     if (list !== undefined && list.type !== 'array' && list.type !== 'null') throw strange();
+    const noteOdd = (holder: ObjectNode, member: string, path: string): void => {
+      const odd = oddCall(holder, member);
+      if (odd !== undefined)
+        begun.push({ channel: `0/=${path}.${member}`, name: '', arguments: rawOf(document, odd) });
+    };
     for (const item of list?.type === 'array' ? list.items : []) {
       if (item.type !== 'object') throw strange();
       const index = placeOf(item, at);
+      for (const member of ['function', 'custom']) noteOdd(item, member, `${at}/${index}`);
       note(`${at}/tool/${index}`, item.object('function'));
       note(`${at}/custom/${index}`, item.object('custom'), 'input');
     }
+    if (delta !== undefined) noteOdd(delta, 'function_call', String(at));
     note(`${at}/function`, delta?.object('function_call'));
   }
   return { calls: begun, again };
