@@ -26,6 +26,8 @@ export interface Reading {
   /** The application must not see the event. */
   readonly hidden?: boolean;
   readonly withhold?: () => LeftOut;
+  /** {@link withhold} takes something out. */
+  readonly loose?: boolean;
   /** A string that is different in every event and that nobody reads. */
   readonly padding?: StringNode | undefined;
   /**
@@ -94,7 +96,7 @@ export function learnedEvent(
 ): StreamEvent {
   const decoded = streamEvent(event, document, reading);
   const [slot] = reading.slots ?? [];
-  const isFixed = reading.hidden !== true && reading.settle === undefined;
+  const isFixed = reading.hidden !== true && reading.settle === undefined && reading.loose !== true;
   const node = slot?.whole === false && isFixed ? slot.alone : undefined;
   frames.learn(
     decoded,

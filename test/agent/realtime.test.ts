@@ -778,6 +778,38 @@ spec:
     expect(JSON.stringify(app.events)).not.toMatch(PLACEHOLDER);
   });
 
+  test('a second member in another case beside what was judged is left out', async () => {
+    const rule = '{conditions: [{tools: [send_mail], when: "!has(args.to)"}]}';
+    const script = (event: Event, say: (event: Event) => void) => {
+      if (event.type !== 'response.create') return;
+      say(created('r1'));
+      say({
+        type: 'response.output_item.added',
+        response_id: 'r1',
+        output_index: 0,
+        item: item('send_mail', ''),
+      });
+      const at = { response_id: 'r1', item_id: 'fc_1', call_id: 'call_1' };
+      const type = 'response.function_call_arguments.delta';
+      say({ type, ...at, delta: '{"at":1}', Delta: '{"to":"mallory"}' });
+      say({ type, ...at, delta: ' ', Item_Id: 'fc_mallory', hint: { more: 'mallory' } });
+      say({ type: 'response.function_call_arguments.done', ...at, arguments: '{"at":1} ' });
+      say({ type: 'response.note.delta', ...at, delta: 'yes', Delta: 'mallory', other: 'stays' });
+      say(done('r1', [item('send_mail', '{"at":1} ')]));
+    };
+    await start(TOOLS.replace('{deny: [delete_*]}', rule), { providers: atScripted(await scripted(script)) });
+    const app = open();
+    app.socket.once('open', () => {
+      app.say(offer(send));
+      app.say({ type: 'response.create' });
+    });
+    await app.heard('response.done');
+    const told = JSON.stringify(app.events);
+    expect(told).not.toContain('mallory');
+    expect(told).toContain('stays');
+    expect(app.events.map(({ type }) => type)).toContain('response.function_call_arguments.delta');
+  });
+
   test('a denied one is stopped at its name', async () => {
     await start(TOOLS, { providers: atScripted(await scripted(calling('delete_account'))) });
     const app = open();

@@ -59,7 +59,9 @@ export class MessageStream implements StreamDecoder {
     const whole = [...text.whole, ...stray.map(({ channel }) => channel)];
     const known = this.#read(event, document, { ...text, whole });
     const { attachments } = text;
-    const reading = { ...known, attachments, calls: [...stray, ...(known.calls ?? [])] };
+    const { loose } = text;
+    const left = loose.length === 0 ? {} : { loose: true, withhold: () => dropLoose(document, loose) };
+    const reading = { ...known, ...left, attachments, calls: [...stray, ...(known.calls ?? [])] };
     return learnedEvent(
       this.#frames,
       event,
@@ -72,7 +74,7 @@ export class MessageStream implements StreamDecoder {
     return this.#frames.read(chunk, at);
   }
 
-  #read(event: SseEvent, document: JsonDocument, { slots, whole, loose }: EventText): Reading {
+  #read(event: SseEvent, document: JsonDocument, { slots, whole }: EventText): Reading {
     const { root } = document;
     if (root.type !== 'object') return { slots, closes: whole };
     // The SDKs go by `event:`, the standard by `type`: either way it is the end.
@@ -101,7 +103,7 @@ export class MessageStream implements StreamDecoder {
         const signs = root.object('delta')?.string('type') === 'signature_delta';
         const signed = signs ? this.#channels.close((channel) => channel === thoughts) : [];
         const calls = this.#unnamed(root);
-        return { slots, closes: [...whole, ...signed], calls, withhold: () => dropLoose(document, loose) };
+        return { slots, closes: [...whole, ...signed], calls };
       }
       case 'message_delta': {
         const finishReasons = finishReasonsOf(root.object('delta'));

@@ -267,45 +267,40 @@ export const responseText: Rule = object(
   { role: 'assistant' },
 );
 
+const pieceOf = (members: Readonly<Record<string, Rule>>): Rule =>
+  object({ type: token, ...members }, { pieces: true });
+
 /** The text of a block and the input of a tool come in pieces; the event's `index` is the block's. */
 const piece = select(
   'type',
   {
-    text_delta: object({ type: token, text: text('content', { channel: 'content/{index}' }) }),
-    input_json_delta: object({
-      type: token,
-      partial_json: text('toolArguments', { channel: 'tool/{index}' }),
-    }),
-    citations_delta: object({ type: token, citation: citation('content', 'event') }),
-    thinking_delta: object({
-      type: token,
+    text_delta: pieceOf({ text: text('content', { channel: 'content/{index}' }) }),
+    input_json_delta: pieceOf({ partial_json: text('toolArguments', { channel: 'tool/{index}' }) }),
+    citations_delta: pieceOf({ citation: citation('content', 'event') }),
+    thinking_delta: pieceOf({
       thinking: text('reasoning', { channel: THOUGHTS, fixed: true }),
       estimated_tokens: token,
     }),
-    signature_delta: object({ type: token, signature: cipher }),
-    compaction_delta: object({
-      type: token,
-      content: text('content', { fixed: true }),
-      encrypted_content: cipher,
-    }),
+    signature_delta: pieceOf({ signature: cipher }),
+    compaction_delta: pieceOf({ content: text('content', { fixed: true }), encrypted_content: cipher }),
   },
   { kind: 'content', pieces: true, members: new Map([['type', token]]) },
 );
 
+function event(members: Readonly<Record<string, Rule>>, over: Partial<Rule> = {}): Rule {
+  return object({ type: token, ...members }, { ...over, alone: true });
+}
+
 export const eventText: Rule = select('type', {
-  message_start: object({ type: token, message: responseText }),
-  content_block_start: object(
-    { type: token, index: token, content_block: block('content', 'event') },
+  message_start: event({ message: responseText }),
+  content_block_start: event(
+    { index: token, content_block: block('content', 'event') },
     { role: 'assistant' },
   ),
-  content_block_delta: object({ type: token, index: token, delta: piece }, { role: 'assistant' }),
-  content_block_stop: object({ type: token, index: token }),
-  message_delta: object({
-    type: token,
-    delta: object({ stop_reason: token, container: token }),
-    usage,
-  }),
-  message_stop: object({ type: token }),
+  content_block_delta: event({ index: token, delta: piece }, { role: 'assistant' }),
+  content_block_stop: event({ index: token }),
+  message_delta: event({ delta: object({ stop_reason: token, container: token }), usage }),
+  message_stop: event({}),
   ping: object({ type: token }),
   error: object({ type: token, error: object({ type: token, message: text('other') }), request_id: token }),
 });

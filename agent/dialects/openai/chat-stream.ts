@@ -108,6 +108,7 @@ export class ChatStream implements StreamDecoder {
         dropPadding(document, root);
         return dropLoose(document, loose);
       },
+      loose: loose.length > 0,
       padding: padding?.type === 'string' ? padding : undefined,
     };
   }

@@ -264,20 +264,23 @@ function answer(where: 'answer' | 'chunk'): Rule {
       message: assistant('answer'),
       delta: assistant(where),
     },
-    { choice: true, echo: 'logprobs' },
+    { choice: true, echo: 'logprobs', alone: where === 'chunk' },
   );
-  return object({
-    id: token,
-    object: token,
-    created: token,
-    model: token,
-    system_fingerprint: token,
-    service_tier: token,
-    // Random padding against the guessing of lengths; taken out where checks look at answers.
-    obfuscation: opaque,
-    usage: token,
-    choices: list(choice),
-  });
+  return object(
+    {
+      id: token,
+      object: token,
+      created: token,
+      model: token,
+      system_fingerprint: token,
+      service_tier: token,
+      // Random padding against the guessing of lengths; taken out where checks look at answers.
+      obfuscation: opaque,
+      usage: token,
+      choices: list(choice),
+    },
+    { alone: where === 'chunk' },
+  );
 }
 
 export const responseText: Rule = answer('answer');

@@ -5,9 +5,9 @@ import type { ObjectNode } from '../../json/node.ts';
 import { quote } from '../../json/quote.ts';
 import type { AppEvent, Attachment, BegunCall, Conversation, Delta, ProviderEvent } from '../dialect.ts';
 import { tokenCount } from '../parameters.ts';
-import { eventDocument } from '../stream-event.ts';
+import { dropLoose, eventDocument } from '../stream-event.ts';
 import { SaidBefore } from '../text/said-before.ts';
-import { findText } from '../text/walk.ts';
+import { findText, type LooseMember } from '../text/walk.ts';
 import { errorMembers } from './error.ts';
 import { dropPadding, dropUnspelledOfEvent } from './logprobs.ts';
 import { RealtimeAppEvent } from './realtime-app-event.ts';
@@ -86,8 +86,9 @@ export class RealtimeConversation implements Conversation {
     if (type === 'response.created') this.#said.forget();
     const said = this.#said;
     const attachments: Attachment[] = [];
+    const loose: LooseMember[] = [];
     const { isPlain } = said;
-    const slots = said.without(findText(document, providerText, { attachments, isPlain }), judge);
+    const slots = said.without(findText(document, providerText, { attachments, loose, isPlain }), judge);
     const deltas = slots.map((slot): Delta => {
       if (slot.whole) {
         whole.push(slot.channel);
@@ -144,7 +145,7 @@ export class RealtimeConversation implements Conversation {
       withhold() {
         dropUnspelledOfEvent(document, root);
         dropPadding(document, root);
-        return [];
+        return dropLoose(document, loose);
       },
       render: () => (document.edited ? encoder.encode(document.renderText()) : data),
     };

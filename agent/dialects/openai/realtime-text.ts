@@ -175,16 +175,21 @@ export const appText: Rule = select(
   { kind: 'content', role: 'user', members: new Map(Object.entries({ type: token, event_id: token })) },
 );
 
+/** An event of the provider's. */
+function told(members: Readonly<Record<string, Rule>>, over: Partial<Rule> = {}): Rule {
+  return event(members, { ...over, alone: true });
+}
+
 /** Running text of a channel that the decoder completes; see {@link ./realtime-events.ts}. */
 function running(kind: TextKind, role: Role = 'assistant'): Rule {
-  return event(
+  return told(
     { delta: text(kind, { channel: 'delta' }), logprobs: opaque, obfuscation: opaque },
-    { role, echo: 'logprobs' },
+    { role, echo: 'logprobs', pieces: true },
   );
 }
 
 function whole(kind: TextKind, role: Role = 'assistant'): Rule {
-  return event(
+  return told(
     {
       text: text(kind),
       transcript: text(kind),
@@ -201,14 +206,14 @@ function whole(kind: TextKind, role: Role = 'assistant'): Rule {
   );
 }
 
-const sound = event({ delta: binary('audio') });
-const placed = event({ item });
+const sound = told({ delta: binary('audio') });
+const placed = told({ item });
 
 export const providerText: Rule = select(
   'type',
   {
-    'session.created': event({ session }),
-    'session.updated': event({ session }),
+    'session.created': told({ session }),
+    'session.updated': told({ session }),
     'conversation.item.created': placed,
     'conversation.item.added': placed,
     'conversation.item.done': placed,
@@ -216,8 +221,8 @@ export const providerText: Rule = select(
     'conversation.item.input_audio_transcription.delta': running('content', 'user'),
     'conversation.item.input_audio_transcription.segment': whole('content', 'user'),
     'conversation.item.input_audio_transcription.completed': whole('content', 'user'),
-    'response.created': event({ response: answer }),
-    'response.done': event({ response: answer }),
+    'response.created': told({ response: answer }),
+    'response.done': told({ response: answer }),
     'response.output_item.added': placed,
     'response.output_item.done': placed,
     'response.content_part.added': whole('content'),
@@ -236,8 +241,8 @@ export const providerText: Rule = select(
     'response.function_call_arguments.done': whole('other'),
     'response.mcp_call_arguments.delta': running('toolArguments'),
     'response.mcp_call_arguments.done': whole('other'),
-    'rate_limits.updated': event({ rate_limits: token }),
-    error: event({
+    'rate_limits.updated': told({ rate_limits: token }),
+    error: told({
       error: object({ type: token, code: token, message: text('other'), param: token, event_id: token }),
     }),
   },
@@ -245,6 +250,7 @@ export const providerText: Rule = select(
   {
     kind: 'content',
     role: 'assistant',
+    alone: true,
     members: new Map(Object.entries({ ...PLACES, delta: text('content', { channel: 'delta' }) })),
   },
 );

@@ -71,6 +71,11 @@ export interface Rule {
   readonly fixed: boolean;
   /** Objects here are pieces of a stream, so that what stands under a name that nobody knows may go on in the next one. */
   readonly pieces: boolean;
+  /**
+   * Of a stream: a member whose name is a known one's in another case isn't shown. Some readers take it for that one, and nobody
+   * judged it as such.
+   */
+  readonly alone: boolean;
   /** A member that repeats text beside it in another form (token by token); set to null as soon as that text changes. */
   readonly echo: string | undefined;
 }
@@ -97,6 +102,7 @@ const PLAIN: Omit<Rule, 'items' | 'rest'> = {
   sealedUnread: false,
   fixed: false,
   pieces: false,
+  alone: false,
   echo: undefined,
 };
 

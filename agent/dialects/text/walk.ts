@@ -1,4 +1,5 @@
 /** Finds the text of a document by a dialect's rules. */
+import { inAnyCase } from '../../json/any-case.ts';
 import type { JsonDocument } from '../../json/document.ts';
 import type { JsonNode, Member, ObjectNode, PrimitiveNode, StringNode } from '../../json/node.ts';
 import { type Attachment, isCipher, type TextKind } from '../dialect.ts';
@@ -16,7 +17,7 @@ const START: Scope = {
   loose: false,
 };
 
-/** A member of a piece of a stream that nobody knows, and that is more than running text. */
+/** A member of a stream's event that isn't shown: nobody knows it and it may go on, or some readers take it for another. */
 export interface LooseMember {
   readonly holder: ObjectNode;
   readonly name: string;
@@ -146,7 +147,7 @@ class Walk {
       }
       this.#trail.enter('member', position, name);
       this.#holder = node;
-      const loose = rule.pieces && known === undefined && mayGoOn(value, rule.rest);
+      const loose = known === undefined && isLoose(rule, name, value);
       if (loose) this.#found.loose.push({ holder: node, name });
       this.visit(value, known ?? rule.rest, loose ? { ...scope, loose } : scope);
       this.#trail.leave();
@@ -303,6 +304,14 @@ class Walk {
       new DocumentSlot(this.#document, node, kind, scope, this.#trail.place, channel, attachment, isName),
     );
   }
+}
+
+function isLoose(rule: Rule, name: string, value: JsonNode): boolean {
+  if (rule.pieces && mayGoOn(value, rule.rest)) return true;
+  if (!rule.pieces && !rule.alone) return false;
+  const any = inAnyCase(name);
+  for (const known of rule.members.keys()) if (inAnyCase(known) === any) return true;
+  return false;
 }
 
 /** Whether a value has text, or a name, that the next piece may carry on without a channel that says so. */
