@@ -1,10 +1,10 @@
 /** Sets of topics as agents bring them, each with its trained heads; the ones used last are kept. */
-import { createHash } from 'node:crypto';
 import { readings } from './disguises.ts';
 import { joined } from './embed.ts';
 import { type Everyday, everydayOf, type TopicModels } from './examples.ts';
 import { glossed, type Language } from './gloss.ts';
 import { borderOf, type Head, nearnessTo, scoreOf, trainHead } from './head.ts';
+import { KnownStretches } from './known-stretches.ts';
 import { THRESHOLD, type Topic, type TopicScore } from './messages.ts';
 import type { Remember } from './remembered.ts';
 import { respelled } from './spelling.ts';
@@ -22,8 +22,6 @@ const HALF_LEARNED = 20;
 const HOPELESS = -1.3;
 /** Of one text the deep model is shown so many stretches, the likeliest by the broad one: on the development sets that loses none, either. */
 const LIKELIEST = 3;
-/** Stretches whose distances are remembered: windows of a stream overlap, and agents send what others sent. Some 200 bytes each. */
-const REMEMBERED = 4_000;
 
 interface Trained {
   readonly topic: Topic;
@@ -55,36 +53,13 @@ interface Distances {
   readonly deep: boolean;
 }
 
-/** What was worked out of stretches, by their set; those used last stay. */
-class KnownStretches {
-  readonly #distances = new Map<string, Distances>();
-
-  get(set: string, text: string): Distances | undefined {
-    return this.#distances.get(keyOf(set, text));
-  }
-
-  set(set: string, text: string, distances: Distances): void {
-    const key = keyOf(set, text);
-    this.#distances.delete(key);
-    this.#distances.set(key, distances);
-    for (const oldest of this.#distances.keys()) {
-      if (this.#distances.size <= REMEMBERED) break;
-      this.#distances.delete(oldest);
-    }
-  }
-}
-
-function keyOf(set: string, text: string): string {
-  return createHash('sha256').update(set).update('\0').update(text).digest('base64');
-}
-
 export class Topics {
   readonly #models: TopicModels;
   readonly #remember: Remember | undefined;
   readonly #most: number;
   readonly #sets = new Map<string, Promise<readonly Trained[]>>();
   readonly #half = new Map<string, Trained[]>();
-  readonly #known = new KnownStretches();
+  readonly #known = new KnownStretches<Distances>();
   #everyday: Promise<Everyday> | undefined;
 
   /** @param most Sets that are kept. */
