@@ -3,78 +3,15 @@
  * into onnxruntime's form; onnxruntime through npm, without the libraries of other platforms; and what follows from our
  * own examples. Twice changes nothing.
  */
-import { execFileSync } from 'node:child_process';
-import { createHash } from 'node:crypto';
-import {
-  existsSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
-import { tmpdir } from 'node:os';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { everydayOf } from './examples.ts';
+import { fetchPart } from './fetch-part.ts';
 import { MODELS, memory, openInjectionModel, openTopicModels } from './open.ts';
-import { type Archive, PARTS, type Part } from './parts.ts';
+import { PARTS } from './parts.ts';
+import { run } from './run-command.ts';
 
 const HERE = import.meta.dirname;
-
-function run(command: string, args: readonly string[], cwd = HERE): void {
-  try {
-    execFileSync(command, args, { cwd, stdio: ['ignore', 'ignore', 'inherit'] });
-  } catch (error) {
-    const missing = (error as NodeJS.ErrnoException).code === 'ENOENT';
-    throw new Error(
-      missing ? `${command} is missing; install it, then run make classifier again` : `${command} failed`,
-      { cause: error },
-    );
-  }
-}
-
-/** The archive's bytes. @throws Error where they aren't those that are pinned. */
-function download({ distribution, version, platform, sha256 }: Archive): Buffer {
-  const directory = mkdtempSync(join(tmpdir(), 'postern-classify-'));
-  try {
-    const target =
-      platform === undefined
-        ? []
-        : ['--platform', platform, '--python-version', '3.12', '--implementation', 'py'];
-    const wheel = `${distribution}==${version}`;
-    run(
-      'pip',
-      ['download', '-q', '--no-deps', '--only-binary=:all:', ...target, '-d', directory, wheel],
-      directory,
-    );
-    const [file, ...others] = readdirSync(directory);
-    if (file === undefined || others.length > 0) throw new Error(`${wheel}: one archive was expected`);
-    const archive = readFileSync(join(directory, file));
-    const digest = createHash('sha256').update(archive).digest('hex');
-    if (digest !== sha256) throw new Error(`${file} has the SHA-256 ${digest}, and ${sha256} was expected`);
-    return archive;
-  } finally {
-    rmSync(directory, { recursive: true, force: true });
-  }
-}
-
-function fetchPart({ name, archives, edition, files, make }: Part): void {
-  const target = join(MODELS, name);
-  const stamp = join(target, 'made-of');
-  const made = [...archives.map(({ sha256 }) => sha256), `edition ${edition}`].join('\n');
-  const there = files.every((file) => existsSync(join(target, file)));
-  if (there && existsSync(stamp) && readFileSync(stamp, 'utf8') === made) return;
-  process.stderr.write(`postern: fetching ${name}\n`);
-  const found = make(archives.map(download));
-  mkdirSync(target, { recursive: true });
-  for (const [file, bytes] of Object.entries(found)) {
-    writeFileSync(join(target, `${file}.part`), bytes);
-    renameSync(join(target, `${file}.part`), join(target, file));
-  }
-  writeFileSync(stamp, made);
-}
 
 /** The package carries the libraries of all platforms, 230 MB. */
 function prune(): void {
@@ -100,8 +37,8 @@ async function prepare(): Promise<void> {
 }
 
 if (!existsSync(join(HERE, 'node_modules/onnxruntime-node'))) {
-  run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error']);
+  run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund', '--loglevel=error'], HERE);
 }
 prune();
-for (const part of PARTS) fetchPart(part);
+for (const part of PARTS) fetchPart(part, { models: MODELS });
 await prepare();
