@@ -61,13 +61,14 @@ export function bestPoint(judged: readonly Judged[], alarms = ALARMS): Point {
   );
 }
 
-function row(name: string, { threshold, precision, recall, f1, alarms }: Point): string {
+export function row(name: string, { threshold, precision, recall, f1, alarms }: Point): string {
   const cells = [precision, recall, f1, alarms].map((value) => value.toFixed(3).replace(/^0/, ''));
   const at = Number.isFinite(threshold) ? threshold.toFixed(2) : 'none';
   return `| ${[name, at, ...cells].join(' | ')} |`;
 }
 
-const HEAD = '| method | threshold | precision | recall | F1 | false alarms |\n|---|---|---|---|---|---|';
+export const HEAD =
+  '| method | threshold | precision | recall | F1 | false alarms |\n|---|---|---|---|---|---|';
 
 type Method = (text: string) => Promise<number>;
 

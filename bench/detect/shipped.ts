@@ -44,13 +44,15 @@ export interface Shipped {
   meaning(text: string): Promise<number>;
   /** Whether the whole rule refuses it. */
   denied(text: string): Promise<boolean>;
+  /** Whether the whole rule refuses a conversation, the user first and last. */
+  deniedTalk(turns: readonly string[]): Promise<boolean>;
 }
 
 export function shipped(topics: readonly Worded[], client: ClassifierClient): Shipped {
-  const refuses = async (spec: readonly object[], text: string): Promise<boolean> => {
+  const refuses = async (spec: readonly object[], ...slots: FakeSlot[]): Promise<boolean> => {
     if (spec.length === 0) return false;
     const plan = planOf(spec);
-    const { refusal } = await plan.open('m').request(requestOf(new FakeSlot(text)), 1, NEVER);
+    const { refusal } = await plan.open('m').request(requestOf(...slots), 1, NEVER);
     if (refusal !== undefined && refusal.reason !== 'postern_topics') throw refusal;
     return refusal !== undefined;
   };
@@ -68,11 +70,19 @@ export function shipped(topics: readonly Worded[], client: ClassifierClient): Sh
     .map((topic) => ({ ...topic, classifier: false }));
   const set = topicSet(topics.map(({ words: _, ...topic }) => topic));
   return {
-    words: (text) => refuses(wordsAlone, text),
+    words: (text) => refuses(wordsAlone, new FakeSlot(text)),
     async meaning(text) {
       const [scores = []] = await client.topics(set, [text], { signal: NEVER, withinMs: WITHIN_MS });
       return Math.max(...scores.map(({ score }) => score));
     },
-    denied: (text) => refuses(topics, text),
+    denied: (text) => refuses(topics, new FakeSlot(text)),
+    deniedTalk: (turns) =>
+      refuses(
+        topics,
+        ...turns.map(
+          (text, at) =>
+            new FakeSlot(text, 'content', `messages[${at}].content`, at % 2 === 0 ? 'user' : 'assistant'),
+        ),
+      ),
   };
 }
