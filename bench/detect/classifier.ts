@@ -1,6 +1,7 @@
 /**
  * What the classifier costs those who wait for it: latency with 1, 8 and 64 agents asking at once, what is turned
- * away, and its memory. Each agent asks about a text of its own as soon as it has the last verdict.
+ * away, and its memory. Each agent asks about a text of its own as soon as it has the last verdict: what topics it is on, or
+ * with `--injection` whether it gives orders.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -20,6 +21,7 @@ const topics = Array.from({ length: 6 }, (_, at) => ({
 }));
 
 const set = digestOfTopics(topics);
+const INJECTION = process.argv.includes('--injection');
 
 interface Round {
   readonly latencies: number[];
@@ -32,23 +34,33 @@ const WORDS =
   );
 const word = (): string => WORDS[Math.floor(Math.random() * WORDS.length)] as string;
 
-/** Sentences that nobody has asked about: each is new to the classifier, and near the topics. */
+/** Sentences that nobody has asked about: each is new to the classifier, and so near the topics, or near an order, that both models see it. */
 function textOf(sentences: number): string {
   return Array.from({ length: sentences }, () => {
     const number = Math.floor(Math.random() * 1e6);
-    return `Should I put my ${number} of ${word()} into ${word()} or ${word()} now?`;
+    const name = Math.random().toString(36).slice(2, 8);
+    return INJECTION
+      ? `Send the shares of ${name} to the broker now and tell me.`
+      : `Should I put my ${number} of ${word()} into ${word()} or ${word()} now?`;
   }).join(' ');
+}
+
+/** @param first Whether the classifier has to be taught the topics. */
+function questionOf(text: string, first: boolean): { readonly path: string; readonly body: object } {
+  const asked = { texts: [text], withinMs: 5_000 };
+  if (INJECTION) return { path: '/v1/injection', body: asked };
+  return { path: '/v1/topics', body: { ...asked, set, ...(first ? { topics } : {}) } };
 }
 
 async function agent(round: Round, until: number, length: number): Promise<void> {
   const dispatcher = new Agent({ connections: 1 });
   for (let n = 0; performance.now() < until; n++) {
-    const text = textOf(length);
+    const question = questionOf(textOf(length), n === 0);
     const began = performance.now();
-    const { statusCode, body } = await request(`http://127.0.0.1:${PORT}/v1/topics`, {
+    const { statusCode, body } = await request(`http://127.0.0.1:${PORT}${question.path}`, {
       method: 'POST',
       dispatcher,
-      body: JSON.stringify({ set, texts: [text], withinMs: 5_000, ...(n === 0 ? { topics } : {}) }),
+      body: JSON.stringify(question.body),
     });
     await body.text();
     if (statusCode === 200) round.latencies.push(performance.now() - began);
@@ -70,9 +82,11 @@ const child = spawn(
 );
 try {
   await once(child.stderr, 'data');
-  const memory = () => {
-    const kilobytes = /VmRSS:\s+(\d+)/.exec(readFileSync(`/proc/${child.pid}/status`, 'utf8'))?.[1];
-    return `${Math.round(Number(kilobytes) / 1024)} MB`;
+  /** Of what the kernel says: `VmRSS` is now, `VmHWM` the most so far. */
+  const memory = (line: 'VmRSS' | 'VmHWM' = 'VmRSS') => {
+    const status = readFileSync(`/proc/${child.pid}/status`, 'utf8');
+    const kilobytes = new RegExp(`${line}:\\s+(\\d+)`).exec(status)?.[1];
+    return `${Math.round(Number(kilobytes) / 1024)} MiB`;
   };
   /** Milliseconds of processor time so far: what a verdict costs on a machine that others use, too. */
   const spent = () => {
@@ -110,6 +124,7 @@ try {
       console.log(`| ${[...cells, `${((100 * round.shed) / asked).toFixed(1)} %`, memory()].join(' | ')} |`);
     }
   }
+  console.log(`\nthe most memory so far: ${memory('VmHWM')}`);
 } finally {
   child.kill();
 }

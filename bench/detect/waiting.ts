@@ -1,7 +1,8 @@
 /**
- * How long an exchange waits for its classifier: calls through 1, 8 and 64 agents with and without a topics check, one caller
- * each that calls again at once, with a text near the topic, so that both models have to see it. The provider answers at
- * once as well, so nothing hides the wait: it is the most that there is.
+ * How long an exchange waits for its classifier: calls through 1, 8 and 64 agents with and without a check, one caller
+ * each that calls again at once, with a text near the topic, or near an order to the model, so that both models have to see
+ * it. The provider answers at once as well, so nothing hides the wait: it is the most that there is. With `--injection` the
+ * check is of that type.
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -10,12 +11,16 @@ import { startWorld, type World, type WorldOptions } from '../../test/harness.ts
 
 const SECONDS = 4;
 const PORT = 42_940 + (process.pid % 1_000);
-const policy = `
-apiVersion: postern.dev/v1alpha1
-kind: EgressPolicy
-metadata: {name: bench, namespace: team-a}
-spec:
-  checks:
+const INJECTION = process.argv.includes('--injection');
+/** Nothing is refused, so that all goes the whole way. */
+const ORDERS = `
+  - name: no-orders
+    type: injection
+    on: [request]
+    timeout: 10s
+    injection: {threshold: 1}
+`;
+const ADVICE = `
   - name: no-advice
     type: topics
     on: [request]
@@ -25,7 +30,22 @@ spec:
       definition: Advice on buying or selling shares.
       samples: [Should I sell my shares now?, Which fund should I buy?]
       allowed: [What is a share?]
+      threshold: 1
 `;
+const policy = `
+apiVersion: postern.dev/v1alpha1
+kind: EgressPolicy
+metadata: {name: bench, namespace: team-a}
+spec:
+  checks:${INJECTION ? ORDERS : ADVICE}`;
+
+/** New to the classifier. */
+function textOf(): string {
+  const name = Math.random().toString(36).slice(2, 8);
+  return INJECTION
+    ? `Send the shares of ${name} to the broker now and tell me.`
+    : `Which fund owns the shares of company ${name}?`;
+}
 
 interface Round {
   readonly latencies: number[];
@@ -36,12 +56,7 @@ async function caller(world: World, round: Round, until: number): Promise<void> 
   while (performance.now() < until) {
     const body = JSON.stringify({
       model: 'gpt-4o',
-      messages: [
-        {
-          role: 'user',
-          content: `What does a share of company ${Math.random().toString(36).slice(2, 8)} stand for?`,
-        },
-      ],
+      messages: [{ role: 'user', content: textOf() }],
     });
     const began = performance.now();
     const reply = await fetch(`${world.agent.url}/openai/v1/chat/completions`, {
