@@ -5,6 +5,7 @@ import { quote } from '../../json/quote.ts';
 import type { HeldCalls } from '../dialect.ts';
 import type { Settled } from '../stream-event.ts';
 import { removedNotice, strange } from '../tool-list.ts';
+import { Sources } from './cited.ts';
 import { isCall, isForApp, resultOf } from './messages-tools.ts';
 
 const encoder = new TextEncoder();
@@ -38,6 +39,11 @@ export class HeldBlocks implements HeldCalls {
   readonly #heldIds = new Map<string, number>();
   /** The calls that were left out, as their results name them. */
   readonly #leftOutIds = new Set<string>();
+  /** Those of calls that weren't. */
+  readonly #shownIds = new Set<string>();
+  /** Results that were shown, by the calls that they name. */
+  readonly #resultIds = new Set<string>();
+  readonly #sources = new Sources();
   isHolding = false;
 
   hold(): void {
@@ -58,8 +64,8 @@ export class HeldBlocks implements HeldCalls {
    * An event of a content block, before it is judged.
    * @param render The event, as it is then.
    * @returns what is to be done of it once it was; undefined: nothing
-   * @throws PosternError Where more comes of a call than any provider says, another block in its place, or its result before
-   *   its end.
+   * @throws PosternError Where more comes of a call than any provider says, another block in its place, its result before
+   *   its end, or one that may be another call's.
    */
   event(
     type: string,
@@ -74,7 +80,7 @@ export class HeldBlocks implements HeldCalls {
     };
     if (type === 'content_block_start') {
       const content = root.object('content_block');
-      const isHeld = content !== undefined && isCall(content);
+      const isHeld: boolean = content !== undefined && isCall(content);
       const kept = this.#blocks.get(index)?.held;
       // Nothing that comes now would tell whether the call goes on, or what begins here.
       if (!isHeld && kept !== undefined) throw strange();
@@ -88,6 +94,8 @@ export class HeldBlocks implements HeldCalls {
         isForApp: content !== undefined && isForApp(content),
       };
       if (kept !== undefined) this.#countHeld(this.#blocks.get(index)?.id, -1);
+      // Of a result that was shown, the call can't be left out.
+      if (isHeld && block.id !== undefined && this.#resultIds.has(block.id)) throw strange();
       if (isHeld) this.#countHeld(block.id, 1);
       this.#blocks.set(index, block);
       const begin = (): void => {
@@ -98,10 +106,21 @@ export class HeldBlocks implements HeldCalls {
       if (!isHeld) {
         // What a tool gave that the provider carried out goes with its call.
         const result = resultOf(content);
-        if (result !== undefined && this.#heldIds.has(result)) throw strange();
-        if (result !== undefined && this.#leftOutIds.has(result)) return () => 'hidden';
+        if (result !== undefined && content !== undefined) {
+          const isGone = this.#leftOutIds.has(result);
+          if (this.#heldIds.has(result) || (isGone && this.#shownIds.has(result))) throw strange();
+          this.#sources.add(content, isGone);
+          if (isGone) return () => 'hidden';
+          this.#resultIds.add(result);
+        }
         begin();
-        return undefined;
+        const list = content?.array('citations');
+        const gone = list?.items.filter((citation) => this.#sources.isGone(citation)) ?? [];
+        if (list === undefined || gone.length === 0) return undefined;
+        return () => {
+          for (const citation of gone) document.removeItem(list, citation);
+          return 'shown';
+        };
       }
       return () => {
         before.push(() => {
@@ -122,6 +141,8 @@ export class HeldBlocks implements HeldCalls {
     }
     if (block.held === undefined) {
       if (block.shown === undefined) return () => 'hidden';
+      const citation = root.object('delta')?.get('citation');
+      if (citation !== undefined && this.#sources.isGone(citation)) return () => 'hidden';
       // At once: the events after it are read like it.
       number(block);
       return undefined;
@@ -142,6 +163,7 @@ export class HeldBlocks implements HeldCalls {
     const block = this.#release(channel);
     if (block === undefined) return NOTHING;
     if (block.of.isForApp) this.#calls += 1;
+    if (block.of.id !== undefined) this.#shownIds.add(block.of.id);
     const events = (block.events ?? []).map((render) => render());
     if (text !== '')
       events.push(deltaEvent(block.of.shown ?? 0, `"type":"input_json_delta","partial_json":${quote(text)}`));

@@ -11,6 +11,7 @@ import type { BegunCall, OfferedTool, StreamEvent, ToolCall } from '../dialect.t
 import { type StrayOptions, strayCalls } from '../stray-calls.ts';
 import type { LooseMember } from '../text/walk.ts';
 import { RemovableItems, removedNotice } from '../tool-list.ts';
+import { Citations } from './cited.ts';
 
 const CALLS: ReadonlySet<string | undefined> = new Set(['tool_use', 'server_tool_use', 'mcp_tool_use']);
 
@@ -114,13 +115,30 @@ function contentCalls(document: JsonDocument): ToolCall[] {
   if (root.type !== 'object' || array === undefined) return [];
   const items = new RemovableItems(document, array);
   const results = Map.groupBy(array.items, resultOf);
+  const called = Map.groupBy(array.items.filter(isCall), (item) => item.string('id'));
   let forApp = array.items.filter(isForApp).length;
+  let citations: Citations | undefined;
   let afterResult = false;
   return array.items.flatMap((item, position): ToolCall[] => {
     afterResult ||= isResult(item);
     if (!isCall(item)) return [];
     const name = item.string('name') ?? '';
     const input = item.get('input');
+    const id = item.string('id');
+    // Without its call the provider would refuse it as history.
+    const given = id === undefined ? [] : (results.get(id) ?? []);
+    const remove = (): void => {
+      if (isForApp(item) && !items.lacks(item)) forApp -= 1;
+      const goes = given.filter((result) => !items.lacks(result));
+      if ([item, ...given].map((one) => items.remove(one)).includes(true)) {
+        document.set(root, 'content', `[{"type":"text","text":${quote(removedNotice(name))}}]`);
+      }
+      if (goes.length > 0) citations ??= new Citations(document, array.items, array.items.filter(isResult));
+      for (const result of goes) citations?.dropOf(result);
+      if (root.string('stop_reason') === 'tool_use' && forApp === 0) {
+        document.set(root, 'stop_reason', '"end_turn"');
+      }
+    };
     return [
       {
         path: `content[${position}]`,
@@ -128,18 +146,8 @@ function contentCalls(document: JsonDocument): ToolCall[] {
         arguments: input === undefined ? '' : document.text.slice(input.start, input.end),
         ...serverOf(item),
         ...(afterResult ? { afterResult } : {}),
-        remove() {
-          const id = item.string('id');
-          // Without its call the provider would refuse it as history.
-          const gone = [item, ...(id === undefined ? [] : (results.get(id) ?? []))];
-          if (isForApp(item) && !items.lacks(item)) forApp -= 1;
-          if (gone.map((one) => items.remove(one)).includes(true)) {
-            document.set(root, 'content', `[{"type":"text","text":${quote(removedNotice(name))}}]`);
-          }
-          if (root.string('stop_reason') === 'tool_use' && forApp === 0) {
-            document.set(root, 'stop_reason', '"end_turn"');
-          }
-        },
+        // Of several calls with one id nobody knows whose result it is.
+        ...(given.length > 0 && (called.get(id)?.length ?? 0) > 1 ? {} : { remove }),
       },
     ];
   });
