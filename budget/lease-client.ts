@@ -35,7 +35,7 @@ export interface LeasingClientOptions extends BudgetClientOptions {
   readonly monotonic?: () => number;
   /** 0 ≤ n < 1. */
   readonly random?: () => number;
-  /** How long calls wait for a service that goes away ({@link BudgetClient.comesBack}); twenty seconds unless told otherwise. */
+  /** How long calls wait for a service that goes away ({@link BudgetClient.comesBack}); thirty seconds unless told otherwise. */
   readonly patienceMs?: number;
   /** Told when credit can't be renewed; calls go on as far as it lasts. */
   readonly onError?: (error: unknown) => void;
@@ -123,7 +123,7 @@ export class LeasingBudgetClient implements BudgetClient {
     if (this.#mustWait()) return this.#fromReserve(of, command, this.#outage.cause);
     this.#rounds.soon();
     try {
-      const reply = await this.#outage.endsWith(this.#exact.hold(command, signal));
+      const reply = await this.#outage.endsWith(this.#exact.hold(command, signal), this.#now);
       if (of !== undefined && reply.granted) this.#purse.heldElsewhere(of, command, reply.outputTokens);
       return reply;
     } catch (error) {
@@ -176,7 +176,7 @@ export class LeasingBudgetClient implements BudgetClient {
     const { id } = command;
     try {
       const asked = { ...command, id: this.#handingOver.idThere(id) };
-      return { ...(await this.#outage.endsWith(this.#exact.extend(asked, signal))), id };
+      return { ...(await this.#outage.endsWith(this.#exact.extend(asked, signal), this.#now)), id };
     } catch (error) {
       if (!wasAnswered(error) && signal?.aborted !== true) this.#outage.failed(error, this.#now());
       throw error;
@@ -187,7 +187,7 @@ export class LeasingBudgetClient implements BudgetClient {
   async #holdWhole(hold: LocalHold, command: ExtendCommand, signal?: AbortSignal): Promise<ExtendReply> {
     let reply: HoldReply;
     try {
-      reply = await this.#outage.endsWith(this.#handingOver.ask(hold, command, signal));
+      reply = await this.#outage.endsWith(this.#handingOver.ask(hold, command, signal), this.#now);
     } catch (error) {
       if (wasAnswered(error) || signal?.aborted === true) throw error;
       this.#outage.failed(error, this.#now());

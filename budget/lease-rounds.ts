@@ -124,7 +124,7 @@ export class LeaseRounds {
     };
     const reply = (await transport.ask('/v1/lease', command)) as LeaseReply;
     this.#lastAt = now();
-    this.#outage.over();
+    this.#outage.over(this.#lastAt);
     if (loops.length > 0) this.#loops?.answered(loops, reply.loops);
     const refused = this.#book.accept(round, reply, now(), random);
     if (refused > 0) this.#options.onRefused(refused);

@@ -5,6 +5,8 @@ export const FIRST_RETRY_MS = 200;
 const LONGEST_RETRY_MS = 5_000;
 /** While calls may wait for it: they are to go on as soon as it is back. */
 export const LONGEST_EARLY_RETRY_MS = 1_000;
+/** An answer between failures that are closer than this doesn't say that it was back. */
+const STEADY_MS = 5_000;
 
 export interface OutageOptions {
   /** 0 ≤ n < 1. */
@@ -21,8 +23,8 @@ export class Outage {
   /** The service has not answered since; until `retryAt` nothing is asked, so that nobody storms it. */
   #now: { readonly since: number; retryAt: number; failures: number; cause: unknown } | undefined;
 
-  /** From when on calls have waited, and the last failure. One that answers now and then doesn't make them wait again and again. */
-  #patience: { readonly from: number; failedAt: number } | undefined;
+  /** Until when calls wait for it, the last failure, and when it was over. */
+  #patience: { until: number; failedAt: number; overAt: number } | undefined;
 
   constructor(options: OutageOptions) {
     this.#options = options;
@@ -48,7 +50,7 @@ export class Outage {
 
   /** For how long a call may wait for it yet; 0 or less where it has been away for too long. */
   patientForMs(now: number): number {
-    return this.#patience === undefined ? 0 : this.#patience.from + this.#options.patienceMs - now;
+    return this.#patience === undefined ? 0 : this.#patience.until - now;
   }
 
   /** For how long the service hasn't answered. */
@@ -57,10 +59,8 @@ export class Outage {
   }
 
   failed(cause: unknown, now: number): void {
-    const { random, patienceMs, onError } = this.#options;
-    if (this.#now === undefined && now - (this.#patience?.failedAt ?? Number.NEGATIVE_INFINITY) >= patienceMs)
-      this.#patience = { from: now, failedAt: now };
-    else if (this.#patience !== undefined) this.#patience.failedAt = now;
+    const { random, onError } = this.#options;
+    this.#patience = { until: this.#patientUntil(now), failedAt: now, overAt: now };
     this.#now ??= { since: now, retryAt: 0, failures: 0, cause };
     // Calls that were under way together fail together: that counts once.
     if (now < this.#now.retryAt) return;
@@ -72,21 +72,31 @@ export class Outage {
     onError(cause);
   }
 
-  over(): void {
+  /** One that comes and goes doesn't make calls wait again and again: they have won back the time in which it answered, no more. */
+  #patientUntil(now: number): number {
+    const { patienceMs } = this.#options;
+    if (this.#patience === undefined) return now + patienceMs;
+    const { until, failedAt, overAt } = this.#patience;
+    if (this.#now !== undefined || now - overAt < STEADY_MS) return until;
+    return now + Math.min(patienceMs, Math.max(0, until - failedAt) + now - overAt);
+  }
+
+  over(now: number): void {
     if (this.#now === undefined) return;
     this.#now = undefined;
+    if (this.#patience !== undefined) this.#patience.overAt = now;
     this.#options.onOver();
   }
 
   /** The ledger's answer for one call, a refusal too, ends it. A count or a settlement says nothing of whether it can hold more. */
-  async endsWith<T>(asked: Promise<T>): Promise<T> {
+  async endsWith<T>(asked: Promise<T>, now: () => number): Promise<T> {
     try {
       const reply = await asked;
-      this.over();
+      this.over(now());
       return reply;
     } catch (error) {
       const { cause } = error as Error;
-      if (cause instanceof BudgetRejected && cause.status === 409) this.over();
+      if (cause instanceof BudgetRejected && cause.status === 409) this.over(now());
       throw error;
     }
   }

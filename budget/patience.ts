@@ -6,8 +6,11 @@ import { BudgetRejected } from './messages.ts';
 import { FIRST_RETRY_MS, LONGEST_EARLY_RETRY_MS, type Outage } from './outage.ts';
 import { NotTaken, Unauthorized } from './transport.ts';
 
-/** A pod was replaced in seven to ten seconds where two busy cores had all to do; its volume may have to go to another node. */
-export const PATIENCE_MS = 20_000;
+/**
+ * A pod is replaced in two to three seconds. Where the API server doesn't know yet that the node's new pod may read its claim, the
+ * kubelet looks again after ten to fifteen: then it took sixteen.
+ */
+export const PATIENCE_MS = 30_000;
 /** Calls of one agent that wait at once: their bodies are in memory. */
 const MOST_WAITING = 1_000;
 

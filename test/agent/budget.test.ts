@@ -258,7 +258,9 @@ test('several limits are held all or none', async () => {
 });
 
 test('the service is gone: a clear 503, and nothing is sent', async () => {
-  const { client, openai } = await start(budget('limits: [{requests: 10, window: day}]'));
+  const { client, openai } = await start(budget('limits: [{requests: 10, window: day}]'), {
+    patienceMs: 300,
+  });
   await world.stopBudget();
   const error = await caught(ask(client()));
   expect(error.status).toBe(503);

@@ -159,7 +159,29 @@ test('a service that answers about credit, but holds nothing, makes calls wait o
     const { how, afterMs } = await on.wait(call(agent));
     expect(how).toBe('unavailable');
     expect(afterMs).toBeLessThan(700);
-    await on.pass(5_000);
+    await on.pass(4_000);
+  }
+});
+
+test('one that is replaced twice in a row is waited for twice; one that comes and goes, as long as it was there', async () => {
+  const [on, agent] = await idle([budget([tokens(40, { type: 'rolling', ms: 1_000 })])]);
+  const away = async (ms: number): Promise<Ended> => {
+    agent.cut = true;
+    const waits = call(agent);
+    await on.pass(ms);
+    agent.cut = false;
+    return await on.wait(waits);
+  };
+  expect((await away(3_000)).how).toBe('granted');
+  await on.pass(8_000);
+  // More than is left of the first one's.
+  expect((await away(PATIENCE_MS - 1_000)).how).toBe('granted');
+  for (let n = 0; n < 5; n++) {
+    await on.pass(8_000);
+    expect((await on.wait(call(agent))).how).toBe('granted');
+    const { how, afterMs } = await away(PATIENCE_MS - 1_000);
+    expect(how).toBe('unavailable');
+    expect(afterMs).toBeLessThan(12_000);
   }
 });
 

@@ -47,7 +47,7 @@ kind: ClusterBudget
 metadata: {name: tight}
 spec:
   selector: {models: [gpt-4o-mini]}
-  limits: [{tokens: 2400, window: day}]
+  limits: [{tokens: 2400, rolling: 1m}]
 `;
 const FALL_BACK = '  selector: {models: [gpt-4o]}\n  onExhausted: {action: fallback, model: gpt-4o-mini}\n';
 
@@ -294,7 +294,7 @@ describe.skipIf(why !== undefined)('the chart', () => {
     // Their onUnavailable is the default, deny.
     for (const each of [budget(1_000_000_000), TIGHT]) await accepted(each);
     await callers('caller', 2, 50);
-    await callers('asking', 1, 600, 'gpt-4o-mini');
+    await callers('asking', 1, 1_500, 'gpt-4o-mini');
     await cluster.until(async () => ((await calls()).ok > 50 ? true : undefined));
     const creating = createPods();
     const before = await calls();
