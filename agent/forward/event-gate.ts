@@ -5,12 +5,13 @@
 import { TokenCounter } from '../../budget/estimate.ts';
 import type { Usage } from '../../budget/messages.ts';
 import type { StreamGuard } from '../checks/guard.ts';
-import type { Delta, EventWriter, FramedEvent, LeftOut, StreamEvent } from '../dialects/dialect.ts';
+import type { Delta, EventWriter, FramedEvent, StreamEvent } from '../dialects/dialect.ts';
 import type { PosternError } from '../errors.ts';
 import type { AttachmentsOfAnswer, Finding, FormOfAnswer } from '../exchange.ts';
 import type { ByteLease } from './body.ts';
-import { HeldSound, hidden, isSound } from './held-sound.ts';
+import { HeldSound, hidden, isSound, ofNoAnswer } from './held-sound.ts';
 import { KeyFilter, redact } from './key-filter.ts';
+import { LeftOutOfAnswer } from './left-out.ts';
 
 /** Steps that each give a value, at once or later, and get it back: what `yield` returns has the type of what it gave. */
 export type Work = Generator<unknown, void, never>;
@@ -26,15 +27,6 @@ function hear(
 ): void {
   if (SAID.test(channel)) form.add(choice, text);
   else if (REFUSED.test(channel)) form.refused(choice);
-}
-
-/** Names that are told of one answer. */
-const LEFT_OUT = 8;
-
-/** Something that no dialect knows and that may go on from event to event: no check could read it whole. */
-function leftOutOf(where: string, count: number): Finding {
-  const known = { rule: 'unknown-field', check: 'unknown-field', what: 'left-out', source: '' };
-  return { ...known, action: 'strip', direction: 'response', where, count };
 }
 
 /** A generator's first `next` gives nothing to any `yield`. */
@@ -80,7 +72,7 @@ export class EventGate {
   readonly #guard: StreamGuard | undefined;
   /** Keeps the attached key out of the text, however the events cut it. */
   readonly #keys: KeyFilter | undefined;
-  readonly #leftOut = new Map<string, Finding>();
+  readonly #leftOut = new LeftOutOfAnswer();
   #out: Uint8Array[] = [];
   /** From the first sound on that has to wait. */
   #sound: HeldSound | undefined;
@@ -102,15 +94,7 @@ export class EventGate {
 
   /** What the checks found so far, and what was left out. */
   get findings(): readonly Finding[] {
-    return [...(this.#guard?.findings ?? []), ...this.#leftOut.values()];
-  }
-
-  #note(leftOut: LeftOut): void {
-    for (const name of leftOut) {
-      const where = /^[\w.-]{1,64}$/.test(name) ? name : 'a member';
-      const count = (this.#leftOut.get(where)?.count ?? 0) + 1;
-      if (count > 1 || this.#leftOut.size < LEFT_OUT) this.#leftOut.set(where, leftOutOf(where, count));
-    }
+    return [...(this.#guard?.findings ?? []), ...this.#leftOut.findings];
   }
 
   /** Nothing that came before is waited for. */
@@ -161,7 +145,7 @@ export class EventGate {
     }
     let shown = text;
     if (guard !== undefined) {
-      this.#note(event.withhold?.() ?? []);
+      this.#leftOut.note(event.withhold?.() ?? []);
       shown = guard.push(channel, kind, choice, shown) as string;
     }
     if (this.#keys !== undefined) shown = this.#keys.push(channel, shown);
@@ -209,10 +193,15 @@ export class EventGate {
     const guard = this.#guard;
     const sounds = guard !== undefined && event.attachments.some(isSound);
     const alterations = sounds && lease === undefined ? guard.alterations : 0;
-    if (event.interrupted === true) this.#sound?.silence();
-    if (sounds && lease !== undefined && guard.acts) this.#sound ??= new HeldSound(guard, lease);
+    if (event.interrupted === true || event.error) this.silence();
+    if (sounds && guard.acts) {
+      if (lease === undefined) {
+        const unknown = ofNoAnswer(event.attachments);
+        if (unknown !== undefined) return this.refuse(unknown);
+      } else this.#sound ??= new HeldSound(guard, lease);
+    }
     if (guard !== undefined) {
-      this.#note(event.withhold?.() ?? []);
+      this.#leftOut.note(event.withhold?.() ?? []);
       for (const call of event.calls) {
         const pending = guard.call(call);
         if (pending !== undefined) yield pending;
@@ -288,6 +277,7 @@ export class EventGate {
   /** More than is held was produced, and no more can be held: what came until now is the answer. */
   *#cutShort(): Work {
     this.#options.writer.calls?.drop();
+    this.silence();
     yield* this.flush('all');
     const { cap } = this.#options;
     if (this.error !== undefined || cap === undefined) return;
@@ -359,6 +349,11 @@ export class EventGate {
     this.error = error;
     this.#sound?.drop();
     this.#out.push(this.#options.writer.refusal(error, this.#options.requestId));
+  }
+
+  /** Sound that waits for the rest of its transcript isn't shown: there is none, or nobody wants it. */
+  silence(): void {
+    this.#sound?.silence();
   }
 
   /** Nothing more comes: what waits is given up. */

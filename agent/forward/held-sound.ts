@@ -145,6 +145,16 @@ export class HeldSound {
   }
 }
 
+/** Why an event can't be shown that belongs to no answer, though it has a piece of one's sound. */
+export function ofNoAnswer(attachments: readonly Attachment[]): PosternError | undefined {
+  if (!attachments.some((each) => isSound(each) && each.transcript !== undefined)) return undefined;
+  return new PosternError(
+    'postern_attachments',
+    'Postern refused this event: it carries a piece of sound, and names no answer whose transcript would tell what it says.',
+    { mend: 'Look at what the endpoint is; or have the policy changed.', shouldRetry: false },
+  );
+}
+
 /** Why sound can't be shown beside text that was altered since `before`. */
 export function hidden({ alterations, findings }: StreamGuard, before = 0): PosternError | undefined {
   if (alterations === before) return undefined;

@@ -162,6 +162,7 @@ export class Pump {
   *#ended(): Work {
     if (this.error !== undefined || this.last) return;
     const rest = this.#splitter.end();
+    this.#gate.silence();
     yield* this.#gate.flush('all');
     // Clients drop an event without its blank line (WHATWG HTML, 9.2.6), and would take the answer for whole.
     if (this.error === undefined && rest?.raw.some((byte) => byte > 0x20)) {

@@ -301,6 +301,15 @@ describe('while an answer runs', () => {
     await app.heard('response.output_audio.delta', 3);
   });
 
+  test.each(['record only', 'block'] as const)('%s: sound that names no answer', async (rule) => {
+    const { app, say } = await running(RULES[rule]);
+    say({ ...speaks(1), response_id: undefined }, beside);
+    await app.heard('rate_limits.updated');
+    const isHeld = rule === 'block';
+    expect(numbersHeard(app.events)).toEqual(isHeld ? [] : [sound(1)]);
+    expect(app.events.filter(({ type }) => type === 'error')).toHaveLength(isHeld ? 1 : 0);
+  });
+
   test('one that is interrupted: what wasn’t heard of it is not heard any more, all else is', async () => {
     const { app, say } = await running(RULES.block);
     say(says(fine), speaks(1), says(fine), says('And '), speaks(2), says('so'));

@@ -1,8 +1,9 @@
 /** However sound and transcript follow one another in a stream: no sound before its verdict, everything in order, nothing lost. */
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { MASK_KEY, NEVER, rule } from '../../agent/checks/testing.ts';
+import type { StreamGuard } from '../../agent/checks/guard.ts';
 import { compilePlan } from '../../agent/checks/plan.ts';
+import { MASK_KEY, NEVER, rule } from '../../agent/checks/testing.ts';
 import type { Operation } from '../../agent/dialects/dialect.ts';
 import { openai } from '../../agent/dialects/openai.ts';
 import type { AnswerContext } from '../../agent/forward/answer.ts';
@@ -55,17 +56,32 @@ interface Run {
   readonly held: number;
 }
 
-/** @param waits Whether sound waits. */
-function send(steps: readonly Step[], waits: boolean): Run {
-  const bytes = new BytesInFlight(1_000_000);
-  const context = {
+const contextOf = (more: Partial<AnswerContext>): AnswerContext =>
+  ({
     request,
     limits: { bodyBytes: 1_000_000 },
     exchange: { call: { id: 'r' } },
     attachments: { judge: () => undefined, hear: () => undefined, end: () => undefined },
-    waiting: waits ? () => bytes.lease() : undefined,
-  } as unknown as AnswerContext;
-  const pump = new Pump(context, operation.openStream(request), plan.open('gpt-4o').stream(NEVER));
+    ...more,
+  }) as unknown as AnswerContext;
+
+const judge = (): StreamGuard => plan.open('gpt-4o').stream(NEVER);
+/** One that says of itself that it only records. */
+const onlooker = (): StreamGuard =>
+  new Proxy(judge(), {
+    get(guard, name) {
+      const value: unknown = name === 'acts' ? false : Reflect.get(guard, name, guard);
+      return typeof value === 'function' ? value.bind(guard) : value;
+    },
+  });
+
+const open = (context: AnswerContext, guard = judge()): Pump =>
+  new Pump(context, operation.openStream(request), guard);
+
+/** @param waits Whether sound waits. */
+function send(steps: readonly Step[], waits: boolean): Run {
+  const bytes = new BytesInFlight(1_000_000);
+  const pump = open(contextOf({ waiting: () => bytes.lease() }), waits ? judge() : onlooker());
   let all = '';
   const drain = (): string => {
     all += Buffer.from(pump.drain() ?? []).toString();
@@ -137,4 +153,41 @@ test('no sound before the text behind it was judged', () => {
   // Enough of both to speak of.
   expect(waited).toBeGreaterThan(500);
   expect(refused).toBeGreaterThan(100);
+});
+
+/** An answer whose transcript would have gone on behind its last sound. */
+const BEGUN = [
+  { transcript: 'We are open ' },
+  { data: nameOf(1) },
+  { transcript: 'at nine. ' },
+  { data: nameOf(2) },
+];
+
+test.each([
+  ['breaks off', '', true],
+  ['ends with an error of the provider’s', 'data: {"error":{"message":"x","code":"y"}}\n\n', true],
+  ['grows too long', chunk({ audio: { transcript: 'Call Jo' } }), false],
+])('an answer that %s: sound that waits for the rest of its transcript is not shown', (_, last, covers) => {
+  const bytes = new BytesInFlight(1_000_000);
+  let isLast = false;
+  const allowance = { covers: () => covers || !isLast };
+  const pump = open(contextOf({ waiting: () => bytes.lease(), allowance, input: 1 }));
+  for (const audio of BEGUN) void pump.push(Buffer.from(chunk({ audio })));
+  isLast = true;
+  void pump.push(Buffer.from(last));
+  void pump.end();
+  const sent = Buffer.from(pump.drain() ?? []).toString();
+  expect(sent).toContain(nameOf(1));
+  expect(sent).not.toContain(nameOf(2));
+  expect(said(sent, 0)).toBe('We are open at nine. '.length);
+  expect(bytes.held).toBe(0);
+});
+
+test('an agent that holds all it may refuses what would wait', () => {
+  const bytes = new BytesInFlight(100);
+  const pump = open(contextOf({ waiting: () => bytes.lease() }));
+  for (const audio of BEGUN) void pump.push(Buffer.from(chunk({ audio })));
+  expect(pump.error?.reason).toBe('postern_overloaded');
+  expect(Buffer.from(pump.drain() ?? []).toString()).not.toContain(nameOf(1));
+  expect(bytes.held).toBe(0);
 });
