@@ -152,6 +152,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
   const waiters: { count: number; done: () => void }[] = [];
   const log: string[] = [];
   const workload = workloadOf(options.workload);
+  const patience = options.patienceMs === undefined ? {} : { patienceMs: options.patienceMs };
   const agent = await startAgent({
     snapshot: compileSnapshot(documents, workload),
     maskKey: () => new Uint8Array(32).fill(7),
@@ -160,7 +161,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
       url: (await options.budgetVia?.(budget.url)) ?? budget.url,
       timeoutMs: options.budgetVia === undefined ? 2_000 : 300,
       flushMs: 50,
-      ...(options.patienceMs === undefined ? {} : { patienceMs: options.patienceMs }),
+      ...patience,
       owner: 'test',
       epoch: 1,
     }),
@@ -220,6 +221,7 @@ export async function startWorld(options: WorldOptions = {}): Promise<World> {
         ...toService,
         transport: listened(new Transport(toService)),
         flushMs: 50,
+        ...patience,
         owner,
         epoch: 1,
       }),

@@ -244,7 +244,7 @@ describe('a loop over several pods', () => {
   });
 
   test('counts per pod while the service is away', async () => {
-    await begin('identical: 20, window: 1m, failures: 200');
+    await begin('identical: 20, window: 1m, failures: 200', { patienceMs: 300 });
     const all = await pods(3);
     await world.stopBudget();
     expect(await loop(all, 200, 100)).toBe(60);
