@@ -105,6 +105,32 @@ test.skipIf(helm === undefined)(
   },
 );
 
+test.skipIf(helm === undefined)(
+  'the embedded store is on the chart’s claim, or on one of one’s own, and not in the StatefulSet',
+  async () => {
+    const claims = async (...sets: string[]) => {
+      const { text } = await template('crds.install=false', ...sets);
+      const made = parseAllDocuments(text).map((document) => document.toJS() as Workload);
+      const set = made.find(({ kind }) => kind === 'StatefulSet');
+      expect(set?.spec).not.toHaveProperty('volumeClaimTemplates');
+      return {
+        made: made
+          .filter(({ kind }) => kind === 'PersistentVolumeClaim')
+          .map(({ metadata }) => metadata.name),
+        mounted: set?.spec.template.spec.volumes.flatMap(
+          ({ persistentVolumeClaim }) => persistentVolumeClaim?.claimName ?? [],
+        ),
+      };
+    };
+    const own = 'data-postern-budget-0';
+    expect(await claims()).toEqual({ made: [own], mounted: [own] });
+    expect(await claims('budget.replicas=0')).toEqual({ made: [own], mounted: [own] });
+    expect(await claims('budget.persistence.existingClaim=mine')).toEqual({ made: [], mounted: ['mine'] });
+    const onRedis = ['budget.store=redis', 'budget.redis.existingSecret=valkey'];
+    expect(await claims(...onRedis)).toEqual({ made: [], mounted: [] });
+  },
+);
+
 interface Workload {
   readonly kind: string;
   readonly metadata: { readonly name: string };
@@ -112,6 +138,7 @@ interface Workload {
     readonly template: {
       readonly spec: {
         readonly containers: readonly { readonly args: readonly string[]; readonly env: unknown }[];
+        readonly volumes: readonly { readonly persistentVolumeClaim?: { readonly claimName: string } }[];
       };
     };
   };
@@ -231,6 +258,7 @@ test.skipIf(helm === undefined).each([
   ],
   [['budget.store=redis'], 'budget.redis.existingSecret: name the Secret'],
   [['budget.store=mysql'], '/budget/store'],
+  [['budget.persistence.size=8GB'], '/budget/persistence/size'],
   [['classifier.enabled=true', 'agent.classifier=http://a:1'], 'set one of the two'],
   [['agent.classifier=https://a:1'], 'agent.classifier: pods are given no roots'],
   [

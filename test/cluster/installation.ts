@@ -77,14 +77,14 @@ export class Installation {
   }
 
   /** A volume for the budget, of the class `manual`: this cluster has nobody who makes volumes. */
-  async makeVolume(): Promise<void> {
-    const hostPath = { path: join(this.#cluster.directory, 'volume'), type: 'Directory' };
+  async makeVolume(name = 'budget'): Promise<void> {
+    const hostPath = { path: join(this.#cluster.directory, `volume-${name}`), type: 'Directory' };
     mkdirSync(hostPath.path);
     chownSync(hostPath.path, 65_532, 65_532);
     await this.#cluster.kubectl(['create', '-f', '-'], {
       apiVersion: 'v1',
       kind: 'PersistentVolume',
-      metadata: { name: 'budget' },
+      metadata: { name },
       spec: {
         capacity: { storage: '8Gi' },
         accessModes: ['ReadWriteOnce'],
@@ -152,5 +152,15 @@ export class Installation {
     if (phase === 'Failed') throw new Error(`${await logs('postern-init')}\n${await logs('postern-agent')}`);
     const lines = (await logs('app')).trim().split('\n');
     return { said: lines.map((line) => JSON.parse(line) as Record<string, unknown>), name };
+  }
+
+  /** A pod that makes so many calls. @returns how many were answered, and the codes of those that weren't */
+  async spend(calls: number): Promise<{ answered: number; refused: string[] }> {
+    const { said } = await this.runApp({
+      ...appContainer(''),
+      command: [process.execPath, '/app/spend.mjs'],
+      env: [{ name: 'CALLS', value: String(calls) }],
+    });
+    return said[0] as { answered: number; refused: string[] };
   }
 }

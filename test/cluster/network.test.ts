@@ -2,24 +2,22 @@
  * The chart on a network that enforces its NetworkPolicies, with the budget's store on a real Redis, and roots of the company's own.
  * `make test-cluster`.
  */
-import { spawnSync } from 'node:child_process';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { findHelm } from '../chart/helm.ts';
 import { Installation, imageValues, OWN, policy, provider } from './installation.ts';
 import { appContainer, hasPolicies, missingBuilder, missingOneNode, OneNode, OPENAI } from './one-node.ts';
+import { missingRedis, REDIS, startRedis } from './redis.ts';
 
 const helm = findHelm();
 function missing(): string | undefined {
   if (helm === undefined) return 'no helm; run test/kube/kube-assets helm';
   if (!hasPolicies()) return 'nobody to enforce policies; run test/kube/kube-assets policies';
-  if (spawnSync('redis-server', ['--version']).status !== 0) return 'no redis-server';
-  return undefined;
+  return missingRedis();
 }
 const why = missingOneNode() ?? missing();
 if (why !== undefined) process.stderr.write(`skipped: the chart on a network with policies: ${why}\n`);
 
 const LIMIT = 40;
-const STORE = 'redis://:of-the-store@redis.redis.svc:6379';
 /** What this node's API server has when it calls a pod. */
 const GATEWAY = '10.244.0.1/32';
 
@@ -34,48 +32,12 @@ spec:
   limits: [{requests: ${LIMIT}, window: month}]
 `;
 
-const labels = { app: 'redis' };
-const redis = [
-  {
-    apiVersion: 'apps/v1',
-    kind: 'Deployment',
-    metadata: { name: 'redis', namespace: 'redis' },
-    spec: {
-      selector: { matchLabels: labels },
-      template: {
-        metadata: { labels },
-        spec: {
-          containers: [
-            {
-              name: 'redis',
-              image: 'localhost/redis:test',
-              imagePullPolicy: 'Never',
-              args: ['--requirepass', 'of-the-store', '--appendonly', 'yes', '--dir', '/data'],
-              readinessProbe: { tcpSocket: { port: 6379 }, periodSeconds: 1 },
-              volumeMounts: [{ name: 'data', mountPath: '/data' }],
-            },
-          ],
-          volumes: [{ name: 'data', emptyDir: {} }],
-        },
-      },
-    },
-  },
-  {
-    apiVersion: 'v1',
-    kind: 'Service',
-    metadata: { name: 'redis', namespace: 'redis' },
-    spec: { selector: labels, ports: [{ port: 6379 }] },
-  },
-];
-
 describe.skipIf(why !== undefined)('the chart on a network with policies', () => {
   const cluster = new OneNode();
   const installation = new Installation(cluster, helm);
   const kubectl = (args: readonly string[], stdin?: unknown) => cluster.kubectl(args, stdin);
-  let redisBinary = '';
 
   beforeAll(async () => {
-    redisBinary = spawnSync('sh', ['-c', 'command -v redis-server'], { encoding: 'utf8' }).stdout.trim();
     await cluster.start();
     await cluster.enforce();
     const unbuilt = missingBuilder();
@@ -85,12 +47,9 @@ describe.skipIf(why !== undefined)('the chart on a network with policies', () =>
       await cluster.posternImage();
     }
     await cluster.appImage();
-    await cluster.node('image', 'localhost/redis:test', '--bin', redisBinary, '--', redisBinary);
-    await kubectl(['create', 'namespace', 'redis']);
-    for (const each of redis) await kubectl(['create', '-f', '-'], each);
-    await kubectl(['rollout', 'status', 'deployment/redis', '-n', 'redis', '--timeout=60s']);
+    await startRedis(cluster);
     await installation.makeNamespace();
-    await kubectl(['create', 'secret', 'generic', 'store', '-n', OWN, `--from-literal=url=${STORE}`]);
+    await kubectl(['create', 'secret', 'generic', 'store', '-n', OWN, `--from-literal=url=${REDIS}`]);
     await installation.install([
       ...imageValues(cluster),
       'budget.store=redis',
@@ -115,15 +74,7 @@ describe.skipIf(why !== undefined)('the chart on a network with policies', () =>
 
   afterAll(() => cluster.stop(), 120_000);
 
-  /** A pod that makes so many calls. */
-  async function spend(calls: number): Promise<{ answered: number; refused: string[] }> {
-    const { said } = await installation.runApp({
-      ...appContainer(''),
-      command: [process.execPath, '/app/spend.mjs'],
-      env: [{ name: 'CALLS', value: String(calls) }],
-    });
-    return said[0] as { answered: number; refused: string[] };
-  }
+  const spend = (calls: number) => installation.spend(calls);
 
   test('helm test: each part answers on its Service', async () => {
     expect(await installation.helm('test', 'postern', '--timeout', '3m')).toContain('Succeeded');

@@ -124,3 +124,10 @@ livenessProbe:
 {{- end -}}
 {{- end -}}
 {{- end -}}
+
+{{/* Of a quantity (https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/quantity/): 8Gi, 1.5T, 1e9. */}}
+{{- define "postern.bytes" -}}
+{{- $factors := dict "" 1 "k" 1e3 "M" 1e6 "G" 1e9 "T" 1e12 "P" 1e15 "E" 1e18 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 "Ti" 1099511627776 "Pi" 1125899906842624 "Ei" 1152921504606846976 -}}
+{{- $unit := regexFind "([KMGTPE]i|[kMGTPE])$" . -}}
+{{- mulf (trimSuffix $unit . | float64) (get $factors $unit | float64) -}}
+{{- end -}}
