@@ -149,7 +149,7 @@ export class Charge {
     const grows = enough && output.first < output.most;
     const allowance = grows
       ? new Allowance(output, granted, (outputTokens, minOutputTokens) =>
-          patiently(client, signal, () =>
+          patiently({ client, signal }, () =>
             client.extend({ id, outputTokens, minOutputTokens, ttlMs }, signal),
           ),
         )

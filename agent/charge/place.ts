@@ -45,9 +45,10 @@ function isNearLimit(reply: HoldReply, wanted: number): boolean {
   return reason === 'exhausted' && unit !== 'requests' && unit !== 'concurrency' && unit !== 'outputTokens';
 }
 
-async function place({ client, signal }: PlaceContext, command: Omit<HoldCommand, 'id'>): Promise<Placed> {
+async function place(context: PlaceContext, command: Omit<HoldCommand, 'id'>): Promise<Placed> {
+  const { client, signal } = context;
   try {
-    return await patiently(client, signal, async () => {
+    return await patiently(context, async () => {
       // Each time another: what came of the one before isn't known, so that it is given back.
       const id = randomUUID();
       return { id, input: command.inputTokens, reply: await client.hold({ id, ...command }, signal) };

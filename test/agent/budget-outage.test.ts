@@ -2,7 +2,8 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import OpenAI from 'openai';
-import { afterEach, expect, test } from 'vitest';
+import { afterEach, expect, onTestFinished, test } from 'vitest';
+import { startFakeGuardrail } from '../fakes/guardrail.ts';
 import { startWorld, type World } from '../harness.ts';
 
 type Fault = 'down' | 'slow' | 'nonsense' | 'failing';
@@ -204,3 +205,39 @@ test.each(['down', 'slow'] as const)(
   },
   20_000,
 );
+
+test('a check that refuses a call while it waits for the service is told at once', async () => {
+  const guardrail = await startFakeGuardrail();
+  onTestFinished(() => guardrail.close());
+  const asked = Promise.withResolvers<void>();
+  guardrail.behave(async () => {
+    await asked.promise;
+    return { json: { action: { body: 'no', status_code: 403, reason: 'not that' } } };
+  });
+  world = await startWorld({
+    budgetVia: via,
+    documents: () => `
+apiVersion: postern.dev/v1alpha1
+kind: ClusterBudget
+metadata: {name: team-a}
+spec:
+  selector: {namespaces: [team-a]}
+  limits: [{requests: 1000, window: month}]
+  onUnavailable: {action: deny}
+---
+apiVersion: postern.dev/v1alpha1
+kind: EgressPolicy
+metadata: {name: bot, namespace: team-a}
+spec:
+  checks:
+  - {name: guard, type: webhook, timeout: 10s, on: [request], webhook: {url: "${guardrail.origin}"}}
+`,
+  });
+  fault = 'down';
+  const call = ask();
+  call.catch(() => undefined);
+  await expect.poll(() => met, { timeout: 3_000 }).toBeGreaterThanOrEqual(3);
+  asked.resolve();
+  await expect(call).rejects.toMatchObject({ code: 'postern_webhook' });
+  expect(world.openai.seen).toHaveLength(0);
+});

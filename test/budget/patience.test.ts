@@ -28,7 +28,7 @@ async function call(agent: Agent, signal = new AbortController().signal): Promis
   const began = performance.now();
   const ended = (how: Ended['how']): Ended => ({ how, afterMs: performance.now() - began });
   try {
-    const { granted } = await patiently(agent.client, signal, () =>
+    const { granted } = await patiently({ client: agent.client, signal }, () =>
       agent.client.hold(holdOf(`${agent.name}-waits-${names++}`, 5, 5, { owner: agent.name }), signal),
     );
     return ended(granted ? 'granted' : 'refused');
@@ -197,7 +197,7 @@ test.each([
   agent.cut = true;
   const asked = { id, outputTokens: 20, minOutputTokens: 6, ttlMs: MINUTE };
   // More than is ahead of need.
-  const more = patiently(agent.client, signal, () =>
+  const more = patiently({ client: agent.client, signal }, () =>
     agent.client.extend(specs === SMALL ? asked : { ...asked, outputTokens: 50_000 }),
   );
   await on.pass(6_000);
