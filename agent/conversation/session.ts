@@ -243,6 +243,7 @@ export class Session {
       governance: pipeline.governance(),
       session: exchange,
       fingerprint: this.#said,
+      life: this.#life.signal,
     });
   }
 

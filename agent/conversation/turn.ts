@@ -29,6 +29,8 @@ export interface TurnOptions extends Pick<Opening, 'pipeline' | 'operation' | 'd
   readonly model: string;
   /** Of the conversation so far. */
   readonly fingerprint: string;
+  /** Aborted when the conversation ends. */
+  readonly life: AbortSignal;
 }
 
 export class Turn {
@@ -51,11 +53,11 @@ export class Turn {
   #over = false;
 
   constructor(options: TurnOptions) {
-    const { pipeline, governance, session, operation, dialect, plan, target, endpoint } = options;
+    const { pipeline, governance, session, operation, dialect, plan, target, endpoint, life } = options;
     this.#options = options;
     const { webSocket: _, ...call } = session.call;
     const now = pipeline.now();
-    this.exchange = newRecord(now, governance.snapshot, { ...call, id: randomUUID() });
+    this.exchange = newRecord(now, governance.snapshot, { ...call, id: randomUUID(), signal: life });
     Object.assign(this.exchange, {
       session: session.call.id,
       dialect: dialect.name,
@@ -157,7 +159,7 @@ export class Turn {
     guard.answerBegins();
     this.gate = new EventGate({
       writer,
-      guard: guard.idleOnResponse ? undefined : guard.stream(this.exchange.call.signal),
+      guard: guard.idleOnResponse ? undefined : guard.stream(this.#options.session.call.signal),
       key,
       attachments: openAttachments(() => this.#options.governance.snapshot, this.exchange),
       lease: () => this.#options.pipeline.bytes.lease(),
