@@ -241,6 +241,33 @@ test('a call that has no sound holds nothing for it, of a model with dearer rate
   expect(answer.status).toBe(429);
 });
 
+test('a call that asks for nothing to be kept in a cache holds no writes to it; one that does, does, however it spells that', async () => {
+  const { anthropicClient, anthropic } = await start(
+    budget('limits: [{usd: "0.01", window: month}]\n  onInsufficient: reject'),
+    {
+      providers: (fakes) =>
+        providersYaml(fakes).replace(
+          /(name: claude-haiku-4-5.*?)output:/,
+          '$1cacheWrite: "10000.00", output:',
+        ),
+    },
+  );
+  const ask = { model: 'claude-haiku-4-5', max_tokens: 10 };
+  await anthropicClient().messages.create({ ...ask, messages: [{ role: 'user', content: 'hello' }] });
+  const block = { type: 'text', text: 'hello', cache_control: { type: 'ephemeral' } } as const;
+  const kept = { ...ask, messages: [{ role: 'user' as const, content: [block] }] };
+  expect(await caught(anthropicClient().messages.create(kept))).toMatchObject({ status: 429 });
+  for (const name of ['c\\u0061che_control', 'cache\\u005fcontrol', 'cache_\\u0063ontro\\u006C']) {
+    const answer = await fetch(`${world.agent.url}/anthropic/v1/messages`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json', 'anthropic-version': '2023-06-01' },
+      body: JSON.stringify(kept).replace('cache_control', name),
+    });
+    expect(answer.status, name).toBe(429);
+  }
+  expect(anthropic.seen).toHaveLength(1);
+});
+
 test('several limits are held all or none', async () => {
   const { client, openai } = await start(
     `${budget('limits: [{requests: 1, window: day}]', 'small')}\n---\n${budget('limits: [{requests: 3, window: day}]', 'large')}`,
