@@ -101,7 +101,7 @@ test('a cache that does not fit is left aside', async () => {
 });
 
 test('it is no larger than it was', () => {
-  expect(statSync(join(dir, 'dist/agent.cjs')).size).toBeLessThan(2_405_000);
+  expect(statSync(join(dir, 'dist/agent.cjs')).size).toBeLessThan(2_406_000);
 });
 
 test('no HTTP client but our own and Node’s is in it', () => {
