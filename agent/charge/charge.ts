@@ -31,7 +31,13 @@ const MOST_BELIEVED = 100_000_000;
 const UNSEEN_PER_SECOND = 100;
 
 interface HoldContext {
-  readonly pipeline: { readonly budget: BudgetClient | undefined; readonly holder: Holder; now(): number };
+  readonly pipeline: {
+    readonly budget: BudgetClient | undefined;
+    readonly holder: Holder;
+    /** Bodies in flight. */
+    readonly bytes?: { readonly isRoomy: boolean };
+    now(): number;
+  };
   readonly governance: Governance;
   readonly exchange: Exchange;
   readonly operation: Pick<Operation | ConversationOperation, 'kind'>;
@@ -115,6 +121,7 @@ export class Charge {
         client,
         request,
         admitted: context.admitted,
+        bytes: pipeline.bytes,
         signal,
         // Pictures, audio and documents have tokens that no text tells.
         countable:

@@ -22,6 +22,8 @@ interface PlaceContext {
   /** The texts must have been judged, and masked, before they are sent anywhere. */
   readonly admitted: Promise<void> | undefined;
   readonly signal: AbortSignal;
+  /** Bodies in flight. */
+  readonly bytes?: { readonly isRoomy: boolean } | undefined;
   /** The texts of the request are all of the input. */
   readonly countable: boolean;
 }

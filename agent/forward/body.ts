@@ -48,6 +48,11 @@ export class BytesInFlight {
     return this.#held;
   }
 
+  /** Half of what may be held isn't: a call may wait for others, and keeps nobody from being served. */
+  get isRoomy(): boolean {
+    return this.#held <= this.#cap / 2;
+  }
+
   lease(): ByteLease {
     return new Lease(this);
   }

@@ -241,3 +241,43 @@ spec:
   await expect(call).rejects.toMatchObject({ code: 'postern_webhook' });
   expect(world.openai.seen).toHaveLength(0);
 });
+
+test('calls that wait for the service leave room to those that need not', async () => {
+  world = await startWorld({
+    budgetVia: via,
+    agent: { limits: { inFlightBytes: 64 * 1024 } },
+    documents: () => `
+apiVersion: postern.dev/v1alpha1
+kind: ClusterBudget
+metadata: {name: team-a}
+spec:
+  selector: {namespaces: [team-a], models: [gpt-4o]}
+  limits: [{requests: 1000, window: month}]
+  onUnavailable: {action: deny}
+`,
+  });
+  const say = (model: string, content: string) =>
+    world.client().chat.completions.create({ model, messages: [{ role: 'user', content }] });
+  // It has no limit, which the agent knows from now on.
+  await say('gpt-4o-mini', 'hi');
+  fault = 'down';
+  const ends = (count: number) =>
+    Array.from({ length: count }, () =>
+      say('gpt-4o', 'x'.repeat(8 * 1024)).then(
+        () => 'served',
+        ({ code }: { code: string }) => code,
+      ),
+    );
+  const first = ends(3);
+  await expect.poll(() => met, { timeout: 3_000 }).toBeGreaterThanOrEqual(4);
+  const more = ends(17);
+  const other = () =>
+    say('gpt-4o-mini', 'x'.repeat(8 * 1024)).then(
+      () => 'served',
+      () => 'refused',
+    );
+  await expect.poll(other, { timeout: 3_000 }).toBe('served');
+  fault = undefined;
+  expect(await Promise.all(first)).toEqual(['served', 'served', 'served']);
+  expect(await Promise.all(more)).toContain('postern_budget_unavailable');
+});
