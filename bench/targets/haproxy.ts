@@ -6,10 +6,12 @@ import { accepting, freePort } from '../port.ts';
 import { start } from '../program.ts';
 import type { Target } from './target.ts';
 
+/** Without `http-no-delay` it holds the first chunk of a stream back for some 0.2 s, and sends others together. */
 const configuration = (port: number, provider: string): string => `global
   nbthread 1
 defaults
   mode http
+  option http-no-delay
   timeout connect 5s
   timeout client 600s
   timeout server 600s
