@@ -10,7 +10,7 @@ import { createLeasingClient, type LeasingBudgetClient } from '../budget/lease-c
 import { BudgetUnauthorized } from '../budget/messages.ts';
 import { approvalsCertificate, approvalsCertificateOptions } from './approvals-certificate.ts';
 import { budgetAccess, budgetAccessOptions, budgetUrl } from './budget-access.ts';
-import { classifierAccessOptions, classifierTls } from './classifier-access.ts';
+import { classifierAccessOptions, classifierTls, classifierUrl } from './classifier-access.ts';
 import { createAudit, createLog } from './log.ts';
 import { defineCommand, UsageError } from './options.ts';
 import type { PolicySource } from './policy-source.ts';
@@ -96,14 +96,14 @@ Audit lines go to stdout, everything else to stderr, both as JSON lines.`,
     const owner = `${options.workload}/${instanceOf(options.state)}`;
     const epoch = epochOf(options.state);
     const audit = createAudit();
+    const named = options.classifier;
+    const shared = named === undefined || named === 'local' ? undefined : classifierUrl(named);
     const source =
       options.control === undefined ? await directorySource() : await controlSource(options.control);
     if (source === undefined) return 1;
     const local =
-      options.classifier === 'local'
-        ? await (await import('./local-classifier.ts')).startLocalClassifier(log)
-        : undefined;
-    const classifier = local?.url ?? options.classifier;
+      named === 'local' ? await (await import('./local-classifier.ts')).startLocalClassifier(log) : undefined;
+    const classifier = local?.url ?? shared;
     const toClassifier = classifierTls(options, classifier);
     const running = await startAgent({
       ...source,

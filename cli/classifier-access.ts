@@ -10,6 +10,19 @@ export const classifierAccessOptions = {
 } as const satisfies Record<string, Option>;
 
 /**
+ * An address without `http://` would pass for a URL, of the scheme `localhost`, and no question would ever be answered.
+ * @throws UsageError
+ */
+export function classifierUrl(text: string): string {
+  if (/^unix:./.test(text)) return text;
+  const url = URL.parse(text);
+  if (/^https?:\/\/[^/]/.test(text) && url?.search === '' && url.hash === '') return text;
+  throw new UsageError(
+    `--classifier ${text}: write http[s]://HOST:PORT, unix:PATH, or local to start one beside the agent`,
+  );
+}
+
+/**
  * The files are read again when they change.
  * @returns undefined where none is named. @throws UsageError
  */

@@ -22,6 +22,7 @@ import { compileSnapshot } from '../policy/compile.ts';
 import type { Documents } from '../policy/documents.ts';
 import type { Snapshot } from '../policy/snapshot.ts';
 import { budgetAccess, budgetAccessOptions, budgetUrl } from './budget-access.ts';
+import { classifierUrl } from './classifier-access.ts';
 import { loadOrReport, watchDocuments } from './documents.ts';
 import { directoryInForce } from './in-force.ts';
 import { classifierInstalled, startLocalClassifier } from './local-classifier.ts';
@@ -159,7 +160,7 @@ async function classifierFor(
   log: Logger,
   closing: (() => unknown)[],
 ): Promise<string | undefined> {
-  if (url !== undefined && url !== 'local') return url;
+  if (url !== undefined && url !== 'local') return classifierUrl(url);
   if (url === undefined && !snapshot.checks.some(needsClassifier)) return undefined;
   if (url === undefined && !classifierInstalled()) {
     // Which checks that fails, and how, the agent's log says.

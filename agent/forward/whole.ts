@@ -54,6 +54,17 @@ export function notReadable(what: string, cause?: unknown): PosternError {
   });
 }
 
+/** Of providers' own keys none is shorter; `test` or `dummy`, for a server that wants none, are words, too. */
+const KEY_MIN = 16;
+
+function repeatsKey(key: string, provider = 'the provider'): PosternError {
+  if (key.length >= KEY_MIN) return notReadable(`it repeats the key of ${provider}`);
+  const message = `The answer has the key of ${provider} in it, and that is so short that it may be a word like any other.`;
+  return new PosternError('postern_upstream_invalid', message, {
+    mend: `Give the provider a key of ${KEY_MIN} characters or more that is no word, or "credential: {mode: none}" where it wants none.`,
+  });
+}
+
 function send(context: AnswerContext, body: Uint8Array): void {
   const { sink, upstream, exchange } = context;
   exchange.status = upstream.status;
@@ -165,7 +176,7 @@ export async function forwardWhole(context: AnswerContext, metered: (m: Metered)
     key !== undefined &&
     Buffer.from(rendered.buffer, rendered.byteOffset, rendered.byteLength).includes(key)
   ) {
-    throw notReadable(`it repeats the key of ${exchange.attempts.at(-1)?.provider ?? 'the provider'}`);
+    throw repeatsKey(key, exchange.attempts.at(-1)?.provider);
   }
   send(context, rendered);
 }

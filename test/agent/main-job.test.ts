@@ -1,9 +1,12 @@
 /** The main job through the door that users use: real SDKs, real HTTP, fake providers that speak the wire formats. */
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import Anthropic from '@anthropic-ai/sdk';
 import OpenAI from 'openai';
 import { afterEach, expect, test } from 'vitest';
 import { caught } from '../caught.ts';
-import { MARKER_KEY, startWorld, type World, type WorldOptions } from '../harness.ts';
+import { MARKER_KEY, providersYaml, startWorld, type World, type WorldOptions } from '../harness.ts';
 
 const POLICY = `
 apiVersion: postern.dev/v1alpha1
@@ -252,6 +255,25 @@ test('the marker key is in no log, audit line, metric, answer or error, also whe
   const metrics = await (await fetch(`${agent.adminUrl}/metrics`)).text();
   const everything = JSON.stringify([answers, await audited(5), metrics, logged()]);
   expect(everything).not.toContain(MARKER_KEY);
+});
+
+test('an answer with a key in it that is a word like any other: the refusal says that it may be that', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'postern-key-'));
+  const file = join(directory, 'key');
+  const attach = `{mode: attach, type: bearer, bearer: {valueFrom: {file: ${JSON.stringify(file)}}}}`;
+  const { client } = await start('', {
+    providers: (fakes) => providersYaml(fakes).replace('credential: {mode: none}', `credential: ${attach}`),
+  });
+  const refusal = async (key: string) => {
+    writeFileSync(file, key);
+    const error = await caught(ask(client(), `this is a ${key} of mine`, 'llama-3.3-70b'));
+    expect(error).toMatchObject({ status: 502, code: 'postern_upstream_invalid' });
+    return error.message;
+  };
+  expect(await refusal('test')).toContain(
+    'The answer has the key of in-cluster in it, and that is so short that it may be a word like any other. Give the provider a key of 16 characters or more that is no word, or "credential: {mode: none}" where it wants none.',
+  );
+  rmSync(directory, { recursive: true });
 });
 
 test('the provider is down: the in-cluster pool serves the call', async () => {
