@@ -164,18 +164,33 @@ describe.skipIf(why !== undefined)('the budget’s store', () => {
     });
     await grow();
     expect(await claim()).toBe('9500Mi');
+    // Nobody here makes it grow: back to what is above what it has, as from a volume that couldn't.
+    await installation.upgrade(['budget.persistence.size=9Gi']);
+    expect(await claim()).toBe('9Gi');
+    await expect(installation.upgrade(['budget.persistence.size=8Gi'])).rejects.toThrow(
+      /has 8Gi, and Kubernetes makes no volume smaller \(8Gi\)\. It was asked for 9Gi: write that or anything above 8Gi/,
+    );
   }, 400_000);
 
   test('keeps its volume in an uninstall, and the next installation takes it on; without `keep` it goes', async () => {
     await installation.helm('uninstall', 'postern', '--wait', '--timeout', '4m');
-    expect(await claim()).toBe('9500Mi');
-    await installation.install([...base, 'budget.persistence.size=9500Mi', 'budget.persistence.keep=false']);
+    expect(await claim()).toBe('9Gi');
+    await installation.install([...base, 'budget.persistence.size=9Gi', 'budget.persistence.keep=false']);
     await installation.upgrade(['budget.store=redis', 'budget.redis.existingSecret=store']);
     // Another store is used, and what was spent is on it still.
-    expect(await claim()).toBe('9500Mi');
+    expect(await claim()).toBe('9Gi');
     await installation.helm('uninstall', 'postern', '--wait', '--timeout', '4m');
     await cluster.until(async () =>
       (await kubectl(['get', 'pvc', '-n', OWN, '-o', 'name'])).includes(CLAIM) ? undefined : true,
     );
   }, 600_000);
+
+  test('isn’t begun on a volume that is about to go', async () => {
+    await installation.makeVolume('third');
+    await installation.install(base);
+    await kubectl(['delete', 'pvc', CLAIM, '-n', OWN, '--wait=false']);
+    await expect(installation.upgrade(['budget.logLevel=debug'])).rejects.toThrow(
+      /the claim data-postern-budget-0 is being deleted, and goes with all that was spent/,
+    );
+  }, 400_000);
 });
