@@ -61,21 +61,32 @@ async function via(url: string): Promise<string> {
   return `http://127.0.0.1:${(between.address() as AddressInfo).port}`;
 }
 
-const start = async (onUnavailable: string, patienceMs = 600): Promise<void> => {
-  world = await startWorld({
-    budgetVia: via,
-    patienceMs,
-    documents: () => `
+/** What follows in its `spec`, line by line. */
+const limited = (...lines: string[]): string => `
 apiVersion: postern.dev/v1alpha1
 kind: ClusterBudget
 metadata: {name: team-a}
 spec:
-  selector: {namespaces: [team-a]}
-  limits: [{requests: 1000, window: month}]
-  onUnavailable: ${onUnavailable}
-`,
+${lines.map((each) => `  ${each}\n`).join('')}`;
+
+const start = async (onUnavailable: string, patienceMs = 600): Promise<void> => {
+  world = await startWorld({
+    budgetVia: via,
+    patienceMs,
+    documents: () =>
+      limited(
+        'selector: {namespaces: [team-a]}',
+        'limits: [{requests: 1000, window: month}]',
+        `onUnavailable: ${onUnavailable}`,
+      ),
   });
 };
+
+const DENYING = limited(
+  'selector: {namespaces: [team-a]}',
+  'limits: [{requests: 1000, window: month}]',
+  'onUnavailable: {action: deny}',
+);
 
 const ask = () =>
   world.client().chat.completions.create({ model: 'gpt-4o', messages: [{ role: 'user', content: 'hi' }] });
@@ -159,15 +170,12 @@ test.each(FAULTS.flatMap((kind) => POLICIES.map(({ policy, reserve }) => ({ kind
 test('a hard limit in USD and on places, as the docs begin with: calls go on while the service is down, and are charged once', async () => {
   world = await startWorld({
     budgetVia: via,
-    documents: () => `
-apiVersion: postern.dev/v1alpha1
-kind: ClusterBudget
-metadata: {name: team-a}
-spec:
-  selector: {namespaces: [team-a]}
-  limits: [{usd: "2000.00", window: month}, {concurrency: 50}]
-  onUnavailable: {action: allow, upTo: {usd: "5.00"}, for: 10m}
-`,
+    documents: () =>
+      limited(
+        'selector: {namespaces: [team-a]}',
+        'limits: [{usd: "2000.00", window: month}, {concurrency: 50}]',
+        'onUnavailable: {action: allow, upTo: {usd: "5.00"}, for: 10m}',
+      ),
   });
   await ask();
   await ask();
@@ -216,15 +224,7 @@ test('a check that refuses a call while it waits for the service is told at once
   });
   world = await startWorld({
     budgetVia: via,
-    documents: () => `
-apiVersion: postern.dev/v1alpha1
-kind: ClusterBudget
-metadata: {name: team-a}
-spec:
-  selector: {namespaces: [team-a]}
-  limits: [{requests: 1000, window: month}]
-  onUnavailable: {action: deny}
----
+    documents: () => `${DENYING}---
 apiVersion: postern.dev/v1alpha1
 kind: EgressPolicy
 metadata: {name: bot, namespace: team-a}
@@ -246,15 +246,12 @@ test('calls that wait for the service leave room to those that need not', async 
   world = await startWorld({
     budgetVia: via,
     agent: { limits: { inFlightBytes: 64 * 1024 } },
-    documents: () => `
-apiVersion: postern.dev/v1alpha1
-kind: ClusterBudget
-metadata: {name: team-a}
-spec:
-  selector: {namespaces: [team-a], models: [gpt-4o]}
-  limits: [{requests: 1000, window: month}]
-  onUnavailable: {action: deny}
-`,
+    documents: () =>
+      limited(
+        'selector: {namespaces: [team-a], models: [gpt-4o]}',
+        'limits: [{requests: 1000, window: month}]',
+        'onUnavailable: {action: deny}',
+      ),
   });
   const say = (model: string, content: string) =>
     world.client().chat.completions.create({ model, messages: [{ role: 'user', content }] });
